@@ -1,0 +1,20 @@
+//! What an nsgate may be asked.
+//!
+//! Text goes in (TOML, or the haproxy dialect that OpenStack Neutron writes), a [`Config`] comes out whose values
+//! cannot be wrong: a port is never 0, a path is absolute and has no `..`, an identity is a UUID. This crate does no
+//! I/O and keeps no global state: the caller reads the file once and hands over the bytes.
+#![forbid(unsafe_code)]
+
+mod model;
+
+pub use model::{
+    account::Account,
+    backend::Backend,
+    gate::{Config, Gate, Process},
+    identity::{Identity, Uuid},
+    limits::{Limits, RateLimit, Timeouts},
+    listener::{InterfaceName, Listener, Port},
+    log::{Facility, Level, Log},
+    netns::Netns,
+    path::AbsolutePath,
+};

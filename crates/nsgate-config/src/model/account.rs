@@ -1,0 +1,44 @@
+//! Who a gate runs as, before it is looked up.
+
+use std::fmt;
+
+/// A user or a group as the configuration names it. Looking it up (and refusing root) is the launcher's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// A name of the account database. Never looks like a number.
+    Name(String),
+    /// A number, which only native configuration can ask for, by writing an integer.
+    Id(u32),
+}
+
+impl Account {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// A sentence for an empty name, one that looks like a number (finding 7, CWE-703: `"0"` compared as a string is
+    /// not root), or one with characters no account name has (useradd(8)).
+    pub fn named(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the name is empty".to_owned());
+        }
+        if text.len() > 256 {
+            return Err(format!("the name is {} bytes long; at most 256 are accepted", text.len()));
+        }
+        if text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+') {
+            return Err(format!("`{text}` looks like a number; write the account's name"));
+        }
+        if let Some(c) = text.chars().find(|c| !(c.is_alphanumeric() || "_-.$@\\".contains(*c))) {
+            return Err(format!("`{text}` contains {c:?}, which no account name has"));
+        }
+        Ok(Self::Name(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Id(id) => write!(f, "{id}"),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Where requests go.
+
+use crate::{AbsolutePath, Account};
+
+/// Longest path that fits `sockaddr_un.sun_path` with its NUL (unix(7)).
+const SUN_PATH: usize = 108;
+
+/// The metadata agent's UNIX stream socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Path of the socket; it may come into being after the gate.
+    path: AbsolutePath,
+    /// If given, the uid the agent must have (SO_PEERCRED, checked after every connect).
+    pub owner: Option<Account>,
+}
+
+impl Backend {
+    /// A backend at `path`.
+    ///
+    /// # Errors
+    /// A sentence if the path does not fit a UNIX socket address.
+    pub fn new(path: AbsolutePath) -> Result<Self, String> {
+        let length = path.as_str().len();
+        if length >= SUN_PATH {
+            return Err(format!(
+                "the socket's path is {length} bytes long; a UNIX socket's is at most {}",
+                SUN_PATH - 1
+            ));
+        }
+        Ok(Self { path, owner: None })
+    }
+
+    /// Path of the socket.
+    #[must_use]
+    pub fn path(&self) -> &AbsolutePath {
+        &self.path
+    }
+}

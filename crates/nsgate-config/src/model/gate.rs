@@ -1,0 +1,52 @@
+//! A gate, and the process that runs it.
+
+use crate::{AbsolutePath, Account, Backend, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts};
+
+/// One network's proxy: everything the forwarder needs to know. Nothing in it is privileged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Stamped on every request.
+    pub identity: Identity,
+    /// Where guests are heard: at least one.
+    pub listeners: Vec<Listener>,
+    /// Where requests go.
+    pub backend: Backend,
+    /// Bounds.
+    pub limits: Limits,
+    /// Patience.
+    pub timeouts: Timeouts,
+    /// Further attempts, one second apart, at an agent whose socket is missing or refuses (haproxy's `retries`).
+    pub retries: u32,
+    /// All of them hold at once, for IPv4 and IPv6 alike.
+    pub rate_limits: Vec<RateLimit>,
+}
+
+/// How the process that runs a gate comes into being.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Runs as this user.
+    pub user: Account,
+    /// Runs as this group; the user's own group if absent.
+    pub group: Option<Account>,
+    /// Root is accepted as user or group.
+    pub allow_root: bool,
+    /// Goes into the background once it serves.
+    pub daemon: bool,
+    /// Receives the pid as the host sees it.
+    pub pid_file: Option<AbsolutePath>,
+    /// Binds in this namespace rather than in the one it is started in.
+    pub netns: Option<Netns>,
+    /// An IPv4 address that the namespace does not have (yet) is bound all the same (IP_FREEBIND, ip(7)).
+    pub freebind: bool,
+    /// Lines go to the system log; to standard error if absent.
+    pub log: Option<Log>,
+}
+
+/// What one configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The proxy.
+    pub gate: Gate,
+    /// Its process.
+    pub process: Process,
+}

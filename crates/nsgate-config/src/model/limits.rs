@@ -1,0 +1,77 @@
+//! How much, how long, how often. Every number has a default and a unit.
+
+use std::time::Duration;
+
+/// Bounds of one gate. Together they are its memory ceiling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Guest connections open at once (haproxy's `maxconn`). The rest wait in the kernel's queue.
+    pub connections: u32,
+    /// Guest connections open at once from one source address; more are refused while they last.
+    pub connections_per_source: u32,
+    /// Requests of one source address that are at the agent or waiting for it at once; further ones wait their turn.
+    pub requests_per_source: u32,
+    /// Requests at the agent at once, all sources together; further ones wait in order of arrival.
+    pub backend_requests: u32,
+    /// Bytes of a request's head (request line and headers); more is answered 431 (414 for the request line alone).
+    pub head_bytes: u32,
+    /// Header fields of a request; more is answered 431.
+    pub headers: u32,
+    /// Bytes of a request's body; more is answered 413.
+    pub body_bytes: u32,
+    /// Bytes of one request to the agent, head and body. Neutron's agents since 2025.1 read a request with a single
+    /// `recv(4096)` (`neutron/common/metadata.py`) and lose what is beyond.
+    pub backend_request_bytes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_source: 256,
+            requests_per_source: 64,
+            backend_requests: 64,
+            head_bytes: 16 * 1024,
+            headers: 100,
+            body_bytes: 4096,
+            backend_request_bytes: 4096,
+        }
+    }
+}
+
+/// How long the gate waits for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a guest's complete request head, from its first byte or the accept (`timeout http-request`); then 408.
+    pub request: Duration,
+    /// For a connection to the agent, waiting in the queue included (`timeout connect`); then 503.
+    pub connect: Duration,
+    /// For a guest to send more of a body or to take more of an answer (`timeout client`).
+    pub client: Duration,
+    /// For the agent to send its answer's head, or more of its body (`timeout server`); then 504.
+    pub server: Duration,
+    /// For the next request on a connection that is kept (`timeout http-keep-alive`).
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    /// The values that Neutron writes into its haproxy configuration.
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(30),
+            connect: Duration::from_secs(30),
+            client: Duration::from_secs(32),
+            server: Duration::from_secs(32),
+            keep_alive: Duration::from_secs(30),
+        }
+    }
+}
+
+/// At most `requests` requests from one source address within any `window`; the next one is answered 429.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests allowed within the window, at least 1.
+    pub requests: u32,
+    /// Length of the sliding window, at least one second.
+    pub window: Duration,
+}

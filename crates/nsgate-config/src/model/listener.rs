@@ -1,0 +1,111 @@
+//! Where guests are heard.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
+    str::FromStr,
+};
+
+/// A TCP port, 1 to 65535 by type (finding 6, CWE-693).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Port(NonZeroU16);
+
+impl Port {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl TryFrom<u16> for Port {
+    type Error = String;
+
+    fn try_from(number: u16) -> Result<Self, String> {
+        NonZeroU16::new(number).map(Self).ok_or_else(|| "port 0 is not a port; write 1 to 65535".to_owned())
+    }
+}
+
+impl FromStr for Port {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // `u16::from_str` takes a leading `+`; a port has digits only.
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!("`{text}` is not a port; write 1 to 65535 in decimal digits"));
+        }
+        let number: u16 = text.parse().map_err(|_| format!("port {text} is out of range; write 1 to 65535"))?;
+        Self::try_from(number)
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Name of a network interface: 1 to 15 bytes, no `/`, white space or control (netdevice(7), `dev_valid_name`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceName(String);
+
+impl InterfaceName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// A sentence that says why no interface can have this name.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > 15 {
+            return Err(format!("`{text}` is not an interface name: those have 1 to 15 bytes"));
+        }
+        if text == "."
+            || text == ".."
+            || text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
+        {
+            return Err(format!("`{text}` is not an interface name: no `/`, `:`, space or control character in it"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One TCP address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Local address; `::` hears IPv4 as well unless `0.0.0.0` has a listener of its own on the same port.
+    pub address: IpAddr,
+    /// Local port.
+    pub port: Port,
+    /// Bound to this interface (SO_BINDTODEVICE, socket(7)); a link-local IPv6 address needs one.
+    pub interface: Option<InterfaceName>,
+}
+
+impl Listener {
+    /// Address and port as the standard library has them, without the interface.
+    #[must_use]
+    pub fn socket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port.get())
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.socket_address())?;
+        match &self.interface {
+            Some(name) => write!(f, "%{name}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The name Neutron starts.
+fn main() {}

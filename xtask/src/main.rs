@@ -1,0 +1,2 @@
+//! The build tool of the project.
+fn main() {}
