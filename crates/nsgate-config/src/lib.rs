@@ -3,10 +3,18 @@
 //! Text goes in (TOML, or the haproxy dialect that OpenStack Neutron writes), a [`Config`] comes out whose values
 //! cannot be wrong: a port is never 0, a path is absolute and has no `..`, an identity is a UUID. This crate does no
 //! I/O and keeps no global state: the caller reads the file once and hands over the bytes.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod model;
+pub mod haproxy;
+pub mod native;
 
+mod diagnostic;
+mod model;
+mod report;
+mod suggest;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::{
     account::Account,
     backend::Backend,
@@ -18,3 +26,12 @@ pub use model::{
     netns::Netns,
     path::AbsolutePath,
 };
+
+/// A configuration, and what is odd about its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// What was asked for.
+    pub config: Config,
+    /// What has no effect, in the order of the text.
+    pub warnings: Vec<Diagnostic>,
+}

@@ -6,6 +6,11 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uuid([u8; 16]);
 
+impl Uuid {
+    /// All zeros; for the place of a value that does not matter.
+    pub(crate) const NIL: Self = Self([0; 16]);
+}
+
 impl FromStr for Uuid {
     type Err = String;
 

@@ -109,3 +109,17 @@ impl fmt::Display for Listener {
         }
     }
 }
+
+/// Refuses an address on which no guest could ever be heard.
+pub(crate) fn plausible(listener: Listener) -> Result<Listener, String> {
+    match listener.address {
+        IpAddr::V6(ip) if ip.is_unicast_link_local() && listener.interface.is_none() => {
+            Err(format!("`{ip}` is link-local: it needs the interface it is on"))
+        }
+        ip if ip.is_multicast() => Err(format!("`{ip}` is a multicast address: nobody can connect to it")),
+        IpAddr::V4(ip) if ip.is_broadcast() => {
+            Err(format!("`{ip}` is the broadcast address: nobody can connect to it"))
+        }
+        _ => Ok(listener),
+    }
+}

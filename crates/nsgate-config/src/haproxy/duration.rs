@@ -1,0 +1,50 @@
+//! haproxy's way to write a time (configuration manual, 2.5 "Time format").
+
+use std::time::Duration;
+
+/// A number with `us`, `ms`, `s`, `m`, `h` or `d` behind it, milliseconds if there is nothing; more than zero, at most
+/// 24 days (haproxy's own bound, 2^31 ms).
+pub(super) fn parse(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time; write a number and a unit, for instance 30s or 500ms");
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let micros = match unit {
+        "us" => 1,
+        "" | "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return Err(wrong()),
+    };
+    let micros = number.checked_mul(micros).ok_or_else(|| format!("`{text}` is too long a time; at most 24d"))?;
+    // haproxy counts in milliseconds and rounds up, so that a short time is not none at all.
+    match Duration::from_millis(micros.div_ceil(1000)) {
+        Duration::ZERO => Err("a time of 0 would never wait; write a longer one".to_owned()),
+        duration if duration > Duration::from_millis(i32::MAX.unsigned_abs().into()) => {
+            Err(format!("`{text}` is too long a time; at most 24d"))
+        }
+        duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use std::time::Duration;
+
+    #[test]
+    fn units_and_the_default() {
+        assert_eq!(parse("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse("1500"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse("2m"), Ok(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "s", "-1s", "0", "0s", "1w", "30 s", "99999999999999999999s", "25d", "1.5s"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

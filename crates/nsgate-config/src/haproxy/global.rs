@@ -1,0 +1,165 @@
+//! The words of section `global`.
+
+use super::{reader::Reader, words::Word};
+use crate::{
+    AbsolutePath, Account, Facility, Level, Log,
+    report::{Place, Report},
+};
+
+/// haproxy's names for the severities (RFC 5424, table 2), most grave first.
+const LEVELS: [(&str, Level); 8] = [
+    ("emerg", Level::Error),
+    ("alert", Level::Error),
+    ("crit", Level::Error),
+    ("err", Level::Error),
+    ("warning", Level::Warning),
+    ("notice", Level::Notice),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+];
+
+pub(super) fn log(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let form = "write `log /dev/log FACILITY [LEVEL]`";
+    let [path, facility, rest @ ..] = arguments else {
+        return report.error(place(name), "`log` needs a socket and a facility", form);
+    };
+    let socket = match AbsolutePath::new(&path.text) {
+        Ok(socket) => socket,
+        Err(reason) => {
+            return report.error(
+                path.place,
+                reason,
+                "the log is a UNIX datagram socket: a gate sends nothing over the network",
+            );
+        }
+    };
+    let Some(facility) = Facility::named(&facility.text) else {
+        let names = Facility::names().join(", ");
+        return report.error(
+            facility.place,
+            format!("`{}` is not a facility", facility.text),
+            format!("one of: {names}"),
+        );
+    };
+    let level = match rest {
+        [] => Level::Debug,
+        [level, more @ ..] => {
+            if let Some(surplus) = more.get(1) {
+                return report.error(surplus.place, format!("`{}` is not expected here", surplus.text), form);
+            }
+            match LEVELS.iter().find(|(known, _)| *known == level.text) {
+                Some((_, found)) => *found,
+                None => {
+                    let names = LEVELS.map(|(name, _)| name).join(", ");
+                    return report.error(
+                        level.place,
+                        format!("`{}` is not a level", level.text),
+                        format!("one of: {names}"),
+                    );
+                }
+            }
+        }
+    };
+    if reader.log.is_some() {
+        return report.warning(place(name), "a second `log`: a gate has one, the first", "");
+    }
+    reader.log = Some(Log { socket, facility, level, tag: String::new() });
+}
+
+pub(super) fn log_tag(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(tag) = one(report, name, arguments, "log-tag TEXT") else { return };
+    if tag.text.is_empty() || tag.text.len() > 128 || tag.text.contains(char::is_control) {
+        return report.error(tag.place, "a tag has 1 to 128 printable characters", "");
+    }
+    reader.log_tag = Some(tag.text.clone());
+}
+
+pub(super) fn user(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    account(&mut reader.user, report, name, arguments, "user NAME");
+}
+
+pub(super) fn group(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    account(&mut reader.group, report, name, arguments, "group NAME");
+}
+
+fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Word], arguments: &[Word], form: &str) {
+    let Some(word) = one(report, name, arguments, form) else { return };
+    if slot.is_some() {
+        return report.error(place(name), format!("a second `{form}`"), "who a gate runs as is said once");
+    }
+    match Account::named(&word.text) {
+        Ok(account) => *slot = Some(account),
+        Err(reason) => {
+            report.error(word.place, reason, "write an account's name; root is decided by the site's own settings")
+        }
+    }
+}
+
+pub(super) fn maxconn(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
+        reader.limits.connections = number;
+    }
+}
+
+pub(super) fn nbthread(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    // One thread serves a network faster than haproxy's two; the number is checked and has no other use.
+    let _ = number(report, name, arguments, "nbthread NUMBER", 1..=4096);
+}
+
+pub(super) fn pidfile(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(word) = one(report, name, arguments, "pidfile PATH") else { return };
+    match AbsolutePath::new(&word.text) {
+        Ok(path) => {
+            if reader.pid_file.replace(path).is_some() {
+                report.warning(place(name), "a second `pidfile`: the last one counts", "");
+            }
+        }
+        Err(reason) => report.error(word.place, reason, "write `pidfile /DIRECTORY/NAME`"),
+    }
+}
+
+pub(super) fn daemon(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+    match arguments.first() {
+        None => reader.daemon = true,
+        Some(word) => report.error(word.place, format!("`{}` is not expected here", word.text), "write `daemon` alone"),
+    }
+}
+
+/// The place of a keyword.
+pub(super) fn place(name: &[Word]) -> Place {
+    name.first().map(|word| word.place).unwrap_or_default()
+}
+
+/// The one argument of a keyword.
+pub(super) fn one<'w>(report: &mut Report<'_>, name: &[Word], arguments: &'w [Word], form: &str) -> Option<&'w Word> {
+    match arguments {
+        [word] => return Some(word),
+        [] => report.error(place(name), format!("`{form}` lacks its value"), format!("write `{form}`")),
+        [_, surplus, ..] => {
+            report.error(surplus.place, format!("`{}` is not expected here", surplus.text), format!("write `{form}`"));
+        }
+    }
+    None
+}
+
+/// The one argument of a keyword, a number within `range`.
+pub(super) fn number(
+    report: &mut Report<'_>,
+    name: &[Word],
+    arguments: &[Word],
+    form: &str,
+    range: std::ops::RangeInclusive<u32>,
+) -> Option<u32> {
+    let word = one(report, name, arguments, form)?;
+    let found = digits(&word.text).filter(|number| range.contains(number));
+    if found.is_none() {
+        let help = format!("write a number from {} to {}", range.start(), range.end());
+        report.error(word.place, format!("`{}` is not a number that fits here", word.text), help);
+    }
+    found
+}
+
+/// A number of decimal digits and nothing else.
+pub(super) fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}

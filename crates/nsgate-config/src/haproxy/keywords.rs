@@ -1,0 +1,212 @@
+//! Which words are accepted in which section, and what becomes of them: the dialect as a table.
+
+use super::{bind, global, limiter, proxy, reader::Reader, words::Word};
+use crate::report::Report;
+
+/// A section of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Global,
+    Defaults,
+    Backend,
+    Listen,
+    Frontend,
+}
+
+impl Section {
+    const ALL: [Self; 5] = [Self::Global, Self::Defaults, Self::Backend, Self::Listen, Self::Frontend];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Defaults => "defaults",
+            Self::Backend => "backend",
+            Self::Listen => "listen",
+            Self::Frontend => "frontend",
+        }
+    }
+
+    pub(super) fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.name() == text)
+    }
+
+    pub(super) fn names() -> &'static str {
+        "global, defaults, backend, listen"
+    }
+}
+
+/// Reads the words behind a keyword: the keyword's own words first, then its arguments.
+pub(super) type Take = fn(&mut Reader, &mut Report<'_>, &[Word], &[Word]);
+
+/// What becomes of a keyword.
+#[derive(Clone, Copy)]
+pub(super) enum Rule {
+    /// It means to nsgate what it means to haproxy.
+    Understood(Take),
+    /// It changes nothing, and a warning says so.
+    Harmless,
+    /// It would change who is served or what is trusted.
+    Refused(&'static str),
+}
+
+/// One keyword: its words, joined by a space. A `*` at the end stands for any ending.
+#[derive(Clone, Copy)]
+pub(super) struct Keyword {
+    pub(super) name: &'static str,
+    pub(super) rule: Rule,
+}
+
+const fn understood(name: &'static str, take: Take) -> Keyword {
+    Keyword { name, rule: Rule::Understood(take) }
+}
+
+const fn harmless(name: &'static str) -> Keyword {
+    Keyword { name, rule: Rule::Harmless }
+}
+
+const fn refused(name: &'static str, reason: &'static str) -> Keyword {
+    Keyword { name, rule: Rule::Refused(reason) }
+}
+
+const GLOBAL: &[Keyword] = &[
+    understood("log", global::log),
+    understood("log-tag", global::log_tag),
+    understood("user", global::user),
+    understood("group", global::group),
+    understood("maxconn", global::maxconn),
+    understood("nbthread", global::nbthread),
+    understood("pidfile", global::pidfile),
+    understood("daemon", global::daemon),
+    harmless("chroot"),
+    harmless("cpu-map"),
+    harmless("description"),
+    harmless("fd-hard-limit"),
+    harmless("hard-stop-after"),
+    harmless("log-send-hostname"),
+    harmless("master-worker"),
+    harmless("node"),
+    harmless("quiet"),
+    harmless("set-dumpable"),
+    harmless("spread-checks"),
+    harmless("ssl-default-*"),
+    harmless("stats maxconn"),
+    harmless("stats socket"),
+    harmless("stats timeout"),
+    harmless("tune.*"),
+    harmless("ulimit-n"),
+    refused("uid", "a number is not an account; write `user NAME`"),
+    refused("gid", "a number is not an account; write `group NAME`"),
+    refused("lua-load", "no program runs inside a gate"),
+    refused("external-check", "no program runs beside a gate"),
+    refused("insecure-fork-wanted", "a gate starts no process"),
+    refused("insecure-setuid-wanted", "a gate changes its user once"),
+    refused("maxconnrate", "it would refuse guests by their number; write rate limits per source"),
+];
+
+/// Words that `defaults` and `listen` share.
+const PROXY: &[Keyword] = &[
+    understood("log", proxy::log),
+    understood("mode", proxy::mode),
+    understood("maxconn", proxy::maxconn),
+    understood("retries", proxy::retries),
+    understood("option httplog", proxy::accepted),
+    understood("option dontlognull", proxy::accepted),
+    understood("option http-server-close", proxy::accepted),
+    understood("option forwardfor", proxy::forwardfor),
+    understood("timeout http-request", proxy::timeout),
+    understood("timeout connect", proxy::timeout),
+    understood("timeout client", proxy::timeout),
+    understood("timeout server", proxy::timeout),
+    understood("timeout http-keep-alive", proxy::timeout),
+    harmless("backlog"),
+    harmless("balance"),
+    harmless("description"),
+    harmless("errorfile"),
+    harmless("fullconn"),
+    harmless("option abortonclose"),
+    harmless("option clitcpka"),
+    harmless("option contstats"),
+    harmless("option http-keep-alive"),
+    harmless("option http-no-delay"),
+    harmless("option httpclose"),
+    harmless("option log-health-checks"),
+    harmless("option log-separate-errors"),
+    harmless("option nolinger"),
+    harmless("option redispatch"),
+    harmless("option socket-stats"),
+    harmless("option splice-auto"),
+    harmless("option splice-request"),
+    harmless("option splice-response"),
+    harmless("option srvtcpka"),
+    harmless("option tcp-smart-accept"),
+    harmless("option tcp-smart-connect"),
+    harmless("option tcplog"),
+    harmless("timeout check"),
+    harmless("timeout client-fin"),
+    harmless("timeout queue"),
+    harmless("timeout server-fin"),
+    harmless("timeout tarpit"),
+    harmless("timeout tunnel"),
+    refused("acl", "a gate makes no exceptions; it serves its network by one rule"),
+    refused("use_backend", "a gate has one backend"),
+    refused("default_backend", "a gate has one backend, named by `server`"),
+    refused("source", "the backend is a UNIX socket"),
+    refused("monitor-uri", "a guest's path must reach the agent"),
+    refused("stats *", "a guest could read the page"),
+    refused("http-response", "answers pass as the agent wrote them"),
+    refused("tcp-request", "a gate makes no exceptions; it serves its network by one rule"),
+    refused("option accept-invalid-http-request", "what is ambiguous is answered 400"),
+    refused("option http-use-proxy-header", "a gate is no forward proxy"),
+    refused("option accept-invalid-http-response", "the agent's answers are read tolerantly anyway"),
+    refused("option transparent", "the backend is a UNIX socket"),
+    refused("option originalto", "the agent has no use for the header"),
+];
+
+const LISTEN: &[Keyword] = &[
+    understood("bind", bind::bind),
+    understood("server", proxy::server),
+    understood("http-request set-header", proxy::identity),
+    understood("http-request add-header", proxy::identity),
+    understood("http-request del-header", proxy::del_header),
+    understood("http-request track-sc0", limiter::track),
+    understood("http-request track-sc1", limiter::track),
+    understood("http-request track-sc2", limiter::track),
+    understood("http-request deny", limiter::deny),
+    refused("server-template", "a gate has one backend"),
+];
+
+const BACKEND: &[Keyword] = &[understood("stick-table", limiter::stick_table)];
+
+fn tables(section: Section) -> [&'static [Keyword]; 2] {
+    match section {
+        Section::Global => [GLOBAL, &[]],
+        Section::Defaults => [PROXY, &[]],
+        Section::Listen => [LISTEN, PROXY],
+        Section::Backend => [BACKEND, &[]],
+        Section::Frontend => [&[], &[]],
+    }
+}
+
+/// The keyword that a line begins with, and how many words it has. Two words are tried before one.
+pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)> {
+    let first = &words.first()?.text;
+    let pair = words.get(1).map(|second| format!("{first} {}", second.text));
+    let matching = |text: &str, keyword: &Keyword| match keyword.name.strip_suffix('*') {
+        Some(stem) => text.starts_with(stem),
+        None => keyword.name == text,
+    };
+    for (text, length) in [(pair.as_ref(), 2), (Some(first), 1)] {
+        let Some(text) = text else { continue };
+        let found = tables(section).into_iter().flatten().find(|keyword| matching(text, keyword));
+        if let Some(keyword) = found {
+            return Some((*keyword, length));
+        }
+    }
+    None
+}
+
+/// The words that mean something in a section, for messages.
+pub(super) fn names(section: Section) -> Vec<&'static str> {
+    let known = tables(section).into_iter().flatten();
+    known.filter(|keyword| matches!(keyword.rule, Rule::Understood(_))).map(|keyword| keyword.name).collect()
+}

@@ -1,0 +1,116 @@
+//! The haproxy dialect: every text that OpenStack Neutron wrote for a namespace since Pike, and nothing else.
+//!
+//! Promises that what is accepted means what it meant to haproxy. A word that tunes what nsgate does not have is
+//! accepted with a warning, since deployers patch Neutron's templates; a word that could change who is served or what
+//! is trusted, and a word that is not known, is refused with its place and with what is accepted there.
+
+mod bind;
+mod duration;
+mod global;
+mod keywords;
+mod limiter;
+mod proxy;
+mod reader;
+mod words;
+
+use crate::{Diagnostics, Parsed, report::Report, suggest::closest};
+use keywords::{Rule, Section, find};
+use reader::Reader;
+use words::{Word, split};
+
+/// Reads a configuration in haproxy's words; `file` is its name in messages.
+///
+/// # Errors
+/// Everything that is wrong with the text, up to twenty errors.
+pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
+    let mut report = Report::new(file, text);
+    let mut reader = Reader::default();
+    for (index, line) in text.lines().enumerate() {
+        match split(line, index + 1) {
+            Ok(words) => {
+                if let Some((first, rest)) = words.split_first() {
+                    read_line(&mut reader, &mut report, first, rest, &words);
+                }
+            }
+            Err((place, reason)) => report.error(place, reason, "write the word without quotes and escapes"),
+        }
+    }
+    let config = reader.finish(&mut report);
+    report.finish(config).map(|(config, warnings)| Parsed { config, warnings })
+}
+
+fn read_line(reader: &mut Reader, report: &mut Report<'_>, first: &Word, rest: &[Word], words: &[Word]) {
+    if let Some(section) = Section::named(&first.text) {
+        return enter(reader, report, section, first, rest);
+    }
+    let section = match reader.section {
+        Some(section) => section,
+        None => {
+            if !reader.lost {
+                let message = format!("`{}` stands in no section", first.text);
+                report.error(first.place, message, format!("begin with one of: {}", Section::names()));
+            }
+            return;
+        }
+    };
+    match find(section, words) {
+        Some((keyword, length)) => match keyword.rule {
+            Rule::Understood(take) => {
+                let Some((name, arguments)) = words.split_at_checked(length) else { return };
+                take(reader, report, name, arguments);
+            }
+            Rule::Harmless => report.warning(
+                first.place,
+                format!("`{}` tunes what nsgate does not have: it changes nothing", keyword.name),
+                "",
+            ),
+            Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
+        },
+        None => unknown(report, section, first, words),
+    }
+}
+
+fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, rest: &[Word]) {
+    reader.section = Some(section);
+    reader.lost = false;
+    match section {
+        Section::Frontend => {
+            // What follows belongs to a proxy of another kind; one message is enough.
+            (reader.section, reader.lost) = (None, true);
+            report.error(
+                first.place,
+                "`frontend` belongs to the host-wide metadata proxy, which nsgate does not serve",
+                "nsgate serves one network: `listen NAME` with one identity",
+            );
+        }
+        Section::Listen if reader.listens => {
+            report.error(first.place, "a second `listen`: a gate serves one network", "start one nsgate for each");
+        }
+        Section::Listen => reader.listens = true,
+        Section::Backend => match rest.first() {
+            Some(name) => reader.limiter.table(&name.text, name.place),
+            None => report.error(first.place, "`backend` needs a name", "write `backend NAME`"),
+        },
+        Section::Global | Section::Defaults => {}
+    }
+}
+
+fn unknown(report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
+    let known = keywords::names(section);
+    let pair = words.iter().take(2).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+    let families = ["option", "timeout", "http-request", "stats"];
+    // In a family the second word is the one that is not known.
+    let (place, word) = match words.get(1) {
+        Some(second) if families.contains(&first.text.as_str()) => (second.place, pair.as_str()),
+        _ => (first.place, first.text.as_str()),
+    };
+    let meant = closest(word, known.iter().copied()).map(|word| format!("did you mean `{word}`? ")).unwrap_or_default();
+    report.error(
+        place,
+        format!("`{word}` is not known in section `{}`", section.name()),
+        format!("{meant}accepted here: {}", known.join(", ")),
+    );
+}
+
+#[cfg(test)]
+mod tests;

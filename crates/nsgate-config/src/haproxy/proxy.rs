@@ -1,0 +1,144 @@
+//! The words of sections `defaults` and `listen`.
+
+use super::{
+    duration,
+    global::{digits, number, one, place},
+    reader::Reader,
+    words::Word,
+};
+use crate::{AbsolutePath, Backend, Identity, Uuid, report::Report};
+
+pub(super) fn accepted(_: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+    if let Some(word) = arguments.first() {
+        report.error(word.place, format!("`{}` is not expected here", word.text), "write the option alone");
+    }
+}
+
+/// `option forwardfor` is always on; its arguments say whose address to believe, and a gate believes the kernel.
+pub(super) fn forwardfor(_: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+    if let Some(word) = arguments.first() {
+        let message = format!("`option forwardfor {}` would let a guest's own header through", word.text);
+        report.error(word.place, message, "write `option forwardfor` alone: the header is set to the peer's address");
+    }
+}
+
+pub(super) fn log(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(word) = one(report, name, arguments, "log global") else { return };
+    if word.text != "global" {
+        report.error(word.place, format!("`log {}` is not accepted here", word.text), "write `log global`");
+    }
+}
+
+pub(super) fn mode(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(word) = one(report, name, arguments, "mode http") else { return };
+    if word.text != "http" {
+        report.error(word.place, format!("`mode {}` is not what a gate does", word.text), "write `mode http`");
+    }
+}
+
+pub(super) fn maxconn(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
+        reader.proxy_connections = Some(number);
+    }
+}
+
+pub(super) fn retries(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    if let Some(number) = number(report, name, arguments, "retries NUMBER", 0..=100) {
+        reader.retries = Some(number);
+    }
+}
+
+pub(super) fn timeout(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let which = name.get(1).map(|word| word.text.as_str()).unwrap_or_default();
+    let Some(word) = one(report, name, arguments, &format!("timeout {which} TIME")) else { return };
+    let value = match duration::parse(&word.text) {
+        Ok(value) => value,
+        Err(reason) => return report.error(word.place, reason, ""),
+    };
+    let timeouts = &mut reader.timeouts;
+    match which {
+        "http-request" => timeouts.request = value,
+        "connect" => timeouts.connect = value,
+        "client" => timeouts.client = value,
+        "server" => timeouts.server = value,
+        _ => timeouts.keep_alive = value,
+    }
+}
+
+pub(super) fn server(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let form = "write `server NAME /PATH/OF/SOCKET`";
+    let [_, address, rest @ ..] = arguments else {
+        return report.error(place(name), "`server` needs a name and a socket", form);
+    };
+    if reader.backend.is_some() {
+        return report.error(place(name), "a second `server`: a gate has one backend", form);
+    }
+    match rest {
+        [] => {}
+        [key, value] if key.text == "maxconn" => match digits(&value.text).filter(|number| *number > 0) {
+            Some(number) => reader.limits.backend_requests = number,
+            None => return report.error(value.place, format!("`{}` is not a number of requests", value.text), form),
+        },
+        [option, ..] => {
+            return report.error(option.place, format!("`server` option `{}` is not accepted", option.text), form);
+        }
+    }
+    let path = address.text.strip_prefix("unix@").unwrap_or(&address.text);
+    match AbsolutePath::new(path).and_then(Backend::new) {
+        Ok(backend) => reader.backend = Some(backend),
+        Err(reason) => report.error(address.place, reason, form),
+    }
+}
+
+/// The identity headers, in the spelling of the agents.
+fn identity_named(header: &str, id: Uuid) -> Option<Identity> {
+    let kinds = [Identity::Network(id), Identity::Router(id), Identity::OvnNetwork(id)];
+    kinds.into_iter().find(|identity| identity.header().eq_ignore_ascii_case(header))
+}
+
+const HEADERS: &str = "X-Neutron-Network-ID, X-Neutron-Router-ID or X-OVN-Network-ID";
+
+/// `set-header` and `add-header` mean the same here: what a guest sends under the name never passes.
+pub(super) fn identity(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let [header, value] = arguments else {
+        return report.error(
+            place(name),
+            "the header's name and its value are expected",
+            format!("write {HEADERS} and a UUID"),
+        );
+    };
+    let id: Uuid = match value.text.parse() {
+        Ok(id) => id,
+        Err(reason) => return report.error(value.place, reason, ""),
+    };
+    let Some(identity) = identity_named(&header.text, id) else {
+        let message = format!("a gate sets no header `{}`", header.text);
+        return report.error(header.place, message, format!("accepted: {HEADERS}"));
+    };
+    match reader.identity {
+        Some((previous, _)) if previous == identity => {
+            report.warning(header.place, "the identity is said twice", "");
+        }
+        Some((previous, _)) => report.error(
+            header.place,
+            format!("a second identity, beside `{} {}`", previous.header(), previous.uuid()),
+            "an agent refuses a request with two; keep one",
+        ),
+        None => reader.identity = Some((identity, header.place)),
+    }
+}
+
+/// Removing an identity header is what a gate always does, before it sets its own.
+pub(super) fn del_header(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(header) = one(report, name, arguments, "http-request del-header NAME") else { return };
+    match (identity_named(&header.text, Uuid::NIL), reader.identity) {
+        (None, _) => {
+            let message = format!("a gate decides itself which headers pass, `{}` too", header.text);
+            report.error(header.place, message, format!("accepted: {HEADERS}"));
+        }
+        (Some(removed), Some((own, _))) if removed.header() == own.header() => {
+            report.error(header.place, "this removes the identity that was set above", "keep one of the two lines");
+        }
+        _ => {}
+    }
+}

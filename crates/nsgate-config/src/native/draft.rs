@@ -1,0 +1,148 @@
+//! The keys, before anybody has judged their values.
+
+use crate::Diagnostics;
+use serde::Deserialize;
+use std::ops::Range;
+use toml::Spanned;
+
+/// What a text or a command line says. Later words take the place of earlier ones; [`Draft::finish`] judges them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// UUID of a network of the DHCP agent.
+    pub network_id: Option<Spanned<String>>,
+    /// UUID of a router of the L3 agent.
+    pub router_id: Option<Spanned<String>>,
+    /// UUID of a network of OVN's agents.
+    pub ovn_network_id: Option<Spanned<String>>,
+    /// `ADDRESS:PORT` or `[ADDRESS]:PORT`, with `%INTERFACE` behind it if there is one.
+    #[serde(default)]
+    pub listen: Vec<Spanned<String>>,
+    /// Path of the agent's socket.
+    pub backend: Option<Spanned<String>>,
+    /// Who the agent must be.
+    pub backend_owner: Option<Spanned<Who>>,
+    /// Who the gate runs as.
+    pub user: Option<Spanned<Who>>,
+    /// In which group the gate runs.
+    pub group: Option<Spanned<Who>>,
+    /// Whether root is accepted as either.
+    #[serde(default)]
+    pub allow_root: bool,
+    /// Whether an address that the namespace does not have is bound.
+    #[serde(default)]
+    pub freebind: bool,
+    /// Whether the gate goes into the background.
+    #[serde(default)]
+    pub daemon: bool,
+    /// Path of the pid file.
+    pub pid_file: Option<Spanned<String>>,
+    /// Name or path of the network namespace.
+    pub netns: Option<Spanned<String>>,
+    /// Further attempts at an agent that is not there.
+    pub retries: Option<Spanned<i64>>,
+    /// The system log.
+    pub log: Option<DraftLog>,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: DraftLimits,
+    /// Patience.
+    #[serde(default)]
+    pub timeouts: DraftTimeouts,
+    /// Requests within a time.
+    #[serde(default)]
+    pub rate_limits: Vec<DraftRate>,
+}
+
+/// An account by name, or by number, which asks for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Who {
+    /// By name.
+    Name(String),
+    /// By number.
+    Number(i64),
+}
+
+/// A time: `"30s"`, or a number of seconds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Time {
+    /// With its unit.
+    Text(String),
+    /// In seconds.
+    Seconds(i64),
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftLog {
+    /// Path of the datagram socket.
+    pub socket: Option<Spanned<String>>,
+    /// Facility by name.
+    pub facility: Option<Spanned<String>>,
+    /// Least severe line.
+    pub level: Option<Spanned<String>>,
+    /// What stands before the pid.
+    pub tag: Option<Spanned<String>>,
+}
+
+/// `[limits]`, all numbers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::Limits")]
+pub struct DraftLimits {
+    pub connections: Option<Spanned<i64>>,
+    pub connections_per_source: Option<Spanned<i64>>,
+    pub requests_per_source: Option<Spanned<i64>>,
+    pub backend_requests: Option<Spanned<i64>>,
+    pub head_bytes: Option<Spanned<i64>>,
+    pub headers: Option<Spanned<i64>>,
+    pub body_bytes: Option<Spanned<i64>>,
+    pub backend_request_bytes: Option<Spanned<i64>>,
+}
+
+/// `[timeouts]`, all times.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::Timeouts")]
+pub struct DraftTimeouts {
+    pub request: Option<Spanned<Time>>,
+    pub connect: Option<Spanned<Time>>,
+    pub client: Option<Spanned<Time>>,
+    pub server: Option<Spanned<Time>>,
+    pub keep_alive: Option<Spanned<Time>>,
+}
+
+/// One of `[[rate_limits]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftRate {
+    /// Requests within the window.
+    pub requests: Spanned<i64>,
+    /// The window.
+    pub window: Spanned<Time>,
+}
+
+/// Where a value from the command line stands: nowhere in the text.
+const COMMAND_LINE: Range<usize> = usize::MAX..usize::MAX;
+
+/// A value that was said on the command line.
+pub fn on_command_line<T>(value: T) -> Spanned<T> {
+    Spanned::new(COMMAND_LINE, value)
+}
+
+pub(super) fn is_on_command_line(span: &Range<usize>) -> bool {
+    *span == COMMAND_LINE
+}
+
+impl Draft {
+    /// Reads TOML without judging its values.
+    ///
+    /// # Errors
+    /// What is wrong with the syntax, a key that is unknown, a value of the wrong type.
+    pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        super::read(file, text)
+    }
+}

@@ -1,0 +1,269 @@
+//! From keys to a configuration: every value is judged, and all that is wrong is said at once.
+
+use super::{
+    draft::{Draft, DraftLimits, DraftLog, DraftTimeouts, Time, Who, is_on_command_line},
+    place, time,
+};
+use crate::{
+    AbsolutePath, Account, Backend, Config, Diagnostics, Facility, Gate, Identity, InterfaceName, Level, Limits,
+    Listener, Log, Netns, Parsed, Process, RateLimit, Timeouts, Uuid,
+    model::listener::plausible,
+    report::{Place, Report},
+};
+use std::{ops::RangeInclusive, time::Duration};
+use toml::Spanned;
+
+const RETRIES: u32 = 3;
+
+/// How a UUID becomes an identity.
+type Kind = fn(Uuid) -> Identity;
+
+/// The judge of one draft.
+struct Judge<'a> {
+    text: &'a str,
+    report: Report<'a>,
+}
+
+impl Draft {
+    /// The configuration, if every value is right. `file` and `text` are where the draft was read from; for one that
+    /// comes from the command line alone, `text` is empty.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its place, or with its flag.
+    pub fn finish(self, file: &str, text: &str) -> Result<Parsed, Diagnostics> {
+        let mut judge = Judge { text, report: Report::new(file, text) };
+        let config = judge.config(self);
+        judge.report.finish(config).map(|(config, warnings)| Parsed { config, warnings })
+    }
+}
+
+impl Judge<'_> {
+    fn config(&mut self, draft: Draft) -> Option<Config> {
+        let identity = self.identity(&draft);
+        let listeners: Vec<Listener> =
+            draft.listen.iter().filter_map(|said| self.take("listen", said, |text| listener(text))).collect();
+        if draft.listen.is_empty() {
+            self.missing("listen", "listen = [\"169.254.169.254:80\"]");
+        }
+        let backend = self.need("backend", &draft.backend, "backend = \"/var/lib/neutron/metadata_proxy\"", |path| {
+            AbsolutePath::new(path).and_then(Backend::new)
+        });
+        let owner = self.maybe("backend_owner", &draft.backend_owner, account);
+        let user = self.need("user", &draft.user, "user = \"neutron\"", account);
+        let group = self.maybe("group", &draft.group, account);
+        let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
+        let netns = self.maybe("netns", &draft.netns, |name| Netns::new(name));
+        let retries = self.number("retries", &draft.retries, RETRIES, 0..=100);
+        let limits = self.limits(&draft.limits);
+        let timeouts = self.timeouts(&draft.timeouts);
+        let rate_limits = draft.rate_limits.iter().filter_map(|rate| {
+            let requests = self.number("requests", &Some(rate.requests.clone()), 1, 1..=1_000_000);
+            let window = self.take("window", &rate.window, whole_window)?;
+            Some(RateLimit { requests, window })
+        });
+        let rate_limits = rate_limits.collect();
+        let log = match &draft.log {
+            Some(log) => Some(self.log(log)?),
+            None => None,
+        };
+        let backend = backend.map(|mut backend| {
+            backend.owner = owner;
+            backend
+        });
+        Some(Config {
+            gate: Gate { identity: identity?, listeners, backend: backend?, limits, timeouts, retries, rate_limits },
+            process: Process {
+                user: user?,
+                group,
+                allow_root: draft.allow_root,
+                daemon: draft.daemon,
+                pid_file,
+                netns,
+                freebind: draft.freebind,
+                log,
+            },
+        })
+    }
+
+    fn identity(&mut self, draft: &Draft) -> Option<Identity> {
+        let make: [(&str, &Option<Spanned<String>>, Kind); 3] = [
+            ("network_id", &draft.network_id, Identity::Network),
+            ("router_id", &draft.router_id, Identity::Router),
+            ("ovn_network_id", &draft.ovn_network_id, Identity::OvnNetwork),
+        ];
+        let mut given = make.into_iter().filter_map(|(key, said, make)| Some((key, said.as_ref()?, make)));
+        let Some((key, said, make)) = given.next() else {
+            self.missing("network_id", "one of network_id, router_id, ovn_network_id");
+            return None;
+        };
+        if let Some((second, said, _)) = given.next() {
+            self.wrong(second, said, format!("a second identity, beside `{key}`: an agent refuses a request with two"));
+        }
+        self.take(key, said, |text| text.parse()).map(make)
+    }
+
+    fn limits(&mut self, draft: &DraftLimits) -> Limits {
+        let default = Limits::default();
+        let connections = self.number("connections", &draft.connections, default.connections, 1..=1_000_000);
+        let per_source = default.connections_per_source.min(connections);
+        Limits {
+            connections,
+            connections_per_source: self.number(
+                "connections_per_source",
+                &draft.connections_per_source,
+                per_source,
+                1..=connections,
+            ),
+            requests_per_source: self.number(
+                "requests_per_source",
+                &draft.requests_per_source,
+                default.requests_per_source,
+                1..=65_536,
+            ),
+            backend_requests: self.number(
+                "backend_requests",
+                &draft.backend_requests,
+                default.backend_requests,
+                1..=65_536,
+            ),
+            head_bytes: self.number("head_bytes", &draft.head_bytes, default.head_bytes, 1024..=262_144),
+            headers: self.number("headers", &draft.headers, default.headers, 8..=1000),
+            body_bytes: self.number("body_bytes", &draft.body_bytes, default.body_bytes, 0..=16_777_216),
+            backend_request_bytes: self.number(
+                "backend_request_bytes",
+                &draft.backend_request_bytes,
+                default.backend_request_bytes,
+                512..=33_554_432,
+            ),
+        }
+    }
+
+    fn timeouts(&mut self, draft: &DraftTimeouts) -> Timeouts {
+        let default = Timeouts::default();
+        let mut time = |key, said: &Option<Spanned<Time>>, default| {
+            said.as_ref().and_then(|said| self.take(key, said, time::judge)).unwrap_or(default)
+        };
+        Timeouts {
+            request: time("request", &draft.request, default.request),
+            connect: time("connect", &draft.connect, default.connect),
+            client: time("client", &draft.client, default.client),
+            server: time("server", &draft.server, default.server),
+            keep_alive: time("keep_alive", &draft.keep_alive, default.keep_alive),
+        }
+    }
+
+    fn log(&mut self, draft: &DraftLog) -> Option<Log> {
+        let socket = match &draft.socket {
+            Some(_) => self.maybe("socket", &draft.socket, |path| AbsolutePath::new(path)),
+            None => AbsolutePath::new("/dev/log").ok(),
+        };
+        let facility = self.maybe("facility", &draft.facility, |name| {
+            Facility::named(name).ok_or_else(|| format!("not a facility; one of {}", Facility::names().join(", ")))
+        });
+        let level = self.maybe("level", &draft.level, |name| {
+            let found = LEVELS.iter().find(|(known, _)| known == name).map(|(_, level)| *level);
+            found.ok_or_else(|| format!("not a level; one of {}", LEVELS.map(|(name, _)| name).join(", ")))
+        });
+        let tag = self.maybe("tag", &draft.tag, |tag| {
+            let fits = (1..=128).contains(&tag.len()) && !tag.contains(char::is_control);
+            if fits { Ok(tag.clone()) } else { Err("a tag has 1 to 128 printable characters".to_owned()) }
+        });
+        Some(Log {
+            socket: socket?,
+            facility: facility.unwrap_or_default(),
+            level: level.unwrap_or_default(),
+            tag: tag.unwrap_or_else(|| "nsgate".to_owned()),
+        })
+    }
+
+    fn number(&mut self, key: &str, said: &Option<Spanned<i64>>, default: u32, range: RangeInclusive<u32>) -> u32 {
+        let Some(said) = said else { return default };
+        let found = u32::try_from(*said.get_ref()).ok().filter(|number| range.contains(number));
+        if found.is_none() {
+            self.wrong(key, said, format!("write a number from {} to {}", range.start(), range.end()));
+        }
+        found.unwrap_or(default)
+    }
+
+    fn need<T, V>(
+        &mut self,
+        key: &str,
+        said: &Option<Spanned<V>>,
+        form: &str,
+        judge: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Option<T> {
+        if said.is_none() {
+            self.missing(key, form);
+        }
+        self.maybe(key, said, judge)
+    }
+
+    fn maybe<T, V>(
+        &mut self,
+        key: &str,
+        said: &Option<Spanned<V>>,
+        judge: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Option<T> {
+        said.as_ref().and_then(|said| self.take(key, said, judge))
+    }
+
+    fn take<T, V>(&mut self, key: &str, said: &Spanned<V>, judge: impl FnOnce(&V) -> Result<T, String>) -> Option<T> {
+        judge(said.get_ref()).map_err(|reason| self.wrong(key, said, reason)).ok()
+    }
+
+    fn wrong<V>(&mut self, key: &str, said: &Spanned<V>, reason: String) {
+        if is_on_command_line(&said.span()) {
+            self.report.error(Place::default(), format!("--{}: {reason}", key.replace('_', "-")), "");
+        } else {
+            self.report.error(place(self.text, said.span()), format!("`{key}`: {reason}"), "");
+        }
+    }
+
+    fn missing(&mut self, key: &str, form: &str) {
+        let flag = key.replace('_', "-");
+        self.report.error(Place::default(), format!("`{key}` (--{flag}) is missing"), format!("write {form}"));
+    }
+}
+
+/// Names of the levels, most severe first.
+pub(super) const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::Error),
+    ("warning", Level::Warning),
+    ("notice", Level::Notice),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+];
+
+fn account(who: &Who) -> Result<Account, String> {
+    match who {
+        Who::Name(name) => Account::named(name),
+        // 4294967295 is "no change" to setresuid(2), and so nobody's number.
+        Who::Number(number) => match u32::try_from(*number) {
+            Ok(id) if id != u32::MAX => Ok(Account::Id(id)),
+            _ => Err(format!("{number} is not an account's number; 0 to 4294967294")),
+        },
+    }
+}
+
+fn whole_window(time: &Time) -> Result<Duration, String> {
+    match time::judge(time)? {
+        window if window >= Duration::from_secs(1) => Ok(window),
+        _ => Err("a window is at least one second".to_owned()),
+    }
+}
+
+fn listener(text: &str) -> Result<Listener, String> {
+    let (endpoint, interface) = match text.split_once('%') {
+        Some((endpoint, name)) => (endpoint, Some(InterfaceName::new(name)?)),
+        None => (text, None),
+    };
+    let (address, port) = endpoint.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port"))?;
+    let address = match address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse().map(std::net::IpAddr::V6).ok(),
+        None => address.parse().map(std::net::IpAddr::V4).ok(),
+    };
+    let address = address.ok_or_else(|| {
+        format!("`{text}` is not an address; write 169.254.169.254:80 or [fe80::a9fe:a9fe]:80%INTERFACE")
+    })?;
+    plausible(Listener { address, port: port.parse()?, interface })
+}

@@ -1,0 +1,86 @@
+//! A configuration as text: the gate that would run, with every default written out.
+
+use super::{finish::LEVELS, time::write as time};
+use crate::{Account, Config, Identity, Netns};
+
+/// TOML that [`super::parse`] reads back to the same configuration.
+#[must_use]
+pub fn render(config: &Config) -> String {
+    let Config { gate, process } = config;
+    let mut text = String::new();
+    let mut line = |content: String| {
+        text.push_str(&content);
+        text.push('\n');
+    };
+    let key = match gate.identity {
+        Identity::Network(_) => "network_id",
+        Identity::Router(_) => "router_id",
+        Identity::OvnNetwork(_) => "ovn_network_id",
+    };
+    line(format!("{key} = \"{}\"", gate.identity.uuid()));
+    let listen: Vec<String> = gate.listeners.iter().map(|listener| quoted(&listener.to_string())).collect();
+    line(format!("listen = [{}]", listen.join(", ")));
+    line(format!("backend = {}", quoted(gate.backend.path().as_str())));
+    if let Some(owner) = &gate.backend.owner {
+        line(format!("backend_owner = {}", account(owner)));
+    }
+    line(format!("user = {}", account(&process.user)));
+    if let Some(group) = &process.group {
+        line(format!("group = {}", account(group)));
+    }
+    line(format!("allow_root = {}", process.allow_root));
+    line(format!("freebind = {}", process.freebind));
+    line(format!("daemon = {}", process.daemon));
+    if let Some(path) = &process.pid_file {
+        line(format!("pid_file = {}", quoted(path.as_str())));
+    }
+    match &process.netns {
+        Some(Netns::Name(name)) => line(format!("netns = {}", quoted(name))),
+        Some(Netns::Path(path)) => line(format!("netns = {}", quoted(path.as_str()))),
+        None => {}
+    }
+    line(format!("retries = {} # one second apart", gate.retries));
+    if let Some(log) = &process.log {
+        let level = LEVELS.iter().find(|(_, level)| *level == log.level).map_or("info", |(name, _)| name);
+        line("\n[log]".to_owned());
+        line(format!("socket = {}", quoted(log.socket.as_str())));
+        line(format!("facility = \"{}\"", log.facility.name));
+        line(format!("level = \"{level}\""));
+        line(format!("tag = {}", quoted(&log.tag)));
+    }
+    let limits = &gate.limits;
+    line("\n[limits]".to_owned());
+    line(format!("connections = {}", limits.connections));
+    line(format!("connections_per_source = {}", limits.connections_per_source));
+    line(format!("requests_per_source = {} # at the agent at once", limits.requests_per_source));
+    line(format!("backend_requests = {} # at the agent at once", limits.backend_requests));
+    line(format!("head_bytes = {}", limits.head_bytes));
+    line(format!("headers = {}", limits.headers));
+    line(format!("body_bytes = {}", limits.body_bytes));
+    line(format!("backend_request_bytes = {} # head and body together", limits.backend_request_bytes));
+    let timeouts = &gate.timeouts;
+    line("\n[timeouts]".to_owned());
+    line(format!("request = \"{}\"", time(timeouts.request)));
+    line(format!("connect = \"{}\"", time(timeouts.connect)));
+    line(format!("client = \"{}\"", time(timeouts.client)));
+    line(format!("server = \"{}\"", time(timeouts.server)));
+    line(format!("keep_alive = \"{}\"", time(timeouts.keep_alive)));
+    for rate in &gate.rate_limits {
+        line("\n[[rate_limits]] # for each source address".to_owned());
+        line(format!("requests = {}", rate.requests));
+        line(format!("window = \"{}\"", time(rate.window)));
+    }
+    text
+}
+
+fn account(account: &Account) -> String {
+    match account {
+        Account::Name(name) => quoted(name),
+        Account::Id(id) => id.to_string(),
+    }
+}
+
+/// A TOML basic string. The values have no control characters.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}

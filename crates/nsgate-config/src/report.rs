@@ -1,0 +1,73 @@
+//! Collects diagnostics while a text is read.
+
+use crate::{
+    Diagnostic, Diagnostics,
+    diagnostic::{Severity, harmless},
+};
+
+/// A place in a text: where a word stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Line, from 1; 0 for the text as a whole.
+    pub(crate) line: usize,
+    /// Column in characters, from 1.
+    pub(crate) column: usize,
+    /// Length in characters.
+    pub(crate) length: usize,
+}
+
+/// More errors than this are not helpful.
+const MOST: usize = 20;
+
+/// The diagnostics of one text so far.
+pub(crate) struct Report<'a> {
+    file: &'a str,
+    lines: Vec<&'a str>,
+    errors: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, lines: text.lines().collect(), errors: Vec::new(), warnings: Vec::new() }
+    }
+
+    pub(crate) fn error(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+        if self.errors.len() < MOST {
+            let diagnostic = self.diagnostic(Severity::Error, place, message.into(), help.into());
+            self.errors.push(diagnostic);
+        }
+    }
+
+    pub(crate) fn warning(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+        if self.warnings.len() < MOST {
+            let diagnostic = self.diagnostic(Severity::Warning, place, message.into(), help.into());
+            self.warnings.push(diagnostic);
+        }
+    }
+
+    fn diagnostic(&self, severity: Severity, place: Place, message: String, help: String) -> Diagnostic {
+        let source = place.line.checked_sub(1).and_then(|index| self.lines.get(index));
+        Diagnostic {
+            severity,
+            file: self.file.to_owned(),
+            line: place.line,
+            column: place.column,
+            length: place.length.max(1),
+            message: harmless(&message),
+            help: if help.is_empty() { None } else { Some(harmless(&help)) },
+            source: source.map(|line| harmless(line)).unwrap_or_default(),
+        }
+    }
+
+    /// The value and its warnings, or the errors in the order of the text.
+    pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
+        match value {
+            Some(value) if self.errors.is_empty() => Ok((value, self.warnings)),
+            _ => {
+                self.errors.sort_by_key(|error| (error.line == 0, error.line, error.column));
+                Err(Diagnostics(self.errors))
+            }
+        }
+    }
+}
