@@ -1,1 +1,84 @@
-//! See the crate's description.
+//! What remains of a process, and the proof of it.
+//!
+//! A daemon that has done its privileged minute (bound its listeners, pinned its paths) hands itself over to this
+//! crate step by step, and comes out holding open descriptors and nothing else: no capability, no file, no other user,
+//! no way to start a program. Every step reads its result back from the kernel; a step that did not take is an
+//! [`Error`] that names the system call and says what to do, never a warning.
+//!
+//! The order, which the types keep (a later step does not exist on an earlier value):
+//!
+//! | step | what | when |
+//! |---|---|---|
+//! | [`namespaces::separate_pid`] | PID namespace for the child | before `fork` |
+//! | [`small_root::take`] | pin the directories the process may still see | before the next step |
+//! | [`namespaces::separate_rest`] | mount, IPC and UTS namespaces | in the child |
+//! | [`Sandbox::new`] | opens `/proc/self/status` for the last read-back | while `/proc` is still there |
+//! | [`small_root::enter`] | a read-only root that shows the windows alone | |
+//! | [`Sandbox::drop_privileges`] | rlimits, groups, ids, five capability sets, `no_new_privs` | one thread only |
+//! | [`Sandbox::restrict_files`] | Landlock: no file, no TCP, scoped signals and abstract sockets | one thread only |
+//! | [`Sandbox::filter_syscalls`] | seccomp: the role's list, anything else kills | one thread only |
+//! | [`Confined`] | the only value that says all of it happened | keep it |
+//!
+//! Landlock, the lock on securebits and write-xor-execute memory depend on the kernel: what it could not give stands
+//! in [`Report::shortfalls`]. Ids, capabilities, `no_new_privs`, the small root and seccomp are the floor: without one
+//! of them there is no [`Confined`].
+//!
+//! [`attest`] is the other half: it reads any process back from `/proc` and says what it still holds.
+//!
+//! Filtering before dropping does not compile:
+//!
+//! ```compile_fail,E0599
+//! # fn wrong() -> nsgate_sandbox::Result<()> {
+//! use nsgate_sandbox::{Policy, Sandbox};
+//! Sandbox::new(Policy::gate(1024))?.filter_syscalls()?;
+//! # Ok(()) }
+//! ```
+//!
+//! nor does restricting files before dropping:
+//!
+//! ```compile_fail,E0599
+//! # fn wrong() -> nsgate_sandbox::Result<()> {
+//! use nsgate_sandbox::{Policy, Root, Sandbox};
+//! Sandbox::new(Policy::supervisor())?.restrict_files(Root::Kept)?;
+//! # Ok(()) }
+//! ```
+//!
+//! nor skipping Landlock:
+//!
+//! ```compile_fail,E0599
+//! # fn wrong(ids: &nsgate_sandbox::Ids) -> nsgate_sandbox::Result<()> {
+//! use nsgate_sandbox::{Policy, Sandbox};
+//! Sandbox::new(Policy::gate(1024))?.drop_privileges(ids)?.filter_syscalls()?;
+//! # Ok(()) }
+//! ```
+//!
+//! and nobody else makes a [`Confined`]:
+//!
+//! ```compile_fail
+//! # fn wrong(report: nsgate_sandbox::Report) {
+//! let forged = nsgate_sandbox::Confined { report };
+//! # }
+//! ```
+
+pub mod attest;
+#[cfg(test)]
+mod compile;
+mod error;
+mod filter;
+pub mod namespaces;
+mod policy;
+mod privileges;
+mod readback;
+mod rlimits;
+mod ruleset;
+pub mod small_root;
+mod stage;
+mod status;
+mod sys;
+
+pub use error::{Error, Result};
+pub use policy::{Entry, Role, policy};
+pub use privileges::Ids;
+pub use ruleset::Landlock;
+pub use small_root::{Root, SmallRoot, Window};
+pub use stage::{Confined, Dropped, FilterReport, Policy, Privileged, Report, Ruled, Sandbox};

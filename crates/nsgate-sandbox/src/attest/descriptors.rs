@@ -1,0 +1,63 @@
+//! What a process has open, by kind (proc_pid_fd(5)).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
+
+/// Number of descriptors of each kind; `None` if the directory cannot be read.
+pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
+    let sockets = sockets(directory);
+    let mut kinds = BTreeMap::new();
+    for entry in fs::read_dir(directory.join("fd")).ok()? {
+        // A descriptor that is closed while the directory is read is not open.
+        let Ok(target) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
+        *kinds.entry(kind(&target.to_string_lossy(), &sockets)).or_insert(0) += 1;
+    }
+    Some(kinds)
+}
+
+fn kind(target: &str, sockets: &HashMap<String, &'static str>) -> String {
+    let inner = |prefix: &str| target.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(']'));
+    if let Some(inode) = inner("socket:[") {
+        return (*sockets.get(inode).unwrap_or(&"other socket")).to_owned();
+    }
+    if let Some(name) = inner("anon_inode:[") {
+        return name.to_owned();
+    }
+    match target.split_once(":[") {
+        Some((kind, _)) => kind.to_owned(),
+        None => target.strip_prefix("anon_inode:").unwrap_or(target).to_owned(),
+    }
+}
+
+/// Kind of each socket of the process's network namespace, by inode.
+fn sockets(directory: &Path) -> HashMap<String, &'static str> {
+    let mut found = HashMap::new();
+    let mut table = |name: &str, inode: usize, kind: &dyn Fn(&[&str]) -> &'static str| {
+        let text = fs::read_to_string(directory.join("net").join(name)).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let Some(inode) = words.get(inode) {
+                found.insert((*inode).to_owned(), kind(&words));
+            }
+        }
+    };
+    // State 0A is LISTEN (include/net/tcp_states.h).
+    let tcp = |words: &[&str]| if words.get(3) == Some(&"0A") { "tcp listener" } else { "tcp connection" };
+    table("tcp", 9, &tcp);
+    table("tcp6", 9, &tcp);
+    table("udp", 9, &|_| "udp");
+    table("udp6", 9, &|_| "udp");
+    table("raw", 9, &|_| "raw");
+    table("packet", 8, &|_| "packet");
+    table("netlink", 9, &|_| "netlink");
+    table("unix", 6, &|words| match words.get(4) {
+        Some(&"0001") => "unix stream",
+        Some(&"0002") => "unix datagram",
+        Some(&"0005") => "unix seqpacket",
+        _ => "unix",
+    });
+    found
+}

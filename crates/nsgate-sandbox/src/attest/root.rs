@@ -1,0 +1,39 @@
+//! What a process sees of the file system.
+
+use serde::Serialize;
+use std::{fs, path::Path};
+
+/// One mount of a process's mount namespace (proc_pid_mountinfo(5)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mount {
+    /// Where, as the process names it.
+    pub point: String,
+    /// Its options.
+    pub options: String,
+    /// Kind of file system.
+    pub kind: String,
+}
+
+/// Names in the process's root directory, sorted.
+pub(super) fn entries(directory: &Path) -> Option<Vec<String>> {
+    let list = fs::read_dir(directory.join("root")).ok()?;
+    let mut names: Vec<String> =
+        list.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    names.sort_unstable();
+    Some(names)
+}
+
+/// The process's mounts.
+pub(super) fn mounts(directory: &Path) -> Option<Vec<Mount>> {
+    let text = fs::read_to_string(directory.join("mountinfo")).ok()?;
+    let one = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        let mut words = before.split_whitespace().skip(4);
+        Some(Mount {
+            point: words.next()?.to_owned(),
+            options: words.next()?.to_owned(),
+            kind: after.split_whitespace().next()?.to_owned(),
+        })
+    };
+    Some(text.lines().filter_map(one).collect())
+}

@@ -1,0 +1,38 @@
+//! Holdings as a table for people.
+
+use super::Holdings;
+use std::fmt;
+
+impl fmt::Display for Holdings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "process {} ({}): {}", self.pid, self.name, self.command.join(" "))?;
+        let width = |pick: fn(&super::Row) -> &String| self.verdict.iter().map(|row| pick(row).chars().count()).max();
+        let what = width(|row| &row.what).unwrap_or(0);
+        let expected = width(|row| &row.expected).unwrap_or(0);
+        for row in &self.verdict {
+            let mark = match row.ok {
+                Some(true) => "ok",
+                Some(false) => "NO",
+                None => "??",
+            };
+            writeln!(f, "  {mark}  {:<what$}  {:<expected$}  {}", row.what, row.expected, row.found)?;
+        }
+        match &self.descriptors {
+            Some(kinds) => {
+                let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+                writeln!(f, "  descriptors: {}", kinds.join(", "))?;
+            }
+            None => writeln!(f, "  descriptors: unreadable; ask as root")?,
+        }
+        let namespaces: Vec<String> = self
+            .namespaces
+            .iter()
+            .map(|namespace| match (namespace.inode, namespace.shared) {
+                (Some(inode), Some(true)) => format!("{} {inode} (shared)", namespace.kind),
+                (Some(inode), _) => format!("{} {inode}", namespace.kind),
+                (None, _) => format!("{} unreadable", namespace.kind),
+            })
+            .collect();
+        writeln!(f, "  namespaces: {}", namespaces.join(", "))
+    }
+}

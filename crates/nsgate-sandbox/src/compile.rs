@@ -1,0 +1,97 @@
+//! From a policy's text to a filter program. Runs when the crate is built and in tests, never in a gate.
+
+use seccompiler::{BpfProgram, TargetArch, compile_from_json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{error::Error, fmt::Write};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A policy file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) syscall: Vec<Syscall>,
+}
+
+/// One entry of a policy file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Syscall {
+    pub(crate) name: String,
+    pub(crate) reason: String,
+    #[serde(default)]
+    pub(crate) arch: Vec<String>,
+    #[serde(default)]
+    pub(crate) when: Vec<Vec<Argument>>,
+}
+
+/// One condition on an argument.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Argument {
+    arg: u8,
+    #[serde(default)]
+    mask: Option<u64>,
+    equals: u64,
+    #[cfg_attr(test, allow(dead_code, reason = "only the build needs it"))]
+    means: String,
+}
+
+impl File {
+    /// Reads a policy and keeps what exists on `arch`.
+    pub(crate) fn read(text: &str, arch: &str) -> Result<Self> {
+        let mut file: Self = toml::from_str(text)?;
+        file.syscall.retain(|entry| entry.arch.is_empty() || entry.arch.iter().any(|name| name == arch));
+        for entry in &file.syscall {
+            if entry.reason.trim().is_empty() {
+                return Err(format!("`{}` has no reason", entry.name).into());
+            }
+        }
+        Ok(file)
+    }
+
+    /// The filter program: what is named passes, anything else kills the process.
+    pub(crate) fn compile(&self, arch: &str) -> Result<BpfProgram> {
+        let mut rules: Vec<Value> = Vec::new();
+        for entry in &self.syscall {
+            if entry.when.is_empty() {
+                rules.push(json!({ "syscall": entry.name }));
+            }
+            for alternative in &entry.when {
+                let conditions = alternative.iter().map(|argument| match argument.mask {
+                    Some(mask) => json!({ "index": argument.arg, "type": "dword", "op": { "masked_eq": mask }, "val": argument.equals }),
+                    None => json!({ "index": argument.arg, "type": "dword", "op": "eq", "val": argument.equals }),
+                });
+                rules.push(json!({ "syscall": entry.name, "args": conditions.collect::<Vec<_>>() }));
+            }
+        }
+        let filter = json!({ "role": { "mismatch_action": "kill_process", "match_action": "allow", "filter": rules } });
+        let mut programs = compile_from_json(filter.to_string().as_bytes(), TargetArch::try_from(arch)?)?;
+        Ok(programs.remove("role").ok_or("no program came out")?)
+    }
+}
+
+#[cfg_attr(test, allow(dead_code, reason = "only the build needs it"))]
+/// Rust source with the program and its entries as constants.
+pub(crate) fn rust_source(role: &str, text: &str, arch: &str) -> Result<String> {
+    let file = File::read(text, arch)?;
+    let program = file.compile(arch)?;
+    let name = role.to_uppercase();
+    let mut code = String::new();
+    writeln!(code, "static {name}_PROGRAM: [sock_filter; {}] = [", program.len())?;
+    for step in program {
+        writeln!(code, "sock_filter {{ code: {}, jt: {}, jf: {}, k: {} }},", step.code, step.jt, step.jf, step.k)?;
+    }
+    writeln!(code, "];\nstatic {name}_ENTRIES: [Entry; {}] = [", file.syscall.len())?;
+    for entry in &file.syscall {
+        let alternatives = entry.when.iter().map(|alternative| {
+            let words: Vec<&str> = alternative.iter().map(|argument| argument.means.as_str()).collect();
+            words.join(" and ")
+        });
+        let when = alternatives.collect::<Vec<_>>().join(", or ");
+        writeln!(code, "Entry {{ name: {:?}, reason: {:?}, when: {when:?} }},", entry.name, entry.reason)?;
+    }
+    writeln!(code, "];")?;
+    Ok(code)
+}

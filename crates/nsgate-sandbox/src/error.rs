@@ -1,0 +1,184 @@
+//! One variant per step: what was asked of the kernel, what it answered, what to do about it.
+
+use std::{io, path::PathBuf};
+
+use nix::errno::Errno;
+
+/// Result of a step of the confinement.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A step that could not be taken, or did not take although the kernel said so. The process must end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file below `/proc` that a step needs cannot be read.
+    #[error("cannot read {}: {source}; a /proc of this process's own PID namespace must be mounted when nsgate starts", path.display())]
+    Proc {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// `/proc/self` is another process: `Sandbox::new` was called before `fork`, or `/proc` is another namespace's.
+    #[error(
+        "/proc/self/status speaks of process {found}, this one is {expected}; open the sandbox in the child, with a /proc that knows it"
+    )]
+    ForeignProc {
+        /// The process id by `getpid`.
+        expected: i32,
+        /// The one in the file.
+        found: String,
+    },
+    /// `unshare(2)` refused.
+    #[error(
+        "unshare({flags}): {source}; it needs CAP_SYS_ADMIN and a kernel with these namespaces: start as root, or in a user namespace"
+    )]
+    Unshare {
+        /// The flags asked for.
+        flags: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// `unshare(2)` said yes, and the namespace is the same as before.
+    #[error("the {name} namespace is still the starter's after unshare(2); this kernel cannot be trusted with it")]
+    NamespaceUnchanged {
+        /// `mnt`, `ipc`, `uts` or `pid`.
+        name: &'static str,
+    },
+    /// The child is not the first process of a new PID namespace.
+    #[error("this process has id {pid} in its PID namespace, not 1; fork right after namespaces::separate_pid")]
+    NotFirst {
+        /// The id it has.
+        pid: i32,
+    },
+    /// Mounts could not be made private.
+    #[error("mount(MS_REC|MS_PRIVATE) on /: {0}; without it a mount made here could show outside")]
+    MakePrivate(Errno),
+    /// A directory could not be taken as a window.
+    #[error(
+        "{call} for the window /{name}: {source}; it needs Linux 5.12 and CAP_SYS_ADMIN in the namespace that holds the mount"
+    )]
+    TakeWindow {
+        /// The window's name in the small root.
+        name: &'static str,
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// A window has a name that is not one plain path component.
+    #[error("`{name}` cannot be a window's name; use one plain component such as `backend`, once")]
+    WindowName {
+        /// The name.
+        name: &'static str,
+    },
+    /// A step of entering the small root failed.
+    #[error(
+        "{call}: {source}; the small root needs CAP_SYS_ADMIN, tmpfs, and a root file system that is not the initial ramfs"
+    )]
+    SmallRoot {
+        /// The system call and what it was for.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// The new root is not what was asked for.
+    #[error("the small root shows {found}, expected {expected}; refusing to go on")]
+    RootShows {
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A gate must stand in a small root.
+    #[error("a gate cannot keep the root it was started in; call small_root::enter and pass what it returns")]
+    RootKept,
+    /// A resource limit could not be set.
+    #[error("setrlimit({name}): {source}; the limit could not be set to {value}")]
+    Rlimit {
+        /// The limit, as in `setrlimit(2)`.
+        name: &'static str,
+        /// The value asked for.
+        value: u64,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// One step of giving privileges away failed.
+    #[error("{call}: {source}; {advice}")]
+    Drop {
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The kernel's own account after the drop is not what was asked for.
+    #[error("after the drop {what} is {found}, expected {expected}; the process ends rather than go on with it")]
+    StillHolds {
+        /// Which property.
+        what: &'static str,
+        /// What was asked for.
+        expected: String,
+        /// What the kernel says.
+        found: String,
+    },
+    /// A privilege that was given away could be taken again.
+    #[error("{call} succeeded after the drop: there is a way back, so the process ends")]
+    WayBack {
+        /// The call that should have failed.
+        call: &'static str,
+    },
+    /// Landlock is there and refused the ruleset.
+    #[error("Landlock (ABI {abi}): {source}; the kernel offers it, so nsgate does not go on without it")]
+    Landlock {
+        /// ABI version of the running kernel.
+        abi: i32,
+        /// What was refused.
+        source: landlock::RulesetError,
+    },
+    /// A window could not be named in the ruleset.
+    #[error("cannot open the window /{name} for its Landlock rule: {source}")]
+    LandlockWindow {
+        /// The window.
+        name: &'static str,
+        /// What was refused.
+        source: landlock::PathFdError,
+    },
+    /// Landlock said yes, but not to everything the running kernel knows.
+    #[error("Landlock (ABI {abi}) answered `{status}`, expected full enforcement; restrict while there is one thread")]
+    LandlockPartial {
+        /// ABI version of the running kernel.
+        abi: i32,
+        /// The status.
+        status: String,
+    },
+    /// Opening `/` should have failed.
+    #[error("opening / after Landlock gave `{found}`, expected EACCES; files are still within reach")]
+    StillOpens {
+        /// What happened instead.
+        found: String,
+    },
+    /// The filter was refused.
+    #[error("seccomp(SECCOMP_SET_MODE_FILTER) for the {role} filter: {source}; the kernel needs CONFIG_SECCOMP_FILTER")]
+    Seccomp {
+        /// The policy's name.
+        role: &'static str,
+        /// What the kernel said.
+        source: seccompiler::Error,
+    },
+    /// The process to attest is not there.
+    #[error("no process {pid}; `ps -e` lists the ids this host knows")]
+    NoProcess {
+        /// The id asked for.
+        pid: i32,
+    },
+    /// A line of `/proc/PID/status` is missing or not as proc(5) describes it.
+    #[error("{}: no usable `{field}` line; is this the /proc of a Linux kernel from 4.10 on?", path.display())]
+    Status {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+    },
+}

@@ -1,0 +1,91 @@
+//! Which system calls each role may use: `policy/*.toml`, compiled in.
+
+use seccompiler::sock_filter;
+
+/// What a confined process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serves guests.
+    Gate,
+    /// Watches a gate in the foreground.
+    Supervisor,
+}
+
+/// One permitted system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Who needs it and when.
+    pub reason: &'static str,
+    /// With which arguments, in words; empty for any.
+    pub when: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/policies.rs"));
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 2] = [Self::Gate, Self::Supervisor];
+
+    /// Its name, which is also that of its policy file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Supervisor => "supervisor",
+        }
+    }
+
+    pub(crate) fn program(self) -> &'static [sock_filter] {
+        match self {
+            Self::Gate => &GATE_PROGRAM,
+            Self::Supervisor => &SUPERVISOR_PROGRAM,
+        }
+    }
+}
+
+/// What a role may ask of the kernel on this architecture, in the order of its policy file.
+#[must_use]
+pub fn policy(role: Role) -> &'static [Entry] {
+    match role {
+        Role::Gate => &GATE_ENTRIES,
+        Role::Supervisor => &SUPERVISOR_ENTRIES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Role, policy};
+    use crate::compile::File;
+
+    const TEXTS: [&str; 2] = [include_str!("../policy/gate.toml"), include_str!("../policy/supervisor.toml")];
+
+    #[test]
+    fn policies_compile_for_every_architecture() {
+        for text in TEXTS {
+            for arch in ["x86_64", "aarch64", "riscv64"] {
+                let file = File::read(text, arch).unwrap();
+                assert!(!file.compile(arch).unwrap().is_empty(), "{arch}");
+                assert!(file.syscall.len() <= 32, "{arch}: {}", file.syscall.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_gate_may_use_at_most_32_system_calls_and_never_these() {
+        assert!(policy(Role::Gate).len() <= 32);
+        for role in Role::ALL {
+            for name in
+                ["execve", "open", "openat", "bind", "listen", "clone", "fork", "ptrace", "kill", "mount", "mprotect"]
+            {
+                assert!(policy(role).iter().all(|entry| entry.name != name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_without_a_reason_is_refused() {
+        assert!(File::read("[[syscall]]\nname = \"read\"\nreason = \" \"", "x86_64").is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! Groups, ids and capabilities go, in the one order in which each step can still be taken; then the kernel is asked
+//! what is left, and the way back is tried.
+
+use crate::{Error, Result, sys};
+use caps::CapSet;
+use nix::{
+    errno::Errno,
+    sys::{prctl, signal::Signal},
+    unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid},
+};
+use std::io;
+
+/// Who a process is afterwards. Numbers that were resolved once; which ones are acceptable is the caller's affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// Real, effective and saved user.
+    pub uid: Uid,
+    /// Real, effective and saved group; there are no others.
+    pub gid: Gid,
+}
+
+/// Root is nobody special, capabilities do not survive a change of user, none becomes ambient; all locked
+/// (`SECBIT_*`, capabilities(7)). `SECBIT_NO_SETUID_FIXUP` stays off: the change of user shall take capabilities away.
+const SECUREBITS: libc::c_ulong = 0x01 | 0x02 | 0x08 | 0x20 | 0x40 | 0x80;
+
+/// What could not be given away.
+pub(crate) struct Left {
+    /// One sentence each.
+    pub(crate) shortfalls: Vec<String>,
+    /// The list of groups is not empty.
+    pub(crate) groups: bool,
+}
+
+/// Drops everything. `groups_denied` says that a user namespace forbids setgroups(2) for good.
+pub(crate) fn drop_all(ids: &Ids, groups_denied: bool, dies_with_parent: bool) -> Result<Left> {
+    let mut shortfalls: Vec<String> = groups(ids, groups_denied)?.into_iter().collect();
+    let groups = !shortfalls.is_empty();
+    // Bounding and ambient before the ids: CAP_SETPCAP goes with the user.
+    clear(CapSet::Ambient, "prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
+    clear(CapSet::Bounding, "prctl(PR_CAPBSET_DROP)")?;
+    if let Err(error) = sys::set_securebits(SECUREBITS) {
+        shortfalls.push(format!("securebits are not locked: prctl(PR_SET_SECUREBITS): {error}"));
+    }
+    setresgid(ids.gid, ids.gid, ids.gid)
+        .map_err(failed("setresgid", "the group must be one that this namespace knows"))?;
+    setresuid(ids.uid, ids.uid, ids.uid)
+        .map_err(failed("setresuid", "the user must be one that this namespace knows"))?;
+    clear(CapSet::Inheritable, "capset(inheritable)")?;
+    clear(CapSet::Effective, "capset(effective)")?;
+    clear(CapSet::Permitted, "capset(permitted)")?;
+    prctl::set_no_new_privs().map_err(failed("prctl(PR_SET_NO_NEW_PRIVS)", "the kernel is older than Linux 3.5"))?;
+    prctl::set_dumpable(false).map_err(failed("prctl(PR_SET_DUMPABLE)", "this cannot fail on Linux"))?;
+    if let Err(error) = sys::set_mdwe() {
+        shortfalls
+            .push(format!("written memory may become executable: prctl(PR_SET_MDWE): {error} (Linux 6.3 has it)"));
+    }
+    if dies_with_parent {
+        // After the ids: a change of user forgets it (prctl(2)).
+        prctl::set_pdeathsig(Signal::SIGKILL)
+            .map_err(failed("prctl(PR_SET_PDEATHSIG)", "this cannot fail on Linux"))?;
+    }
+    read_back(ids, !groups)?;
+    no_way_back(ids)?;
+    Ok(Left { shortfalls, groups })
+}
+
+/// Gives the groups away; the sentence says why some are left.
+fn groups(ids: &Ids, denied: bool) -> Result<Option<String>> {
+    match setgroups(&[]) {
+        Ok(()) => Ok(None),
+        Err(Errno::EPERM) if denied => {
+            let kept = getgroups().map_err(failed("getgroups", "this cannot fail on Linux"))?;
+            let others = kept.iter().filter(|gid| **gid != ids.gid).count();
+            Ok((!kept.is_empty()).then(|| {
+                format!("{others} supplementary groups are kept: the user namespace forbids setgroups(2) for good")
+            }))
+        }
+        Err(error) => Err(failed("setgroups", "start as root, or with CAP_SETGID")(error)),
+    }
+}
+
+fn clear(set: CapSet, call: &'static str) -> Result<()> {
+    caps::clear(None, set).map_err(|error| Error::Drop {
+        call,
+        source: io::Error::other(error.to_string()),
+        advice: "start as root, or with CAP_SETPCAP",
+    })
+}
+
+fn read_back(ids: &Ids, groups_empty: bool) -> Result<()> {
+    let uid = getresuid().map_err(failed("getresuid", "this cannot fail on Linux"))?;
+    holds("the user", (ids.uid, ids.uid, ids.uid), (uid.real, uid.effective, uid.saved))?;
+    let gid = getresgid().map_err(failed("getresgid", "this cannot fail on Linux"))?;
+    holds("the group", (ids.gid, ids.gid, ids.gid), (gid.real, gid.effective, gid.saved))?;
+    if groups_empty {
+        let groups = getgroups().map_err(failed("getgroups", "this cannot fail on Linux"))?;
+        holds("the list of groups", Vec::new(), groups)?;
+    }
+    let sets = sys::capget().map_err(failed("capget", "this cannot fail on Linux"))?;
+    holds("the capability sets", sys::Sets { effective: 0, permitted: 0, inheritable: 0 }, sets)?;
+    for capability in 0..64 {
+        match sys::bounding_has(capability) {
+            Ok(found) => holds("the bounding set", false, found)?,
+            // Past the last capability this kernel knows.
+            Err(_) => break,
+        }
+        if let Ok(found) = sys::ambient_has(capability) {
+            holds("the ambient set", false, found)?;
+        }
+    }
+    holds("no_new_privs", Ok(true), prctl::get_no_new_privs())?;
+    holds("dumpable", Ok(false), prctl::get_dumpable())
+}
+
+fn no_way_back(ids: &Ids) -> Result<()> {
+    let root = Uid::from_raw(0);
+    if ids.uid != root && setresuid(root, root, root).is_ok() {
+        return Err(Error::WayBack { call: "setresuid(0, 0, 0)" });
+    }
+    let wheel = Gid::from_raw(0);
+    if ids.gid != wheel && setresgid(wheel, wheel, wheel).is_ok() {
+        return Err(Error::WayBack { call: "setresgid(0, 0, 0)" });
+    }
+    if sys::capset(sys::Sets { effective: 1, permitted: 1, inheritable: 0 }).is_ok() {
+        return Err(Error::WayBack { call: "capset(CAP_CHOWN)" });
+    }
+    Ok(())
+}
+
+fn holds<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: T, found: T) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::StillHolds { what, expected: format!("{expected:?}"), found: format!("{found:?}") })
+}
+
+fn failed(call: &'static str, advice: &'static str) -> impl Fn(Errno) -> Error {
+    move |source| Error::Drop { call, source: source.into(), advice }
+}

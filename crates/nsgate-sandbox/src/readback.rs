@@ -1,0 +1,48 @@
+//! The last question: what does the kernel say this process is, now that everything is closed?
+//!
+//! The descriptor of `/proc/self/status` is opened while there is a `/proc` and read when there is none any more, with
+//! nothing but `read` and `close`, which the filter lets pass.
+
+use crate::{Error, Ids, Result, status::Status};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+const PATH: &str = "/proc/self/status";
+
+/// `/proc/self/status`, not yet read.
+#[derive(Debug)]
+pub(crate) struct OwnStatus(File);
+
+impl OwnStatus {
+    /// Opens the file; it belongs to this process, whoever reads it later.
+    pub(crate) fn open() -> Result<Self> {
+        File::open(PATH).map(Self).map_err(|source| Error::Proc { path: PathBuf::from(PATH), source })
+    }
+
+    /// Reads it and compares.
+    pub(crate) fn prove(mut self, ids: &Ids, groups_kept: bool) -> Result<()> {
+        let mut buffer = Vec::with_capacity(8192);
+        let read = self.0.by_ref().take(8192).read_to_end(&mut buffer);
+        read.map_err(|source| Error::Proc { path: PathBuf::from(PATH), source })?;
+        let status = Status::parse(&String::from_utf8_lossy(&buffer), Path::new(PATH))?;
+        same("the users in /proc", [ids.uid.as_raw(); 4], status.uid)?;
+        same("the groups in /proc", [ids.gid.as_raw(); 4], status.gid)?;
+        if !groups_kept {
+            same("the supplementary groups in /proc", Vec::new(), status.groups)?;
+        }
+        same("the capability sets in /proc", [0; 5], status.capabilities)?;
+        same("no_new_privs in /proc", true, status.no_new_privs)?;
+        same("the number of threads in /proc", 1, status.threads)?;
+        same("the seccomp mode in /proc", 2, status.seccomp)
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: T, found: T) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::StillHolds { what, expected: format!("{expected:?}"), found: format!("{found:?}") })
+}

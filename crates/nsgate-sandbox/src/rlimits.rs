@@ -1,0 +1,57 @@
+//! Resource limits: what the process could still use up.
+
+use crate::{Error, Result};
+use nix::{
+    errno::Errno,
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        stat::{SFlag, fstat},
+    },
+};
+use std::os::fd::AsFd;
+
+/// Sets the limits and reads them back. `descriptors` is the number of open files, whatever the caller's limits were:
+/// container engines leave a thousand million, and some leave too few. `address_space` is in bytes.
+pub(crate) fn apply(descriptors: u64, address_space: Option<u64>) -> Result<Vec<String>> {
+    let mut shortfalls = Vec::new();
+    exactly(Resource::RLIMIT_CORE, "RLIMIT_CORE", 0)?;
+    exactly(Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0)?;
+    exactly(Resource::RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0)?;
+    exactly(Resource::RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0)?;
+    if !writes_a_file() {
+        exactly(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", 0)?;
+    }
+    if let Some(bytes) = address_space {
+        exactly(Resource::RLIMIT_AS, "RLIMIT_AS", bytes)?;
+    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(refused("RLIMIT_NOFILE", descriptors))?;
+    if setrlimit(Resource::RLIMIT_NOFILE, descriptors, descriptors).is_err() {
+        // Not privileged enough to raise it: take what there is.
+        let most = hard.min(descriptors);
+        exactly(Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", most)?;
+        shortfalls.push(format!("only {most} descriptors instead of {descriptors}: RLIMIT_NOFILE cannot be raised"));
+    }
+    Ok(shortfalls)
+}
+
+/// In the foreground standard error may be a file, and a limit of 0 would end the process at its first line.
+fn writes_a_file() -> bool {
+    is_file(std::io::stdout()) || is_file(std::io::stderr())
+}
+
+fn is_file(output: impl AsFd) -> bool {
+    fstat(output).is_ok_and(|status| status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits())
+}
+
+fn exactly(resource: Resource, name: &'static str, value: u64) -> Result<()> {
+    setrlimit(resource, value, value).map_err(refused(name, value))?;
+    let found = getrlimit(resource).map_err(refused(name, value))?;
+    if found == (value, value) {
+        return Ok(());
+    }
+    Err(Error::StillHolds { what: name, expected: value.to_string(), found: format!("{found:?}") })
+}
+
+fn refused(name: &'static str, value: u64) -> impl Fn(Errno) -> Error {
+    move |source| Error::Rlimit { name, value, source }
+}

@@ -1,0 +1,82 @@
+//! Landlock: no file, no TCP, no signal and no abstract socket beyond this process (landlock(7)).
+//!
+//! Everything that the running kernel knows is handled and nothing is allowed, but for one thing: from ABI 9 a connect
+//! to a UNIX socket by path is a right of its own, and it is allowed below the windows of the small root. Older kernels
+//! do not look at such connects; there the small root alone decides.
+
+use crate::{Error, Result, Role, Root, sys};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus, Scope,
+};
+use std::{fs::File, io::ErrorKind};
+
+/// What Landlock enforces for this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landlock {
+    /// Everything of this ABI version.
+    Enforced(i32),
+    /// This kernel has none, or it is switched off (`lsm=` on the kernel's command line).
+    Absent,
+}
+
+/// The first ABI with each group of rights, and what is missing before it.
+const LATER: [(i32, &str); 4] = [
+    (
+        4,
+        "Landlock cannot refuse TCP before ABI 4 (Linux 6.7); the filter refuses bind, and connect reaches only what sockets there are",
+    ),
+    (5, "Landlock cannot refuse device ioctls before ABI 5 (Linux 6.10); the filter refuses ioctl"),
+    (6, "Landlock cannot scope signals and abstract sockets before ABI 6 (Linux 6.12); the filter refuses kill"),
+    (9, "Landlock cannot refuse UNIX connects by path before ABI 9; the small root shows only its windows"),
+];
+
+/// Restricts this thread, which must be the only one, and tries whether it took.
+pub(crate) fn restrict(role: Role, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
+    let abi = match sys::landlock_abi() {
+        Ok(abi) if abi > 0 => abi,
+        _ => {
+            return Ok((
+                Landlock::Absent,
+                vec!["Landlock is not there: files are refused by the filter alone".to_owned()],
+            ));
+        }
+    };
+    let known = ABI::from(abi);
+    enforce(role, root, known, abi)?;
+    let missing = LATER.iter().filter(|(first, _)| abi < *first).map(|(_, line)| (*line).to_owned());
+    match File::open("/") {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok((Landlock::Enforced(abi), missing.collect())),
+        Err(error) => Err(Error::StillOpens { found: error.to_string() }),
+        Ok(_) => Err(Error::StillOpens { found: "a descriptor".to_owned() }),
+    }
+}
+
+fn enforce(role: Role, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
+    let refused = |source| Error::Landlock { abi, source };
+    let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    ruleset = ruleset.handle_access(AccessFs::from_all(known)).map_err(refused)?;
+    if known >= ABI::V4 {
+        ruleset = ruleset.handle_access(AccessNet::from_all(known)).map_err(refused)?;
+    }
+    if known >= ABI::V6 {
+        // A supervisor signals its gate, which is outside its own domain; it holds a descriptor of that one process.
+        let scopes = match role {
+            Role::Gate => Scope::from_all(known),
+            Role::Supervisor => Scope::AbstractUnixSocket.into(),
+        };
+        ruleset = ruleset.scope(scopes).map_err(refused)?;
+    }
+    let mut created = ruleset.create().map_err(refused)?;
+    if let (true, Root::Small(small)) = (known >= ABI::V9, root) {
+        for name in small.windows() {
+            let window = PathFd::new(format!("/{name}")).map_err(|source| Error::LandlockWindow { name, source })?;
+            created = created.add_rule(PathBeneath::new(window, AccessFs::ResolveUnix)).map_err(refused)?;
+        }
+    }
+    let status = created.restrict_self().map_err(refused)?;
+    if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
+        return Err(Error::LandlockPartial { abi, status: format!("{:?}", status.ruleset) });
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! A root directory that holds its windows and nothing else.
+//!
+//! A window is a directory of the host (the backend socket's, say), taken by descriptor while it can still be named,
+//! and shown at `/NAME`, read-only, without set-uid, devices or programs, and without whatever is mounted below it. The
+//! root itself is a tiny read-only tmpfs; the old root is detached, so no path and no `..` leads back.
+//!
+//! Promises to list the new root and compare it with what was asked for, and to read back the flags of every mount.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use nix::{
+    errno::Errno,
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::{
+        stat::{Mode, stat},
+        statvfs::{FsFlags, statvfs},
+    },
+    unistd::{chdir, mkdir, pivot_root},
+};
+
+use crate::{Error, Result, sys};
+
+/// Where the tmpfs is put together before it becomes the root. It must exist, and it is of no use any more: every read
+/// from `/proc` was done before. The mount is this process's own, nobody else sees it.
+const SITE: &str = "/proc";
+
+/// Room for the root and its windows' directories, no more.
+const TMPFS: &str = "mode=0555,size=4k,nr_inodes=16";
+
+/// A directory that will be seen in the small root.
+#[derive(Debug)]
+pub struct Window {
+    /// Its name there: `backend` becomes `/backend`.
+    pub name: &'static str,
+    /// The detached mount, from [`take`].
+    pub tree: OwnedFd,
+}
+
+/// Proof that this process stands in a small root, and what that shows.
+#[derive(Debug)]
+pub struct SmallRoot {
+    windows: Vec<&'static str>,
+}
+
+impl SmallRoot {
+    /// Names of the windows, sorted.
+    #[must_use]
+    pub fn windows(&self) -> &[&'static str] {
+        &self.windows
+    }
+}
+
+/// The root that a process keeps for the rest of its life.
+#[derive(Clone, Copy, Debug)]
+pub enum Root<'a> {
+    /// The small root: what a gate must have.
+    Small(&'a SmallRoot),
+    /// The root it was started in. Landlock and the filter alone keep files away; a supervisor may.
+    Kept,
+}
+
+/// Takes a directory as a window. Before [`separate_rest`](crate::namespaces::separate_rest): the descriptor belongs
+/// to the mount namespace it was opened in, and only there can its mount be cloned.
+///
+/// `dir` is any descriptor of the directory, O_PATH included: what was pinned and checked is what will be shown.
+///
+/// # Errors
+///
+/// [`Error::TakeWindow`]: no CAP_SYS_ADMIN over this mount namespace, or a kernel before 5.12.
+pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+        return Err(Error::WindowName { name });
+    }
+    let fail = |call| move |source| Error::TakeWindow { name, call, source };
+    let tree = sys::open_tree_clone(dir).map_err(fail("open_tree(OPEN_TREE_CLONE)"))?;
+    sys::make_window(tree.as_fd()).map_err(fail("mount_setattr(RDONLY|NOSUID|NODEV|NOEXEC)"))?;
+    Ok(Window { name, tree })
+}
+
+/// Replaces the root by one that shows these windows alone. After
+/// [`separate_rest`](crate::namespaces::separate_rest), before the privileges are dropped.
+///
+/// # Errors
+///
+/// [`Error::SmallRoot`] naming the call, [`Error::RootShows`] if the result is not what was asked for.
+pub fn enter(windows: Vec<Window>) -> Result<SmallRoot> {
+    let mut names: Vec<&'static str> = windows.iter().map(|window| window.name).collect();
+    names.sort_unstable();
+    if let Some(name) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b).map(|(name, _)| name) {
+        return Err(Error::WindowName { name });
+    }
+    let locked = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("tmpfs"), SITE, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
+    chdir(SITE).map_err(fail("chdir into the tmpfs"))?;
+    for Window { name, tree } in windows {
+        mkdir(name, Mode::from_bits_truncate(0o755)).map_err(fail("mkdir of a window in the tmpfs"))?;
+        let path = CString::new(name).map_err(|_| Error::WindowName { name })?;
+        sys::move_mount(tree.as_fd(), &path).map_err(fail("move_mount of a window into the tmpfs"))?;
+    }
+    let none: Option<&str> = None;
+    mount(none, ".", none, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | locked, Some(TMPFS))
+        .map_err(fail("mount(MS_REMOUNT|MS_RDONLY) of the tmpfs"))?;
+    let expected = identity(".")?;
+    // The old root lands on top of the new one and is detached from there: no directory is needed for it.
+    pivot_root(".", ".").map_err(fail("pivot_root"))?;
+    umount2(".", MntFlags::MNT_DETACH).map_err(fail("umount2(MNT_DETACH) of the old root"))?;
+    chdir("/").map_err(fail("chdir(/)"))?;
+    check(&names, expected)?;
+    Ok(SmallRoot { windows: names })
+}
+
+/// Reads the new root back: the same directory as was put together, its entries, and the flags of every mount.
+fn check(names: &[&'static str], expected: (u64, u64)) -> Result<()> {
+    for path in ["/", ".", "/.."] {
+        if identity(path)? != expected {
+            return Err(shows("the new tmpfs".to_owned(), format!("another directory at {path}")));
+        }
+    }
+    let mut found = Vec::new();
+    let list = fs::read_dir("/").and_then(|entries| {
+        for entry in entries {
+            found.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        Ok(())
+    });
+    list.map_err(|error: io::Error| shows(format!("{names:?}"), format!("nothing readable: {error}")))?;
+    found.sort_unstable();
+    if found != names {
+        return Err(shows(format!("{names:?}"), format!("{found:?}")));
+    }
+    let wanted = FsFlags::ST_RDONLY | FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
+    let windows = names.iter().map(|name| format!("/{name}"));
+    for path in std::iter::once("/".to_owned()).chain(windows) {
+        let flags = statvfs(path.as_str()).map_err(fail("statvfs"))?.flags();
+        if !flags.contains(wanted) {
+            return Err(shows(format!("{path} with {wanted:?}"), format!("{path} with {flags:?}")));
+        }
+    }
+    Ok(())
+}
+
+fn identity(path: &str) -> Result<(u64, u64)> {
+    stat(path).map(|status| (status.st_dev, status.st_ino)).map_err(fail("stat of the new root"))
+}
+
+fn fail(call: &'static str) -> impl Fn(Errno) -> Error {
+    move |source| Error::SmallRoot { call, source }
+}
+
+fn shows(expected: String, found: String) -> Error {
+    Error::RootShows { expected, found }
+}

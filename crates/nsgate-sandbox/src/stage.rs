@@ -1,0 +1,171 @@
+//! The order as types: a step is a method of the stage before it, and only the last one makes a [`Confined`].
+
+use crate::{Ids, Landlock, Result, Role, Root, filter, policy, privileges, readback::OwnStatus, rlimits, ruleset};
+use std::fmt;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    role: Role,
+    descriptors: u64,
+    address_space: Option<u64>,
+    dies_with_parent: bool,
+}
+
+impl Policy {
+    /// A gate that needs this many descriptors.
+    #[must_use]
+    pub fn gate(descriptors: u64) -> Self {
+        Self { role: Role::Gate, descriptors, address_space: None, dies_with_parent: false }
+    }
+
+    /// A supervisor.
+    #[must_use]
+    pub fn supervisor() -> Self {
+        Self { role: Role::Supervisor, descriptors: 16, address_space: None, dies_with_parent: false }
+    }
+
+    /// At most this many bytes of address space (RLIMIT_AS).
+    #[must_use]
+    pub fn address_space(self, bytes: Option<u64>) -> Self {
+        Self { address_space: bytes, ..self }
+    }
+
+    /// The kernel kills the process when its parent ends (PR_SET_PDEATHSIG).
+    #[must_use]
+    pub fn dies_with_parent(self, yes: bool) -> Self {
+        Self { dies_with_parent: yes, ..self }
+    }
+}
+
+/// A process on its way.
+#[derive(Debug)]
+pub struct Sandbox<Stage> {
+    policy: Policy,
+    status: OwnStatus,
+    shortfalls: Vec<String>,
+    stage: Stage,
+}
+
+/// Holds everything it was started with.
+#[derive(Debug)]
+pub struct Privileged {
+    groups_denied: bool,
+}
+
+/// Holds no privilege, and every file it may open as its user.
+#[derive(Debug)]
+pub struct Dropped {
+    ids: Ids,
+    groups_kept: bool,
+}
+
+/// Opens nothing.
+#[derive(Debug)]
+pub struct Ruled {
+    before: Dropped,
+    landlock: Landlock,
+}
+
+impl Sandbox<Privileged> {
+    /// Begins, in the process that will be confined, while `/proc` is still there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Proc`] without `/proc`.
+    pub fn new(policy: Policy) -> Result<Self> {
+        // Linux 3.19 has the file; in an older kernel nothing denies.
+        let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
+        let stage = Privileged { groups_denied: denied };
+        Ok(Self { policy, status: OwnStatus::open()?, shortfalls: Vec::new(), stage })
+    }
+
+    /// Resource limits, groups, ids, five capability sets, `no_new_privs`; read back, and the way back tried.
+    ///
+    /// # Errors
+    /// The step that failed or did not take. The process must end.
+    pub fn drop_privileges(mut self, ids: &Ids) -> Result<Sandbox<Dropped>> {
+        self.shortfalls.extend(rlimits::apply(self.policy.descriptors, self.policy.address_space)?);
+        let left = privileges::drop_all(ids, self.stage.groups_denied, self.policy.dies_with_parent)?;
+        self.shortfalls.extend(left.shortfalls);
+        let Self { policy, status, shortfalls, .. } = self;
+        Ok(Sandbox { policy, status, shortfalls, stage: Dropped { ids: *ids, groups_kept: left.groups } })
+    }
+}
+
+impl Sandbox<Dropped> {
+    /// Landlock, as far as this kernel has it.
+    ///
+    /// # Errors
+    /// [`crate::Error::RootKept`] for a gate outside a small root; what Landlock refused.
+    pub fn restrict_files(mut self, root: Root<'_>) -> Result<Sandbox<Ruled>> {
+        if let (Role::Gate, Root::Kept) = (self.policy.role, root) {
+            return Err(crate::Error::RootKept);
+        }
+        let (landlock, missing) = ruleset::restrict(self.policy.role, root)?;
+        self.shortfalls.extend(missing);
+        let Self { policy, status, shortfalls, stage } = self;
+        Ok(Sandbox { policy, status, shortfalls, stage: Ruled { before: stage, landlock } })
+    }
+}
+
+impl Sandbox<Ruled> {
+    /// Seccomp, and then the kernel's own account of this process.
+    ///
+    /// # Errors
+    /// The filter was refused, or `/proc/self/status` says something else than was asked for.
+    pub fn filter_syscalls(self) -> Result<Confined> {
+        let Self { policy: Policy { role, .. }, status, shortfalls, stage } = self;
+        filter::load(role)?;
+        status.prove(&stage.before.ids, stage.before.groups_kept)?;
+        let filter = FilterReport { role: role.name(), syscalls: policy(role).len() };
+        Ok(Confined { report: Report { landlock: stage.landlock, filter, shortfalls } })
+    }
+}
+
+/// Proof that this process went through every step. Nobody else makes one.
+#[derive(Debug)]
+pub struct Confined {
+    report: Report,
+}
+
+impl Confined {
+    /// What was enforced, and what this kernel could not give.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+/// The filter that was loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterReport {
+    /// Name of its policy.
+    pub role: &'static str,
+    /// Number of system calls it lets pass.
+    pub syscalls: usize,
+}
+
+/// What was enforced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Landlock.
+    pub landlock: Landlock,
+    /// Seccomp.
+    pub filter: FilterReport,
+    /// What this kernel, or this user namespace, could not give: one sentence each.
+    pub shortfalls: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no capability, {} system calls ({} filter), ", self.filter.syscalls, self.filter.role)?;
+        match self.landlock {
+            Landlock::Enforced(abi) => write!(f, "Landlock ABI {abi}")?,
+            Landlock::Absent => f.write_str("no Landlock")?,
+        }
+        for line in &self.shortfalls {
+            write!(f, "; {line}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! The system calls that nix and the other crates do not wrap; the only `unsafe` of this crate.
+//!
+//! Each function is one call: values in, `Errno` or a value out. Nothing here decides anything.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    ptr,
+};
+
+use nix::errno::Errno;
+
+/// `MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC` of `linux/mount.h`.
+const MOUNT_ATTR_WINDOW: u64 = 0x1 | 0x2 | 0x4 | 0x8;
+const OPEN_TREE_CLONE: libc::c_uint = 1;
+const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
+const LANDLOCK_CREATE_RULESET_VERSION: libc::c_uint = 1;
+/// `_LINUX_CAPABILITY_VERSION_3` of `linux/capability.h`.
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+#[repr(C)]
+struct MountAttr {
+    attr_set: u64,
+    attr_clr: u64,
+    propagation: u64,
+    userns_fd: u64,
+}
+
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// The three sets that `capget(2)` knows, as bit masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sets {
+    pub(crate) effective: u64,
+    pub(crate) permitted: u64,
+    pub(crate) inheritable: u64,
+}
+
+/// `open_tree(2)`: a detached, non-recursive clone of the mount at `dir`, with `dir` as its root.
+pub(crate) fn open_tree_clone(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_EMPTY_PATH as libc::c_uint;
+    // SAFETY: the path is a NUL-terminated literal and the descriptor is open for the length of the call.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), c"".as_ptr(), flags) };
+    let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `mount_setattr(2)`: read-only, nosuid, nodev, noexec, and no propagation from where it was cloned.
+pub(crate) fn make_window(tree: BorrowedFd<'_>) -> Result<(), Errno> {
+    let attributes =
+        MountAttr { attr_set: MOUNT_ATTR_WINDOW, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    // SAFETY: the path is a NUL-terminated literal, the struct is `struct mount_attr` of version 0 and its size is given.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            ptr::from_ref(&attributes),
+            size_of::<MountAttr>(),
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// `move_mount(2)`: attaches a detached tree at `path`, relative to the working directory.
+pub(crate) fn move_mount(tree: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
+    // SAFETY: both paths are NUL-terminated and outlive the call.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// ABI version of the running kernel's Landlock; ENOSYS or EOPNOTSUPP where there is none.
+pub(crate) fn landlock_abi() -> Result<i32, Errno> {
+    // SAFETY: a null attribute of size 0 is what the version query asks for.
+    let abi = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            ptr::null::<libc::c_void>(),
+            0usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    };
+    i32::try_from(Errno::result(abi)?).map_err(|_| Errno::EOVERFLOW)
+}
+
+/// `capget(2)` of this thread: a second opinion beside the crate that clears the sets.
+pub(crate) fn capget() -> Result<Sets, Errno> {
+    let mut header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let mut data = [CapData::default(); 2];
+    // SAFETY: version 3 wants a header and an array of two data structs, and gets them.
+    let done = unsafe { libc::syscall(libc::SYS_capget, ptr::from_mut(&mut header), data.as_mut_ptr()) };
+    Errno::result(done)?;
+    let [low, high] = data;
+    let join = |low: u32, high: u32| u64::from(low) | (u64::from(high) << 32);
+    Ok(Sets {
+        effective: join(low.effective, high.effective),
+        permitted: join(low.permitted, high.permitted),
+        inheritable: join(low.inheritable, high.inheritable),
+    })
+}
+
+/// `capset(2)` of this thread: asks for exactly these sets.
+pub(crate) fn capset(sets: Sets) -> Result<(), Errno> {
+    let mut header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let half = |mask: u64, shift: u32| u32::try_from((mask >> shift) & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+    let data = [0, 32].map(|shift| CapData {
+        effective: half(sets.effective, shift),
+        permitted: half(sets.permitted, shift),
+        inheritable: half(sets.inheritable, shift),
+    });
+    // SAFETY: version 3 wants a header and an array of two data structs, and gets them.
+    let done = unsafe { libc::syscall(libc::SYS_capset, ptr::from_mut(&mut header), data.as_ptr()) };
+    Errno::result(done).map(drop)
+}
+
+/// `prctl(2)` with integer arguments alone.
+fn prctl(option: libc::c_int, first: libc::c_ulong, second: libc::c_ulong) -> Result<libc::c_int, Errno> {
+    let none: libc::c_ulong = 0;
+    // SAFETY: the options used in this module take integers, so the kernel reads and writes no memory of ours.
+    Errno::result(unsafe { libc::prctl(option, first, second, none, none) })
+}
+
+/// Is this capability in the bounding set? EINVAL: the kernel has no such capability.
+pub(crate) fn bounding_has(capability: u8) -> Result<bool, Errno> {
+    prctl(libc::PR_CAPBSET_READ, capability.into(), 0).map(|answer| answer == 1)
+}
+
+/// Is this capability in the ambient set? EINVAL: the kernel has no such capability, or no ambient set.
+pub(crate) fn ambient_has(capability: u8) -> Result<bool, Errno> {
+    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET as libc::c_ulong, capability.into())
+        .map(|answer| answer == 1)
+}
+
+/// Sets the securebits, `capabilities(7)`.
+pub(crate) fn set_securebits(bits: libc::c_ulong) -> Result<(), Errno> {
+    prctl(libc::PR_SET_SECUREBITS, bits, 0).map(drop)
+}
+
+/// Memory that was written can never become executable (Linux 6.3).
+pub(crate) fn set_mdwe() -> Result<(), Errno> {
+    prctl(libc::PR_SET_MDWE, libc::PR_MDWE_REFUSE_EXEC_GAIN.into(), 0).map(drop)
+}
