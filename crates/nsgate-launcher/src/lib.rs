@@ -1,1 +1,33 @@
-//! See the crate's description.
+//! The privileged minute of a gate.
+//!
+//! [`launch`] takes a validated configuration and a process that may do everything, and returns in a process that may
+//! do nothing but serve: listeners bound, paths pinned, daemonized, pid file written, privileges gone, read back.
+//! [`order`] is the list of steps, top to bottom; every other module is one of them.
+//!
+//! Refuses to leave anything behind: a start that fails has bound nothing, written nothing and started nothing.
+
+mod accounts;
+mod clock;
+mod config_file;
+mod daemon;
+mod descriptors;
+mod error;
+mod listeners;
+mod log_socket;
+mod namespace;
+pub mod order;
+mod pid_file;
+mod pinned;
+mod replace;
+mod signals;
+mod supervisor;
+mod sys;
+
+pub use accounts::resolve;
+pub use clock::{LocalTime, local_time};
+pub use config_file::read_config;
+pub use daemon::Readiness;
+pub use error::LaunchError;
+pub use log_socket::LogSocket;
+pub use order::{Launched, Mode, Options, Running, launch};
+pub use replace::Replace;

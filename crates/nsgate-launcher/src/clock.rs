@@ -1,0 +1,34 @@
+//! Local time for log lines, in a process that can open no file.
+
+use crate::sys;
+
+/// A point in time as the host's clock on the wall shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Year, for instance 2026.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+    /// Seconds east of Greenwich.
+    pub offset: i32,
+}
+
+/// Reads the zone's rules (tzset(3)); later changes of /etc/localtime are not seen.
+pub(crate) fn read_zone() {
+    sys::tzset();
+}
+
+/// The local time of a moment, in seconds since 1970. Opens no file once the process was launched; summer time
+/// begins and ends by the rules that were read at the start.
+#[must_use]
+pub fn local_time(unix_seconds: i64) -> LocalTime {
+    sys::local_time(unix_seconds)
+}

@@ -1,0 +1,91 @@
+//! One variant per step: what was asked, what the host answered, what to do.
+
+use nix::errno::Errno;
+use std::{io, path::PathBuf};
+
+/// Why there is no gate. Nothing was started and nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// The configuration cannot be read.
+    #[error("{}: {reason}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Descriptors, umask or limits of the starter could not be put in order.
+    #[error("{call}: {source}; the process cannot start from a clean state")]
+    Clean {
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// User or group is not acceptable.
+    #[error("{kind} `{name}`: {reason}")]
+    Account {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// As the configuration has it.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A path cannot be trusted, or is not what it should be.
+    #[error("{purpose} {}: {reason}", path.display())]
+    Path {
+        /// What the path is for.
+        purpose: &'static str,
+        /// The component that is wrong.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// The network namespace cannot be entered.
+    #[error("network namespace {name}: {reason}")]
+    Namespace {
+        /// As the configuration has it.
+        name: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {listener}: {call}: {source}{advice}")]
+    Listen {
+        /// As the configuration has it.
+        listener: String,
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// What is bound is not what was asked for.
+    #[error("asked to listen on {listener}, but the kernel says {found}; refusing to go on")]
+    BoundElsewhere {
+        /// As the configuration has it.
+        listener: String,
+        /// What the socket says.
+        found: String,
+    },
+    /// The daemon could not be made.
+    #[error("{call}: {source}; the gate could not be started as a process of its own")]
+    Daemon {
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// The runtime could not be made.
+    #[error("the event loop could not be made: {0}")]
+    Prepare(#[source] io::Error),
+    /// A step of the confinement.
+    #[error(transparent)]
+    Sandbox(#[from] nsgate_sandbox::Error),
+    /// The gate failed after the fork; the text is its own.
+    #[error("{0}")]
+    Gate(String),
+}

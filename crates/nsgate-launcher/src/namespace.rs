@@ -1,0 +1,34 @@
+//! Step 4, first half: into the network namespace.
+
+use crate::LaunchError;
+use nix::{
+    fcntl::{OFlag, open},
+    sched::{CloneFlags, setns},
+    sys::stat::{Mode, fstat, stat},
+};
+use nsgate_config::Netns;
+
+/// Where `ip netns add` keeps names (ip-netns(8)).
+const NAMES: &str = "/run/netns";
+
+/// Enters the namespace and reads back which one this process is in.
+pub(crate) fn enter(netns: Option<&Netns>) -> Result<(), LaunchError> {
+    let path = match netns {
+        None => return Ok(()),
+        Some(Netns::Name(name)) => format!("{NAMES}/{name}"),
+        Some(Netns::Path(path)) => path.as_str().to_owned(),
+    };
+    let wrong = |reason: String| LaunchError::Namespace { name: path.clone(), reason };
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = open(path.as_str(), flags, Mode::empty())
+        .map_err(|error| wrong(format!("{error}; `ip netns list` says which there are")))?;
+    setns(&file, CloneFlags::CLONE_NEWNET).map_err(|error| {
+        wrong(format!("setns: {error}; it must be a network namespace, and entering it takes CAP_SYS_ADMIN"))
+    })?;
+    let asked = fstat(&file).map_err(|error| wrong(format!("fstat: {error}")))?;
+    let here = stat("/proc/self/ns/net").map_err(|error| wrong(format!("/proc/self/ns/net: {error}")))?;
+    if (asked.st_dev, asked.st_ino) == (here.st_dev, here.st_ino) {
+        return Ok(());
+    }
+    Err(wrong("setns succeeded, and the process is in another namespace".to_owned()))
+}

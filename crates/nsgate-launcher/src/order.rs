@@ -1,0 +1,234 @@
+//! The order of the drop. [`launch`] is the list; it reads top to bottom, and each step is a function that asks the
+//! kernel whether it took.
+
+use crate::{
+    LaunchError, LogSocket, Readiness, Replace, accounts,
+    daemon::{self, Starter},
+    descriptors,
+    listeners::{self, Bound},
+    log_socket, namespace,
+    pid_file::PidFile,
+    pinned::{self, Pinned},
+    signals, supervisor,
+};
+use nsgate_config::{Config, Listener};
+use nsgate_sandbox::{Confined, Ids, Policy, Root, Sandbox, namespaces, small_root};
+use std::{io, net::TcpListener, path::PathBuf};
+
+/// Whether the starter leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It exits once the gate serves.
+    Daemon,
+    /// It stays as the gate's supervisor.
+    Foreground,
+}
+
+/// How to launch, beside what the configuration says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the starter leaves.
+    pub mode: Mode,
+    /// Gates that end once this one serves.
+    pub replace: Vec<Replace>,
+    /// Bytes of address space for the gate (RLIMIT_AS).
+    pub address_space: Option<u64>,
+    /// Called in the supervisor when the gate serves.
+    pub on_ready: Option<fn()>,
+}
+
+/// Which process this is, and what it has to do.
+#[derive(Debug)]
+pub enum Launched<T> {
+    /// The starter or the supervisor: done. Exit with this status.
+    Finished(u8),
+    /// The gate: serve.
+    Gate(Box<Running<T>>),
+}
+
+/// Everything a confined gate holds. Made by a completed confinement and by nothing else.
+#[derive(Debug)]
+pub struct Running<T> {
+    /// What `prepare` made.
+    pub prepared: T,
+    /// The listeners, non-blocking.
+    pub listeners: Vec<TcpListener>,
+    /// What was bound, in the same order.
+    pub listening: Vec<Listener>,
+    /// The agent's socket, as this process sees it.
+    pub backend: PathBuf,
+    /// Who the agent must be.
+    pub backend_uid: Option<u32>,
+    /// The system log.
+    pub log: LogSocket,
+    /// This process's id as the host sees it.
+    pub host_pid: i32,
+    /// The proof.
+    pub confined: Confined,
+    /// What could not be done and was not required.
+    pub warnings: Vec<String>,
+    /// Tells the starter.
+    pub readiness: Readiness,
+}
+
+/// Name of the backend's directory in the small root.
+const BACKEND: &str = "backend";
+/// Name of the system log's directory in the small root.
+const LOG: &str = "log";
+/// Descriptors of a gate beside two for each connection.
+const FIXED_DESCRIPTORS: u64 = 64;
+
+/// Makes a gate of this process, which should be root, have one thread and be good for nothing else: in the process
+/// that returns [`Launched::Gate`] every privilege is gone.
+///
+/// `prepare` runs between the last privilege and the filter, for what takes system calls that serving does not.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind.
+pub fn launch<T>(
+    config: &Config,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
+    descriptors::start_clean()?;
+    // 2. Names become numbers, once.
+    let ids = accounts::resolve(&config.process)?;
+    let backend_uid = accounts::owner(&config.gate.backend)?;
+    // 3. Paths become descriptors, once.
+    let backend = pinned::backend(config.gate.backend.path(), &ids)?;
+    let pid_file = config.process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
+    let (log, log_directory, mut warnings) = log_socket::open(config.process.log.as_ref(), &ids);
+    // 4. Into the namespace, and listen there.
+    namespace::enter(config.process.netns.as_ref())?;
+    let join = !options.replace.is_empty();
+    let (bound, unbound) = listeners::bind(&config.gate.listeners, config.process.freebind, join)?;
+    warnings.extend(unbound);
+    // 5. A process of its own, the first of its PID namespace. The starter waits.
+    signals::block()?;
+    let (starter, readiness) = daemon::channel()?;
+    namespaces::separate_pid()?;
+    let Some(child) = daemon::fork()? else {
+        // From here on this is the gate. Its errors travel to the starter, who prints them.
+        drop(starter);
+        let steps = Steps { config, options, ids, backend, pid_file, log, log_directory, bound, warnings, backend_uid };
+        return Ok(steps.take(readiness, prepare));
+    };
+    drop((readiness, bound, backend, log, log_directory));
+    wait(starter, child, pid_file, options, &ids)
+}
+
+/// What the starter carries over into the gate.
+struct Steps<'a> {
+    config: &'a Config,
+    options: &'a Options,
+    ids: Ids,
+    backend: Pinned,
+    pid_file: Option<PidFile>,
+    log: LogSocket,
+    log_directory: Option<Pinned>,
+    bound: Vec<Bound>,
+    warnings: Vec<String>,
+    backend_uid: Option<u32>,
+}
+
+impl Steps<'_> {
+    /// The gate's half. An error goes to the starter, on a copy of the pipe that is closed if there is none.
+    fn take<T>(self, readiness: Readiness, prepare: impl FnOnce() -> io::Result<T>) -> Launched<T> {
+        let reporter = readiness.copy();
+        match reporter {
+            Ok(reporter) => match self.confine(readiness, prepare) {
+                Ok(running) => Launched::Gate(Box::new(running)),
+                Err(error) => {
+                    reporter.fail(&error.to_string());
+                    Launched::Finished(1)
+                }
+            },
+            Err(error) => {
+                readiness.fail(&error.to_string());
+                Launched::Finished(1)
+            }
+        }
+    }
+
+    fn confine<T>(
+        self,
+        mut readiness: Readiness,
+        prepare: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Running<T>, LaunchError> {
+        let foreground = self.options.mode == Mode::Foreground;
+        daemon::detach(foreground)?;
+        namespaces::assert_first()?;
+        let host_pid = daemon::host_pid()?;
+        // 6. Mount, IPC and UTS namespaces; a root that shows the backend's directory.
+        let mut windows = vec![small_root::take(BACKEND, self.backend.directory())?];
+        if let Some(directory) = &self.log_directory {
+            windows.push(small_root::take(LOG, directory.directory())?);
+        }
+        namespaces::separate_rest()?;
+        let descriptors = u64::from(self.config.gate.limits.connections) * 2 + FIXED_DESCRIPTORS;
+        let policy = Policy::gate(descriptors).address_space(self.options.address_space).dies_with_parent(foreground);
+        let sandbox = Sandbox::new(policy)?;
+        let root = small_root::enter(windows)?;
+        // 7. The pid file, through the directory that was pinned.
+        if let (Some(file), false) = (&self.pid_file, foreground) {
+            readiness.created(file.write(host_pid)?);
+        }
+        drop(self.pid_file);
+        // 8. Groups, ids, capabilities, no_new_privs, resource limits.
+        let sandbox = sandbox.drop_privileges(&self.ids)?;
+        let prepared = prepare().map_err(LaunchError::Prepare)?;
+        let backend = PathBuf::from("/").join(BACKEND).join(self.backend.name());
+        drop((self.backend, self.log_directory));
+        // 9. Landlock. 10. Seccomp. 11. Everything is read back.
+        let confined = sandbox.restrict_files(Root::Small(&root))?.filter_syscalls()?;
+        let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
+        let (log, warnings, backend_uid) = (self.log, self.warnings, self.backend_uid);
+        Ok(Running {
+            prepared,
+            listeners,
+            listening,
+            backend,
+            backend_uid,
+            log,
+            host_pid,
+            confined,
+            warnings,
+            readiness,
+        })
+    }
+}
+
+/// The starter's half: waits for the gate's word and passes it on, or cleans up after a gate that failed.
+fn wait<T>(
+    starter: Starter,
+    child: daemon::Child,
+    pid_file: Option<PidFile>,
+    options: &Options,
+    ids: &Ids,
+) -> Result<Launched<T>, LaunchError> {
+    let foreground = options.mode == Mode::Foreground;
+    let outcome = starter.listen();
+    let own = match (&pid_file, foreground, &outcome.result) {
+        (Some(file), true, Ok(())) => file.write(std::process::id().try_into().unwrap_or(0)).map(drop),
+        _ => Ok(()),
+    };
+    if let Err(error) = outcome.result.and(own) {
+        child.end();
+        if let (Some(file), Some(created)) = (&pid_file, outcome.created) {
+            file.remove(created);
+        }
+        return Err(error);
+    }
+    for gate in &options.replace {
+        gate.signal();
+    }
+    if !foreground {
+        return Ok(Launched::Finished(0));
+    }
+    if let Some(ready) = options.on_ready {
+        ready();
+    }
+    drop(pid_file);
+    supervisor::watch(child, ids).map(Launched::Finished)
+}

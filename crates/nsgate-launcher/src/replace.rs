@@ -1,0 +1,31 @@
+//! `-sf` and `-st`: gates that end once this one serves.
+
+use crate::sys;
+use nix::{sys::signal::Signal, unistd::Pid};
+use std::fs;
+
+/// A process that is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// Its id.
+    pub pid: i32,
+    /// SIGUSR1 to finish its requests first, SIGTERM not to.
+    pub signal: Signal,
+}
+
+/// Names of programs that may stand behind a pid in such a list. A pid file outlives its process, and its number may
+/// have gone to somebody else.
+const NAMES: [&str; 2] = ["haproxy", "nsgate"];
+
+impl Replace {
+    /// Signals the process, if it is still a proxy.
+    pub(crate) fn signal(&self) {
+        // The descriptor first: it stays with the process whose name is then read.
+        let Ok(process) = sys::pidfd_open(Pid::from_raw(self.pid)) else { return };
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        if NAMES.contains(&name.trim()) {
+            // It has ended in this very moment: all the better.
+            let _ = sys::pidfd_signal(&process, self.signal as i32);
+        }
+    }
+}

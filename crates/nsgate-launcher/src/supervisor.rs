@@ -1,0 +1,42 @@
+//! The starter of a gate in the foreground: stays, holds nothing, passes signals on, ends with the gate's status.
+
+use crate::{LaunchError, daemon::Child, signals, sys};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signalfd::{SfdFlags, SignalFd},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    },
+};
+use nsgate_sandbox::{Ids, Policy, Root, Sandbox};
+use std::os::fd::AsFd;
+
+/// Gives up every privilege and watches. Returns the status to exit with: the gate's, or 128 and its signal.
+pub(crate) fn watch(child: Child, ids: &Ids) -> Result<u8, LaunchError> {
+    let failed = |call| move |source| LaunchError::Daemon { call, source };
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let signals = SignalFd::with_flags(&signals::set(), flags).map_err(failed("signalfd"))?;
+    let sandbox = Sandbox::new(Policy::supervisor())?;
+    let _confined = sandbox.drop_privileges(ids)?.restrict_files(Root::Kept)?.filter_syscalls()?;
+    loop {
+        let mut ready =
+            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(source) => return Err(failed("poll")(source)),
+        }
+        while let Ok(Some(signal)) = signals.read_signal() {
+            if let Ok(number) = i32::try_from(signal.ssi_signo) {
+                // A gate that has just ended cannot be told, and does not need to be.
+                let _ = sys::pidfd_signal(&child.pidfd, number);
+            }
+        }
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        match waitid(Id::PIDFd(child.pidfd.as_fd()), flags) {
+            Ok(WaitStatus::Exited(_, status)) => return Ok(u8::try_from(status).unwrap_or(1)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(u8::try_from(128 + signal as i32).unwrap_or(1)),
+            _ => {}
+        }
+    }
+}

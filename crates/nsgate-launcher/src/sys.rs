@@ -1,0 +1,125 @@
+//! The system and library calls that nix does not wrap, or wraps as unsafe; the only `unsafe` of this crate.
+//!
+//! Each function is one call: values in, `Errno` or a value out. Nothing here decides anything.
+#![allow(unsafe_code)]
+
+use crate::LocalTime;
+use nix::{
+    errno::Errno,
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+    unistd::{ForkResult, Pid},
+};
+use std::{
+    ffi::CStr,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    ptr,
+};
+
+/// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
+pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: nothing in this process owns a descriptor yet; it is called first thing, by one thread.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
+}
+
+/// `fork(2)`: the child's id in the parent, nothing in the child.
+pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
+    // SAFETY: the process has one thread, so the child may do whatever the parent could.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
+    }
+}
+
+/// `pidfd_open(2)`, Linux 5.3.
+pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: integers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0u32) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `pidfd_send_signal(2)`, Linux 5.1.
+pub(crate) fn pidfd_signal(process: &OwnedFd, signal: i32) -> Result<(), Errno> {
+    let none: *const libc::siginfo_t = ptr::null();
+    // SAFETY: a null siginfo asks for the kernel's own.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, none, 0u32) };
+    Errno::result(done).map(drop)
+}
+
+/// Gives a signal its default action back.
+pub(crate) fn default_action(signal: Signal) -> Result<(), Errno> {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action runs no code of this process.
+    unsafe { sigaction(signal, &action) }.map(drop)
+}
+
+/// `setsockopt(IPV6_FREEBIND)`, Linux 4.15: an address that is still tentative can be bound (ipv6(7)).
+pub(crate) fn set_ipv6_freebind(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let on: libc::c_int = 1;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option takes an int, and gets a pointer to one with its size.
+    let done = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_IPV6, libc::IPV6_FREEBIND, ptr::from_ref(&on).cast(), size)
+    };
+    Errno::result(done).map(drop)
+}
+
+unsafe extern "C" {
+    /// environ(7).
+    static mut environ: *mut *mut libc::c_char;
+}
+
+/// Removes every variable but `kept` from the environment, and their text from memory: it would stay readable in
+/// `/proc/PID/environ`.
+pub(crate) fn clear_environment(kept: &[&str]) {
+    // SAFETY: the process has one thread, and nobody holds a reference into the environment. Every pointer of the
+    // array is a NUL-terminated string in writable memory of this process (execve(2) put it on the stack).
+    unsafe {
+        if environ.is_null() {
+            return;
+        }
+        let (mut from, mut to) = (environ, environ);
+        while !(*from).is_null() {
+            let text = CStr::from_ptr(*from).to_bytes();
+            let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
+            if kept.iter().any(|kept| kept.as_bytes() == name) {
+                *to = *from;
+                to = to.add(1);
+            } else {
+                ptr::write_bytes(*from, 0, text.len());
+            }
+            from = from.add(1);
+        }
+        *to = ptr::null_mut();
+    }
+}
+
+unsafe extern "C" {
+    #[link_name = "tzset"]
+    fn libc_tzset();
+}
+
+/// `tzset(3)`.
+pub(crate) fn tzset() {
+    // SAFETY: the process has one thread, and nobody changes the environment meanwhile.
+    unsafe { libc_tzset() }
+}
+
+/// `localtime_r(3)`; a moment that the library cannot express is the beginning of 1970.
+pub(crate) fn local_time(unix_seconds: i64) -> LocalTime {
+    // SAFETY: all zeros is a valid `tm`.
+    let mut found: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to values that live for the call.
+    unsafe { libc::localtime_r(&unix_seconds, &mut found) };
+    let small = |number: libc::c_int| u8::try_from(number).unwrap_or(0);
+    LocalTime {
+        year: found.tm_year.saturating_add(1900),
+        month: small(found.tm_mon) + 1,
+        day: small(found.tm_mday).max(1),
+        hour: small(found.tm_hour),
+        minute: small(found.tm_min),
+        second: small(found.tm_sec),
+        offset: i32::try_from(found.tm_gmtoff).unwrap_or(0),
+    }
+}
