@@ -1,1 +1,33 @@
-//! See the crate's description.
+//! Bytes in, bytes out: carries a guest's HTTP request to the metadata agent under a true identity.
+//!
+//! Takes open listeners and a [`Connector`]; knows no path, no user and no privilege, so an agent can embed it.
+//!
+//! A request passes four places, each a module that refuses what is not its own:
+//!
+//! 1. `strict` sees every byte before the HTTP library does, and refuses what two parsers could read differently;
+//! 2. hyper serves HTTP/1: keep-alive, pipelining, bodies, 100-continue;
+//! 3. `rebuild` writes the agent's request from what the table in `policy` allows, the identity first;
+//! 4. `agent` sends it in one write and reads the answer tolerantly.
+//!
+//! Everything that grows with what a guest sends has a bound ([`nsgate_config::Limits`]), in total and for each source.
+#![forbid(unsafe_code)]
+
+mod agent;
+mod connection;
+mod connector;
+mod exchange;
+mod forwarder;
+mod guest_io;
+pub mod httplog;
+mod policy;
+mod rate;
+mod rebuild;
+mod record;
+mod refusal;
+mod service;
+mod source;
+mod strict;
+
+pub use connector::{Connector, UnixConnector};
+pub use forwarder::{Forwarder, Stop};
+pub use record::{AccessRecord, Observer, Termination};

@@ -1,0 +1,209 @@
+//! The head of the agent's answer.
+
+use crate::{policy::hop_by_hop, refusal::Refusal};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Longest head, and most headers, of an answer.
+const HEAD_BYTES: usize = 32 * 1024;
+const HEADERS: usize = 128;
+/// Interim answers (1xx) before the real one.
+const INTERIM: usize = 8;
+
+/// A status, headers for the guest, and how the body ends.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Delimited,
+}
+
+/// How an answer's body ends (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delimited {
+    /// There is none.
+    Empty,
+    /// After this many bytes.
+    Length(u64),
+    /// Where its chunks say.
+    Chunked,
+    /// With the connection.
+    Close,
+}
+
+/// Reads the head; what was read of the body stays in `buffer`. `head_only` says that the request was a HEAD.
+pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    head_only: bool,
+) -> Result<Answer, Refusal> {
+    let mut searched = 0;
+    for _ in 0..INTERIM {
+        let end = loop {
+            if let Some(end) = end_of_head(buffer, searched) {
+                break end;
+            }
+            searched = buffer.len();
+            if buffer.len() >= HEAD_BYTES {
+                return Err(Refusal::BAD_GATEWAY);
+            }
+            buffer.reserve(4096);
+            match stream.read_buf(buffer).await {
+                Ok(0) => {
+                    // Neutron 2025.1 leaves out the blank line after an empty body.
+                    buffer.extend_from_slice(b"\r\n\r\n");
+                    let answer = parse(buffer, head_only).ok_or(Refusal::BAD_GATEWAY)?;
+                    let complete = matches!(answer.body, Delimited::Empty | Delimited::Length(0));
+                    buffer.clear();
+                    return if complete { Ok(answer) } else { Err(Refusal::BAD_GATEWAY) };
+                }
+                Ok(_) => {}
+                Err(_) => return Err(Refusal::BAD_GATEWAY),
+            }
+        };
+        let answer = parse(buffer.get(..end).unwrap_or_default(), head_only).ok_or(Refusal::BAD_GATEWAY)?;
+        buffer.drain(..end);
+        searched = 0;
+        match answer.status.as_u16() {
+            // Nobody asked to switch protocols.
+            101 => return Err(Refusal::BAD_GATEWAY),
+            100..=199 => {}
+            _ => return Ok(answer),
+        }
+    }
+    Err(Refusal::BAD_GATEWAY)
+}
+
+/// Behind the first blank line, whichever way its lines end.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let start = from.saturating_sub(3);
+    let mut ends = bytes.get(start..)?.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| start + at);
+    ends.find_map(|at| match bytes.get(at + 1..) {
+        Some([b'\n', ..]) => Some(at + 2),
+        Some([b'\r', b'\n', ..]) => Some(at + 3),
+        _ => None,
+    })
+}
+
+fn parse(head: &[u8], head_only: bool) -> Option<Answer> {
+    let mut fields = [httparse::EMPTY_HEADER; HEADERS];
+    let mut response = httparse::Response::new(&mut fields);
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(true);
+    config.parse_response(&mut response, head).ok()?.is_complete().then_some(())?;
+    let status = StatusCode::from_u16(response.code?).ok()?;
+    let mut headers = HeaderMap::with_capacity(response.headers.len());
+    let (mut length, mut chunked) = (None, false);
+    for field in response.headers.iter() {
+        if field.name.eq_ignore_ascii_case("content-length") {
+            let text = std::str::from_utf8(field.value).ok()?.trim();
+            let number: u64 = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())??;
+            if length.is_some_and(|earlier| earlier != number) {
+                return None;
+            }
+            length = Some(number);
+        } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
+            if chunked || !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                return None;
+            }
+            chunked = true;
+        } else if !hop_by_hop(field.name) {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+            headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
+        }
+    }
+    let none = head_only || status.is_informational() || matches!(status.as_u16(), 204 | 304);
+    let body = match (none, chunked, length) {
+        (true, ..) => Delimited::Empty,
+        (_, true, _) => Delimited::Chunked,
+        (_, _, Some(length)) => Delimited::Length(length),
+        _ => Delimited::Close,
+    };
+    // Where chunks say how long the body is, a length beside them says nothing.
+    if let (false, Some(length)) = (chunked || status == StatusCode::NO_CONTENT, length) {
+        headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Some(Answer { status, headers, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Delimited, read_answer};
+    use proptest::prelude::*;
+
+    fn read(bytes: &[u8]) -> Result<(Answer, Vec<u8>), u16> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut buffer = Vec::new();
+        let mut stream = bytes;
+        let answer =
+            runtime.block_on(read_answer(&mut stream, &mut buffer, false)).map_err(|refusal| refusal.status)?;
+        buffer.extend_from_slice(stream);
+        Ok((answer, buffer))
+    }
+
+    #[test]
+    fn what_rude_agents_write_is_understood() {
+        for (bytes, status, body, rest) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", 200, Delimited::Length(2), "hi"),
+            (
+                "HTTP/1.1 404 Not Found\nContent-Type: text/html\nContent-Length: 3\n\nbye",
+                404,
+                Delimited::Length(3),
+                "bye",
+            ),
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n", 404, Delimited::Length(0), ""),
+            ("HTTP/1.1 404 Not Found\nContent-Length: 0", 404, Delimited::Length(0), ""),
+            ("HTTP/1.0 200 OK\r\n\r\nuntil the end", 200, Delimited::Close, "until the end"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, Delimited::Chunked, "0\r\n\r\n"),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                200,
+                Delimited::Length(0),
+                "",
+            ),
+            ("HTTP/1.1 204 No Content\r\n\r\n", 204, Delimited::Empty, ""),
+            ("HTTP/1.1 200\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 200, Delimited::Length(1), "x"),
+        ] {
+            let (answer, left) = read(bytes.as_bytes()).unwrap_or_else(|status| panic!("{status}: {bytes:?}"));
+            assert_eq!((answer.status.as_u16(), answer.body), (status, body), "{bytes:?}");
+            assert_eq!(String::from_utf8_lossy(&left), rest, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_answer_is_a_bad_gateway() {
+        let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "a".repeat(70_000));
+        for bytes in [
+            "",
+            "garbage",
+            "HTTP/1.1 200 OK",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
+            "HTTP/2 200\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 101 Switching\r\n\r\n",
+            "\r\n\r\n",
+            &endless,
+        ] {
+            assert_eq!(read(bytes.as_bytes()).err(), Some(502), "{bytes:.60}");
+        }
+    }
+
+    #[test]
+    fn headers_pass_untouched_but_for_the_connections_own() {
+        let (answer, _) =
+            read(b"HTTP/1.1 200 OK\r\nConnection: x\r\nKeep-Alive: 5\r\nX-High: \xe4\r\nA: 1\r\nA: 2\r\n\r\n").unwrap();
+        assert_eq!(answer.headers.get("x-high").unwrap().as_bytes(), b"\xe4");
+        assert_eq!(answer.headers.get_all("a").iter().count(), 2);
+        assert!(!answer.headers.contains_key("connection") && !answer.headers.contains_key("keep-alive"));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read(&bytes);
+            let _ = read(&[b"HTTP/1.1 200 OK\r\n".as_slice(), &bytes].concat());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A connection to an agent that has little room and may not be there yet.
+
+use crate::{Connector, refusal::Refusal};
+use nsgate_config::Gate;
+use std::{io::ErrorKind, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
+
+/// Between two attempts at an agent that is missing or refuses, as haproxy does it.
+const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
+/// Between two attempts at an agent whose queue is full: from the first to the last.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
+/// One after another: whoever came first is the one who tries while the agent's queue is full.
+#[derive(Debug)]
+pub(crate) struct Turnstile(Semaphore);
+
+/// A connection, and how often it took another attempt.
+pub(crate) struct Connected<S> {
+    pub(crate) stream: S,
+    pub(crate) retries: u32,
+}
+
+impl Turnstile {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(1))
+    }
+
+    /// Connects before `deadline`. The second value of an error is the number of further attempts.
+    pub(crate) async fn connect<C: Connector>(
+        &self,
+        connector: &C,
+        gate: &Gate,
+        deadline: Instant,
+    ) -> Result<Connected<C::Stream>, (Refusal, u32)> {
+        let mut retries = 0;
+        loop {
+            let error = match timeout_at(deadline, self.attempt(connector)).await {
+                Ok(Ok(stream)) => return Ok(Connected { stream, retries }),
+                Ok(Err(error)) => error,
+                Err(_) => return Err((Refusal::unavailable(), retries)),
+            };
+            if error.kind() == ErrorKind::PermissionDenied {
+                tracing::error!("the agent cannot be used: {error}");
+                return Err((Refusal::unavailable(), retries));
+            }
+            if retries >= gate.retries || Instant::now() + BETWEEN_RETRIES > deadline {
+                tracing::warn!("the agent cannot be reached: {error} (attempts: {})", retries + 1);
+                return Err((Refusal::unavailable(), retries));
+            }
+            retries += 1;
+            // Not in the turnstile: an agent that is missing for one request must not hold up the others.
+            sleep(BETWEEN_RETRIES).await;
+        }
+    }
+
+    /// Waits while the agent's queue is full.
+    async fn attempt<C: Connector>(&self, connector: &C) -> std::io::Result<C::Stream> {
+        // The semaphore is never closed; without a turn everybody would try at once, and that works as well.
+        let _turn = self.0.acquire().await;
+        let mut wait = SHORTEST_WAIT;
+        loop {
+            match connector.connect().await {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}

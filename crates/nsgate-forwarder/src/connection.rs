@@ -1,0 +1,161 @@
+//! One guest's connection, from accept to close.
+
+use crate::{
+    Connector, Stop, Termination,
+    exchange::{Exchange, Phase},
+    forwarder::next_stop,
+    guest_io::GuestIo,
+    refusal::Refusal,
+    service::{Shared, answer},
+    source::Place,
+};
+use hyper::{server::conn::http1, service::service_fn};
+use nsgate_config::Timeouts;
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// How long, and for how many bytes, a guest that was refused may go on sending before the connection is reset: closing
+/// at once would take the refusal away from it (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 64 * 1024;
+
+/// Serves until the guest leaves, loses patience with us, or we with it.
+pub(crate) async fn serve<C: Connector>(
+    shared: Arc<Shared<C>>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    mut stop: watch::Receiver<Option<Stop>>,
+) {
+    let exchange = Exchange::new(peer, shared.observer.clone());
+    let socket = Arc::new(Mutex::new(socket));
+    let limits = &shared.gate.limits;
+    let end = {
+        let io = GuestIo::new(socket.clone(), exchange.clone(), limits.clone());
+        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests.clone(), request));
+        let mut connection = pin!(
+            http1::Builder::new()
+                .half_close(true)
+                .auto_date_header(false)
+                .max_headers(usize::try_from(limits.headers).unwrap_or(usize::MAX))
+                .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192))
+                .serve_connection(io, service)
+        );
+        let mut watchdog = pin!(watchdog(&exchange, &shared.gate.timeouts));
+        let mut draining = None;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut connection => break outcome.map_or(End::Cut, |()| End::Orderly),
+                end = &mut watchdog => break end,
+                asked = next_stop(&mut stop, draining) => match asked {
+                    Stop::Drain => {
+                        draining = Some(Stop::Drain);
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    Stop::Now => break End::Stopped,
+                },
+            }
+        }
+    };
+    if let Some(socket) = Arc::into_inner(socket) {
+        close(socket.into_inner().unwrap_or_else(PoisonError::into_inner), &exchange, end).await;
+    }
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The last answer is written, or a refusal is to be.
+    Orderly,
+    /// In the middle of something.
+    Cut,
+    /// Somebody was too slow.
+    Slow(Option<Refusal>),
+    /// The gate ends.
+    Stopped,
+}
+
+/// Waits until the guest is too slow. One timer for the whole connection: it looks again when the time that it knew is
+/// over, and nobody has to set it for each request.
+async fn watchdog(exchange: &Exchange, timeouts: &Timeouts) -> End {
+    let all = [timeouts.request, timeouts.client, timeouts.keep_alive];
+    let shortest = all.into_iter().min().unwrap_or(timeouts.request);
+    loop {
+        let (phase, deadline, written) = {
+            let state = exchange.lock();
+            (state.phase, state.deadline(timeouts), state.written)
+        };
+        let now = Instant::now();
+        match deadline {
+            Some(deadline) if deadline <= now => {
+                return End::Slow(match phase {
+                    Phase::Fresh | Phase::Head => Some(Refusal::TIMEOUT),
+                    Phase::Body if written == 0 => Some(Refusal::BODY_TIMEOUT),
+                    _ => None,
+                });
+            }
+            // Whatever begins now has at least the shortest time.
+            deadline => sleep_until(deadline.unwrap_or(now + shortest).min(now + shortest)).await,
+        }
+    }
+}
+
+async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
+    let phase = exchange.lock().phase;
+    let refusal = match end {
+        End::Slow(refusal) => refusal,
+        End::Stopped => None,
+        End::Orderly | End::Cut => exchange.lock().refusal,
+    };
+    let Some(refusal) = refusal else {
+        let termination = match (end, phase) {
+            (End::Slow(_), Phase::Answer) => Termination::SLOW_GUEST,
+            (_, Phase::Agent) => Termination::GUEST_LEFT_WAITING,
+            _ => Termination::GUEST_LEFT,
+        };
+        exchange.end(Some(termination));
+        if end != End::Orderly && phase == Phase::Answer {
+            // A part of an answer must not look like the whole, and to an HTTP/1.0 guest an orderly end would.
+            let _ = socket.set_zero_linger();
+        }
+        return;
+    };
+    let text = refusal.raw();
+    let sent = timeout(LINGER, socket.write_all(&text)).await;
+    {
+        let mut state = exchange.lock();
+        state.written += if matches!(sent, Ok(Ok(()))) { text.len().try_into().unwrap_or(0) } else { 0 };
+    }
+    exchange.note(|record| (record.status, record.termination) = (refusal.status, refusal.termination));
+    exchange.end(None);
+    linger(socket).await;
+}
+
+/// Reads what the guest still sends, for a moment, so that it gets to read what it was told.
+async fn linger(mut socket: TcpStream) {
+    if socket.shutdown().await.is_err() {
+        return;
+    }
+    let mut piece = [0; 4096];
+    let drain = async {
+        let mut total = 0;
+        while total < LINGER_BYTES {
+            match socket.read(&mut piece).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => total += count,
+            }
+        }
+    };
+    let _ = timeout(LINGER, drain).await;
+}

@@ -1,0 +1,55 @@
+//! How the agent is reached.
+
+use std::{
+    future::Future,
+    io::{Error, ErrorKind, Result},
+    path::PathBuf,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+};
+
+/// Opens one connection to the agent for each request.
+///
+/// An error of kind [`ErrorKind::WouldBlock`] says that the agent's queue is full (connect(2) on a UNIX socket answers
+/// EAGAIN), [`ErrorKind::PermissionDenied`] that the wrong process listens; anything else that the agent is not there.
+pub trait Connector: Send + Sync + 'static {
+    /// The connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Connects once.
+    fn connect(&self) -> impl Future<Output = Result<Self::Stream>> + Send;
+}
+
+/// A UNIX stream socket at a path.
+#[derive(Clone, Debug)]
+pub struct UnixConnector {
+    path: PathBuf,
+    owner: Option<u32>,
+}
+
+impl UnixConnector {
+    /// Connects to `path`; if `owner` is given, the process that listens there must have that uid (SO_PEERCRED,
+    /// unix(7): the credentials of the moment when it began to listen).
+    #[must_use]
+    pub fn new(path: PathBuf, owner: Option<u32>) -> Self {
+        Self { path, owner }
+    }
+}
+
+impl Connector for UnixConnector {
+    type Stream = UnixStream;
+
+    async fn connect(&self) -> Result<UnixStream> {
+        let stream = UnixStream::connect(&self.path).await?;
+        if let Some(owner) = self.owner {
+            let found = stream.peer_cred()?.uid();
+            if found != owner {
+                let reason = format!("the agent's socket belongs to uid {found}, expected {owner}");
+                return Err(Error::new(ErrorKind::PermissionDenied, reason));
+            }
+        }
+        Ok(stream)
+    }
+}

@@ -1,0 +1,200 @@
+//! What the layers of one connection tell each other about the request under way.
+//!
+//! The strict reader, the service and the watchdog run on one task, one after another: the lock is never contended.
+
+use crate::{AccessRecord, Observer, Termination, refusal::Refusal, strict::Head};
+use nsgate_config::Timeouts;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::{Duration, SystemTime},
+};
+use tokio::time::Instant;
+
+/// What the connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The first head.
+    Fresh,
+    /// The rest of a head.
+    Head,
+    /// More of a body.
+    Body,
+    /// The agent.
+    Agent,
+    /// The guest to take the answer.
+    Answer,
+    /// The next head.
+    Idle,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    since: Instant,
+    /// A head that was judged and not yet taken by the service.
+    pub(crate) head: Option<Head>,
+    /// A request was released and its answer has not ended.
+    pub(crate) in_flight: bool,
+    /// Why the reader stopped.
+    pub(crate) refusal: Option<Refusal>,
+    /// The request under way, for the log.
+    record: Option<AccessRecord>,
+    began: Instant,
+    /// Bytes written to the guest for the request under way.
+    pub(crate) written: u64,
+    answered: bool,
+    /// The reader, if it waits for the answer's end.
+    pub(crate) reader: Option<Waker>,
+}
+
+/// Shared by the layers.
+pub(crate) struct Exchange {
+    state: Mutex<State>,
+    observer: Arc<dyn Observer>,
+    client: SocketAddr,
+}
+
+impl Exchange {
+    pub(crate) fn new(client: SocketAddr, observer: Arc<dyn Observer>) -> Arc<Self> {
+        let now = Instant::now();
+        let state = State {
+            phase: Phase::Fresh,
+            since: now,
+            head: None,
+            in_flight: false,
+            refusal: None,
+            record: None,
+            began: now,
+            written: 0,
+            answered: false,
+            reader: None,
+        };
+        Arc::new(Self { state: Mutex::new(state), observer, client })
+    }
+
+    pub(crate) fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection now waits for something else, or made progress.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.lock().enter(phase);
+    }
+
+    /// The first byte of a request came.
+    pub(crate) fn begin(&self) {
+        let mut state = self.lock();
+        state.enter(Phase::Head);
+        state.began = state.since;
+        state.written = 0;
+        state.record = Some(AccessRecord {
+            client: self.client,
+            started: SystemTime::now(),
+            head_time: None,
+            queue_time: None,
+            connect_time: None,
+            response_time: None,
+            total_time: Duration::ZERO,
+            status: 0,
+            bytes: 0,
+            termination: Termination::NORMAL,
+            connections: 0,
+            retries: 0,
+            served: false,
+            request_line: Vec::new(),
+        });
+    }
+
+    /// A head was judged good.
+    pub(crate) fn release(&self, head: Head) {
+        let mut state = self.lock();
+        let elapsed = state.began.elapsed();
+        if let Some(record) = &mut state.record {
+            record.head_time = Some(elapsed);
+            record.request_line.extend(head.line.iter().take(LONGEST_LINE));
+        }
+        state.head = Some(head);
+        state.in_flight = true;
+        state.enter(Phase::Body);
+    }
+
+    /// A head was judged bad, or did not come.
+    pub(crate) fn refuse(&self, refusal: Refusal, line: &[u8]) {
+        let mut state = self.lock();
+        if let Some(record) = &mut state.record {
+            if record.request_line.is_empty() {
+                record.request_line.extend(line.iter().take(LONGEST_LINE));
+            }
+        }
+        state.refusal.get_or_insert(refusal);
+    }
+
+    /// Adds to what the log will say.
+    pub(crate) fn note(&self, add: impl FnOnce(&mut AccessRecord)) {
+        if let Some(record) = &mut self.lock().record {
+            add(record);
+        }
+    }
+
+    /// The answer's last byte was handed over.
+    pub(crate) fn answered(&self) {
+        let mut state = self.lock();
+        state.in_flight = false;
+        state.answered = true;
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// The answer's last byte was written, if it was handed over.
+    pub(crate) fn flushed(&self) {
+        if !self.lock().answered {
+            return;
+        }
+        self.end(None);
+        self.enter(Phase::Idle);
+    }
+
+    /// The request under way is over: it is logged, once.
+    pub(crate) fn end(&self, termination: Option<Termination>) {
+        let mut state = self.lock();
+        state.answered = false;
+        let (elapsed, written) = (state.began.elapsed(), state.written);
+        let Some(mut record) = state.record.take() else { return };
+        drop(state);
+        record.total_time = elapsed;
+        record.bytes = written;
+        if let (Some(termination), Termination::NORMAL) = (termination, record.termination) {
+            record.termination = termination;
+        }
+        self.observer.request(&record);
+    }
+}
+
+/// Bytes of a request line that the log gets.
+const LONGEST_LINE: usize = 1024;
+
+impl State {
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+    }
+
+    /// When patience ends; `None` while somebody else counts the time.
+    pub(crate) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
+        let patience = match self.phase {
+            Phase::Fresh | Phase::Head => timeouts.request,
+            Phase::Body | Phase::Answer => timeouts.client,
+            Phase::Idle => timeouts.keep_alive,
+            Phase::Agent => return None,
+        };
+        Some(self.since + patience)
+    }
+}

@@ -1,0 +1,186 @@
+//! The gate's listeners: who gets in, how many, and how it ends.
+
+use crate::{
+    Connector, Observer,
+    agent::Turnstile,
+    connection,
+    rate::Limiter,
+    service::Shared,
+    source::{Source, Sources},
+};
+use nsgate_config::Gate;
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::sleep,
+};
+
+/// How a gate ends. Listeners are closed first, in either case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Requests under way are finished.
+    Drain,
+    /// At once.
+    Now,
+}
+
+/// Waits until something else is asked for than what is `known`. A gate whose owner is gone ends at once.
+pub(crate) async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, known: Option<Stop>) -> Stop {
+    let asked = stop.wait_for(|asked| asked.is_some() && *asked != known).await;
+    asked.ok().and_then(|asked| *asked).unwrap_or(Stop::Now)
+}
+
+/// One network's proxy.
+pub struct Forwarder<C> {
+    shared: Arc<Shared<C>>,
+    sources: Arc<Sources>,
+    places: Arc<Semaphore>,
+    idle: Arc<Notify>,
+}
+
+/// After an error of accept that is not about the one connection (no descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Without a connection for so long, memory is given back.
+const IDLE: Duration = Duration::from_secs(1);
+
+impl<C: Connector> Forwarder<C> {
+    /// A forwarder for `gate`, which reaches the agent through `connector` and tells `observer` of every request.
+    pub fn new(gate: Gate, connector: C, observer: impl Observer) -> Self {
+        let permits = |number: u32| usize::try_from(number).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(permits(gate.limits.connections))),
+            sources: Arc::default(),
+            idle: Arc::default(),
+            shared: Arc::new(Shared {
+                connector,
+                observer: Arc::new(observer),
+                limiter: Limiter::new(gate.rate_limits.clone()),
+                turnstile: Turnstile::new(),
+                turns: Arc::new(Semaphore::new(permits(gate.limits.backend_requests))),
+                connections: AtomicU32::new(0),
+                gate,
+            }),
+        }
+    }
+
+    /// Serves until `stop` says otherwise (or is dropped, which means [`Stop::Now`]), and until every connection has
+    /// ended. Must run on a tokio runtime with time and I/O; one thread is enough.
+    pub async fn serve(self, listeners: Vec<TcpListener>, stop: watch::Receiver<Option<Stop>>) {
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(self.accepting(listener, stop.clone()));
+        }
+        tasks.spawn(idling(self.shared.clone(), self.idle.clone(), stop));
+        while tasks.join_next().await.is_some() {}
+        // Every place is free again when every connection has ended.
+        let all = self.shared.gate.limits.connections;
+        let _ = self.places.acquire_many(all).await;
+    }
+
+    fn accepting(
+        &self,
+        listener: TcpListener,
+        mut stop: watch::Receiver<Option<Stop>>,
+    ) -> impl Future<Output = ()> + use<C> {
+        let entrance = Entrance {
+            shared: self.shared.clone(),
+            sources: self.sources.clone(),
+            idle: self.idle.clone(),
+            stop: stop.clone(),
+        };
+        let places = self.places.clone();
+        async move {
+            loop {
+                let accepted = async {
+                    // Never closed; and at the bound the rest wait in the kernel's queue.
+                    let place = places.clone().acquire_owned().await.ok();
+                    (place, listener.accept().await)
+                };
+                tokio::select! {
+                    biased;
+                    asked = next_stop(&mut stop, None) => {
+                        if asked == Stop::Drain {
+                            entrance.last_ones(&listener, &places).await;
+                        }
+                        return;
+                    }
+                    (place, accepted) = accepted => match accepted {
+                        Ok((socket, peer)) => entrance.enter(socket, peer, place),
+                        Err(error) => pause(&error).await,
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// An error of accept: most are about a guest that has left again.
+async fn pause(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    tracing::error!("accept4(2): {error}; trying again in {} ms", ACCEPT_PAUSE.as_millis());
+    sleep(ACCEPT_PAUSE).await;
+}
+
+struct Entrance<C> {
+    shared: Arc<Shared<C>>,
+    sources: Arc<Sources>,
+    idle: Arc<Notify>,
+    stop: watch::Receiver<Option<Stop>>,
+}
+
+impl<C: Connector> Entrance<C> {
+    fn enter(&self, socket: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let Some(place) = self.sources.enter(Source::of(peer.ip()), &self.shared.gate.limits) else {
+            // The source has all the connections it may have. Nothing is said: that would cost more than it is worth.
+            return;
+        };
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            connection::serve(shared.clone(), socket, peer, place, stop).await;
+            if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+                idle.notify_one();
+            }
+            drop(permit);
+        });
+    }
+
+    /// Guests whose connection the kernel has already made are served before the listener is closed.
+    async fn last_ones(&self, listener: &TcpListener, places: &Arc<Semaphore>) {
+        while let Ok(place) = places.clone().try_acquire_owned() {
+            let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+            let Poll::Ready(Ok((socket, peer))) = next else { return };
+            self.enter(socket, peer, Some(place));
+        }
+    }
+}
+
+/// Tells the observer when the last connection has been gone for a while.
+async fn idling<C: Connector>(shared: Arc<Shared<C>>, idle: Arc<Notify>, mut stop: watch::Receiver<Option<Stop>>) {
+    loop {
+        tokio::select! {
+            biased;
+            _ = next_stop(&mut stop, None) => return,
+            () = idle.notified() => {}
+        }
+        sleep(IDLE).await;
+        if shared.connections.load(Ordering::Relaxed) == 0 {
+            shared.observer.idle();
+        }
+    }
+}

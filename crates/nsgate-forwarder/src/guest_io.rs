@@ -1,0 +1,244 @@
+//! The socket of a guest as the HTTP library sees it: only bytes that were judged.
+
+use crate::{
+    exchange::{Exchange, Phase},
+    refusal::Refusal,
+    strict::{Chunked, Framing, end_of_head, judge},
+};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use nsgate_config::Limits;
+use std::{
+    io::{IoSlice, Result},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// Bytes read at once.
+const PIECE: usize = 2048;
+
+/// The reading and writing ends. The socket is shared with the connection, which writes a refusal when the HTTP library
+/// has left.
+pub(crate) struct GuestIo {
+    socket: Arc<Mutex<TcpStream>>,
+    exchange: Arc<Exchange>,
+    limits: Limits,
+    /// Read, and not yet judged.
+    raw: Vec<u8>,
+    /// How much of `raw` has been searched for a head's end.
+    searched: usize,
+    /// Judged, and not yet taken by the library.
+    good: Vec<u8>,
+    taken: usize,
+    body: Body,
+    /// The guest will send no more.
+    closed: bool,
+}
+
+enum Body {
+    Length(u64),
+    Chunked(Chunked),
+}
+
+impl GuestIo {
+    pub(crate) fn new(socket: Arc<Mutex<TcpStream>>, exchange: Arc<Exchange>, limits: Limits) -> Self {
+        Self {
+            socket,
+            exchange,
+            limits,
+            raw: Vec::new(),
+            searched: 0,
+            good: Vec::new(),
+            taken: 0,
+            body: Body::Length(0),
+            closed: false,
+        }
+    }
+
+    fn socket(&self) -> MutexGuard<'_, TcpStream> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn body_ended(&self) -> bool {
+        match &self.body {
+            Body::Length(left) => *left == 0,
+            Body::Chunked(chunked) => chunked.ended(),
+        }
+    }
+
+    /// Reads what there is; 0 at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let mut piece = [0; PIECE];
+        let mut space = ReadBuf::new(&mut piece);
+        ready!(Pin::new(&mut *self.socket()).poll_read(cx, &mut space))?;
+        let count = space.filled().len();
+        if count == 0 {
+            self.closed = true;
+        }
+        self.raw.extend_from_slice(space.filled());
+        Poll::Ready(Ok(count))
+    }
+
+    /// Moves judged bytes of the body from `raw` to `good`.
+    fn judge_body(&mut self) -> std::result::Result<(), Refusal> {
+        let here = match &mut self.body {
+            Body::Length(left) => {
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(self.raw.len());
+                *left = left.saturating_sub(here.try_into().unwrap_or(u64::MAX));
+                here
+            }
+            Body::Chunked(chunked) => chunked.take(&self.raw)?,
+        };
+        self.good = self.raw.drain(..here).collect();
+        Ok(())
+    }
+
+    /// Judges the head at the beginning of `raw`, if it is complete.
+    fn judge_head(&mut self) -> std::result::Result<bool, Refusal> {
+        let bound = usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX);
+        let Some(end) = end_of_head(&self.raw, self.searched) else {
+            self.searched = self.raw.len();
+            if self.raw.len() < bound {
+                return Ok(false);
+            }
+            let has_line = self.raw.windows(2).any(|pair| pair == b"\r\n");
+            return Err(if has_line { Refusal::HEAD_TOO_LARGE } else { Refusal::TARGET_TOO_LONG });
+        };
+        if end > bound {
+            return Err(Refusal::HEAD_TOO_LARGE);
+        }
+        let head = judge(self.raw.get(..end).unwrap_or_default(), &self.limits)?;
+        self.body = match head.framing {
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Chunked::new(self.limits.body_bytes.into())),
+        };
+        self.good = self.raw.drain(..end).collect();
+        self.searched = 0;
+        self.exchange.release(head);
+        Ok(true)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        let line = self.raw.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        self.exchange.refuse(refusal, line);
+    }
+
+    /// Ready when there is something in `good`, or nothing will come any more.
+    fn poll_good(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            if self.taken < self.good.len() {
+                return Poll::Ready(Ok(()));
+            }
+            (self.good, self.taken) = (Vec::new(), 0);
+            let (refused, in_flight) = {
+                let state = self.exchange.lock();
+                (state.refusal.is_some(), state.in_flight)
+            };
+            if refused {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.body_ended() {
+                if let Err(refusal) = self.judge_body() {
+                    self.refuse(refusal);
+                    continue;
+                }
+                if self.good.is_empty() {
+                    if self.closed || ready!(self.poll_fill(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    self.exchange.enter(Phase::Body);
+                }
+                continue;
+            }
+            if in_flight {
+                return self.poll_waiting(cx);
+            }
+            if self.raw.is_empty() {
+                // A connection that waits holds no buffer.
+                self.raw = Vec::new();
+                if self.closed || ready!(self.poll_fill(cx))? == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if self.exchange.lock().phase != Phase::Head {
+                self.exchange.begin();
+            }
+            match self.judge_head() {
+                Ok(true) => {}
+                Ok(false) if self.closed => self.refuse(Refusal::CUT_HEAD),
+                Ok(false) => {
+                    ready!(self.poll_fill(cx))?;
+                }
+                Err(refusal) => self.refuse(refusal),
+            }
+        }
+    }
+
+    /// The next request is not looked at before this one is answered; but a guest that resets the connection is noticed.
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let bound = usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX);
+        while self.raw.len() < bound {
+            if self.closed || ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.exchange.lock().reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Read for GuestIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<Result<()>> {
+        self.exchange.lock().reader = Some(cx.waker().clone());
+        ready!(self.poll_good(cx))?;
+        let count = buffer.remaining().min(self.good.len().saturating_sub(self.taken));
+        buffer.put_slice(self.good.get(self.taken..self.taken + count).unwrap_or_default());
+        self.taken += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for GuestIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let count = ready!(Pin::new(&mut *self.socket()).poll_write(cx, bytes))?;
+        self.wrote(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        let count = ready!(Pin::new(&mut *self.socket()).poll_write_vectored(cx, bytes))?;
+        self.wrote(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        self.exchange.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    /// The connection shuts the socket down, after the last refusal.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        self.exchange.flushed();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl GuestIo {
+    fn wrote(&self, count: usize) {
+        let mut state = self.exchange.lock();
+        state.written = state.written.saturating_add(count.try_into().unwrap_or(u64::MAX));
+        let phase = state.phase;
+        drop(state);
+        if phase == Phase::Answer {
+            self.exchange.enter(Phase::Answer);
+        }
+    }
+}

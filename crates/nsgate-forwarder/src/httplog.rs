@@ -1,0 +1,154 @@
+//! A request as one line, as haproxy's `option httplog` writes it (configuration manual, 8.2.3).
+
+use crate::AccessRecord;
+use std::{
+    fmt::Write,
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// A date by the clock on the wall; the caller knows the time zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Date {
+    /// Year, for instance 2026.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// The second in which a request began, in seconds since 1970: what the caller makes a [`Date`] of.
+#[must_use]
+pub fn second(record: &AccessRecord) -> i64 {
+    let since = record.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(0)
+}
+
+/// The line, without the end of line.
+#[must_use]
+pub fn format(record: &AccessRecord, date: &Date) -> String {
+    let millis = record.started.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let month = MONTHS.get(usize::from(date.month).saturating_sub(1)).unwrap_or(&"Jan");
+    let server = if record.served { "metadata" } else { "<NOSRV>" };
+    let mut line = String::with_capacity(256);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        line,
+        "{}:{} [{:02}/{month}/{}:{:02}:{:02}:{:02}.{millis:03}] listener listener/{server} {}/{}/{}/{}/{} ",
+        record.client.ip(),
+        record.client.port(),
+        date.day,
+        date.year,
+        date.hour,
+        date.minute,
+        date.second,
+        time(record.head_time),
+        time(record.queue_time),
+        time(record.connect_time),
+        time(record.response_time),
+        record.total_time.as_millis(),
+    );
+    let status = if record.status == 0 { "-1".to_owned() } else { record.status.to_string() };
+    let (all, at_agent) = (record.connections, u32::from(record.served));
+    let _ = write!(
+        line,
+        "{status} {} - - {}-- {all}/{all}/{at_agent}/{at_agent}/{} 0/0 \"",
+        record.bytes,
+        record.termination.letters(),
+        record.retries
+    );
+    if record.request_line.is_empty() {
+        line.push_str("<BADREQ>");
+    }
+    escape(&record.request_line, &mut line);
+    line.push('"');
+    line
+}
+
+fn time(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| "-1".to_owned(), |duration| duration.as_millis().to_string())
+}
+
+/// What could break the line, or be taken for its end, is written as `#` and two hexadecimal digits.
+fn escape(bytes: &[u8], line: &mut String) {
+    for byte in bytes {
+        match byte {
+            b'"' | b'#' | b'{' | b'|' | b'}' | 0..=0x1f | 0x7f..=0xff => {
+                let _ = write!(line, "#{byte:02X}");
+            }
+            plain => line.push(char::from(*plain)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AccessRecord, Date, format};
+    use crate::Termination;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn record() -> AccessRecord {
+        let millis = |n| Some(Duration::from_millis(n));
+        AccessRecord {
+            client: "10.0.0.5:41234".parse().unwrap(),
+            started: UNIX_EPOCH + Duration::from_millis(1_700_000_000_345),
+            head_time: millis(1),
+            queue_time: millis(0),
+            connect_time: millis(2),
+            response_time: millis(30),
+            total_time: Duration::from_millis(33),
+            status: 200,
+            bytes: 440,
+            termination: Termination::NORMAL,
+            connections: 3,
+            retries: 0,
+            served: true,
+            request_line: b"GET /openstack HTTP/1.1".to_vec(),
+        }
+    }
+
+    const DATE: Date = Date { year: 2026, month: 11, day: 4, hour: 7, minute: 8, second: 9 };
+
+    #[test]
+    fn a_line_is_haproxys() {
+        assert_eq!(
+            format(&record(), &DATE),
+            "10.0.0.5:41234 [04/Nov/2026:07:08:09.345] listener listener/metadata 1/0/2/30/33 200 440 - - ---- 3/3/1/1/0 \
+             0/0 \"GET /openstack HTTP/1.1\""
+        );
+    }
+
+    #[test]
+    fn a_guest_cannot_write_a_line_of_its_own() {
+        let forged =
+            AccessRecord { request_line: b"GET /\r\n\"x\"#\xff\x1b[31m HTTP/1.1".to_vec(), served: false, ..record() };
+        let line = format(&forged, &DATE);
+        assert!(line.ends_with("\"GET /#0D#0A#22x#22#23#FF#1B[31m HTTP/1.1\""), "{line}");
+        assert!(line.is_ascii() && !line.contains('\n') && line.contains("<NOSRV>"));
+    }
+
+    #[test]
+    fn what_never_was_is_a_minus_one() {
+        let nothing = AccessRecord {
+            head_time: None,
+            queue_time: None,
+            connect_time: None,
+            response_time: None,
+            status: 0,
+            request_line: Vec::new(),
+            served: false,
+            ..record()
+        };
+        let line = format(&nothing, &DATE);
+        assert!(line.contains(" listener/<NOSRV> -1/-1/-1/-1/33 -1 440 "), "{line}");
+        assert!(line.ends_with("\"<BADREQ>\""), "{line}");
+    }
+}

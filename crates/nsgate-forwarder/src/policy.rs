@@ -1,0 +1,71 @@
+//! Which of a guest's headers reach the agent: this table, and nothing else.
+//!
+//! What is not named here is left behind: hop-by-hop headers, everything that could be taken for an identity under any
+//! spelling (a CGI or WSGI server folds `-` and `_`), and everything the agent has no use for. A name with an underscore
+//! is never in the table. `content-length`, `connection`, the identity and `x-forwarded-for` are written by the gate.
+
+/// Why a header passes, and what happens if the request would be too long for the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passes {
+    /// The agent needs it; without room for it the request is refused.
+    Required,
+    /// It is left behind if there is no room.
+    IfThereIsRoom,
+}
+
+/// Names in lower case, in the order in which they are written.
+pub(crate) const PASSING: &[(&str, Passes)] = &[
+    // The agent builds the URL for Nova from the path, but a WSGI environment wants a host (RFC 9112, section 3.2).
+    ("host", Passes::Required),
+    // A password is posted as text, and Nova looks at the type.
+    ("content-type", Passes::Required),
+    // Nova answers JSON or text by it.
+    ("accept", Passes::IfThereIsRoom),
+    // Tokens and flavours of other clouds' clients; Nova may learn to want them.
+    ("x-aws-ec2-metadata-token", Passes::IfThereIsRoom),
+    ("x-aws-ec2-metadata-token-ttl-seconds", Passes::IfThereIsRoom),
+    ("metadata-flavor", Passes::IfThereIsRoom),
+    ("metadata", Passes::IfThereIsRoom),
+    ("if-none-match", Passes::IfThereIsRoom),
+    ("if-modified-since", Passes::IfThereIsRoom),
+    // For the agent's log.
+    ("user-agent", Passes::IfThereIsRoom),
+];
+
+/// Whether an answer's header is about the connection to the agent, and not for the guest (RFC 9110, section 7.6.1).
+pub(crate) fn hop_by_hop(name: &str) -> bool {
+    const NAMES: [&str; 7] =
+        ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PASSING;
+
+    #[test]
+    fn nothing_that_names_an_identity_is_in_the_table() {
+        let identities = [
+            "x-neutron-network-id",
+            "x-neutron-router-id",
+            "x-ovn-network-id",
+            "x-instance-id",
+            "x-tenant-id",
+            "x-instance-id-signature",
+            "x-forwarded-for",
+            "forwarded",
+            "x-real-ip",
+            "x-metadata-provider",
+            "x-metadata-provider-signature",
+            "connection",
+            "transfer-encoding",
+            "content-length",
+            "expect",
+            "upgrade",
+        ];
+        for (name, _) in PASSING {
+            assert!(!name.contains('_') && *name == name.to_lowercase(), "{name}");
+            assert!(!identities.contains(name), "{name}");
+        }
+    }
+}

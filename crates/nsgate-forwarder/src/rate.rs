@@ -1,0 +1,149 @@
+//! How often a source may ask: haproxy's `http_req_rate`, for IPv4 and IPv6 at once.
+//!
+//! A rate is a sliding window made of two counters: the current period's count, and the previous one's weighed by the
+//! part of it that the window still covers. Refused requests count as well, as they do in haproxy.
+
+use crate::source::Source;
+use nsgate_config::RateLimit;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Sources remembered at once, as many as Neutron's tables have room for (`size 10k`).
+const MOST: usize = 10_240;
+
+/// The counters of all sources. Two generations of half the size: when the young one is full, the old one is forgotten,
+/// so that no request ever has to search for something to forget.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    limits: Vec<RateLimit>,
+    table: Mutex<Generations>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<Source, Vec<Window>>,
+    old: HashMap<Source, Vec<Window>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    start: Instant,
+    current: u32,
+    previous: u32,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: Vec<RateLimit>) -> Self {
+        Self { limits, table: Mutex::default() }
+    }
+
+    /// Counts a request of `source`. An error is the time after which it may ask again.
+    pub(crate) fn count(&self, source: Source, now: Instant) -> Result<(), Duration> {
+        if self.limits.is_empty() {
+            return Ok(());
+        }
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || vec![Window { start: now, current: 0, previous: 0 }; self.limits.len()];
+        let mut windows = match table.young.remove(&source) {
+            Some(windows) => windows,
+            None => table.old.remove(&source).unwrap_or_else(fresh),
+        };
+        let waits = windows.iter_mut().zip(&self.limits).filter_map(|(window, limit)| window.count(limit, now));
+        let wait = waits.max();
+        if table.young.len() >= MOST / 2 {
+            table.old = std::mem::take(&mut table.young);
+        }
+        table.young.insert(source, windows);
+        wait.map_or(Ok(()), Err)
+    }
+}
+
+impl Window {
+    /// Counts one request; the time to wait if there are too many.
+    fn count(&mut self, limit: &RateLimit, now: Instant) -> Option<Duration> {
+        let elapsed = now.saturating_duration_since(self.start);
+        if elapsed >= limit.window * 2 {
+            *self = Self { start: now, current: 0, previous: 0 };
+        } else if elapsed >= limit.window {
+            *self = Self { start: self.start + limit.window, current: 0, previous: self.current };
+        }
+        self.current = self.current.saturating_add(1);
+        let elapsed = now.saturating_duration_since(self.start);
+        let covered = 1.0 - elapsed.as_secs_f64() / limit.window.as_secs_f64();
+        let rate = f64::from(self.current) + f64::from(self.previous) * covered.max(0.0);
+        if rate < f64::from(limit.requests) + 1.0 {
+            return None;
+        }
+        // If nothing more comes, this period's count is the previous one of the next, and fades away in it: one request
+        // fits again when what is left of it is no more than the limit less one.
+        let fade = 1.0 - f64::from(limit.requests.saturating_sub(1)) / f64::from(self.current);
+        let rest = limit.window.saturating_sub(elapsed);
+        Some(rest + limit.window.mul_f64(fade.clamp(0.0, 1.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limiter, MOST, RateLimit, Source};
+    use std::{
+        net::Ipv4Addr,
+        time::{Duration, Instant},
+    };
+
+    fn limiter(requests: u32, seconds: u64) -> Limiter {
+        Limiter::new(vec![RateLimit { requests, window: Duration::from_secs(seconds) }])
+    }
+
+    fn source(number: u32) -> Source {
+        Source::of(Ipv4Addr::from(number).into())
+    }
+
+    #[test]
+    fn the_request_after_the_last_allowed_one_is_refused() {
+        let (limiter, start) = (limiter(10, 10), Instant::now());
+        for _ in 0..10 {
+            assert!(limiter.count(source(1), start).is_ok());
+        }
+        assert!(limiter.count(source(1), start).is_err());
+        assert!(limiter.count(source(2), start).is_ok(), "a neighbour is not counted with it");
+    }
+
+    #[test]
+    fn whoever_waits_as_long_as_told_is_served() {
+        for requests in [1, 2, 10] {
+            let (limiter, start) = (limiter(requests, 10), Instant::now());
+            let mut now = start;
+            let mut wait = None;
+            for _ in 0..requests * 3 {
+                now += Duration::from_millis(100);
+                wait = limiter.count(source(1), now).err().or(wait);
+            }
+            let wait = wait.unwrap();
+            assert!(wait <= Duration::from_secs(20), "{wait:?}");
+            assert!(limiter.count(source(1), now + wait + Duration::from_millis(1)).is_ok(), "{requests}");
+        }
+    }
+
+    #[test]
+    fn the_window_slides() {
+        let (limiter, start) = (limiter(4, 10), Instant::now());
+        for _ in 0..4 {
+            assert!(limiter.count(source(1), start + Duration::from_secs(9)).is_ok());
+        }
+        assert!(limiter.count(source(1), start + Duration::from_secs(11)).is_err(), "nine tenths are still covered");
+        assert!(limiter.count(source(1), start + Duration::from_secs(40)).is_ok());
+    }
+
+    #[test]
+    fn the_table_is_bounded_however_many_sources_ask() {
+        let (limiter, now) = (limiter(4, 10), Instant::now());
+        for number in 0..100_000 {
+            let _ = limiter.count(source(number), now);
+        }
+        let table = limiter.table.lock().unwrap();
+        assert!(table.young.len() + table.old.len() <= MOST, "{} {}", table.young.len(), table.old.len());
+    }
+}

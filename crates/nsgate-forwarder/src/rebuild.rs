@@ -1,0 +1,137 @@
+//! The request as the agent gets it: written anew from what the policy allows, in one piece.
+//!
+//! Order matters. Agents since Neutron 2025.1 read a request with one `recv(4096)` and use what that holds, so the
+//! identity comes first, and everything together fits.
+
+use crate::{
+    policy::{PASSING, Passes},
+    refusal::Refusal,
+    strict::Head,
+};
+use http::HeaderMap;
+use nsgate_config::Gate;
+use std::net::IpAddr;
+
+/// Head and body for the agent, at most `limits.backend_request_bytes` long.
+pub(crate) fn request(
+    gate: &Gate,
+    head: &Head,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Vec<u8>, Refusal> {
+    let bound = usize::try_from(gate.limits.backend_request_bytes).unwrap_or(usize::MAX);
+    let mut text = Vec::with_capacity(bound.min(1024) + body.len());
+    let method = head.line.get(..head.target.start).unwrap_or_default();
+    text.extend_from_slice(method);
+    text.extend_from_slice(head.target());
+    text.extend_from_slice(b" HTTP/1.1\r\n");
+    if text.len() + 256 > bound {
+        return Err(Refusal::TARGET_TOO_LONG);
+    }
+    field(&mut text, &gate.identity.header().to_ascii_lowercase(), gate.identity.uuid().to_string().as_bytes());
+    // An IPv4 guest of a dual-stack listener is written as IPv4, and no address has a scope: agents parse it.
+    field(&mut text, "x-forwarded-for", peer.to_canonical().to_string().as_bytes());
+    let mut end = Vec::with_capacity(64);
+    if !body.is_empty() || headers.contains_key("content-length") || headers.contains_key("transfer-encoding") {
+        field(&mut end, "content-length", body.len().to_string().as_bytes());
+    }
+    end.extend_from_slice(b"connection: close\r\n\r\n");
+    let rest = end.len() + body.len();
+    for (name, passes) in PASSING {
+        // Of several fields with one name the first counts, here and for everybody behind.
+        let Some(value) = headers.get(*name).map(http::HeaderValue::as_bytes) else { continue };
+        let fits = text.len() + name.len() + value.len() + 4 + rest <= bound;
+        match passes {
+            Passes::Required if !fits => {
+                return Err(if body.is_empty() { Refusal::HEAD_TOO_LARGE } else { Refusal::BODY_TOO_LARGE });
+            }
+            _ if fits => field(&mut text, name, value),
+            _ => {}
+        }
+    }
+    if text.len() + rest > bound {
+        return Err(if body.is_empty() { Refusal::HEAD_TOO_LARGE } else { Refusal::BODY_TOO_LARGE });
+    }
+    text.extend_from_slice(&end);
+    text.extend_from_slice(body);
+    Ok(text)
+}
+
+fn field(text: &mut Vec<u8>, name: &str, value: &[u8]) {
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value);
+    text.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::request;
+    use crate::strict::judge;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use nsgate_config::native;
+
+    const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
+
+    fn gate() -> nsgate_config::Gate {
+        let text = format!("network_id = \"{ID}\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\nuser = \"u\"\n");
+        native::parse("x", &text).unwrap().config.gate
+    }
+
+    fn rebuilt(target: &str, fields: &[(&str, &str)], body: &str) -> Result<String, u16> {
+        let gate = gate();
+        let head = judge(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &gate.limits).unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let peer = "::ffff:10.0.0.5".parse().unwrap();
+        request(&gate, &head, peer, &headers, body.as_bytes())
+            .map(|bytes| String::from_utf8(bytes).unwrap())
+            .map_err(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn the_identity_comes_first_and_is_the_gates() {
+        let forged = [
+            "x-neutron-network-id",
+            "x_neutron_network_id",
+            "x-neutron-router-id",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "forwarded",
+            "x-real-ip",
+            "x-instance-id",
+            "x-tenant-id",
+            "x-ovn-network-id",
+            "connection",
+        ];
+        let fields: Vec<_> =
+            forged.iter().map(|name| (*name, "evil")).chain([("host", "h"), ("user-agent", "curl")]).collect();
+        let text = rebuilt("/a//../b?c", &fields, "").unwrap();
+        assert_eq!(
+            text,
+            format!(
+                "GET /a//../b?c HTTP/1.1\r\nx-neutron-network-id: {ID}\r\nx-forwarded-for: 10.0.0.5\r\n\
+            host: h\r\nuser-agent: curl\r\nconnection: close\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_body_gets_its_length_and_stands_in_the_same_piece() {
+        let text = rebuilt("/", &[("transfer-encoding", "chunked")], "hello").unwrap();
+        assert!(text.ends_with("content-length: 5\r\nconnection: close\r\n\r\nhello"), "{text}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_behind_or_refused() {
+        let long = "a".repeat(5000);
+        let text = rebuilt("/", &[("user-agent", &long), ("accept", "*/*")], "").unwrap();
+        assert!(!text.contains("user-agent") && text.contains("accept") && text.len() <= 4096);
+        assert_eq!(rebuilt("/", &[("host", &long)], ""), Err(431));
+        assert_eq!(rebuilt("/", &[], &"b".repeat(4000)), Err(413));
+        assert_eq!(rebuilt(&format!("/{}", "a".repeat(4000)), &[], ""), Err(414));
+    }
+}

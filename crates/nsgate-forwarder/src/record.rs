@@ -1,0 +1,80 @@
+//! What is told of each request, and to whom.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+/// Hears of requests. Called on the serving thread: must not wait.
+pub trait Observer: Send + Sync + 'static {
+    /// A request was answered, refused or cut off.
+    fn request(&self, record: &AccessRecord);
+
+    /// No connection has been open for a second: a good time to give memory back.
+    fn idle(&self) {}
+}
+
+/// Nobody listens.
+impl Observer for () {
+    fn request(&self, _: &AccessRecord) {}
+}
+
+/// Everything that haproxy's `option httplog` writes of a request (configuration manual, 8.2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRecord {
+    /// The guest; an IPv4 guest of a dual-stack listener as IPv4.
+    pub client: SocketAddr,
+    /// When the request's first byte came.
+    pub started: SystemTime,
+    /// From the first byte to the complete head (`%TR`); `None` if it never was.
+    pub head_time: Option<Duration>,
+    /// In the queue (`%Tw`).
+    pub queue_time: Option<Duration>,
+    /// For the connection to the agent (`%Tc`).
+    pub connect_time: Option<Duration>,
+    /// From the request's end to the answer's head (`%Tr`).
+    pub response_time: Option<Duration>,
+    /// Altogether (`%Ta`).
+    pub total_time: Duration,
+    /// The answer's status; 0 if there was none.
+    pub status: u16,
+    /// Bytes written to the guest, heads included.
+    pub bytes: u64,
+    /// How it ended.
+    pub termination: Termination,
+    /// Guest connections open, this one included.
+    pub connections: u32,
+    /// Further attempts to reach the agent.
+    pub retries: u32,
+    /// Whether the request was handed to the agent.
+    pub served: bool,
+    /// The request line as it came, at most 1,024 bytes; empty if there was none.
+    pub request_line: Vec<u8>,
+}
+
+/// Who ended a request and in which state (haproxy configuration manual, 8.5): two letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Termination(pub(crate) [u8; 2]);
+
+impl Termination {
+    /// As it should be.
+    pub const NORMAL: Self = Self(*b"--");
+    pub(crate) const REFUSED: Self = Self(*b"PR");
+    pub(crate) const DENIED: Self = Self(*b"PR");
+    pub(crate) const SLOW_REQUEST: Self = Self(*b"cR");
+    pub(crate) const CUT_REQUEST: Self = Self(*b"CR");
+    pub(crate) const SLOW_BODY: Self = Self(*b"cD");
+    pub(crate) const GUEST_LEFT: Self = Self(*b"CD");
+    pub(crate) const GUEST_LEFT_WAITING: Self = Self(*b"CH");
+    pub(crate) const SLOW_GUEST: Self = Self(*b"cD");
+    pub(crate) const BAD_ANSWER: Self = Self(*b"SH");
+    pub(crate) const CUT_ANSWER: Self = Self(*b"SD");
+    pub(crate) const NO_AGENT: Self = Self(*b"SC");
+    pub(crate) const SLOW_AGENT: Self = Self(*b"sH");
+
+    /// The letters.
+    #[must_use]
+    pub fn letters(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("--")
+    }
+}

@@ -1,0 +1,87 @@
+//! What a guest is told when the gate answers itself.
+
+use crate::record::Termination;
+use std::time::Duration;
+
+/// An answer of the gate's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// Seconds after which it is worth while to ask again.
+    pub(crate) retry_after: Option<u64>,
+    /// For the log.
+    pub(crate) termination: Termination,
+}
+
+impl Refusal {
+    pub(crate) const BAD_REQUEST: Self = Self::new(400, Termination::REFUSED);
+    pub(crate) const TIMEOUT: Self = Self::new(408, Termination::SLOW_REQUEST);
+    pub(crate) const BODY_TIMEOUT: Self = Self::new(408, Termination::SLOW_BODY);
+    pub(crate) const BODY_TOO_LARGE: Self = Self::new(413, Termination::REFUSED);
+    pub(crate) const TARGET_TOO_LONG: Self = Self::new(414, Termination::REFUSED);
+    pub(crate) const EXPECTATION: Self = Self::new(417, Termination::REFUSED);
+    pub(crate) const HEAD_TOO_LARGE: Self = Self::new(431, Termination::REFUSED);
+    pub(crate) const CUT_HEAD: Self = Self::new(400, Termination::CUT_REQUEST);
+    pub(crate) const BAD_GATEWAY: Self = Self::new(502, Termination::BAD_ANSWER);
+    pub(crate) const GATEWAY_TIMEOUT: Self = Self::new(504, Termination::SLOW_AGENT);
+
+    const fn new(status: u16, termination: Termination) -> Self {
+        Self { status, retry_after: None, termination }
+    }
+
+    /// Asked too often; the time is rounded up.
+    pub(crate) fn too_many(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { retry_after: Some(seconds.max(1)), ..Self::new(429, Termination::DENIED) }
+    }
+
+    /// The agent is not there, or has no room.
+    pub(crate) fn unavailable() -> Self {
+        Self { retry_after: Some(5), ..Self::new(503, Termination::NO_AGENT) }
+    }
+
+    pub(crate) fn reason(&self) -> &'static str {
+        match self.status {
+            400 => "Bad request",
+            408 => "Request Time-out",
+            413 => "Payload Too Large",
+            414 => "URI Too Long",
+            417 => "Expectation Failed",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            _ => "Gateway Time-out",
+        }
+    }
+
+    pub(crate) fn body(&self) -> String {
+        let explanation = match self.status {
+            400 => "Your browser sent an invalid request.",
+            408 => "Your request was not completed in time.",
+            413 => "The request's body is too large.",
+            414 => "The request's address is too long.",
+            417 => "The expectation cannot be met.",
+            429 => "You have sent too many requests in a given amount of time.",
+            431 => "The request's headers are too large.",
+            502 => "The server returned an invalid or incomplete response.",
+            503 => "No server is available to handle this request.",
+            _ => "The server didn't respond in time.",
+        };
+        format!("<html><body><h1>{} {}</h1>\n{explanation}\n</body></html>\n", self.status, self.reason())
+    }
+
+    /// The whole answer, for a connection that the HTTP library has left.
+    pub(crate) fn raw(&self) -> Vec<u8> {
+        let body = self.body();
+        let retry = self.retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
+        format!(
+            "HTTP/1.1 {} {}\r\ncontent-length: {}\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n{retry}\
+             connection: close\r\n\r\n{body}",
+            self.status,
+            self.reason(),
+            body.len()
+        )
+        .into_bytes()
+    }
+}

@@ -1,0 +1,243 @@
+//! One request: counted, rebuilt, carried to the agent, answered.
+
+use crate::{
+    Connector, Observer,
+    agent::{AgentBody, Answer, Delimited, Turnstile, read_answer},
+    exchange::{Exchange, Phase},
+    rate::Limiter,
+    rebuild,
+    refusal::Refusal,
+    source::Source,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use nsgate_config::Gate;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout, timeout_at},
+};
+
+/// What all connections of a gate share.
+pub(crate) struct Shared<C> {
+    pub(crate) gate: Gate,
+    pub(crate) connector: C,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) limiter: Limiter,
+    pub(crate) turnstile: Turnstile,
+    /// Turns for requests at the agent.
+    pub(crate) turns: Arc<Semaphore>,
+    /// Connections open.
+    pub(crate) connections: AtomicU32,
+}
+
+/// The guest went away in the middle of its body.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest's body ended early")]
+pub(crate) struct Gone;
+
+/// Answers one request. An error ends the connection without an answer.
+pub(crate) async fn answer<C: Connector>(
+    shared: Arc<Shared<C>>,
+    exchange: Arc<Exchange>,
+    own_turns: Arc<Semaphore>,
+    request: Request<Incoming>,
+) -> Result<Response<Reply<C::Stream>>, Gone> {
+    let ending = Ending(exchange.clone());
+    let outcome = forward(&shared, &exchange, own_turns, request).await;
+    exchange.enter(Phase::Answer);
+    let connections = shared.connections.load(Ordering::Relaxed);
+    match outcome {
+        Ok((answer, turns, stream, rest)) => {
+            exchange.note(|record| (record.status, record.connections) = (answer.status.as_u16(), connections));
+            let content = content(answer.body, rest, stream, turns, &shared.gate);
+            let mut response = Response::new(Reply { content, ending });
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            Ok(response)
+        }
+        Err(Outcome::Refused(refusal)) => {
+            exchange.note(|record| {
+                (record.status, record.connections) = (refusal.status, connections);
+                record.termination = refusal.termination;
+            });
+            Ok(refused(refusal, ending))
+        }
+        Err(Outcome::Gone) => Err(Gone),
+    }
+}
+
+enum Outcome {
+    Refused(Refusal),
+    Gone,
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Turns that a request holds as long as the agent works for it.
+type Turns = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+async fn forward<C: Connector>(
+    shared: &Shared<C>,
+    exchange: &Exchange,
+    own_turns: Arc<Semaphore>,
+    request: Request<Incoming>,
+) -> Result<(Answer, Turns, C::Stream, Vec<u8>), Outcome> {
+    let gate = &shared.gate;
+    let head = exchange.lock().head.take().ok_or(Outcome::Gone)?;
+    let peer = exchange.client().ip();
+    shared.limiter.count(Source::of(peer), std::time::Instant::now()).map_err(Refusal::too_many)?;
+    let (parts, body) = request.into_parts();
+    let body = collect(body, gate.limits.body_bytes).await?;
+    exchange.enter(Phase::Agent);
+    let text = rebuild::request(gate, &head, peer, &parts.headers, &body)?;
+    drop(body);
+
+    let arrived = Instant::now();
+    let deadline = arrived + gate.timeouts.connect;
+    let turns = async {
+        Ok::<_, tokio::sync::AcquireError>((
+            own_turns.acquire_owned().await?,
+            shared.turns.clone().acquire_owned().await?,
+        ))
+    };
+    let Ok(Ok(turns)) = timeout_at(deadline, turns).await else { return Err(Refusal::unavailable().into()) };
+    exchange.note(|record| record.queue_time = Some(arrived.elapsed()));
+
+    let queued = Instant::now();
+    let connected = shared.turnstile.connect(&shared.connector, gate, deadline).await;
+    let mut stream = match connected {
+        Ok(connected) => {
+            exchange.note(|record| {
+                (record.connect_time, record.retries) = (Some(queued.elapsed()), connected.retries);
+                record.served = true;
+            });
+            connected.stream
+        }
+        Err((refusal, retries)) => {
+            exchange.note(|record| (record.retries, record.served) = (retries, true));
+            return Err(refusal.into());
+        }
+    };
+
+    let sent = Instant::now();
+    let mut rest = Vec::new();
+    let head_only = parts.method == Method::HEAD;
+    let talk = async {
+        // An agent that closes without reading may still have answered.
+        let written = stream.write_all(&text).await;
+        let answer = read_answer(&mut stream, &mut rest, head_only).await;
+        written.map_err(|_| Refusal::BAD_GATEWAY).and(answer)
+    };
+    let answer = timeout(gate.timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
+    exchange.note(|record| record.response_time = Some(sent.elapsed()));
+    Ok((answer, turns, stream, rest))
+}
+
+/// A body of at most `bound` bytes; the strict reader has seen to it that there are no more.
+async fn collect(mut body: Incoming, bound: u32) -> Result<Vec<u8>, Outcome> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(|_| Outcome::Gone)?.into_data().unwrap_or_default();
+        whole.extend_from_slice(&data);
+        if whole.len() > usize::try_from(bound).unwrap_or(usize::MAX) {
+            return Err(Refusal::BODY_TOO_LARGE.into());
+        }
+    }
+    Ok(whole)
+}
+
+/// An answer that has come whole is let go of the agent at once.
+fn content<S: tokio::io::AsyncRead + Unpin>(
+    body: Delimited,
+    mut rest: Vec<u8>,
+    stream: S,
+    turns: Turns,
+    gate: &Gate,
+) -> Content<S> {
+    match body {
+        Delimited::Empty => Content::Whole(None),
+        Delimited::Length(length) if usize::try_from(length).is_ok_and(|length| length <= rest.len()) => {
+            rest.truncate(usize::try_from(length).unwrap_or(0));
+            Content::Whole(Some(rest.into()))
+        }
+        _ => Content::Coming(AgentBody::new(stream, rest, body, gate.timeouts.server), turns),
+    }
+}
+
+fn refused<S>(refusal: Refusal, ending: Ending) -> Response<Reply<S>> {
+    let mut response = Response::new(Reply { content: Content::Whole(Some(refusal.body().into())), ending });
+    *response.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The body of an answer to a guest.
+pub(crate) struct Reply<S> {
+    content: Content<S>,
+    ending: Ending,
+}
+
+enum Content<S> {
+    Whole(Option<Bytes>),
+    Coming(AgentBody<S>, #[allow(dead_code, reason = "held until the body ends")] Turns),
+}
+
+/// Says that the answer was handed over, when it was or can no longer be.
+struct Ending(Arc<Exchange>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.answered();
+    }
+}
+
+impl<S: tokio::io::AsyncRead + Unpin> Body for Reply<S> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let piece = match &mut self.content {
+            Content::Whole(whole) => return Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Coming(body, _) => ready!(body.poll_piece(cx)),
+        };
+        if let Some(Err(error)) = &piece {
+            tracing::warn!("the agent's answer was cut off: {error}");
+            self.ending.0.note(|record| record.termination = crate::Termination::CUT_ANSWER);
+        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.content, Content::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Coming(body, _) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}

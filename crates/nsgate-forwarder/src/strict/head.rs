@@ -1,0 +1,192 @@
+//! A request's head, by RFC 9112 without its tolerance.
+
+use crate::refusal::Refusal;
+use nsgate_config::Limits;
+
+/// What was read of a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The request line without its end.
+    pub(crate) line: Vec<u8>,
+    /// Where the target stands in it.
+    pub(crate) target: std::ops::Range<usize>,
+    /// How the body is delimited.
+    pub(crate) framing: Framing,
+}
+
+/// Where a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// After this many bytes.
+    Length(u64),
+    /// Where its chunks say.
+    Chunked,
+}
+
+impl Head {
+    /// The target as the guest wrote it.
+    pub(crate) fn target(&self) -> &[u8] {
+        self.line.get(self.target.clone()).unwrap_or_default()
+    }
+}
+
+/// Length of the head at the beginning of `bytes`, its empty line included; looks from `from` on. A line that ends
+/// with a bare LF ends the search as well, so that it is judged at once and not waited for.
+pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let start = from.saturating_sub(3);
+    let rest = bytes.get(start..)?;
+    let end = rest.windows(4).position(|window| window == b"\r\n\r\n").map(|at| start + at + 4);
+    let bare = rest.iter().enumerate().find(|(at, byte)| {
+        **byte == b'\n' && at.checked_sub(1).map_or(start == 0, |before| rest.get(before) != Some(&b'\r'))
+    });
+    match (end, bare.map(|(at, _)| start + at + 1)) {
+        (Some(end), Some(bare)) => Some(end.min(bare)),
+        (end, bare) => end.or(bare),
+    }
+}
+
+/// Judges a complete head.
+pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
+    let text = head.strip_suffix(b"\r\n\r\n").ok_or(Refusal::BAD_REQUEST)?;
+    let mut lines = Lines(text);
+    let line = lines.next().ok_or(Refusal::BAD_REQUEST)??;
+    let (target, old) = request_line(line)?;
+    let mut fields = Fields::default();
+    let mut count = 0u32;
+    for field in lines {
+        count += 1;
+        if count > limits.headers {
+            return Err(Refusal::HEAD_TOO_LARGE);
+        }
+        fields.read(field?)?;
+    }
+    let framing = fields.framing(old, limits)?;
+    Ok(Head { line: line.to_vec(), target, framing })
+}
+
+/// Lines that end with CRLF. A CR or an LF anywhere else is an error.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Result<&'a [u8], Refusal>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = self.0.windows(2).position(|pair| pair == b"\r\n");
+        let (line, rest) = match end {
+            Some(end) => (self.0.get(..end)?, self.0.get(end + 2..)?),
+            None => (self.0, &[][..]),
+        };
+        self.0 = rest;
+        if line.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return Some(Err(Refusal::BAD_REQUEST));
+        }
+        Some(Ok(line))
+    }
+}
+
+/// `METHOD SP TARGET SP HTTP/1.x`, one space each. Only origin-form: a gate is the origin, and no proxy that is asked by
+/// absolute-form or authority-form. Returns where the target is, and whether this is HTTP/1.0.
+fn request_line(line: &[u8]) -> Result<(std::ops::Range<usize>, bool), Refusal> {
+    let first = line.iter().position(|byte| *byte == b' ').ok_or(Refusal::BAD_REQUEST)?;
+    let last = line.iter().rposition(|byte| *byte == b' ').filter(|last| *last > first).ok_or(Refusal::BAD_REQUEST)?;
+    let method = line.get(..first).unwrap_or_default();
+    let target = line.get(first + 1..last).unwrap_or_default();
+    let old = match line.get(last + 1..).unwrap_or_default() {
+        b"HTTP/1.1" => false,
+        b"HTTP/1.0" => true,
+        _ => return Err(Refusal::BAD_REQUEST),
+    };
+    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| token(*byte)) || method == b"CONNECT" {
+        return Err(Refusal::BAD_REQUEST);
+    }
+    // The HTTP library must read the same target, or it would answer in its own words.
+    let readable = http::uri::PathAndQuery::try_from(target).is_ok_and(|read| read.as_str().as_bytes() == target);
+    let plain = target.iter().all(|byte| (0x21..=0x7e).contains(byte) && *byte != b'#');
+    if target.first() != Some(&b'/') || !plain || !readable {
+        return Err(Refusal::BAD_REQUEST);
+    }
+    Ok((first + 1..last, old))
+}
+
+/// The fields that decide how a message is read; the others are only looked at.
+#[derive(Default)]
+struct Fields {
+    hosts: u32,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Fields {
+    fn read(&mut self, field: &[u8]) -> Result<(), Refusal> {
+        // A line that begins with a space continues the one before it (obs-fold): some join, some do not.
+        let colon = field.iter().position(|byte| *byte == b':').ok_or(Refusal::BAD_REQUEST)?;
+        let name = field.get(..colon).unwrap_or_default();
+        let value = field.get(colon + 1..).unwrap_or_default().trim_ascii();
+        if name.is_empty() || !name.iter().all(|byte| token(*byte)) {
+            return Err(Refusal::BAD_REQUEST);
+        }
+        if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
+            return Err(Refusal::BAD_REQUEST);
+        }
+        match name.to_ascii_lowercase().as_slice() {
+            b"host" => {
+                self.hosts += 1;
+                if self.hosts > 1 || !value.iter().all(|byte| host_byte(*byte)) {
+                    return Err(Refusal::BAD_REQUEST);
+                }
+            }
+            b"content-length" => {
+                if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+                    return Err(Refusal::BAD_REQUEST);
+                }
+                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                self.length = Some(number.ok_or(Refusal::BODY_TOO_LARGE)?);
+            }
+            b"transfer-encoding" => {
+                if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Refusal::BAD_REQUEST);
+                }
+                self.chunked = true;
+            }
+            b"upgrade" | b"http2-settings" => return Err(Refusal::BAD_REQUEST),
+            b"connection"
+                if value.split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade")) =>
+            {
+                return Err(Refusal::BAD_REQUEST);
+            }
+            b"expect" if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Refusal::EXPECTATION),
+            // Another spelling of what decides about the message: a server that folds names would obey it.
+            b"content_length" | b"transfer_encoding" => return Err(Refusal::BAD_REQUEST),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn framing(&self, old: bool, limits: &Limits) -> Result<Framing, Refusal> {
+        if (!old && self.hosts != 1) || (self.chunked && (old || self.length.is_some())) {
+            return Err(Refusal::BAD_REQUEST);
+        }
+        match self.length {
+            Some(length) if length > u64::from(limits.body_bytes) => Err(Refusal::BODY_TOO_LARGE),
+            Some(length) => Ok(Framing::Length(length)),
+            None if self.chunked => Ok(Framing::Chunked),
+            None => Ok(Framing::Length(0)),
+        }
+    }
+}
+
+/// `tchar` of RFC 9110, section 5.6.2.
+fn token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// What a host and a port are written with (RFC 3986, section 3.2.2), without the comma that joins two fields.
+fn host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Heads, and what becomes of them.
+
+use super::{Framing, end_of_head, judge};
+use nsgate_config::Limits;
+use proptest::prelude::*;
+
+fn verdict(head: &[u8]) -> Result<Framing, u16> {
+    judge(head, &Limits::default()).map(|head| head.framing).map_err(|refusal| refusal.status)
+}
+
+#[test]
+fn plain_requests_pass() {
+    for (head, framing) in [
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", Framing::Length(0)),
+        ("GET / HTTP/1.0\r\n\r\n", Framing::Length(0)),
+        ("GET /a//b/../c?d=%2e%2E&e HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n", Framing::Length(0)),
+        ("GET / HTTP/1.1\r\nhost: [fe80::a9fe:a9fe]:80\r\nX-A:\tb \r\n\r\n", Framing::Length(0)),
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n", Framing::Length(12)),
+        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n", Framing::Chunked),
+        ("GET / HTTP/1.1\r\nHost: x\r\nX-High: \u{e4}\r\nX_Under: y\r\n\r\n", Framing::Length(0)),
+    ] {
+        assert_eq!(verdict(head.as_bytes()), Ok(framing), "{head}");
+    }
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_refused() {
+    for rest in [
+        "Content-Length: 1\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 1",
+        "Content-Length: 1\r\nContent-Length: 1",
+        "Content-Length: 1\r\nContent-Length: 2",
+        "Content-Length: 1, 1",
+        "Content-Length: +1",
+        "Content-Length: -1",
+        "Content-Length: 0x1",
+        "Content-Length:",
+        "Content-Length: 1 2",
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: \"chunked\"",
+        "Transfer-Encoding:",
+        "Transfer_Encoding: chunked",
+        "Content_Length: 5",
+        "Host: y",
+        "Host : y",
+        "X-A : y",
+        " folded: y",
+        "\tfolded",
+        "X-A: b\r\n folded",
+        "no colon",
+        ": no name",
+        "X A: b",
+        "X-A: b\0",
+        "X-A: \x01",
+        "X-A: \x7f",
+        "X-\u{e4}: b",
+        "X-A: a\rb",
+        "X-A: a\nX-B: c",
+        "Upgrade: h2c",
+        "Connection: keep-alive, Upgrade",
+        "HTTP2-Settings: x",
+        "X-A\r: b",
+    ] {
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{rest}\r\n\r\n");
+        assert_eq!(verdict(head.as_bytes()), Err(400), "{rest:?}");
+    }
+}
+
+#[test]
+fn request_lines_have_one_form() {
+    for line in [
+        "GET  / HTTP/1.1",
+        "GET /  HTTP/1.1",
+        " GET / HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET\t/ HTTP/1.1",
+        "GET /",
+        "GET",
+        "",
+        "GET / HTTP/1.2",
+        "GET / HTTP/2.0",
+        "GET / HTTP/0.9",
+        "GET / http/1.1",
+        "GET / HTTP/1.10",
+        "GET / HTTP/1",
+        "GET http://x/ HTTP/1.1",
+        "GET * HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "CONNECT x:80 HTTP/1.1",
+        "CONNECT / HTTP/1.1",
+        "GET x HTTP/1.1",
+        "GET /#frag HTTP/1.1",
+        "GET /a b HTTP/1.1",
+        "GET /\u{e4} HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+    ] {
+        assert_eq!(verdict(format!("{line}\r\nHost: x\r\n\r\n").as_bytes()), Err(400), "{line:?}");
+    }
+}
+
+#[test]
+fn hosts_are_counted() {
+    assert_eq!(verdict(b"GET / HTTP/1.1\r\n\r\n"), Err(400));
+    assert_eq!(verdict(b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"), Err(400));
+    assert_eq!(verdict(b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"), Err(400));
+    assert_eq!(verdict(b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), Err(400));
+    assert_eq!(verdict(b"GET / HTTP/1.1\r\nHost: u@b\r\n\r\n"), Err(400));
+}
+
+#[test]
+fn bounds_have_their_status() {
+    assert_eq!(verdict(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4097\r\n\r\n"), Err(413));
+    assert_eq!(verdict(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"), Err(413));
+    assert_eq!(verdict(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n"), Err(417));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(100));
+    assert_eq!(verdict(many.as_bytes()), Err(431));
+    assert_eq!(verdict(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
+}
+
+#[test]
+fn the_end_of_a_head_is_found_wherever_the_pieces_break() {
+    let head = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nrest";
+    for cut in 0..head.len() {
+        let first = end_of_head(&head[..cut], 0);
+        assert_eq!(first.or_else(|| end_of_head(head, cut)), Some(head.len() - 4), "{cut}");
+    }
+    assert_eq!(end_of_head(b"GET / HTTP/1.1\nHost: x\r\n\r\n", 0), Some(15), "a bare LF is not waited beyond");
+    assert_eq!(end_of_head(b"\nGET", 0), Some(1));
+}
+
+proptest! {
+    #[test]
+    fn what_passes_is_the_same_request_to_another_parser(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut head = bytes;
+        head.extend_from_slice(b"\r\n\r\n");
+        same(&head);
+    }
+
+    #[test]
+    fn nearly_good_heads(at in 0usize..60, byte in any::<u8>(), drop in any::<bool>()) {
+        let mut head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-A: b\r\n\r\n".to_vec();
+        let at = at % head.len();
+        if drop { head.remove(at); } else { head[at] = byte; }
+        same(&head);
+    }
+}
+
+fn same(head: &[u8]) {
+    let Ok(found) = judge(head, &Limits::default()) else { return };
+    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut request = httparse::Request::new(&mut headers);
+    let length = request.parse(head).unwrap().unwrap();
+    assert_eq!(length, head.len());
+    assert_eq!(request.path.unwrap().as_bytes(), found.target());
+    let lengths = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-length"));
+    assert!(lengths.count() <= 1);
+}
