@@ -1,1 +1,13 @@
-//! Composition of the nsgate programs.
+//! The programs `nsgate` and `haproxy`: only composition lives here.
+//!
+//! [`haproxy_name`] is what runs under the name that OpenStack Neutron starts, [`cli`] is the operator's command. Both
+//! turn their words into a [`nsgate_config::Config`] and end in [`gate::run`], the one place where launcher and
+//! forwarder meet.
+
+pub mod cli;
+pub mod gate;
+pub mod haproxy_name;
+mod log;
+mod memory;
+mod notify;
+pub mod site;

@@ -105,7 +105,8 @@ fn every_bad_text_is_refused_at_its_place_with_its_word() {
         (
             "listen listener",
             "backend rates\n  stick-table type ip size 1k expire 1s store gpc0\nlisten l",
-            17, 47,
+            17,
+            47,
             "`store gpc0`",
         ),
         ("listen listener", "backend rates\nlisten l", 16, 9, "no `stick-table`"),

@@ -9,7 +9,7 @@ mod render;
 mod site;
 mod time;
 
-pub use draft::{Draft, on_command_line};
+pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
 pub use render::render;
 pub use site::Site;
 

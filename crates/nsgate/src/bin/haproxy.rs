@@ -1,2 +1,6 @@
-//! The name Neutron starts.
-fn main() {}
+//! The name that OpenStack Neutron's agents start.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    nsgate::haproxy_name::main()
+}

@@ -1,2 +1,6 @@
 //! The operator's command.
-fn main() {}
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    nsgate::cli::main()
+}

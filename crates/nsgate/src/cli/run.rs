@@ -1,0 +1,117 @@
+//! `nsgate run`: one gate, from a file or from flags.
+
+use super::colours;
+use crate::{gate, notify};
+use nsgate_config::{
+    Config, Parsed,
+    native::{Draft, Who, on_command_line},
+};
+use nsgate_launcher::{Mode, Options, read_config};
+use std::path::PathBuf;
+
+/// Serves one network, in the foreground unless told otherwise.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nsgate run --network-id 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10 --listen 169.254.169.254:80 \\\n      \
+    --backend /var/lib/neutron/metadata_proxy --user neutron --group neutron --netns qdhcp-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10"
+)]
+pub(super) struct Run {
+    /// The gate as TOML; flags take precedence over what it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// The common case, in words.
+#[derive(Debug, clap::Args)]
+struct Flags {
+    /// Requests come from this network of the DHCP agent
+    #[arg(long, value_name = "UUID")]
+    network_id: Option<String>,
+    /// Requests come from this router of the L3 agent
+    #[arg(long, value_name = "UUID")]
+    router_id: Option<String>,
+    /// Requests come from this network of OVN's agents
+    #[arg(long, value_name = "UUID")]
+    ovn_network_id: Option<String>,
+    /// Address and port to hear guests on, with %INTERFACE for a link-local one; may be given more than once
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<String>,
+    /// The metadata agent's UNIX socket
+    #[arg(long, value_name = "PATH")]
+    backend: Option<String>,
+    /// Runs as this user
+    #[arg(long)]
+    user: Option<String>,
+    /// Runs as this group instead of the user's own
+    #[arg(long)]
+    group: Option<String>,
+    /// Accept root as user or group
+    #[arg(long)]
+    allow_root: bool,
+    /// Bind an IPv4 address that the namespace does not have (yet)
+    #[arg(long)]
+    freebind: bool,
+    /// Bind in this namespace: a name as `ip netns` lists it, or a path
+    #[arg(long, value_name = "NAME|PATH")]
+    netns: Option<String>,
+    /// Write the pid here
+    #[arg(long, value_name = "PATH")]
+    pid_file: Option<String>,
+    /// Go into the background once the gate serves
+    #[arg(long)]
+    daemon: bool,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let config = self.configuration()?;
+        let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
+        let options = Options { mode, replace: Vec::new(), address_space: None, on_ready: Some(notify::ready) };
+        gate::run(&config, &options).map_err(|error| error.to_string())
+    }
+
+    /// What the file says, with the flags in the place of its values.
+    fn configuration(self) -> Result<Config, String> {
+        let (name, text) = match &self.config {
+            Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
+            None => ("command line".to_owned(), String::new()),
+        };
+        let mut draft = Draft::read(&name, &text).map_err(|errors| errors.render(colours()))?;
+        self.flags.fill(&mut draft);
+        let Parsed { config, warnings } = draft.finish(&name, &text).map_err(|errors| errors.render(colours()))?;
+        for warning in warnings {
+            eprintln!("{}", warning.render(colours()));
+        }
+        Ok(config)
+    }
+}
+
+impl Flags {
+    fn fill(self, draft: &mut Draft) {
+        if self.network_id.is_some() || self.router_id.is_some() || self.ovn_network_id.is_some() {
+            // An identity on the command line stands in the place of the file's, whichever kind that was.
+            draft.network_id = self.network_id.map(on_command_line);
+            draft.router_id = self.router_id.map(on_command_line);
+            draft.ovn_network_id = self.ovn_network_id.map(on_command_line);
+        }
+        if !self.listen.is_empty() {
+            draft.listen = self.listen.into_iter().map(on_command_line).collect();
+        }
+        let account = |name: String| on_command_line(Who::Name(name));
+        let put = |slot: &mut Option<_>, said: Option<String>| {
+            if let Some(said) = said {
+                *slot = Some(on_command_line(said));
+            }
+        };
+        put(&mut draft.backend, self.backend);
+        put(&mut draft.netns, self.netns);
+        put(&mut draft.pid_file, self.pid_file);
+        draft.user = self.user.map(account).or(draft.user.take());
+        draft.group = self.group.map(account).or(draft.group.take());
+        draft.allow_root |= self.allow_root;
+        draft.freebind |= self.freebind;
+        draft.daemon |= self.daemon;
+    }
+}

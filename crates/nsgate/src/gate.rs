@@ -1,0 +1,112 @@
+//! From a configuration to a serving gate: the one place where launcher and forwarder meet.
+
+use crate::log::{AccessLog, Events, Severity, Sink, Syslog};
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use nsgate_config::Config;
+use nsgate_forwarder::{Forwarder, Stop, UnixConnector};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch};
+use std::{io, sync::Arc};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
+use tracing_subscriber::layer::SubscriberExt;
+
+/// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
+struct Prepared {
+    runtime: Runtime,
+    signals: SignalFd,
+}
+
+/// Runs the gate that `config` describes, and returns the exit status of this process: that of the starter, which is
+/// done when the gate serves, or that of the gate, which is done when it is told to stop.
+///
+/// # Errors
+/// Whatever kept the gate from serving. Nothing is left behind then.
+pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
+    match launch(config, options, prepare)? {
+        Launched::Finished(status) => Ok(status),
+        Launched::Gate(running) => Ok(serve(config, *running)),
+    }
+}
+
+fn prepare() -> io::Result<Prepared> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    // The launcher has blocked them: they wait here until they are read.
+    let listened: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP].into_iter().collect();
+    let signals = SignalFd::with_flags(&listened, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    Ok(Prepared { runtime, signals })
+}
+
+/// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns.
+fn serve(config: &Config, running: Running<Prepared>) -> u8 {
+    let Running { prepared: Prepared { runtime, signals }, confined, .. } = running;
+    let sink = Arc::new(match &config.process.log {
+        Some(log) => Sink::Syslog(Syslog::new(log, running.log, running.host_pid)),
+        None => Sink::StandardError(Severity::Info),
+    });
+    // Fails only if a subscriber was set before, and then lines go there.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Events::new(sink.clone())));
+    for warning in &running.warnings {
+        tracing::warn!("{warning}");
+    }
+    let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        "Serving {} {} on {}; {}",
+        config.gate.identity.header(),
+        config.gate.identity.uuid(),
+        heard.join(" and "),
+        confined.report()
+    );
+
+    runtime.block_on(async move {
+        let listeners: io::Result<Vec<TcpListener>> =
+            running.listeners.into_iter().map(TcpListener::from_std).collect();
+        let (listeners, signals) = match (listeners, watched(signals)) {
+            (Ok(listeners), Ok(signals)) => (listeners, signals),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!("epoll_ctl(2) refuses a descriptor: {error}");
+                return 1;
+            }
+        };
+        let (stop, stopped) = watch::channel(None);
+        let connector = UnixConnector::new(running.backend, running.backend_uid);
+        let forwarder = Forwarder::new(config.gate.clone(), connector, AccessLog::new(sink));
+        running.readiness.tell();
+        tokio::spawn(obey(signals, stop));
+        forwarder.serve(listeners, stopped).await;
+        0
+    })
+}
+
+/// The signals as something to wait for.
+#[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; a SignalFd does")]
+fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
+    AsyncFd::with_interest(signals, Interest::READABLE)
+}
+
+/// Turns signals into the gate's end: TERM and INT at once, USR1 after the requests under way, HUP not at all.
+async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>) {
+    loop {
+        let Ok(mut readable) = signals.readable().await else { return };
+        match readable.try_io(|signals| signals.get_ref().read_signal().map_err(io::Error::from)) {
+            Ok(Ok(Some(signal))) => match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGHUP)) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
+                Ok(Ok(Signal::SIGUSR1)) => {
+                    tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
+                    let _ = stop.send(Some(Stop::Drain));
+                }
+                _ => {
+                    let _ = stop.send(Some(Stop::Now));
+                }
+            },
+            Ok(Ok(None)) | Err(_) => {}
+            Ok(Err(error)) => tracing::error!("signalfd(2) cannot be read: {error}"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What `haproxy` does with its words.
+
+use super::{Args, Command, args, parse};
+use crate::{gate, notify, site};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, haproxy, native};
+use nsgate_launcher::{Mode, Options, Replace, read_config, resolve};
+use std::process::ExitCode;
+
+/// Name and version, for people and for scripts that look for the word.
+const VERSION: &str = concat!("nsgate version ", env!("CARGO_PKG_VERSION"), ", in the place of HAProxy");
+
+/// Runs the program and returns its exit status.
+pub fn main() -> ExitCode {
+    match parse(std::env::args_os().skip(1)) {
+        Ok(Command::Version) => say(VERSION),
+        Ok(Command::Build) => say(&format!("{VERSION}\n{}", build())),
+        Ok(Command::Check(args)) => finish(check(&args)),
+        Ok(Command::Run(args)) => finish(run(&args)),
+        Err(mistake) => finish(Err(mistake)),
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// An agent logs what stands on standard error, so it is one message and ends there.
+fn finish(outcome: Result<u8, String>) -> ExitCode {
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(message) => {
+            eprintln!("haproxy (nsgate): {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What this build is made for, in the place of haproxy's list of build options.
+fn build() -> String {
+    let roles = nsgate_sandbox::Role::ALL.iter();
+    let filters = roles.map(|role| format!("{} {}", role.name(), nsgate_sandbox::policy(*role).len()));
+    format!(
+        "Architecture: {}\nConfiguration: the haproxy dialect of OpenStack Neutron, Pike and later\n\
+         Permitted system calls by role: {}",
+        std::env::consts::ARCH,
+        filters.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn check(args: &Args) -> Result<u8, String> {
+    let config = configuration(args)?;
+    resolve(&config.process).map_err(|error| error.to_string())?;
+    if !args.quiet {
+        println!("Configuration file is valid");
+        print!("{}", native::render(&config));
+    }
+    Ok(0)
+}
+
+fn run(args: &Args) -> Result<u8, String> {
+    let config = configuration(args)?;
+    let replace = |pids: &[i32], signal| pids.iter().map(move |pid| Replace { pid: *pid, signal }).collect::<Vec<_>>();
+    let mut replaced = replace(&args.finish, nix::sys::signal::Signal::SIGUSR1);
+    replaced.extend(replace(&args.terminate, nix::sys::signal::Signal::SIGTERM));
+    let options = Options {
+        mode: if config.process.daemon { Mode::Daemon } else { Mode::Foreground },
+        replace: replaced,
+        address_space: args.memory.map(|megabytes| u64::from(megabytes) << 20),
+        on_ready: if args.notify { Some(notify::ready) } else { None },
+    };
+    gate::run(&config, &options).map_err(|error| error.to_string())
+}
+
+/// The gate that the file and the words beside it describe.
+fn configuration(args: &Args) -> Result<Config, String> {
+    let name = args.file.display().to_string();
+    let text = read_config(&args.file).map_err(|error| error.to_string())?;
+    let parsed = haproxy::parse(&name, &text).map_err(|errors| errors.to_string())?;
+    let mut config = parsed.config;
+    warn(args, &parsed.warnings)?;
+    if let Some(path) = &args.pid_file {
+        config.process.pid_file = Some(AbsolutePath::new(path).map_err(|reason| format!("-p: {reason}"))?);
+    }
+    if let Some(connections) = args.connections {
+        config.gate.limits.connections = connections;
+    }
+    config.process.daemon = (config.process.daemon || args.daemon) && !args.foreground;
+    config.process.allow_root = site::load()?.allow_root;
+    Ok(config)
+}
+
+fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
+    let ignored =
+        args.ignored.iter().map(|word| format!("`{word}` tunes what nsgate does not have: it changes nothing"));
+    let all: Vec<String> = ignored.chain(warnings.iter().map(ToString::to_string)).collect();
+    if args.strict && !all.is_empty() {
+        return Err(format!("{}\n`-dW` makes a warning an error; {}", all.join("\n"), args::USAGE));
+    }
+    if !args.quiet {
+        for warning in all {
+            eprintln!("{warning}");
+        }
+    }
+    Ok(())
+}

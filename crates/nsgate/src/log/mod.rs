@@ -1,0 +1,14 @@
+//! Where a gate's lines go: the system log or standard error, one line at a time, never waiting.
+//!
+//! Promises that a log that is full, slow or gone costs lines and never a request: every write is non-blocking, what
+//! could not be written is counted, and the count is the first line once writing works again.
+
+mod access;
+mod events;
+mod sink;
+mod syslog;
+
+pub(crate) use access::AccessLog;
+pub(crate) use events::Events;
+pub(crate) use sink::{Severity, Sink};
+pub(crate) use syslog::Syslog;

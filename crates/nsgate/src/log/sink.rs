@@ -1,0 +1,64 @@
+//! One line to wherever lines go.
+
+use super::Syslog;
+use nsgate_config::Level;
+use std::io::Write;
+
+/// How grave a line is, with the number that syslog gives it (RFC 5424, table 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+impl From<Level> for Severity {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::Error,
+            Level::Warning => Self::Warning,
+            Level::Notice => Self::Notice,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+        }
+    }
+}
+
+/// The log of this process.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// The system log.
+    Syslog(Syslog),
+    /// Standard error, as far as the process was left one.
+    StandardError(Severity),
+}
+
+impl Sink {
+    /// Whether a line of this severity is written at all.
+    pub(crate) fn wants(&self, severity: Severity) -> bool {
+        severity
+            <= match self {
+                Self::Syslog(syslog) => syslog.least(),
+                Self::StandardError(least) => *least,
+            }
+    }
+
+    /// Writes one line. What cannot be written now is lost.
+    pub(crate) fn write(&self, severity: Severity, line: &str) {
+        if !self.wants(severity) {
+            return;
+        }
+        match self {
+            Self::Syslog(syslog) => syslog.write(severity, line),
+            Self::StandardError(_) => {
+                let mut bytes = Vec::with_capacity(line.len() + 1);
+                bytes.extend_from_slice(line.as_bytes());
+                bytes.push(b'\n');
+                // Nobody is left to be told that standard error is closed.
+                let _ = std::io::stderr().write_all(&bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The system log, spoken as haproxy speaks it to a local socket (RFC 3164 without the host's name).
+//!
+//! The socket is opened before the drop and inherited. A syslog daemon that restarts with a new socket is found again
+//! by path, which works only where the small root shows the socket's directory; a journald that systemd holds the
+//! socket for needs none of that.
+
+use super::Severity;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nsgate_config::Log;
+use nsgate_launcher::{LogSocket, local_time};
+use std::{
+    fmt::Write,
+    os::{fd::AsRawFd, unix::net::UnixDatagram},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Longest message in bytes, haproxy's default `len` and the bound of RFC 3164, section 4.1.
+const LONGEST: usize = 1024;
+
+/// Time between two attempts to find a log that has gone away.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A connection to the system log.
+#[derive(Debug)]
+pub(crate) struct Syslog {
+    facility: u8,
+    least: Severity,
+    /// `tag[pid]`, with the pid that the host sees.
+    origin: String,
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    socket: Option<UnixDatagram>,
+    connected: bool,
+    lost: u64,
+    attempt: Option<Instant>,
+}
+
+impl Syslog {
+    /// The log that `log` asks for, over the inherited `socket`, on behalf of process `pid`.
+    pub(crate) fn new(log: &Log, socket: LogSocket, pid: i32) -> Self {
+        let connected = socket.socket.is_some();
+        Self {
+            facility: log.facility.code,
+            least: log.level.into(),
+            origin: format!("{}[{pid}]", log.tag),
+            path: socket.reconnect,
+            state: Mutex::new(State { socket: socket.socket, connected, lost: 0, attempt: None }),
+        }
+    }
+
+    pub(crate) fn least(&self) -> Severity {
+        self.least
+    }
+
+    pub(crate) fn write(&self, severity: Severity, line: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.lost > 0 {
+            let lost = state.lost;
+            let confession =
+                self.message(Severity::Warning, &format!("{lost} lines were lost: the log did not take them"));
+            if self.send(&mut state, &confession) {
+                state.lost = 0;
+            }
+        }
+        if state.lost > 0 || !self.send(&mut state, &self.message(severity, line)) {
+            state.lost = state.lost.saturating_add(1);
+        }
+    }
+
+    /// The datagram for one line.
+    fn message(&self, severity: Severity, line: &str) -> Vec<u8> {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = local_time(i64::try_from(seconds).unwrap_or(0));
+        let month = MONTHS.get(usize::from(now.month).saturating_sub(1)).unwrap_or(&"Jan");
+        let priority = u32::from(self.facility) * 8 + severity as u32;
+        let mut text = String::with_capacity(64 + line.len());
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "<{priority}>{month} {:2} {:02}:{:02}:{:02} {}: {line}",
+            now.day, now.hour, now.minute, now.second, self.origin
+        );
+        let mut bytes = text.into_bytes();
+        bytes.truncate(LONGEST - 1);
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Whether the datagram went out. A log that is full drops the line; one that is gone is looked for once a second.
+    fn send(&self, state: &mut State, message: &[u8]) -> bool {
+        if state.connected {
+            match state.socket.as_ref().map(|socket| socket.send(message)) {
+                Some(Ok(_)) => return true,
+                Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                _ => state.connected = false,
+            }
+        }
+        self.find_again(state) && matches!(state.socket.as_ref().map(|socket| socket.send(message)), Some(Ok(_)))
+    }
+
+    fn find_again(&self, state: &mut State) -> bool {
+        let Some(path) = &self.path else { return false };
+        let now = Instant::now();
+        if state.attempt.is_some_and(|last| now.duration_since(last) < BETWEEN_ATTEMPTS) {
+            return false;
+        }
+        state.attempt = Some(now);
+        if state.socket.is_none() {
+            // Not `UnixDatagram::unbound`: making that non-blocking takes an ioctl that the filter does not let pass.
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            state.socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok().map(UnixDatagram::from);
+        }
+        // A datagram socket may be connected anew as often as one likes (unix(7)).
+        state.connected = match (&state.socket, UnixAddr::new(path)) {
+            (Some(socket), Ok(address)) => connect(socket.as_raw_fd(), &address).is_ok(),
+            _ => false,
+        };
+        state.connected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogSocket, Severity, Syslog};
+    use nsgate_config::{AbsolutePath, Facility, Level, Log};
+    use std::os::unix::net::UnixDatagram;
+
+    fn place(name: &str) -> std::path::PathBuf {
+        let directory = std::env::temp_dir().join(format!("nsgate-syslog-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        directory.join("log")
+    }
+
+    fn log(path: &std::path::Path, socket: Option<UnixDatagram>) -> Syslog {
+        let log = Log {
+            socket: AbsolutePath::new(path.to_str().unwrap()).unwrap(),
+            facility: Facility::named("local0").unwrap(),
+            level: Level::Info,
+            tag: "haproxy-metadata-proxy-x".to_owned(),
+        };
+        Syslog::new(&log, LogSocket { socket, reconnect: Some(path.to_owned()) }, 42)
+    }
+
+    fn next(reader: &UnixDatagram) -> String {
+        let mut buffer = [0; 2048];
+        reader.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let length = reader.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_line_carries_priority_time_tag_and_the_hosts_pid() {
+        let path = place("line");
+        let reader = UnixDatagram::bind(&path).unwrap();
+        log(&path, None).write(Severity::Info, "hello");
+        let line = next(&reader);
+        assert!(line.starts_with("<134>"), "{line}");
+        assert!(line.ends_with(" haproxy-metadata-proxy-x[42]: hello\n"), "{line}");
+        assert_eq!(line.find("haproxy"), Some("<134>Nov 24 00:00:00 ".len()), "{line}");
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_log_that_comes_back_is_found_and_told_what_it_missed() {
+        let path = place("back");
+        let log = log(&path, None);
+        log.write(Severity::Info, "nobody hears this");
+        let reader = UnixDatagram::bind(&path).unwrap();
+        std::thread::sleep(super::BETWEEN_ATTEMPTS);
+        log.write(Severity::Info, "but this");
+        assert!(next(&reader).ends_with(": 1 lines were lost: the log did not take them\n"));
+        assert!(next(&reader).ends_with(": but this\n"));
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_full_log_never_makes_the_writer_wait() {
+        let path = place("full");
+        let reader = UnixDatagram::bind(&path).unwrap();
+        let writer = UnixDatagram::unbound().unwrap();
+        writer.set_nonblocking(true).unwrap();
+        writer.connect(&path).unwrap();
+        let log = log(&path, Some(writer));
+        for _ in 0..5000 {
+            log.write(Severity::Info, "line");
+        }
+        assert!(log.state.lock().unwrap().lost > 0);
+        drop(reader);
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+}

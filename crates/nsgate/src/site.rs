@@ -1,0 +1,23 @@
+//! The site's own settings, `/etc/nsgate/nsgate.toml`: what a host's operator decides for every gate that is started
+//! under the haproxy name, where the configuration itself is written by an agent.
+
+use nsgate_config::native::Site;
+use nsgate_launcher::read_config;
+use std::path::Path;
+
+/// Where the settings stand. No variable and no option moves it: who starts a gate must not choose who may be root.
+const PATH: &str = "/etc/nsgate/nsgate.toml";
+
+/// Reads the settings; without the file everything has its default.
+///
+/// # Errors
+/// The file exists and cannot be read or understood, or others than root could have written it.
+pub(crate) fn load() -> Result<Site, String> {
+    match Path::new(PATH).try_exists() {
+        Ok(false) => return Ok(Site::default()),
+        Ok(true) => {}
+        Err(error) => return Err(format!("{PATH}: {error}")),
+    }
+    let text = read_config(Path::new(PATH)).map_err(|error| error.to_string())?;
+    Site::parse(PATH, &text).map_err(|errors| errors.to_string())
+}
