@@ -1,1 +1,30 @@
-//! The laboratory: network namespaces, guests, agents and gates for the end-to-end suites.
+//! The laboratory: network namespaces, guests, agents and gates for the end-to-end suites, the demo and the benchmark.
+//!
+//! Everything happens inside a [`world`]: private mount, PID, network, IPC and UTS namespaces that the kernel takes down
+//! with the last process in them, so that a test that crashes leaves no process, no namespace and no file behind.
+//! Works as root, and as an ordinary user where the kernel allows user namespaces.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod agent;
+pub mod config;
+pub mod gate;
+pub mod guest;
+pub mod harness;
+pub mod http;
+pub mod lab;
+pub mod network;
+pub mod procfs;
+pub mod program;
+pub mod sys;
+pub mod syslog;
+pub mod world;
+
+pub use agent::{Answer, MetadataAgent, RecordingAgent};
+pub use config::{Config, Kind, Rate};
+pub use gate::{Gate, Started};
+pub use guest::Guest;
+pub use http::Response;
+pub use lab::Lab;
+pub use network::{Namespace, Network};
+pub use program::Program;
+pub use syslog::SyslogReader;

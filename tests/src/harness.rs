@@ -1,0 +1,170 @@
+//! The runner of the suites: every test in a world of its own, several at once, with a limit, and skipped said aloud.
+//!
+//! A suite is `fn main() { suite!["name": test_one, test_two] }`. Each test is a `fn(&Lab)`: it passes when it returns, fails when
+//! it panics, and is skipped by [`Lab::skip`]. Words on the command line choose the tests whose names contain them;
+//! `--list` prints the names. `NSGATE_TEST_JOBS` sets how many run at once.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::exit;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdout, pipe2};
+
+use crate::lab::{Lab, SKIPPED};
+use crate::program::Program;
+use crate::{sys, world};
+
+/// How long one test may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A test: its name and what it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Test {
+    /// The promise it states.
+    pub name: &'static str,
+    /// The test.
+    pub run: fn(&Lab),
+}
+
+/// The `main` of a suite: `suite!["drop": the_uid_is_the_gates, …]`.
+#[macro_export]
+macro_rules! suite {
+    ($name:literal: $($test:ident),* $(,)?) => {
+        $crate::harness::main($name, &[$($crate::harness::Test { name: stringify!($test), run: $test }),*])
+    };
+}
+
+struct Running {
+    test: Test,
+    pid: Pid,
+    output: OwnedFd,
+    said: Vec<u8>,
+    start: Instant,
+}
+
+#[derive(Default)]
+struct Totals {
+    passed: usize,
+    failed: Vec<&'static str>,
+    skipped: usize,
+}
+
+/// Runs the tests the command line chooses, prints one line each and the totals, and exits with 1 if one failed.
+pub fn main(name: &str, tests: &[Test]) -> ! {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--list") {
+        tests.iter().for_each(|test| println!("{}: test", test.name));
+        exit(0);
+    }
+    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let chosen = |test: &Test| filters.is_empty() || filters.iter().any(|word| test.name.contains(word.as_str()));
+    let mut waiting: Vec<Test> = tests.iter().copied().filter(chosen).collect();
+    let program = Program::under_test();
+    if !program.exists() {
+        println!("suite {name}: no program at {}; build it with `cargo xtask build`", program.path().display());
+        exit(1);
+    }
+    if let Some(why) = world::missing() {
+        println!("suite {name}: {why}");
+        println!("{name}: 0 passed, 0 failed, {} skipped", waiting.len());
+        exit(0);
+    }
+    println!("suite {name}: {} tests of {}", waiting.len(), program.path().display());
+    waiting.reverse();
+    let jobs = std::env::var("NSGATE_TEST_JOBS").ok().and_then(|text| text.parse().ok());
+    let jobs: usize = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from));
+    let (mut running, mut totals) = (Vec::new(), Totals::default());
+    while !waiting.is_empty() || !running.is_empty() {
+        while running.len() < jobs.max(1) {
+            let Some(test) = waiting.pop() else { break };
+            running.push(start(test, &program).unwrap_or_else(|e| panic!("{}: {e}", test.name)));
+        }
+        step(&mut running, &mut totals);
+    }
+    let Totals { passed, failed, skipped } = totals;
+    println!("{name}: {passed} passed, {} failed, {skipped} skipped", failed.len());
+    failed.iter().for_each(|test| println!("    failed: {test}"));
+    exit(i32::from(!failed.is_empty()))
+}
+
+fn start(test: Test, program: &Program) -> io::Result<Running> {
+    let (read, write) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    match sys::fork_single()? {
+        ForkResult::Parent { child } => {
+            Ok(Running { test, pid: child, output: read, said: Vec::new(), start: Instant::now() })
+        }
+        ForkResult::Child => {
+            drop(read);
+            if dup2_stdout(&write).is_err() || dup2_stderr(&write).is_err() {
+                sys::exit_now(world::NO_WORLD);
+            }
+            drop(write);
+            let program = program.clone();
+            world::become_world(move || {
+                (test.run)(&Lab::enter(program));
+                0
+            })
+        }
+    }
+}
+
+/// Waits for output of any test, at most 100 ms, and finishes those that ended.
+fn step(running: &mut Vec<Running>, totals: &mut Totals) {
+    let mut ready: Vec<bool> = {
+        let mut fds: Vec<_> = running.iter().map(|r| PollFd::new(r.output.as_fd(), PollFlags::POLLIN)).collect();
+        let _ = poll(&mut fds, PollTimeout::from(100u8));
+        fds.iter().map(|fd| fd.any().unwrap_or(false)).collect()
+    };
+    let mut index = 0;
+    while index < running.len() {
+        let test = &mut running[index];
+        let mut ended = ready.remove(0) && at_end(test);
+        if !ended && test.start.elapsed() > LIMIT {
+            let _ = nix::sys::signal::kill(test.pid, nix::sys::signal::Signal::SIGKILL);
+            test.said.extend_from_slice(format!("\nnot finished after {LIMIT:?}: killed\n").as_bytes());
+            ended = true;
+        }
+        if ended {
+            finish(running.remove(index), totals);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+fn at_end(test: &mut Running) -> bool {
+    let mut part = [0; 4096];
+    let Ok(copy) = test.output.try_clone() else { return true };
+    match std::fs::File::from(copy).read(&mut part) {
+        Ok(0) | Err(_) => true,
+        Ok(n) => {
+            test.said.extend_from_slice(&part[..n]);
+            false
+        }
+    }
+}
+
+fn finish(test: Running, totals: &mut Totals) {
+    let status = sys::wait_for(test.pid).unwrap_or(world::NO_WORLD);
+    let took = test.start.elapsed().as_secs_f64();
+    let said = String::from_utf8_lossy(&test.said).into_owned();
+    let name = test.test.name;
+    match status {
+        0 => {
+            totals.passed += 1;
+            println!("test {name} ... ok ({took:.2} s)");
+        }
+        SKIPPED => {
+            totals.skipped += 1;
+            let why = said.lines().rev().find_map(|line| line.strip_prefix("skipped: ")).unwrap_or("no reason given");
+            println!("test {name} ... skipped ({why})");
+        }
+        _ => {
+            totals.failed.push(name);
+            println!("test {name} ... FAILED (status {status}, {took:.2} s)");
+            said.lines().for_each(|line| println!("    | {line}"));
+        }
+    }
+}

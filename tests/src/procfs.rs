@@ -1,0 +1,150 @@
+//! What a process holds, read from `/proc/PID` by someone who may: the tests' own eyes, independent of `nsgate attest`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use crate::lab::text;
+
+/// The five capability sets as `/proc/PID/status` names them.
+pub const CAPABILITY_SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+
+/// A process seen through `/proc`.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its number in this world.
+    pub pid: i32,
+}
+
+impl Process {
+    /// The process with this number.
+    pub fn new(pid: i32) -> Process {
+        Process { pid }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    }
+
+    /// The value of a line of `status`, trimmed (`Uid`, `Groups`, `CapBnd`, `NoNewPrivs`, `Seccomp`, `NSpid`, …).
+    pub fn status(&self, key: &str) -> String {
+        let status = text(self.path("status"));
+        assert!(!status.is_empty(), "/proc/{}/status cannot be read: the process is gone", self.pid);
+        let prefix = format!("{key}:");
+        status.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().trim().to_owned()
+    }
+
+    /// The numbers of a line of `status`.
+    pub fn status_numbers(&self, key: &str) -> Vec<u64> {
+        self.status(key).split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// A capability set as a number.
+    pub fn capabilities(&self, set: &str) -> u64 {
+        u64::from_str_radix(&self.status(set), 16).expect("a capability set in hexadecimal")
+    }
+
+    /// The inode of a namespace (`net`, `mnt`, `pid`, `ipc`, `uts`, `user`).
+    pub fn namespace(&self, kind: &str) -> u64 {
+        fs::metadata(self.path(&format!("ns/{kind}"))).map(|m| m.ino()).unwrap_or(0)
+    }
+
+    /// The names under its root directory.
+    pub fn root_entries(&self) -> Vec<String> {
+        let root = fs::read_dir(self.path("root")).unwrap_or_else(|e| panic!("the root of {}: {e}", self.pid));
+        let mut names: Vec<_> = root.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// `mountinfo`, one line per mount.
+    pub fn mounts(&self) -> Vec<String> {
+        text(self.path("mountinfo")).lines().map(str::to_owned).collect()
+    }
+
+    /// Each open descriptor and what it is (`socket:[1234]`, `anon_inode:[eventpoll]`, a path).
+    pub fn descriptors(&self) -> BTreeMap<i32, String> {
+        let dir = fs::read_dir(self.path("fd")).unwrap_or_else(|e| panic!("the descriptors of {}: {e}", self.pid));
+        dir.flatten()
+            .filter_map(|entry| {
+                let number = entry.file_name().to_str()?.parse().ok()?;
+                let target = fs::read_link(entry.path()).ok()?;
+                Some((number, target.to_string_lossy().into_owned()))
+            })
+            .collect()
+    }
+
+    /// The command line.
+    pub fn cmdline(&self) -> Vec<String> {
+        let bytes = fs::read(self.path("cmdline")).unwrap_or_default();
+        bytes
+            .split(|&b| b == 0)
+            .filter(|word| !word.is_empty())
+            .map(|w| String::from_utf8_lossy(w).into_owned())
+            .collect()
+    }
+
+    /// The environment the process shows.
+    pub fn environ(&self) -> Vec<String> {
+        let bytes = fs::read(self.path("environ")).unwrap_or_default();
+        bytes
+            .split(|&b| b == 0)
+            .filter(|word| !word.is_empty())
+            .map(|w| String::from_utf8_lossy(w).into_owned())
+            .collect()
+    }
+
+    /// Where `/proc/PID/exe` points.
+    pub fn exe(&self) -> PathBuf {
+        fs::read_link(self.path("exe")).unwrap_or_default()
+    }
+
+    /// The working directory as the process sees it.
+    pub fn cwd(&self) -> PathBuf {
+        fs::read_link(self.path("cwd")).unwrap_or_default()
+    }
+
+    /// Soft and hard value of a limit (`Max core file size`), as text.
+    pub fn limit(&self, name: &str) -> (String, String) {
+        let limits = text(self.path("limits"));
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        let mut words = line.split_whitespace().map(str::to_owned);
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default())
+    }
+
+    /// Private dirty memory in KiB (`smaps_rollup`).
+    pub fn private_dirty(&self) -> u64 {
+        self.rollup("Private_Dirty")
+    }
+
+    /// Proportional share of the memory in KiB.
+    pub fn pss(&self) -> u64 {
+        self.rollup("Pss")
+    }
+
+    fn rollup(&self, key: &str) -> u64 {
+        let prefix = format!("{key}:");
+        let all = text(self.path("smaps_rollup"));
+        all.lines()
+            .find_map(|line| line.strip_prefix(&prefix))
+            .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// The threads.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(self.path("task")).map(Iterator::count).unwrap_or(0)
+    }
+}
+
+/// Every process of this world whose command line contains `word`.
+pub fn having(word: &str) -> Vec<i32> {
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let all = fs::read_dir("/proc").map(|dir| dir.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    all.into_iter()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|&pid| pid > 2 && pid != me)
+        .filter(|&pid| Process::new(pid).cmdline().join(" ").contains(word))
+        .collect()
+}

@@ -1,0 +1,74 @@
+//! The few kernel calls the laboratory makes by hand. The only unsafe code of this crate.
+
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::unistd::{ForkResult, Pid};
+
+/// Forks; the caller must have no other thread (checked).
+///
+/// # Errors
+/// When the process has several threads, or fork(2) fails.
+pub fn fork_single() -> io::Result<ForkResult> {
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        return Err(io::Error::other(format!("fork needs a process with one thread, this one has {threads}")));
+    }
+    // SAFETY: this process has exactly one thread (checked above), so no lock can be held by another one.
+    Ok(unsafe { nix::unistd::fork() }?)
+}
+
+/// Leaves at once, without running destructors: the end of a forked child.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit(2) takes a number and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Asks for SIGKILL when the parent dies, so that nothing outlives whoever started it.
+pub fn die_with_parent() -> io::Result<()> {
+    // SAFETY: prctl with two numbers, no pointer.
+    let answer = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A descriptor for the process `pid` (pidfd_open(2)); readable when it has ended.
+pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two numbers and returns a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just returned this descriptor to us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends `signal` through the pidfd: never to a process that took the number over.
+pub fn signal(pidfd: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: numbers and a null pointer, which pidfd_send_signal(2) allows.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Waits for `pid` and returns what a shell would: its status, or 128 and the signal's number.
+pub fn wait_for(pid: Pid) -> io::Result<i32> {
+    use nix::errno::Errno;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    loop {
+        match waitpid(pid, None) {
+            Ok(WaitStatus::Exited(_, status)) => return Ok(status),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
