@@ -151,13 +151,13 @@ impl Gate {
         if !started.ok() {
             return Err(started);
         }
-        Gate::adopt(file, config.pid_file.clone(), started, None)
+        Gate::adopt(file, config.pid_file.clone(), started)
     }
 
-    /// Starts a gate that stays in the foreground and waits (five seconds) for its pid file.
+    /// Starts a gate that stays in the foreground and waits (five seconds) until something listens in the namespace.
     ///
     /// # Errors
-    /// How it ended, if it ended at once or wrote no pid file.
+    /// How it ended, if it ended at once or did not listen.
     pub fn foreground<S: AsRef<OsStr>>(
         lab: &Lab,
         namespace: &Namespace,
@@ -176,27 +176,30 @@ impl Gate {
             .spawn()
             .expect("the starter");
         let mut ended = None;
-        wait_until(5.0, || {
+        let serving = wait_until(5.0, || {
             ended = child.try_wait().expect("waiting");
-            ended.is_some() || text(&config.pid_file).trim().parse::<i32>().is_ok()
+            ended.is_some() || !namespace.listening().is_empty()
         });
         let started =
             Started { status: ended, stdout: String::new(), stderr: text(&log), closed: true, took: start.elapsed() };
-        if ended.is_some() || text(&config.pid_file).is_empty() {
+        if ended.is_some() || !serving {
             let _ = child.kill();
             let _ = child.wait();
             return Err(started);
         }
-        Gate::adopt(file, config.pid_file.clone(), started, Some(child))
+        // `ip netns exec` and `env` replace themselves, so the child is the program under test.
+        let pid = i32::try_from(child.id()).expect("a pid");
+        let pidfd = sys::pidfd(pid).expect("the foreground process");
+        Ok(Gate { pid, started, file, pid_file: config.pid_file.clone(), pidfd, foreground: Some(child) })
     }
 
-    fn adopt(file: PathBuf, pid_file: PathBuf, started: Started, child: Option<Child>) -> Result<Gate, Started> {
+    fn adopt(file: PathBuf, pid_file: PathBuf, started: Started) -> Result<Gate, Started> {
         let word = text(&pid_file);
         let Ok(pid) = word.trim().parse::<i32>() else {
             panic!("{pid_file:?} should hold a pid but holds {word:?}; the starter said: {started:#?}");
         };
         match sys::pidfd(pid) {
-            Ok(pidfd) => Ok(Gate { pid, started, file, pid_file, pidfd, foreground: child }),
+            Ok(pidfd) => Ok(Gate { pid, started, file, pid_file, pidfd, foreground: None }),
             Err(error) => panic!("no process {pid} ({pid_file:?}): {error}"),
         }
     }

@@ -103,6 +103,7 @@ fn start(test: Test, program: &Program) -> io::Result<Running> {
             drop(write);
             let program = program.clone();
             world::become_world(move || {
+                std::panic::set_hook(Box::new(|panic| println!("{panic}")));
                 (test.run)(&Lab::enter(program));
                 0
             })

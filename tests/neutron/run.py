@@ -1,0 +1,110 @@
+"""Runs the Neutron suite in a private world: `cargo xtask test neutron`, or
+
+    cargo xtask lab target/neutron/bin/python tests/neutron/run.py [--haproxy PATH] [WORD ...]
+
+Words choose the cases whose names (Class.test_name) contain one of them. One line per case; at the end the totals.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import time
+import unittest
+import warnings
+
+warnings.simplefilter("ignore")  # Neutron's libraries warn about each other
+
+import cases
+import driver
+import lab
+
+
+class Lines(unittest.TestResult):
+    """One line per case, and what went wrong below the failed ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed = 0
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self.began = time.monotonic()
+
+    def say(self, test: unittest.TestCase, word: str) -> None:
+        took = time.monotonic() - self.began if hasattr(self, "began") else 0
+        print(f"test {name(test)} ... {word} ({took:.2f} s)", flush=True)
+
+    def addSuccess(self, test: unittest.TestCase) -> None:
+        self.passed += 1
+        self.say(test, "ok")
+
+    def addFailure(self, test: unittest.TestCase, err) -> None:
+        super().addFailure(test, err)
+        self.say(test, "FAILED")
+        self.explain(self.failures[-1][1])
+
+    def addError(self, test: unittest.TestCase, err) -> None:
+        super().addError(test, err)
+        self.say(test, "FAILED")
+        self.explain(self.errors[-1][1])
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        super().addSkip(test, reason)
+        self.say(test, f"skipped: {reason}")
+
+    def explain(self, text: str) -> None:
+        for line in text.strip().splitlines()[-12:]:
+            if line.strip(" ^~"):
+                print(f"    | {line}", flush=True)
+
+
+def name(test: unittest.TestCase) -> str:
+    return ".".join(test.id().split(".")[-2:])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--haproxy", default=os.environ.get("NSGATE_HAPROXY"), help="the program under test")
+    parser.add_argument("--list", action="store_true", help="print the cases and leave")
+    parser.add_argument("words", nargs="*", help="run the cases whose names contain one of these")
+    options = parser.parse_args()
+    loader = unittest.TestLoader()
+    chosen = [test for cls in cases.CLASSES for test in loader.loadTestsFromTestCase(cls)]
+    if options.words:
+        chosen = [test for test in chosen if any(word in name(test) for word in options.words)]
+    if options.list:
+        print("\n".join(name(test) for test in chosen))
+        return 0
+    haproxy = options.haproxy or shutil.which("haproxy", path="target/dist/bin")
+    if not haproxy or not os.path.exists(haproxy) or os.path.basename(haproxy) != "haproxy":
+        print(f"no program called haproxy at {haproxy or 'target/dist/bin'}: run `cargo xtask build` or give --haproxy")
+        return 2
+    print(f"suite neutron: {len(chosen)} cases of {os.path.abspath(haproxy)}", flush=True)
+    prepare_state()
+    lab.make_network()
+    driver.configure(haproxy)
+    nova = lab.start_nova()
+    result = Lines()
+    try:
+        unittest.TestSuite(chosen).run(result)
+    finally:
+        nova.kill()
+        nova.wait()
+    failed = len(result.failures) + len(result.errors)
+    print(f"neutron: {result.passed} passed, {failed} failed, {len(result.skipped)} skipped", flush=True)
+    return 1 if failed else 0
+
+
+def prepare_state() -> None:
+    """Neutron's state directory, owned by the account `neutron` as packages make it."""
+    lab.STATE.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(lab.STATE, "external/pids").mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        for path in [lab.STATE, *lab.STATE.rglob("*")]:
+            shutil.chown(path, "neutron", "neutron")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
