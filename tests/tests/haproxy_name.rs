@@ -97,7 +97,7 @@ fn f_twice_is_refused_clearly(lab: &Lab) {
     let file = write_config(lab, &config());
     let file = file.to_str().unwrap();
     let started = run(lab, &network, &["-f", file, "-f", file]);
-    assert_refused(lab, &network, &started, "-f");
+    assert_refused(lab, &network, &started, "configuration files");
 }
 
 fn f_with_a_directory_is_refused_clearly(lab: &Lab) {

@@ -1,0 +1,553 @@
+//! Bad input: every refusal names the thing, exits non-zero, starts nothing and leaves nothing behind.
+//! And what must not be refused, because Neutron lives with it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::gate::{agent_command, communicate, write_config};
+use nsgate_tests::network::{GATE_INTERFACE, Network, ip};
+use nsgate_tests::procfs;
+use nsgate_tests::world::STRANGER_ID;
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Started, suite, sys};
+
+fn main() {
+    suite!["bad_input":
+        refused_an_unknown_word_in_global,
+        refused_an_unknown_word_in_defaults,
+        refused_an_unknown_word_in_listen,
+        refused_an_unknown_section,
+        refused_an_unknown_native_key,
+        refused_an_unknown_native_flag,
+        refused_without_an_identity,
+        refused_with_both_identities,
+        refused_an_identity_that_is_not_a_uuid,
+        refused_port_0,
+        refused_port_70000,
+        refused_a_taken_port_after_the_retry,
+        refused_an_ipv4_address_the_namespace_does_not_have,
+        refused_a_relative_backend,
+        refused_a_backend_that_is_no_socket,
+        refused_a_backend_below_a_directory_of_others,
+        refused_a_backend_below_a_directory_others_may_write,
+        refused_a_backend_reached_through_a_link,
+        refused_an_unknown_user,
+        refused_an_unknown_group,
+        refused_a_name_that_looks_like_a_number,
+        refused_root,
+        refused_root_natively,
+        allowed_root_natively_with_the_flag,
+        allowed_root_by_the_sites_settings,
+        refused_a_pid_file_that_is_a_link,
+        refused_a_pid_file_that_is_a_directory,
+        refused_a_pid_file_of_another_user,
+        refused_a_pid_file_in_a_directory_that_is_a_link,
+        refused_a_pid_file_in_a_directory_others_may_write,
+        refused_a_namespace_that_does_not_exist,
+        refused_an_unreadable_configuration,
+        refused_a_missing_configuration,
+        refused_a_directory_as_configuration,
+        refused_a_fifo_as_configuration,
+        refused_a_device_as_configuration,
+        refused_a_configuration_of_4_megabytes,
+        refused_a_configuration_that_is_not_utf8,
+        refused_a_kernel_without_seccomp,
+        accepted_a_stale_pid_file,
+        accepted_a_stale_pid_file_of_the_gates_user,
+        accepted_a_backend_that_does_not_exist_yet,
+        accepted_a_tentative_ipv6_address,
+        accepted_an_ipv6_address_that_is_missing_beside_ipv4,
+        accepted_a_missing_ipv4_address_if_the_kernel_allows_it,
+        accepted_a_missing_ipv4_address_with_freebind,
+        accepted_closed_standard_streams,
+        accepted_a_huge_descriptor_limit,
+        accepted_a_small_descriptor_limit,
+        accepted_many_inherited_descriptors,
+        accepted_harmless_tuning_with_a_warning,
+    ]
+}
+
+fn config() -> Config {
+    Config::new(Kind::Network)
+}
+
+/// Starts `config` and expects a refusal that contains every one of `words`.
+#[track_caller]
+fn refused(lab: &Lab, config: &Config, words: &[&str]) {
+    let network = lab.network();
+    let before = residue(config);
+    let started = match Gate::try_start(lab, &network.gate, config) {
+        Err(started) => started,
+        Ok(gate) => panic!("it was accepted, pid {}: {}", gate.pid, gate.started.said()),
+    };
+    assert_refused(lab, &network, &started, words);
+    assert_eq!(residue(config), before, "something was left behind");
+}
+
+#[track_caller]
+fn assert_refused(lab: &Lab, network: &Network, started: &Started, words: &[&str]) {
+    assert!(started.closed, "the starter hangs: {started:#?}");
+    assert!(started.code().is_some_and(|code| code != 0), "it should exit with a status that is not 0: {started:#?}");
+    for word in words {
+        assert!(started.stderr.contains(word), "the message should name {word:?}:\n{}", started.stderr);
+    }
+    assert!(!started.stderr.contains("panicked"), "{}", started.stderr);
+    assert!(network.gate.listening().is_empty(), "something listens");
+    let name = lab.program.path().file_name().and_then(OsStr::to_str).unwrap();
+    let left: Vec<i32> = procfs::having(NETWORK).into_iter().chain(procfs::having(name)).collect();
+    assert!(left.is_empty(), "processes are left: {left:?}");
+}
+
+/// Everything in the pid file's directory: name, inode and content.
+fn residue(config: &Config) -> Vec<(PathBuf, u64, String)> {
+    let directory = config.pid_file.parent().unwrap();
+    let mut all: Vec<_> = fs::read_dir(directory)
+        .map(|dir| dir.flatten().collect::<Vec<_>>())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|entry| {
+            let inode = fs::symlink_metadata(entry.path()).map(|meta| meta.ino()).unwrap_or(0);
+            (entry.path(), inode, nsgate_tests::lab::text(entry.path()))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Starts `config` and expects it to serve.
+#[track_caller]
+fn accepted(lab: &Lab, config: &Config) -> (Network, Gate) {
+    let network = lab.network();
+    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let gate = Gate::start(lab, &network.gate, config);
+    assert_serves(&network);
+    drop(agent);
+    (network, gate)
+}
+
+#[track_caller]
+fn assert_serves(network: &Network) {
+    assert_eq!(Guest::new(&network.guest).get("/").expect("an answer").status, 200);
+}
+
+fn nsgate(lab: &Lab, network: &Network, arguments: &[&str]) -> Started {
+    let program = lab.program.nsgate();
+    if !program.exists() {
+        lab.skip(&format!("no program at {}", program.display()));
+    }
+    let mut command = network.gate.command(program.to_str().unwrap());
+    command.args(arguments);
+    communicate(command, Duration::from_secs(10))
+}
+
+const FLAGS: [&str; 6] = [
+    "run",
+    "--listen=169.254.169.254:80",
+    "--backend=/run/lab/neutron/metadata_proxy",
+    "--daemon",
+    "--pid-file=/run/lab/neutron/external/pids/native.pid",
+    "--group=neutron",
+];
+
+fn with_flags<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    FLAGS.iter().copied().chain(more.iter().copied()).collect()
+}
+
+fn unknown_word(lab: &Lab, section: usize) {
+    let mut config = config();
+    config.extra[section] = "    frobnicate 7\n".to_owned();
+    let line = 1 + config.text().lines().position(|line| line.contains("frobnicate")).unwrap();
+    refused(lab, &config, &["frobnicate", &format!("{NETWORK}.conf:{line}")]);
+}
+
+fn refused_an_unknown_word_in_global(lab: &Lab) {
+    unknown_word(lab, 0);
+}
+
+fn refused_an_unknown_word_in_defaults(lab: &Lab) {
+    unknown_word(lab, 1);
+}
+
+fn refused_an_unknown_word_in_listen(lab: &Lab) {
+    unknown_word(lab, 2);
+}
+
+fn refused_an_unknown_section(lab: &Lab) {
+    let mut config = config();
+    config.rules = Some("    http-request set-header X-Neutron-Network-ID 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\n\ncache mine\n    total-max-size 4\n".into());
+    refused(lab, &config, &["cache"]);
+}
+
+fn refused_an_unknown_native_key(lab: &Lab) {
+    let network = lab.network();
+    let file = lab.state().join("gate.toml");
+    fs::write(&file, "frobnicate = 7\n").unwrap();
+    let started = nsgate(lab, &network, &["run", "--config", file.to_str().unwrap()]);
+    assert_refused(lab, &network, &started, &["frobnicate", "gate.toml"]);
+}
+
+fn refused_an_unknown_native_flag(lab: &Lab) {
+    let network = lab.network();
+    let started = nsgate(lab, &network, &["run", "--frobnicate"]);
+    assert_refused(lab, &network, &started, &["--frobnicate"]);
+}
+
+fn refused_without_an_identity(lab: &Lab) {
+    let mut config = config();
+    config.rules = Some(String::new());
+    refused(lab, &config, &["X-Neutron-Network-ID"]);
+}
+
+fn refused_with_both_identities(lab: &Lab) {
+    let mut config = config();
+    config.rules = Some(format!(
+        "    http-request set-header X-Neutron-Network-ID {NETWORK}\n    http-request set-header X-Neutron-Router-ID {NETWORK}\n"
+    ));
+    refused(lab, &config, &["X-Neutron-Router-ID"]);
+}
+
+fn refused_an_identity_that_is_not_a_uuid(lab: &Lab) {
+    for id in ["../../etc/passwd", "7a1c4d2e", "not-a-uuid"] {
+        let network = Network::named(&format!("g{}", id.len()), &format!("v{}", id.len()));
+        let mut config = config();
+        config.rules = Some(format!("    http-request set-header X-Neutron-Network-ID {id}\n"));
+        let started = Gate::try_start(lab, &network.gate, &config).expect_err("refused");
+        assert_refused(lab, &network, &started, &[id]);
+    }
+}
+
+fn refused_port_0(lab: &Lab) {
+    refused(lab, &config().with_binds(&["169.254.169.254:0"]), &["169.254.169.254:0"]);
+}
+
+fn refused_port_70000(lab: &Lab) {
+    refused(lab, &config().with_binds(&["169.254.169.254:70000"]), &["70000"]);
+}
+
+fn refused_a_taken_port_after_the_retry(lab: &Lab) {
+    let network = lab.network();
+    let _taken = network.gate.inside(|| std::net::TcpListener::bind("169.254.169.254:80").unwrap());
+    let start = Instant::now();
+    let started = Gate::try_start(lab, &network.gate, &config()).expect_err("the port is taken");
+    let took = start.elapsed().as_secs_f64();
+    assert!(started.code().is_some_and(|code| code != 0), "{started:#?}");
+    assert!(started.stderr.contains("169.254.169.254:80"), "{}", started.stderr);
+    assert!((0.5..4.0).contains(&took), "it should try again for about a second: {took}");
+    assert!(!config().pid_file.exists());
+}
+
+fn refused_an_ipv4_address_the_namespace_does_not_have(lab: &Lab) {
+    refused(lab, &config().with_binds(&["192.0.2.77:80"]), &["192.0.2.77"]);
+}
+
+fn refused_a_relative_backend(lab: &Lab) {
+    let mut config = config();
+    config.socket = "metadata_proxy".into();
+    refused(lab, &config, &["metadata_proxy", "absolute"]);
+}
+
+fn refused_a_backend_that_is_no_socket(lab: &Lab) {
+    fs::write(lab.socket(), "a file").unwrap();
+    refused(lab, &config(), &["metadata_proxy", "socket"]);
+}
+
+fn refused_a_backend_below_a_directory_of_others(lab: &Lab) {
+    lab.needs_root("a directory that belongs to a third user");
+    let directory = lab.directory("theirs", 0o755);
+    lab.give(&directory, STRANGER_ID);
+    let mut config = config();
+    config.socket = directory.join("metadata_proxy");
+    refused(lab, &config, &["/run/lab/theirs"]);
+}
+
+fn refused_a_backend_below_a_directory_others_may_write(lab: &Lab) {
+    let mut config = config();
+    config.socket = lab.directory("open", 0o777).join("metadata_proxy");
+    refused(lab, &config, &["/run/lab/open"]);
+}
+
+fn refused_a_backend_reached_through_a_link(lab: &Lab) {
+    let real = lab.directory("real", 0o755);
+    symlink(real, "/run/lab/link").unwrap();
+    let mut config = config();
+    config.socket = "/run/lab/link/metadata_proxy".into();
+    refused(lab, &config, &["/run/lab/link"]);
+}
+
+fn refused_an_unknown_user(lab: &Lab) {
+    let mut config = config();
+    config.user = "nobody-of-that-name".into();
+    refused(lab, &config, &["nobody-of-that-name"]);
+}
+
+fn refused_an_unknown_group(lab: &Lab) {
+    let mut config = config();
+    config.group = "no-such-group".into();
+    refused(lab, &config, &["no-such-group"]);
+}
+
+fn refused_a_name_that_looks_like_a_number(lab: &Lab) {
+    for (n, user) in ["64042", "0", "0x0", "+0"].into_iter().enumerate() {
+        let network = Network::named(&format!("g{n}"), &format!("v{n}"));
+        let mut config = config();
+        config.user = user.into();
+        let started = Gate::try_start(lab, &network.gate, &config).expect_err("refused");
+        assert_refused(lab, &network, &started, &[user]);
+    }
+}
+
+fn refused_root(lab: &Lab) {
+    let mut config = config();
+    (config.user, config.group) = ("root".into(), "root".into());
+    refused(lab, &config, &["root", "allow_root"]);
+}
+
+fn refused_root_natively(lab: &Lab) {
+    let network = lab.network();
+    let id = format!("--network-id={NETWORK}");
+    let started = nsgate(lab, &network, &with_flags(&[&id, "--user=root"]));
+    assert_refused(lab, &network, &started, &["root", "allow"]);
+}
+
+fn allowed_root_natively_with_the_flag(lab: &Lab) {
+    lab.needs_root("root is mapped");
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let id = format!("--network-id={NETWORK}");
+    let mut words = with_flags(&[&id, "--user=root", "--allow-root"]);
+    words.retain(|word| !word.starts_with("--group"));
+    let started = nsgate(lab, &network, &[words, vec!["--group=root"]].concat());
+    assert!(started.ok(), "{started:#?}");
+    assert_serves(&network);
+}
+
+fn allowed_root_by_the_sites_settings(lab: &Lab) {
+    lab.needs_root("root is mapped");
+    lab.private_etc();
+    fs::create_dir_all("/etc/nsgate").unwrap();
+    fs::write("/etc/nsgate/nsgate.toml", "allow_root = true\n").unwrap();
+    let mut config = config();
+    (config.user, config.group) = ("root".into(), "root".into());
+    let (_network, gate) = accepted(lab, &config);
+    let process = procfs::Process::new(gate.pid);
+    assert_eq!(process.status_numbers("Uid"), [0; 4]);
+    assert_eq!(process.capabilities("CapEff") | process.capabilities("CapBnd"), 0, "root in name only");
+}
+
+fn refused_a_pid_file_that_is_a_link(lab: &Lab) {
+    let victim = lab.state().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    symlink(&victim, config().pid_file).unwrap();
+    refused(lab, &config(), &[config().pid_file.to_str().unwrap(), "link"]);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+fn refused_a_pid_file_that_is_a_directory(lab: &Lab) {
+    fs::create_dir(config().pid_file).unwrap();
+    refused(lab, &config(), &[config().pid_file.to_str().unwrap(), "directory"]);
+}
+
+fn refused_a_pid_file_of_another_user(lab: &Lab) {
+    lab.needs_root("a file that belongs to a third user");
+    fs::write(config().pid_file, "12\n").unwrap();
+    lab.give(&config().pid_file, STRANGER_ID);
+    refused(lab, &config(), &[config().pid_file.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(config().pid_file).unwrap(), "12\n");
+}
+
+fn refused_a_pid_file_in_a_directory_that_is_a_link(lab: &Lab) {
+    let real = lab.directory("real", 0o755);
+    symlink(real, "/run/lab/link").unwrap();
+    let mut config = config();
+    config.pid_file = "/run/lab/link/gate.pid".into();
+    refused(lab, &config, &["/run/lab/link"]);
+}
+
+fn refused_a_pid_file_in_a_directory_others_may_write(lab: &Lab) {
+    let mut config = config();
+    config.pid_file = lab.directory("open", 0o777).join("gate.pid");
+    refused(lab, &config, &["/run/lab/open"]);
+}
+
+fn refused_a_namespace_that_does_not_exist(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let id = format!("--network-id={NETWORK}");
+    for name in ["absent", "/run/netns/absent", "/etc/passwd"] {
+        let netns = format!("--netns={name}");
+        let started = nsgate(lab, &network, &with_flags(&[&id, "--user=neutron", &netns]));
+        assert_refused(lab, &network, &started, &[name]);
+    }
+}
+
+fn file_refused(lab: &Lab, path: &Path, words: &[&str]) {
+    let network = lab.network();
+    let arguments = [OsStr::new("-f"), path.as_os_str()];
+    let started = communicate(agent_command(lab, &network.gate, NETWORK, &arguments), Duration::from_secs(10));
+    assert_refused(lab, &network, &started, words);
+}
+
+fn refused_an_unreadable_configuration(lab: &Lab) {
+    lab.needs_root("starting as a user who may not read it");
+    let network = lab.network();
+    let file = write_config(lab, &config());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let copy = lab.directory("bin", 0o755).join("haproxy");
+    fs::copy(lab.program.path(), &copy).unwrap();
+    let mut command = Command::new(copy);
+    command.arg("-f").arg(&file).uid(STRANGER_ID).gid(STRANGER_ID);
+    let started = communicate(command, Duration::from_secs(10));
+    assert_refused(lab, &network, &started, &[file.to_str().unwrap()]);
+}
+
+fn refused_a_missing_configuration(lab: &Lab) {
+    file_refused(lab, Path::new("/run/lab/neutron/absent.conf"), &["/run/lab/neutron/absent.conf"]);
+}
+
+fn refused_a_directory_as_configuration(lab: &Lab) {
+    file_refused(lab, &lab.directory("folder.conf", 0o755), &["/run/lab/folder.conf", "directory"]);
+}
+
+fn refused_a_fifo_as_configuration(lab: &Lab) {
+    let fifo = lab.state().join("fifo.conf");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o644)).unwrap();
+    file_refused(lab, &fifo, &["fifo.conf"]);
+}
+
+fn refused_a_device_as_configuration(lab: &Lab) {
+    file_refused(lab, Path::new("/dev/zero"), &["/dev/zero"]);
+}
+
+fn refused_a_configuration_of_4_megabytes(lab: &Lab) {
+    let file = write_config(lab, &config());
+    let text = config().text() + &"# a comment that goes on and on\n".repeat(131_072);
+    fs::write(&file, text).unwrap();
+    file_refused(lab, &file, &[file.to_str().unwrap()]);
+}
+
+fn refused_a_configuration_that_is_not_utf8(lab: &Lab) {
+    let file = write_config(lab, &config());
+    let mut bytes = config().text().into_bytes();
+    bytes.extend_from_slice(b"# \xff\xfe\n");
+    fs::write(&file, bytes).unwrap();
+    file_refused(lab, &file, &[file.to_str().unwrap(), "UTF-8"]);
+}
+
+fn refused_a_kernel_without_seccomp(lab: &Lab) {
+    let network = lab.network();
+    let file = write_config(lab, &config());
+    let arguments = [OsStr::new("-f"), file.as_os_str()];
+    sys::without_syscall(libc::SYS_seccomp).unwrap();
+    let started = communicate(agent_command(lab, &network.gate, NETWORK, &arguments), Duration::from_secs(10));
+    assert_refused(lab, &network, &started, &["seccomp"]);
+    assert!(residue(&config()).is_empty(), "a pid file is left");
+}
+
+fn accepted_a_stale_pid_file(lab: &Lab) {
+    fs::write(config().pid_file, "4194000\n").unwrap();
+    let (_network, gate) = accepted(lab, &config());
+    assert_ne!(gate.pid, 4_194_000);
+}
+
+fn accepted_a_stale_pid_file_of_the_gates_user(lab: &Lab) {
+    fs::write(config().pid_file, "4194000\n").unwrap();
+    if lab.is_root() {
+        lab.give(&config().pid_file, nsgate_tests::world::NEUTRON_ID);
+    }
+    accepted(lab, &config());
+}
+
+fn accepted_a_backend_that_does_not_exist_yet(lab: &Lab) {
+    let network = lab.network();
+    assert!(!lab.socket().exists());
+    let _gate = Gate::start(lab, &network.gate, &config());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    assert_serves(&network);
+}
+
+fn accepted_a_tentative_ipv6_address(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let gate = network.gate.name();
+    ip(&format!("-n {gate} addr add fe80::1234/64 dev {GATE_INTERFACE}"));
+    let mut config = config();
+    config.binds.push(format!("[fe80::1234]:80 interface {GATE_INTERFACE}"));
+    let shown = network.gate.command("ip").args(["-6", "addr", "show", "tentative"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("fe80::1234"), "the address should still be tentative");
+    let _gate = Gate::start(lab, &network.gate, &config);
+    assert_serves(&network);
+    assert!(
+        network.gate.listening().iter().any(|(address, _)| address.to_string() == "fe80::1234"),
+        "bound all the same"
+    );
+}
+
+fn accepted_an_ipv6_address_that_is_missing_beside_ipv4(lab: &Lab) {
+    let mut config = config();
+    config.binds.push("[fe80::77]:80 interface tapdoesnotexist".into());
+    accepted(lab, &config);
+}
+
+fn accepted_a_missing_ipv4_address_if_the_kernel_allows_it(lab: &Lab) {
+    let network = lab.network();
+    network.gate.inside(|| fs::write("/proc/sys/net/ipv4/ip_nonlocal_bind", "1")).expect("the sysctl");
+    let _gate = Gate::start(lab, &network.gate, &config().with_binds(&["192.0.2.77:80"]));
+    assert!(network.gate.listening().iter().any(|(address, _)| address.to_string() == "192.0.2.77"));
+}
+
+fn accepted_a_missing_ipv4_address_with_freebind(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let id = format!("--network-id={NETWORK}");
+    let words = with_flags(&[&id, "--user=neutron", "--freebind", "--listen=192.0.2.77:80"]);
+    let started = nsgate(lab, &network, &words);
+    assert!(started.ok(), "{started:#?}");
+    assert!(network.gate.listening().iter().any(|(address, _)| address.to_string() == "192.0.2.77"));
+}
+
+/// Starts the gate from a shell that first runs `prelude` (limits, redirections).
+#[track_caller]
+fn accepted_from_a_shell(lab: &Lab, prelude: &str) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let file = write_config(lab, &config());
+    let mut command = network.gate.command("bash");
+    let script = format!("{prelude} exec haproxy -f {}", file.display());
+    command.args(["-c", &script]).env("PATH", lab.program.search_path());
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.ok(), "{started:#?}");
+    assert_serves(&network);
+}
+
+fn accepted_closed_standard_streams(lab: &Lab) {
+    accepted_from_a_shell(lab, "exec 0<&- 1>&- 2>&-;");
+}
+
+fn accepted_a_huge_descriptor_limit(lab: &Lab) {
+    lab.needs_root("raising a hard limit");
+    accepted_from_a_shell(lab, "ulimit -n $(cat /proc/sys/fs/nr_open) || exit 9;");
+}
+
+fn accepted_a_small_descriptor_limit(lab: &Lab) {
+    lab.needs_root("a gate that needs more raises the limit");
+    accepted_from_a_shell(lab, "ulimit -Sn 64;");
+}
+
+fn accepted_many_inherited_descriptors(lab: &Lab) {
+    accepted_from_a_shell(lab, "for n in $(seq 10 900); do eval \"exec $n</dev/null\"; done;");
+}
+
+fn accepted_harmless_tuning_with_a_warning(lab: &Lab) {
+    let mut config = config();
+    config.extra[0] = "    tune.bufsize 32768\n".into();
+    let (_network, gate) = accepted(lab, &config);
+    if lab.program.is_nsgate() {
+        let said = gate.started.said();
+        assert!(said.contains("tune.bufsize") && said.contains("warning"), "{said:?}");
+    }
+}

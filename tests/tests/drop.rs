@@ -1,0 +1,340 @@
+//! The drop: one test per step, read from `/proc` of the running gate, so that leaving out any one step turns a test red.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::time::Duration;
+
+use nsgate_tests::gate::{communicate, write_config};
+use nsgate_tests::lab::text;
+use nsgate_tests::procfs::{self, CAPABILITY_SETS, Process};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, SyslogReader, suite};
+
+fn main() {
+    suite!["drop":
+        all_four_user_ids_are_the_gates,
+        all_four_group_ids_are_the_gates,
+        no_supplementary_group_is_left,
+        the_inheritable_set_is_empty,
+        the_permitted_set_is_empty,
+        the_effective_set_is_empty,
+        the_bounding_set_is_empty,
+        the_ambient_set_is_empty,
+        no_new_privileges_is_set,
+        a_seccomp_filter_is_in_force,
+        it_is_not_dumpable,
+        there_is_no_core_dump,
+        it_cannot_start_processes,
+        the_number_of_descriptors_is_bounded,
+        it_has_one_thread,
+        the_network_namespace_is_the_one_it_was_started_in,
+        the_mount_namespace_is_its_own,
+        the_ipc_namespace_is_its_own,
+        the_uts_namespace_is_its_own,
+        the_pid_namespace_is_its_own,
+        the_root_shows_only_the_backends_directory,
+        the_root_shows_the_log_directory_when_there_is_a_log,
+        everything_mounted_is_read_only_without_devices_programs_or_setuid,
+        the_working_directory_is_the_root,
+        every_descriptor_is_of_a_known_kind,
+        inherited_descriptors_are_closed,
+        the_environment_is_gone,
+        the_umask_lets_nobody_else_write,
+        it_has_a_session_of_its_own,
+        the_supervisor_of_a_foreground_gate_holds_nothing_either,
+        it_still_serves,
+        attest_finds_nothing_to_complain_about,
+        attest_sees_what_a_root_shell_holds,
+    ]
+}
+
+struct Running {
+    network: Network,
+    _agent: RecordingAgent,
+    gate: Gate,
+}
+
+impl Running {
+    fn start(lab: &Lab) -> Running {
+        Running::with(lab, &Config::new(Kind::Network))
+    }
+
+    fn with(lab: &Lab, config: &Config) -> Running {
+        let network = lab.network();
+        let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+        let gate = Gate::start(lab, &network.gate, config);
+        Running { network, _agent: agent, gate }
+    }
+
+    fn process(&self) -> Process {
+        Process::new(self.gate.pid)
+    }
+}
+
+/// uid and gid of the account `neutron` in this world.
+fn neutron() -> (u64, u64) {
+    let passwd = text("/etc/passwd");
+    let line = passwd.lines().find(|line| line.starts_with("neutron:")).unwrap();
+    let fields: Vec<&str> = line.split(':').collect();
+    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+}
+
+fn all_four_user_ids_are_the_gates(lab: &Lab) {
+    let running = Running::start(lab);
+    assert_eq!(running.process().status_numbers("Uid"), [neutron().0; 4]);
+}
+
+fn all_four_group_ids_are_the_gates(lab: &Lab) {
+    let running = Running::start(lab);
+    assert_eq!(running.process().status_numbers("Gid"), [neutron().1; 4]);
+}
+
+fn no_supplementary_group_is_left(lab: &Lab) {
+    lab.needs_root("setgroups(2) is denied in a user namespace that maps one id");
+    let groups = [0, 4, 27].map(nix::unistd::Gid::from_raw);
+    nix::unistd::setgroups(&groups).unwrap();
+    let running = Running::start(lab);
+    assert_eq!(running.process().status("Groups"), "");
+}
+
+fn assert_empty_set(lab: &Lab, set: &str) {
+    let running = Running::start(lab);
+    assert!(CAPABILITY_SETS.contains(&set));
+    assert_eq!(running.process().capabilities(set), 0, "{set}");
+}
+
+fn the_inheritable_set_is_empty(lab: &Lab) {
+    raise_everything();
+    assert_empty_set(lab, "CapInh");
+}
+
+fn the_permitted_set_is_empty(lab: &Lab) {
+    assert_empty_set(lab, "CapPrm");
+}
+
+fn the_effective_set_is_empty(lab: &Lab) {
+    assert_empty_set(lab, "CapEff");
+}
+
+fn the_bounding_set_is_empty(lab: &Lab) {
+    assert_empty_set(lab, "CapBnd");
+}
+
+fn the_ambient_set_is_empty(lab: &Lab) {
+    raise_everything();
+    assert_empty_set(lab, "CapAmb");
+}
+
+/// As a container engine may do: the starter inherits full inheritable and ambient sets.
+fn raise_everything() {
+    let all = caps::read(None, caps::CapSet::Permitted).unwrap();
+    caps::set(None, caps::CapSet::Inheritable, &all).unwrap();
+    caps::set(None, caps::CapSet::Ambient, &all).unwrap();
+}
+
+fn no_new_privileges_is_set(lab: &Lab) {
+    assert_eq!(Running::start(lab).process().status("NoNewPrivs"), "1");
+}
+
+fn a_seccomp_filter_is_in_force(lab: &Lab) {
+    let process = Running::start(lab);
+    assert_eq!(process.process().status("Seccomp"), "2");
+    assert_ne!(process.process().status("Seccomp_filters"), "0");
+}
+
+fn it_is_not_dumpable(lab: &Lab) {
+    // proc(5): the files of a process that is not dumpable belong to root, whatever its ids are.
+    let running = Running::start(lab);
+    let owner = u64::from(std::fs::metadata(format!("/proc/{}/status", running.gate.pid)).unwrap().uid());
+    assert_ne!(owner, neutron().0, "the gate's user may trace it");
+}
+
+fn there_is_no_core_dump(lab: &Lab) {
+    assert_eq!(Running::start(lab).process().limit("Max core file size"), ("0".to_owned(), "0".to_owned()));
+}
+
+fn it_cannot_start_processes(lab: &Lab) {
+    let (soft, hard) = Running::start(lab).process().limit("Max processes");
+    assert_eq!((soft.as_str(), hard.as_str()), ("0", "0"), "RLIMIT_NPROC");
+}
+
+fn the_number_of_descriptors_is_bounded(lab: &Lab) {
+    let (_, hard) = Running::start(lab).process().limit("Max open files");
+    let hard: u64 = hard.parse().expect("a number and not unlimited");
+    assert!((64..=8192).contains(&hard), "{hard}");
+}
+
+fn it_has_one_thread(lab: &Lab) {
+    assert_eq!(Running::start(lab).process().threads(), 1);
+}
+
+fn the_network_namespace_is_the_one_it_was_started_in(lab: &Lab) {
+    let running = Running::start(lab);
+    assert_eq!(running.process().namespace("net"), running.network.gate.inode());
+}
+
+fn assert_own_namespace(lab: &Lab, kind: &str) {
+    let running = Running::start(lab);
+    let (its, ours) = (running.process().namespace(kind), Process::new(1).namespace(kind));
+    assert!(its != 0 && its != ours, "{kind}: {its} and {ours}");
+}
+
+fn the_mount_namespace_is_its_own(lab: &Lab) {
+    // `ip netns exec` makes a mount namespace too: so what is mounted there must be gone as well (see the root's test).
+    assert_own_namespace(lab, "mnt");
+}
+
+fn the_ipc_namespace_is_its_own(lab: &Lab) {
+    assert_own_namespace(lab, "ipc");
+}
+
+fn the_uts_namespace_is_its_own(lab: &Lab) {
+    assert_own_namespace(lab, "uts");
+}
+
+fn the_pid_namespace_is_its_own(lab: &Lab) {
+    assert_own_namespace(lab, "pid");
+    let pid = text(&Config::new(Kind::Network).pid_file);
+    assert!(pid.trim().parse::<i32>().is_ok());
+}
+
+fn the_root_shows_only_the_backends_directory(lab: &Lab) {
+    let running = Running::start(lab);
+    assert_eq!(running.process().root_entries(), ["backend"]);
+    let inside = format!("/proc/{}/root/backend/metadata_proxy", running.gate.pid);
+    assert!(std::fs::metadata(&inside).is_ok(), "the agent's socket is found there");
+}
+
+fn the_root_shows_the_log_directory_when_there_is_a_log(lab: &Lab) {
+    let mut config = Config::new(Kind::Network);
+    config.log = lab.directory("log", 0o755).join("socket");
+    let _log = SyslogReader::bind(&config.log);
+    let running = Running::with(lab, &config);
+    assert_eq!(running.process().root_entries(), ["backend", "log"]);
+}
+
+fn everything_mounted_is_read_only_without_devices_programs_or_setuid(lab: &Lab) {
+    let running = Running::start(lab);
+    let mounts = running.process().mounts();
+    assert_eq!(mounts.len(), 2, "the root and the backend's directory: {mounts:#?}");
+    for mount in mounts {
+        let options: Vec<&str> = mount.split_whitespace().nth(5).unwrap().split(',').collect();
+        for needed in ["ro", "nosuid", "nodev", "noexec"] {
+            assert!(options.contains(&needed), "{needed} is missing: {mount}");
+        }
+    }
+}
+
+fn the_working_directory_is_the_root(lab: &Lab) {
+    assert_eq!(Running::start(lab).process().cwd().to_str(), Some("/"));
+}
+
+fn every_descriptor_is_of_a_known_kind(lab: &Lab) {
+    let running = Running::start(lab);
+    Guest::new(&running.network.guest).get("/").unwrap();
+    for (number, target) in running.process().descriptors() {
+        let known = target.starts_with("socket:[")
+            || ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[signalfd]"].contains(&target.as_str())
+            || (number < 3 && target.ends_with("/null"));
+        assert!(known, "descriptor {number} is {target}");
+    }
+}
+
+fn inherited_descriptors_are_closed(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config);
+    let mut command = network.gate.command("bash");
+    let script = "exec 7</etc/passwd 300>/run/lab/secret; exec haproxy -f \"$0\"";
+    command.args([OsStr::new("-c"), OsStr::new(script), file.as_os_str()]).env("PATH", lab.program.search_path());
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.ok(), "{started:#?}");
+    let pid = text(&config.pid_file).trim().parse().unwrap();
+    let left = Process::new(pid).descriptors();
+    assert!(!left.values().any(|target| target.contains("passwd") || target.contains("secret")), "{left:#?}");
+    assert!(!left.contains_key(&300), "{left:#?}");
+}
+
+fn the_environment_is_gone(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config);
+    let arguments = [OsStr::new("-f"), file.as_os_str()];
+    let mut command = nsgate_tests::gate::agent_command(lab, &network.gate, &config.id, &arguments);
+    command.env("OS_PASSWORD", "the password of the cloud");
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.ok(), "{started:#?}");
+    let pid = text(&config.pid_file).trim().parse().unwrap();
+    let environ = Process::new(pid).environ();
+    assert!(!environ.iter().any(|entry| entry.contains("password of the cloud")), "{environ:?}");
+}
+
+fn the_umask_lets_nobody_else_write(lab: &Lab) {
+    // SAFETY of the test: this world has one thread here, and the umask is inherited by the starter.
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let running = Running::start(lab);
+    let umask = u32::from_str_radix(&running.process().status("Umask"), 8).unwrap();
+    assert_eq!(umask & 0o022, 0o022, "{umask:o}");
+}
+
+fn it_has_a_session_of_its_own(lab: &Lab) {
+    let running = Running::start(lab);
+    let stat = text(format!("/proc/{}/stat", running.gate.pid));
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let session: i32 = fields[3].parse().unwrap();
+    let ours = nix::unistd::getsid(None).unwrap().as_raw();
+    assert_ne!(session, ours, "a signal to the agent's terminal would reach it");
+    assert_eq!(fields[4], "0", "it has no terminal");
+}
+
+fn the_supervisor_of_a_foreground_gate_holds_nothing_either(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config);
+    let arguments = [OsStr::new("-Ws"), OsStr::new("-f"), file.as_os_str()];
+    let _gate = Gate::foreground(lab, &network.gate, &config, &arguments).expect("it starts");
+    let all = procfs::having(&config.id);
+    assert!(!all.is_empty());
+    for pid in all {
+        let process = Process::new(pid);
+        assert_eq!(process.status_numbers("Uid"), [neutron().0; 4], "{pid}");
+        for set in CAPABILITY_SETS {
+            assert_eq!(process.capabilities(set), 0, "{set} of {pid}");
+        }
+        assert_eq!((process.status("NoNewPrivs").as_str(), process.status("Seccomp").as_str()), ("1", "2"), "{pid}");
+    }
+}
+
+fn it_still_serves(lab: &Lab) {
+    let running = Running::start(lab);
+    for _ in 0..50 {
+        assert_eq!(Guest::new(&running.network.guest).get("/").unwrap().status, 200);
+    }
+}
+
+fn attest(lab: &Lab, pid: i32) -> (Option<i32>, serde_json::Value) {
+    let program = lab.program.nsgate();
+    if !program.exists() {
+        lab.skip(&format!("no program at {}", program.display()));
+    }
+    let out = Command::new(program).args(["attest", &pid.to_string(), "--json"]).output().unwrap();
+    let json = serde_json::from_slice(&out.stdout);
+    (out.status.code(), json.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stdout))))
+}
+
+fn attest_finds_nothing_to_complain_about(lab: &Lab) {
+    let running = Running::start(lab);
+    let (status, report) = attest(lab, running.gate.pid);
+    assert_eq!(status, Some(0), "{report:#}");
+}
+
+fn attest_sees_what_a_root_shell_holds(lab: &Lab) {
+    let mut child = Command::new("sleep").arg("30").spawn().unwrap();
+    let (status, report) = attest(lab, i32::try_from(child.id()).unwrap());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ne!(status, Some(0), "{report:#}");
+}

@@ -1,0 +1,515 @@
+//! Requests: what the agent sees and what the guest gets, over every kind of listener, in good order and in bad.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::guest::read_all;
+use nsgate_tests::network::GUEST_LINK_LOCAL;
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Response, suite};
+
+fn main() {
+    suite!["requests":
+        ipv4,
+        ipv6_link_local,
+        the_dual_stack_listener_serves_both,
+        an_ipv4_guest_of_a_dual_stack_listener_is_written_as_ipv4,
+        the_wildcard_listener_serves,
+        a_router_has_its_own_header,
+        an_ovn_network_has_its_own_header,
+        identity_comes_first_and_once,
+        one_write_of_at_most_4096_bytes,
+        the_agent_is_told_to_close,
+        keep_alive_towards_the_guest,
+        two_requests_in_one_packet_are_both_answered,
+        http_1_0_without_host,
+        a_head_request,
+        a_post_with_a_length,
+        a_chunked_post_arrives_with_a_length,
+        an_answer_with_bare_lf_heads_is_understood,
+        an_answer_that_ends_after_the_headers_is_understood,
+        an_answer_without_a_length_ends_with_the_connection,
+        an_answer_of_20_megabytes_is_streamed,
+        forged_identity_headers_are_gone_in_every_spelling,
+        forged_identity_in_trailers_is_gone,
+        connection_cannot_nominate_the_identity,
+        an_ambiguous_request_is_refused_with_400,
+        connect_and_upgrade_are_refused,
+        a_head_that_cannot_fit_is_refused_with_431,
+        a_body_that_cannot_fit_is_refused_with_413,
+        no_agent_is_503_with_retry_after,
+        an_agent_that_comes_a_moment_later_answers,
+        an_agent_that_closes_without_a_byte_is_502,
+        an_agent_that_answers_nonsense_is_502,
+        a_silent_agent_is_504_after_the_configured_time,
+        a_slow_client_is_408_after_the_configured_time,
+        sixty_requests_at_once_against_a_queue_of_five,
+        two_hundred_requests_at_once_against_a_queue_of_five,
+        the_rate_limit_answers_429,
+        the_rate_limit_counts_ipv6_too,
+        the_rate_limit_counts_each_source_apart,
+        idle_connections_of_one_source_do_not_starve_a_neighbour,
+        slow_requests_of_one_source_do_not_starve_a_neighbour,
+    ]
+}
+
+struct Served {
+    network: Network,
+    agent: RecordingAgent,
+    _gate: Gate,
+}
+
+fn start(lab: &Lab, config: &Config, answer: Answer) -> Served {
+    let network = lab.network();
+    let agent = RecordingAgent::start(&lab.socket(), answer);
+    let gate = Gate::start(lab, &network.gate, config);
+    Served { network, agent, _gate: gate }
+}
+
+fn simple(lab: &Lab) -> Served {
+    start(lab, &Config::new(Kind::Network), Answer::ok("hello"))
+}
+
+impl Served {
+    fn guest(&self) -> Guest {
+        Guest::new(&self.network.guest)
+    }
+
+    fn at(&self, from: &str, to: &str) -> Guest {
+        let to: SocketAddr = to.parse().unwrap();
+        Guest::talking(&self.network.guest, from.parse().unwrap(), to)
+    }
+}
+
+#[track_caller]
+fn assert_hello(answer: std::io::Result<Response>) {
+    let answer = answer.expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+}
+
+fn ipv4(lab: &Lab) {
+    let served = simple(lab);
+    assert_hello(served.guest().get("/"));
+    assert_eq!(served.agent.only().header("X-Forwarded-For"), ["10.0.0.11"]);
+}
+
+fn ipv6_link_local(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network).with_v6(), Answer::ok("hello"));
+    assert_hello(Guest::link_local(&served.network.guest).get("/"));
+    let seen = served.agent.only();
+    assert_eq!(seen.header("X-Forwarded-For"), [GUEST_LINK_LOCAL.to_string()], "no scope id");
+    assert_hello(served.guest().get("/"));
+}
+
+fn router(binds: &[&str]) -> Config {
+    Config::new(Kind::Router).with_binds(binds)
+}
+
+fn the_dual_stack_listener_serves_both(lab: &Lab) {
+    let served = start(lab, &router(&[":::9697"]), Answer::ok("hello"));
+    assert_hello(served.at("10.0.0.11", "10.0.0.1:9697").get("/"));
+    assert_hello(served.at("fd00::11", "[fd00::1]:9697").get("/"));
+}
+
+fn an_ipv4_guest_of_a_dual_stack_listener_is_written_as_ipv4(lab: &Lab) {
+    let served = start(lab, &router(&[":::9697"]), Answer::ok("hello"));
+    assert_hello(served.at("10.0.0.11", "10.0.0.1:9697").get("/"));
+    assert_eq!(served.agent.only().header("X-Forwarded-For"), ["10.0.0.11"]);
+}
+
+fn the_wildcard_listener_serves(lab: &Lab) {
+    let served = start(lab, &router(&["0.0.0.0:9697"]), Answer::ok("hello"));
+    assert_hello(served.at("10.0.0.11", "10.0.0.1:9697").get("/"));
+}
+
+fn assert_identity(lab: &Lab, kind: Kind) {
+    let served = start(lab, &Config::new(kind), Answer::ok("hello"));
+    assert_hello(served.guest().get("/"));
+    let seen = served.agent.only();
+    assert_eq!(seen.header(kind.header()), [NETWORK]);
+    let others = [Kind::Network, Kind::Router, Kind::Ovn].into_iter().filter(|other| *other != kind);
+    others.for_each(|other| assert!(seen.header(other.header()).is_empty(), "{}", seen.text()));
+}
+
+fn a_router_has_its_own_header(lab: &Lab) {
+    assert_identity(lab, Kind::Router);
+}
+
+fn an_ovn_network_has_its_own_header(lab: &Lab) {
+    assert_identity(lab, Kind::Ovn);
+}
+
+fn identity_comes_first_and_once(lab: &Lab) {
+    let served = simple(lab);
+    assert_hello(served.guest().get_with("/", "X-Client: one\r\n"));
+    let text = served.agent.only().text().to_ascii_lowercase();
+    let names: Vec<&str> =
+        text.split("\r\n").skip(1).filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+    let mut first: Vec<&str> = names.iter().take(2).copied().collect();
+    first.sort_unstable();
+    assert_eq!(first, ["x-forwarded-for", "x-neutron-network-id"], "{names:?}");
+}
+
+fn one_write_of_at_most_4096_bytes(lab: &Lab) {
+    let served = simple(lab);
+    let body = "b".repeat(1500);
+    let headers: String = (0..40).map(|n| format!("X-Client-{n}: {}\r\n", "c".repeat(100))).collect();
+    let mut stream = served.guest().connect().unwrap();
+    write!(stream, "POST / HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    stream.write_all(body.as_bytes()).unwrap();
+    assert_hello(Response::read(&mut stream));
+    let seen = served.agent.only();
+    assert!(seen.bytes.len() <= 4096, "{} bytes", seen.bytes.len());
+    assert_eq!(seen.first_read, seen.bytes.len(), "one read sees it all");
+    assert_eq!(seen.body(), body.as_bytes());
+}
+
+fn the_agent_is_told_to_close(lab: &Lab) {
+    let served = simple(lab);
+    assert_hello(served.guest().get("/"));
+    assert_eq!(served.agent.only().header("Connection"), ["close"]);
+}
+
+fn keep_alive_towards_the_guest(lab: &Lab) {
+    let served = simple(lab);
+    let mut stream = served.guest().connect().unwrap();
+    for _ in 0..20 {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_hello(Response::read(&mut stream));
+    }
+    assert_eq!(served.agent.seen().len(), 20);
+}
+
+fn two_requests_in_one_packet_are_both_answered(lab: &Lab) {
+    let served = simple(lab);
+    let mut stream = served.guest().connect().unwrap();
+    stream.write_all(&b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2)).unwrap();
+    assert_hello(Response::read(&mut stream));
+    assert_hello(Response::read(&mut stream));
+    assert_eq!(served.agent.seen().len(), 2);
+}
+
+fn http_1_0_without_host(lab: &Lab) {
+    let served = simple(lab);
+    assert_hello(served.guest().ask("GET / HTTP/1.0\r\n\r\n"));
+}
+
+fn a_head_request(lab: &Lab) {
+    let served = start(
+        lab,
+        &Config::new(Kind::Network),
+        Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_vec()),
+    );
+    let answer = served.guest().exchange(b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer:?}");
+    assert!(answer.contains("content-length: 5"), "{answer:?}");
+}
+
+fn a_post_with_a_length(lab: &Lab) {
+    let served = simple(lab);
+    assert_hello(served.guest().ask("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecret"));
+    assert_eq!(served.agent.only().body(), b"secret");
+}
+
+fn a_chunked_post_arrives_with_a_length(lab: &Lab) {
+    let served = simple(lab);
+    assert_hello(
+        served
+            .guest()
+            .ask("POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nsec\r\n3\r\nret\r\n0\r\n\r\n"),
+    );
+    let seen = served.agent.only();
+    assert_eq!(seen.header("Content-Length"), ["6"]);
+    assert!(seen.header("Transfer-Encoding").is_empty());
+    assert_eq!(seen.body(), b"secret");
+}
+
+fn raw(lab: &Lab, bytes: &[u8]) -> Served {
+    start(lab, &Config::new(Kind::Network), Answer::Bytes(bytes.to_vec()))
+}
+
+fn an_answer_with_bare_lf_heads_is_understood(lab: &Lab) {
+    let served = raw(lab, b"HTTP/1.1 404 Not Found\nContent-Type: text/plain\nContent-Length: 3\n\nno\n");
+    let answer = served.guest().get("/").unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (404, "no\n"));
+}
+
+fn an_answer_that_ends_after_the_headers_is_understood(lab: &Lab) {
+    let served = raw(lab, b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 0");
+    let answer = served.guest().get("/").unwrap();
+    assert_eq!((answer.status, answer.body.len()), (404, 0));
+}
+
+fn an_answer_without_a_length_ends_with_the_connection(lab: &Lab) {
+    let served = raw(lab, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello");
+    assert_hello(served.guest().get("/"));
+}
+
+fn an_answer_of_20_megabytes_is_streamed(lab: &Lab) {
+    let body = "0123456789abcdef".repeat(20 * 65_536);
+    let served = raw(lab, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    let before = nsgate_tests::procfs::Process::new(served._gate.pid).private_dirty();
+    let answer = served.guest().get("/").unwrap();
+    assert!(answer.body == body.as_bytes(), "the bytes differ");
+    let after = nsgate_tests::procfs::Process::new(served._gate.pid).private_dirty();
+    assert!(after < before + 4096, "{before} KiB became {after} KiB: the answer was not streamed");
+}
+
+const IDENTITY: [&str; 9] = [
+    "X-Neutron-Network-ID",
+    "X-Neutron-Router-ID",
+    "X-OVN-Network-ID",
+    "X-Instance-ID",
+    "X-Tenant-ID",
+    "X-Instance-ID-Signature",
+    "X-Forwarded-For",
+    "Forwarded",
+    "X-Real-IP",
+];
+
+fn spellings(name: &str) -> Vec<String> {
+    let mixed = |name: &str| {
+        let flip = |(i, c): (usize, char)| if i % 2 == 0 { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+        name.chars().enumerate().map(flip).collect::<String>()
+    };
+    vec![name.to_owned(), name.to_lowercase(), name.replace('-', "_"), name.replacen('-', "_", 1), mixed(name)]
+}
+
+fn assert_only_truth(lab: &Lab, request: impl Fn(&str) -> String) {
+    let served = simple(lab);
+    for name in IDENTITY {
+        for spelling in spellings(name) {
+            let Ok(answer) = served.guest().ask(&request(&format!("{spelling}: forged-value\r\n"))) else { continue };
+            if answer.status == 400 {
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{spelling}");
+            let seen = served.agent.seen().pop().expect("a request");
+            assert!(!seen.text().contains("forged-value"), "{spelling} reached the agent:\n{}", seen.text());
+            assert_eq!(seen.header("X-Neutron-Network-ID"), [NETWORK], "{spelling}");
+            assert_eq!(seen.header("X-Forwarded-For"), ["10.0.0.11"], "{spelling}");
+        }
+    }
+}
+
+fn forged_identity_headers_are_gone_in_every_spelling(lab: &Lab) {
+    assert_only_truth(lab, |line| format!("GET / HTTP/1.1\r\nHost: a\r\n{line}{line}Connection: close\r\n\r\n"));
+}
+
+fn forged_identity_in_trailers_is_gone(lab: &Lab) {
+    assert_only_truth(lab, |line| {
+        format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nhi\r\n0\r\n{line}\r\n"
+        )
+    });
+}
+
+fn connection_cannot_nominate_the_identity(lab: &Lab) {
+    let served = simple(lab);
+    let names = IDENTITY.join(", ");
+    assert_hello(served.guest().ask(&format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, {names}\r\n\r\n")));
+    let seen = served.agent.only();
+    assert_eq!(seen.header("Connection"), ["close"]);
+    assert_eq!(seen.header("X-Neutron-Network-ID"), [NETWORK]);
+}
+
+fn an_ambiguous_request_is_refused_with_400(lab: &Lab) {
+    let served = simple(lab);
+    let cases: &[(&str, &str)] = &[
+        (
+            "both length headers",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
+        ("a list of lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 6\r\n\r\nhello"),
+        ("a signed length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello"),
+        ("bare LF", "GET / HTTP/1.1\nHost: a\n\n"),
+        ("one bare LF", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"),
+        ("bare CR", "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n"),
+        ("NUL", "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n"),
+        ("obs-fold", "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n"),
+        ("space before the colon", "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n"),
+        ("unknown transfer coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "chunked twice",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+    ];
+    for (what, request) in cases {
+        served.agent.forget();
+        let answer = served.guest().patient(3).exchange(request.as_bytes()).unwrap_or_default();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{what}: {answer:?}");
+        assert!(answer.to_ascii_lowercase().contains("connection: close"), "{what}: {answer:?}");
+        assert!(served.agent.seen().is_empty(), "{what} reached the agent");
+    }
+}
+
+fn connect_and_upgrade_are_refused(lab: &Lab) {
+    let served = simple(lab);
+    let cases = [
+        "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ];
+    for request in cases {
+        let answer = served.guest().patient(3).ask(request).unwrap();
+        assert_eq!(answer.status / 100, 4, "{request:?}: {}", answer.line);
+    }
+    assert!(served.agent.seen().is_empty());
+}
+
+fn a_head_that_cannot_fit_is_refused_with_431(lab: &Lab) {
+    let served = simple(lab);
+    let path = "p".repeat(5000);
+    let answer = served.guest().get(&format!("/{path}")).unwrap();
+    assert!([414, 431].contains(&answer.status), "{}", answer.line);
+    assert!(served.agent.seen().is_empty());
+}
+
+fn a_body_that_cannot_fit_is_refused_with_413(lab: &Lab) {
+    let served = simple(lab);
+    let mut stream = served.guest().connect().unwrap();
+    write!(stream, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n").unwrap();
+    let _ = stream.write_all(&[b'x'; 8000]);
+    assert_eq!(Response::read(&mut stream).unwrap().status, 413);
+    assert!(served.agent.seen().is_empty());
+}
+
+fn no_agent_is_503_with_retry_after(lab: &Lab) {
+    let network = lab.network();
+    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let answer = Guest::new(&network.guest).patient(40).get("/").unwrap();
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("Retry-After").is_some_and(|value| value.parse::<u32>().is_ok()), "{:?}", answer.headers);
+}
+
+fn an_agent_that_comes_a_moment_later_answers(lab: &Lab) {
+    let network = lab.network();
+    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let guest = Guest::new(&network.guest).patient(40);
+    let asking = std::thread::spawn(move || guest.get("/"));
+    std::thread::sleep(Duration::from_millis(700));
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    assert_hello(asking.join().unwrap());
+}
+
+fn an_agent_that_closes_without_a_byte_is_502(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network), Answer::Nothing);
+    assert_eq!(served.guest().get("/").unwrap().status, 502);
+}
+
+fn an_agent_that_answers_nonsense_is_502(lab: &Lab) {
+    let served = raw(lab, b"nonsense\r\n\r\n");
+    assert_eq!(served.guest().get("/").unwrap().status, 502);
+}
+
+fn timed(lab: &Lab, timeouts: [u32; 5], answer: Answer) -> Served {
+    let mut config = Config::new(Kind::Network);
+    config.timeouts = timeouts;
+    start(lab, &config, answer)
+}
+
+fn a_silent_agent_is_504_after_the_configured_time(lab: &Lab) {
+    let served = timed(lab, [30, 30, 32, 2, 30], Answer::Silence);
+    let start = Instant::now();
+    assert_eq!(served.guest().get("/").unwrap().status, 504);
+    let took = start.elapsed().as_secs_f64();
+    assert!((1.5..4.0).contains(&took), "{took}");
+}
+
+fn a_slow_client_is_408_after_the_configured_time(lab: &Lab) {
+    let served = timed(lab, [2, 30, 32, 32, 30], Answer::ok("hello"));
+    let mut stream = served.guest().connect().unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
+    let start = Instant::now();
+    let answer = read_all(&mut stream).unwrap();
+    let took = start.elapsed().as_secs_f64();
+    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 408"), "{:?}", String::from_utf8_lossy(&answer));
+    assert!((1.5..4.0).contains(&took), "{took}");
+}
+
+/// An agent like Neutron's: a listen queue of five, one request at a time, 2 ms each.
+fn busy_agent(lab: &Lab) {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+    use std::os::fd::AsRawFd;
+    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(fd.as_raw_fd(), &UnixAddr::new(&lab.socket()).unwrap()).unwrap();
+    std::fs::set_permissions(lab.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    listen(&fd, Backlog::new(5).unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::from(fd);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let _ = std::io::Read::read(&mut stream, &mut request);
+            std::thread::sleep(Duration::from_millis(2));
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        }
+    });
+}
+
+fn assert_none_lost(lab: &Lab, count: usize) {
+    let network = lab.network();
+    busy_agent(lab);
+    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let answers = Guest::new(&network.guest).patient(30).storm(count, "/");
+    let good = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)).count();
+    assert_eq!(good, count, "the others: {:?}", answers.iter().find(|a| !a.as_ref().is_ok_and(|a| a.status == 200)));
+}
+
+fn sixty_requests_at_once_against_a_queue_of_five(lab: &Lab) {
+    assert_none_lost(lab, 60);
+}
+
+fn two_hundred_requests_at_once_against_a_queue_of_five(lab: &Lab) {
+    assert_none_lost(lab, 200);
+}
+
+fn statuses(guest: &Guest, count: usize) -> Vec<u16> {
+    (0..count).map(|_| guest.get("/").unwrap().status).collect()
+}
+
+fn the_rate_limit_answers_429(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 10), Answer::ok("hello"));
+    assert_eq!(statuses(&served.guest(), 13), [vec![200; 10], vec![429; 3]].concat());
+    assert_eq!(served.agent.seen().len(), 10);
+}
+
+fn the_rate_limit_counts_ipv6_too(lab: &Lab) {
+    let config = Config::new(Kind::Network).with_v6().with_rate("ip", 10, 5);
+    let served = start(lab, &config, Answer::ok("hello"));
+    let v6 = Guest::link_local(&served.network.guest);
+    assert_eq!(statuses(&v6, 7), [vec![200; 5], vec![429; 2]].concat(), "a table of type ip limits IPv6 as well");
+    assert_eq!(statuses(&served.guest(), 7), [vec![200; 5], vec![429; 2]].concat());
+}
+
+fn the_rate_limit_counts_each_source_apart(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 3), Answer::ok("hello"));
+    assert_eq!(statuses(&served.guest(), 4), [200, 200, 200, 429]);
+    assert_eq!(statuses(&served.guest().at(12), 4), [200, 200, 200, 429]);
+}
+
+fn idle_connections_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
+    let served = simple(lab);
+    let guest = served.guest();
+    let held: Vec<_> = (0..1100).map_while(|_| guest.connect().ok()).collect();
+    assert!(held.len() > 500, "only {} connections were made", held.len());
+    assert_hello(guest.at(12).patient(3).get("/"));
+}
+
+fn slow_requests_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
+    let served = simple(lab);
+    let guest = served.guest();
+    let held: Vec<_> = (0..1100)
+        .map_while(|_| {
+            let mut stream = guest.connect().ok()?;
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ");
+            Some(stream)
+        })
+        .collect();
+    assert!(held.len() > 500, "only {} connections were made", held.len());
+    assert_hello(guest.at(12).patient(3).get("/"));
+}

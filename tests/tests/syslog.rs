@@ -1,0 +1,265 @@
+//! The log: haproxy's httplog lines, at a datagram socket of the test's own, compared field by field and with haproxy itself.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, Program, RecordingAgent, SyslogReader, suite};
+
+fn main() {
+    suite!["syslog":
+        a_request_is_one_line_in_httplog_format,
+        the_priority_is_local0_info,
+        the_tag_and_the_pid_are_the_gates,
+        another_facility_is_honoured,
+        a_connection_without_a_byte_leaves_no_line,
+        an_empty_agent_answer_is_a_server_error_line,
+        no_agent_is_a_connect_error_line,
+        a_malformed_request_is_a_line_with_badreq,
+        a_rate_limited_request_is_a_line_with_429,
+        control_characters_do_not_reach_the_log,
+        a_log_socket_that_comes_back_is_found_again,
+        no_log_socket_at_all_is_no_error,
+        the_lines_are_haproxys_own,
+    ]
+}
+
+struct Logged {
+    network: Network,
+    agent: RecordingAgent,
+    log: SyslogReader,
+    gate: Gate,
+}
+
+fn config(lab: &Lab) -> Config {
+    let mut config = Config::new(Kind::Network);
+    config.log = lab.directory("log", 0o755).join("socket");
+    config
+}
+
+fn start(lab: &Lab, config: &Config, answer: Answer) -> Logged {
+    let network = lab.network();
+    let agent = RecordingAgent::start(&lab.socket(), answer);
+    let log = SyslogReader::bind(&config.log);
+    let gate = Gate::start(lab, &network.gate, config);
+    Logged { network, agent, log, gate }
+}
+
+impl Logged {
+    fn guest(&self) -> Guest {
+        Guest::new(&self.network.guest)
+    }
+
+    fn line(&self, text: &str) -> String {
+        self.log.find(text, 5.0).unwrap_or_else(|| panic!("no line with {text:?}"))
+    }
+}
+
+/// The fields of an httplog line after the tag:
+/// client, [date], frontend, backend/server, timers, status, bytes, cookies, termination, counters, queues, request.
+fn fields(line: &str) -> Vec<String> {
+    let message = line.split_once("]: ").unwrap_or_else(|| panic!("no tag: {line}")).1;
+    let (before, request) = message.split_once('"').unwrap_or_else(|| panic!("no request: {line}"));
+    let mut fields: Vec<String> = before.split_whitespace().map(str::to_owned).collect();
+    fields.push(request.trim_end().trim_end_matches('"').to_owned());
+    fields
+}
+
+fn numbers(text: &str) -> Vec<i64> {
+    text.split('/').map(|word| word.trim_start_matches('+').parse().unwrap_or_else(|_| panic!("{text}"))).collect()
+}
+
+fn a_request_is_one_line_in_httplog_format(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    logged.guest().get("/latest/meta-data/hostname").unwrap();
+    let line = logged.line("hostname");
+    let fields = fields(&line);
+    assert_eq!(fields.len(), 13, "{fields:?}");
+    let (address, port) = fields[0].rsplit_once(':').unwrap();
+    assert_eq!(address, "10.0.0.11");
+    assert!(port.parse::<u16>().is_ok(), "{port}");
+    assert_date(&fields[1]);
+    assert_eq!(fields[2..4], ["listener", "listener/metadata"]);
+    let timers = numbers(&fields[4]);
+    assert_eq!(timers.len(), 5, "TR/Tw/Tc/Tr/Ta");
+    assert!(timers.iter().all(|&t| (0..2000).contains(&t)), "{timers:?}");
+    assert_eq!(fields[5], "200");
+    let bytes: u64 = fields[6].parse().unwrap();
+    assert!(bytes > 20, "{bytes}");
+    assert_eq!(fields[7..9], ["-", "-"], "cookies");
+    assert_eq!(fields[9], "----", "termination state");
+    assert_eq!(numbers(&fields[10]).len(), 5, "actconn/feconn/beconn/srv_conn/retries");
+    assert_eq!(fields[11], "0/0", "queues");
+    assert_eq!(fields[12], "GET /latest/meta-data/hostname HTTP/1.1");
+    assert_eq!(logged.log.all(0.3).len(), 0, "one line for one request");
+}
+
+/// `[24/Nov/2026:01:04:42.123]`
+fn assert_date(text: &str) {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_else(|| panic!("{text}"));
+    let shape: String = inner
+        .chars()
+        .map(|c| match c {
+            '0'..='9' => '9',
+            'A'..='Z' | 'a'..='z' => 'a',
+            other => other,
+        })
+        .collect();
+    assert_eq!(shape, "99/aaa/9999:99:99:99.999", "{text}");
+}
+
+fn the_priority_is_local0_info(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    logged.guest().get("/one").unwrap();
+    assert!(logged.line("/one").starts_with("<134>"), "16 * 8 + 6");
+}
+
+fn the_tag_and_the_pid_are_the_gates(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    logged.guest().get("/one").unwrap();
+    let line = logged.line("/one");
+    let header = line.strip_prefix("<134>").unwrap();
+    // RFC 3164: `Mmm dd hh:mm:ss ` and the tag.
+    let tag = header.get(16..).unwrap();
+    assert!(tag.starts_with(&format!("haproxy-metadata-proxy-{NETWORK}[{}]: ", logged.gate.pid)), "{line}");
+}
+
+fn another_facility_is_honoured(lab: &Lab) {
+    let config = config(lab);
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let log = SyslogReader::bind(&config.log);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    std::fs::write(&file, config.text().replace("local0 info", "local3 info")).unwrap();
+    let arguments = ["-f", file.to_str().unwrap()];
+    let started = nsgate_tests::gate::communicate(
+        nsgate_tests::gate::agent_command(lab, &network.gate, &config.id, &arguments),
+        Duration::from_secs(10),
+    );
+    assert!(started.ok(), "{started:#?}");
+    Guest::new(&network.guest).get("/one").unwrap();
+    assert!(log.find("/one", 5.0).unwrap().starts_with("<158>"), "19 * 8 + 6");
+}
+
+fn a_connection_without_a_byte_leaves_no_line(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    let _ = logged.log.all(0.3);
+    drop(logged.guest().connect().unwrap());
+    let lines = logged.log.all(0.7);
+    assert!(lines.is_empty(), "option dontlognull: {lines:?}");
+}
+
+fn an_empty_agent_answer_is_a_server_error_line(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::Nothing);
+    assert_eq!(logged.guest().get("/one").unwrap().status, 502);
+    let fields = fields(&logged.line("/one"));
+    assert_eq!((fields[5].as_str(), fields[9].as_str()), ("502", "SH--"), "{fields:?}");
+}
+
+fn no_agent_is_a_connect_error_line(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    drop(logged.agent);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(Guest::new(&logged.network.guest).patient(40).get("/one").unwrap().status, 503);
+    let line = logged.log.find("/one", 5.0).expect("a line");
+    let fields = fields(&line);
+    assert_eq!((fields[5].as_str(), fields[9].as_str()), ("503", "SC--"), "{fields:?}");
+}
+
+fn a_malformed_request_is_a_line_with_badreq(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    logged.guest().exchange(b"GET / HTTP/1.1\r\nbad header\r\n\r\n").unwrap();
+    let fields = fields(&logged.line("BADREQ"));
+    assert_eq!((fields[5].as_str(), fields[9].as_str()), ("400", "PR--"), "{fields:?}");
+    assert_eq!(fields[3], "listener/<NOSRV>");
+}
+
+fn a_rate_limited_request_is_a_line_with_429(lab: &Lab) {
+    let logged = start(lab, &config(lab).with_rate("ip", 10, 2), Answer::ok("hello"));
+    let statuses: Vec<u16> = (0..3).map(|_| logged.guest().get("/limited").unwrap().status).collect();
+    assert_eq!(statuses, [200, 200, 429]);
+    let lines: Vec<String> = (0..3).map(|_| logged.line("/limited")).collect();
+    let fields = fields(&lines[2]);
+    assert_eq!((fields[5].as_str(), fields[9].as_str()), ("429", "PR--"), "{fields:?}");
+    assert_eq!(fields[3], "listener/<NOSRV>");
+}
+
+fn control_characters_do_not_reach_the_log(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    for path in ["/a%0a<134>forged", "/b\x7f\x1b[31m", "/c\"quoted"] {
+        let _ = logged.guest().patient(1).exchange(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+    }
+    for line in logged.log.all(1.0) {
+        assert!(!line.trim_end().contains(|c: char| c.is_control()), "{line:?}");
+        assert!(line.matches('"').count() <= 2, "a quote ends the field: {line:?}");
+    }
+}
+
+fn a_log_socket_that_comes_back_is_found_again(lab: &Lab) {
+    let Logged { network, agent, log, gate } = start(lab, &config(lab), Answer::ok("hello"));
+    let guest = Guest::new(&network.guest);
+    guest.get("/before").unwrap();
+    assert!(log.find("/before", 5.0).is_some());
+    let path = log.path().to_owned();
+    drop(log);
+    assert_eq!(guest.get("/without").unwrap().status, 200, "no log is no reason not to serve");
+    let log = SyslogReader::bind(&path);
+    let found = (0..20).any(|n| {
+        guest.get(&format!("/after-{n}")).unwrap();
+        log.find("/after-", 0.2).is_some()
+    });
+    assert!(found, "the syslog daemon was restarted, the gate did not notice");
+    drop((agent, gate));
+}
+
+fn no_log_socket_at_all_is_no_error(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut config = config(lab);
+    config.log = "/run/lab/absent/log".into();
+    let gate = Gate::start(lab, &network.gate, &config);
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+    gate.signal(Signal::SIGTERM);
+}
+
+/// The same conversation with the program under test and with the distribution's haproxy: the lines differ in numbers only.
+fn the_lines_are_haproxys_own(lab: &Lab) {
+    let Some(haproxy) = Program::real_haproxy() else {
+        lab.skip("no /usr/sbin/haproxy to compare with; apt-get install haproxy");
+    };
+    let ours = conversation(lab, "ours");
+    let theirs = conversation(&Lab::enter(haproxy), "theirs");
+    assert_eq!(ours, theirs);
+}
+
+fn conversation(lab: &Lab, name: &str) -> Vec<String> {
+    let config = config(lab).with_rate("ip", 30, 6);
+    let log = SyslogReader::bind(&config.log);
+    let network = Network::named(&format!("gate-{name}"), &format!("guest-{name}"));
+    let agent = RecordingAgent::answering(&lab.socket(), |seen| match seen.text().split(' ').nth(1) {
+        Some("/missing") => Answer::with("404 Not Found", "no"),
+        Some("/nothing") => Answer::Nothing,
+        _ => Answer::ok("hello"),
+    });
+    let gate = Gate::start(lab, &network.gate, &config);
+    let guest = Guest::new(&network.guest);
+    guest.get("/plain").unwrap();
+    guest.get("/missing?query=1").unwrap();
+    guest.get("/nothing").unwrap();
+    guest.ask("POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").unwrap();
+    guest.exchange(b"GET /broken HTTP/1.1\r\nbad header\r\n\r\n").unwrap();
+    guest.exchange(b"GET /old HTTP/1.0\r\n\r\n").unwrap();
+    guest.get("/seventh").unwrap();
+    guest.get("/eighth").unwrap();
+    let lines: Vec<String> = std::iter::from_fn(|| log.next(0.5)).collect();
+    drop((gate, agent));
+    lines.iter().filter(|line| line.contains('"')).map(|line| normal(line)).collect()
+}
+
+/// Without the date, port, pid, timers and byte count.
+fn normal(line: &str) -> String {
+    let fields = fields(line);
+    let client = fields[0].rsplit_once(':').map_or("", |(address, _)| address);
+    let timers: String = numbers(&fields[4]).iter().map(|&t| if t < 0 { "-1/" } else { "N/" }).collect();
+    [&[client.to_owned()], &fields[2..4], &[timers], &fields[5..6], &fields[7..10], &fields[11..]].concat().join(" ")
+}
