@@ -529,8 +529,9 @@ fn accepted_closed_standard_streams(lab: &Lab) {
 }
 
 fn accepted_a_huge_descriptor_limit(lab: &Lab) {
-    lab.needs_root("raising a hard limit");
-    accepted_from_a_shell(lab, "ulimit -n $(cat /proc/sys/fs/nr_open) || exit 9;");
+    // Container engines hand down a limit near 1e9; without CAP_SYS_RESOURCE the hard limit is the most there is.
+    let most = "ulimit -n $(cat /proc/sys/fs/nr_open) 2>/dev/null || ulimit -n $(ulimit -Hn) || exit 9;";
+    accepted_from_a_shell(lab, most);
 }
 
 fn accepted_a_small_descriptor_limit(lab: &Lab) {

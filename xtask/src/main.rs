@@ -1,16 +1,51 @@
-//! The build tool of the project.
-use std::process::{Command, ExitCode};
+//! The build tool of the project: `cargo xtask COMMAND`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bench;
+mod build;
+mod command;
+mod demo;
+mod lab;
+mod terminal;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The build tool of nsgate.
+
+    cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
+    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy unit doc e2e neutron cloud-init
+                [--haproxy PATH]         run the suites against another haproxy, to compare
+                [-- WORD ...]            only the tests whose names contain a word
+    cargo xtask build                  the programs, in target/dist/bin/
+    cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
+    cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
+    cargo xtask tools                  what the suites need and where it comes from
+";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match words.first().map(String::as_str) {
-        Some("lab") => {
-            let rest = words[1..].to_vec();
-            let status = nsgate_tests::world::run(move || {
-                Command::new(&rest[0]).args(&rest[1..]).status().map(|s| s.code().unwrap_or(1)).unwrap_or(1)
-            });
-            ExitCode::from(status.unwrap_or(1) as u8)
+    let rest = words.get(1..).unwrap_or_default();
+    let outcome = match words.first().map(String::as_str) {
+        Some("demo") => demo::run(),
+        Some("test") => test::run(rest),
+        Some("build") => build::run(),
+        Some("bench") => bench::run(rest),
+        Some("lab") => lab::run(rest),
+        Some("tools") => tools::report(),
+        Some("help" | "-h" | "--help") | None => {
+            print!("{HELP}");
+            Ok(())
         }
-        _ => ExitCode::FAILURE,
+        Some(other) => Err(format!("there is no command `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
     }
 }

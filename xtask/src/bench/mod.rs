@@ -1,0 +1,91 @@
+//! `cargo xtask bench`: figures of nsgate and of haproxy, taken in the same run, written to `docs/benchmarks.md`.
+
+mod memory;
+mod report;
+mod start;
+
+use std::fs;
+
+use nsgate_tests::program::workspace;
+use nsgate_tests::{Answer, Config, Kind, Lab, Namespace, Program, RecordingAgent, world};
+
+use crate::{build, tools};
+
+/// Gates in the memory table.
+const GATES: usize = 100;
+/// Starts of each program in the start table.
+const STARTS: usize = 40;
+
+/// A program and the name it has in the tables.
+struct Contender {
+    name: String,
+    program: Program,
+}
+
+/// `--quick` takes a tenth of everything, to try the tool itself; it writes no file.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let quick = arguments.iter().any(|word| word == "--quick");
+    tools::IP.ensure()?;
+    tools::HAPROXY.ensure()?;
+    build::programs()?;
+    let file = workspace().join("docs/benchmarks.md");
+    let status = world::run(move || {
+        let (gates, starts) = if quick { (GATES / 10, STARTS / 10) } else { (GATES, STARTS) };
+        let text = measure(gates, starts);
+        println!("\n{text}");
+        if quick {
+            return 0;
+        }
+        let written = fs::create_dir_all(file.parent().unwrap()).and_then(|()| fs::write(&file, &text));
+        match written {
+            Ok(()) => {
+                println!("written to {}", file.display());
+                0
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                1
+            }
+        }
+    });
+    match status {
+        Ok(0) => Ok(()),
+        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn measure(gates: usize, starts: usize) -> String {
+    let lab = Lab::enter(Program::under_test());
+    let contenders = [
+        Contender { name: "nsgate".to_owned(), program: lab.program.clone() },
+        Contender {
+            name: report::haproxy_name(),
+            program: Program::real_haproxy().expect("haproxy was found or installed before"),
+        },
+    ];
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let namespace = namespace(gates);
+    let memory: Vec<_> = contenders.iter().map(|c| memory::of(c, &namespace, gates)).collect();
+    let start = start::of(&contenders, &namespace, starts);
+    report::text(gates, starts, &contenders, &memory, &start)
+}
+
+/// One namespace with an address for each gate.
+fn namespace(gates: usize) -> Namespace {
+    let namespace = Namespace::create("bench");
+    let name = namespace.name();
+    let lines: String = (1..=gates).map(|n| format!("-n {name} addr add {}/32 dev lo\n", address(n))).collect();
+    nsgate_tests::network::ip(&lines);
+    namespace
+}
+
+fn address(n: usize) -> String {
+    format!("10.1.{}.{}", n / 250, n % 250 + 1)
+}
+
+/// The configuration Neutron writes, for the n-th network.
+fn config(n: usize) -> Config {
+    let bind = format!("{}:80", address(n));
+    Config::new(Kind::Network).with_id(&format!("7a1c4d2e-9f7b-4b59-9a55-{n:012x}")).with_binds(&[&bind])
+}

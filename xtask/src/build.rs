@@ -1,0 +1,40 @@
+//! `cargo xtask build`: the two programs as real files in `target/dist/bin/`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nsgate_tests::program::{dist, target};
+
+use crate::command::{cargo, plain};
+
+/// The names the programs are installed under. Real files, no links: Neutron up to Victoria kills through a rootwrap
+/// filter that wants `/proc/PID/exe` to end in `/haproxy` (oslo.rootwrap, KillFilter).
+const PROGRAMS: [&str; 2] = ["nsgate", "haproxy"];
+
+/// Builds and says where the programs are.
+pub(crate) fn run() -> Result<(), String> {
+    for program in programs()? {
+        let size = fs::metadata(&program).map_or(0, |meta| meta.len() / 1024);
+        println!("{} ({size} KiB)", program.display());
+    }
+    Ok(())
+}
+
+/// Builds (release) and returns where the programs are.
+pub(crate) fn programs() -> Result<Vec<PathBuf>, String> {
+    if !plain(cargo(&["build", "--release", "--locked", "--package", "nsgate", "--bins"]))? {
+        return Err("the release build failed; its errors are above".to_owned());
+    }
+    let into = dist();
+    fs::create_dir_all(&into).map_err(|e| format!("{}: {e}", into.display()))?;
+    PROGRAMS.iter().map(|name| install(name, &into)).collect()
+}
+
+/// Copies under another name and renames, so that a running program is never written to.
+fn install(name: &str, into: &std::path::Path) -> Result<PathBuf, String> {
+    let (from, to) = (target().join("release").join(name), into.join(name));
+    let new = into.join(format!(".{name}.new"));
+    let copy = fs::copy(&from, &new).and_then(|_| fs::rename(&new, &to));
+    copy.map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))?;
+    Ok(to)
+}

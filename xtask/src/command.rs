@@ -1,0 +1,49 @@
+//! Running other programs: their output passes through as it comes, and is kept for the totals.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// What a program printed on standard output, and whether it succeeded.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) success: bool,
+    pub(crate) output: String,
+}
+
+/// Runs to the end; standard output is printed and kept, standard error is printed.
+pub(crate) fn stream(mut command: Command) -> Result<Finished, String> {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| describe(&command, &e))?;
+    let mut output = String::new();
+    for line in BufReader::new(child.stdout.take().expect("a pipe")).split(b'\n') {
+        let line = line.map_err(|e| describe(&command, &e))?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        output.push_str(&line);
+        output.push('\n');
+    }
+    let status = child.wait().map_err(|e| describe(&command, &e))?;
+    Ok(Finished { success: status.success(), output })
+}
+
+/// Runs to the end with its own terminal.
+pub(crate) fn plain(mut command: Command) -> Result<bool, String> {
+    command.status().map(|status| status.success()).map_err(|e| describe(&command, &e))
+}
+
+/// Whether the program can be started and ends well, silently.
+pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let quiet = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// `cargo` of the toolchain that runs us.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(nsgate_tests::program::workspace());
+    command
+}
+
+fn describe(command: &Command, error: &std::io::Error) -> String {
+    format!("cannot run {}: {error}", command.get_program().to_string_lossy())
+}

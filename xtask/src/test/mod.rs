@@ -1,0 +1,109 @@
+//! `cargo xtask test`: every stage, a table at the end, and a status that says whether all is well.
+
+mod stages;
+mod totals;
+
+use std::time::Instant;
+
+use crate::terminal::{Style, seconds, table};
+use totals::Totals;
+
+/// What the command line asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    /// The stages; empty is all.
+    stages: Vec<String>,
+    /// Another program than `target/dist/bin/haproxy`.
+    haproxy: Option<String>,
+    /// Parts of test names.
+    words: Vec<String>,
+}
+
+/// One row of the table at the end.
+#[derive(Debug)]
+struct Row {
+    name: String,
+    totals: Totals,
+    took: String,
+    note: String,
+}
+
+/// Runs the stages asked for.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let wish = parse(arguments)?;
+    let style = Style::detect();
+    let (start, mut rows) = (Instant::now(), Vec::new());
+    for stage in stages::ALL {
+        if !wish.stages.is_empty() && !wish.stages.iter().any(|name| name == stage.name) {
+            continue;
+        }
+        println!("\n{}", style.bold(&format!("== {} ==", stage.name)));
+        let began = Instant::now();
+        let outcome = (stage.run)(&wish);
+        rows.extend(rows_of(stage.name, outcome, began));
+    }
+    finish(&rows, start, style)
+}
+
+fn rows_of(stage: &str, outcome: Result<Vec<(String, Totals)>, stages::Trouble>, began: Instant) -> Vec<Row> {
+    let took = seconds(began.elapsed());
+    match outcome {
+        Ok(parts) => {
+            let several = parts.len() > 1;
+            let name = |part: String| if several { format!("{stage}: {part}") } else { stage.to_owned() };
+            let mut rows: Vec<Row> = parts
+                .into_iter()
+                .map(|(part, totals)| Row { name: name(part), totals, took: String::new(), note: String::new() })
+                .collect();
+            if let Some(first) = rows.first_mut() {
+                first.took = took;
+            }
+            rows
+        }
+        Err(stages::Trouble::Skipped(why)) => {
+            println!("skipped: {why}");
+            vec![Row { name: stage.to_owned(), totals: Totals::skipped(1), took, note: format!("skipped: {why}") }]
+        }
+        Err(stages::Trouble::Failed(why)) => {
+            println!("failed: {why}");
+            vec![Row { name: stage.to_owned(), totals: Totals::failed(1), took, note: why }]
+        }
+    }
+}
+
+fn finish(rows: &[Row], start: Instant, style: Style) -> Result<(), String> {
+    let mut lines = vec![["stage", "passed", "failed", "skipped", "time", ""].map(str::to_owned).to_vec()];
+    let mut sum = Totals::default();
+    for row in rows {
+        sum += row.totals;
+        let Totals { passed, failed, skipped } = row.totals;
+        let numbers = [passed, failed, skipped].map(|n| n.to_string());
+        let [passed, failed, skipped] = numbers;
+        lines.push(vec![row.name.clone(), passed, failed, skipped, row.took.clone(), row.note.clone()]);
+    }
+    println!("\n{}", table(&lines));
+    let Totals { passed, failed, skipped } = sum;
+    let line = format!("{passed} passed, {failed} failed, {skipped} skipped in {}", seconds(start.elapsed()));
+    println!("{}", if failed == 0 { style.good(&line) } else { style.bad(&line) });
+    if rows.is_empty() {
+        return Err("no stage ran".to_owned());
+    }
+    if failed == 0 { Ok(()) } else { Err("not everything passed".to_owned()) }
+}
+
+fn parse(arguments: &[String]) -> Result<Wish, String> {
+    let mut wish = Wish::default();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--" => wish.words.extend(words.by_ref().cloned()),
+            "--haproxy" => wish.haproxy = Some(words.next().ok_or("--haproxy needs a path")?.clone()),
+            name if stages::ALL.iter().any(|stage| stage.name == name) => wish.stages.push(name.to_owned()),
+            other => {
+                let names: Vec<&str> = stages::ALL.iter().map(|stage| stage.name).collect();
+                return Err(format!("there is no stage `{other}`; there are: {}", names.join(" ")));
+            }
+        }
+    }
+    Ok(wish)
+}

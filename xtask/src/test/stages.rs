@@ -1,0 +1,152 @@
+//! The stages, in order.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use nsgate_tests::program::{dist, workspace};
+use nsgate_tests::world;
+
+use super::Wish;
+use super::totals::Totals;
+use crate::command::{Finished, cargo, stream, works};
+use crate::{build, tools};
+
+/// Why a stage gave no numbers.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It could not run here, and that is said.
+    Skipped(String),
+    /// It went wrong as a whole.
+    Failed(String),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Failed(why)
+    }
+}
+
+type Outcome = Result<Vec<(String, Totals)>, Trouble>;
+
+/// A stage: its name and what it does.
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Wish) -> Outcome,
+}
+
+/// Every stage.
+pub(crate) const ALL: [Stage; 7] = [
+    Stage { name: "fmt", run: fmt },
+    Stage { name: "clippy", run: clippy },
+    Stage { name: "unit", run: unit },
+    Stage { name: "doc", run: doc },
+    Stage { name: "e2e", run: e2e },
+    Stage { name: "neutron", run: neutron },
+    Stage { name: "cloud-init", run: cloud_init },
+];
+
+fn one(totals: Totals) -> Outcome {
+    Ok(vec![(String::new(), totals)])
+}
+
+fn verdict(finished: &Finished, totals: Totals) -> Outcome {
+    // A runner that did not get as far as counting has failed all the same.
+    let silent = !finished.success && totals.failed == 0;
+    one(if silent { Totals { failed: 1, ..totals } } else { totals })
+}
+
+fn check(name: &str, arguments: &[&str], component: &str) -> Outcome {
+    if !works("cargo", &[name, "--version"]) {
+        return Err(Trouble::Failed(format!(
+            "cargo {name} is missing; install it with `rustup component add {component}`"
+        )));
+    }
+    let finished = stream(cargo(arguments))?;
+    one(if finished.success { Totals::passed(1) } else { Totals::failed(1) })
+}
+
+fn fmt(_: &Wish) -> Outcome {
+    check("fmt", &["fmt", "--all", "--check"], "rustfmt")
+}
+
+fn clippy(_: &Wish) -> Outcome {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+    check("clippy", &arguments, "clippy")
+}
+
+/// The crates whose tests run in cargo's own runner.
+const NOT_THE_LABORATORY: [&str; 5] = ["--workspace", "--exclude", "nsgate-tests", "--exclude", "xtask"];
+
+fn unit(wish: &Wish) -> Outcome {
+    let kinds = ["test", "--no-fail-fast", "--locked", "--lib", "--bins", "--tests"];
+    let words = [&["--"], &wish.words.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat();
+    let finished = stream(cargo(&[&kinds[..], &NOT_THE_LABORATORY[..], &words[..]].concat()))?;
+    verdict(&finished, Totals::of_cargo(&finished.output))
+}
+
+fn doc(_: &Wish) -> Outcome {
+    let finished =
+        stream(cargo(&[&["test", "--doc", "--no-fail-fast", "--locked"], &NOT_THE_LABORATORY[..]].concat()))?;
+    verdict(&finished, Totals::of_cargo(&finished.output))
+}
+
+/// The program under test: built, unless another one was named.
+fn program(wish: &Wish) -> Result<PathBuf, Trouble> {
+    if let Some(path) = &wish.haproxy {
+        let path = workspace().join(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(Trouble::Failed(format!("no program at {}", path.display())))
+        };
+    }
+    build::programs()?;
+    Ok(dist().join("haproxy"))
+}
+
+/// The namespaces every suite needs.
+fn namespaces() -> Result<(), Trouble> {
+    tools::IP.ensure().map_err(Trouble::Skipped)?;
+    world::missing().map_or(Ok(()), |why| Err(Trouble::Skipped(why)))
+}
+
+fn e2e(wish: &Wish) -> Outcome {
+    namespaces()?;
+    if let Err(missing) = tools::HAPROXY.ensure() {
+        println!("{missing} (the comparison with haproxy is skipped)");
+    }
+    let program = program(wish)?;
+    let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
+    command.args(&wish.words).env("NSGATE_HAPROXY", program);
+    let finished = stream(command)?;
+    let mut suites = Totals::of_suites(&finished.output);
+    if suites.is_empty() || (!finished.success && suites.iter().all(|(_, totals)| totals.failed == 0)) {
+        suites.push(("runner".to_owned(), Totals::failed(1)));
+    }
+    Ok(suites)
+}
+
+fn neutron(wish: &Wish) -> Outcome {
+    namespaces()?;
+    let python = tools::neutron_python().map_err(Trouble::Skipped)?;
+    python_suite(wish, python, "tests/neutron/run.py")
+}
+
+fn cloud_init(wish: &Wish) -> Outcome {
+    namespaces()?;
+    tools::CLOUD_INIT.ensure().map_err(Trouble::Skipped)?;
+    python_suite(wish, PathBuf::from("/usr/bin/python3"), "tests/cloud_init/run.py")
+}
+
+/// Runs a suite of Python in a world; we run ourselves again for that, so that its output can be counted.
+fn python_suite(wish: &Wish, python: PathBuf, script: &str) -> Outcome {
+    let program = program(wish)?;
+    let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+    command.arg("lab").arg(python).arg(workspace().join(script)).arg("--haproxy").arg(program).args(&wish.words);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(workspace());
+    let finished = stream(command)?;
+    match Totals::of_suites(&finished.output).pop() {
+        Some((_, totals)) => verdict(&finished, totals),
+        None => Err(Trouble::Failed(format!("{script} did not get to its totals"))),
+    }
+}

@@ -1,0 +1,132 @@
+//! The tools the suites need: found, installed (as root, with apt-get, said aloud), or named with the command that installs them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nsgate_tests::program::target;
+
+use crate::command::{plain, works};
+use crate::terminal::table;
+
+/// The release of Neutron whose code the suite runs.
+pub(crate) const NEUTRON: &str = "29.0.0";
+
+/// A tool: how to see that it is there, and the Debian package it comes in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    name: &'static str,
+    probe: (&'static str, &'static [&'static str]),
+    package: &'static str,
+    used_for: &'static str,
+}
+
+/// `ip`, for the namespaces.
+pub(crate) const IP: Tool =
+    Tool { name: "ip", probe: ("ip", &["-V"]), package: "iproute2", used_for: "every network namespace" };
+/// haproxy, to compare with.
+pub(crate) const HAPROXY: Tool = Tool {
+    name: "haproxy",
+    probe: ("/usr/sbin/haproxy", &["-v"]),
+    package: "haproxy",
+    used_for: "comparisons (demo, bench, one test)",
+};
+/// Python's venv, for Neutron.
+pub(crate) const VENV: Tool = Tool {
+    name: "python3 -m venv",
+    probe: ("/usr/bin/python3", &["-c", "import venv, ensurepip"]),
+    package: "python3-venv",
+    used_for: "the Neutron suite",
+};
+/// cloud-init.
+pub(crate) const CLOUD_INIT: Tool = Tool {
+    name: "cloud-init",
+    probe: ("/usr/bin/python3", &["-c", "import cloudinit.sources.DataSourceOpenStack"]),
+    package: "cloud-init",
+    used_for: "the cloud-init suite",
+};
+const ALL: [Tool; 4] = [IP, HAPROXY, VENV, CLOUD_INIT];
+
+impl Tool {
+    /// Whether it is there.
+    pub(crate) fn present(&self) -> bool {
+        works(self.probe.0, self.probe.1)
+    }
+
+    /// The command that installs it.
+    pub(crate) fn command(&self) -> String {
+        format!("apt-get install --no-install-recommends {}", self.package)
+    }
+
+    /// Finds it or, as root on Debian, installs it.
+    ///
+    /// # Errors
+    /// One line: what is missing, and the command that installs it.
+    pub(crate) fn ensure(&self) -> Result<(), String> {
+        if self.present() {
+            return Ok(());
+        }
+        let missing = format!("{} is missing; install it with `{}`", self.name, self.command());
+        if !nix::unistd::geteuid().is_root() || !works("apt-get", &["--version"]) {
+            return Err(missing);
+        }
+        println!("{} is missing: installing the Debian package {} …", self.name, self.package);
+        let apt = |arguments: &[&str]| {
+            let mut command = Command::new("apt-get");
+            command.args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+            plain(command)
+        };
+        let install = ["install", "--no-install-recommends", self.package];
+        if !apt(&install)? {
+            apt(&["update"])?;
+            apt(&install)?;
+        }
+        if self.package == CLOUD_INIT.package {
+            // Installed for its Python modules only: it must not configure this machine at the next boot.
+            fs::create_dir_all("/etc/cloud").map_err(|e| e.to_string())?;
+            fs::write("/etc/cloud/cloud-init.disabled", "").map_err(|e| e.to_string())?;
+            println!("wrote /etc/cloud/cloud-init.disabled, so that it leaves this machine alone");
+        }
+        if self.present() { Ok(()) } else { Err(missing) }
+    }
+}
+
+/// Neutron's interpreter: `target/neutron/venv/bin/python`, made if it is not there yet.
+///
+/// # Errors
+/// What is missing or what pip could not do.
+pub(crate) fn neutron_python() -> Result<PathBuf, String> {
+    let venv = target().join("neutron/venv");
+    let (python, complete) = (venv.join("bin/python"), venv.join(format!(".neutron-{NEUTRON}")));
+    if complete.exists() && works(&python.to_string_lossy(), &["-c", "import neutron"]) {
+        return Ok(python);
+    }
+    VENV.ensure()?;
+    println!("installing Neutron {NEUTRON} into {} (about a minute) …", venv.display());
+    let mut make = Command::new("/usr/bin/python3");
+    make.args(["-m", "venv", "--clear"]).arg(&venv);
+    let mut install = Command::new(&python);
+    let package = format!("neutron=={NEUTRON}");
+    install.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", &package]);
+    for command in [make, install] {
+        if !plain(command)? {
+            return Err(format!("Neutron {NEUTRON} could not be installed into {}; see above", venv.display()));
+        }
+    }
+    fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    Ok(python)
+}
+
+/// `cargo xtask tools`: what is there and what is not. Installs nothing.
+pub(crate) fn report() -> Result<(), String> {
+    let mut rows = vec![["tool", "state", "used for"].map(str::to_owned).to_vec()];
+    for tool in ALL {
+        let state = if tool.present() { "found".to_owned() } else { format!("missing: {}", tool.command()) };
+        rows.push(vec![tool.name.to_owned(), state, tool.used_for.to_owned()]);
+    }
+    let neutron = target().join(format!("neutron/venv/.neutron-{NEUTRON}")).exists();
+    let state = if neutron { "found" } else { "made by `cargo xtask test neutron`" };
+    rows.push(vec![format!("Neutron {NEUTRON}"), state.to_owned(), "the Neutron suite".to_owned()]);
+    print!("{}", table(&rows));
+    Ok(())
+}
