@@ -8,7 +8,7 @@ use std::time::Duration;
 use nsgate_tests::gate::{communicate, write_config};
 use nsgate_tests::lab::text;
 use nsgate_tests::procfs::{self, CAPABILITY_SETS, Process};
-use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, SyslogReader, suite};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
 
 fn main() {
     suite!["drop":
@@ -42,6 +42,15 @@ fn main() {
         the_umask_lets_nobody_else_write,
         it_has_a_session_of_its_own,
         the_supervisor_of_a_foreground_gate_holds_nothing_either,
+        a_kernel_that_refuses_unshare_gets_no_gate,
+        a_kernel_that_refuses_openat2_gets_no_gate,
+        a_kernel_that_refuses_pivot_root_gets_no_gate,
+        a_kernel_that_refuses_mount_setattr_gets_no_gate,
+        a_kernel_that_refuses_setresgid_gets_no_gate,
+        a_kernel_that_refuses_setresuid_gets_no_gate,
+        a_kernel_that_refuses_capset_gets_no_gate,
+        a_kernel_that_refuses_seccomp_gets_no_gate,
+        a_kernel_without_landlock_is_named,
         it_still_serves,
         attest_finds_nothing_to_complain_about,
         attest_sees_what_a_root_shell_holds,
@@ -306,6 +315,69 @@ fn the_supervisor_of_a_foreground_gate_holds_nothing_either(lab: &Lab) {
         }
         assert_eq!((process.status("NoNewPrivs").as_str(), process.status("Seccomp").as_str()), ("1", "2"), "{pid}");
     }
+}
+
+/// Starts the gate on a kernel without this system call, straight in the namespace (`ip netns exec` needs some of them itself).
+fn start_without(lab: &Lab, network: &Network, syscall: i64) -> Started {
+    let file = write_config(lab, &Config::new(Kind::Network));
+    nsgate_tests::sys::without_syscall(syscall).unwrap();
+    network.gate.inside(|| {
+        let mut command = Command::new(lab.program.path());
+        command.arg("-f").arg(&file);
+        communicate(command, Duration::from_secs(10))
+    })
+}
+
+/// A step that fails is never passed over: no gate, the step named, nothing left.
+fn assert_step_is_needed(lab: &Lab, syscall: i64, words: &[&str]) {
+    let network = lab.network();
+    let started = start_without(lab, &network, syscall);
+    assert!(started.closed && started.code().is_some_and(|code| code != 0), "{started:#?}");
+    let named = words.iter().any(|word| started.stderr.contains(word));
+    assert!(named, "the message should name one of {words:?}: {}", started.stderr);
+    assert!(network.gate.listening().is_empty(), "something listens");
+    assert!(!Config::new(Kind::Network).pid_file.exists(), "a pid file is left");
+    assert!(procfs::having(&Config::new(Kind::Network).id).is_empty(), "a process is left");
+}
+
+fn a_kernel_that_refuses_unshare_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_unshare, &["unshare"]);
+}
+
+fn a_kernel_that_refuses_openat2_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_openat2, &["openat2"]);
+}
+
+fn a_kernel_that_refuses_pivot_root_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_pivot_root, &["pivot_root"]);
+}
+
+fn a_kernel_that_refuses_mount_setattr_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_mount_setattr, &["mount_setattr"]);
+}
+
+fn a_kernel_that_refuses_setresgid_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_setresgid, &["setresgid"]);
+}
+
+fn a_kernel_that_refuses_setresuid_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_setresuid, &["setresuid"]);
+}
+
+fn a_kernel_that_refuses_capset_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_capset, &["capset"]);
+}
+
+fn a_kernel_that_refuses_seccomp_gets_no_gate(lab: &Lab) {
+    assert_step_is_needed(lab, libc::SYS_seccomp, &["seccomp"]);
+}
+
+fn a_kernel_without_landlock_is_named(lab: &Lab) {
+    // Refused, or served with a warning: but never passed over in silence.
+    let network = lab.network();
+    let started = start_without(lab, &network, libc::SYS_landlock_restrict_self);
+    assert!(started.closed, "{started:#?}");
+    assert!(started.stderr.to_lowercase().contains("landlock"), "{started:#?}");
 }
 
 fn it_still_serves(lab: &Lab) {

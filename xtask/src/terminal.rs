@@ -52,8 +52,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     for (index, row) in rows.iter().enumerate() {
         let cells = row.iter().enumerate().map(|(column, cell)| {
             let pad = " ".repeat(widths[column].saturating_sub(cell.chars().count()));
-            let number = cell.starts_with(|c: char| c.is_ascii_digit());
-            if number && index > 0 { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+            if index > 0 && is_quantity(cell) { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
         });
         text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
         text.push('\n');
@@ -63,4 +62,10 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         }
     }
     text
+}
+
+/// A number, or a number and its unit: what is read better right-aligned.
+fn is_quantity(cell: &str) -> bool {
+    let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
+    number.parse::<f64>().is_ok() && ["", "ms", "s", "KiB"].contains(&unit)
 }
