@@ -99,6 +99,29 @@ pub fn agent_command<S: AsRef<OsStr>>(lab: &Lab, namespace: &Namespace, tag: &st
     command
 }
 
+/// The operator's command `nsgate` in a namespace, run to its end; skips the test if the program is not there.
+pub fn nsgate(lab: &Lab, namespace: &Namespace, arguments: &[&str]) -> Started {
+    let program = lab.program.nsgate();
+    if !program.exists() {
+        lab.skip(&format!("no program at {}", program.display()));
+    }
+    let mut command = namespace.command(&program.to_string_lossy());
+    command.args(arguments);
+    communicate(command, Duration::from_secs(10))
+}
+
+/// The flags of `nsgate run` for a daemon on the laboratory's usual paths, and `more` behind them.
+pub fn run_flags<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let usual = [
+        "run",
+        "--listen=169.254.169.254:80",
+        "--backend=/run/lab/neutron/metadata_proxy",
+        "--daemon",
+        "--pid-file=/run/lab/neutron/external/pids/native.pid",
+    ];
+    usual.into_iter().chain(more.iter().copied()).collect()
+}
+
 /// Writes the configuration where Neutron would: `…/ns-metadata-proxy/UUID.conf`.
 pub fn write_config(lab: &Lab, config: &Config) -> PathBuf {
     let path = lab.state().join("ns-metadata-proxy").join(format!("{}.conf", config.id));

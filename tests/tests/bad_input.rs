@@ -1,5 +1,4 @@
 //! Bad input: every refusal names the thing, exits non-zero, starts nothing and leaves nothing behind.
-//! And what must not be refused, because Neutron lives with it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,11 +9,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nsgate_tests::config::NETWORK;
-use nsgate_tests::gate::{agent_command, communicate, write_config};
-use nsgate_tests::network::{GATE_INTERFACE, Network, ip};
+use nsgate_tests::gate::{agent_command, communicate, nsgate, run_flags, write_config};
+use nsgate_tests::network::Network;
 use nsgate_tests::procfs;
 use nsgate_tests::world::STRANGER_ID;
-use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Started, suite, sys};
+use nsgate_tests::{Answer, Config, Gate, Kind, Lab, RecordingAgent, Started, suite, sys};
 
 fn main() {
     suite!["bad_input":
@@ -41,8 +40,6 @@ fn main() {
         refused_a_name_that_looks_like_a_number,
         refused_root,
         refused_root_natively,
-        allowed_root_natively_with_the_flag,
-        allowed_root_by_the_sites_settings,
         refused_a_pid_file_that_is_a_link,
         refused_a_pid_file_that_is_a_directory,
         refused_a_pid_file_of_another_user,
@@ -57,18 +54,6 @@ fn main() {
         refused_a_configuration_of_4_megabytes,
         refused_a_configuration_that_is_not_utf8,
         refused_a_kernel_without_seccomp,
-        accepted_a_stale_pid_file,
-        accepted_a_stale_pid_file_of_the_gates_user,
-        accepted_a_backend_that_does_not_exist_yet,
-        accepted_a_tentative_ipv6_address,
-        accepted_an_ipv6_address_that_is_missing_beside_ipv4,
-        accepted_a_missing_ipv4_address_if_the_kernel_allows_it,
-        accepted_a_missing_ipv4_address_with_freebind,
-        accepted_closed_standard_streams,
-        accepted_a_huge_descriptor_limit,
-        accepted_a_small_descriptor_limit,
-        accepted_many_inherited_descriptors,
-        accepted_harmless_tuning_with_a_warning,
     ]
 }
 
@@ -119,45 +104,7 @@ fn residue(config: &Config) -> Vec<(PathBuf, u64, String)> {
     all
 }
 
-/// Starts `config` and expects it to serve.
 #[track_caller]
-fn accepted(lab: &Lab, config: &Config) -> (Network, Gate) {
-    let network = lab.network();
-    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let gate = Gate::start(lab, &network.gate, config);
-    assert_serves(&network);
-    drop(agent);
-    (network, gate)
-}
-
-#[track_caller]
-fn assert_serves(network: &Network) {
-    assert_eq!(Guest::new(&network.guest).get("/").expect("an answer").status, 200);
-}
-
-fn nsgate(lab: &Lab, network: &Network, arguments: &[&str]) -> Started {
-    let program = lab.program.nsgate();
-    if !program.exists() {
-        lab.skip(&format!("no program at {}", program.display()));
-    }
-    let mut command = network.gate.command(program.to_str().unwrap());
-    command.args(arguments);
-    communicate(command, Duration::from_secs(10))
-}
-
-const FLAGS: [&str; 6] = [
-    "run",
-    "--listen=169.254.169.254:80",
-    "--backend=/run/lab/neutron/metadata_proxy",
-    "--daemon",
-    "--pid-file=/run/lab/neutron/external/pids/native.pid",
-    "--group=neutron",
-];
-
-fn with_flags<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    FLAGS.iter().copied().chain(more.iter().copied()).collect()
-}
-
 fn unknown_word(lab: &Lab, section: usize) {
     let mut config = config();
     config.extra[section] = "    frobnicate 7\n".to_owned();
@@ -187,13 +134,13 @@ fn refused_an_unknown_native_key(lab: &Lab) {
     let network = lab.network();
     let file = lab.state().join("gate.toml");
     fs::write(&file, "frobnicate = 7\n").unwrap();
-    let started = nsgate(lab, &network, &["run", "--config", file.to_str().unwrap()]);
+    let started = nsgate(lab, &network.gate, &["run", "--config", file.to_str().unwrap()]);
     assert_refused(lab, &network, &started, &["frobnicate", "gate.toml"]);
 }
 
 fn refused_an_unknown_native_flag(lab: &Lab) {
     let network = lab.network();
-    let started = nsgate(lab, &network, &["run", "--frobnicate"]);
+    let started = nsgate(lab, &network.gate, &["run", "--frobnicate"]);
     assert_refused(lab, &network, &started, &["--frobnicate"]);
 }
 
@@ -310,33 +257,8 @@ fn refused_root(lab: &Lab) {
 fn refused_root_natively(lab: &Lab) {
     let network = lab.network();
     let id = format!("--network-id={NETWORK}");
-    let started = nsgate(lab, &network, &with_flags(&[&id, "--user=root"]));
+    let started = nsgate(lab, &network.gate, &run_flags(&[&id, "--user=root", "--group=neutron"]));
     assert_refused(lab, &network, &started, &["root", "allow"]);
-}
-
-fn allowed_root_natively_with_the_flag(lab: &Lab) {
-    lab.needs_root("root is mapped");
-    let network = lab.network();
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let id = format!("--network-id={NETWORK}");
-    let mut words = with_flags(&[&id, "--user=root", "--allow-root"]);
-    words.retain(|word| !word.starts_with("--group"));
-    let started = nsgate(lab, &network, &[words, vec!["--group=root"]].concat());
-    assert!(started.ok(), "{started:#?}");
-    assert_serves(&network);
-}
-
-fn allowed_root_by_the_sites_settings(lab: &Lab) {
-    lab.needs_root("root is mapped");
-    lab.private_etc();
-    fs::create_dir_all("/etc/nsgate").unwrap();
-    fs::write("/etc/nsgate/nsgate.toml", "allow_root = true\n").unwrap();
-    let mut config = config();
-    (config.user, config.group) = ("root".into(), "root".into());
-    let (_network, gate) = accepted(lab, &config);
-    let process = procfs::Process::new(gate.pid);
-    assert_eq!(process.status_numbers("Uid"), [0; 4]);
-    assert_eq!(process.capabilities("CapEff") | process.capabilities("CapBnd"), 0, "root in name only");
 }
 
 fn refused_a_pid_file_that_is_a_link(lab: &Lab) {
@@ -380,7 +302,7 @@ fn refused_a_namespace_that_does_not_exist(lab: &Lab) {
     let id = format!("--network-id={NETWORK}");
     for name in ["absent", "/run/netns/absent", "/etc/passwd"] {
         let netns = format!("--netns={name}");
-        let started = nsgate(lab, &network, &with_flags(&[&id, "--user=neutron", &netns]));
+        let started = nsgate(lab, &network.gate, &run_flags(&[&id, "--user=neutron", "--group=neutron", &netns]));
         assert_refused(lab, &network, &started, &[name]);
     }
 }
@@ -446,109 +368,4 @@ fn refused_a_kernel_without_seccomp(lab: &Lab) {
     let started = communicate(agent_command(lab, &network.gate, NETWORK, &arguments), Duration::from_secs(10));
     assert_refused(lab, &network, &started, &["seccomp"]);
     assert!(residue(&config()).is_empty(), "a pid file is left");
-}
-
-fn accepted_a_stale_pid_file(lab: &Lab) {
-    fs::write(config().pid_file, "4194000\n").unwrap();
-    let (_network, gate) = accepted(lab, &config());
-    assert_ne!(gate.pid, 4_194_000);
-}
-
-fn accepted_a_stale_pid_file_of_the_gates_user(lab: &Lab) {
-    fs::write(config().pid_file, "4194000\n").unwrap();
-    if lab.is_root() {
-        lab.give(&config().pid_file, nsgate_tests::world::NEUTRON_ID);
-    }
-    accepted(lab, &config());
-}
-
-fn accepted_a_backend_that_does_not_exist_yet(lab: &Lab) {
-    let network = lab.network();
-    assert!(!lab.socket().exists());
-    let _gate = Gate::start(lab, &network.gate, &config());
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    assert_serves(&network);
-}
-
-fn accepted_a_tentative_ipv6_address(lab: &Lab) {
-    let network = lab.network();
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let gate = network.gate.name();
-    ip(&format!("-n {gate} addr add fe80::1234/64 dev {GATE_INTERFACE}"));
-    let mut config = config();
-    config.binds.push(format!("[fe80::1234]:80 interface {GATE_INTERFACE}"));
-    let shown = network.gate.command("ip").args(["-6", "addr", "show", "tentative"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&shown.stdout).contains("fe80::1234"), "the address should still be tentative");
-    let _gate = Gate::start(lab, &network.gate, &config);
-    assert_serves(&network);
-    assert!(
-        network.gate.listening().iter().any(|(address, _)| address.to_string() == "fe80::1234"),
-        "bound all the same"
-    );
-}
-
-fn accepted_an_ipv6_address_that_is_missing_beside_ipv4(lab: &Lab) {
-    let mut config = config();
-    config.binds.push("[fe80::77]:80 interface tapdoesnotexist".into());
-    accepted(lab, &config);
-}
-
-fn accepted_a_missing_ipv4_address_if_the_kernel_allows_it(lab: &Lab) {
-    let network = lab.network();
-    network.gate.inside(|| fs::write("/proc/sys/net/ipv4/ip_nonlocal_bind", "1")).expect("the sysctl");
-    let _gate = Gate::start(lab, &network.gate, &config().with_binds(&["192.0.2.77:80"]));
-    assert!(network.gate.listening().iter().any(|(address, _)| address.to_string() == "192.0.2.77"));
-}
-
-fn accepted_a_missing_ipv4_address_with_freebind(lab: &Lab) {
-    let network = lab.network();
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let id = format!("--network-id={NETWORK}");
-    let words = with_flags(&[&id, "--user=neutron", "--freebind", "--listen=192.0.2.77:80"]);
-    let started = nsgate(lab, &network, &words);
-    assert!(started.ok(), "{started:#?}");
-    assert!(network.gate.listening().iter().any(|(address, _)| address.to_string() == "192.0.2.77"));
-}
-
-/// Starts the gate from a shell that first runs `prelude` (limits, redirections).
-#[track_caller]
-fn accepted_from_a_shell(lab: &Lab, prelude: &str) {
-    let network = lab.network();
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let file = write_config(lab, &config());
-    let mut command = network.gate.command("bash");
-    let script = format!("{prelude} exec haproxy -f {}", file.display());
-    command.args(["-c", &script]).env("PATH", lab.program.search_path());
-    let started = communicate(command, Duration::from_secs(10));
-    assert!(started.ok(), "{started:#?}");
-    assert_serves(&network);
-}
-
-fn accepted_closed_standard_streams(lab: &Lab) {
-    accepted_from_a_shell(lab, "exec 0<&- 1>&- 2>&-;");
-}
-
-fn accepted_a_huge_descriptor_limit(lab: &Lab) {
-    // Container engines hand down a limit near 1e9; without CAP_SYS_RESOURCE the hard limit is the most there is.
-    let most = "ulimit -n $(cat /proc/sys/fs/nr_open) 2>/dev/null || ulimit -n $(ulimit -Hn) || exit 9;";
-    accepted_from_a_shell(lab, most);
-}
-
-fn accepted_a_small_descriptor_limit(lab: &Lab) {
-    lab.needs_root("a gate that needs more raises the limit");
-    accepted_from_a_shell(lab, "ulimit -Sn 64;");
-}
-
-fn accepted_many_inherited_descriptors(lab: &Lab) {
-    accepted_from_a_shell(lab, "for n in $(seq 10 900); do eval \"exec $n</dev/null\"; done;");
-}
-
-fn accepted_harmless_tuning_with_a_warning(lab: &Lab) {
-    let mut config = config();
-    config.extra[0] = "    tune.bufsize 32768\n".into();
-    let (_network, gate) = accepted(lab, &config);
-    if lab.program.is_nsgate() {
-        let said = gate.started.said();
-        assert!(said.contains("tune.bufsize") && said.contains("warning"), "{said:?}");
-    }
 }

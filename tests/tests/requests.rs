@@ -2,10 +2,9 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nsgate_tests::config::NETWORK;
-use nsgate_tests::guest::read_all;
 use nsgate_tests::network::GUEST_LINK_LOCAL;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Response, suite};
 
@@ -38,19 +37,6 @@ fn main() {
         connect_and_upgrade_are_refused,
         a_head_that_cannot_fit_is_refused_with_431,
         a_body_that_cannot_fit_is_refused_with_413,
-        no_agent_is_503_with_retry_after,
-        an_agent_that_comes_a_moment_later_answers,
-        an_agent_that_closes_without_a_byte_is_502,
-        an_agent_that_answers_nonsense_is_502,
-        a_silent_agent_is_504_after_the_configured_time,
-        a_slow_client_is_408_after_the_configured_time,
-        sixty_requests_at_once_against_a_queue_of_five,
-        two_hundred_requests_at_once_against_a_queue_of_five,
-        the_rate_limit_answers_429,
-        the_rate_limit_counts_ipv6_too,
-        the_rate_limit_counts_each_source_apart,
-        idle_connections_of_one_source_do_not_starve_a_neighbour,
-        slow_requests_of_one_source_do_not_starve_a_neighbour,
     ]
 }
 
@@ -377,139 +363,4 @@ fn a_body_that_cannot_fit_is_refused_with_413(lab: &Lab) {
     let _ = stream.write_all(&[b'x'; 8000]);
     assert_eq!(Response::read(&mut stream).unwrap().status, 413);
     assert!(served.agent.seen().is_empty());
-}
-
-fn no_agent_is_503_with_retry_after(lab: &Lab) {
-    let network = lab.network();
-    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
-    let answer = Guest::new(&network.guest).patient(40).get("/").unwrap();
-    assert_eq!(answer.status, 503);
-    assert!(answer.header("Retry-After").is_some_and(|value| value.parse::<u32>().is_ok()), "{:?}", answer.headers);
-}
-
-fn an_agent_that_comes_a_moment_later_answers(lab: &Lab) {
-    let network = lab.network();
-    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
-    let guest = Guest::new(&network.guest).patient(40);
-    let asking = std::thread::spawn(move || guest.get("/"));
-    std::thread::sleep(Duration::from_millis(700));
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    assert_hello(asking.join().unwrap());
-}
-
-fn an_agent_that_closes_without_a_byte_is_502(lab: &Lab) {
-    let served = start(lab, &Config::new(Kind::Network), Answer::Nothing);
-    assert_eq!(served.guest().get("/").unwrap().status, 502);
-}
-
-fn an_agent_that_answers_nonsense_is_502(lab: &Lab) {
-    let served = raw(lab, b"nonsense\r\n\r\n");
-    assert_eq!(served.guest().get("/").unwrap().status, 502);
-}
-
-fn timed(lab: &Lab, timeouts: [u32; 5], answer: Answer) -> Served {
-    let mut config = Config::new(Kind::Network);
-    config.timeouts = timeouts;
-    start(lab, &config, answer)
-}
-
-fn a_silent_agent_is_504_after_the_configured_time(lab: &Lab) {
-    let served = timed(lab, [30, 30, 32, 2, 30], Answer::Silence);
-    let start = Instant::now();
-    assert_eq!(served.guest().get("/").unwrap().status, 504);
-    let took = start.elapsed().as_secs_f64();
-    assert!((1.5..4.0).contains(&took), "{took}");
-}
-
-fn a_slow_client_is_408_after_the_configured_time(lab: &Lab) {
-    let served = timed(lab, [2, 30, 32, 32, 30], Answer::ok("hello"));
-    let mut stream = served.guest().connect().unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
-    let start = Instant::now();
-    let answer = read_all(&mut stream).unwrap();
-    let took = start.elapsed().as_secs_f64();
-    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 408"), "{:?}", String::from_utf8_lossy(&answer));
-    assert!((1.5..4.0).contains(&took), "{took}");
-}
-
-/// An agent like Neutron's: a listen queue of five, one request at a time, 2 ms each.
-fn busy_agent(lab: &Lab) {
-    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
-    use std::os::fd::AsRawFd;
-    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
-    bind(fd.as_raw_fd(), &UnixAddr::new(&lab.socket()).unwrap()).unwrap();
-    std::fs::set_permissions(lab.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-    listen(&fd, Backlog::new(5).unwrap()).unwrap();
-    let listener = std::os::unix::net::UnixListener::from(fd);
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut request = [0; 4096];
-            let _ = std::io::Read::read(&mut stream, &mut request);
-            std::thread::sleep(Duration::from_millis(2));
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-        }
-    });
-}
-
-fn assert_none_lost(lab: &Lab, count: usize) {
-    let network = lab.network();
-    busy_agent(lab);
-    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
-    let answers = Guest::new(&network.guest).patient(30).storm(count, "/");
-    let good = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)).count();
-    assert_eq!(good, count, "the others: {:?}", answers.iter().find(|a| !a.as_ref().is_ok_and(|a| a.status == 200)));
-}
-
-fn sixty_requests_at_once_against_a_queue_of_five(lab: &Lab) {
-    assert_none_lost(lab, 60);
-}
-
-fn two_hundred_requests_at_once_against_a_queue_of_five(lab: &Lab) {
-    assert_none_lost(lab, 200);
-}
-
-fn statuses(guest: &Guest, count: usize) -> Vec<u16> {
-    (0..count).map(|_| guest.get("/").unwrap().status).collect()
-}
-
-fn the_rate_limit_answers_429(lab: &Lab) {
-    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 10), Answer::ok("hello"));
-    assert_eq!(statuses(&served.guest(), 13), [vec![200; 10], vec![429; 3]].concat());
-    assert_eq!(served.agent.seen().len(), 10);
-}
-
-fn the_rate_limit_counts_ipv6_too(lab: &Lab) {
-    let config = Config::new(Kind::Network).with_v6().with_rate("ip", 10, 5);
-    let served = start(lab, &config, Answer::ok("hello"));
-    let v6 = Guest::link_local(&served.network.guest);
-    assert_eq!(statuses(&v6, 7), [vec![200; 5], vec![429; 2]].concat(), "a table of type ip limits IPv6 as well");
-    assert_eq!(statuses(&served.guest(), 7), [vec![200; 5], vec![429; 2]].concat());
-}
-
-fn the_rate_limit_counts_each_source_apart(lab: &Lab) {
-    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 3), Answer::ok("hello"));
-    assert_eq!(statuses(&served.guest(), 4), [200, 200, 200, 429]);
-    assert_eq!(statuses(&served.guest().at(12), 4), [200, 200, 200, 429]);
-}
-
-fn idle_connections_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
-    let served = simple(lab);
-    let guest = served.guest();
-    let held: Vec<_> = (0..1100).map_while(|_| guest.connect().ok()).collect();
-    assert!(held.len() > 500, "only {} connections were made", held.len());
-    assert_hello(guest.at(12).patient(3).get("/"));
-}
-
-fn slow_requests_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
-    let served = simple(lab);
-    let guest = served.guest();
-    let held: Vec<_> = (0..1100)
-        .map_while(|_| {
-            let mut stream = guest.connect().ok()?;
-            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ");
-            Some(stream)
-        })
-        .collect();
-    assert!(held.len() > 500, "only {} connections were made", held.len());
-    assert_hello(guest.at(12).patient(3).get("/"));
 }
