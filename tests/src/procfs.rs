@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 use crate::lab::text;
@@ -63,14 +63,17 @@ impl Process {
         text(self.path("mountinfo")).lines().map(str::to_owned).collect()
     }
 
-    /// Each open descriptor and what it is (`socket:[1234]`, `anon_inode:[eventpoll]`, a path).
+    /// Each open descriptor and what it is (`socket:[1234]`, `anon_inode:[eventpoll]`, a path). The null device is
+    /// known by its number: in another root its path may read `/`.
     pub fn descriptors(&self) -> BTreeMap<i32, String> {
         let dir = fs::read_dir(self.path("fd")).unwrap_or_else(|e| panic!("the descriptors of {}: {e}", self.pid));
         dir.flatten()
             .filter_map(|entry| {
                 let number = entry.file_name().to_str()?.parse().ok()?;
                 let target = fs::read_link(entry.path()).ok()?;
-                Some((number, target.to_string_lossy().into_owned()))
+                let null = fs::metadata(entry.path()).is_ok_and(|m| m.file_type().is_char_device() && m.rdev() == 0x103);
+                let name = if null { "/dev/null".into() } else { target.to_string_lossy().into_owned() };
+                Some((number, name))
             })
             .collect()
     }

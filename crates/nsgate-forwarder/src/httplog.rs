@@ -65,10 +65,11 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
         record.termination.letters(),
         record.retries
     );
-    if record.request_line.is_empty() {
-        line.push_str("<BADREQ>");
+    // What was not understood as a request is not quoted as one.
+    match record.head_time {
+        Some(_) => escape(&record.request_line, &mut line),
+        None => line.push_str("<BADREQ>"),
     }
-    escape(&record.request_line, &mut line);
     line.push('"');
     line
 }

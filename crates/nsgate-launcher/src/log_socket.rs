@@ -24,6 +24,9 @@ pub struct LogSocket {
 /// one, and a connection to it lasts.
 const HELD_BY_SYSTEMD: &str = "/run/systemd/journal";
 
+/// Holds more than a log socket: it is not shown to a gate, which then cannot find the socket again.
+const DEVICES: &str = "/dev";
+
 /// `/dev/log` is a link on many hosts, and may lead to another.
 const MOST_LINKS: usize = 8;
 
@@ -37,11 +40,11 @@ pub(crate) fn open(log: Option<&Log>, ids: &Ids) -> (LogSocket, Option<Pinned>, 
     let socket = match connect(&place) {
         Ok(socket) => Some(socket),
         Err(error) => {
-            warnings.push(format!("the system log {} is not there yet: {error}", log.socket));
+            warnings.push(format!("the system log {} is not there: {error}", log.socket));
             None
         }
     };
-    if place.path().parent() == Some(Path::new(HELD_BY_SYSTEMD)) {
+    if [HELD_BY_SYSTEMD, DEVICES].map(Path::new).contains(&place.path().parent().unwrap_or(Path::new("/"))) {
         return (LogSocket { socket, reconnect: None }, None, warnings);
     }
     let reconnect = Some(Path::new("/log").join(place.name()));

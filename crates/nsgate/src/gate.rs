@@ -94,8 +94,12 @@ fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
 async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>) {
     loop {
         let Ok(mut readable) = signals.readable().await else { return };
-        match readable.try_io(|signals| signals.get_ref().read_signal().map_err(io::Error::from)) {
-            Ok(Ok(Some(signal))) => match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
+        let read = readable.try_io(|signals| {
+            // Nothing there is to be told as EAGAIN: else the event loop believes that there is more, and spins.
+            signals.get_ref().read_signal()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        });
+        match read {
+            Ok(Ok(signal)) => match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
                 Ok(Ok(Signal::SIGHUP)) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
                 Ok(Ok(Signal::SIGUSR1)) => {
                     tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
@@ -105,7 +109,7 @@ async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>) {
                     let _ = stop.send(Some(Stop::Now));
                 }
             },
-            Ok(Ok(None)) | Err(_) => {}
+            Err(_) => {}
             Ok(Err(error)) => tracing::error!("signalfd(2) cannot be read: {error}"),
         }
     }

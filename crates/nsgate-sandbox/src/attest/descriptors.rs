@@ -3,8 +3,12 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
 };
+
+/// The null device: major 1, minor 3 (null(4)), in the way that `stat(2)` packs them.
+const NULL: u64 = 0x103;
 
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
@@ -12,8 +16,12 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
     let mut kinds = BTreeMap::new();
     for entry in fs::read_dir(directory.join("fd")).ok()? {
         // A descriptor that is closed while the directory is read is not open.
-        let Ok(target) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
-        *kinds.entry(kind(&target.to_string_lossy(), &sockets)).or_insert(0) += 1;
+        let Ok(entry) = entry else { continue };
+        let Ok(target) = fs::read_link(entry.path()) else { continue };
+        // In another root the path says little: `/dev/null` may be called `/` there.
+        let null = fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
+        let kind = if null { "/dev/null".to_owned() } else { kind(&target.to_string_lossy(), &sockets) };
+        *kinds.entry(kind).or_insert(0) += 1;
     }
     Some(kinds)
 }
