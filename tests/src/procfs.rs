@@ -71,7 +71,8 @@ impl Process {
             .filter_map(|entry| {
                 let number = entry.file_name().to_str()?.parse().ok()?;
                 let target = fs::read_link(entry.path()).ok()?;
-                let null = fs::metadata(entry.path()).is_ok_and(|m| m.file_type().is_char_device() && m.rdev() == 0x103);
+                let null =
+                    fs::metadata(entry.path()).is_ok_and(|m| m.file_type().is_char_device() && m.rdev() == 0x103);
                 let name = if null { "/dev/null".into() } else { target.to_string_lossy().into_owned() };
                 Some((number, name))
             })

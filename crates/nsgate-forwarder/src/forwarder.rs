@@ -173,12 +173,15 @@ impl<C: Connector> Entrance<C> {
 /// Tells the observer when the last connection has been gone for a while.
 async fn idling<C: Connector>(shared: Arc<Shared<C>>, idle: Arc<Notify>, mut stop: watch::Receiver<Option<Stop>>) {
     loop {
+        let quiet = async {
+            idle.notified().await;
+            sleep(IDLE).await;
+        };
         tokio::select! {
             biased;
             _ = next_stop(&mut stop, None) => return,
-            () = idle.notified() => {}
+            () = quiet => {}
         }
-        sleep(IDLE).await;
         if shared.connections.load(Ordering::Relaxed) == 0 {
             shared.observer.idle();
         }

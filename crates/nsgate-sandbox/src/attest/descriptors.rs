@@ -19,7 +19,8 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
         let Ok(entry) = entry else { continue };
         let Ok(target) = fs::read_link(entry.path()) else { continue };
         // In another root the path says little: `/dev/null` may be called `/` there.
-        let null = fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
+        let null =
+            fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
         let kind = if null { "/dev/null".to_owned() } else { kind(&target.to_string_lossy(), &sockets) };
         *kinds.entry(kind).or_insert(0) += 1;
     }
