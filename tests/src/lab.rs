@@ -1,10 +1,12 @@
 //! What a test gets: a fresh world, a directory with short paths, and whether it is root's.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::network::Network;
+use crate::procfs::Process;
 use crate::program::Program;
 
 /// The exit status by which a test says it was skipped.
@@ -44,6 +46,11 @@ impl Lab {
     pub fn skip(&self, why: &str) -> ! {
         println!("skipped: {why}");
         crate::sys::exit_now(SKIPPED)
+    }
+
+    /// The open descriptors of a process; skips the test where the kernel does not show them.
+    pub fn descriptors(&self, process: &Process) -> BTreeMap<i32, String> {
+        process.descriptors().unwrap_or_else(|| self.skip("only root sees the descriptors of an undumpable process"))
     }
 
     /// Neutron's state directory in this world (`state_path`).

@@ -73,18 +73,19 @@ pub fn wait_for(pid: Pid) -> io::Result<i32> {
     }
 }
 
-/// From now on `number` answers ENOSYS in this process and all that it starts: a kernel that does not have it.
+/// From now on `number` does nothing and answers `errno` in this process and all that it starts: with ENOSYS it is a
+/// kernel that does not have the call, with 0 one that pretends.
 ///
 /// # Errors
 /// When the filter cannot be installed.
-pub fn without_syscall(number: i64) -> io::Result<()> {
+pub fn instead_of_syscall(number: i64, errno: i32) -> io::Result<()> {
     let number = u32::try_from(number).map_err(io::Error::other)?;
     let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
-    let missing = libc::SECCOMP_RET_ERRNO | (libc::ENOSYS as u32 & libc::SECCOMP_RET_DATA);
+    let answer = libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA);
     let mut filter = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
-        step(libc::BPF_RET | libc::BPF_K, 0, 0, missing),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, answer),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };

@@ -364,7 +364,7 @@ fn refused_a_kernel_without_seccomp(lab: &Lab) {
     let network = lab.network();
     let file = write_config(lab, &config());
     let arguments = [OsStr::new("-f"), file.as_os_str()];
-    sys::without_syscall(libc::SYS_seccomp).unwrap();
+    sys::instead_of_syscall(libc::SYS_seccomp, libc::ENOSYS).unwrap();
     let started = communicate(agent_command(lab, &network.gate, NETWORK, &arguments), Duration::from_secs(10));
     assert_refused(lab, &network, &started, &["seccomp"]);
     assert!(residue(&config()).is_empty(), "a pid file is left");

@@ -1,6 +1,7 @@
 //! The drop: one test per step, read from `/proc` of the running gate, so that leaving out any one step turns a test red.
 
 use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::Duration;
@@ -50,6 +51,18 @@ fn main() {
         a_kernel_that_refuses_setresuid_gets_no_gate,
         a_kernel_that_refuses_capset_gets_no_gate,
         a_kernel_that_refuses_seccomp_gets_no_gate,
+        a_kernel_that_pretends_close_range_gets_no_gate,
+        a_kernel_that_pretends_unshare_gets_no_gate,
+        a_kernel_that_pretends_pivot_root_gets_no_gate,
+        a_kernel_that_pretends_move_mount_gets_no_gate,
+        a_kernel_that_pretends_mount_setattr_gets_no_gate,
+        a_kernel_that_pretends_setgroups_gets_no_gate,
+        a_kernel_that_pretends_setresgid_gets_no_gate,
+        a_kernel_that_pretends_setresuid_gets_no_gate,
+        a_kernel_that_pretends_capset_gets_no_gate,
+        a_kernel_that_pretends_prctl_gets_no_gate,
+        a_kernel_that_pretends_seccomp_gets_no_gate,
+        a_kernel_that_pretends_landlock_restrict_self_gets_no_gate,
         a_kernel_without_landlock_is_named,
         it_still_serves,
         attest_finds_nothing_to_complain_about,
@@ -241,7 +254,7 @@ fn the_working_directory_is_the_root(lab: &Lab) {
 fn every_descriptor_is_of_a_known_kind(lab: &Lab) {
     let running = Running::start(lab);
     Guest::new(&running.network.guest).get("/").unwrap();
-    for (number, target) in running.process().descriptors() {
+    for (number, target) in lab.descriptors(&running.process()) {
         let known = target.starts_with("socket:[")
             || ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[signalfd]"].contains(&target.as_str())
             || (number < 3 && target.ends_with("/null"));
@@ -260,7 +273,7 @@ fn inherited_descriptors_are_closed(lab: &Lab) {
     let started = communicate(command, Duration::from_secs(10));
     assert!(started.ok(), "{started:#?}");
     let pid = text(&config.pid_file).trim().parse().unwrap();
-    let left = Process::new(pid).descriptors();
+    let left = lab.descriptors(&Process::new(pid));
     assert!(!left.values().any(|target| target.contains("passwd") || target.contains("secret")), "{left:#?}");
     assert!(!left.contains_key(&300), "{left:#?}");
 }
@@ -317,10 +330,11 @@ fn the_supervisor_of_a_foreground_gate_holds_nothing_either(lab: &Lab) {
     }
 }
 
-/// Starts the gate on a kernel without this system call, straight in the namespace (`ip netns exec` needs some of them itself).
-fn start_without(lab: &Lab, network: &Network, syscall: i64) -> Started {
+/// Starts the gate on a kernel that answers this system call with `errno` and does nothing, straight in the namespace
+/// (`ip netns exec` needs some of them itself).
+fn start_on(lab: &Lab, network: &Network, syscall: i64, errno: i32) -> Started {
     let file = write_config(lab, &Config::new(Kind::Network));
-    nsgate_tests::sys::without_syscall(syscall).unwrap();
+    nsgate_tests::sys::instead_of_syscall(syscall, errno).unwrap();
     network.gate.inside(|| {
         let mut command = Command::new(lab.program.path());
         command.arg("-f").arg(&file);
@@ -330,8 +344,17 @@ fn start_without(lab: &Lab, network: &Network, syscall: i64) -> Started {
 
 /// A step that fails is never passed over: no gate, the step named, nothing left.
 fn assert_step_is_needed(lab: &Lab, syscall: i64, words: &[&str]) {
+    assert_no_gate(lab, syscall, libc::ENOSYS, words);
+}
+
+/// A step that the kernel only pretends to have taken is noticed: nsgate asks what is so, not what was answered.
+fn assert_step_is_read_back(lab: &Lab, syscall: i64, words: &[&str]) {
+    assert_no_gate(lab, syscall, 0, words);
+}
+
+fn assert_no_gate(lab: &Lab, syscall: i64, errno: i32, words: &[&str]) {
     let network = lab.network();
-    let started = start_without(lab, &network, syscall);
+    let started = start_on(lab, &network, syscall, errno);
     assert!(started.closed && started.code().is_some_and(|code| code != 0), "{started:#?}");
     let named = words.iter().any(|word| started.stderr.contains(word));
     assert!(named, "the message should name one of {words:?}: {}", started.stderr);
@@ -372,10 +395,65 @@ fn a_kernel_that_refuses_seccomp_gets_no_gate(lab: &Lab) {
     assert_step_is_needed(lab, libc::SYS_seccomp, &["seccomp"]);
 }
 
+fn a_kernel_that_pretends_close_range_gets_no_gate(lab: &Lab) {
+    // dup(2) gives a descriptor that programs started from here inherit.
+    let inherited = nix::unistd::dup(std::io::stderr()).unwrap();
+    assert!(inherited.as_raw_fd() > 2);
+    assert_step_is_read_back(lab, libc::SYS_close_range, &["descriptor"]);
+}
+
+fn a_kernel_that_pretends_unshare_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_unshare, &["namespace"]);
+}
+
+fn a_kernel_that_pretends_pivot_root_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_pivot_root, &["root"]);
+}
+
+fn a_kernel_that_pretends_move_mount_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_move_mount, &["backend"]);
+}
+
+fn a_kernel_that_pretends_mount_setattr_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_mount_setattr, &["RDONLY"]);
+}
+
+fn a_kernel_that_pretends_setgroups_gets_no_gate(lab: &Lab) {
+    if !lab.is_root() {
+        lab.skip("without root there are no other groups to lose");
+    }
+    nix::unistd::setgroups(&[nix::unistd::Gid::from_raw(nsgate_tests::world::STRANGER_ID)]).unwrap();
+    assert_step_is_read_back(lab, libc::SYS_setgroups, &["groups"]);
+}
+
+fn a_kernel_that_pretends_setresgid_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_setresgid, &["group"]);
+}
+
+fn a_kernel_that_pretends_setresuid_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_setresuid, &["user"]);
+}
+
+fn a_kernel_that_pretends_capset_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_capset, &["capset"]);
+}
+
+fn a_kernel_that_pretends_prctl_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_prctl, &["set", "privs"]);
+}
+
+fn a_kernel_that_pretends_seccomp_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_seccomp, &["seccomp", "Seccomp"]);
+}
+
+fn a_kernel_that_pretends_landlock_restrict_self_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_landlock_restrict_self, &["Landlock"]);
+}
+
 fn a_kernel_without_landlock_is_named(lab: &Lab) {
     // Refused, or served with a warning: but never passed over in silence.
     let network = lab.network();
-    let started = start_without(lab, &network, libc::SYS_landlock_restrict_self);
+    let started = start_on(lab, &network, libc::SYS_landlock_restrict_self, libc::ENOSYS);
     assert!(started.closed, "{started:#?}");
     assert!(started.stderr.to_lowercase().contains("landlock"), "{started:#?}");
 }
@@ -400,7 +478,10 @@ fn attest(lab: &Lab, pid: i32) -> (Option<i32>, serde_json::Value) {
 fn attest_finds_nothing_to_complain_about(lab: &Lab) {
     let running = Running::start(lab);
     let (status, report) = attest(lab, running.gate.pid);
-    assert_eq!(status, Some(0), "{report:#}");
+    // Without root the descriptors of another process cannot be read: 4 says so.
+    assert_eq!(status, Some(if lab.is_root() { 0 } else { 4 }), "{report:#}");
+    let rows = report["verdict"].as_array().unwrap();
+    assert!(rows.iter().all(|row| row["ok"] != false), "{report:#}");
 }
 
 fn attest_sees_what_a_root_shell_holds(lab: &Lab) {

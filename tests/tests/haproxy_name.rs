@@ -339,7 +339,7 @@ fn the_starter_leaves_no_copy_of_stdout_or_stderr(lab: &Lab) {
     let (network, _agent) = serving(lab);
     let gate = Gate::start(lab, &network.gate, &config());
     assert!(gate.started.closed, "both streams came to their end while the gate runs");
-    let descriptors = Process::new(gate.pid).descriptors();
+    let descriptors = lab.descriptors(&Process::new(gate.pid));
     for number in 0..3 {
         let target = descriptors.get(&number).map(String::as_str);
         assert!(matches!(target, None | Some("/dev/null" | "/null")), "descriptor {number} is {target:?}");

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nsgate_tests::guest::read_all;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Response, suite};
 
@@ -170,8 +171,18 @@ fn the_rate_limit_counts_each_source_apart(lab: &Lab) {
     assert_eq!(statuses(&served.guest().at(12), 4), [200, 200, 200, 429]);
 }
 
+/// The guest's side of 1,100 connections, of which an ordinary user's soft limit may allow 1,024.
+fn allow_descriptors(lab: &Lab) {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard < 1500 {
+        lab.skip(&format!("RLIMIT_NOFILE allows {hard} descriptors, 1,500 are needed: ulimit -Hn 1500"));
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(4096), hard).unwrap();
+}
+
 fn idle_connections_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
     let served = simple(lab);
+    allow_descriptors(lab);
     let guest = served.guest();
     let held: Vec<_> = (0..1100).map_while(|_| guest.connect().ok()).collect();
     assert!(held.len() > 500, "only {} connections were made", held.len());
@@ -180,6 +191,7 @@ fn idle_connections_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
 
 fn slow_requests_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
     let served = simple(lab);
+    allow_descriptors(lab);
     let guest = served.guest();
     let held: Vec<_> = (0..1100)
         .map_while(|_| {

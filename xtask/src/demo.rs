@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: a guest's request on its way to the agent, shown step by step, in a world that vanishes with it.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -177,10 +178,14 @@ fn holdings(pid: i32) -> Holdings {
         ("system calls", filter.to_owned()),
         ("what its root shows", root),
         ("namespaces shared with the host", if shared.is_empty() { "none".to_owned() } else { shared }),
-        ("open descriptors", process.descriptors().len().to_string()),
+        ("open descriptors", count(process.descriptors())),
         ("threads", process.threads().to_string()),
         ("private dirty memory", format!("{} KiB", process.private_dirty())),
     ]
+}
+
+fn count(descriptors: Option<BTreeMap<i32, String>>) -> String {
+    descriptors.map_or_else(|| "shown to root only".to_owned(), |open| open.len().to_string())
 }
 
 fn ids(process: &Process, key: &str) -> String {
@@ -220,8 +225,10 @@ fn attest(stages: &mut Stages, lab: &Lab, pid: i32) {
     let out = Command::new(lab.program.nsgate()).args(["attest", "--json", &pid.to_string()]).output();
     match out {
         Ok(out) => {
-            stages.expect(out.status.success(), "`nsgate attest --json PID` finds nothing to complain about");
-            if !out.status.success() {
+            // 4: without root the descriptors cannot be read; everything else was.
+            let right = out.status.success() || (!lab.is_root() && out.status.code() == Some(4));
+            stages.expect(right, "`nsgate attest --json PID` finds nothing to complain about");
+            if !right {
                 stages.show(&String::from_utf8_lossy(&out.stdout));
                 stages.show(&String::from_utf8_lossy(&out.stderr));
             }

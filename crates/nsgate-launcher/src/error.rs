@@ -23,6 +23,12 @@ pub enum LaunchError {
         /// What the kernel said.
         source: Errno,
     },
+    /// Descriptors of the caller are still open.
+    #[error("after close_range the open descriptors are {found}, expected 0 to 2 alone; /proc must be mounted")]
+    Descriptors {
+        /// What is open.
+        found: String,
+    },
     /// User or group is not acceptable.
     #[error("{kind} `{name}`: {reason}")]
     Account {

@@ -6,28 +6,30 @@
 use crate::{Error, Ids, Result, status::Status};
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 const PATH: &str = "/proc/self/status";
 
-/// `/proc/self/status`, not yet read.
+/// `/proc/self/status`, open.
 #[derive(Debug)]
-pub(crate) struct OwnStatus(File);
+pub(crate) struct OwnStatus {
+    file: File,
+    /// Seccomp filters that others loaded before: a container engine, systemd.
+    filters: u32,
+}
 
 impl OwnStatus {
     /// Opens the file; it belongs to this process, whoever reads it later.
     pub(crate) fn open() -> Result<Self> {
-        File::open(PATH).map(Self).map_err(|source| Error::Proc { path: PathBuf::from(PATH), source })
+        let filters = read(File::open(PATH).map_err(failed)?)?.seccomp_filters;
+        Ok(Self { file: File::open(PATH).map_err(failed)?, filters })
     }
 
     /// Reads it and compares.
-    pub(crate) fn prove(mut self, ids: &Ids, groups_kept: bool) -> Result<()> {
-        let mut buffer = Vec::with_capacity(8192);
-        let read = self.0.by_ref().take(8192).read_to_end(&mut buffer);
-        read.map_err(|source| Error::Proc { path: PathBuf::from(PATH), source })?;
-        let status = Status::parse(&String::from_utf8_lossy(&buffer), Path::new(PATH))?;
+    pub(crate) fn prove(self, ids: &Ids, groups_kept: bool) -> Result<()> {
+        let status = read(self.file)?;
         same("the users in /proc", [ids.uid.as_raw(); 4], status.uid)?;
         same("the groups in /proc", [ids.gid.as_raw(); 4], status.gid)?;
         if !groups_kept {
@@ -36,8 +38,20 @@ impl OwnStatus {
         same("the capability sets in /proc", [0; 5], status.capabilities)?;
         same("no_new_privs in /proc", true, status.no_new_privs)?;
         same("the number of threads in /proc", 1, status.threads)?;
-        same("the seccomp mode in /proc", 2, status.seccomp)
+        same("the seccomp mode in /proc", 2, status.seccomp)?;
+        same("the number of seccomp filters in /proc", self.filters + 1, status.seccomp_filters)
     }
+}
+
+/// With nothing but read(2) and close(2).
+fn read(file: File) -> Result<Status> {
+    let mut buffer = Vec::with_capacity(8192);
+    file.take(8192).read_to_end(&mut buffer).map_err(failed)?;
+    Status::parse(&String::from_utf8_lossy(&buffer), Path::new(PATH))
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::Proc { path: PathBuf::from(PATH), source }
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: T, found: T) -> Result<()> {

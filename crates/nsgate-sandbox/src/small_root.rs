@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     mount::{MntFlags, MsFlags, mount, umount2},
     sys::{
-        stat::{Mode, stat},
+        stat::{Mode, fstat, stat},
         statvfs::{FsFlags, statvfs},
     },
     unistd::{chdir, mkdir, pivot_root},
@@ -35,9 +35,11 @@ const TMPFS: &str = "mode=0555,size=4k,nr_inodes=16";
 #[derive(Debug)]
 pub struct Window {
     /// Its name there: `backend` becomes `/backend`.
-    pub name: &'static str,
-    /// The detached mount, from [`take`].
-    pub tree: OwnedFd,
+    name: &'static str,
+    /// The detached mount.
+    tree: OwnedFd,
+    /// Device and inode of the directory.
+    identity: (u64, u64),
 }
 
 /// Proof that this process stands in a small root, and what that shows.
@@ -78,7 +80,8 @@ pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
     let fail = |call| move |source| Error::TakeWindow { name, call, source };
     let tree = sys::open_tree_clone(dir).map_err(fail("open_tree(OPEN_TREE_CLONE)"))?;
     sys::make_window(tree.as_fd()).map_err(fail("mount_setattr(RDONLY|NOSUID|NODEV|NOEXEC)"))?;
-    Ok(Window { name, tree })
+    let status = fstat(dir).map_err(fail("fstat"))?;
+    Ok(Window { name, tree, identity: (status.st_dev, status.st_ino) })
 }
 
 /// Replaces the root by one that shows these windows alone. After
@@ -88,15 +91,15 @@ pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
 ///
 /// [`Error::SmallRoot`] naming the call, [`Error::RootShows`] if the result is not what was asked for.
 pub fn enter(windows: Vec<Window>) -> Result<SmallRoot> {
-    let mut names: Vec<&'static str> = windows.iter().map(|window| window.name).collect();
-    names.sort_unstable();
-    if let Some(name) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b).map(|(name, _)| name) {
+    let mut wanted: Vec<(&'static str, (u64, u64))> = windows.iter().map(|it| (it.name, it.identity)).collect();
+    wanted.sort_unstable();
+    if let Some(((name, _), _)) = wanted.iter().zip(wanted.iter().skip(1)).find(|((a, _), (b, _))| a == b) {
         return Err(Error::WindowName { name });
     }
     let locked = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("tmpfs"), SITE, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
     chdir(SITE).map_err(fail("chdir into the tmpfs"))?;
-    for Window { name, tree } in windows {
+    for Window { name, tree, .. } in windows {
         mkdir(name, Mode::from_bits_truncate(0o755)).map_err(fail("mkdir of a window in the tmpfs"))?;
         let path = CString::new(name).map_err(|_| Error::WindowName { name })?;
         sys::move_mount(tree.as_fd(), &path).map_err(fail("move_mount of a window into the tmpfs"))?;
@@ -109,12 +112,14 @@ pub fn enter(windows: Vec<Window>) -> Result<SmallRoot> {
     pivot_root(".", ".").map_err(fail("pivot_root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(fail("umount2(MNT_DETACH) of the old root"))?;
     chdir("/").map_err(fail("chdir(/)"))?;
-    check(&names, expected)?;
-    Ok(SmallRoot { windows: names })
+    check(&wanted, expected)?;
+    Ok(SmallRoot { windows: wanted.into_iter().map(|(name, _)| name).collect() })
 }
 
-/// Reads the new root back: the same directory as was put together, its entries, and the flags of every mount.
-fn check(names: &[&'static str], expected: (u64, u64)) -> Result<()> {
+/// Reads the new root back: the same directory as was put together, its entries, that each is the directory that was
+/// taken, and the flags of every mount.
+fn check(wanted: &[(&'static str, (u64, u64))], expected: (u64, u64)) -> Result<()> {
+    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
     for path in ["/", ".", "/.."] {
         if identity(path)? != expected {
             return Err(shows("the new tmpfs".to_owned(), format!("another directory at {path}")));
@@ -132,12 +137,15 @@ fn check(names: &[&'static str], expected: (u64, u64)) -> Result<()> {
     if found != names {
         return Err(shows(format!("{names:?}"), format!("{found:?}")));
     }
-    let wanted = FsFlags::ST_RDONLY | FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
-    let windows = names.iter().map(|name| format!("/{name}"));
-    for path in std::iter::once("/".to_owned()).chain(windows) {
+    let closed = FsFlags::ST_RDONLY | FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
+    let windows = wanted.iter().map(|(name, taken)| (format!("/{name}"), *taken));
+    for (path, taken) in std::iter::once(("/".to_owned(), expected)).chain(windows) {
+        if identity(&path)? != taken {
+            return Err(shows(format!("the directory that was taken at {path}"), "another one".to_owned()));
+        }
         let flags = statvfs(path.as_str()).map_err(fail("statvfs"))?.flags();
-        if !flags.contains(wanted) {
-            return Err(shows(format!("{path} with {wanted:?}"), format!("{path} with {flags:?}")));
+        if !flags.contains(closed) {
+            return Err(shows(format!("{path} with {closed:?}"), format!("{path} with {flags:?}")));
         }
     }
     Ok(())

@@ -95,10 +95,11 @@ pub fn process(pid: i32) -> Result<Holdings> {
 }
 
 impl Holdings {
-    /// Whether every row of the verdict is as a gate's would be.
+    /// Whether every row of the verdict is as a gate's would be; `None` if no row is wrong, but some could not be read.
     #[must_use]
-    pub fn confined(&self) -> bool {
-        self.verdict.iter().all(|row| row.ok == Some(true))
+    pub fn confined(&self) -> Option<bool> {
+        let rows = || self.verdict.iter().map(|row| row.ok);
+        if rows().any(|ok| ok == Some(false)) { Some(false) } else { rows().all(|ok| ok.is_some()).then_some(true) }
     }
 }
 

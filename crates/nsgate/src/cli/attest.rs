@@ -4,10 +4,9 @@ use nsgate_sandbox::attest;
 
 /// Reads the kernel's own account of a process (`/proc`), of a gate or of anything else.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit status: 0 if the process holds nothing it should not, 3 if it does, 1 if it cannot be read.\n\n\
-    Example:\n  nsgate attest $(cat /var/lib/neutron/external/pids/UUID.pid.haproxy)"
-)]
+#[command(after_help = "Exit status: 0 if the process holds nothing it should not, 3 if it does, 4 if not \
+    everything could be read, 1 if nothing could.\n\n\
+    Example:\n  nsgate attest $(cat /var/lib/neutron/external/pids/UUID.pid.haproxy)")]
 pub(super) struct Attest {
     /// The process, by the number this host sees
     #[arg(value_parser = clap::value_parser!(i32).range(1..))]
@@ -19,6 +18,8 @@ pub(super) struct Attest {
 
 /// Exit status for a process that was read and holds what a gate would not.
 const HOLDS_TOO_MUCH: u8 = 3;
+/// Exit status for a process of which what was read is as it should be, and not everything could be read.
+const NOT_ALL_READ: u8 = 4;
 
 impl Attest {
     pub(super) fn execute(&self) -> Result<u8, String> {
@@ -29,6 +30,10 @@ impl Attest {
         } else {
             print!("{holdings}");
         }
-        Ok(if holdings.confined() { 0 } else { HOLDS_TOO_MUCH })
+        Ok(match holdings.confined() {
+            Some(true) => 0,
+            Some(false) => HOLDS_TOO_MUCH,
+            None => NOT_ALL_READ,
+        })
     }
 }
