@@ -3,8 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate, run_flags, write_config};
+use nsgate_tests::lab::wait_until;
 use nsgate_tests::network::{GATE_INTERFACE, Network, ip};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, procfs, suite};
 
@@ -23,6 +26,7 @@ fn main() {
         accepted_a_huge_descriptor_limit,
         accepted_a_small_descriptor_limit,
         accepted_many_inherited_descriptors,
+        accepted_ignored_and_blocked_signals,
         accepted_harmless_tuning_with_a_warning,
     ]
 }
@@ -164,6 +168,31 @@ fn accepted_a_small_descriptor_limit(lab: &Lab) {
 
 fn accepted_many_inherited_descriptors(lab: &Lab) {
     accepted_from_a_shell(lab, "for n in $(seq 10 900); do eval \"exec $n</dev/null\"; done;");
+}
+
+/// An agent may leave SIGCHLD ignored, and a container engine may leave signals blocked: the supervisor still notices
+/// that its gate has ended.
+fn accepted_ignored_and_blocked_signals(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let file = write_config(lab, &config());
+    let mut command = network.gate.command("env");
+    command.args(["--ignore-signal=CHLD", "--block-signal=TERM", "--block-signal=CHLD"]).arg(lab.program.path());
+    let mut child = command.args(["-Ws", "-f"]).arg(&file).spawn().unwrap();
+    assert!(wait_until(5.0, || !network.gate.listening().is_empty()));
+    assert_serves(&network);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    let mut status = None;
+    wait_until(2.0, || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    if status.is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(status.and_then(|status| status.code()), Some(0), "it ends after SIGTERM, with the gate's status");
 }
 
 fn accepted_harmless_tuning_with_a_warning(lab: &Lab) {

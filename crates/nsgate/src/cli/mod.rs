@@ -10,6 +10,7 @@ use std::process::ExitCode;
 /// A minimal-privilege metadata proxy for network namespaces.
 #[derive(Debug, Parser)]
 #[command(name = "nsgate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  nsgate check /var/lib/neutron/ns-metadata-proxy/UUID.conf && nsgate attest PID")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

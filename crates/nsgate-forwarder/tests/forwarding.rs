@@ -1,0 +1,225 @@
+//! A whole forwarder on loopback, between raw guests and raw agents: needs no namespace and no root.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use nsgate_config::native;
+use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, UnixConnector};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UnixListener},
+    sync::watch,
+    task::JoinHandle,
+    time::timeout,
+};
+
+const NETWORK: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
+const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<AccessRecord>>>);
+
+impl Observer for Records {
+    fn request(&self, record: &AccessRecord) {
+        self.0.lock().unwrap().push(record.clone());
+    }
+}
+
+/// A forwarder that serves, with the agent it was given.
+struct Served {
+    address: SocketAddr,
+    stop: watch::Sender<Option<Stop>>,
+    task: JoinHandle<()>,
+    seen: Arc<Mutex<Vec<String>>>,
+    records: Records,
+    _directory: tempfile::TempDir,
+}
+
+impl Served {
+    /// The agent reads what comes, writes `answer` and closes.
+    async fn with(settings: &str, answer: &'static str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("agent");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let recorded = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 65536];
+                let length = stream.read(&mut request).await.unwrap();
+                recorded.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        Self::at(settings, socket, seen, directory).await
+    }
+
+    async fn at(settings: &str, socket: PathBuf, seen: Arc<Mutex<Vec<String>>>, directory: tempfile::TempDir) -> Self {
+        let text = format!(
+            "network_id = \"{NETWORK}\"\nlisten = [\"127.0.0.1:80\"]\nbackend = \"/agent\"\nuser = \"nobody\"\n{settings}"
+        );
+        let gate = native::parse("test", &text).unwrap().config.gate;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(None);
+        let records = Records::default();
+        let forwarder = Forwarder::new(gate, UnixConnector::new(socket, None), records.clone());
+        let task = tokio::spawn(forwarder.serve(vec![listener], stopped));
+        Self { address, stop, task, seen, records, _directory: directory }
+    }
+
+    async fn guest(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends bytes on a connection of its own and reads until the gate closes it.
+    async fn ask(&self, request: &str) -> String {
+        let mut guest = self.guest().await;
+        guest.write_all(request.as_bytes()).await.unwrap();
+        rest(&mut guest).await
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+async fn rest(guest: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after an answer that was cut is an end like any other here.
+    let _ = timeout(Duration::from_secs(20), guest.read_to_end(&mut answer)).await.expect("the gate closes");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n")
+}
+
+#[tokio::test]
+async fn the_agent_learns_who_asks_and_nothing_forged() {
+    let served = Served::with("", HELLO).await;
+    let forged = "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 9.9.9.9\r\nX-Neutron-Network-ID: evil\r\n\
+        X-Neutron-Router-ID: evil\r\nX-Instance-ID: evil\r\nConnection: close, host\r\n\r\n";
+    let answer = served.ask(forged).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"), "{answer}");
+    let seen = served.seen();
+    assert_eq!(seen.len(), 1);
+    let expected = format!("GET /a HTTP/1.1\r\nx-neutron-network-id: {NETWORK}\r\nx-forwarded-for: 127.0.0.1\r\n");
+    assert!(seen[0].starts_with(&expected), "{}", seen[0]);
+    assert!(!seen[0].contains("evil") && !seen[0].contains("9.9.9.9"), "{}", seen[0]);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order_on_one_connection() {
+    let served = Served::with("", HELLO).await;
+    let kept = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = served.ask(&format!("{}{}{}", kept("/1"), kept("/2"), get("/3"))).await;
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 3, "{answer}");
+    let paths: Vec<_> = served.seen().iter().map(|seen| seen.split(" HTTP").next().unwrap().to_owned()).collect();
+    assert_eq!(paths, ["GET /1", "GET /2", "GET /3"]);
+}
+
+#[tokio::test]
+async fn a_chunked_post_reaches_the_agent_whole() {
+    let served = Served::with("", HELLO).await;
+    let post = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+        3\r\nsec\r\n3\r\nret\r\n0\r\n\r\n";
+    assert!(served.ask(post).await.contains("200 OK"));
+    assert!(served.seen()[0].ends_with("content-length: 6\r\nconnection: close\r\n\r\nsecret"));
+}
+
+#[tokio::test]
+async fn what_two_parsers_read_differently_is_refused_and_never_forwarded() {
+    let served = Served::with("", HELLO).await;
+    let both = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    for bad in [both, "GET / HTTP/1.1\nHost: h\n\n", "GET / HTTP/1.1\r\n\r\n", "GET /a b HTTP/1.1\r\nHost: h\r\n\r\n"] {
+        let answer = served.ask(bad).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{bad:?}: {answer}");
+    }
+    assert!(served.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_is_503() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("absent");
+    let served = Served::at("[timeouts]\nconnect = \"200ms\"\n", socket, Arc::default(), directory).await;
+    assert!(served.ask(&get("/")).await.starts_with("HTTP/1.1 503 "));
+    let record = served.records.0.lock().unwrap()[0].clone();
+    assert_eq!((record.status, record.termination.letters()), (503, "SC"));
+}
+
+#[tokio::test]
+async fn garbage_from_the_agent_is_502() {
+    let served = Served::with("", "\0\0\0 what is this\r\n\r\n").await;
+    assert!(served.ask(&get("/")).await.starts_with("HTTP/1.1 502 "));
+}
+
+#[tokio::test]
+async fn a_silent_agent_is_504() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("silent");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let served = Served::at("[timeouts]\nserver = \"200ms\"\n", socket, Arc::default(), directory).await;
+    assert!(served.ask(&get("/")).await.starts_with("HTTP/1.1 504 "));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_cut_never_looks_whole() {
+    let served = Served::with("", "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nonly this").await;
+    let answer = served.ask(&get("/")).await;
+    // The reset may overtake what was sent before it.
+    assert!(answer.is_empty() || answer.contains("content-length: 50") && !answer.contains("\r\n0\r\n"), "{answer}");
+    let letters = served.records.0.lock().unwrap()[0].termination;
+    assert_eq!(letters.letters(), "SD");
+}
+
+#[tokio::test]
+async fn a_slow_head_is_408() {
+    let served = Served::with("[timeouts]\nrequest = \"200ms\"\n", HELLO).await;
+    assert!(served.ask("GET / HTTP/1.1\r\nHost: ").await.starts_with("HTTP/1.1 408 "));
+    assert!(served.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_rate_limit_answers_429_and_when_to_come_again() {
+    let served = Served::with("rate_limits = [{ requests = 2, window = \"10s\" }]\n", HELLO).await;
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(served.ask(&get("/")).await);
+    }
+    assert!(answers[0].contains("200 OK") && answers[1].contains("200 OK"), "{answers:?}");
+    assert!(answers[2].starts_with("HTTP/1.1 429 ") && answers[2].contains("retry-after: "), "{}", answers[2]);
+    assert_eq!(served.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn drained_it_finishes_what_it_holds_and_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("slow");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let served = Served::at("", socket, Arc::default(), directory).await;
+    let mut guest = served.guest().await;
+    guest.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let (mut agent, _) = listener.accept().await.unwrap();
+    served.stop.send(Some(Stop::Drain)).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(TcpStream::connect(served.address).await.is_err(), "the listener is closed at once");
+    agent.write_all(HELLO.as_bytes()).await.unwrap();
+    assert!(rest(&mut guest).await.contains("200 OK"));
+    timeout(Duration::from_secs(5), served.task).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn stopped_it_ends_whoever_is_connected() {
+    let served = Served::with("", HELLO).await;
+    let mut idle = served.guest().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    served.stop.send(Some(Stop::Now)).unwrap();
+    timeout(Duration::from_secs(5), served.task).await.expect("it ends").unwrap();
+    assert_eq!(rest(&mut idle).await, "");
+}
