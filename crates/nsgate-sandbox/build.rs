@@ -10,10 +10,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=policy");
     println!("cargo::rerun-if-changed=src/compile.rs");
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
+    let logs = env::var_os("CARGO_FEATURE_LOG_VIOLATIONS").is_some();
+    let mismatch = if logs { compile::Mismatch::Log } else { compile::Mismatch::Kill };
     let mut code = String::new();
     for role in ["gate", "supervisor"] {
         let path = format!("policy/{role}.toml");
-        let source = compile::rust_source(role, &fs::read_to_string(&path)?, &arch);
+        let source = compile::rust_source(role, &fs::read_to_string(&path)?, &arch, mismatch);
         code.push_str(&source.map_err(|error| format!("{path}: {error}"))?);
     }
     fs::write(Path::new(&env::var("OUT_DIR")?).join("policies.rs"), code)?;

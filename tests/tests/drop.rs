@@ -64,6 +64,9 @@ fn main() {
         a_kernel_that_pretends_seccomp_gets_no_gate,
         a_kernel_that_pretends_landlock_restrict_self_gets_no_gate,
         a_kernel_without_landlock_is_named,
+        strict_refuses_a_kernel_without_landlock_and_names_it,
+        strict_serves_where_the_kernel_gives_everything,
+        the_default_says_what_the_kernel_could_not_give,
         it_still_serves,
         attest_finds_nothing_to_complain_about,
         attest_sees_what_a_root_shell_holds,
@@ -439,7 +442,7 @@ fn a_kernel_that_pretends_capset_gets_no_gate(lab: &Lab) {
 }
 
 fn a_kernel_that_pretends_prctl_gets_no_gate(lab: &Lab) {
-    assert_step_is_read_back(lab, libc::SYS_prctl, &["set", "privs"]);
+    assert_step_is_read_back(lab, libc::SYS_prctl, &["PR_"]);
 }
 
 fn a_kernel_that_pretends_seccomp_gets_no_gate(lab: &Lab) {
@@ -456,6 +459,47 @@ fn a_kernel_without_landlock_is_named(lab: &Lab) {
     let started = start_on(lab, &network, libc::SYS_landlock_restrict_self, libc::ENOSYS);
     assert!(started.closed, "{started:#?}");
     assert!(started.stderr.to_lowercase().contains("landlock"), "{started:#?}");
+}
+
+fn site(lab: &Lab, text: &str) {
+    lab.private_etc();
+    std::fs::create_dir_all("/etc/nsgate").unwrap();
+    std::fs::write("/etc/nsgate/nsgate.toml", text).unwrap();
+}
+
+fn strict_refuses_a_kernel_without_landlock_and_names_it(lab: &Lab) {
+    site(lab, "sandbox = \"strict\"\n");
+    assert_step_is_needed(lab, libc::SYS_landlock_create_ruleset, &["Landlock is not there"]);
+}
+
+fn strict_serves_where_the_kernel_gives_everything(lab: &Lab) {
+    let running = Running::start(lab);
+    let (_, report) = attest(lab, running.gate.pid);
+    if report["kernel"]["missing"] != serde_json::json!([]) || !lab.is_root() {
+        lab.skip(&format!("this host cannot give everything: {}", report["kernel"]["missing"]));
+    }
+    drop(running);
+    site(lab, "sandbox = \"strict\"\n");
+    let network = Network::named("strict-gate", "strict-guest");
+    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+}
+
+fn the_default_says_what_the_kernel_could_not_give(lab: &Lab) {
+    let network = lab.network();
+    let mut config = Config::new(Kind::Network);
+    config.log = lab.directory("log", 0o755).join("socket");
+    let log = SyslogReader::bind(&config.log);
+    write_config(lab, &config);
+    let file = write_config(lab, &config);
+    nsgate_tests::sys::instead_of_syscall(libc::SYS_landlock_create_ruleset, libc::ENOSYS).unwrap();
+    let started = network.gate.inside(|| {
+        let mut command = Command::new(lab.program.path());
+        command.arg("-f").arg(&file);
+        communicate(command, Duration::from_secs(10))
+    });
+    assert!(started.ok(), "{started:#?}");
+    let line = log.find("Serving", 5.0).expect("the first line");
+    assert!(line.contains("no Landlock; Landlock is not there"), "{line}");
 }
 
 fn it_still_serves(lab: &Lab) {

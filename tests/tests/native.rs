@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate, run_flags, write_config};
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, suite};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, Program, RecordingAgent, Started, suite};
 
 fn main() {
     suite!["native":
@@ -28,6 +28,7 @@ fn main() {
         check_refuses_a_user_that_does_not_exist,
         check_does_not_look_at_the_rest_of_the_host,
         attest_prints_a_table_without_colours_into_a_pipe,
+        attest_all_tells_a_gate_from_haproxy,
         attest_says_that_a_process_is_not_there,
         every_help_text_has_an_example,
     ]
@@ -205,6 +206,30 @@ fn attest_prints_a_table_without_colours_into_a_pipe(lab: &Lab) {
         assert!(started.stdout.contains(row), "{row} is missing: {}", started.stdout);
     }
     assert!(!started.stdout.contains('\u{1b}'), "{:?}", started.stdout);
+}
+
+fn attest_all_tells_a_gate_from_haproxy(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let alone = outside(lab, &["attest", "--all"]);
+    // Without root the descriptors cannot be read, and 4 says so.
+    assert_eq!(alone.code(), Some(if lab.is_root() { 0 } else { 4 }), "{alone:#?}");
+    assert!(alone.stdout.contains(&gate.pid.to_string()), "{alone:#?}");
+    let Some(haproxy) = Program::real_haproxy() else {
+        lab.skip("no /usr/sbin/haproxy to tell apart; apt-get install haproxy");
+    };
+    let other = Network::named("gate-haproxy", "guest-haproxy");
+    let config = Config::new(Kind::Network).with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
+    let theirs = Gate::start(&Lab::enter(haproxy), &other.gate, &config);
+    let both = outside(lab, &["attest", "--all", "--json"]);
+    assert_eq!(both.code(), Some(3), "{both:#?}");
+    let list: serde_json::Value = serde_json::from_str(&both.stdout).unwrap();
+    let wrong = |pid: i32| {
+        let found = list.as_array().unwrap().iter().find(|one| one["pid"] == pid).unwrap();
+        found["verdict"].as_array().unwrap().iter().filter(|row| row["ok"] == false).count()
+    };
+    assert_eq!((wrong(gate.pid), wrong(theirs.pid) > 3), (0, true), "{list:#}");
 }
 
 fn attest_says_that_a_process_is_not_there(lab: &Lab) {

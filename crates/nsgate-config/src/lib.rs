@@ -18,7 +18,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::{
     account::Account,
     backend::Backend,
-    gate::{Config, Gate, Process},
+    gate::{Config, Gate, Process, SandboxLevel},
     identity::{Identity, Uuid},
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, Port},

@@ -71,10 +71,20 @@ fn refused(kind: &'static str, account: &Account, reason: &str) -> LaunchError {
 #[cfg(test)]
 mod tests {
     use super::resolve;
-    use nsgate_config::{Account, Process};
+    use nsgate_config::{Account, Process, SandboxLevel};
 
     fn process(user: Account, group: Option<Account>, allow_root: bool) -> Process {
-        Process { user, group, allow_root, daemon: false, pid_file: None, netns: None, freebind: false, log: None }
+        Process {
+            user,
+            group,
+            allow_root,
+            daemon: false,
+            pid_file: None,
+            netns: None,
+            freebind: false,
+            log: None,
+            sandbox: SandboxLevel::Default,
+        }
     }
 
     fn name(text: &str) -> Account {

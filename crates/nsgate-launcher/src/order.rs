@@ -11,7 +11,7 @@ use crate::{
     pinned::{self, Pinned},
     signals, supervisor,
 };
-use nsgate_config::{Config, Listener};
+use nsgate_config::{Config, Listener, SandboxLevel};
 use nsgate_sandbox::{Confined, Ids, Policy, Root, Sandbox, namespaces, small_root};
 use std::{io, net::TcpListener, path::PathBuf};
 
@@ -167,7 +167,11 @@ impl Steps<'_> {
         }
         namespaces::separate_rest()?;
         let descriptors = u64::from(self.config.gate.limits.connections) * 2 + FIXED_DESCRIPTORS;
-        let policy = Policy::gate(descriptors).address_space(self.options.address_space).dies_with_parent(foreground);
+        let strict = self.config.process.sandbox == SandboxLevel::Strict;
+        let policy = Policy::gate(descriptors)
+            .address_space(self.options.address_space)
+            .dies_with_parent(foreground)
+            .strict(strict);
         let sandbox = Sandbox::new(policy)?;
         let root = small_root::enter(windows)?;
         // 7. The pid file, through the directory that was pinned.

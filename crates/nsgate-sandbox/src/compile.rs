@@ -7,6 +7,17 @@ use std::{error::Error, fmt::Write};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// What happens to a call that the policy does not name.
+#[derive(Clone, Copy)]
+pub(crate) enum Mismatch {
+    /// The process ends (SECCOMP_RET_KILL_PROCESS).
+    #[allow(dead_code, reason = "the build makes one kind of program, the tests both")]
+    Kill,
+    /// It goes on and the kernel's log says which call it was (SECCOMP_RET_LOG): for development.
+    #[allow(dead_code, reason = "the build makes one kind of program, the tests both")]
+    Log,
+}
+
 /// A policy file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +45,7 @@ pub(crate) struct Argument {
     #[serde(default)]
     mask: Option<u64>,
     equals: u64,
-    #[cfg_attr(test, allow(dead_code, reason = "only the build needs it"))]
+    #[allow(dead_code, reason = "only the build needs it")]
     means: String,
 }
 
@@ -51,8 +62,8 @@ impl File {
         Ok(file)
     }
 
-    /// The filter program: what is named passes, anything else kills the process.
-    pub(crate) fn compile(&self, arch: &str) -> Result<BpfProgram> {
+    /// The filter program: what is named passes.
+    pub(crate) fn compile(&self, arch: &str, mismatch: Mismatch) -> Result<BpfProgram> {
         let mut rules: Vec<Value> = Vec::new();
         for entry in &self.syscall {
             if entry.when.is_empty() {
@@ -66,17 +77,21 @@ impl File {
                 rules.push(json!({ "syscall": entry.name, "args": conditions.collect::<Vec<_>>() }));
             }
         }
-        let filter = json!({ "role": { "mismatch_action": "kill_process", "match_action": "allow", "filter": rules } });
+        let action = match mismatch {
+            Mismatch::Kill => "kill_process",
+            Mismatch::Log => "log",
+        };
+        let filter = json!({ "role": { "mismatch_action": action, "match_action": "allow", "filter": rules } });
         let mut programs = compile_from_json(filter.to_string().as_bytes(), TargetArch::try_from(arch)?)?;
         Ok(programs.remove("role").ok_or("no program came out")?)
     }
 }
 
-#[cfg_attr(test, allow(dead_code, reason = "only the build needs it"))]
+#[allow(dead_code, reason = "only the build needs it")]
 /// Rust source with the program and its entries as constants.
-pub(crate) fn rust_source(role: &str, text: &str, arch: &str) -> Result<String> {
+pub(crate) fn rust_source(role: &str, text: &str, arch: &str, mismatch: Mismatch) -> Result<String> {
     let file = File::read(text, arch)?;
-    let program = file.compile(arch)?;
+    let program = file.compile(arch, mismatch)?;
     let name = role.to_uppercase();
     let mut code = String::new();
     writeln!(code, "static {name}_PROGRAM: [sock_filter; {}] = [", program.len())?;

@@ -93,6 +93,14 @@ pub enum Error {
     /// A gate must stand in a small root.
     #[error("a gate cannot keep the root it was started in; call small_root::enter and pass what it returns")]
     RootKept,
+    /// `strict`, and the kernel cannot give everything.
+    #[error(
+        "sandbox = \"strict\", and this host cannot give everything: {missing}; use another kernel, or the default"
+    )]
+    Strict {
+        /// One sentence for each thing.
+        missing: String,
+    },
     /// A resource limit could not be set.
     #[error("setrlimit({name}): {source}; the limit could not be set to {value}")]
     Rlimit {

@@ -60,8 +60,13 @@
 //! # }
 //! ```
 
+/// Whether this build's filters log what they would otherwise kill for: the feature `log-violations`, for development.
+pub const LOGS_ONLY: bool = cfg!(feature = "log-violations");
+#[cfg(all(feature = "log-violations", not(debug_assertions)))]
+compile_error!("log-violations makes a filter that stops nothing: it exists in development builds only");
+
 pub mod attest;
-#[cfg(test)]
+#[cfg(any(test, feature = "compile"))]
 mod compile;
 mod error;
 mod filter;
@@ -77,6 +82,7 @@ mod status;
 mod sys;
 
 pub use error::{Error, Result};
+pub use filter::Filter;
 pub use policy::{Entry, Role, policy};
 pub use privileges::Ids;
 pub use ruleset::Landlock;

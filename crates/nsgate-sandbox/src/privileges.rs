@@ -50,9 +50,10 @@ pub(crate) fn drop_all(ids: &Ids, groups_denied: bool, dies_with_parent: bool) -
     clear(CapSet::Permitted, "capset(permitted)")?;
     prctl::set_no_new_privs().map_err(failed("prctl(PR_SET_NO_NEW_PRIVS)", "the kernel is older than Linux 3.5"))?;
     prctl::set_dumpable(false).map_err(failed("prctl(PR_SET_DUMPABLE)", "this cannot fail on Linux"))?;
-    if let Err(error) = sys::set_mdwe() {
-        shortfalls
-            .push(format!("written memory may become executable: prctl(PR_SET_MDWE): {error} (Linux 6.3 has it)"));
+    match sys::set_mdwe().and_then(|()| sys::mdwe()) {
+        Ok(took) => holds("memory that denies write and execute (PR_GET_MDWE)", true, took)?,
+        Err(error) => shortfalls
+            .push(format!("written memory may become executable: prctl(PR_SET_MDWE): {error} (Linux 6.3 has it)")),
     }
     if dies_with_parent {
         // After the ids: a change of user forgets it (prctl(2)).

@@ -4,7 +4,7 @@
 //! to a UNIX socket by path is a right of its own, and it is allowed below the windows of the small root. Older kernels
 //! do not look at such connects; there the small root alone decides.
 
-use crate::{Error, Result, Role, Root, sys};
+use crate::{Error, Result, Root, sys};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
@@ -20,39 +20,44 @@ pub enum Landlock {
     Absent,
 }
 
-/// The first ABI with each group of rights, and what is missing before it.
-const LATER: [(i32, &str); 4] = [
+/// The first ABI with each group of rights that a policy wants, and what is missing before it. UNIX connects by path
+/// (ABI 9) are not among them: what a small root does not show cannot be connected to on any kernel.
+const WANTED: [(i32, &str); 3] = [
     (
         4,
         "Landlock cannot refuse TCP before ABI 4 (Linux 6.7); the filter refuses bind, and connect reaches only what sockets there are",
     ),
     (5, "Landlock cannot refuse device ioctls before ABI 5 (Linux 6.10); the filter refuses ioctl"),
     (6, "Landlock cannot scope signals and abstract sockets before ABI 6 (Linux 6.12); the filter refuses kill"),
-    (9, "Landlock cannot refuse UNIX connects by path before ABI 9; the small root shows only its windows"),
 ];
 
 /// Restricts this thread, which must be the only one, and tries whether it took.
-pub(crate) fn restrict(role: Role, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
+pub(crate) fn restrict(signals: bool, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
     let abi = match sys::landlock_abi() {
         Ok(abi) if abi > 0 => abi,
         _ => {
-            return Ok((
-                Landlock::Absent,
-                vec!["Landlock is not there: files are refused by the filter alone".to_owned()],
-            ));
+            return Ok((Landlock::Absent, missing(0)));
         }
     };
     let known = ABI::from(abi);
-    enforce(role, root, known, abi)?;
-    let missing = LATER.iter().filter(|(first, _)| abi < *first).map(|(_, line)| (*line).to_owned());
+    enforce(signals, root, known, abi)?;
+    let missing = missing(abi);
     match File::open("/") {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok((Landlock::Enforced(abi), missing.collect())),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok((Landlock::Enforced(abi), missing)),
         Err(error) => Err(Error::StillOpens { found: error.to_string() }),
         Ok(_) => Err(Error::StillOpens { found: "a descriptor".to_owned() }),
     }
 }
 
-fn enforce(role: Role, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
+/// What a kernel with this ABI cannot give, one sentence each; 0 is a kernel without Landlock.
+pub(crate) fn missing(abi: i32) -> Vec<String> {
+    if abi == 0 {
+        return vec!["Landlock is not there: files are refused by the filter alone".to_owned()];
+    }
+    WANTED.iter().filter(|(first, _)| abi < *first).map(|(_, line)| (*line).to_owned()).collect()
+}
+
+fn enforce(signals: bool, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
     let refused = |source| Error::Landlock { abi, source };
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     ruleset = ruleset.handle_access(AccessFs::from_all(known)).map_err(refused)?;
@@ -61,10 +66,7 @@ fn enforce(role: Role, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
     }
     if known >= ABI::V6 {
         // A supervisor signals its gate, which is outside its own domain; it holds a descriptor of that one process.
-        let scopes = match role {
-            Role::Gate => Scope::from_all(known),
-            Role::Supervisor => Scope::AbstractUnixSocket.into(),
-        };
+        let scopes = if signals { Scope::AbstractUnixSocket.into() } else { Scope::from_all(known) };
         ruleset = ruleset.scope(scopes).map_err(refused)?;
     }
     let mut created = ruleset.create().map_err(refused)?;

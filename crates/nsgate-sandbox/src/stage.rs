@@ -1,12 +1,17 @@
 //! The order as types: a step is a method of the stage before it, and only the last one makes a [`Confined`].
 
-use crate::{Ids, Landlock, Result, Role, Root, filter, policy, privileges, readback::OwnStatus, rlimits, ruleset};
+use crate::{Filter, Ids, Landlock, Result, Role, Root, privileges, readback::OwnStatus, rlimits, ruleset};
 use std::fmt;
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
-    role: Role,
+    filter: Filter,
+    /// It must stand in a small root.
+    small_root: bool,
+    /// It sends signals to a process outside its Landlock domain.
+    signals: bool,
+    strict: bool,
     descriptors: u64,
     address_space: Option<u64>,
     dies_with_parent: bool,
@@ -16,13 +21,34 @@ impl Policy {
     /// A gate that needs this many descriptors.
     #[must_use]
     pub fn gate(descriptors: u64) -> Self {
-        Self { role: Role::Gate, descriptors, address_space: None, dies_with_parent: false }
+        Self { small_root: true, ..Self::custom(Role::Gate.into(), descriptors) }
     }
 
     /// A supervisor.
     #[must_use]
     pub fn supervisor() -> Self {
-        Self { role: Role::Supervisor, descriptors: 16, address_space: None, dies_with_parent: false }
+        Self { signals: true, ..Self::custom(Role::Supervisor.into(), 16) }
+    }
+
+    /// A daemon of another kind, with a filter of its own. It may keep its root directory; Landlock and the filter keep
+    /// files away all the same.
+    #[must_use]
+    pub fn custom(filter: Filter, descriptors: u64) -> Self {
+        Self {
+            filter,
+            small_root: false,
+            signals: false,
+            strict: false,
+            descriptors,
+            address_space: None,
+            dies_with_parent: false,
+        }
+    }
+
+    /// With `yes`, a kernel that cannot give everything is refused ([`crate::Error::Strict`]) rather than reported.
+    #[must_use]
+    pub fn strict(self, yes: bool) -> Self {
+        Self { strict: yes, ..self }
     }
 
     /// At most this many bytes of address space (RLIMIT_AS).
@@ -98,11 +124,14 @@ impl Sandbox<Dropped> {
     /// # Errors
     /// [`crate::Error::RootKept`] for a gate outside a small root; what Landlock refused.
     pub fn restrict_files(mut self, root: Root<'_>) -> Result<Sandbox<Ruled>> {
-        if let (Role::Gate, Root::Kept) = (self.policy.role, root) {
+        if let (true, Root::Kept) = (self.policy.small_root, root) {
             return Err(crate::Error::RootKept);
         }
-        let (landlock, missing) = ruleset::restrict(self.policy.role, root)?;
+        let (landlock, missing) = ruleset::restrict(self.policy.signals, root)?;
         self.shortfalls.extend(missing);
+        if self.policy.strict && !self.shortfalls.is_empty() {
+            return Err(crate::Error::Strict { missing: self.shortfalls.join("; ") });
+        }
         let Self { policy, status, shortfalls, stage } = self;
         Ok(Sandbox { policy, status, shortfalls, stage: Ruled { before: stage, landlock } })
     }
@@ -114,10 +143,10 @@ impl Sandbox<Ruled> {
     /// # Errors
     /// The filter was refused, or `/proc/self/status` says something else than was asked for.
     pub fn filter_syscalls(self) -> Result<Confined> {
-        let Self { policy: Policy { role, .. }, status, shortfalls, stage } = self;
-        filter::load(role)?;
+        let Self { policy: Policy { filter, .. }, status, shortfalls, stage } = self;
+        filter.load()?;
         status.prove(&stage.before.ids, stage.before.groups_kept)?;
-        let filter = FilterReport { role: role.name(), syscalls: policy(role).len() };
+        let filter = FilterReport { role: filter.name, syscalls: filter.syscalls };
         Ok(Confined { report: Report { landlock: stage.landlock, filter, shortfalls } })
     }
 }
@@ -162,6 +191,9 @@ impl fmt::Display for Report {
         match self.landlock {
             Landlock::Enforced(abi) => write!(f, "Landlock ABI {abi}")?,
             Landlock::Absent => f.write_str("no Landlock")?,
+        }
+        if crate::LOGS_ONLY {
+            f.write_str("; DEVELOPMENT BUILD: the filter logs and does not kill")?;
         }
         for line in &self.shortfalls {
             write!(f, "; {line}")?;

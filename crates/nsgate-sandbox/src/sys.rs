@@ -164,3 +164,9 @@ pub(crate) fn set_securebits(bits: libc::c_ulong) -> Result<(), Errno> {
 pub(crate) fn set_mdwe() -> Result<(), Errno> {
     prctl(libc::PR_SET_MDWE, libc::PR_MDWE_REFUSE_EXEC_GAIN.into(), 0).map(drop)
 }
+
+/// Whether [`set_mdwe`] took.
+pub(crate) fn mdwe() -> Result<bool, Errno> {
+    let bits = prctl(libc::PR_GET_MDWE, 0, 0)?;
+    Ok(u32::try_from(bits).is_ok_and(|bits| bits & libc::PR_MDWE_REFUSE_EXEC_GAIN != 0))
+}

@@ -85,6 +85,7 @@ impl Reader {
                 netns: None,
                 freebind: false,
                 log: self.log.map(|log| Log { tag, ..log }),
+                sandbox: crate::SandboxLevel::default(),
             },
         })
     }

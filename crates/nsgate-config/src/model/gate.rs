@@ -40,6 +40,31 @@ pub struct Process {
     pub freebind: bool,
     /// Lines go to the system log; to standard error if absent.
     pub log: Option<Log>,
+    /// What a kernel that cannot give everything means.
+    pub sandbox: SandboxLevel,
+}
+
+/// What happens on a kernel that lacks a part of the confinement. The floor is required on either level: ids, no
+/// capabilities, `no_new_privs`, seccomp, the small root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxLevel {
+    /// All that the kernel has is enforced, and what it lacks is said.
+    #[default]
+    Default,
+    /// The gate does not start, and what the kernel lacks is said.
+    Strict,
+}
+
+impl SandboxLevel {
+    /// As a configuration writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Strict => "strict",
+        }
+    }
 }
 
 /// What one configuration asks for.

@@ -39,6 +39,8 @@ pub struct Draft {
     pub pid_file: Option<Spanned<String>>,
     /// Name or path of the network namespace.
     pub netns: Option<Spanned<String>>,
+    /// `default` or `strict`.
+    pub sandbox: Option<Spanned<String>>,
     /// Further attempts at an agent that is not there.
     pub retries: Option<Spanned<i64>>,
     /// The system log.

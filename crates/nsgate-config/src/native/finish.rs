@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     AbsolutePath, Account, Backend, Config, Diagnostics, Facility, Gate, Identity, InterfaceName, Level, Limits,
-    Listener, Log, Netns, Parsed, Process, RateLimit, Timeouts, Uuid,
+    Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
     model::listener::plausible,
     report::{Place, Report},
 };
@@ -53,6 +53,11 @@ impl Judge<'_> {
         let group = self.maybe("group", &draft.group, account);
         let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
         let netns = self.maybe("netns", &draft.netns, |name| Netns::new(name));
+        let sandbox = self.maybe("sandbox", &draft.sandbox, |level| match level.as_str() {
+            "default" => Ok(SandboxLevel::Default),
+            "strict" => Ok(SandboxLevel::Strict),
+            other => Err(format!("`{other}` is not a level; write \"default\" or \"strict\"")),
+        });
         let retries = self.number("retries", &draft.retries, RETRIES, 0..=100);
         let limits = self.limits(&draft.limits);
         let timeouts = self.timeouts(&draft.timeouts);
@@ -81,6 +86,7 @@ impl Judge<'_> {
                 netns,
                 freebind: draft.freebind,
                 log,
+                sandbox: sandbox.unwrap_or_default(),
             },
         })
     }

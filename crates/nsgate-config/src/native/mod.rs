@@ -47,7 +47,9 @@ fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Diagnostics> {
 fn place(text: &str, span: Range<usize>) -> Place {
     let before = text.get(..span.start).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    // A carriage return before the line feed belongs to the end of the line, and no place is behind that.
+    let end = text.lines().nth(line - 1).map_or(0, |line| line.chars().count()) + 1;
+    let column = (before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1).min(end);
     let inside = text.get(span).unwrap_or_default();
     let length = inside.split('\n').next().map_or(1, |first| first.trim_end().chars().count()).max(1);
     Place { line, column, length }

@@ -39,6 +39,7 @@ pub fn render(config: &Config) -> String {
         Some(Netns::Path(path)) => line(format!("netns = {}", quoted(path.as_str()))),
         None => {}
     }
+    line(format!("sandbox = \"{}\"", process.sandbox.as_str()));
     line(format!("retries = {} # one second apart", gate.retries));
     if let Some(log) = &process.log {
         let level = LEVELS.iter().find(|(_, level)| *level == log.level).map_or("info", |(name, _)| name);

@@ -10,6 +10,8 @@ pub struct Site {
     /// Accept root as user or group of a configuration that an agent wrote. An agent that runs as root writes
     /// `user root` (`neutron/agent/metadata/driver_base.py`).
     pub allow_root: bool,
+    /// `strict` refuses to start gates on a kernel that cannot give the whole confinement.
+    pub sandbox: crate::SandboxLevel,
 }
 
 impl Site {

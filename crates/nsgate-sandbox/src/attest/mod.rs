@@ -54,8 +54,46 @@ pub struct Holdings {
     pub mounts: Option<Vec<Mount>>,
     /// Largest core dump in bytes, `unlimited`, or nothing if it cannot be read.
     pub core_limit: Option<String>,
+    /// What this kernel offers.
+    pub kernel: Kernel,
     /// What a gate would hold, beside what this process does.
     pub verdict: Vec<Row>,
+}
+
+/// What the running kernel offers to any gate.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kernel {
+    /// Version of Landlock's interface; 0 without it.
+    pub landlock_abi: i32,
+    /// What it cannot give, one sentence each.
+    pub missing: Vec<String>,
+}
+
+/// Asks the running kernel.
+#[must_use]
+pub fn kernel() -> Kernel {
+    let landlock_abi = crate::sys::landlock_abi().unwrap_or(0).max(0);
+    Kernel { landlock_abi, missing: crate::ruleset::missing(landlock_abi) }
+}
+
+/// Names under which gates run; [`gates`] looks for them.
+const NAMES: [&str; 2] = ["nsgate", "haproxy"];
+
+/// Ids of every process that is called like a gate, in ascending order: gates, supervisors, and the distribution's
+/// haproxy where it runs, which is for [`process`] to tell apart.
+///
+/// # Errors
+/// [`Error::Proc`] if `/proc` cannot be listed.
+pub fn gates() -> Result<Vec<i32>> {
+    let path = PathBuf::from("/proc");
+    let entries = fs::read_dir(&path).map_err(|source| Error::Proc { path: path.clone(), source })?;
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    // A process that has ended since then is none.
+    let called =
+        |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| NAMES.contains(&name.trim()));
+    let mut found: Vec<i32> = numbers.filter(called).collect();
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Reads process `pid`.
@@ -88,6 +126,7 @@ pub fn process(pid: i32) -> Result<Holdings> {
         root: root::entries(&directory),
         mounts: root::mounts(&directory),
         core_limit: core_limit(&directory),
+        kernel: kernel(),
         verdict: Vec::new(),
     };
     holdings.verdict = verdict::judge(&holdings);

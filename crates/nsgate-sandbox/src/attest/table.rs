@@ -33,6 +33,10 @@ impl fmt::Display for Holdings {
                 (None, _) => format!("{} unreadable", namespace.kind),
             })
             .collect();
-        writeln!(f, "  namespaces: {}", namespaces.join(", "))
+        writeln!(f, "  namespaces: {}", namespaces.join(", "))?;
+        let abi = self.kernel.landlock_abi;
+        let missing =
+            if self.kernel.missing.is_empty() { "nothing".to_owned() } else { self.kernel.missing.join("; ") };
+        writeln!(f, "  this kernel: Landlock ABI {abi}; cannot give: {missing}")
     }
 }

@@ -1,39 +1,86 @@
 //! `nsgate attest`: what does a process still hold?
 
-use nsgate_sandbox::attest;
+use nsgate_sandbox::attest::{self, Holdings};
+use serde::Serialize;
 
 /// Reads the kernel's own account of a process (`/proc`), of a gate or of anything else.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 if the process holds nothing it should not, 3 if it does, 4 if not \
+#[command(after_help = "Exit status: 0 if no process holds what it should not, 3 if one does, 4 if none does but not \
     everything could be read, 1 if nothing could.\n\n\
-    Example:\n  nsgate attest $(cat /var/lib/neutron/external/pids/UUID.pid.haproxy)")]
+    Example:\n  nsgate attest $(cat /var/lib/neutron/external/pids/UUID.pid.haproxy)\n  nsgate attest --all --json")]
 pub(super) struct Attest {
     /// The process, by the number this host sees
-    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
-    pid: i32,
+    #[arg(value_parser = clap::value_parser!(i32).range(1..), required_unless_present = "all", conflicts_with = "all")]
+    pid: Option<i32>,
+    /// Every process called nsgate or haproxy, one line each
+    #[arg(long)]
+    all: bool,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Exit status for a process that was read and holds what a gate would not.
+/// Exit status if a process was read and holds what a gate would not.
 const HOLDS_TOO_MUCH: u8 = 3;
-/// Exit status for a process of which what was read is as it should be, and not everything could be read.
+/// Exit status if what was read is as it should be, and not everything could be read.
 const NOT_ALL_READ: u8 = 4;
 
 impl Attest {
     pub(super) fn execute(&self) -> Result<u8, String> {
-        let holdings = attest::process(self.pid).map_err(|error| error.to_string())?;
-        if self.json {
-            let text = serde_json::to_string_pretty(&holdings).map_err(|error| error.to_string())?;
-            println!("{text}");
-        } else {
-            print!("{holdings}");
+        match self.pid {
+            Some(pid) => {
+                let holdings = attest::process(pid).map_err(|error| error.to_string())?;
+                if self.json {
+                    json(&holdings)?
+                } else {
+                    print!("{holdings}")
+                }
+                Ok(status(&[holdings]))
+            }
+            None => self.everyone(),
         }
-        Ok(match holdings.confined() {
-            Some(true) => 0,
-            Some(false) => HOLDS_TOO_MUCH,
-            None => NOT_ALL_READ,
-        })
     }
+
+    fn everyone(&self) -> Result<u8, String> {
+        let pids = attest::gates().map_err(|error| error.to_string())?;
+        // One that has ended meanwhile is not there any more.
+        let found: Vec<Holdings> = pids.into_iter().filter_map(|pid| attest::process(pid).ok()).collect();
+        if self.json {
+            json(&found)?;
+        } else if found.is_empty() {
+            println!("no process is called nsgate or haproxy");
+        } else {
+            found.iter().for_each(|holdings| println!("{}", line(holdings)));
+        }
+        Ok(status(&found))
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<(), String> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+/// The worst of them.
+fn status(all: &[Holdings]) -> u8 {
+    let verdicts = || all.iter().map(Holdings::confined);
+    if verdicts().any(|confined| confined == Some(false)) {
+        HOLDS_TOO_MUCH
+    } else if verdicts().any(|confined| confined.is_none()) {
+        NOT_ALL_READ
+    } else {
+        0
+    }
+}
+
+/// `ok       4711 haproxy -f …`, or what is wrong with it.
+fn line(holdings: &Holdings) -> String {
+    let rows = |ok| holdings.verdict.iter().filter(move |row| row.ok == ok).map(|row| row.what.as_str());
+    let (mark, rows) = match holdings.confined() {
+        Some(true) => ("ok", Vec::new()),
+        Some(false) => ("NO", rows(Some(false)).collect()),
+        None => ("??", rows(None).collect()),
+    };
+    let reason = if rows.is_empty() { String::new() } else { format!("  ({})", rows.join(", ")) };
+    format!("{mark} {:>8}  {}{reason}", holdings.pid, holdings.command.join(" "))
 }

@@ -56,6 +56,9 @@ struct Flags {
     /// Bind in this namespace: a name as `ip netns` lists it, or a path
     #[arg(long, value_name = "NAME|PATH")]
     netns: Option<String>,
+    /// What a kernel without some part of the confinement means: `default` says so, `strict` refuses to start
+    #[arg(long, value_name = "LEVEL")]
+    sandbox: Option<String>,
     /// Write the pid here
     #[arg(long, value_name = "PATH")]
     pid_file: Option<String>,
@@ -107,6 +110,7 @@ impl Flags {
         };
         put(&mut draft.backend, self.backend);
         put(&mut draft.netns, self.netns);
+        put(&mut draft.sandbox, self.sandbox);
         put(&mut draft.pid_file, self.pid_file);
         draft.user = self.user.map(account).or(draft.user.take());
         draft.group = self.group.map(account).or(draft.group.take());

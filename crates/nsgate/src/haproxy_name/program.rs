@@ -86,7 +86,9 @@ fn configuration(args: &Args) -> Result<Config, String> {
         config.gate.limits.connections = connections;
     }
     config.process.daemon = (config.process.daemon || args.daemon) && !args.foreground;
-    config.process.allow_root = site::load()?.allow_root;
+    let site = site::load()?;
+    config.process.allow_root = site.allow_root;
+    config.process.sandbox = site.sandbox;
     Ok(config)
 }
 
