@@ -79,12 +79,25 @@ pub fn wait_for(pid: Pid) -> io::Result<i32> {
 /// # Errors
 /// When the filter cannot be installed.
 pub fn instead_of_syscall(number: i64, errno: i32) -> io::Result<()> {
+    instead_of_syscall_with(number, None, errno)
+}
+
+/// As [`instead_of_syscall`], for calls whose first argument has this value in its lower half.
+///
+/// # Errors
+/// When the filter cannot be installed.
+pub fn instead_of_syscall_with(number: i64, first: Option<u32>, errno: i32) -> io::Result<()> {
     let number = u32::try_from(number).map_err(io::Error::other)?;
     let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
     let answer = libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA);
+    // Offsets in `struct seccomp_data`: the number at 0, the first argument's lower half at 16. Without a wish for the
+    // argument the second comparison goes on either way.
+    let miss = u8::from(first.is_some());
     let mut filter = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, number),
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 16),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, miss, first.unwrap_or(0)),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, answer),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];

@@ -13,7 +13,7 @@ use nsgate_tests::gate::{agent_command, communicate, nsgate, run_flags, write_co
 use nsgate_tests::network::Network;
 use nsgate_tests::procfs;
 use nsgate_tests::world::STRANGER_ID;
-use nsgate_tests::{Answer, Config, Gate, Kind, Lab, RecordingAgent, Started, suite, sys};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Started, suite, sys};
 
 fn main() {
     suite!["bad_input":
@@ -29,6 +29,7 @@ fn main() {
         refused_port_0,
         refused_port_70000,
         refused_a_taken_port_after_the_retry,
+        refused_an_address_another_gate_holds,
         refused_an_ipv4_address_the_namespace_does_not_have,
         refused_a_relative_backend,
         refused_a_backend_that_is_no_socket,
@@ -186,6 +187,19 @@ fn refused_a_taken_port_after_the_retry(lab: &Lab) {
     assert!(started.stderr.contains("169.254.169.254:80"), "{}", started.stderr);
     assert!((0.5..4.0).contains(&took), "it should try again for about a second: {took}");
     assert!(!config().pid_file.exists());
+}
+
+/// Gates let a successor in that is told to replace them, and nobody else.
+fn refused_an_address_another_gate_holds(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let _first = Gate::start(lab, &network.gate, &config());
+    let second = config().with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
+    let started = Gate::try_start(lab, &network.gate, &second).expect_err("the address is taken");
+    assert!(started.stderr.contains("169.254.169.254:80"), "{started:#?}");
+    for _ in 0..10 {
+        assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+    }
 }
 
 fn refused_an_ipv4_address_the_namespace_does_not_have(lab: &Lab) {

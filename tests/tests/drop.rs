@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::Duration;
 
-use nsgate_tests::gate::{communicate, write_config};
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::gate::{communicate, run_flags, write_config};
 use nsgate_tests::lab::text;
 use nsgate_tests::procfs::{self, CAPABILITY_SETS, Process};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
@@ -63,6 +64,10 @@ fn main() {
         a_kernel_that_pretends_prctl_gets_no_gate,
         a_kernel_that_pretends_seccomp_gets_no_gate,
         a_kernel_that_pretends_landlock_restrict_self_gets_no_gate,
+        a_kernel_that_pretends_bind_gets_no_gate,
+        a_kernel_that_pretends_listen_gets_no_gate,
+        a_kernel_that_pretends_setns_gets_no_gate,
+        a_kernel_that_pretends_the_other_namespaces_gets_no_gate,
         a_kernel_without_landlock_is_named,
         strict_refuses_a_kernel_without_landlock_and_names_it,
         strict_serves_where_the_kernel_gives_everything,
@@ -294,6 +299,8 @@ fn the_environment_is_gone(lab: &Lab) {
     let pid = text(&config.pid_file).trim().parse().unwrap();
     let environ = Process::new(pid).environ();
     assert!(!environ.iter().any(|entry| entry.contains("password of the cloud")), "{environ:?}");
+    // The one variable that has a reader: the kill scripts of container deployments look for it.
+    assert_eq!(environ, [format!("PROCESS_TAG=haproxy-{}", config.id)]);
 }
 
 fn the_umask_lets_nobody_else_write(lab: &Lab) {
@@ -451,6 +458,42 @@ fn a_kernel_that_pretends_seccomp_gets_no_gate(lab: &Lab) {
 
 fn a_kernel_that_pretends_landlock_restrict_self_gets_no_gate(lab: &Lab) {
     assert_step_is_read_back(lab, libc::SYS_landlock_restrict_self, &["Landlock"]);
+}
+
+fn a_kernel_that_pretends_bind_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_bind, &["asked to listen on 169.254.169.254:80"]);
+}
+
+fn a_kernel_that_pretends_listen_gets_no_gate(lab: &Lab) {
+    assert_step_is_read_back(lab, libc::SYS_listen, &["asked to listen on 169.254.169.254:80"]);
+}
+
+fn a_kernel_that_pretends_setns_gets_no_gate(lab: &Lab) {
+    let network = lab.network();
+    let identity = format!("--network-id={NETWORK}");
+    let words = run_flags(&["--user=neutron", "--group=neutron", "--freebind", "--netns=gate", &identity]);
+    nsgate_tests::sys::instead_of_syscall(libc::SYS_setns, 0).unwrap();
+    let mut command = Command::new(lab.program.nsgate());
+    command.args(words);
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.closed && started.code() == Some(1), "{started:#?}");
+    assert!(started.stderr.contains("another namespace"), "{started:#?}");
+    assert!(procfs::having(NETWORK).is_empty() && network.gate.listening().is_empty());
+}
+
+fn a_kernel_that_pretends_the_other_namespaces_gets_no_gate(lab: &Lab) {
+    let network = lab.network();
+    let file = write_config(lab, &Config::new(Kind::Network));
+    let flags = u32::try_from(libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS).unwrap();
+    nsgate_tests::sys::instead_of_syscall_with(libc::SYS_unshare, Some(flags), 0).unwrap();
+    let started = network.gate.inside(|| {
+        let mut command = Command::new(lab.program.path());
+        command.arg("-f").arg(&file);
+        communicate(command, Duration::from_secs(10))
+    });
+    assert!(started.closed && started.code() == Some(1), "{started:#?}");
+    assert!(started.stderr.contains("namespace"), "{started:#?}");
+    assert!(procfs::having(NETWORK).is_empty() && network.gate.listening().is_empty());
 }
 
 fn a_kernel_without_landlock_is_named(lab: &Lab) {

@@ -117,7 +117,7 @@ fn address(listener: &Listener) -> Result<SocketAddr, Errno> {
     })
 }
 
-/// Address, port and interface, as the kernel has them.
+/// Address, port, interface and that it listens, as the kernel has them.
 fn read_back(listener: &Listener, wanted: SocketAddr, socket: &OwnedFd) -> Result<(), LaunchError> {
     let name: SockaddrStorage =
         getsockname(socket.as_raw_fd()).map_err(|source| fail(listener, "getsockname", source))?;
@@ -126,6 +126,12 @@ fn read_back(listener: &Listener, wanted: SocketAddr, socket: &OwnedFd) -> Resul
     if found != Some(wanted) {
         let found = found.map_or_else(|| "no address".to_owned(), |found| found.to_string());
         return Err(LaunchError::BoundElsewhere { listener: listener.to_string(), found });
+    }
+    if !getsockopt(socket, sockopt::AcceptConn).map_err(|source| fail(listener, "getsockopt", source))? {
+        return Err(LaunchError::BoundElsewhere {
+            listener: listener.to_string(),
+            found: "that nothing listens there".to_owned(),
+        });
     }
     if let Some(interface) = &listener.interface {
         let device =
