@@ -42,6 +42,13 @@ impl Lab {
         }
     }
 
+    /// Skips the test if a program is not there; `install` is what brings it.
+    pub fn needs(&self, program: &str, install: &str) {
+        if !Path::new(program).exists() {
+            self.skip(&format!("no {program}: {install}"));
+        }
+    }
+
     /// Ends the test as skipped.
     pub fn skip(&self, why: &str) -> ! {
         println!("skipped: {why}");

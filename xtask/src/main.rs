@@ -6,6 +6,7 @@ mod build;
 mod command;
 mod demo;
 mod lab;
+mod policy;
 mod terminal;
 mod test;
 mod tools;
@@ -21,6 +22,7 @@ The build tool of nsgate.
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
+    cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
     cargo xtask tools                  what the suites need and where it comes from
 ";
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
+        Some("policy") => policy::run(rest),
         Some("lab") => lab::run(rest),
         Some("tools") => tools::report(),
         Some("help" | "-h" | "--help") | None => {

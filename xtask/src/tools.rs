@@ -31,6 +31,13 @@ pub(crate) const HAPROXY: Tool = Tool {
     package: "haproxy",
     used_for: "comparisons (demo, bench, one test)",
 };
+/// strace, to count system calls.
+pub(crate) const STRACE: Tool = Tool {
+    name: "strace",
+    probe: ("/usr/bin/strace", &["-V"]),
+    package: "strace",
+    used_for: "the suite of the system call policies",
+};
 /// Python's venv, for Neutron.
 pub(crate) const VENV: Tool = Tool {
     name: "python3 -m venv",
@@ -45,7 +52,7 @@ pub(crate) const CLOUD_INIT: Tool = Tool {
     package: "cloud-init",
     used_for: "the cloud-init suite",
 };
-const ALL: [Tool; 4] = [IP, HAPROXY, VENV, CLOUD_INIT];
+const ALL: [Tool; 5] = [IP, HAPROXY, STRACE, VENV, CLOUD_INIT];
 
 impl Tool {
     /// Whether it is there.

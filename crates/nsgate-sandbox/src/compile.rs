@@ -31,6 +31,10 @@ pub(crate) struct File {
 pub(crate) struct Syscall {
     pub(crate) name: String,
     pub(crate) reason: String,
+    /// Why a run with every kind of traffic may not see it.
+    #[serde(default)]
+    #[allow(dead_code, reason = "the tests of the workspace read it from the text")]
+    rare: String,
     #[serde(default)]
     pub(crate) arch: Vec<String>,
     #[serde(default)]

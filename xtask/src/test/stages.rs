@@ -115,6 +115,9 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::HAPROXY.ensure() {
         println!("{missing} (the comparison with haproxy is skipped)");
     }
+    if let Err(missing) = tools::STRACE.ensure() {
+        println!("{missing} (the count of system calls is skipped)");
+    }
     let program = program(wish)?;
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     command.args(&wish.words).env("NSGATE_HAPROXY", program);

@@ -1,0 +1,150 @@
+//! The system call policies are as small as they can be: a run with every kind of traffic uses each permitted call, or
+//! the policy says why it is rare.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use nsgate_tests::gate::write_config;
+use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::program::workspace;
+use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Network, RecordingAgent, SyslogReader, suite};
+
+fn main() {
+    suite!["policy":
+        every_call_a_gate_may_make_is_made,
+        every_call_a_supervisor_may_make_is_made,
+    ]
+}
+
+/// How often each system call was made after the filter was loaded.
+type Uses = BTreeMap<String, usize>;
+
+struct Seen {
+    gate: Uses,
+    supervisor: Uses,
+}
+
+/// A gate under strace(1), through everything that happens in its life.
+fn observe(lab: &Lab) -> Seen {
+    lab.needs("/usr/bin/strace", "apt-get install strace");
+    let network = lab.network();
+    let mut config = Config::new(Kind::Network);
+    config.log = lab.directory("log", 0o755).join("socket");
+    let log = SyslogReader::bind(&config.log);
+    let file = write_config(lab, &config);
+    let trace = lab.state().join("trace");
+    let mut command = network.gate.command("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&trace).arg(lab.program.path()).args(["-db", "-f"]).arg(&file);
+    let mut strace = command.stdin(Stdio::null()).spawn().unwrap();
+    assert!(wait_until(20.0, || !network.gate.listening().is_empty() && config.pid_file.exists()));
+    live(lab, &network, &config, log);
+    let pid = text(&config.pid_file).trim().parse().unwrap();
+    for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
+        std::thread::sleep(Duration::from_millis(200));
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    assert!(wait_until(20.0, || strace.try_wait().unwrap().is_some()), "it ends");
+    count(&text(&trace))
+}
+
+/// Requests of every kind, an agent and a log that go and come back, a guest that leaves early, and a quiet second.
+fn live(lab: &Lab, network: &Network, config: &Config, log: SyslogReader) {
+    let big = "x".repeat(3_000_000);
+    let guest = Guest::new(&network.guest).patient(20);
+    let ask = |path: &str| guest.get(path).unwrap().status;
+    {
+        let _agent = RecordingAgent::start(&lab.socket(), Answer::ok(&big));
+        assert_eq!(ask("/big"), 200);
+        for _ in 0..20 {
+            // Guests that leave in the middle of an answer.
+            let mut leaving = guest.connect().unwrap();
+            leaving.write_all(b"GET /leave HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            let mut part = [0; 1000];
+            let _ = leaving.read(&mut part);
+        }
+    }
+    // Many at once, and gone: their memory is given back in the quiet second at the end.
+    let crowd: Vec<_> = (0..200)
+        .map_while(|_| {
+            let mut one = guest.connect().ok()?;
+            one.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").ok()?;
+            Some(one)
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(crowd);
+    assert_eq!(ask("/absent"), 503);
+    drop(log);
+    let _ = fs::remove_file(&config.log);
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let _log = SyslogReader::bind(&config.log);
+    let pipelined = "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20);
+    let mut stream = guest.connect().unwrap();
+    stream.write_all(pipelined.as_bytes()).unwrap();
+    let mut answers = vec![0; 20 * 40];
+    stream.read_exact(&mut answers).unwrap();
+    let post = "POST /password HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nsecret\r\n0\r\n\r\n";
+    stream.write_all(post.as_bytes()).unwrap();
+    let _ = stream.read(&mut answers);
+    drop(stream);
+    let _ = guest.exchange(b"GET / HTTP/1.1\r\nbroken\r\n\r\n");
+    // The last connection has been gone for a second: memory is given back.
+    std::thread::sleep(Duration::from_millis(2500));
+}
+
+/// Uses after each process's own `seccomp(SECCOMP_SET_MODE_FILTER, …)`; the first process in the trace is the starter,
+/// which stays as the supervisor.
+fn count(trace: &str) -> Seen {
+    let mut found: BTreeMap<&str, Uses> = BTreeMap::new();
+    let mut filtered: Vec<&str> = Vec::new();
+    let mut first = None;
+    for line in trace.lines() {
+        let Some((pid, rest)) = line.split_once(char::is_whitespace) else { continue };
+        first.get_or_insert(pid);
+        let call = rest.trim_start().split('(').next().unwrap_or_default();
+        if rest.contains("SECCOMP_SET_MODE_FILTER") {
+            filtered.push(pid);
+        } else if filtered.contains(&pid) && call.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            *found.entry(pid).or_default().entry(call.to_owned()).or_default() += 1;
+        }
+    }
+    let supervisor = found.remove(first.unwrap_or_default()).unwrap_or_default();
+    assert_eq!(found.len(), 1, "one gate: {found:?}");
+    Seen { gate: found.into_values().next().unwrap_or_default(), supervisor }
+}
+
+/// Permitted on this architecture, and whether the policy calls it rare.
+fn permitted(role: &str) -> BTreeMap<String, bool> {
+    let path = workspace().join(format!("crates/nsgate-sandbox/policy/{role}.toml"));
+    let policy: toml::Table = text(&path).parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let here = |entry: &toml::Value| {
+        let arch = entry.get("arch").and_then(toml::Value::as_array);
+        arch.is_none_or(|all| all.iter().any(|name| name.as_str() == Some(std::env::consts::ARCH)))
+    };
+    let entries = policy["syscall"].as_array().unwrap().iter().filter(|entry| here(entry));
+    entries.map(|entry| (entry["name"].as_str().unwrap().to_owned(), entry.get("rare").is_some())).collect()
+}
+
+fn judge(role: &str, uses: &Uses) {
+    println!("{role}: {uses:?}");
+    let permitted = permitted(role);
+    let unused: Vec<_> = permitted.iter().filter(|(name, rare)| !**rare && !uses.contains_key(*name)).collect();
+    assert!(unused.is_empty(), "policy/{role}.toml permits what nobody needs: {unused:?}");
+    let more: Vec<_> = uses.keys().filter(|name| !permitted.contains_key(*name)).collect();
+    assert!(more.is_empty(), "used and not in policy/{role}.toml: {more:?}");
+}
+
+fn every_call_a_gate_may_make_is_made(lab: &Lab) {
+    judge("gate", &observe(lab).gate);
+}
+
+fn every_call_a_supervisor_may_make_is_made(lab: &Lab) {
+    judge("supervisor", &observe(lab).supervisor);
+}
