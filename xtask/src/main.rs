@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod command;
 mod demo;
+mod house;
 mod lab;
 mod policy;
 mod terminal;
@@ -22,6 +23,7 @@ The build tool of nsgate.
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
+    cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
     cargo xtask tools                  what the suites need and where it comes from
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
+        Some("house") => house::run(rest),
         Some("policy") => policy::run(rest),
         Some("lab") => lab::run(rest),
         Some("tools") => tools::report(),

@@ -8,6 +8,6 @@ pub mod cli;
 pub mod gate;
 pub mod haproxy_name;
 mod log;
-mod memory;
 mod notify;
 pub mod site;
+mod sys;

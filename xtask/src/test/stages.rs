@@ -75,7 +75,7 @@ fn clippy(_: &Wish) -> Outcome {
 }
 
 /// The crates whose tests run in cargo's own runner.
-const NOT_THE_LABORATORY: [&str; 5] = ["--workspace", "--exclude", "nsgate-tests", "--exclude", "xtask"];
+const NOT_THE_LABORATORY: [&str; 3] = ["--workspace", "--exclude", "nsgate-tests"];
 
 fn unit(wish: &Wish) -> Outcome {
     let kinds = ["test", "--no-fail-fast", "--locked", "--lib", "--bins", "--tests"];

@@ -1,7 +1,7 @@
 //! One line for every request, in haproxy's httplog format.
 
 use super::{Severity, Sink};
-use crate::memory;
+use crate::sys;
 use nsgate_forwarder::{AccessRecord, Observer, httplog};
 use nsgate_launcher::local_time;
 use std::sync::Arc;
@@ -33,6 +33,6 @@ impl Observer for AccessLog {
     }
 
     fn idle(&self) {
-        memory::give_back();
+        sys::give_back();
     }
 }

@@ -1,0 +1,123 @@
+//! `cargo xtask house`: rules of this source tree that no compiler checks, and a list of every `unsafe`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nsgate_tests::program::workspace;
+
+use crate::terminal::table;
+
+/// The one file of each crate that may hold `unsafe`.
+const UNSAFE_FILE: &str = "src/sys.rs";
+
+/// An `unsafe` block or function.
+#[derive(Debug, PartialEq, Eq)]
+struct Unsafe {
+    place: String,
+    reason: String,
+}
+
+/// Prints the list (as JSON with `--json`), and fails if a rule is broken.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let found = list();
+    if arguments.iter().any(|word| word == "--json") {
+        let rows: Vec<_> =
+            found.iter().map(|one| serde_json::json!({ "place": one.place, "reason": one.reason })).collect();
+        println!("{:#}", serde_json::Value::from(rows));
+    } else {
+        let mut rows = vec![vec![format!("unsafe ({})", found.len()), "why it is sound".to_owned()]];
+        rows.extend(found.into_iter().map(|one| vec![one.place, one.reason]));
+        println!("{}", table(&rows));
+    }
+    let broken = broken();
+    if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
+}
+
+/// One sentence for each rule that a file breaks.
+pub(crate) fn broken() -> Vec<String> {
+    let mut out = Vec::new();
+    for path in sources() {
+        let (name, text) = (shown(&path), read(&path));
+        if !text.trim_start().starts_with("//!") {
+            out.push(format!("{name}: a module begins with a line that says what it promises (//! …)"));
+        }
+        if !name.ends_with(UNSAFE_FILE) {
+            for (number, _) in text.lines().enumerate().filter(|(_, line)| is_unsafe(line)) {
+                out.push(format!(
+                    "{name}:{}: unsafe stands in {UNSAFE_FILE} of its crate and nowhere else",
+                    number + 1
+                ));
+            }
+        }
+    }
+    out
+}
+
+fn list() -> Vec<Unsafe> {
+    let mut found = Vec::new();
+    for path in sources() {
+        let text = read(&path);
+        let lines: Vec<&str> = text.lines().collect();
+        for (index, _) in lines.iter().enumerate().filter(|(_, line)| is_unsafe(line)) {
+            let before = lines[..index].iter().rev().take(8).find_map(|line| line.trim().strip_prefix("// SAFETY: "));
+            let reason = before.unwrap_or("a declaration").to_owned();
+            found.push(Unsafe { place: format!("{}:{}", shown(&path), index + 1), reason });
+        }
+    }
+    found
+}
+
+/// A line of code with the keyword; comments, attributes and strings do not count.
+fn is_unsafe(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let code = code.split('"').next().unwrap_or_default();
+    ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|form| code.contains(form))
+}
+
+/// Every Rust file of the repository, sorted.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for top in ["crates", "tests", "xtask"] {
+        walk(&workspace().join(top), &mut found);
+    }
+    found.sort();
+    found
+}
+
+fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{broken, is_unsafe, list};
+
+    #[test]
+    fn the_rules_of_the_house_hold() {
+        assert!(!list().is_empty(), "the kernel demands some");
+        assert_eq!(broken(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_code_counts() {
+        assert!(is_unsafe("    let x = unsafe { libc::fork() };"));
+        assert!(
+            !is_unsafe("// unsafe { }") && !is_unsafe("#![forbid(unsafe_code)]") && !is_unsafe("say(\"unsafe {\")")
+        );
+    }
+}
