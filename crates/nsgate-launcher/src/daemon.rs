@@ -1,6 +1,6 @@
 //! Step 5: a process of its own, and a pipe on which it says how it went.
 
-use crate::{LaunchError, pid_file::Created, sys};
+use crate::{LaunchError, descriptors, pid_file::Created, sys};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
@@ -67,7 +67,7 @@ pub(crate) fn detach(foreground: bool) -> Result<(), LaunchError> {
     if !foreground {
         dup2_stdout(&null).map_err(failed("dup2"))?;
         dup2_stderr(&null).map_err(failed("dup2"))?;
-        sys::clear_environment(&["PROCESS_TAG"]);
+        descriptors::clear_environment(&["PROCESS_TAG"]);
     }
     Ok(())
 }

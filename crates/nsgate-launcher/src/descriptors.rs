@@ -22,8 +22,23 @@ pub(crate) fn start_clean() -> Result<(), LaunchError> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit(RLIMIT_CORE)"))?;
     // The time zone is read now: later there is no file and no variable.
     clock::read_zone();
-    sys::clear_environment(&KEPT);
+    clear_environment(&KEPT);
     signals::reset()
+}
+
+/// Removes every variable but `kept`, wherever its text is.
+pub(crate) fn clear_environment(kept: &[&str]) {
+    sys::clear_environment(kept, environment_area());
+}
+
+/// Where the kernel put the environment: `env_start` and `env_end`, the 50th and 51st field of `/proc/self/stat`
+/// (proc_pid_stat(5)). Behind the program's name, which may hold anything, the 3rd follows.
+fn environment_area() -> Option<std::ops::Range<usize>> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut fields = fields.split_ascii_whitespace().skip(50 - 3);
+    let (start, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    (start > 0 && start < end).then_some(start..end)
 }
 
 /// The first descriptor that is not standard input, output or error.

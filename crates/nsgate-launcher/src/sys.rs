@@ -71,8 +71,20 @@ unsafe extern "C" {
 }
 
 /// Removes every variable but `kept` from the environment, and their text from memory: it would stay readable in
-/// `/proc/PID/environ`.
-pub(crate) fn clear_environment(kept: &[&str]) {
+/// `/proc/PID/environ`. `area` is where the kernel put that text ([`environment_area`]): the C library may have moved
+/// some variables elsewhere (GLIBC_TUNABLES), and the old text counts too.
+pub(crate) fn clear_environment(kept: &[&str], area: Option<std::ops::Range<usize>>) {
+    let is_kept = |text: &[u8]| {
+        let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
+        kept.iter().any(|kept| kept.as_bytes() == name)
+    };
+    if let Some(area) = area {
+        let start: *mut u8 = ptr::with_exposed_provenance_mut(area.start);
+        // SAFETY: the kernel says that this process's environment is there, in its own writable stack; the process has
+        // one thread, and nobody holds a reference into it.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start, area.len()) };
+        bytes.split_mut(|byte| *byte == 0).filter(|text| !is_kept(text)).for_each(|text| text.fill(0));
+    }
     // SAFETY: the process has one thread, and nobody holds a reference into the environment. Every pointer of the
     // array is a NUL-terminated string in writable memory of this process (execve(2) put it on the stack).
     unsafe {
@@ -82,8 +94,7 @@ pub(crate) fn clear_environment(kept: &[&str]) {
         let (mut from, mut to) = (environ, environ);
         while !(*from).is_null() {
             let text = CStr::from_ptr(*from).to_bytes();
-            let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
-            if kept.iter().any(|kept| kept.as_bytes() == name) {
+            if is_kept(text) {
                 *to = *from;
                 to = to.add(1);
             } else {

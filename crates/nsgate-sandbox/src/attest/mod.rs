@@ -79,7 +79,7 @@ pub fn kernel() -> Kernel {
 /// Names under which gates run; [`gates`] looks for them.
 const NAMES: [&str; 2] = ["nsgate", "haproxy"];
 
-/// Ids of every process that is called like a gate, in ascending order: gates, supervisors, and the distribution's
+/// Ids of every other process that is called like a gate, in ascending order: gates, supervisors, and the distribution's
 /// haproxy where it runs, which is for [`process`] to tell apart.
 ///
 /// # Errors
@@ -91,7 +91,8 @@ pub fn gates() -> Result<Vec<i32>> {
     // A process that has ended since then is none.
     let called =
         |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| NAMES.contains(&name.trim()));
-    let mut found: Vec<i32> = numbers.filter(called).collect();
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let mut found: Vec<i32> = numbers.filter(|pid| *pid != own).filter(called).collect();
     found.sort_unstable();
     Ok(found)
 }
