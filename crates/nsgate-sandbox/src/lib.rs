@@ -65,6 +65,9 @@ pub const LOGS_ONLY: bool = cfg!(feature = "log-violations");
 #[cfg(all(feature = "log-violations", not(debug_assertions)))]
 compile_error!("log-violations makes a filter that stops nothing: it exists in development builds only");
 
+#[doc = include_str!("../POLICY.md")]
+pub mod writing_a_policy {}
+
 pub mod attest;
 #[cfg(any(test, feature = "compile"))]
 mod compile;

@@ -8,7 +8,7 @@ use nsgate_tests::world;
 
 use super::Wish;
 use super::totals::Totals;
-use crate::command::{Finished, cargo, stream, works};
+use crate::command::{Finished, cargo, plain, stream, works};
 use crate::{build, tools};
 
 /// Why a stage gave no numbers.
@@ -119,6 +119,10 @@ fn e2e(wish: &Wish) -> Outcome {
         println!("{missing} (the count of system calls is skipped)");
     }
     let program = program(wish)?;
+    let example = ["build", "--release", "--quiet", "--locked", "--package", "nsgate-sandbox", "--features", "compile"];
+    if !plain(cargo(&[&example[..], &["--example", "echo"]].concat()))? {
+        return Err(Trouble::Failed("the example of nsgate-sandbox does not build; its errors are above".to_owned()));
+    }
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     command.args(&wish.words).env("NSGATE_HAPROXY", program);
     let finished = stream(command)?;
