@@ -4,7 +4,7 @@ use crate::{
     Connector, Stop, Termination,
     exchange::{Exchange, Phase},
     forwarder::next_stop,
-    guest_io::GuestIo,
+    guest_io::{GuestIo, Heads},
     refusal::Refusal,
     service::{Shared, answer},
     source::Place,
@@ -39,9 +39,14 @@ pub(crate) async fn serve<C: Connector>(
 ) {
     let exchange = Exchange::new(peer, shared.observer.clone());
     let socket = Arc::new(Mutex::new(socket));
-    let limits = &shared.gate.limits;
+    let (limits, timeouts) = (&shared.gate.limits, &shared.gate.timeouts);
     let end = {
-        let io = GuestIo::new(socket.clone(), exchange.clone(), limits.clone());
+        let io = GuestIo::new(
+            socket.clone(),
+            exchange.clone(),
+            limits.clone(),
+            Heads { own: place.heads.clone(), all: shared.heads.clone() },
+        );
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests.clone(), request));
         let mut connection = pin!(
             http1::Builder::new()
@@ -51,13 +56,22 @@ pub(crate) async fn serve<C: Connector>(
                 .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192))
                 .serve_connection(io, service)
         );
-        let mut watchdog = pin!(watchdog(&exchange, &shared.gate.timeouts));
+        let (began, mut old) = (Instant::now(), false);
+        let mut watchdog = pin!(watch(&exchange, timeouts, began + timeouts.connection));
         let mut draining = None;
         loop {
             tokio::select! {
                 biased;
                 outcome = &mut connection => break outcome.map_or(End::Cut, |()| End::Orderly),
-                end = &mut watchdog => break end,
+                alarm = &mut watchdog => match alarm {
+                    Alarm::Slow(refusal) => break End::Slow(refusal),
+                    Alarm::Old if old => break End::Slow(None),
+                    Alarm::Old => {
+                        old = true;
+                        connection.as_mut().graceful_shutdown();
+                        watchdog.set(watch(&exchange, timeouts, began + timeouts.connection * 2));
+                    }
+                },
                 asked = next_stop(&mut stop, draining) => match asked {
                     Stop::Drain => {
                         draining = Some(Stop::Drain);
@@ -86,10 +100,19 @@ enum End {
     Stopped,
 }
 
-/// Waits until the guest is too slow. One timer for the whole connection: it looks again when the time that it knew is
-/// over, and nobody has to set it for each request.
-async fn watchdog(exchange: &Exchange, timeouts: &Timeouts) -> End {
-    let all = [timeouts.request, timeouts.client, timeouts.keep_alive];
+/// Why the watchdog barks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alarm {
+    /// The guest is too slow; this is what it is told, if there is anything to say.
+    Slow(Option<Refusal>),
+    /// The connection is.
+    Old,
+}
+
+/// Waits until the guest is too slow or the connection too old. One timer for the whole connection: it looks again when
+/// the time that it knew is over, and nobody has to set it for each request.
+async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm {
+    let all = [timeouts.request, timeouts.client, timeouts.keep_alive, timeouts.body];
     let shortest = all.into_iter().min().unwrap_or(timeouts.request);
     loop {
         let (phase, deadline, written) = {
@@ -97,17 +120,19 @@ async fn watchdog(exchange: &Exchange, timeouts: &Timeouts) -> End {
             (state.phase, state.deadline(timeouts), state.written)
         };
         let now = Instant::now();
-        match deadline {
-            Some(deadline) if deadline <= now => {
-                return End::Slow(match phase {
-                    Phase::Fresh | Phase::Head => Some(Refusal::TIMEOUT),
-                    Phase::Body if written == 0 => Some(Refusal::BODY_TIMEOUT),
-                    _ => None,
-                });
-            }
-            // Whatever begins now has at least the shortest time.
-            deadline => sleep_until(deadline.unwrap_or(now + shortest).min(now + shortest)).await,
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Alarm::Slow(match phase {
+                Phase::Fresh | Phase::Head => Some(Refusal::TIMEOUT),
+                Phase::Body if written == 0 => Some(Refusal::BODY_TIMEOUT),
+                _ => None,
+            });
         }
+        if old <= now {
+            return Alarm::Old;
+        }
+        // Whatever begins now has at least the shortest time.
+        let next = now + shortest;
+        sleep_until(deadline.unwrap_or(next).min(next).min(old)).await;
     }
 }
 

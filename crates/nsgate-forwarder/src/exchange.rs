@@ -43,6 +43,8 @@ pub(crate) struct State {
     /// The request under way, for the log.
     record: Option<AccessRecord>,
     began: Instant,
+    /// When the head was complete.
+    released: Instant,
     /// Bytes written to the guest for the request under way.
     pub(crate) written: u64,
     answered: bool,
@@ -68,6 +70,7 @@ impl Exchange {
             refusal: None,
             record: None,
             began: now,
+            released: now,
             written: 0,
             answered: false,
             reader: None,
@@ -123,6 +126,7 @@ impl Exchange {
         state.head = Some(head);
         state.in_flight = true;
         state.enter(Phase::Body);
+        state.released = state.since;
     }
 
     /// A head was judged bad, or did not come.
@@ -191,7 +195,8 @@ impl State {
     pub(crate) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let patience = match self.phase {
             Phase::Fresh | Phase::Head => timeouts.request,
-            Phase::Body | Phase::Answer => timeouts.client,
+            Phase::Body => return Some((self.since + timeouts.client).min(self.released + timeouts.body)),
+            Phase::Answer => timeouts.client,
             Phase::Idle => timeouts.keep_alive,
             Phase::Agent => return None,
         };

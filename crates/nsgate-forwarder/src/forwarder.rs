@@ -6,7 +6,7 @@ use crate::{
     connection,
     rate::Limiter,
     service::Shared,
-    source::{Source, Sources},
+    source::{Source, Sources, turns},
 };
 use nsgate_config::Gate;
 use std::{
@@ -58,9 +58,8 @@ const IDLE: Duration = Duration::from_secs(1);
 impl<C: Connector> Forwarder<C> {
     /// A forwarder for `gate`, which reaches the agent through `connector` and tells `observer` of every request.
     pub fn new(gate: Gate, connector: C, observer: impl Observer) -> Self {
-        let permits = |number: u32| usize::try_from(number).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(permits(gate.limits.connections))),
+            places: turns(gate.limits.connections),
             sources: Arc::default(),
             idle: Arc::default(),
             shared: Arc::new(Shared {
@@ -68,7 +67,8 @@ impl<C: Connector> Forwarder<C> {
                 observer: Arc::new(observer),
                 limiter: Limiter::new(gate.rate_limits.clone()),
                 turnstile: Turnstile::new(),
-                turns: Arc::new(Semaphore::new(permits(gate.limits.backend_requests))),
+                turns: turns(gate.limits.backend_requests),
+                heads: turns(gate.limits.unfinished_heads),
                 connections: AtomicU32::new(0),
                 gate,
             }),

@@ -16,10 +16,34 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 
 /// Bytes read at once.
 const PIECE: usize = 2048;
+/// Bytes of a pipelined request that are read while the one before it is answered.
+const AHEAD: usize = 2 * PIECE;
+
+/// A turn for a head that does not come in one piece: of its source, and of all.
+type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// Who may hold how much of an unfinished head.
+pub(crate) struct Heads {
+    /// Turns of the source.
+    pub(crate) own: Arc<Semaphore>,
+    /// Turns of all sources together.
+    pub(crate) all: Arc<Semaphore>,
+}
+
+/// Where a head that does not come in one piece stands in the queue.
+enum Queue {
+    /// It came in one piece, so far.
+    Outside,
+    /// It waits for its turn.
+    Waiting(Pin<Box<dyn Future<Output = Option<Turn>> + Send>>),
+    /// It has one, until it is complete.
+    Turn(#[allow(dead_code, reason = "held until the head is complete")] Option<Turn>),
+}
 
 /// The reading and writing ends. The socket is shared with the connection, which writes a refusal when the HTTP library
 /// has left.
@@ -37,6 +61,8 @@ pub(crate) struct GuestIo {
     body: Body,
     /// The guest will send no more.
     closed: bool,
+    heads: Heads,
+    queue: Queue,
 }
 
 enum Body {
@@ -45,7 +71,7 @@ enum Body {
 }
 
 impl GuestIo {
-    pub(crate) fn new(socket: Arc<Mutex<TcpStream>>, exchange: Arc<Exchange>, limits: Limits) -> Self {
+    pub(crate) fn new(socket: Arc<Mutex<TcpStream>>, exchange: Arc<Exchange>, limits: Limits, heads: Heads) -> Self {
         Self {
             socket,
             exchange,
@@ -56,6 +82,8 @@ impl GuestIo {
             taken: 0,
             body: Body::Length(0),
             closed: false,
+            heads,
+            queue: Queue::Outside,
         }
     }
 
@@ -118,8 +146,26 @@ impl GuestIo {
         };
         self.good = self.raw.drain(..end).collect();
         self.searched = 0;
+        self.queue = Queue::Outside;
         self.exchange.release(head);
         Ok(true)
+    }
+
+    /// Ready when more of an unfinished head may be read. Most heads come in one piece and never ask.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.queue = match &mut self.queue {
+                Queue::Turn(_) => return Poll::Ready(()),
+                Queue::Waiting(turn) => Queue::Turn(ready!(turn.as_mut().poll(cx))),
+                Queue::Outside => {
+                    let (own, all) = (self.heads.own.clone(), self.heads.all.clone());
+                    // Its own turn first: who waits for that does not keep others from theirs.
+                    Queue::Waiting(Box::pin(async {
+                        Some((own.acquire_owned().await.ok()?, all.acquire_owned().await.ok()?))
+                    }))
+                }
+            };
+        }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -171,6 +217,7 @@ impl GuestIo {
                 Ok(true) => {}
                 Ok(false) if self.closed => self.refuse(Refusal::CUT_HEAD),
                 Ok(false) => {
+                    ready!(self.poll_turn(cx));
                     ready!(self.poll_fill(cx))?;
                 }
                 Err(refusal) => self.refuse(refusal),
@@ -180,8 +227,7 @@ impl GuestIo {
 
     /// The next request is not looked at before this one is answered; but a guest that resets the connection is noticed.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let bound = usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX);
-        while self.raw.len() < bound {
+        while self.raw.len() < AHEAD {
             if self.closed || ready!(self.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(()));
             }

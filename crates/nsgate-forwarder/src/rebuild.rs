@@ -81,7 +81,8 @@ mod tests {
 
     fn rebuilt(target: &str, fields: &[(&str, &str)], body: &str) -> Result<String, u16> {
         let gate = gate();
-        let head = judge(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &gate.limits).unwrap();
+        let limits = nsgate_config::Limits { target_bytes: 8192, ..gate.limits.clone() };
+        let head = judge(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &limits).unwrap();
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());

@@ -39,6 +39,8 @@ pub(crate) struct Shared<C> {
     pub(crate) turnstile: Turnstile,
     /// Turns for requests at the agent.
     pub(crate) turns: Arc<Semaphore>,
+    /// Turns for heads that did not come in one piece.
+    pub(crate) heads: Arc<Semaphore>,
     /// Connections open.
     pub(crate) connections: AtomicU32,
 }

@@ -28,6 +28,7 @@ impl Source {
 struct Shared {
     connections: u32,
     requests: Arc<Semaphore>,
+    heads: Arc<Semaphore>,
 }
 
 /// Every source that has a connection; bounded by the number of connections.
@@ -41,20 +42,30 @@ pub(crate) struct Place {
     source: Source,
     /// Turns for requests of this source at the agent.
     pub(crate) requests: Arc<Semaphore>,
+    /// Turns for heads of this source that did not come in one piece.
+    pub(crate) heads: Arc<Semaphore>,
+}
+
+/// A semaphore with as many permits as a bound says.
+pub(crate) fn turns(bound: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(bound).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)))
 }
 
 impl Sources {
     /// A place for one more connection of `source`, unless it has all that it may have.
     pub(crate) fn enter(self: &Arc<Self>, source: Source, limits: &Limits) -> Option<Place> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turns = usize::try_from(limits.requests_per_source).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let shared =
-            table.entry(source).or_insert_with(|| Shared { connections: 0, requests: Arc::new(Semaphore::new(turns)) });
+        let shared = table.entry(source).or_insert_with(|| Shared {
+            connections: 0,
+            requests: turns(limits.requests_per_source),
+            heads: turns(limits.unfinished_heads_per_source),
+        });
         if shared.connections >= limits.connections_per_source {
             return None;
         }
         shared.connections += 1;
-        Some(Place { sources: self.clone(), source, requests: shared.requests.clone() })
+        let (requests, heads) = (shared.requests.clone(), shared.heads.clone());
+        Some(Place { sources: self.clone(), source, requests, heads })
     }
 }
 

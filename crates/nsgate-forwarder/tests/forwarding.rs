@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nsgate_config::native;
-use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, UnixConnector};
+use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, Termination, UnixConnector};
 use std::{
     net::SocketAddr,
     path::PathBuf,
@@ -222,4 +222,96 @@ async fn stopped_it_ends_whoever_is_connected() {
     served.stop.send(Some(Stop::Now)).unwrap();
     timeout(Duration::from_secs(5), served.task).await.expect("it ends").unwrap();
     assert_eq!(rest(&mut idle).await, "");
+}
+
+#[tokio::test]
+async fn a_target_beyond_its_bound_is_414() {
+    let served = Served::with("[limits]\ntarget_bytes = 64\n", HELLO).await;
+    assert!(served.ask(&get(&format!("/{}", "a".repeat(63)))).await.starts_with("HTTP/1.1 200 "));
+    assert!(served.ask(&get(&format!("/{}", "a".repeat(64)))).await.starts_with("HTTP/1.1 414 "));
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_408_however_lively() {
+    let served = Served::with("[timeouts]\nbody = \"300ms\"\n", HELLO).await;
+    let mut guest = served.guest().await;
+    guest.write_all(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
+    let (mut reader, mut writer) = guest.split();
+    let trickle = async {
+        // Each byte is progress, and would be enough for a timeout that counts from the last one.
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(5), reader.read_to_end(&mut answer));
+    tokio::select! { _ = read => {}, () = trickle => {} }
+    assert!(answer.starts_with(b"HTTP/1.1 408 ") || answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    assert!(served.seen().is_empty());
+    assert_eq!(served.records.0.lock().unwrap()[0].status, 408);
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_at_its_age_between_two_requests() {
+    let served = Served::with("[timeouts]\nconnection = \"300ms\"\n", HELLO).await;
+    let mut guest = served.guest().await;
+    let mut answers = 0;
+    let mut bytes = [0; 1024];
+    for _ in 0..100 {
+        if guest.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.is_err() {
+            break;
+        }
+        match guest.read(&mut bytes).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => answers += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!((5..50).contains(&answers), "{answers}");
+    // Every request that was taken was answered whole.
+    assert!(served.records.0.lock().unwrap().iter().all(|record| record.termination == Termination::NORMAL));
+}
+
+#[tokio::test]
+async fn a_guest_that_does_not_read_is_cut_at_twice_its_age() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("endless");
+    let listener = UnixListener::bind(&socket).unwrap();
+    tokio::spawn(async move {
+        let (mut agent, _) = listener.accept().await.unwrap();
+        agent.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n").await.unwrap();
+        while agent.write_all(&[b'x'; 65536]).await.is_ok() {}
+    });
+    let served = Served::at("[timeouts]\nconnection = \"300ms\"\n", socket, Arc::default(), directory).await;
+    let mut guest = served.guest().await;
+    guest.write_all(get("/").as_bytes()).await.unwrap();
+    let (mut bytes, began) = ([0; 4096], std::time::Instant::now());
+    // A byte now and then is progress, and would hold the connection for ever.
+    while guest.read(&mut bytes).await.is_ok_and(|length| length > 0) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(began.elapsed() < Duration::from_secs(10), "it is never cut");
+    }
+    assert_eq!(served.records.0.lock().unwrap()[0].status, 200);
+}
+
+#[tokio::test]
+async fn unfinished_heads_wait_for_their_turn_and_whole_ones_do_not() {
+    let served = Served::with("[limits]\nunfinished_heads_per_source = 2\n", HELLO).await;
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut guest = served.guest().await;
+        guest.write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        slow.push(guest);
+    }
+    assert!(served.ask(&get("/whole")).await.contains("200 OK"), "a head in one piece does not wait");
+    let mut bytes = [0; 1024];
+    slow[2].write_all(b"\r\n").await.unwrap();
+    let early = timeout(Duration::from_millis(200), slow[2].read(&mut bytes)).await;
+    assert!(early.is_err(), "the third unfinished head is not read on");
+    slow[0].write_all(b"\r\n").await.unwrap();
+    for index in [0, 2] {
+        let length = timeout(Duration::from_secs(5), slow[index].read(&mut bytes)).await.unwrap().unwrap();
+        assert!(bytes[..length].starts_with(b"HTTP/1.1 200 "), "{index}");
+    }
 }

@@ -13,6 +13,13 @@ pub struct Limits {
     pub requests_per_source: u32,
     /// Requests at the agent at once, all sources together; further ones wait in order of arrival.
     pub backend_requests: u32,
+    /// Heads that did not come in one piece and are not complete yet, all sources together. A guest beyond it is read on
+    /// when another head is complete or has timed out.
+    pub unfinished_heads: u32,
+    /// The same for one source address.
+    pub unfinished_heads_per_source: u32,
+    /// Bytes of a request's target (path and query); more is answered 414.
+    pub target_bytes: u32,
     /// Bytes of a request's head (request line and headers); more is answered 431 (414 for the request line alone).
     pub head_bytes: u32,
     /// Header fields of a request; more is answered 431.
@@ -31,6 +38,9 @@ impl Default for Limits {
             connections_per_source: 256,
             requests_per_source: 64,
             backend_requests: 64,
+            unfinished_heads: 256,
+            unfinished_heads_per_source: 64,
+            target_bytes: 3072,
             head_bytes: 16 * 1024,
             headers: 100,
             body_bytes: 4096,
@@ -46,16 +56,21 @@ pub struct Timeouts {
     pub request: Duration,
     /// For a connection to the agent, waiting in the queue included (`timeout connect`); then 503.
     pub connect: Duration,
+    /// For a guest's complete body, from its head's end; then 408.
+    pub body: Duration,
     /// For a guest to send more of a body or to take more of an answer (`timeout client`).
     pub client: Duration,
     /// For the agent to send its answer's head, or more of its body (`timeout server`); then 504.
     pub server: Duration,
     /// For the next request on a connection that is kept (`timeout http-keep-alive`).
     pub keep_alive: Duration,
+    /// For a connection as a whole: after that the request under way is finished and the connection closed, and after
+    /// as long again it is cut.
+    pub connection: Duration,
 }
 
 impl Default for Timeouts {
-    /// The values that Neutron writes into its haproxy configuration.
+    /// The values that Neutron writes into its haproxy configuration, where it has a word for them.
     fn default() -> Self {
         Self {
             request: Duration::from_secs(30),
@@ -63,6 +78,8 @@ impl Default for Timeouts {
             client: Duration::from_secs(32),
             server: Duration::from_secs(32),
             keep_alive: Duration::from_secs(30),
+            body: Duration::from_secs(60),
+            connection: Duration::from_secs(3600),
         }
     }
 }

@@ -99,6 +99,9 @@ pub struct DraftLimits {
     pub connections_per_source: Option<Spanned<i64>>,
     pub requests_per_source: Option<Spanned<i64>>,
     pub backend_requests: Option<Spanned<i64>>,
+    pub unfinished_heads: Option<Spanned<i64>>,
+    pub unfinished_heads_per_source: Option<Spanned<i64>>,
+    pub target_bytes: Option<Spanned<i64>>,
     pub head_bytes: Option<Spanned<i64>>,
     pub headers: Option<Spanned<i64>>,
     pub body_bytes: Option<Spanned<i64>>,
@@ -115,6 +118,8 @@ pub struct DraftTimeouts {
     pub client: Option<Spanned<Time>>,
     pub server: Option<Spanned<Time>>,
     pub keep_alive: Option<Spanned<Time>>,
+    pub body: Option<Spanned<Time>>,
+    pub connection: Option<Spanned<Time>>,
 }
 
 /// One of `[[rate_limits]]`.

@@ -132,6 +132,19 @@ impl Judge<'_> {
                 default.backend_requests,
                 1..=65_536,
             ),
+            unfinished_heads: self.number(
+                "unfinished_heads",
+                &draft.unfinished_heads,
+                default.unfinished_heads,
+                1..=65_536,
+            ),
+            unfinished_heads_per_source: self.number(
+                "unfinished_heads_per_source",
+                &draft.unfinished_heads_per_source,
+                default.unfinished_heads_per_source,
+                1..=65_536,
+            ),
+            target_bytes: self.number("target_bytes", &draft.target_bytes, default.target_bytes, 64..=262_144),
             head_bytes: self.number("head_bytes", &draft.head_bytes, default.head_bytes, 1024..=262_144),
             headers: self.number("headers", &draft.headers, default.headers, 8..=1000),
             body_bytes: self.number("body_bytes", &draft.body_bytes, default.body_bytes, 0..=16_777_216),
@@ -155,6 +168,8 @@ impl Judge<'_> {
             client: time("client", &draft.client, default.client),
             server: time("server", &draft.server, default.server),
             keep_alive: time("keep_alive", &draft.keep_alive, default.keep_alive),
+            body: time("body", &draft.body, default.body),
+            connection: time("connection", &draft.connection, default.connection),
         }
     }
 

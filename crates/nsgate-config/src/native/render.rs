@@ -55,6 +55,9 @@ pub fn render(config: &Config) -> String {
     line(format!("connections_per_source = {}", limits.connections_per_source));
     line(format!("requests_per_source = {} # at the agent at once", limits.requests_per_source));
     line(format!("backend_requests = {} # at the agent at once", limits.backend_requests));
+    line(format!("unfinished_heads = {}", limits.unfinished_heads));
+    line(format!("unfinished_heads_per_source = {}", limits.unfinished_heads_per_source));
+    line(format!("target_bytes = {}", limits.target_bytes));
     line(format!("head_bytes = {}", limits.head_bytes));
     line(format!("headers = {}", limits.headers));
     line(format!("body_bytes = {}", limits.body_bytes));
@@ -66,6 +69,11 @@ pub fn render(config: &Config) -> String {
     line(format!("client = \"{}\"", time(timeouts.client)));
     line(format!("server = \"{}\"", time(timeouts.server)));
     line(format!("keep_alive = \"{}\"", time(timeouts.keep_alive)));
+    line(format!("body = \"{}\" # from the head's end to the body's", time(timeouts.body)));
+    line(format!(
+        "connection = \"{}\" # age at which it is closed after the request under way",
+        time(timeouts.connection)
+    ));
     for rate in &gate.rate_limits {
         line("\n[[rate_limits]] # for each source address".to_owned());
         line(format!("requests = {}", rate.requests));

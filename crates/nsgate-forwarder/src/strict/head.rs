@@ -51,6 +51,9 @@ pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
     let mut lines = Lines(text);
     let line = lines.next().ok_or(Refusal::BAD_REQUEST)??;
     let (target, old) = request_line(line)?;
+    if target.len() > usize::try_from(limits.target_bytes).unwrap_or(usize::MAX) {
+        return Err(Refusal::TARGET_TOO_LONG);
+    }
     let mut fields = Fields::default();
     let mut count = 0u32;
     for field in lines {
