@@ -85,6 +85,7 @@ struct Victim {
 
 impl Victim {
     fn new(lab: &Lab) -> Victim {
+        lab.needs_root("the attacker is another account than the starter's");
         let directory = lab.directory("victim", 0o755);
         chown(&directory, Some(Uid::from_raw(0)), Some(Gid::from_raw(0))).unwrap();
         let file = directory.join("precious");

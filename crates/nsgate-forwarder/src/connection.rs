@@ -50,7 +50,8 @@ pub(crate) async fn serve<C: Connector>(
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests.clone(), request));
         let mut connection = pin!(
             http1::Builder::new()
-                .half_close(true)
+                // Whether a guest that closed its side has gone is for the strict reader to say.
+                .half_close(false)
                 .auto_date_header(false)
                 .max_headers(usize::try_from(limits.headers).unwrap_or(usize::MAX))
                 .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192))

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) head: Option<Head>,
     /// A request was released and its answer has not ended.
     pub(crate) in_flight: bool,
+    /// The request waits for its turn or for a connection, and the agent has not heard of it.
+    pub(crate) queued: bool,
     /// Why the reader stopped.
     pub(crate) refusal: Option<Refusal>,
     /// The request under way, for the log.
@@ -67,6 +69,7 @@ impl Exchange {
             since: now,
             head: None,
             in_flight: false,
+            queued: false,
             refusal: None,
             record: None,
             began: now,
@@ -145,6 +148,20 @@ impl Exchange {
         if let Some(record) = &mut self.lock().record {
             add(record);
         }
+    }
+
+    /// The request has to wait, for its turn or for a connection to the agent: the reader may want to know.
+    pub(crate) fn waits(&self) {
+        let mut state = self.lock();
+        state.queued = true;
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// The request goes to the agent.
+    pub(crate) fn goes(&self) {
+        self.lock().queued = false;
     }
 
     /// The answer's last byte was handed over.

@@ -225,12 +225,15 @@ impl GuestIo {
         }
     }
 
-    /// The next request is not looked at before this one is answered; but a guest that resets the connection is noticed.
+    /// The next request is not looked at before this one is answered; but a guest that goes away is noticed: by a reset
+    /// always, which is an error, and by a mere end of its side while the request is in the queue. Later that may be a
+    /// guest which has said all it had to say and still listens.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        while self.raw.len() < AHEAD {
-            if self.closed || ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
-            }
+        while !self.closed && self.raw.len() < AHEAD {
+            ready!(self.poll_fill(cx))?;
+        }
+        if self.closed && self.exchange.lock().queued {
+            return Poll::Ready(Ok(()));
         }
         self.exchange.lock().reader = Some(cx.waker().clone());
         Poll::Pending

@@ -113,17 +113,22 @@ async fn forward<C: Connector>(
 
     let arrived = Instant::now();
     let deadline = arrived + gate.timeouts.connect;
-    let turns = async {
-        Ok::<_, tokio::sync::AcquireError>((
-            own_turns.acquire_owned().await?,
-            shared.turns.clone().acquire_owned().await?,
-        ))
+    let turns = match turns_at_once(&own_turns, &shared.turns) {
+        Some(turns) => turns,
+        None => {
+            exchange.waits();
+            let turns = async {
+                let own = own_turns.acquire_owned().await?;
+                Ok::<_, tokio::sync::AcquireError>((own, shared.turns.clone().acquire_owned().await?))
+            };
+            let Ok(Ok(turns)) = timeout_at(deadline, turns).await else { return Err(Refusal::unavailable().into()) };
+            turns
+        }
     };
-    let Ok(Ok(turns)) = timeout_at(deadline, turns).await else { return Err(Refusal::unavailable().into()) };
     exchange.note(|record| record.queue_time = Some(arrived.elapsed()));
 
     let queued = Instant::now();
-    let connected = shared.turnstile.connect(&shared.connector, gate, deadline).await;
+    let connected = shared.turnstile.connect(&shared.connector, gate, deadline, || exchange.waits()).await;
     let mut stream = match connected {
         Ok(connected) => {
             exchange.note(|record| {
@@ -138,6 +143,7 @@ async fn forward<C: Connector>(
         }
     };
 
+    exchange.goes();
     let sent = Instant::now();
     let mut rest = Vec::new();
     let head_only = parts.method == Method::HEAD;
@@ -150,6 +156,11 @@ async fn forward<C: Connector>(
     let answer = timeout(gate.timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
     exchange.note(|record| record.response_time = Some(sent.elapsed()));
     Ok((answer, turns, stream, rest))
+}
+
+/// Both turns, if nobody has to be waited for; one alone is given back.
+fn turns_at_once(own: &Arc<Semaphore>, all: &Arc<Semaphore>) -> Option<Turns> {
+    Some((own.clone().try_acquire_owned().ok()?, all.clone().try_acquire_owned().ok()?))
 }
 
 /// A body of at most `bound` bytes; the strict reader has seen to it that there are no more.

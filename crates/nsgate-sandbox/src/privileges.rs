@@ -33,8 +33,15 @@ pub(crate) struct Left {
 
 /// Drops everything. `groups_denied` says that a user namespace forbids setgroups(2) for good.
 pub(crate) fn drop_all(ids: &Ids, groups_denied: bool, dies_with_parent: bool) -> Result<Left> {
-    let mut shortfalls: Vec<String> = groups(ids, groups_denied)?.into_iter().collect();
-    let groups = !shortfalls.is_empty();
+    let kept = groups(groups_denied)?;
+    let groups = !kept.is_empty();
+    let mut shortfalls = Vec::new();
+    // The group itself may be in the list: it is nothing that the gate does not have.
+    let others = kept.iter().filter(|gid| **gid != ids.gid).count();
+    if others > 0 {
+        let why = "the user namespace forbids setgroups(2) for good";
+        shortfalls.push(format!("{others} supplementary groups are kept: {why}"));
+    }
     // Bounding and ambient before the ids: CAP_SETPCAP goes with the user.
     clear(CapSet::Ambient, "prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     clear(CapSet::Bounding, "prctl(PR_CAPBSET_DROP)")?;
@@ -65,17 +72,11 @@ pub(crate) fn drop_all(ids: &Ids, groups_denied: bool, dies_with_parent: bool) -
     Ok(Left { shortfalls, groups })
 }
 
-/// Gives the groups away; the sentence says why some are left.
-fn groups(ids: &Ids, denied: bool) -> Result<Option<String>> {
+/// Gives the groups away, and returns those that a user namespace forbids to give away.
+fn groups(denied: bool) -> Result<Vec<Gid>> {
     match setgroups(&[]) {
-        Ok(()) => Ok(None),
-        Err(Errno::EPERM) if denied => {
-            let kept = getgroups().map_err(failed("getgroups", "this cannot fail on Linux"))?;
-            let others = kept.iter().filter(|gid| **gid != ids.gid).count();
-            Ok((!kept.is_empty()).then(|| {
-                format!("{others} supplementary groups are kept: the user namespace forbids setgroups(2) for good")
-            }))
-        }
+        Ok(()) => Ok(Vec::new()),
+        Err(Errno::EPERM) if denied => getgroups().map_err(failed("getgroups", "this cannot fail on Linux")),
         Err(error) => Err(failed("setgroups", "start as root, or with CAP_SETGID")(error)),
     }
 }

@@ -29,16 +29,18 @@ impl Turnstile {
         Self(Semaphore::new(1))
     }
 
-    /// Connects before `deadline`. The second value of an error is the number of further attempts.
+    /// Connects before `deadline`, and says through `waits` when that takes more than asking once. The second value of an
+    /// error is the number of further attempts.
     pub(crate) async fn connect<C: Connector>(
         &self,
         connector: &C,
         gate: &Gate,
         deadline: Instant,
+        waits: impl Fn(),
     ) -> Result<Connected<C::Stream>, (Refusal, u32)> {
         let mut retries = 0;
         loop {
-            let error = match timeout_at(deadline, self.attempt(connector)).await {
+            let error = match timeout_at(deadline, self.attempt(connector, &waits)).await {
                 Ok(Ok(stream)) => return Ok(Connected { stream, retries }),
                 Ok(Err(error)) => error,
                 Err(_) => return Err((Refusal::unavailable(), retries)),
@@ -52,19 +54,27 @@ impl Turnstile {
                 return Err((Refusal::unavailable(), retries));
             }
             retries += 1;
+            waits();
             // Not in the turnstile: an agent that is missing for one request must not hold up the others.
             sleep(BETWEEN_RETRIES).await;
         }
     }
 
     /// Waits while the agent's queue is full.
-    async fn attempt<C: Connector>(&self, connector: &C) -> std::io::Result<C::Stream> {
+    async fn attempt<C: Connector>(&self, connector: &C, waits: &impl Fn()) -> std::io::Result<C::Stream> {
         // The semaphore is never closed; without a turn everybody would try at once, and that works as well.
-        let _turn = self.0.acquire().await;
+        let _turn = match self.0.try_acquire() {
+            Ok(turn) => Some(turn),
+            Err(_) => {
+                waits();
+                self.0.acquire().await.ok()
+            }
+        };
         let mut wait = SHORTEST_WAIT;
         loop {
             match connector.connect().await {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    waits();
                     sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }

@@ -127,7 +127,7 @@ impl Fields {
         // A line that begins with a space continues the one before it (obs-fold): some join, some do not.
         let colon = field.iter().position(|byte| *byte == b':').ok_or(Refusal::BAD_REQUEST)?;
         let name = field.get(..colon).unwrap_or_default();
-        let value = field.get(colon + 1..).unwrap_or_default().trim_ascii();
+        let value = trim(field.get(colon + 1..).unwrap_or_default());
         if name.is_empty() || !name.iter().all(|byte| token(*byte)) {
             return Err(Refusal::BAD_REQUEST);
         }
@@ -156,7 +156,7 @@ impl Fields {
             }
             b"upgrade" | b"http2-settings" => return Err(Refusal::BAD_REQUEST),
             b"connection"
-                if value.split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade")) =>
+                if value.split(|byte| *byte == b',').any(|word| trim(word).eq_ignore_ascii_case(b"upgrade")) =>
             {
                 return Err(Refusal::BAD_REQUEST);
             }
@@ -179,6 +179,14 @@ impl Fields {
             None => Ok(Framing::Length(0)),
         }
     }
+}
+
+/// Without the spaces and tabs around it (OWS, RFC 9110, section 5.6.3); a form feed is none.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
