@@ -1,14 +1,19 @@
 //! How the agent is reached.
 
+mod stream;
+
+pub use stream::AgentStream;
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
+};
 use std::{
     future::Future,
     io::{Error, ErrorKind, Result},
+    os::{fd::AsRawFd, unix::net::UnixStream},
     path::PathBuf,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::UnixStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Opens one connection to the agent for each request.
 ///
@@ -36,20 +41,27 @@ impl UnixConnector {
     pub fn new(path: PathBuf, owner: Option<u32>) -> Self {
         Self { path, owner }
     }
-}
 
-impl Connector for UnixConnector {
-    type Stream = UnixStream;
-
-    async fn connect(&self) -> Result<UnixStream> {
-        let stream = UnixStream::connect(&self.path).await?;
+    /// On a UNIX socket connect(2) is done when it returns: there is nothing to wait for, and nothing to ask afterwards.
+    fn connect_now(&self) -> Result<AgentStream> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(&self.path)?)?;
         if let Some(owner) = self.owner {
-            let found = stream.peer_cred()?.uid();
+            let found = getsockopt(&socket, PeerCredentials)?.uid();
             if found != owner {
                 let reason = format!("the agent's socket belongs to uid {found}, expected {owner}");
                 return Err(Error::new(ErrorKind::PermissionDenied, reason));
             }
         }
-        Ok(stream)
+        Ok(AgentStream::new(UnixStream::from(socket)))
+    }
+}
+
+impl Connector for UnixConnector {
+    type Stream = AgentStream;
+
+    async fn connect(&self) -> Result<AgentStream> {
+        self.connect_now()
     }
 }

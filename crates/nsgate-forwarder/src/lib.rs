@@ -28,6 +28,6 @@ mod service;
 mod source;
 mod strict;
 
-pub use connector::{Connector, UnixConnector};
+pub use connector::{AgentStream, Connector, UnixConnector};
 pub use forwarder::{Forwarder, Stop};
 pub use record::{AccessRecord, Observer, Termination};
