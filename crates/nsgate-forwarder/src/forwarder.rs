@@ -5,6 +5,7 @@ use crate::{
     agent::Turnstile,
     connection,
     rate::Limiter,
+    rebuild,
     service::Shared,
     source::{Source, Sources, turns},
 };
@@ -70,6 +71,7 @@ impl<C: Connector> Forwarder<C> {
                 turns: turns(gate.limits.backend_requests),
                 heads: turns(gate.limits.unfinished_heads),
                 connections: AtomicU32::new(0),
+                identity: rebuild::identity(&gate),
                 gate,
             }),
         }

@@ -12,9 +12,17 @@ use http::HeaderMap;
 use nsgate_config::Gate;
 use std::net::IpAddr;
 
-/// Head and body for the agent, at most `limits.backend_request_bytes` long.
+/// The identity as a header field, with the end of its line. The same for every request of a gate: written once.
+pub(crate) fn identity(gate: &Gate) -> Vec<u8> {
+    let mut text = Vec::with_capacity(64);
+    field(&mut text, &gate.identity.header().to_ascii_lowercase(), gate.identity.uuid().to_string().as_bytes());
+    text
+}
+
+/// Head and body for the agent, at most `limits.backend_request_bytes` long, with the gate's `identity` first.
 pub(crate) fn request(
     gate: &Gate,
+    identity: &[u8],
     head: &Head,
     peer: IpAddr,
     headers: &HeaderMap,
@@ -29,7 +37,7 @@ pub(crate) fn request(
     if text.len() + 256 > bound {
         return Err(Refusal::TARGET_TOO_LONG);
     }
-    field(&mut text, &gate.identity.header().to_ascii_lowercase(), gate.identity.uuid().to_string().as_bytes());
+    text.extend_from_slice(identity);
     // An IPv4 guest of a dual-stack listener is written as IPv4, and no address has a scope: agents parse it.
     field(&mut text, "x-forwarded-for", peer.to_canonical().to_string().as_bytes());
     let mut end = Vec::with_capacity(64);
@@ -67,7 +75,7 @@ fn field(text: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::request;
+    use super::{identity, request};
     use crate::strict::judge;
     use http::{HeaderMap, HeaderName, HeaderValue};
     use nsgate_config::native;
@@ -88,7 +96,7 @@ mod tests {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let peer = "::ffff:10.0.0.5".parse().unwrap();
-        request(&gate, &head, peer, &headers, body.as_bytes())
+        request(&gate, &identity(&gate), &head, peer, &headers, body.as_bytes())
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .map_err(|refusal| refusal.status)
     }

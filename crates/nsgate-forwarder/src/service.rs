@@ -33,6 +33,8 @@ use tokio::{
 /// What all connections of a gate share.
 pub(crate) struct Shared<C> {
     pub(crate) gate: Gate,
+    /// As the agent gets it.
+    pub(crate) identity: Vec<u8>,
     pub(crate) connector: C,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) limiter: Limiter,
@@ -108,7 +110,7 @@ async fn forward<C: Connector>(
     let (parts, body) = request.into_parts();
     let body = collect(body, gate.limits.body_bytes).await?;
     exchange.enter(Phase::Agent);
-    let text = rebuild::request(gate, &head, peer, &parts.headers, &body)?;
+    let text = rebuild::request(gate, &shared.identity, &head, peer, &parts.headers, &body)?;
     drop(body);
 
     let arrived = Instant::now();

@@ -31,6 +31,9 @@ pub(crate) enum Delimited {
     Close,
 }
 
+/// Bytes asked for at once: most answers are shorter, and malloc keeps pieces of this size at hand (up to 1,032 bytes).
+const PIECE: usize = 1024;
+
 /// Reads the head; what was read of the body stays in `buffer`. `head_only` says that the request was a HEAD.
 pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
     stream: &mut S,
@@ -47,7 +50,7 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
             if buffer.len() >= HEAD_BYTES {
                 return Err(Refusal::BAD_GATEWAY);
             }
-            buffer.reserve(4096);
+            buffer.reserve(PIECE);
             match stream.read_buf(buffer).await {
                 Ok(0) => {
                     // Neutron 2025.1 leaves out the blank line after an empty body.
