@@ -31,6 +31,12 @@ pub(crate) const HAPROXY: Tool = Tool {
     package: "haproxy",
     used_for: "comparisons (demo, bench, one test)",
 };
+/// nginx, the backend of every benchmark and one of the proxies.
+pub(crate) const NGINX: Tool =
+    Tool { name: "nginx", probe: ("nginx", &["-v"]), package: "nginx", used_for: "benchmarks" };
+/// wrk, the guests of the benchmarks.
+pub(crate) const WRK: Tool =
+    Tool { name: "wrk", probe: ("test", &["-x", "/usr/bin/wrk"]), package: "wrk", used_for: "benchmarks" };
 /// strace, to count system calls.
 pub(crate) const STRACE: Tool = Tool {
     name: "strace",
@@ -52,7 +58,7 @@ pub(crate) const CLOUD_INIT: Tool = Tool {
     package: "cloud-init",
     used_for: "the cloud-init suite",
 };
-const ALL: [Tool; 5] = [IP, HAPROXY, STRACE, VENV, CLOUD_INIT];
+const ALL: [Tool; 7] = [IP, HAPROXY, STRACE, NGINX, WRK, VENV, CLOUD_INIT];
 
 impl Tool {
     /// Whether it is there.

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures of nsgate and of haproxy, taken in the same run, written to `docs/benchmarks.md`.
 
+mod load;
 mod memory;
 mod report;
 mod start;
@@ -11,10 +12,20 @@ use nsgate_tests::{Answer, Config, Kind, Lab, Namespace, Program, RecordingAgent
 
 use crate::{build, tools};
 
-/// Gates in the memory table.
-const GATES: usize = 100;
-/// Starts of each program in the start table.
-const STARTS: usize = 40;
+/// How much is measured.
+struct Size {
+    /// Gates in the memory table.
+    gates: usize,
+    /// Starts of each program in the start table.
+    starts: usize,
+    /// Rounds of each kind of load.
+    rounds: usize,
+    /// Seconds of each.
+    seconds: u64,
+}
+
+const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 5, seconds: 2 };
+const QUICK: Size = Size { gates: 10, starts: 4, rounds: 1, seconds: 1 };
 
 /// A program and the name it has in the tables.
 struct Contender {
@@ -27,11 +38,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let quick = arguments.iter().any(|word| word == "--quick");
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
+    tools::NGINX.ensure()?;
+    tools::WRK.ensure()?;
     build::programs()?;
     let file = workspace().join("docs/benchmarks.md");
     let status = world::run(move || {
-        let (gates, starts) = if quick { (GATES / 10, STARTS / 10) } else { (GATES, STARTS) };
-        let text = measure(gates, starts);
+        let size = if quick { QUICK } else { WHOLE };
+        let text = measure(&size);
         println!("\n{text}");
         if quick {
             return 0;
@@ -55,7 +68,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-fn measure(gates: usize, starts: usize) -> String {
+fn measure(size: &Size) -> String {
+    let (gates, starts) = (size.gates, size.starts);
     let lab = Lab::enter(Program::under_test());
     let contenders = [
         Contender { name: "nsgate".to_owned(), program: lab.program.clone() },
@@ -64,11 +78,19 @@ fn measure(gates: usize, starts: usize) -> String {
             program: Program::real_haproxy().expect("haproxy was found or installed before"),
         },
     ];
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let namespace = namespace(gates);
     let memory: Vec<_> = contenders.iter().map(|c| memory::of(c, &namespace, gates)).collect();
     let start = start::of(&contenders, &namespace, starts);
-    report::text(gates, starts, &contenders, &memory, &start)
+    // From here on nginx is the agent.
+    drop(agent);
+    let _ = fs::remove_file(lab.socket());
+    let field = load::Field::new(&lab, &contenders[1].name);
+    let loads = load::of(&field, size.rounds, size.seconds);
+    let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
+    let mut text = report::text(gates, starts, &contenders, &memory, &start);
+    text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
+    text
 }
 
 /// One namespace with an address for each gate.

@@ -6,6 +6,7 @@ use nsgate_tests::Program;
 use nsgate_tests::lab::text as read;
 
 use super::Contender;
+use super::load::{Burst, Peer, Sample, WORKS};
 use super::memory::Memory;
 use super::start::Starts;
 
@@ -47,7 +48,7 @@ fn memory_table(out: &mut String, gates: usize, contenders: &[Contender], memory
         let _ = writeln!(out, "| {} | {idle:.0} | {served:.0} | {pss:.0} |", contender.name);
     }
     if let [ours, theirs] = memory {
-        let _ = writeln!(out, "\nRatio (haproxy to nsgate, after a request): {:.1}\n", theirs.served / ours.served);
+        let _ = writeln!(out, "\nRatio (nsgate to haproxy, after a request): {:.3}\n", ours.served / theirs.served);
     }
 }
 
@@ -70,9 +71,65 @@ fn start_table(out: &mut String, starts: usize, contenders: &[Contender], all: &
         );
     }
     if let [ours, theirs] = all {
-        let ratio = quantile(&theirs.answered, 0.5) / quantile(&ours.answered, 0.5);
-        let _ = writeln!(out, "\nRatio of the medians (haproxy to nsgate, first answer): {ratio:.2}");
+        let ratio = quantile(&ours.answered, 0.5) / quantile(&theirs.answered, 0.5);
+        let _ = writeln!(out, "\nRatio of the medians (nsgate to haproxy, first answer): {ratio:.3}");
     }
+}
+
+/// Load and bursts. Ratios are to the second proxy, haproxy with the configuration that Neutron writes.
+pub(super) fn loads(
+    peers: &[Peer],
+    loads: &[Vec<Vec<Sample>>],
+    bursts: &[Burst],
+    rounds: usize,
+    seconds: u64,
+) -> String {
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "\n## Load\n\nThe same nginx behind all, with a canned answer of 440 bytes on a UNIX socket; guests are wrk in a namespace of\n\
+         their own; lines go to a reader of `/dev/log`. Medians of {rounds} rounds of {seconds} s, the proxies taking turns. Processor\n\
+         time is the proxy's alone, user and system, from `/proc/PID/task/*/schedstat`. Ratios are to haproxy with Neutron's\n\
+         configuration (2 threads). Errors are answers other than 200 and connections that broke.\n"
+    );
+    for (work, samples) in WORKS.iter().zip(loads) {
+        let _ = write!(
+            out,
+            "\n### {}\n\n| proxy | µs / request | lowest – highest | ratio | requests / s | p50 ms | p99 ms | p99 ratio | p99.9 ms | errors |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+            work.name
+        );
+        let median = |samples: &[Sample], figure: fn(&Sample) -> f64| {
+            quantile(&samples.iter().map(figure).collect::<Vec<_>>(), 0.5)
+        };
+        let theirs = samples.get(1).map(Vec::as_slice).unwrap_or_default();
+        for (peer, samples) in peers.iter().zip(samples) {
+            let cpu: Vec<f64> = samples.iter().map(|sample| sample.cpu).collect();
+            let (low, high) = (quantile(&cpu, 0.0), quantile(&cpu, 1.0));
+            let p99 = median(samples, |sample| sample.latency[1]);
+            let errors: u64 = samples.iter().map(|sample| sample.errors).sum();
+            let _ = writeln!(
+                out,
+                "| {} | {:.1} | {low:.1} – {high:.1} | {:.2} | {:.0} | {:.2} | {p99:.2} | {:.2} | {:.2} | {errors} |",
+                peer.name,
+                quantile(&cpu, 0.5),
+                quantile(&cpu, 0.5) / median(theirs, |sample| sample.cpu),
+                median(samples, |sample| sample.rate),
+                median(samples, |sample| sample.latency[0]),
+                p99 / median(theirs, |sample| sample.latency[1]),
+                median(samples, |sample| sample.latency[2]),
+            );
+        }
+    }
+    out.push_str(
+        "\n## Memory around a burst\n\nPrivate dirty KiB after the load above and two quiet seconds, with 512 busy connections, and two seconds after\n\
+         they are gone.\n\n| proxy | before | during | after | after / before |\n|---|---:|---:|---:|---:|\n",
+    );
+    for (peer, burst) in peers.iter().zip(bursts) {
+        let Burst { idle, loaded, after } = burst;
+        let _ = writeln!(out, "| {} | {idle:.0} | {loaded:.0} | {after:.0} | {:.2} |", peer.name, after / idle);
+    }
+    out
 }
 
 /// The value below which `part` of the figures lie.
