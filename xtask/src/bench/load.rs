@@ -79,6 +79,7 @@ pub(super) struct Field {
     script: PathBuf,
     pub(super) peers: Vec<Peer>,
     _log: Drain,
+    _backend: Backend,
 }
 
 /// The reader of /dev/log: lines are read and forgotten.
@@ -110,7 +111,7 @@ impl Field {
         let network = Network::create();
         addresses(&network);
         let log = Drain::start();
-        backend(lab);
+        let backend = backend(lab);
         let mut peers = vec![
             proxy(lab, &network, "nsgate", &lab.program.clone(), 8001, None),
             proxy(lab, &network, haproxy, &haproxy_program(), 8002, None),
@@ -119,7 +120,7 @@ impl Field {
         peers.push(nginx_proxy(lab, &network, 8004));
         let script = lab.state().join("load.lua");
         fs::write(&script, SCRIPT).expect("the script");
-        Field { network, script, peers, _log: log }
+        Field { network, script, peers, _log: log, _backend: backend }
     }
 
     /// Lets the guests do some work against one proxy.
@@ -173,9 +174,7 @@ impl Field {
 
 impl Drop for Field {
     fn drop(&mut self) {
-        for pid in self.peers.iter().flat_map(|peer| &peer.pids) {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGTERM);
-        }
+        self.peers.iter().for_each(|peer| end(&peer.pids));
     }
 }
 
@@ -220,8 +219,17 @@ fn haproxy_program() -> Program {
     Program::real_haproxy().expect("haproxy was found or installed before")
 }
 
-/// nginx as the metadata agent: a canned answer, a file of 3 MB, one worker.
-fn backend(lab: &Lab) {
+/// nginx as the metadata agent: a canned answer, a file of 3 MB, one worker. Ends when dropped.
+pub(super) struct Backend(Vec<i32>);
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        end(&self.0);
+    }
+}
+
+/// Starts it.
+pub(super) fn backend(lab: &Lab) -> Backend {
     let directory = lab.state().join("backend");
     fs::create_dir_all(&directory).expect("a directory");
     fs::write(directory.join("big"), vec![b'x'; 3_000_000]).expect("3 MB");
@@ -232,9 +240,19 @@ fn backend(lab: &Lab) {
         lab.socket().display(),
         directory.display()
     );
-    nginx(lab, "backend", "", &server, None);
+    let _ = fs::remove_file(lab.socket());
+    let pids = nginx(lab, "backend", "", &server, None);
     assert!(wait_until(5.0, || lab.socket().exists()), "the backend did not start");
     fs::set_permissions(lab.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("chmod");
+    Backend(pids)
+}
+
+fn end(pids: &[i32]) {
+    for pid in pids {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGTERM);
+        // A worker ends with its master.
+        wait_until(2.0, || !std::path::Path::new(&format!("/proc/{pid}/exe")).exists());
+    }
 }
 
 /// Starts an nginx and returns its processes.

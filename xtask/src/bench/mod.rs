@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures of nsgate and of haproxy, taken in the same run, written to `docs/benchmarks.md`.
 
+mod fairness;
 mod load;
 mod memory;
 mod report;
@@ -90,6 +91,10 @@ fn measure(size: &Size) -> String {
     let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
     let mut text = report::text(gates, starts, &contenders, &memory, &start);
     text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
+    // Its proxies and its backend end before others begin.
+    drop(field);
+    let fair: Vec<_> = contenders.iter().map(|c| fairness::of(&lab, &c.name, &c.program, size.seconds * 2)).collect();
+    text.push_str(&fairness::table(&fair, size.seconds * 2));
     text
 }
 

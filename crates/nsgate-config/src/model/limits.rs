@@ -9,7 +9,8 @@ pub struct Limits {
     pub connections: u32,
     /// Guest connections open at once from one source address; more are refused while they last.
     pub connections_per_source: u32,
-    /// Requests of one source address that are at the agent or waiting for it at once; further ones wait their turn.
+    /// Requests of one source address that are at the agent at once; further ones wait their turn. A fraction of
+    /// `backend_requests`, or one guest that never reads its answers takes all of them.
     pub requests_per_source: u32,
     /// Requests at the agent at once, all sources together; further ones wait in order of arrival.
     pub backend_requests: u32,
@@ -36,7 +37,7 @@ impl Default for Limits {
         Self {
             connections: 1024,
             connections_per_source: 256,
-            requests_per_source: 64,
+            requests_per_source: 16,
             backend_requests: 64,
             unfinished_heads: 256,
             unfinished_heads_per_source: 64,

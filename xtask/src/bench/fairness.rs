@@ -1,0 +1,235 @@
+//! A neighbour beside a guest that takes all it can get: what becomes of the neighbour's latency, and of its requests.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv6Addr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nsgate_tests::network::{METADATA_V4, ip};
+use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program};
+
+use super::load::backend;
+
+/// What a hostile guest does until it is told to stop.
+type Attack = fn(&Attackers, &AtomicBool);
+
+/// Every attack, in the order of the table.
+const ATTACKS: [(&str, Attack); 8] = [
+    ("1,100 idle connections of one address", idle),
+    ("1,100 unfinished heads of one address, a byte each second", heads),
+    ("1,100 unfinished bodies of one address, a byte each second", bodies),
+    ("1,000 answers of 3 MB that are never read", readers),
+    ("connections that come and go at full speed", churn),
+    ("eight connections with 500 pipelined requests each, again and again", pipelining),
+    ("1,088 idle connections of 64 addresses of one /64", one_network),
+    ("1,100 forged and malformed requests at a time", malformed),
+];
+
+/// Where an attack comes from.
+struct Attackers {
+    guest: Guest,
+    v6: Vec<Guest>,
+}
+
+/// The neighbour's requests.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Neighbour {
+    /// Milliseconds, sorted.
+    answered: Vec<f64>,
+    failed: usize,
+}
+
+impl Neighbour {
+    fn p99(&self) -> f64 {
+        let last = self.answered.len().saturating_sub(1);
+        let index = (last as f64 * 0.99).round() as usize;
+        self.answered.get(index).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// One program: the neighbour alone, and under each attack.
+pub(super) struct Fairness {
+    pub(super) name: String,
+    quiet: Neighbour,
+    attacked: Vec<Neighbour>,
+}
+
+/// Measures one program. Opens some 1,200 connections, so the limit of descriptors is raised.
+pub(super) fn of(lab: &Lab, name: &str, program: &Program, seconds: u64) -> Fairness {
+    println!("fairness: {name} …");
+    allow_descriptors();
+    let tag = name.split_whitespace().next().unwrap_or("x");
+    let network = Network::named(&format!("fair-{tag}"), &format!("fair-{tag}-guest"));
+    let guest_name = network.guest.name();
+    let addresses: String =
+        (0..64).map(|n| format!("-n {guest_name} addr add fd00::1:{n:x}/64 dev eth0 nodad\n")).collect();
+    ip(&addresses);
+    let _backend = backend(lab);
+    let config = Config::new(Kind::Network).with_binds(&["169.254.169.254:80", ":::8080"]);
+    let gate = Gate::start(&Lab::enter(program.clone()), &network.gate, &config);
+    let guest = Guest::talking(&network.guest, IpAddr::from([10, 0, 0, 11]), (METADATA_V4, 80).into());
+    let v6 = (0..64).map(|n| {
+        let from = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, n);
+        Guest::talking(&network.guest, from.into(), (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080).into())
+    });
+    let attackers = Attackers { guest: guest.patient(60), v6: v6.collect() };
+    let neighbour = guest.at(12).patient(3);
+    ask(&neighbour, 1);
+    let quiet = ask(&neighbour, seconds);
+    let attacked = ATTACKS.iter().map(|(_, attack)| {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| attack(&attackers, &stop));
+            std::thread::sleep(Duration::from_millis(1500));
+            let seen = ask(&neighbour, seconds);
+            stop.store(true, Ordering::Relaxed);
+            seen
+        })
+    });
+    let attacked = attacked.collect();
+    drop(gate);
+    Fairness { name: name.to_owned(), quiet, attacked }
+}
+
+/// As Markdown.
+pub(super) fn table(all: &[Fairness], seconds: u64) -> String {
+    let mut out = format!(
+        "\n## A neighbour\n\nA guest asks once every 5 ms for {seconds} s, each time on a new connection, while another guest of the same\n\
+         network attacks. 99th percentile in milliseconds, its ratio to the quiet value, and requests that failed or took\n\
+         longer than 3 s. All run on the processors of one machine, attackers included.\n\n| attack |"
+    );
+    let columns = |out: &mut String, make: &dyn Fn(&Fairness) -> String| {
+        for one in all {
+            let _ = write!(out, " {} |", make(one));
+        }
+        out.push('\n');
+    };
+    columns(&mut out, &|one| format!("{0}: p99 | {0}: ratio | {0}: failed", one.name));
+    out.push_str("|---|");
+    columns(&mut out, &|_| "---:|---:|---:".to_owned());
+    out.push_str("| none |");
+    columns(&mut out, &|one| format!("{:.2} | 1.0 | {} of {}", one.quiet.p99(), one.quiet.failed, count(&one.quiet)));
+    for (index, (name, _)) in ATTACKS.iter().enumerate() {
+        let _ = write!(out, "| {name} |");
+        columns(&mut out, &|one| match one.attacked.get(index) {
+            Some(seen) if seen.answered.is_empty() => format!("none answered | – | {} of {}", seen.failed, count(seen)),
+            Some(seen) => {
+                format!("{:.2} | {:.1} | {} of {}", seen.p99(), seen.p99() / one.quiet.p99(), seen.failed, count(seen))
+            }
+            None => "– | – | –".to_owned(),
+        });
+    }
+    out
+}
+
+fn count(seen: &Neighbour) -> usize {
+    seen.answered.len() + seen.failed
+}
+
+fn ask(neighbour: &Guest, seconds: u64) -> Neighbour {
+    let (end, mut seen) = (Instant::now() + Duration::from_secs(seconds), Neighbour::default());
+    while Instant::now() < end {
+        let start = Instant::now();
+        match neighbour.get("/latest/meta-data/") {
+            Ok(answer) if answer.status == 200 => seen.answered.push(start.elapsed().as_secs_f64() * 1000.0),
+            _ => seen.failed += 1,
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    seen.answered.sort_by(f64::total_cmp);
+    seen
+}
+
+/// Opens connections as long as they are accepted, and says the same on each.
+fn open(guest: &Guest, count: usize, words: &[u8]) -> Vec<TcpStream> {
+    let open = |_| {
+        let mut stream = guest.patient(1).connect().ok()?;
+        stream.write_all(words).ok()?;
+        Some(stream)
+    };
+    (0..count).map_while(open).collect()
+}
+
+fn until(stop: &AtomicBool, mut each: impl FnMut()) {
+    while !stop.load(Ordering::Relaxed) {
+        each();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Holds connections and says a byte on each of them every second.
+fn trickle(mut held: Vec<TcpStream>, stop: &AtomicBool) {
+    let mut round = 0;
+    until(stop, || {
+        round += 1;
+        if round % 10 == 0 {
+            held.iter_mut().for_each(|stream| drop(stream.write(b"a")));
+        }
+    });
+}
+
+fn idle(attackers: &Attackers, stop: &AtomicBool) {
+    let _held = open(&attackers.guest, 1100, b"");
+    until(stop, || {});
+}
+
+fn heads(attackers: &Attackers, stop: &AtomicBool) {
+    trickle(open(&attackers.guest, 1100, b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: "), stop);
+}
+
+fn bodies(attackers: &Attackers, stop: &AtomicBool) {
+    trickle(open(&attackers.guest, 1100, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3000\r\n\r\n"), stop);
+}
+
+fn readers(attackers: &Attackers, stop: &AtomicBool) {
+    let _held = open(&attackers.guest, 1000, b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+    until(stop, || {});
+}
+
+fn churn(attackers: &Attackers, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let _ = attackers.guest.connect();
+    }
+}
+
+fn pipelining(attackers: &Attackers, stop: &AtomicBool) {
+    let requests = "GET / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(500);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let Ok(mut stream) = attackers.guest.patient(1).connect() else { continue };
+                    let _ = stream.write_all(requests.as_bytes());
+                    let mut bytes = [0; 65536];
+                    while !stop.load(Ordering::Relaxed) && stream.read(&mut bytes).is_ok_and(|length| length > 0) {}
+                }
+            });
+        }
+    });
+}
+
+fn one_network(attackers: &Attackers, stop: &AtomicBool) {
+    let _held: Vec<_> = attackers.v6.iter().map(|guest| open(guest, 17, b"")).collect();
+    until(stop, || {});
+}
+
+fn malformed(attackers: &Attackers, stop: &AtomicBool) {
+    let words: [&[u8]; 4] = [
+        b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: h\n\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ];
+    let mut turn = words.iter().cycle();
+    while !stop.load(Ordering::Relaxed) {
+        let Some(words) = turn.next() else { return };
+        drop(open(&attackers.guest, 275, words));
+    }
+}
+
+fn allow_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("getrlimit");
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(8192), hard).expect("setrlimit");
+}
