@@ -87,8 +87,9 @@ fn measure(size: &Size) -> String {
     drop(agent);
     let _ = fs::remove_file(lab.socket());
     let field = load::Field::new(&lab, &contenders[1].name);
-    let loads = load::of(&field, size.rounds, size.seconds);
+    // Fresh from the start, before any other load.
     let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
+    let loads = load::of(&field, size.rounds, size.seconds);
     let mut text = report::text(gates, starts, &contenders, &memory, &start);
     text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
     // Its proxies and its backend end before others begin.

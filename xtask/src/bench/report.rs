@@ -122,8 +122,7 @@ pub(super) fn loads(
         }
     }
     out.push_str(
-        "\n## Memory around a burst\n\nPrivate dirty KiB after the load above and two quiet seconds, with 512 busy connections, and two seconds after\n\
-         they are gone.\n\n| proxy | before | during | after | after / before |\n|---|---:|---:|---:|---:|\n",
+        "\n## Memory around a burst\n\nPrivate dirty KiB of a fresh proxy, with 512 busy connections, and two seconds after they are gone.\n\n| proxy | before | during | after | after / before |\n|---|---:|---:|---:|---:|\n",
     );
     for (peer, burst) in peers.iter().zip(bursts) {
         let Burst { idle, loaded, after } = burst;
