@@ -18,6 +18,8 @@ fn main() {
     suite!["policy":
         every_call_a_gate_may_make_is_made,
         every_call_a_supervisor_may_make_is_made,
+        a_request_on_a_kept_connection_costs_twelve_calls,
+        a_request_on_a_connection_of_its_own_costs_eighteen_calls,
     ]
 }
 
@@ -31,6 +33,11 @@ struct Seen {
 
 /// A gate under strace(1), through everything that happens in its life.
 fn observe(lab: &Lab) -> Seen {
+    traced(lab, live)
+}
+
+/// A gate under strace(1), and what `life` does with it.
+fn traced(lab: &Lab, life: impl FnOnce(&Lab, &Network, &Config, SyslogReader)) -> Seen {
     lab.needs("/usr/bin/strace", "apt-get install strace");
     let network = lab.network();
     let mut config = Config::new(Kind::Network);
@@ -42,7 +49,7 @@ fn observe(lab: &Lab) -> Seen {
     command.args(["-f", "-qq", "-o"]).arg(&trace).arg(lab.program.path()).args(["-db", "-f"]).arg(&file);
     let mut strace = command.stdin(Stdio::null()).spawn().unwrap();
     assert!(wait_until(20.0, || !network.gate.listening().is_empty() && config.pid_file.exists()));
-    live(lab, &network, &config, log);
+    life(lab, &network, &config, log);
     let pid = text(&config.pid_file).trim().parse().unwrap();
     for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
         std::thread::sleep(Duration::from_millis(200));
@@ -147,4 +154,40 @@ fn every_call_a_gate_may_make_is_made(lab: &Lab) {
 
 fn every_call_a_supervisor_may_make_is_made(lab: &Lab) {
     judge("supervisor", &observe(lab).supervisor);
+}
+
+/// Requests in the runs that count.
+const REQUESTS: usize = 200;
+
+/// System calls for each request, with one log line each; the start and the end of the gate are some dozen altogether.
+fn calls_for_each(lab: &Lab, kept: bool) -> f64 {
+    let seen = traced(lab, |lab, network, _, log| {
+        let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+        let guest = Guest::new(&network.guest).patient(20);
+        let mut answer = [0; 4096];
+        let mut stream = guest.connect().unwrap();
+        for _ in 0..REQUESTS {
+            if kept {
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+                assert!(stream.read(&mut answer).unwrap() > 0);
+            } else {
+                assert_eq!(guest.get("/").unwrap().status, 200);
+            }
+            assert!(log.next(5.0).is_some());
+        }
+    });
+    let calls = seen.gate.values().sum::<usize>() as f64 / REQUESTS as f64;
+    println!("{calls:.2} calls for each request: {:?}", seen.gate);
+    calls
+}
+
+fn a_request_on_a_kept_connection_costs_twelve_calls(lab: &Lab) {
+    // accept4, a second epoll_wait: timing moves a few of them, a slow change moves all.
+    let calls = calls_for_each(lab, true);
+    assert!((11.0..13.0).contains(&calls), "{calls}");
+}
+
+fn a_request_on_a_connection_of_its_own_costs_eighteen_calls(lab: &Lab) {
+    let calls = calls_for_each(lab, false);
+    assert!((17.0..19.5).contains(&calls), "{calls}");
 }
