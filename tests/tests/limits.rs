@@ -1,10 +1,15 @@
 //! Trouble and load: an agent that is away, slow or overrun, guests that are slow or too many, and what each is answered.
 
 use std::io::Write;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nsgate_tests::gate::write_config;
 use nsgate_tests::guest::read_all;
+use nsgate_tests::lab::wait_until;
+use nsgate_tests::procfs::Process;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Response, suite};
 
 fn main() {
@@ -22,13 +27,16 @@ fn main() {
         the_rate_limit_counts_each_source_apart,
         idle_connections_of_one_source_do_not_starve_a_neighbour,
         slow_requests_of_one_source_do_not_starve_a_neighbour,
+        every_connection_at_its_worst_fits_into_the_stated_memory,
+        sources_of_one_ipv6_network_count_as_one,
+        a_gate_that_was_stopped_for_a_while_goes_on,
     ]
 }
 
 struct Served {
     network: Network,
     agent: RecordingAgent,
-    _gate: Gate,
+    gate: Gate,
 }
 
 impl Served {
@@ -41,7 +49,7 @@ fn start(lab: &Lab, config: &Config, answer: Answer) -> Served {
     let network = lab.network();
     let agent = RecordingAgent::start(&lab.socket(), answer);
     let gate = Gate::start(lab, &network.gate, config);
-    Served { network, agent, _gate: gate }
+    Served { network, agent, gate }
 }
 
 fn simple(lab: &Lab) -> Served {
@@ -202,4 +210,83 @@ fn slow_requests_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
         .collect();
     assert!(held.len() > 500, "only {} connections were made", held.len());
     assert_hello(guest.at(12).patient(3).get("/"));
+}
+
+/// What `docs/operations.md` states for the default limits, in MiB of address space: program and libraries included.
+const CEILING: u32 = 64;
+
+/// Four sources with every connection they may have, each in its most expensive state, in a gate that could not have
+/// a byte more than stated: it is alive afterwards, and serves.
+fn every_connection_at_its_worst_fits_into_the_stated_memory(lab: &Lab) {
+    allow_descriptors(lab);
+    let network = lab.network();
+    let big = "x".repeat(3_000_000);
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok(&big));
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config);
+    let (file, limit) = (file.to_str().unwrap().to_owned(), CEILING.to_string());
+    let gate = Gate::with_arguments(lab, &network.gate, &config, &["-m", &limit, "-f", &file]).expect("it starts");
+    assert_eq!(Process::new(gate.pid).limit("Max address space").0, (u64::from(CEILING) << 20).to_string());
+    let guest = Guest::new(&network.guest).patient(1);
+    let head = format!("GET /{} HTTP/1.1\r\nHost: h\r\nX: {}", "a".repeat(2500), "b".repeat(13_000));
+    let body = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3000\r\n\r\n{}", "c".repeat(2990));
+    let pipelined = "GET /never-read HTTP/1.1\r\nHost: h\r\n\r\n".repeat(200);
+    let worst = [head.as_str(), body.as_str(), pipelined.as_str(), "GET /big HTTP/1.1\r\nHost: h\r\n\r\n"];
+    let mut held = Vec::new();
+    for host in 11..=14 {
+        let guest = guest.at(host);
+        for index in 0..256 {
+            let Ok(mut stream) = guest.connect() else { break };
+            stream.set_nonblocking(true).unwrap();
+            let _ = stream.write(worst[index % worst.len()].as_bytes());
+            held.push(stream);
+        }
+    }
+    assert!(held.len() > 900, "only {} connections were made", held.len());
+    std::thread::sleep(Duration::from_secs(2));
+    let peak = nsgate_tests::lab::text(gate.proc().join("status"));
+    let peak = peak.lines().find(|line| line.starts_with("VmPeak")).unwrap_or_default().to_owned();
+    println!("{peak}");
+    assert!(gate.alive(), "it ended under the attack");
+    drop(held);
+    let after = wait_until(10.0, || Guest::new(&network.guest).patient(2).get("/").is_ok_and(|a| a.status == 200));
+    assert!(after, "it does not serve after the attack");
+}
+
+/// A machine has a whole /64 to itself, and may write any address of it.
+fn sources_of_one_ipv6_network_count_as_one(lab: &Lab) {
+    allow_descriptors(lab);
+    let network = lab.network();
+    let name = network.guest.name();
+    let addresses = (0..64).map(|n| format!("-n {name} addr add fd00::1:{n:x}/64 dev eth0 nodad\n"));
+    nsgate_tests::network::ip(&addresses.collect::<String>());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network).with_binds(&["169.254.169.254:80", ":::8080"]);
+    let _gate = Gate::start(lab, &network.gate, &config);
+    let to = SocketAddr::from((Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080));
+    let mut held = Vec::new();
+    for n in 0..64 {
+        let from = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, n);
+        let guest = Guest::talking(&network.guest, from.into(), to).patient(1);
+        held.extend((0..17).map_while(|_| guest.connect().ok()));
+    }
+    assert!(held.len() > 1000, "only {} connections were made", held.len());
+    assert_hello(Guest::new(&network.guest).patient(3).get("/"));
+}
+
+fn a_gate_that_was_stopped_for_a_while_goes_on(lab: &Lab) {
+    let served = simple(lab);
+    let mut kept = served.guest().connect().unwrap();
+    served.gate.signal(Signal::SIGSTOP);
+    // Guests that come meanwhile wait in the kernel's queue.
+    let mut waiting = served.guest().connect().unwrap();
+    for stream in [&mut kept, &mut waiting] {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    served.gate.signal(Signal::SIGCONT);
+    for stream in [&mut kept, &mut waiting] {
+        let answer = String::from_utf8(read_all(stream).unwrap()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    }
 }
