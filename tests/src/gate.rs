@@ -169,8 +169,16 @@ impl Gate {
         config: &Config,
         arguments: &[S],
     ) -> Result<Gate, Started> {
+        Gate::with_command(lab, config, agent_command(lab, namespace, &config.id, arguments))
+    }
+
+    /// Starts a gate with a command of the test's own, [`agent_command`] with more in its environment for instance.
+    ///
+    /// # Errors
+    /// As [`Gate::try_start`].
+    pub fn with_command(lab: &Lab, config: &Config, command: Command) -> Result<Gate, Started> {
         let file = write_config(lab, config);
-        let started = communicate(agent_command(lab, namespace, &config.id, arguments), Duration::from_secs(10));
+        let started = communicate(command, Duration::from_secs(10));
         if !started.ok() {
             return Err(started);
         }

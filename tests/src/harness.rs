@@ -20,19 +20,19 @@ use crate::{sys, world};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A test: its name and what it does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Test {
     /// The promise it states.
     pub name: &'static str,
     /// The test.
-    pub run: fn(&Lab),
+    pub run: &'static dyn Fn(&Lab),
 }
 
 /// The `main` of a suite: `suite!["drop": the_uid_is_the_gates, …]`.
 #[macro_export]
 macro_rules! suite {
     ($name:literal: $($test:ident),* $(,)?) => {
-        $crate::harness::main($name, &[$($crate::harness::Test { name: stringify!($test), run: $test }),*])
+        $crate::harness::main($name, &[$($crate::harness::Test { name: stringify!($test), run: &$test }),*])
     };
 }
 

@@ -7,12 +7,18 @@
 
 pub mod agent;
 pub mod config;
+#[cfg(target_arch = "x86_64")]
+pub mod escape;
 pub mod gate;
 pub mod guest;
 pub mod harness;
 pub mod http;
+#[cfg(target_arch = "x86_64")]
+pub mod inject;
 pub mod lab;
 pub mod network;
+#[cfg(target_arch = "x86_64")]
+pub mod probes;
 pub mod procfs;
 pub mod program;
 pub mod sys;

@@ -73,6 +73,21 @@ pub fn wait_for(pid: Pid) -> io::Result<i32> {
     }
 }
 
+/// The version of Landlock that the kernel knows; 0 for none.
+pub fn landlock_abi() -> i32 {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: a null attribute of size 0 is what the version query asks for (landlock_create_ruleset(2)).
+    let abi = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    };
+    i32::try_from(abi).unwrap_or(0).max(0)
+}
+
 /// From now on `number` does nothing and answers `errno` in this process and all that it starts: with ENOSYS it is a
 /// kernel that does not have the call, with 0 one that pretends.
 ///

@@ -1,0 +1,252 @@
+//! Runs the probes of [`crate::probes`]: each in a gate of its own, started as Neutron does and confined as it always is.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::{fs, io};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::Signal;
+
+use crate::gate::{agent_command, write_config};
+use crate::inject::{self, Outcome, Tracee};
+use crate::lab::{text, wait_until};
+use crate::network::GUEST_V4;
+use crate::probes::{self, Act, Arg, Call, End, Probe};
+use crate::procfs::Process;
+use crate::{Answer, Config, Gate, Guest, Kind, Lab, Network, Program, RecordingAgent, world};
+
+/// Where the probes run: a network, an agent, and everything that must be out of reach, within reach of an ordinary process.
+pub struct Ground {
+    lab: Lab,
+    network: Network,
+    neighbour: Child,
+    config: Config,
+    _standing: (RecordingAgent, RecordingAgent, UnixDatagram, UnixListener, UnixDatagram, std::net::TcpListener),
+}
+
+/// How a probe ended in each of its variants, and whether the gate served afterwards, where it was still there.
+#[derive(Debug)]
+pub struct Ran {
+    /// One end for each variant.
+    pub ends: Vec<End>,
+    /// What went wrong with the gate afterwards.
+    pub broken: Vec<String>,
+}
+
+impl Ground {
+    /// Prepares a world for probes of this program.
+    pub fn new(program: Program) -> Ground {
+        let lab = Lab::enter(program);
+        let network = lab.network();
+        let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+        lab.directory("other", 0o755);
+        let other = RecordingAgent::start(probes::OTHER_AGENT.as_ref(), Answer::ok("another network's"));
+        let log = UnixDatagram::bind("/run/lab/other/log").expect("a datagram socket");
+        let (stream, datagram) = network.gate.inside(|| {
+            let name = |name: &str| SocketAddr::from_abstract_name(name).expect("an abstract name");
+            let stream = UnixListener::bind_addr(&name(probes::ABSTRACT)).expect("an abstract stream socket");
+            let log = format!("{}.log", probes::ABSTRACT);
+            (stream, UnixDatagram::bind_addr(&name(&log)).expect("an abstract datagram socket"))
+        });
+        let server = network.guest.inside(|| std::net::TcpListener::bind((GUEST_V4, probes::GUEST_PORT)));
+        for open in ["/run/lab/other/metadata_proxy", "/run/lab/other/log"] {
+            fs::set_permissions(open, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("a mode");
+        }
+        let mut config = Config::new(Kind::Network);
+        config.extra[0] = format!("    # {}\n", probes::memory::IN_CONFIGURATION);
+        leave_a_descriptor().expect("the secret file");
+        Ground {
+            network,
+            neighbour: neighbour(&lab),
+            lab,
+            config,
+            _standing: (agent, other, log, stream, datagram, server.expect("a guest's server")),
+        }
+    }
+
+    /// Goes on with another program.
+    pub fn change_program(&mut self, program: Program) {
+        self.lab.program = program;
+    }
+
+    /// Runs a probe, every variant in a fresh process.
+    pub fn run(&self, probe: &Probe) -> Ran {
+        let mut ran = Ran { ends: Vec::new(), broken: Vec::new() };
+        match &probe.act {
+            Act::Search(secret) => {
+                let gate = self.gate();
+                let found = inject::find(gate.pid, secret).unwrap_or_else(|e| panic!("the memory of {}: {e}", gate.pid));
+                ran.ends.push(if found.is_empty() { End::Absent } else { End::Found });
+                ran.broken.extend(found.into_iter().map(|mapping| format!("found in {mapping}")));
+            }
+            Act::Calls(variants) => {
+                for calls in variants {
+                    self.attempt(calls, &mut ran);
+                }
+            }
+        }
+        ran
+    }
+
+    /// Makes these calls in a fresh gate; the answers of all, up to the first that did not return.
+    pub fn calls(&self, calls: &[Call]) -> (Gate, Vec<Outcome>) {
+        let mut ran = Ran { ends: Vec::new(), broken: Vec::new() };
+        self.attempt_in(self.gate(), calls, &mut ran)
+    }
+
+    /// Asks through the gate.
+    ///
+    /// # Errors
+    /// What a guest would see.
+    pub fn serves(&self) -> Result<(), String> {
+        match Guest::new(&self.network.guest).patient(5).get("/") {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(format!("the gate answers {}", answer.status)),
+            Err(error) => Err(format!("the gate does not answer: {error}")),
+        }
+    }
+
+    fn attempt(&self, calls: &[Call], ran: &mut Ran) {
+        let (gate, outcomes) = self.attempt_in(self.gate(), calls, ran);
+        let complete = outcomes.len() == calls.len();
+        let end = match outcomes.last() {
+            None => End::Other("no call".to_owned()),
+            Some(Outcome::Killed(Signal::SIGSYS)) => End::Killed,
+            Some(Outcome::Killed(signal)) => End::Other(signal.to_string()),
+            // A connection that does not wait has been asked for: what comes of it is no longer the kernel's to refuse.
+            Some(Outcome::Returned(_) | Outcome::Forked(_) | Outcome::Executed | Outcome::Refused(Errno::EINPROGRESS))
+                if complete =>
+            {
+                End::Done
+            }
+            Some(Outcome::Refused(errno)) if complete => End::Refused(*errno),
+            Some(Outcome::Refused(errno)) => End::Other(format!("{errno:?} before")),
+            Some(other) => End::Other(format!("{other:?}")),
+        };
+        if end == End::Killed && !gate.ended_within(std::time::Duration::from_secs(2)) {
+            ran.broken.push("a signal killed it, but it is still there".to_owned());
+        }
+        ran.ends.push(end);
+    }
+
+    fn attempt_in(&self, gate: Gate, calls: &[Call], ran: &mut Ran) -> (Gate, Vec<Outcome>) {
+        let _connection = Guest::new(&self.network.guest).connect().expect("a guest connects");
+        let held = self.held(&gate);
+        let mut tracee = Tracee::attach(gate.pid).unwrap_or_else(|e| panic!("tracing {}: {e}", gate.pid));
+        let mut answers = Vec::new();
+        for call in calls {
+            let arguments = self.arguments(call, &mut tracee, &held, &answers).expect("the arguments");
+            let outcome = tracee.call(call.entry, call.number, arguments).expect("a call");
+            answers.push(outcome);
+            if !matches!(outcome, Outcome::Returned(_)) {
+                break;
+            }
+        }
+        if matches!(answers.last(), Some(Outcome::Returned(_) | Outcome::Refused(_)) | None) {
+            tracee.release().expect("the gate goes on");
+            if !calls.iter().any(|call| call.arguments.iter().any(|argument| matches!(argument, Arg::Listener))) {
+                ran.broken.extend(self.serves().err());
+            }
+        }
+        (gate, answers)
+    }
+
+    fn gate(&self) -> Gate {
+        let (lab, config) = (&self.lab, &self.config);
+        let file = write_config(lab, config);
+        let mut command = agent_command(lab, &self.network.gate, &config.id, &["-f".as_ref(), file.as_os_str()]);
+        command.env("OS_PASSWORD", probes::memory::IN_ENVIRONMENT);
+        Gate::with_command(lab, config, command).unwrap_or_else(|s| panic!("the gate did not start: {s:#?}"))
+    }
+
+    /// The gate's listening socket and the guest's connection, which it accepts in its own time.
+    fn held(&self, gate: &Gate) -> [i32; 2] {
+        let mut held = [None, None];
+        let ready = wait_until(5.0, || {
+            let table = self.network.gate.inside(|| text("/proc/thread-self/net/tcp"));
+            let descriptors = Process::new(gate.pid).descriptors();
+            held = ["0A", "01"].map(|state| {
+                let inode = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()).find_map(|l| {
+                    let name = format!("socket:[{}]", l.get(9)?);
+                    (l.get(3)? == &state).then(|| descriptors.iter().find(|(_, target)| **target == name))?
+                });
+                inode.map(|(number, _)| *number)
+            });
+            held.iter().all(Option::is_some)
+        });
+        assert!(ready, "the gate should hold a listener and a connection: {held:?}");
+        held.map(Option::unwrap_or_default)
+    }
+
+    fn arguments(
+        &self,
+        call: &Call,
+        tracee: &mut Tracee,
+        held: &[i32; 2],
+        answers: &[Outcome],
+    ) -> io::Result<[u64; 6]> {
+        let mut registers = [0; 6];
+        for (register, argument) in registers.iter_mut().zip(&call.arguments) {
+            *register = self.word(argument, tracee, held, answers)?;
+        }
+        Ok(registers)
+    }
+
+    fn word(&self, argument: &Arg, tracee: &mut Tracee, held: &[i32; 2], answers: &[Outcome]) -> io::Result<u64> {
+        let made = |index: usize| match answers.get(index) {
+            Some(Outcome::Returned(number)) => Ok(number.cast_unsigned()),
+            other => Err(io::Error::other(format!("call {index} made nothing: {other:?}"))),
+        };
+        let pid = self.neighbour.id();
+        Ok(match argument {
+            Arg::N(number) => *number,
+            Arg::Bytes(bytes) => tracee.place(bytes)?,
+            Arg::Words(words) => {
+                let mut bytes = Vec::new();
+                for word in words {
+                    bytes.extend(self.word(word, tracee, held, answers)?.to_le_bytes());
+                }
+                tracee.place(&bytes)?
+            }
+            Arg::Made(index) => made(*index)?,
+            Arg::At(index, bytes) => {
+                tracee.write(made(*index)?, bytes)?;
+                made(*index)?
+            }
+            Arg::Listener => held[0].unsigned_abs().into(),
+            Arg::Guest => held[1].unsigned_abs().into(),
+            Arg::Neighbour => pid.into(),
+            Arg::NeighbourClock => i64::from(!pid.cast_signed() << 3 | 2).cast_unsigned(),
+        })
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let _ = self.neighbour.kill();
+        let _ = self.neighbour.wait();
+    }
+}
+
+/// A process of the gate's own user, which the kernel would let it signal and trace.
+fn neighbour(lab: &Lab) -> Child {
+    let mut command = Command::new("sleep");
+    command.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if lab.is_root() {
+        command.uid(world::NEUTRON_ID).gid(world::NEUTRON_ID);
+    }
+    command.spawn().expect("a neighbour")
+}
+
+/// Opens a file under a number that every process started from here inherits, as a careless agent would.
+fn leave_a_descriptor() -> io::Result<()> {
+    fs::write(probes::SECRET_FILE, "a secret of the host\n")?;
+    fs::set_permissions(probes::SECRET_FILE, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    let file = fs::File::open(probes::SECRET_FILE)?;
+    let number = fcntl(&file, FcntlArg::F_DUPFD(probes::INHERITED))?;
+    assert_eq!(number, probes::INHERITED, "the number is taken");
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! UNIX sockets: connect(2) is an allowed call, so what lies beyond the agent's directory must not be there to be named.
+
+use libc::{SOCK_DGRAM, SOCK_STREAM, SYS_bind, SYS_listen, SYS_socketpair};
+use nix::errno::Errno;
+
+use super::sockets::{connect, send_to, socket};
+use super::{ABSTRACT, Arg, Call, End, OTHER_AGENT, Probe, call, killed, n, refused, zeroes};
+
+pub(super) fn probes() -> Vec<Probe> {
+    let open = |kind| socket(libc::AF_UNIX, kind, 0);
+    let reach = |path: &str| vec![open(SOCK_STREAM), connect(Arg::Made(0), named(path))];
+    vec![
+        refused(
+            "another-agents-socket",
+            "connects to an agent's socket in another directory",
+            Errno::ENOENT,
+            reach(OTHER_AGENT),
+        ),
+        refused(
+            "the-agents-socket-by-its-host-path",
+            "connects to the agent by the path that the host knows",
+            Errno::ENOENT,
+            reach("/run/lab/neutron/metadata_proxy"),
+        ),
+        variants(
+            "climb-out-of-the-root",
+            "connects to another agent's socket by `..`, from the root and from the agent's directory",
+            Errno::ENOENT,
+            ["/..", "..", "/backend/..", "/backend/../.."].map(|from| reach(&format!("{from}{OTHER_AGENT}"))),
+        ),
+        variants(
+            "through-proc",
+            "the same through /proc: another process's root, the gate's own, its descriptors",
+            Errno::ENOENT,
+            ["/proc/1/root", "/proc/self/root", "/proc/self/cwd", "/proc/self/fd/3"]
+                .map(|from| reach(&format!("{from}{OTHER_AGENT}"))),
+        ),
+        variants(
+            "sockets-of-the-host",
+            "connects to systemd, D-Bus, Docker and the journal",
+            Errno::ENOENT,
+            ["/run/systemd/private", "/run/dbus/system_bus_socket", "/run/docker.sock", "/run/systemd/journal/stdout"]
+                .map(&reach),
+        ),
+        refused(
+            "send-to-another-socket",
+            "sends a datagram to a socket in another directory",
+            Errno::ENOENT,
+            [open(SOCK_DGRAM), send_to(Arg::Made(0), 0, named("/run/lab/other/log"))],
+        ),
+        refused(
+            "abstract-name",
+            "connects to an abstract name in its network namespace",
+            Errno::EPERM,
+            [open(SOCK_STREAM), connect(Arg::Made(0), hidden(ABSTRACT))],
+        )
+        .since(6),
+        refused(
+            "abstract-name-datagram",
+            "connects a datagram socket to an abstract name",
+            Errno::EPERM,
+            [open(SOCK_DGRAM), connect(Arg::Made(0), hidden(&format!("{ABSTRACT}.log")))],
+        )
+        .since(6),
+        refused(
+            "send-to-an-abstract-name",
+            "sends a datagram to an abstract name",
+            Errno::EPERM,
+            [open(SOCK_DGRAM), send_to(Arg::Made(0), 0, hidden(&format!("{ABSTRACT}.log")))],
+        )
+        .since(6),
+        refused(
+            "a-unix-address-on-a-guests-socket",
+            "connects a TCP socket to a UNIX path",
+            Errno::EAFNOSUPPORT,
+            [connect(Arg::Guest, vec![0; 16]), connect(Arg::Guest, named(OTHER_AGENT))],
+        ),
+        killed("socketpair", "makes a pair of UNIX sockets", [call(SYS_socketpair, [n(1), n(1), n(0), zeroes(8)])]),
+        each_killed_after_opening(
+            "bind-a-unix-socket",
+            "offers a socket of its own: by a path beside the agent's, by an abstract name, by autobind",
+            [named("/backend/mine"), hidden("nsgate.lab.mine"), vec![1, 0]],
+        ),
+        killed(
+            "listen-on-a-unix-socket",
+            "listens on a UNIX socket",
+            [open(SOCK_STREAM), call(SYS_listen, [Arg::Made(0), n(1)])],
+        ),
+    ]
+}
+
+fn variants<const N: usize>(
+    name: &'static str,
+    tries: &'static str,
+    errno: Errno,
+    calls: [Vec<Call>; N],
+) -> Probe {
+    Probe::new(name, tries, calls.into(), End::Refused(errno))
+}
+
+fn each_killed_after_opening<const N: usize>(
+    name: &'static str,
+    tries: &'static str,
+    addresses: [Vec<u8>; N],
+) -> Probe {
+    let bind = |address: Vec<u8>| {
+        let length = Arg::N(address.len() as u64);
+        let open = socket(libc::AF_UNIX, SOCK_STREAM, 0);
+        vec![open, call(SYS_bind, [Arg::Made(0), Arg::Bytes(address), length])]
+    };
+    Probe::new(name, tries, addresses.map(bind).into(), End::Killed)
+}
+
+/// `sockaddr_un` of a path.
+pub(super) fn named(path: &str) -> Vec<u8> {
+    [&[1, 0], path.as_bytes(), &[0]].concat()
+}
+
+/// `sockaddr_un` of an abstract name.
+fn hidden(name: &str) -> Vec<u8> {
+    [&[1, 0, 0], name.as_bytes()].concat()
+}
