@@ -5,18 +5,40 @@ use nix::{
     fcntl::{OFlag, open},
     sys::stat::{Mode, SFlag, fstat},
 };
-use std::{fs::File, io::Read, path::Path};
+use std::{fs::File, hint::black_box, io::Read, mem::take, ops::Deref, path::Path};
 
 use crate::pinned::{kind, kind_name};
 
 /// Most bytes of a configuration. Neutron's have a thousand and a half.
 const MOST: u64 = 1024 * 1024;
 
+/// The text of a configuration. It is overwritten when it is done with: a gate is a copy of the process that read it,
+/// and what operators remark to each other is not for whoever takes the gate over.
+#[derive(Debug, Default)]
+pub struct ConfigText(String);
+
+impl Deref for ConfigText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for ConfigText {
+    fn drop(&mut self) {
+        let mut bytes = take(&mut self.0).into_bytes();
+        bytes.fill(0);
+        // Or the compiler sees that nobody reads the zeroes.
+        black_box(&bytes);
+    }
+}
+
 /// The text of a configuration file.
 ///
 /// # Errors
 /// The path, and what is wrong: it is missing, not readable, not a plain file, too large, not UTF-8.
-pub fn read_config(path: &Path) -> Result<String, LaunchError> {
+pub fn read_config(path: &Path) -> Result<ConfigText, LaunchError> {
     let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
     // O_NONBLOCK: opening a FIFO that nobody writes must not wait (open(2)).
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -26,13 +48,14 @@ pub fn read_config(path: &Path) -> Result<String, LaunchError> {
     if kind(&status) != SFlag::S_IFREG {
         return Err(wrong(format!("this is {}; a configuration is one plain file", kind_name(&status))));
     }
-    let mut bytes = Vec::new();
+    // Room for all of it: a buffer that grows leaves copies behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(status.st_size.clamp(0, 1 << 20)).unwrap_or(0) + 1);
     let read = File::from(descriptor).take(MOST + 1).read_to_end(&mut bytes);
     read.map_err(|error| wrong(format!("the configuration cannot be read: {error}")))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > MOST) {
         return Err(wrong(format!("the configuration is larger than {MOST} bytes")));
     }
-    String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map(ConfigText).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
         wrong(format!("line {line} is not UTF-8"))

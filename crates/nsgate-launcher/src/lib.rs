@@ -25,7 +25,7 @@ mod sys;
 
 pub use accounts::resolve;
 pub use clock::{LocalTime, local_time};
-pub use config_file::read_config;
+pub use config_file::{ConfigText, read_config};
 pub use daemon::Readiness;
 pub use error::LaunchError;
 pub use log_socket::LogSocket;

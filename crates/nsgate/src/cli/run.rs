@@ -6,7 +6,7 @@ use nsgate_config::{
     Config, Parsed,
     native::{Draft, Who, on_command_line},
 };
-use nsgate_launcher::{Mode, Options, read_config};
+use nsgate_launcher::{ConfigText, Mode, Options, read_config};
 use std::path::PathBuf;
 
 /// Serves one network, in the foreground unless told otherwise.
@@ -79,7 +79,7 @@ impl Run {
     fn configuration(self) -> Result<Config, String> {
         let (name, text) = match &self.config {
             Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
-            None => ("command line".to_owned(), String::new()),
+            None => ("command line".to_owned(), ConfigText::default()),
         };
         let mut draft = Draft::read(&name, &text).map_err(|errors| errors.render(colours()))?;
         self.flags.fill(&mut draft);
