@@ -1,6 +1,8 @@
 //! Runs the probes of [`crate::probes`]: each in a gate of its own, started as Neutron does and confined as it always is.
 
+use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -24,7 +26,17 @@ pub struct Ground {
     network: Network,
     neighbour: Child,
     config: Config,
-    _standing: (RecordingAgent, RecordingAgent, UnixDatagram, UnixListener, UnixDatagram, std::net::TcpListener),
+    outsiders: Outsiders,
+    _agent: RecordingAgent,
+}
+
+/// Who listens where no gate may be heard.
+struct Outsiders {
+    agent: UnixListener,
+    log: UnixDatagram,
+    abstract_stream: UnixListener,
+    abstract_datagram: UnixDatagram,
+    server: TcpListener,
 }
 
 /// How a probe ended in each of its variants, and whether the gate served afterwards, where it was still there.
@@ -37,34 +49,17 @@ pub struct Ran {
 }
 
 impl Ground {
-    /// Prepares a world for probes of this program.
-    pub fn new(program: Program) -> Ground {
-        let lab = Lab::enter(program);
+    /// Prepares a world for probes of this program; skips the test where that takes root.
+    pub fn new(lab: &Lab) -> Ground {
+        let lab = Lab::enter(lab.program.clone());
+        lab.needs_root("the memory and the descriptors of a process that cannot be dumped are root's");
         let network = lab.network();
         let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-        lab.directory("other", 0o755);
-        let other = RecordingAgent::start(probes::OTHER_AGENT.as_ref(), Answer::ok("another network's"));
-        let log = UnixDatagram::bind("/run/lab/other/log").expect("a datagram socket");
-        let (stream, datagram) = network.gate.inside(|| {
-            let name = |name: &str| SocketAddr::from_abstract_name(name).expect("an abstract name");
-            let stream = UnixListener::bind_addr(&name(probes::ABSTRACT)).expect("an abstract stream socket");
-            let log = format!("{}.log", probes::ABSTRACT);
-            (stream, UnixDatagram::bind_addr(&name(&log)).expect("an abstract datagram socket"))
-        });
-        let server = network.guest.inside(|| std::net::TcpListener::bind((GUEST_V4, probes::GUEST_PORT)));
-        for open in ["/run/lab/other/metadata_proxy", "/run/lab/other/log"] {
-            fs::set_permissions(open, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("a mode");
-        }
+        let outsiders = Outsiders::listen(&lab, &network).expect("the outsiders listen");
         let mut config = Config::new(Kind::Network);
         config.extra[0] = format!("    # {}\n", probes::memory::IN_CONFIGURATION);
         leave_a_descriptor().expect("the secret file");
-        Ground {
-            network,
-            neighbour: neighbour(&lab),
-            lab,
-            config,
-            _standing: (agent, other, log, stream, datagram, server.expect("a guest's server")),
-        }
+        Ground { network, neighbour: neighbour(&lab), lab, config, outsiders, _agent: agent }
     }
 
     /// Goes on with another program.
@@ -78,7 +73,8 @@ impl Ground {
         match &probe.act {
             Act::Search(secret) => {
                 let gate = self.gate();
-                let found = inject::find(gate.pid, secret).unwrap_or_else(|e| panic!("the memory of {}: {e}", gate.pid));
+                let found =
+                    inject::find(gate.pid, secret).unwrap_or_else(|e| panic!("the memory of {}: {e}", gate.pid));
                 ran.ends.push(if found.is_empty() { End::Absent } else { End::Found });
                 ran.broken.extend(found.into_iter().map(|mapping| format!("found in {mapping}")));
             }
@@ -117,13 +113,12 @@ impl Ground {
             Some(Outcome::Killed(Signal::SIGSYS)) => End::Killed,
             Some(Outcome::Killed(signal)) => End::Other(signal.to_string()),
             // A connection that does not wait has been asked for: what comes of it is no longer the kernel's to refuse.
-            Some(Outcome::Returned(_) | Outcome::Forked(_) | Outcome::Executed | Outcome::Refused(Errno::EINPROGRESS))
-                if complete =>
-            {
-                End::Done
-            }
+            Some(
+                Outcome::Returned(_) | Outcome::Forked(_) | Outcome::Executed | Outcome::Refused(Errno::EINPROGRESS),
+            ) if complete => End::Done,
             Some(Outcome::Refused(errno)) if complete => End::Refused(*errno),
-            Some(Outcome::Refused(errno)) => End::Other(format!("{errno:?} before")),
+            Some(Outcome::Refused(errno)) => End::Other(format!("{errno:?} early")),
+            Some(Outcome::Waits) => End::Other("waits".to_owned()),
             Some(other) => End::Other(format!("{other:?}")),
         };
         if end == End::Killed && !gate.ended_within(std::time::Duration::from_secs(2)) {
@@ -147,10 +142,12 @@ impl Ground {
         }
         if matches!(answers.last(), Some(Outcome::Returned(_) | Outcome::Refused(_)) | None) {
             tracee.release().expect("the gate goes on");
+            // A gate whose listener was dissolved has nothing left to serve on.
             if !calls.iter().any(|call| call.arguments.iter().any(|argument| matches!(argument, Arg::Listener))) {
                 ran.broken.extend(self.serves().err());
             }
         }
+        ran.broken.extend(self.outsiders.heard().into_iter().map(|who| format!("{who} heard from it")));
         (gate, answers)
     }
 
@@ -167,12 +164,13 @@ impl Ground {
         let mut held = [None, None];
         let ready = wait_until(5.0, || {
             let table = self.network.gate.inside(|| text("/proc/thread-self/net/tcp"));
-            let descriptors = Process::new(gate.pid).descriptors();
+            let descriptors = Process::new(gate.pid).descriptors().unwrap_or_default();
             held = ["0A", "01"].map(|state| {
-                let inode = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()).find_map(|l| {
-                    let name = format!("socket:[{}]", l.get(9)?);
-                    (l.get(3)? == &state).then(|| descriptors.iter().find(|(_, target)| **target == name))?
-                });
+                let inode =
+                    table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()).find_map(|l| {
+                        let name = format!("socket:[{}]", l.get(9)?);
+                        (l.get(3)? == &state).then(|| descriptors.iter().find(|(_, target)| **target == name))?
+                    });
                 inode.map(|(number, _)| *number)
             });
             held.iter().all(Option::is_some)
@@ -224,6 +222,41 @@ impl Ground {
     }
 }
 
+impl Outsiders {
+    fn listen(lab: &Lab, network: &Network) -> io::Result<Outsiders> {
+        lab.directory("other", 0o755);
+        let agent = UnixListener::bind(probes::OTHER_AGENT)?;
+        let log = UnixDatagram::bind(probes::OTHER_LOG)?;
+        for path in [probes::OTHER_AGENT, probes::OTHER_LOG] {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o666))?;
+        }
+        let name = |suffix: &str| SocketAddr::from_abstract_name(format!("{}{suffix}", probes::ABSTRACT));
+        // Abstract names belong to the network namespace.
+        let (abstract_stream, abstract_datagram) = network.gate.inside(|| {
+            io::Result::Ok((UnixListener::bind_addr(&name("")?)?, UnixDatagram::bind_addr(&name(".log")?)?))
+        })?;
+        let server = network.guest.inside(|| TcpListener::bind((GUEST_V4, probes::GUEST_PORT)))?;
+        agent.set_nonblocking(true)?;
+        log.set_nonblocking(true)?;
+        abstract_stream.set_nonblocking(true)?;
+        abstract_datagram.set_nonblocking(true)?;
+        server.set_nonblocking(true)?;
+        Ok(Outsiders { agent, log, abstract_stream, abstract_datagram, server })
+    }
+
+    /// Who was connected to or sent something since the last time.
+    fn heard(&self) -> Vec<&'static str> {
+        let heard = [
+            ("the other agent", self.agent.accept().is_ok()),
+            ("the other log", self.log.recv(&mut [0]).is_ok()),
+            ("the abstract name", self.abstract_stream.accept().is_ok()),
+            ("the abstract log", self.abstract_datagram.recv(&mut [0]).is_ok()),
+            ("the guest's server", self.server.accept().is_ok()),
+        ];
+        heard.into_iter().filter_map(|(who, heard)| heard.then_some(who)).collect()
+    }
+}
+
 impl Drop for Ground {
     fn drop(&mut self) {
         let _ = self.neighbour.kill();
@@ -244,7 +277,7 @@ fn neighbour(lab: &Lab) -> Child {
 /// Opens a file under a number that every process started from here inherits, as a careless agent would.
 fn leave_a_descriptor() -> io::Result<()> {
     fs::write(probes::SECRET_FILE, "a secret of the host\n")?;
-    fs::set_permissions(probes::SECRET_FILE, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    fs::set_permissions(probes::SECRET_FILE, PermissionsExt::from_mode(0o644))?;
     let file = fs::File::open(probes::SECRET_FILE)?;
     let number = fcntl(&file, FcntlArg::F_DUPFD(probes::INHERITED))?;
     assert_eq!(number, probes::INHERITED, "the number is taken");

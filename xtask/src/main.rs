@@ -5,6 +5,8 @@ mod bench;
 mod build;
 mod command;
 mod demo;
+#[cfg(target_arch = "x86_64")]
+mod escape;
 mod house;
 mod lab;
 mod policy;
@@ -23,6 +25,7 @@ The build tool of nsgate.
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
+    cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
+        #[cfg(target_arch = "x86_64")]
+        Some("escape") => escape::run(),
         Some("house") => house::run(rest),
         Some("policy") => policy::run(rest),
         Some("lab") => lab::run(rest),

@@ -80,9 +80,20 @@ impl Tracee {
             | ptrace::Options::PTRACE_O_TRACECLONE;
         ptrace::seize(pid, options)?;
         ptrace::interrupt(pid)?;
-        match waitpid(pid, Some(WaitPidFlag::__WALL))? {
-            WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(..) => {}
-            other => return Err(io::Error::other(format!("the process did not stop: {other:?}"))),
+        loop {
+            match waitpid(pid, Some(WaitPidFlag::__WALL))? {
+                WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_STOP) => break,
+                // In the middle of a call, whose answer would be written over the registers. It took the stop's place.
+                WaitStatus::PtraceEvent(..) => {
+                    ptrace::cont(pid, None)?;
+                    ptrace::interrupt(pid)?;
+                }
+                WaitStatus::Stopped(_, signal) => {
+                    ptrace::cont(pid, signal)?;
+                    ptrace::interrupt(pid)?;
+                }
+                other => return Err(io::Error::other(format!("the process did not stop: {other:?}"))),
+            }
         }
         let saved = ptrace::getregs(pid)?;
         let memory = Memory::open(pid)?;
@@ -90,16 +101,7 @@ impl Tracee {
         let start = (saved.rsp - RED_ZONE - SCRATCH) & !15;
         let mut before = vec![0; SCRATCH as usize];
         memory.read(start, &mut before)?;
-        Ok(Tracee {
-            pid,
-            memory,
-            saved,
-            syscall,
-            interrupt: None,
-            scratch: (start, before),
-            used: 0,
-            released: false,
-        })
+        Ok(Tracee { pid, memory, saved, syscall, interrupt: None, scratch: (start, before), used: 0, released: false })
     }
 
     /// Copies `bytes` into the process and returns where they are, on a 16-byte boundary.

@@ -4,12 +4,15 @@ use libc::{
     SYS_chdir, SYS_chmod, SYS_chown, SYS_copy_file_range, SYS_faccessat2, SYS_fanotify_init, SYS_fchmodat2, SYS_fcntl,
     SYS_fstat, SYS_getcwd, SYS_getdents64, SYS_getxattr, SYS_inotify_init1, SYS_ioctl, SYS_link, SYS_linkat, SYS_lstat,
     SYS_mkdir, SYS_mknod, SYS_name_to_handle_at, SYS_newfstatat, SYS_open, SYS_open_by_handle_at, SYS_openat,
-    SYS_openat2, SYS_pread64, SYS_read, SYS_readlink, SYS_rename, SYS_renameat2, SYS_sendfile, SYS_setxattr, SYS_splice,
-    SYS_stat, SYS_statfs, SYS_statx, SYS_symlink, SYS_truncate, SYS_unlink, SYS_unlinkat, SYS_utimensat, SYS_write,
+    SYS_openat2, SYS_pread64, SYS_read, SYS_readlink, SYS_rename, SYS_renameat2, SYS_sendfile, SYS_setxattr,
+    SYS_splice, SYS_stat, SYS_statfs, SYS_statx, SYS_symlink, SYS_truncate, SYS_unlink, SYS_unlinkat, SYS_utimensat,
+    SYS_write,
 };
 use nix::errno::Errno;
 
-use super::{Arg, INHERITED, NOTHING, NULL, Probe, SECRET_FILE, call, each_killed, here, killed, n, refused, text, zeroes};
+use super::{
+    Arg, INHERITED, NOTHING, NULL, Probe, SECRET_FILE, call, each_killed, here, killed, n, refused, text, zeroes,
+};
 
 const PASSWD: &str = "/etc/passwd";
 /// The agent's socket as the gate sees it, and as the host does.
@@ -169,10 +172,7 @@ pub(super) fn probes() -> Vec<Probe> {
         each_killed(
             "ioctl",
             "types into a terminal (TIOCSTI); asks for interfaces (SIOCGIFCONF)",
-            [
-                call(SYS_ioctl, [n(0), n(0x5412), text("x")]),
-                call(SYS_ioctl, [Arg::Guest, n(0x8912), zeroes(16)]),
-            ],
+            [call(SYS_ioctl, [n(0), n(0x5412), text("x")]), call(SYS_ioctl, [Arg::Guest, n(0x8912), zeroes(16)])],
         ),
     ]
 }

@@ -27,12 +27,16 @@ fn surfaces() -> Vec<Probe> {
             "makes a map, loads a program, asks for ids (bpf)",
             [0, 5, 11].map(|command| call(SYS_bpf, [n(command), zeroes(128), n(128)])),
         ),
-        killed("perf-events", "counts what others do (perf_event_open)", [
-            call(SYS_perf_event_open, [zeroes(128), n(0), n(-1), n(-1), n(0)]),
-        ]),
-        killed("io-uring", "makes a ring by which calls pass the filter (io_uring_setup)", [
-            call(SYS_io_uring_setup, [n(1), zeroes(120)]),
-        ]),
+        killed(
+            "perf-events",
+            "counts what others do (perf_event_open)",
+            [call(SYS_perf_event_open, [zeroes(128), n(0), n(-1), n(-1), n(0)])],
+        ),
+        killed(
+            "io-uring",
+            "makes a ring by which calls pass the filter (io_uring_setup)",
+            [call(SYS_io_uring_setup, [n(1), zeroes(120)])],
+        ),
         each_killed(
             "io-uring-on-nothing",
             "io_uring_enter, io_uring_register, io_setup",
@@ -53,9 +57,11 @@ fn surfaces() -> Vec<Probe> {
                 call(SYS_semget, [n(0), n(1), n(0o1600)]),
             ],
         ),
-        killed("posix-queues", "opens a message queue", [
-            call(SYS_mq_open, [text("nsgate.lab"), n(libc::O_CREAT | libc::O_RDWR), n(0o600), NULL]),
-        ]),
+        killed(
+            "posix-queues",
+            "opens a message queue",
+            [call(SYS_mq_open, [text("nsgate.lab"), n(libc::O_CREAT | libc::O_RDWR), n(0o600), NULL])],
+        ),
         each_killed(
             "processor-state",
             "modify_ldt, iopl, ioperm, membarrier, rseq",
@@ -101,11 +107,7 @@ fn the_machine() -> Vec<Probe> {
             ],
         ),
         killed("reboot", "restarts the machine (wrong magic)", [call(SYS_reboot, [n(0), n(0), n(0), NULL])]),
-        each_killed(
-            "swap",
-            "swapon, swapoff (no path)",
-            [call(SYS_swapon, [NULL, n(0)]), call(SYS_swapoff, [NULL])],
-        ),
+        each_killed("swap", "swapon, swapoff (no path)", [call(SYS_swapon, [NULL, n(0)]), call(SYS_swapoff, [NULL])]),
         killed("accounting", "writes process accounting to a file (no path)", [call(SYS_acct, [NOWHERE])]),
         each_killed(
             "quotas",

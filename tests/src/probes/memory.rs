@@ -31,18 +31,12 @@ pub(super) fn probes() -> Vec<Probe> {
         killed(
             "written-then-executable",
             "writes code into memory and makes it executable (mprotect)",
-            [
-                map(READ | WRITE, ANONYMOUS),
-                call(SYS_mprotect, [Arg::At(0, vec![0xc3]), n(PAGE), n(READ | EXECUTE)]),
-            ],
+            [map(READ | WRITE, ANONYMOUS), call(SYS_mprotect, [Arg::At(0, vec![0xc3]), n(PAGE), n(READ | EXECUTE)])],
         ),
         killed(
             "written-then-executable-by-key",
             "the same with pkey_mprotect",
-            [
-                map(READ | WRITE, ANONYMOUS),
-                call(SYS_pkey_mprotect, [Arg::Made(0), n(PAGE), n(READ | EXECUTE), n(-1)]),
-            ],
+            [map(READ | WRITE, ANONYMOUS), call(SYS_pkey_mprotect, [Arg::Made(0), n(PAGE), n(READ | EXECUTE), n(-1)])],
         ),
         each_killed(
             "map-a-file",
@@ -53,13 +47,16 @@ pub(super) fn probes() -> Vec<Probe> {
                 call(SYS_mmap, [NULL, n(PAGE), n(READ | WRITE), n(libc::MAP_SHARED), Arg::Listener, n(0)]),
             ],
         ),
-        refused("map-page-zero", "maps the page that null pointers point to", Errno::EPERM, [
-            map(READ | WRITE, ANONYMOUS | libc::MAP_FIXED),
-        ]),
+        refused(
+            "map-page-zero",
+            "maps the page that null pointers point to",
+            Errno::EPERM,
+            [map(READ | WRITE, ANONYMOUS | libc::MAP_FIXED)],
+        ),
         refused(
             "move-the-kernels-memory",
             "moves memory of the kernel (mremap, an allowed call)",
-            Errno::EINVAL,
+            Errno::EFAULT,
             [call(SYS_mremap, [Arg::N(0xffff_8000_0000_0000), n(PAGE), n(PAGE), n(1), NULL])],
         ),
         each_killed(
@@ -72,16 +69,8 @@ pub(super) fn probes() -> Vec<Probe> {
             "mlockall, remap_file_pages",
             [call(SYS_mlockall, [n(2)]), call(SYS_remap_file_pages, [NULL, n(0), n(0), n(0), n(0)])],
         ),
-        absent(
-            "the-environment",
-            "looks in its memory for a password from the starter's environment",
-            IN_ENVIRONMENT,
-        ),
-        absent(
-            "the-configuration",
-            "looks in its memory for a comment of the configuration file",
-            IN_CONFIGURATION,
-        ),
+        absent("the-environment", "looks in its memory for a password from the starter's environment", IN_ENVIRONMENT),
+        absent("the-configuration", "looks in its memory for a comment of the configuration file", IN_CONFIGURATION),
     ]
 }
 

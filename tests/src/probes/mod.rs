@@ -19,12 +19,14 @@ use nix::errno::Errno;
 
 use crate::inject::Entry;
 
-/// A file that every user may read; in a private world it is the world's own.
+/// A file that every user may read.
 pub const SECRET_FILE: &str = "/run/lab/secret";
 /// The descriptor of it that the starter inherits.
 pub const INHERITED: i32 = 700;
 /// The agent of somebody else, in a directory of its own.
 pub const OTHER_AGENT: &str = "/run/lab/other/metadata_proxy";
+/// A log socket beside it.
+pub const OTHER_LOG: &str = "/run/lab/other/log";
 /// An abstract name in the gate's network namespace, of a stream and of a datagram socket (with `.log` behind it).
 pub const ABSTRACT: &str = "nsgate.lab.abstract";
 /// The port on which something listens at the guest's address.
@@ -48,6 +50,11 @@ pub enum End {
 }
 
 impl End {
+    /// Whether the probe got what it tried to get.
+    pub fn got_through(&self) -> bool {
+        matches!(self, End::Done | End::Found)
+    }
+
     /// One or two words for the table.
     pub fn word(&self) -> String {
         match self {

@@ -48,12 +48,12 @@ pub(super) fn probes() -> Vec<Probe> {
         killed("setns", "enters a namespace by descriptor", [call(SYS_setns, [NOTHING, n(0)])]),
         killed("chroot", "changes its root", [call(SYS_chroot, [text("/")])]),
         killed("pivot-root", "swaps its root", [call(SYS_pivot_root, [text("/nowhere"), text("/nowhere")])]),
-        killed("mount", "mounts a file system", [
-            call(SYS_mount, [text("none"), text("/nowhere"), text("tmpfs"), n(0), NULL]),
-        ]),
-        killed("remount", "makes its root writable", [
-            call(SYS_mount, [NULL, text("/"), NULL, n(0x1020), NULL]),
-        ]),
+        killed(
+            "mount",
+            "mounts a file system",
+            [call(SYS_mount, [text("none"), text("/nowhere"), text("tmpfs"), n(0), NULL])],
+        ),
+        killed("remount", "makes its root writable", [call(SYS_mount, [NULL, text("/"), NULL, n(0x1020), NULL])]),
         killed("unmount", "unmounts what hides the host's root", [call(SYS_umount2, [text("/nowhere"), n(2)])]),
         each_killed(
             "mount-by-descriptor",
@@ -73,9 +73,10 @@ pub(super) fn probes() -> Vec<Probe> {
                 call(SYS_fsmount, [NOTHING, n(0), n(0)]),
             ],
         ),
-        each_killed("look-at-mounts", "statmount, listmount", [
-            call(457, [zeroes(32), zeroes(512), n(512), n(0)]),
-            call(458, [zeroes(32), zeroes(64), n(8), n(0)]),
-        ]),
+        each_killed(
+            "look-at-mounts",
+            "statmount, listmount",
+            [call(457, [zeroes(32), zeroes(512), n(512), n(0)]), call(458, [zeroes(32), zeroes(64), n(8), n(0)])],
+        ),
     ]
 }

@@ -38,9 +38,11 @@ pub(super) fn probes() -> Vec<Probe> {
             "takes capabilities back",
             [call(SYS_capset, [Arg::Bytes(capability_header()), Arg::Bytes(vec![0xff; 24])])],
         ),
-        killed("ambient-capability", "raises an ambient capability", [
-            call(SYS_prctl, [n(libc::PR_CAP_AMBIENT), n(libc::PR_CAP_AMBIENT_RAISE), n(0), n(0), n(0)]),
-        ]),
+        killed(
+            "ambient-capability",
+            "raises an ambient capability",
+            [call(SYS_prctl, [n(libc::PR_CAP_AMBIENT), n(libc::PR_CAP_AMBIENT_RAISE), n(0), n(0), n(0)])],
+        ),
         killed("securebits", "unlocks securebits", [set(libc::PR_SET_SECUREBITS, 0)]),
         killed("dumpable", "becomes dumpable again", [set(libc::PR_SET_DUMPABLE, 1)]),
         killed("no-new-privs-off", "switches no_new_privs off", [set(libc::PR_SET_NO_NEW_PRIVS, 0)]),

@@ -21,10 +21,7 @@ pub(super) fn probes() -> Vec<Probe> {
         each_killed(
             "signal-a-thread",
             "signals a thread of a neighbour: tgkill, tkill",
-            [
-                call(SYS_tgkill, [Arg::Neighbour, Arg::Neighbour, n(0)]),
-                call(SYS_tkill, [Arg::Neighbour, n(0)]),
-            ],
+            [call(SYS_tgkill, [Arg::Neighbour, Arg::Neighbour, n(0)]), call(SYS_tkill, [Arg::Neighbour, n(0)])],
         ),
         each_killed(
             "signal-with-a-message",
@@ -43,14 +40,15 @@ pub(super) fn probes() -> Vec<Probe> {
                 call(SYS_pidfd_send_signal, [Arg::Made(0), n(0), NULL, n(0)]),
             ],
         ),
-        killed("pidfd-send-signal-on-nothing", "the same on no descriptor", [call(SYS_pidfd_send_signal, [NOTHING, n(0), NULL, n(0)])]),
+        killed(
+            "pidfd-send-signal-on-nothing",
+            "the same on no descriptor",
+            [call(SYS_pidfd_send_signal, [NOTHING, n(0), NULL, n(0)])],
+        ),
         killed(
             "steal-a-descriptor",
             "takes a descriptor out of a neighbour (pidfd_getfd)",
-            [
-                call(SYS_pidfd_open, [Arg::Neighbour, n(0)]),
-                call(SYS_pidfd_getfd, [Arg::Made(0), n(0), n(0)]),
-            ],
+            [call(SYS_pidfd_open, [Arg::Neighbour, n(0)]), call(SYS_pidfd_getfd, [Arg::Made(0), n(0), n(0)])],
         ),
         each_killed(
             "ptrace",

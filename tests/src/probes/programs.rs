@@ -33,12 +33,12 @@ pub(super) fn probes() -> Vec<Probe> {
         ),
         killed("fork", "makes a second process", [call(SYS_fork, [])]),
         killed("vfork", "the same with vfork(2)", [call(SYS_vfork, [])]),
-        killed("clone-a-process", "the same with clone(2)", [call(SYS_clone, [n(libc::SIGCHLD), NULL, NULL, NULL, NULL])]),
         killed(
-            "clone-a-thread",
-            "makes a thread",
-            [call(SYS_clone, [n(thread), zeroes(64), NULL, NULL, NULL])],
+            "clone-a-process",
+            "the same with clone(2)",
+            [call(SYS_clone, [n(libc::SIGCHLD), NULL, NULL, NULL, NULL])],
         ),
+        killed("clone-a-thread", "makes a thread", [call(SYS_clone, [n(thread), zeroes(64), NULL, NULL, NULL])]),
         killed("clone3", "makes a process with clone3(2)", [call(SYS_clone3, [Arg::Bytes(clone_args(0)), n(88)])]),
         each_killed("uselib", "loads a library by name (uselib)", [call(SYS_uselib, [text("/lib/x")])]),
     ]

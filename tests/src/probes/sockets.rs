@@ -2,7 +2,7 @@
 
 use libc::{
     SYS_accept, SYS_accept4, SYS_bind, SYS_connect, SYS_getpeername, SYS_getsockname, SYS_getsockopt, SYS_listen,
-    SYS_recvmsg, SYS_recvmmsg, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_setsockopt, SYS_shutdown, SYS_socket,
+    SYS_recvmmsg, SYS_recvmsg, SYS_sendmmsg, SYS_sendmsg, SYS_sendto, SYS_setsockopt, SYS_shutdown, SYS_socket,
 };
 use nix::errno::Errno;
 
@@ -127,12 +127,7 @@ fn connections() -> Vec<Probe> {
         ),
         killed("accept", "accepts with accept(2)", [call(SYS_accept, [Arg::Listener, NULL, NULL])]),
         refused("accept-on-nothing", "accepts on no descriptor", Errno::EBADF, [accept4(NOTHING)]),
-        refused(
-            "accept-on-a-guests-socket",
-            "accepts on a connection",
-            Errno::EINVAL,
-            [accept4(Arg::Guest)],
-        ),
+        refused("accept-on-a-guests-socket", "accepts on a connection", Errno::EINVAL, [accept4(Arg::Guest)]),
         refused(
             "accept-on-a-unix-socket",
             "accepts on a UNIX socket that cannot listen",
@@ -179,9 +174,7 @@ fn messages() -> Vec<Probe> {
 
 fn options() -> Vec<Probe> {
     let (ip, tcp, socket) = (libc::IPPROTO_IP, libc::IPPROTO_TCP, libc::SOL_SOCKET);
-    let set = |level: i32, option: i32| {
-        call(SYS_setsockopt, [Arg::Guest, n(level), n(option), zeroes(64), n(64)])
-    };
+    let set = |level: i32, option: i32| call(SYS_setsockopt, [Arg::Guest, n(level), n(option), zeroes(64), n(64)]);
     let ask = |level: i32, option: i32| {
         call(SYS_getsockopt, [Arg::Guest, n(level), n(option), zeroes(64), Arg::Bytes(64u64.to_le_bytes().to_vec())])
     };
@@ -225,7 +218,8 @@ pub(super) fn connect(socket: Arg, address: Vec<u8>) -> Call {
 
 pub(super) fn send_to(socket: Arg, flags: i32, address: Vec<u8>) -> Call {
     let length = Arg::N(address.len() as u64);
-    let flags = n(flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+    // The one flag that the list wants, so that what is refused is refused for another reason.
+    let flags = n(flags | libc::MSG_NOSIGNAL);
     call(SYS_sendto, [socket, Arg::Bytes(b"x".to_vec()), n(1), flags, Arg::Bytes(address), length])
 }
 

@@ -4,7 +4,7 @@ use libc::{SOCK_DGRAM, SOCK_STREAM, SYS_bind, SYS_listen, SYS_socketpair};
 use nix::errno::Errno;
 
 use super::sockets::{connect, send_to, socket};
-use super::{ABSTRACT, Arg, Call, End, OTHER_AGENT, Probe, call, killed, n, refused, zeroes};
+use super::{ABSTRACT, Arg, Call, End, OTHER_AGENT, OTHER_LOG, Probe, call, killed, n, refused, zeroes};
 
 pub(super) fn probes() -> Vec<Probe> {
     let open = |kind| socket(libc::AF_UNIX, kind, 0);
@@ -46,7 +46,7 @@ pub(super) fn probes() -> Vec<Probe> {
             "send-to-another-socket",
             "sends a datagram to a socket in another directory",
             Errno::ENOENT,
-            [open(SOCK_DGRAM), send_to(Arg::Made(0), 0, named("/run/lab/other/log"))],
+            [open(SOCK_DGRAM), send_to(Arg::Made(0), 0, named(OTHER_LOG))],
         ),
         refused(
             "abstract-name",
@@ -89,12 +89,7 @@ pub(super) fn probes() -> Vec<Probe> {
     ]
 }
 
-fn variants<const N: usize>(
-    name: &'static str,
-    tries: &'static str,
-    errno: Errno,
-    calls: [Vec<Call>; N],
-) -> Probe {
+fn variants<const N: usize>(name: &'static str, tries: &'static str, errno: Errno, calls: [Vec<Call>; N]) -> Probe {
     Probe::new(name, tries, calls.into(), End::Refused(errno))
 }
 
