@@ -118,8 +118,9 @@ impl Ground {
             ) if complete => End::Done,
             Some(Outcome::Refused(errno)) if complete => End::Refused(*errno),
             Some(Outcome::Refused(errno)) => End::Other(format!("{errno:?} early")),
+            Some(Outcome::Exited(_)) => End::Other("ended".to_owned()),
             Some(Outcome::Waits) => End::Other("waits".to_owned()),
-            Some(other) => End::Other(format!("{other:?}")),
+            Some(Outcome::Returned(_) | Outcome::Forked(_) | Outcome::Executed) => End::Other("went astray".to_owned()),
         };
         if end == End::Killed && !gate.ended_within(std::time::Duration::from_secs(2)) {
             ran.broken.push("a signal killed it, but it is still there".to_owned());
@@ -195,7 +196,7 @@ impl Ground {
 
     fn word(&self, argument: &Arg, tracee: &mut Tracee, held: &[i32; 2], answers: &[Outcome]) -> io::Result<u64> {
         let made = |index: usize| match answers.get(index) {
-            Some(Outcome::Returned(number)) => Ok(number.cast_unsigned()),
+            Some(Outcome::Returned(number)) => Ok(*number as u64),
             other => Err(io::Error::other(format!("call {index} made nothing: {other:?}"))),
         };
         let pid = self.neighbour.id();
@@ -217,7 +218,7 @@ impl Ground {
             Arg::Listener => held[0].unsigned_abs().into(),
             Arg::Guest => held[1].unsigned_abs().into(),
             Arg::Neighbour => pid.into(),
-            Arg::NeighbourClock => i64::from(!pid.cast_signed() << 3 | 2).cast_unsigned(),
+            Arg::NeighbourClock => i64::from(!(pid as i32) << 3 | 2) as u64,
         })
     }
 }

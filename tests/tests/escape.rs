@@ -63,7 +63,7 @@ mod probing {
     }
 
     fn call(number: i64, arguments: impl Into<Vec<Arg>>) -> Call {
-        Call { entry: Entry::Syscall, number: number.cast_unsigned(), arguments: arguments.into() }
+        Call { entry: Entry::Syscall, number: number as u64, arguments: arguments.into() }
     }
 
     fn the_agent_is_reached(lab: &Lab) {
@@ -94,7 +94,7 @@ mod probing {
         }
 
         fn pid(&self) -> i32 {
-            self.0.id().cast_signed()
+            self.0.id() as i32
         }
     }
 
@@ -110,7 +110,7 @@ mod probing {
         let free = Free::start();
         let mut tracee = Tracee::attach(free.pid()).unwrap();
         let path = tracee.place(b"/etc/passwd\0").unwrap();
-        let (here, number) = (i64::from(libc::AT_FDCWD).cast_unsigned(), libc::SYS_openat.cast_unsigned());
+        let (here, number) = (i64::from(libc::AT_FDCWD) as u64, libc::SYS_openat as u64);
         let opened = tracee.call(Entry::Syscall, number, [here, path, 0, 0, 0, 0]).unwrap();
         assert!(matches!(opened, Outcome::Returned(descriptor) if descriptor > 2), "{opened:?}");
         let missing = tracee.place(b"/nowhere\0").unwrap();
@@ -125,7 +125,7 @@ mod probing {
             let free = Free::start();
             let mut tracee = Tracee::attach(free.pid()).unwrap();
             let shell = tracee.place(b"/bin/sh\0").unwrap();
-            let outcome = tracee.call(Entry::Syscall, number.cast_unsigned(), [shell, 0, 0, 0, 0, 0]).unwrap();
+            let outcome = tracee.call(Entry::Syscall, number as u64, [shell, 0, 0, 0, 0, 0]).unwrap();
             assert!(format!("{outcome:?}").starts_with(expected), "{expected}: {outcome:?}");
         }
     }

@@ -74,12 +74,12 @@ fn measure() -> (String, Vec<String>) {
         }
     }
     let version = haproxy.version();
-    let version = version.split_whitespace().nth(2).unwrap_or("of unknown version");
+    let version = version.split([' ', '-']).nth(2).unwrap_or("of unknown version");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = kernel.split('-').next().unwrap_or_default().trim();
     let head = format!(
-        "\n{count} probes in {processes} processes of each program, on Linux {kernel} with Landlock ABI {}. In nsgate, {} of \
-         them got what they\ntried to get; in haproxy {version}, {got_through}.\n",
+        "\n{count} probes in {processes} processes of each program, on Linux {kernel} with Landlock ABI {}. The kernel did what \
+         was\nasked, in one variant at least, in {} of them in nsgate and in {got_through} in haproxy {version}.\n",
         sys::landlock_abi(),
         ours.iter().flatten().filter(|ran| ran.ends.iter().any(probes::End::got_through)).count(),
     );

@@ -202,7 +202,7 @@ impl Tracee {
     }
 
     fn answer(&self) -> io::Result<Outcome> {
-        let answer = ptrace::getregs(self.pid)?.rax.cast_signed();
+        let answer = ptrace::getregs(self.pid)?.rax as i64;
         Ok(match i32::try_from(answer) {
             Ok(number) if (-4095..0).contains(&number) => Outcome::Refused(Errno::from_raw(-number)),
             _ => Outcome::Returned(answer),

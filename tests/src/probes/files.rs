@@ -15,6 +15,8 @@ use super::{
 };
 
 const PASSWD: &str = "/etc/passwd";
+/// The agent's directory as the gate sees it, and as the host does.
+const DIRECTORIES: [&str; 2] = ["/backend", "/run/lab/neutron"];
 /// The agent's socket as the gate sees it, and as the host does.
 const SOCKETS: [&str; 2] = ["/backend/metadata_proxy", "/run/lab/neutron/metadata_proxy"];
 
@@ -44,15 +46,16 @@ pub(super) fn probes() -> Vec<Probe> {
                 call(SYS_write, [Arg::Made(0), text("x"), n(1)]),
             ],
         ),
-        killed(
+        each_killed(
             "create-beside-the-agents-socket",
             "creates a file in the agent's directory",
-            [call(SYS_openat, [here(), text("/backend/new"), n(libc::O_RDWR | libc::O_CREAT), n(0o600)])],
+            beside().map(|new| call(SYS_openat, [here(), text(&new), n(libc::O_RDWR | libc::O_CREAT), n(0o600)])),
         ),
         each_killed(
             "open-a-path-descriptor",
             "opens a directory with O_PATH, the root and the agent's",
-            ["/", "/backend"].map(|path| call(SYS_openat, [here(), text(path), n(libc::O_PATH), n(0)])),
+            ["/", DIRECTORIES[0], DIRECTORIES[1]]
+                .map(|path| call(SYS_openat, [here(), text(path), n(libc::O_PATH), n(0)])),
         ),
         refused(
             "read-an-inherited-descriptor",
@@ -104,10 +107,10 @@ pub(super) fn probes() -> Vec<Probe> {
         each_killed(
             "rename-the-agents-socket",
             "renames the agent's socket: rename, renameat2",
-            SOCKETS.into_iter().flat_map(|socket| {
+            SOCKETS.into_iter().zip(beside()).flat_map(|(socket, new)| {
                 [
-                    call(SYS_rename, [text(socket), text("/backend/gone")]),
-                    call(SYS_renameat2, [here(), text(socket), here(), text("/backend/gone"), n(0)]),
+                    call(SYS_rename, [text(socket), text(&new)]),
+                    call(SYS_renameat2, [here(), text(socket), here(), text(&new), n(0)]),
                 ]
             }),
         ),
@@ -121,24 +124,30 @@ pub(super) fn probes() -> Vec<Probe> {
         each_killed(
             "make-a-directory-entry",
             "mkdir and mknod in the agent's directory",
-            [
-                call(SYS_mkdir, [text("/backend/new"), n(0o700)]),
-                call(SYS_mknod, [text("/backend/new"), n(0o600 | i64::from(libc::S_IFIFO)), n(0)]),
-            ],
+            beside().into_iter().flat_map(|new| {
+                [
+                    call(SYS_mkdir, [text(&new), n(0o700)]),
+                    call(SYS_mknod, [text(&new), n(0o600 | i64::from(libc::S_IFIFO)), n(0)]),
+                ]
+            }),
         ),
         each_killed(
             "change-a-files-attributes",
             "chmod, fchmodat2, chown, truncate, utimensat, setxattr of the agent's socket",
             [
-                call(SYS_chmod, [text(SOCKETS[0]), n(0o777)]),
-                call(SYS_fchmodat2, [here(), text(SOCKETS[0]), n(0o777), n(0)]),
+                call(SYS_chmod, [text(SOCKETS[1]), n(0o777)]),
+                call(SYS_fchmodat2, [here(), text(SOCKETS[1]), n(0o777), n(0)]),
                 call(SYS_chown, [text(SOCKETS[0]), n(0), n(0)]),
                 call(SYS_truncate, [text(SECRET_FILE), n(0)]),
-                call(SYS_utimensat, [here(), text(SOCKETS[0]), NULL, n(0)]),
+                call(SYS_utimensat, [here(), text(SOCKETS[1]), NULL, n(0)]),
                 call(SYS_setxattr, [text(SOCKETS[0]), text("user.x"), text("y"), n(1), n(0)]),
             ],
         ),
-        killed("change-directory", "changes into the agent's directory", [call(SYS_chdir, [text("/backend")])]),
+        each_killed(
+            "change-directory",
+            "changes into the agent's directory",
+            DIRECTORIES.map(|path| call(SYS_chdir, [text(path)])),
+        ),
         each_killed(
             "watch-files",
             "watches what others open: inotify_init1, fanotify_init",
@@ -182,4 +191,9 @@ fn handle() -> Vec<u8> {
     let mut handle = vec![0; 8 + 128];
     handle[0] = 128;
     handle
+}
+
+/// A new name in the agent's directory.
+fn beside() -> [String; 2] {
+    DIRECTORIES.map(|directory| format!("{directory}/new"))
 }

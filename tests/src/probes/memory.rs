@@ -54,6 +54,12 @@ pub(super) fn probes() -> Vec<Probe> {
             [map(READ | WRITE, ANONYMOUS | libc::MAP_FIXED)],
         ),
         refused(
+            "pin-memory-as-it-is-mapped",
+            "maps memory that cannot be swapped out (MAP_LOCKED)",
+            Errno::EPERM,
+            [map(READ | WRITE, ANONYMOUS | libc::MAP_LOCKED)],
+        ),
+        refused(
             "move-the-kernels-memory",
             "moves memory of the kernel (mremap, an allowed call)",
             Errno::EFAULT,

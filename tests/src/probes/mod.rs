@@ -170,12 +170,12 @@ fn refused(name: &'static str, tries: &'static str, errno: Errno, calls: impl In
 
 /// A 64-bit call.
 fn call(number: i64, arguments: impl Into<Vec<Arg>>) -> Call {
-    Call { entry: Entry::Syscall, number: number.cast_unsigned(), arguments: arguments.into() }
+    Call { entry: Entry::Syscall, number: number as u64, arguments: arguments.into() }
 }
 
 /// A number that may be negative, as the kernel takes it.
 fn n(number: impl Into<i64>) -> Arg {
-    Arg::N(number.into().cast_unsigned())
+    Arg::N(number.into() as u64)
 }
 
 /// The null pointer.

@@ -51,10 +51,10 @@ pub(super) fn probes() -> Vec<Probe> {
         killed(
             "mount",
             "mounts a file system",
-            [call(SYS_mount, [text("none"), text("/nowhere"), text("tmpfs"), n(0), NULL])],
+            [call(SYS_mount, [text("none"), text("/tmp"), text("tmpfs"), n(0), NULL])],
         ),
         killed("remount", "makes its root writable", [call(SYS_mount, [NULL, text("/"), NULL, n(0x1020), NULL])]),
-        killed("unmount", "unmounts what hides the host's root", [call(SYS_umount2, [text("/nowhere"), n(2)])]),
+        killed("unmount", "unmounts a file system", [call(SYS_umount2, [text("/proc"), n(2)])]),
         each_killed(
             "mount-by-descriptor",
             "open_tree, move_mount, mount_setattr",
@@ -76,7 +76,15 @@ pub(super) fn probes() -> Vec<Probe> {
         each_killed(
             "look-at-mounts",
             "statmount, listmount",
-            [call(457, [zeroes(32), zeroes(512), n(512), n(0)]), call(458, [zeroes(32), zeroes(64), n(8), n(0)])],
+            [
+                call(457, [Arg::Bytes(every_mount()), zeroes(512), n(512), n(0)]),
+                call(458, [Arg::Bytes(every_mount()), zeroes(64), n(8), n(0)]),
+            ],
         ),
     ]
+}
+
+/// `struct mnt_id_req` that begins at the root of everything.
+fn every_mount() -> Vec<u8> {
+    [24, u64::MAX, 0].iter().flat_map(|word: &u64| word.to_le_bytes()).collect()
 }

@@ -2,8 +2,8 @@
 
 use libc::{
     SYS_add_key, SYS_capset, SYS_keyctl, SYS_landlock_create_ruleset, SYS_landlock_restrict_self, SYS_personality,
-    SYS_prctl, SYS_prlimit64, SYS_request_key, SYS_seccomp, SYS_setfsgid, SYS_setfsuid, SYS_setgid, SYS_setgroups,
-    SYS_setregid, SYS_setresgid, SYS_setresuid, SYS_setreuid, SYS_setrlimit, SYS_setuid,
+    SYS_prctl, SYS_prlimit64, SYS_request_key, SYS_seccomp, SYS_setgid, SYS_setgroups, SYS_setregid, SYS_setresgid,
+    SYS_setresuid, SYS_setreuid, SYS_setrlimit, SYS_setuid,
 };
 
 use super::{Arg, NOTHING, NULL, Probe, call, each_killed, killed, n, text, zeroes};
@@ -14,22 +14,20 @@ pub(super) fn probes() -> Vec<Probe> {
     vec![
         each_killed(
             "become-root",
-            "setuid, setreuid, setresuid, setfsuid to 0",
+            "setuid, setreuid, setresuid to 0",
             [
                 call(SYS_setuid, [root()]),
                 call(SYS_setreuid, [root(), root()]),
                 call(SYS_setresuid, [root(), root(), root()]),
-                call(SYS_setfsuid, [root()]),
             ],
         ),
         each_killed(
             "become-roots-group",
-            "setgid, setregid, setresgid, setfsgid to 0",
+            "setgid, setregid, setresgid to 0",
             [
                 call(SYS_setgid, [root()]),
                 call(SYS_setregid, [root(), root()]),
                 call(SYS_setresgid, [root(), root(), root()]),
-                call(SYS_setfsgid, [root()]),
             ],
         ),
         killed("setgroups", "joins group 0", [call(SYS_setgroups, [n(1), zeroes(4)])]),

@@ -50,7 +50,7 @@ fn families() -> Vec<Probe> {
             "listens on a TCP port of its own",
             [
                 socket(libc::AF_INET, stream, 0),
-                call(SYS_bind, [Arg::Made(0), Arg::Bytes(inet(8081)), n(16)]),
+                call(SYS_bind, [Arg::Made(0), Arg::Bytes(any(8081)), n(16)]),
                 call(SYS_listen, [Arg::Made(0), n(1)]),
             ],
         ),
@@ -118,7 +118,7 @@ fn connections() -> Vec<Probe> {
         killed(
             "bind-a-guests-socket",
             "dissolves a guest's connection and binds its socket to another port",
-            [disconnect(), call(SYS_bind, [Arg::Guest, Arg::Bytes(inet(8081)), n(16)])],
+            [disconnect(), call(SYS_bind, [Arg::Guest, Arg::Bytes(any(8081)), n(16)])],
         ),
         killed(
             "listen-on-a-guests-socket",
@@ -233,6 +233,13 @@ fn inet(port: u16) -> Vec<u8> {
     address.extend(port.to_be_bytes());
     address.extend(GUEST_V4.octets());
     address.extend([0; 8]);
+    address
+}
+
+/// `sockaddr_in` of no address in particular.
+fn any(port: u16) -> Vec<u8> {
+    let mut address = inet(port);
+    address[4..8].fill(0);
     address
 }
 
