@@ -25,7 +25,7 @@ pub enum Landlock {
 const WANTED: [(i32, &str); 3] = [
     (
         4,
-        "Landlock cannot refuse TCP before ABI 4 (Linux 6.7); the filter refuses bind, and connect reaches only what sockets there are",
+        "Landlock cannot refuse TCP before ABI 4 (Linux 6.7); the filter refuses new TCP sockets and bind, but a guest's socket can be connected elsewhere",
     ),
     (5, "Landlock cannot refuse device ioctls before ABI 5 (Linux 6.10); the filter refuses ioctl"),
     (6, "Landlock cannot scope signals and abstract sockets before ABI 6 (Linux 6.12); the filter refuses kill"),
