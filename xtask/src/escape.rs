@@ -81,7 +81,10 @@ fn measure() -> (String, Vec<String>) {
         "\n{count} probes in {processes} processes of each program, on Linux {kernel} with Landlock ABI {}. The kernel did what \
          was\nasked, in one variant at least, in {} of them in nsgate and in {got_through} in haproxy {version}.\n",
         sys::landlock_abi(),
-        ours.iter().flatten().filter(|ran| ran.ends.iter().any(probes::End::got_through)).count(),
+        match ours.iter().flatten().filter(|ran| ran.ends.iter().any(probes::End::got_through)).count() {
+            0 => "none".to_owned(),
+            some => some.to_string(),
+        },
     );
     (head + &tables + "\n", failed)
 }
