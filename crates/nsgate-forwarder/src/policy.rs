@@ -32,6 +32,12 @@ pub(crate) const PASSING: &[(&str, Passes)] = &[
     ("user-agent", Passes::IfThereIsRoom),
 ];
 
+/// Whether a value may go on: visible ASCII and blanks. Other bytes have no meaning of their own (RFC 9110, section 5.5);
+/// Neutron's agents decode a request as UTF-8 and fail on what is none, and some readers end a line at U+0085 or U+2028.
+pub(crate) fn readable(value: &[u8]) -> bool {
+    value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+}
+
 /// Whether an answer's header is about the connection to the agent, and not for the guest (RFC 9110, section 7.6.1).
 pub(crate) fn hop_by_hop(name: &str) -> bool {
     const NAMES: [&str; 7] =

@@ -4,7 +4,7 @@
 //! identity comes first, and everything together fits.
 
 use crate::{
-    policy::{PASSING, Passes},
+    policy::{PASSING, Passes, readable},
     refusal::Refusal,
     strict::Head,
 };
@@ -48,7 +48,8 @@ pub(crate) fn request(
     let rest = end.len() + body.len();
     for (name, passes) in PASSING {
         // Of several fields with one name the first counts, here and for everybody behind.
-        let Some(value) = headers.get(*name).map(http::HeaderValue::as_bytes) else { continue };
+        let value = headers.get(*name).map(http::HeaderValue::as_bytes);
+        let Some(value) = value.filter(|value| readable(value)) else { continue };
         let fits = text.len() + name.len() + value.len() + 4 + rest <= bound;
         match passes {
             Passes::Required if !fits => {
@@ -126,6 +127,16 @@ mod tests {
             host: h\r\nuser-agent: curl\r\nconnection: close\r\n\r\n"
             )
         );
+    }
+
+    #[test]
+    fn a_value_that_is_not_visible_ascii_is_left_behind() {
+        for value in ["a\u{85}x-forwarded-for: 10.0.0.99", "a\u{2028}x-real-ip: 10.0.0.99", "\u{e4}"] {
+            let text =
+                rebuilt("/", &[("user-agent", value), ("content-type", value), ("accept", "a\tb ~")], "").unwrap();
+            assert!(!text.contains("user-agent") && !text.contains("content-type") && text.is_ascii(), "{text}");
+            assert!(text.contains("accept: a\tb ~\r\n"), "{text}");
+        }
     }
 
     #[test]
