@@ -9,6 +9,7 @@ pub mod agent;
 pub mod config;
 #[cfg(target_arch = "x86_64")]
 pub mod escape;
+pub mod forging;
 pub mod gate;
 pub mod guest;
 pub mod harness;
@@ -23,6 +24,7 @@ pub mod procfs;
 pub mod program;
 pub mod sys;
 pub mod syslog;
+pub mod vectors;
 pub mod world;
 
 pub use agent::{Answer, MetadataAgent, RecordingAgent};
