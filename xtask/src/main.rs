@@ -7,6 +7,7 @@ mod command;
 mod demo;
 #[cfg(target_arch = "x86_64")]
 mod escape;
+mod forging;
 mod house;
 mod lab;
 mod policy;
@@ -28,6 +29,7 @@ The build tool of nsgate.
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
+    cargo xtask forging                what forged requests become here, at haproxy and at nginx, into docs/forging.md
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
     cargo xtask tools                  what the suites need and where it comes from
 ";
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Some("escape") => escape::run(),
         Some("house") => house::run(rest),
         Some("policy") => policy::run(rest),
+        Some("forging") => forging::run(),
         Some("lab") => lab::run(rest),
         Some("tools") => tools::report(),
         Some("help" | "-h" | "--help") | None => {

@@ -29,11 +29,15 @@ pub(crate) const HAPROXY: Tool = Tool {
     name: "haproxy",
     probe: ("/usr/sbin/haproxy", &["-v"]),
     package: "haproxy",
-    used_for: "comparisons (demo, bench, one test)",
+    used_for: "comparisons (demo, bench, forging, some tests)",
 };
-/// nginx, the backend of every benchmark and one of the proxies.
-pub(crate) const NGINX: Tool =
-    Tool { name: "nginx", probe: ("nginx", &["-v"]), package: "nginx", used_for: "benchmarks" };
+/// nginx, backend and peer of benchmarks. Never installed by us: Debian's package starts a server.
+pub(crate) const NGINX: Tool = Tool {
+    name: "nginx",
+    probe: ("/usr/sbin/nginx", &["-v"]),
+    package: "nginx-light",
+    used_for: "benchmarks, and a column of docs/forging.md",
+};
 /// wrk, the guests of the benchmarks.
 pub(crate) const WRK: Tool =
     Tool { name: "wrk", probe: ("test", &["-x", "/usr/bin/wrk"]), package: "wrk", used_for: "benchmarks" };
@@ -49,7 +53,7 @@ pub(crate) const VENV: Tool = Tool {
     name: "python3 -m venv",
     probe: ("/usr/bin/python3", &["-c", "import venv, ensurepip"]),
     package: "python3-venv",
-    used_for: "the Neutron suite",
+    used_for: "the Neutron suite, and the readers of the forging suite",
 };
 /// cloud-init.
 pub(crate) const CLOUD_INIT: Tool = Tool {
@@ -69,6 +73,18 @@ impl Tool {
     /// The command that installs it.
     pub(crate) fn command(&self) -> String {
         format!("apt-get install --no-install-recommends {}", self.package)
+    }
+
+    /// Finds it, and installs nothing.
+    ///
+    /// # Errors
+    /// One line: what is missing, and the command that installs it.
+    pub(crate) fn find(&self) -> Result<(), String> {
+        if self.present() {
+            Ok(())
+        } else {
+            Err(format!("{} is missing; install it with `{}`", self.name, self.command()))
+        }
     }
 
     /// Finds it or, as root on Debian, installs it.

@@ -99,8 +99,9 @@ fn lie(request: &loose::Request, truth: &Truth) -> Option<String> {
     let truths = [(own.as_str(), truth.id.as_bytes()), ("X_FORWARDED_FOR", truth.address.as_bytes())];
     for (name, value) in &request.fields {
         if name == "CONNECTION" {
-            let nominated = value.split(|byte| *byte == b',').map(folded);
-            if let Some(name) = nominated.into_iter().find(|word| IDENTITIES.contains(&word.as_str())) {
+            // The next proxy takes away what Connection names (RFC 9110, section 7.6.1): the truth, in this case.
+            let mut nominated = value.split(|byte| *byte == b',').map(folded);
+            if let Some(name) = nominated.find(|word| truths.iter().any(|(own, _)| own == word)) {
                 return Some(format!("{name} nominated by Connection"));
             }
         }

@@ -79,9 +79,11 @@ fn run(running: &Running, vectors: Vec<Vector>) -> Vec<Outcome> {
 fn one(running: &Running, vector: Vector) -> Outcome {
     running.agent.forget();
     let answered = exchange::send(&running.guest, &vector.bytes);
-    if !answered.statuses.iter().any(|status| *status == 200) {
-        // A program may hand something on and not wait for the answer.
-        std::thread::sleep(Duration::from_millis(3));
+    if !answered.statuses.contains(&200) {
+        // A program that streams may have handed the head on before the body turned bad, and the agent waits for more.
+        let body =
+            vector.bytes.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|at| at + 4 < vector.bytes.len());
+        std::thread::sleep(Duration::from_millis(if body { 25 } else { 3 }));
     }
     let records: Vec<Vec<u8>> = running.agent.seen().into_iter().map(|seen| seen.bytes).collect();
     let verdict = judge::verdict(&records, vector.honest.len(), &answered, &running.truth);

@@ -29,7 +29,7 @@ fn bad() -> Vec<Vector> {
         bad("size with 0x", &format!("0x5\r\nhello{end}")),
         bad("plus sign", &format!("+5\r\nhello{end}")),
         bad("minus sign", &format!("-5\r\nhello{end}")),
-        bad("minus zero", &format!("5\r\nhello\r\n-0\r\n\r\n")),
+        bad("minus zero", "5\r\nhello\r\n-0\r\n\r\n"),
         bad("underscore between digits", &format!("0_5\r\nhello{end}")),
         bad("not a number", &format!("g\r\nhello{end}")),
         bad("digits, then letters", &format!("5g\r\nhello{end}")),

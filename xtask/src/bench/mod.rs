@@ -6,6 +6,8 @@ mod memory;
 mod report;
 mod start;
 
+pub(crate) use report::machine;
+
 use std::fs;
 
 use nsgate_tests::program::workspace;
@@ -39,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let quick = arguments.iter().any(|word| word == "--quick");
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
-    tools::NGINX.ensure()?;
+    tools::NGINX.find()?;
     tools::WRK.ensure()?;
     build::programs()?;
     let file = workspace().join("docs/benchmarks.md");

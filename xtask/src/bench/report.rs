@@ -140,7 +140,7 @@ fn quantile(figures: &[f64], part: f64) -> f64 {
 }
 
 /// Kernel, processors and distribution.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel = kernel.trim().split('-').next().unwrap_or_default().to_owned();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -118,6 +118,9 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::STRACE.ensure() {
         println!("{missing} (the count of system calls is skipped)");
     }
+    if let Err(missing) = tools::neutron_python() {
+        println!("{missing} (the readers of Python in the forging suite are skipped)");
+    }
     let program = program(wish)?;
     let example = ["build", "--release", "--quiet", "--locked", "--package", "nsgate-sandbox", "--features", "compile"];
     if !plain(cargo(&[&example[..], &["--example", "echo"]].concat()))? {
