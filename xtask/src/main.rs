@@ -29,6 +29,7 @@ The build tool of nsgate.
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
+    cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
     cargo xtask forging                what forged requests become here, at haproxy and at nginx, into docs/forging.md
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
     cargo xtask tools                  what the suites need and where it comes from
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
+        Some("soak") => bench::soak::run(rest),
         #[cfg(target_arch = "x86_64")]
         Some("escape") => escape::run(),
         Some("house") => house::run(rest),

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use nsgate_tests::network::{METADATA_V4, ip};
 use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program};
 
-use super::load::backend;
+use super::load::{Backend, backend};
 
 /// What a hostile guest does until it is told to stop.
-type Attack = fn(&Attackers, &AtomicBool);
+pub(super) type Attack = fn(&Attackers, &AtomicBool);
 
 /// Every attack, in the order of the table.
-const ATTACKS: [(&str, Attack); 8] = [
+pub(super) const ATTACKS: [(&str, Attack); 8] = [
     ("1,100 idle connections of one address", idle),
     ("1,100 unfinished heads of one address, a byte each second", heads),
     ("1,100 unfinished bodies of one address, a byte each second", bodies),
@@ -27,9 +27,43 @@ const ATTACKS: [(&str, Attack); 8] = [
 ];
 
 /// Where an attack comes from.
-struct Attackers {
+pub(super) struct Attackers {
     guest: Guest,
     v6: Vec<Guest>,
+}
+
+/// A network with a backend, an attacker with 65 addresses and room for a neighbour.
+pub(super) struct Scene {
+    pub(super) network: Network,
+    pub(super) attackers: Attackers,
+    _backend: Backend,
+}
+
+impl Scene {
+    /// Opens some 1,200 connections later, so the limit of descriptors is raised.
+    pub(super) fn new(lab: &Lab, tag: &str) -> Scene {
+        allow_descriptors();
+        let network = Network::named(&format!("fair-{tag}"), &format!("fair-{tag}-guest"));
+        let name = network.guest.name();
+        let addresses = (0..64).map(|n| format!("-n {name} addr add fd00::1:{n:x}/64 dev eth0 nodad\n"));
+        ip(&addresses.collect::<String>());
+        let v4 = Guest::talking(&network.guest, IpAddr::from([10, 0, 0, 11]), (METADATA_V4, 80).into());
+        let to = (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080);
+        let v6 = (0..64)
+            .map(|n| Guest::talking(&network.guest, Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, n).into(), to.into()));
+        let attackers = Attackers { guest: v4.patient(60), v6: v6.collect() };
+        Scene { attackers, network, _backend: backend(lab) }
+    }
+
+    /// Where the attackers look for it.
+    pub(super) fn config(&self, config: &Config) -> Config {
+        config.clone().with_binds(&["169.254.169.254:80", ":::8080"])
+    }
+
+    /// Another guest of the network.
+    pub(super) fn neighbour(&self) -> Guest {
+        self.attackers.guest.at(12).patient(3)
+    }
 }
 
 /// The neighbour's requests.
@@ -55,32 +89,19 @@ pub(super) struct Fairness {
     attacked: Vec<Neighbour>,
 }
 
-/// Measures one program. Opens some 1,200 connections, so the limit of descriptors is raised.
+/// Measures one program.
 pub(super) fn of(lab: &Lab, name: &str, program: &Program, seconds: u64) -> Fairness {
     println!("fairness: {name} …");
-    allow_descriptors();
-    let tag = name.split_whitespace().next().unwrap_or("x");
-    let network = Network::named(&format!("fair-{tag}"), &format!("fair-{tag}-guest"));
-    let guest_name = network.guest.name();
-    let addresses: String =
-        (0..64).map(|n| format!("-n {guest_name} addr add fd00::1:{n:x}/64 dev eth0 nodad\n")).collect();
-    ip(&addresses);
-    let _backend = backend(lab);
-    let config = Config::new(Kind::Network).with_binds(&["169.254.169.254:80", ":::8080"]);
-    let gate = Gate::start(&Lab::enter(program.clone()), &network.gate, &config);
-    let guest = Guest::talking(&network.guest, IpAddr::from([10, 0, 0, 11]), (METADATA_V4, 80).into());
-    let v6 = (0..64).map(|n| {
-        let from = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, n);
-        Guest::talking(&network.guest, from.into(), (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080).into())
-    });
-    let attackers = Attackers { guest: guest.patient(60), v6: v6.collect() };
-    let neighbour = guest.at(12).patient(3);
+    let scene = Scene::new(lab, name.split_whitespace().next().unwrap_or("x"));
+    let config = scene.config(&Config::new(Kind::Network));
+    let gate = Gate::start(&Lab::enter(program.clone()), &scene.network.gate, &config);
+    let neighbour = scene.neighbour();
     ask(&neighbour, 1);
     let quiet = ask(&neighbour, seconds);
     let attacked = ATTACKS.iter().map(|(_, attack)| {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| attack(&attackers, &stop));
+            scope.spawn(|| attack(&scene.attackers, &stop));
             std::thread::sleep(Duration::from_millis(1500));
             let seen = ask(&neighbour, seconds);
             stop.store(true, Ordering::Relaxed);

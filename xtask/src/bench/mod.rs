@@ -4,6 +4,7 @@ mod fairness;
 mod load;
 mod memory;
 mod report;
+pub(crate) mod soak;
 mod start;
 
 pub(crate) use report::machine;
