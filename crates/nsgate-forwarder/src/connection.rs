@@ -10,7 +10,7 @@ use crate::{
     source::Place,
 };
 use hyper::{server::conn::http1, service::service_fn};
-use nsgate_config::Timeouts;
+use nsgate_config::{Limits, Timeouts};
 use std::{
     net::SocketAddr,
     pin::pin,
@@ -48,15 +48,7 @@ pub(crate) async fn serve<C: Connector>(
             Heads { own: place.heads.clone(), all: shared.heads.clone() },
         );
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests.clone(), request));
-        let mut connection = pin!(
-            http1::Builder::new()
-                // Whether a guest that closed its side has gone is for the strict reader to say.
-                .half_close(false)
-                .auto_date_header(false)
-                .max_headers(usize::try_from(limits.headers).unwrap_or(usize::MAX))
-                .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192))
-                .serve_connection(io, service)
-        );
+        let mut connection = pin!(protocol(limits).serve_connection(io, service));
         let (began, mut old) = (Instant::now(), false);
         let mut watchdog = pin!(watch(&exchange, timeouts, began + timeouts.connection));
         let mut draining = None;
@@ -86,6 +78,18 @@ pub(crate) async fn serve<C: Connector>(
     if let Some(socket) = Arc::into_inner(socket) {
         close(socket.into_inner().unwrap_or_else(PoisonError::into_inner), &exchange, end).await;
     }
+}
+
+/// How the HTTP library is asked to serve.
+pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol
+        // Whether a guest that closed its side has gone is for the strict reader to say.
+        .half_close(false)
+        .auto_date_header(false)
+        .max_headers(usize::try_from(limits.headers).unwrap_or(usize::MAX))
+        .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192));
+    protocol
 }
 
 /// How a connection ends.

@@ -15,7 +15,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
@@ -47,8 +46,8 @@ enum Queue {
 
 /// The reading and writing ends. The socket is shared with the connection, which writes a refusal when the HTTP library
 /// has left.
-pub(crate) struct GuestIo {
-    socket: Arc<Mutex<TcpStream>>,
+pub(crate) struct GuestIo<S> {
+    socket: Arc<Mutex<S>>,
     exchange: Arc<Exchange>,
     limits: Limits,
     /// Read, and not yet judged.
@@ -70,8 +69,8 @@ enum Body {
     Chunked(Chunked),
 }
 
-impl GuestIo {
-    pub(crate) fn new(socket: Arc<Mutex<TcpStream>>, exchange: Arc<Exchange>, limits: Limits, heads: Heads) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
+    pub(crate) fn new(socket: Arc<Mutex<S>>, exchange: Arc<Exchange>, limits: Limits, heads: Heads) -> Self {
         Self {
             socket,
             exchange,
@@ -87,7 +86,7 @@ impl GuestIo {
         }
     }
 
-    fn socket(&self) -> MutexGuard<'_, TcpStream> {
+    fn socket(&self) -> MutexGuard<'_, S> {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -240,7 +239,7 @@ impl GuestIo {
     }
 }
 
-impl Read for GuestIo {
+impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<Result<()>> {
         self.exchange.lock().reader = Some(cx.waker().clone());
         ready!(self.poll_good(cx))?;
@@ -251,7 +250,7 @@ impl Read for GuestIo {
     }
 }
 
-impl Write for GuestIo {
+impl<S: AsyncRead + AsyncWrite + Unpin> Write for GuestIo<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let count = ready!(Pin::new(&mut *self.socket()).poll_write(cx, bytes))?;
         self.wrote(count);
@@ -280,7 +279,7 @@ impl Write for GuestIo {
     }
 }
 
-impl GuestIo {
+impl<S> GuestIo<S> {
     fn wrote(&self, count: usize) {
         let mut state = self.exchange.lock();
         state.written = state.written.saturating_add(count.try_into().unwrap_or(u64::MAX));

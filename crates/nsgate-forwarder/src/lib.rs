@@ -17,6 +17,9 @@ mod connection;
 mod connector;
 mod exchange;
 mod forwarder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest_io;
 pub mod httplog;
 mod policy;

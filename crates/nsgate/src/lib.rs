@@ -5,6 +5,9 @@
 //! forwarder meet.
 
 pub mod cli;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod haproxy_name;
 mod log;

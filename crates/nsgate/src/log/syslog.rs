@@ -76,7 +76,7 @@ impl Syslog {
     }
 
     /// The datagram for one line.
-    fn message(&self, severity: Severity, line: &str) -> Vec<u8> {
+    pub(crate) fn message(&self, severity: Severity, line: &str) -> Vec<u8> {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let now = local_time(i64::try_from(seconds).unwrap_or(0));
         let month = MONTHS.get(usize::from(now.month).saturating_sub(1)).unwrap_or(&"Jan");

@@ -1,0 +1,183 @@
+//! One guest's connection from the strict reader to the agent and back, without a socket.
+
+use super::{Pieces, pieces::Memory};
+use crate::{
+    AccessRecord, Connector, Observer,
+    agent::Turnstile,
+    connection::protocol,
+    exchange::Exchange,
+    guest_io::{GuestIo, Heads},
+    rate::Limiter,
+    rebuild,
+    service::{Shared, answer},
+};
+use hyper::service::service_fn;
+use nsgate_config::Gate;
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::{Builder, Runtime},
+    sync::Semaphore,
+};
+
+/// What came of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Each request as the agent got it.
+    pub to_agent: Vec<Vec<u8>>,
+    /// Everything that was written to the guest, but for a refusal of the strict reader.
+    pub to_guest: Vec<u8>,
+    /// The status with which the strict reader refused to read on.
+    pub refused: Option<u16>,
+    /// Whether the HTTP library ended the connection in order.
+    pub orderly: bool,
+    /// Whether the connection waited, although nothing was left to wait for.
+    pub stuck: bool,
+    /// The lines for the log, without their times.
+    pub records: Vec<(u16, Vec<u8>)>,
+}
+
+/// Serves what `guest` sends and then closes; the agent answers every request with `agent`.
+#[must_use]
+pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> Served {
+    let heard = Arc::new(Heard::default());
+    let shared = Arc::new(Shared {
+        connector: Agent { answer: agent.clone(), heard: heard.clone() },
+        observer: heard.clone(),
+        limiter: Limiter::new(gate.rate_limits.clone()),
+        turnstile: Turnstile::new(),
+        turns: Arc::new(Semaphore::new(64)),
+        heads: Arc::new(Semaphore::new(64)),
+        identity: rebuild::identity(gate),
+        connections: AtomicU32::new(1),
+        gate: gate.clone(),
+    });
+    let observer: Arc<dyn Observer> = heard.clone();
+    let exchange = Exchange::new(peer, observer);
+    let socket = Arc::new(Mutex::new(Memory::new(guest.clone())));
+    let ended = {
+        let own_turns = Arc::new(Semaphore::new(64));
+        let heads = Heads { own: Arc::new(Semaphore::new(1)), all: shared.heads.clone() };
+        let io = GuestIo::new(socket.clone(), exchange.clone(), gate.limits.clone(), heads);
+        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), own_turns.clone(), request));
+        run(async { protocol(&gate.limits).serve_connection(io, service).await.is_ok() })
+    };
+    let refused = exchange.lock().refusal.map(|refusal| refusal.status);
+    exchange.end(None);
+    let to_guest = std::mem::take(&mut socket.lock().unwrap_or_else(PoisonError::into_inner).written);
+    Served {
+        to_agent: std::mem::take(&mut heard.requests.lock().unwrap_or_else(PoisonError::into_inner)),
+        to_guest,
+        refused,
+        orderly: matches!(ended, Ok(true)),
+        stuck: ended.is_err(),
+        records: std::mem::take(&mut heard.records.lock().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+/// What the agent and the log were told.
+#[derive(Debug, Default)]
+struct Heard {
+    requests: Mutex<Vec<Vec<u8>>>,
+    records: Mutex<Vec<(u16, Vec<u8>)>>,
+}
+
+impl Observer for Heard {
+    fn request(&self, record: &AccessRecord) {
+        let line = (record.status, record.request_line.clone());
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+/// Always there.
+struct Agent {
+    answer: Pieces,
+    heard: Arc<Heard>,
+}
+
+impl Connector for Agent {
+    type Stream = AgentStream;
+
+    async fn connect(&self) -> std::io::Result<AgentStream> {
+        Ok(AgentStream { memory: Memory::new(self.answer.clone()), heard: self.heard.clone() })
+    }
+}
+
+/// A connection to the agent; what was written to it is told when it is closed.
+struct AgentStream {
+    memory: Memory,
+    heard: Arc<Heard>,
+}
+
+impl Drop for AgentStream {
+    fn drop(&mut self) {
+        let text = std::mem::take(&mut self.memory.written);
+        self.heard.requests.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
+impl AsyncRead for AgentStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.memory).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for AgentStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.memory).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Somebody waits, and nobody will wake them.
+#[derive(Debug)]
+pub(super) struct Wait;
+
+/// Polls to the end. Everything is in memory: whoever waits without having been woken would wait for ever (or until a
+/// timer ends), and that is an error.
+pub(super) fn run<T>(future: impl Future<Output = T>) -> Result<T, Wait> {
+    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().build().ok());
+    let _entered = runtime.as_ref().ok_or(Wait)?.enter();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(outcome) = future.as_mut().poll(&mut cx) {
+            return Ok(outcome);
+        }
+        if !woken.0.swap(false, Ordering::Relaxed) {
+            return Err(Wait);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

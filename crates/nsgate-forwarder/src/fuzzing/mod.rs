@@ -1,0 +1,38 @@
+//! The inner parts of the forwarder, driven from memory: what the fuzz targets in `tests/fuzz` need and nobody else.
+//!
+//! Promises that it is the product's own code that runs. There is no second reader here and no second parser: bytes
+//! come from memory in the pieces asked for, everything else is what serves a guest.
+
+mod answer;
+mod connection;
+mod pieces;
+mod rates;
+
+pub use answer::{Understood, read_answer};
+pub use connection::{Served, serve};
+pub use pieces::Pieces;
+pub use rates::{MOST, Rates};
+
+use crate::{refusal::Refusal, strict::Chunked};
+
+/// What the strict reader makes of a chunked body that comes in `pieces`: how many bytes belong to it and whether it
+/// has ended, or the status of the refusal.
+///
+/// # Errors
+/// The status.
+pub fn chunked(pieces: &Pieces, bound: u64) -> Result<(usize, bool), u16> {
+    let mut chunked = Chunked::new(bound);
+    let mut taken = 0usize;
+    for piece in pieces.iter() {
+        let here = chunked.take(piece).map_err(status)?;
+        taken = taken.saturating_add(here);
+        if here < piece.len() {
+            break;
+        }
+    }
+    Ok((taken, chunked.ended()))
+}
+
+fn status(refusal: Refusal) -> u16 {
+    refusal.status
+}
