@@ -51,8 +51,13 @@ impl Limiter {
             Some(windows) => windows,
             None => table.old.remove(&source).unwrap_or_else(fresh),
         };
-        let waits = windows.iter_mut().zip(&self.limits).filter_map(|(window, limit)| window.count(limit, now));
-        let wait = waits.max();
+        let mut refused = false;
+        for (window, limit) in windows.iter_mut().zip(&self.limits) {
+            refused |= !window.count(limit, now);
+        }
+        // All limits hold at once: one that is only just kept now would refuse the next request.
+        let waits = windows.iter().zip(&self.limits).map(|(window, limit)| window.wait(limit, now));
+        let wait = if refused { waits.max() } else { None };
         if table.young.len() >= MOST / 2 {
             table.old = std::mem::take(&mut table.young);
         }
@@ -69,8 +74,8 @@ impl Limiter {
 }
 
 impl Window {
-    /// Counts one request; the time to wait if there are too many.
-    fn count(&mut self, limit: &RateLimit, now: Instant) -> Option<Duration> {
+    /// Counts one request; false if there are too many.
+    fn count(&mut self, limit: &RateLimit, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.start);
         if elapsed >= limit.window * 2 {
             *self = Self { start: now, current: 0, previous: 0 };
@@ -78,17 +83,33 @@ impl Window {
             *self = Self { start: self.start + limit.window, current: 0, previous: self.current };
         }
         self.current = self.current.saturating_add(1);
+        self.rate(limit, now) < f64::from(limit.requests) + 1.0
+    }
+
+    /// Requests within the window that ends now.
+    fn rate(&self, limit: &RateLimit, now: Instant) -> f64 {
         let elapsed = now.saturating_duration_since(self.start);
         let covered = 1.0 - elapsed.as_secs_f64() / limit.window.as_secs_f64();
-        let rate = f64::from(self.current) + f64::from(self.previous) * covered.max(0.0);
-        if rate < f64::from(limit.requests) + 1.0 {
-            return None;
+        f64::from(self.current) + f64::from(self.previous) * covered.max(0.0)
+    }
+
+    /// The time after which one more request is accepted, if none comes before.
+    fn wait(&self, limit: &RateLimit, now: Instant) -> Duration {
+        if self.rate(limit, now) < f64::from(limit.requests) {
+            return Duration::ZERO;
         }
-        // If nothing more comes, this period's count is the previous one of the next, and fades away in it: one request
-        // fits again when what is left of it is no more than the limit less one.
-        let fade = 1.0 - f64::from(limit.requests.saturating_sub(1)) / f64::from(self.current);
-        let rest = limit.window.saturating_sub(elapsed);
-        Some(rest + limit.window.mul_f64(fade.clamp(0.0, 1.0)))
+        // One more fits when what is left of the others is no more than the limit less one.
+        let room = f64::from(limit.requests.saturating_sub(1));
+        let (current, previous) = (f64::from(self.current), f64::from(self.previous));
+        let elapsed = now.saturating_duration_since(self.start);
+        let faded = |count: f64, room: f64| limit.window.mul_f64((1.0 - room / count).clamp(0.0, 1.0));
+        if current <= room && previous > 0.0 {
+            // The previous period's count fades away in this one …
+            faded(previous, room - current).saturating_sub(elapsed)
+        } else {
+            // … and this period's in the next.
+            limit.window.saturating_sub(elapsed) + faded(current, room)
+        }
     }
 }
 
@@ -132,6 +153,16 @@ mod tests {
             assert!(wait <= Duration::from_secs(20), "{wait:?}");
             assert!(limiter.count(source(1), now + wait + Duration::from_millis(1)).is_ok(), "{requests}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_long_enough_for_every_limit() {
+        let limit = |requests, seconds| RateLimit { requests, window: Duration::from_secs(seconds) };
+        let limiter = Limiter::new(vec![limit(1, 2), limit(2, 9)]);
+        let now = Instant::now();
+        assert!(limiter.count(source(1), now).is_ok());
+        let wait = limiter.count(source(1), now).unwrap_err();
+        assert!(limiter.count(source(1), now + wait + Duration::from_millis(1)).is_ok(), "{wait:?}");
     }
 
     #[test]
