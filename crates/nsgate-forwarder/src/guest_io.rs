@@ -132,11 +132,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             if self.raw.len() < bound {
                 return Ok(false);
             }
-            let has_line = self.raw.windows(2).any(|pair| pair == b"\r\n");
-            return Err(if has_line { Refusal::HEAD_TOO_LARGE } else { Refusal::TARGET_TOO_LONG });
+            return Err(self.too_large(bound));
         };
         if end > bound {
-            return Err(Refusal::HEAD_TOO_LARGE);
+            return Err(self.too_large(bound));
         }
         let head = judge(self.raw.get(..end).unwrap_or_default(), &self.limits)?;
         self.body = match head.framing {
@@ -165,6 +164,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                 }
             };
         }
+    }
+
+    /// Says whether the request line alone is too long. Looks no further than the bound: how much has come behind it is
+    /// chance.
+    fn too_large(&self, bound: usize) -> Refusal {
+        let has_line = self.raw.get(..bound).unwrap_or(&self.raw).windows(2).any(|pair| pair == b"\r\n");
+        if has_line { Refusal::HEAD_TOO_LARGE } else { Refusal::TARGET_TOO_LONG }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -287,6 +293,28 @@ impl<S> GuestIo<S> {
         drop(state);
         if phase == Phase::Answer {
             self.exchange.enter(Phase::Answer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, Exchange, GuestIo, Heads, Limits, Mutex, Semaphore};
+
+    #[test]
+    fn a_head_that_is_too_large_is_refused_the_same_however_much_of_it_has_come() {
+        let limits = Limits { head_bytes: 1024, ..Limits::default() };
+        let long_line = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1200));
+        let long_field = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(1200));
+        for (text, status) in [(long_line, 414), (long_field, 431)] {
+            for length in [1024, 1130, text.len()] {
+                let exchange = Exchange::new("10.0.0.5:1".parse().unwrap(), Arc::new(()));
+                let turns = || Arc::new(Semaphore::new(1));
+                let heads = Heads { own: turns(), all: turns() };
+                let mut io = GuestIo::new(Arc::new(Mutex::new(tokio::io::empty())), exchange, limits.clone(), heads);
+                io.raw.extend_from_slice(&text.as_bytes()[..length]);
+                assert_eq!(io.judge_head().unwrap_err().status, status, "{length}");
+            }
         }
     }
 }
