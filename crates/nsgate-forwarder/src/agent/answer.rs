@@ -56,7 +56,9 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
                     // Neutron 2025.1 leaves out the blank line after an empty body.
                     buffer.extend_from_slice(b"\r\n\r\n");
                     let answer = parse(buffer, head_only).ok_or(Refusal::BAD_GATEWAY)?;
-                    let complete = matches!(answer.body, Delimited::Empty | Delimited::Length(0));
+                    // An interim answer has no body either, but something was to follow.
+                    let complete = matches!(answer.body, Delimited::Empty | Delimited::Length(0))
+                        && !answer.status.is_informational();
                     buffer.clear();
                     return if complete { Ok(answer) } else { Err(Refusal::BAD_GATEWAY) };
                 }
@@ -186,6 +188,9 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
             "HTTP/1.1 101 Switching\r\n\r\n",
+            "HTTP/1.1 101 Switching\r\n",
+            "HTTP/1.1 100 Continue",
+            "HTTP/1.1 100 Continue\r\n\r\n",
             "\r\n\r\n",
             &endless,
         ] {
