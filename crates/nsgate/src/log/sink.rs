@@ -2,7 +2,7 @@
 
 use super::Syslog;
 use nsgate_config::Level;
-use std::io::Write;
+use std::{borrow::Cow, io::Write};
 
 /// How grave a line is, with the number that syslog gives it (RFC 5424, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,7 @@ impl Sink {
         match self {
             Self::Syslog(syslog) => syslog.write(severity, line),
             Self::StandardError(_) => {
+                let line = one_line(line);
                 let mut bytes = Vec::with_capacity(line.len() + 1);
                 bytes.extend_from_slice(line.as_bytes());
                 bytes.push(b'\n');
@@ -61,4 +62,13 @@ impl Sink {
             }
         }
     }
+}
+
+/// A control character is written as `#` and its number: nothing that is logged ends a line or moves a cursor.
+pub(super) fn one_line(line: &str) -> Cow<'_, str> {
+    if !line.contains(char::is_control) {
+        return Cow::Borrowed(line);
+    }
+    let plain = |c: char| if c.is_control() { format!("#{:02X}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(line.chars().map(plain).collect())
 }

@@ -4,7 +4,7 @@
 //! by path, which works only where the small root shows the socket's directory; a journald that systemd holds the
 //! socket for needs none of that.
 
-use super::Severity;
+use super::{Severity, sink::one_line};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nsgate_config::Log;
 use nsgate_launcher::{LogSocket, local_time};
@@ -86,12 +86,20 @@ impl Syslog {
         let _ = write!(
             text,
             "<{priority}>{month} {:2} {:02}:{:02}:{:02} {}: {line}",
-            now.day, now.hour, now.minute, now.second, self.origin
+            now.day,
+            now.hour,
+            now.minute,
+            now.second,
+            self.origin,
+            line = one_line(line)
         );
-        let mut bytes = text.into_bytes();
-        bytes.truncate(LONGEST - 1);
-        bytes.push(b'\n');
-        bytes
+        let mut end = text.len().min(LONGEST - 1);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('\n');
+        text.into_bytes()
     }
 
     /// Whether the datagram went out. A log that is full drops the line; one that is gone is looked for once a second.
@@ -165,6 +173,20 @@ mod tests {
         assert!(line.starts_with("<134>"), "{line}");
         assert!(line.ends_with(" haproxy-metadata-proxy-x[42]: hello\n"), "{line}");
         assert_eq!(line.find("haproxy"), Some("<134>Nov 24 00:00:00 ".len()), "{line}");
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_line_is_one_line_of_whole_characters_whatever_it_says() {
+        let path = place("one");
+        let log = log(&path, None);
+        let text = String::from_utf8(log.message(Severity::Error, "a\nb\u{1b}c\u{85}d")).unwrap();
+        assert!(text.ends_with(": a#0Ab#1Bc#85d\n"), "{text}");
+        for before in 0..4 {
+            let message = log.message(Severity::Error, &format!("{}{}", "a".repeat(before), "\u{1f600}".repeat(400)));
+            assert!(message.len() <= super::LONGEST && message.ends_with(b"\n"));
+            String::from_utf8(message).unwrap();
+        }
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
