@@ -8,6 +8,7 @@ mod demo;
 #[cfg(target_arch = "x86_64")]
 mod escape;
 mod forging;
+mod fuzz;
 mod house;
 mod lab;
 mod policy;
@@ -27,6 +28,9 @@ The build tool of nsgate.
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
+    cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
+                [--seconds N] [--json]   for how long (60); a summary for programs
+                [--replay FILE]          one input, without the fuzzer around it
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
     cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Some("soak") => bench::soak::run(rest),
         #[cfg(target_arch = "x86_64")]
         Some("escape") => escape::run(),
+        Some("fuzz") => fuzz::run(rest),
         Some("house") => house::run(rest),
         Some("policy") => policy::run(rest),
         Some("forging") => forging::run(),

@@ -1,9 +1,10 @@
 //! haproxy's way to write a time (configuration manual, 2.5 "Time format").
 
+use crate::model::limits::LONGEST;
 use std::time::Duration;
 
-/// A number with `us`, `ms`, `s`, `m`, `h` or `d` behind it, milliseconds if there is nothing; more than zero, at most
-/// 24 days (haproxy's own bound, 2^31 ms).
+/// A number with `us`, `ms`, `s`, `m`, `h` or `d` behind it, milliseconds if there is nothing; more than zero, at most a
+/// day. haproxy's own bound is 2^31 ms, but no guest and no agent is worth waiting for that long.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time; write a number and a unit, for instance 30s or 500ms");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -18,13 +19,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000_000,
         _ => return Err(wrong()),
     };
-    let micros = number.checked_mul(micros).ok_or_else(|| format!("`{text}` is too long a time; at most 24d"))?;
+    let micros = number.checked_mul(micros).ok_or_else(|| format!("`{text}` is too long a time; at most 24h"))?;
     // haproxy counts in milliseconds and rounds up, so that a short time is not none at all.
     match Duration::from_millis(micros.div_ceil(1000)) {
         Duration::ZERO => Err("a time of 0 would never wait; write a longer one".to_owned()),
-        duration if duration > Duration::from_millis(i32::MAX.unsigned_abs().into()) => {
-            Err(format!("`{text}` is too long a time; at most 24d"))
-        }
+        duration if duration > LONGEST => Err(format!("`{text}` is too long a time; at most 24h")),
         duration => Ok(duration),
     }
 }
@@ -39,11 +38,12 @@ mod tests {
         assert_eq!(parse("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(parse("1500"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse("1d"), Ok(Duration::from_secs(86_400)));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "s", "-1s", "0", "0s", "1w", "30 s", "99999999999999999999s", "25d", "1.5s"] {
+        for text in ["", "s", "-1s", "0", "0s", "1w", "30 s", "99999999999999999999s", "25d", "86401s", "1.5s"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

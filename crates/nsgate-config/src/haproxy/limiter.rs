@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     RateLimit,
+    model::limits::RATE_REQUESTS,
     report::{Place, Report},
 };
 use std::time::Duration;
@@ -132,8 +133,9 @@ pub(super) fn deny(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], 
     let Some(wanted) = rate.strip_prefix("src_http_req_rate(").and_then(|rest| rest.strip_suffix(')')) else {
         return report.error(table.place, format!("`{rate}` is not accepted"), DENY);
     };
-    let Some(requests) = digits(number).filter(|requests| *requests > 0) else {
-        return report.error(count.place, format!("`{number}` is not a number of requests from 1 on"), DENY);
+    let Some(requests) = digits(number).filter(|requests| RATE_REQUESTS.contains(requests)) else {
+        let most = RATE_REQUESTS.end();
+        return report.error(count.place, format!("`{number}` is not a number of requests from 1 to {most}"), DENY);
     };
     match reader.limiter.find(wanted) {
         Some(found) => found.requests = Some(found.requests.map_or(requests, |earlier| earlier.min(requests))),

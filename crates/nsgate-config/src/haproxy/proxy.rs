@@ -6,7 +6,7 @@ use super::{
     reader::Reader,
     words::Word,
 };
-use crate::{AbsolutePath, Backend, Identity, Uuid, report::Report};
+use crate::{AbsolutePath, Backend, Identity, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
 
 pub(super) fn accepted(_: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
     if let Some(word) = arguments.first() {
@@ -75,7 +75,9 @@ pub(super) fn server(reader: &mut Reader, report: &mut Report<'_>, name: &[Word]
     }
     match rest {
         [] => {}
-        [key, value] if key.text == "maxconn" => match digits(&value.text).filter(|number| *number > 0) {
+        [key, value] if key.text == "maxconn" => match digits(&value.text)
+            .filter(|number| BACKEND_REQUESTS.contains(number))
+        {
             Some(number) => reader.limits.backend_requests = number,
             None => return report.error(value.place, format!("`{}` is not a number of requests", value.text), form),
         },

@@ -74,6 +74,7 @@ fn every_bad_text_is_refused_at_its_place_with_its_word() {
         ("timeout client 32s", "timeout client soon", 15, 20, "`soon`"),
         ("timeout client 32s", "timeout client 0", 15, 20, "0 would never wait"),
         ("timeout client 32s", "timeout client 99d", 15, 20, "too long"),
+        ("timeout client 32s", "timeout client 2d", 15, 20, "at most 24h"),
         ("timeout client 32s", "timeout clent 32s", 15, 13, "did you mean `timeout client`"),
         ("bind 169.254.169.254:80", "bind 169.254.169.254:0", 17, 10, "port 0"),
         ("bind 169.254.169.254:80", "bind 169.254.169.254:70000", 17, 10, "70000"),
@@ -93,6 +94,7 @@ fn every_bad_text_is_refused_at_its_place_with_its_word() {
         ("server metadata /var/lib/neutron/metadata_proxy", "server metadata", 18, 5, "needs a name and a socket"),
         ("server metadata /var/lib/neutron/metadata_proxy", "server metadata /a/../b", 18, 21, "`..`"),
         ("server metadata /var/lib/neutron/metadata_proxy", "server metadata /a check", 18, 24, "`check`"),
+        ("server metadata /var/lib/neutron/metadata_proxy", "server m /a maxconn 65537", 18, 25, "`65537`"),
         ("server metadata /var/lib/neutron/metadata_proxy", "server m /a\n    server n /b", 19, 5, "a second `server`"),
         ("server metadata /var/lib/neutron/metadata_proxy", "", 0, 0, "no `server`"),
         (network, "X-Neutron-Network-ID ../../etc/passwd", 19, 50, "not a UUID"),
@@ -153,6 +155,8 @@ fn limiter_lines_must_fit_together() {
     assert!(parse("x", &with("", deny)).unwrap_err().to_string().contains("no table `r`"));
     assert!(parse("x", &with("", track)).unwrap_err().to_string().contains("no table `r`"));
     assert!(parse("x", &with(table, track)).unwrap().warnings[0].message.contains("nothing is denied"));
+    let many = deny.replace("gt 6", "gt 1000001");
+    assert!(parse("x", &with(table, &(track.to_owned() + &many))).unwrap_err().to_string().contains("1 to 1000000"));
     let odd = deny.replace("gt", "ge");
     assert!(parse("x", &with(table, &(track.to_owned() + &odd))).unwrap_err().to_string().contains("deny_status 429"));
 }

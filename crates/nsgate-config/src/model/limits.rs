@@ -1,6 +1,13 @@
 //! How much, how long, how often. Every number has a default and a unit.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
+
+/// Longest time that either dialect accepts.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// What [`Limits::backend_requests`] may be in either dialect.
+pub(crate) const BACKEND_REQUESTS: RangeInclusive<u32> = 1..=65_536;
+/// What [`RateLimit::requests`] may be in either dialect.
+pub(crate) const RATE_REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 
 /// Bounds of one gate. Together they are its memory ceiling.
 #[derive(Clone, Debug, PartialEq, Eq)]

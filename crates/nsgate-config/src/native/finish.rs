@@ -7,7 +7,10 @@ use super::{
 use crate::{
     AbsolutePath, Account, Backend, Config, Diagnostics, Facility, Gate, Identity, InterfaceName, Level, Limits,
     Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
-    model::listener::plausible,
+    model::{
+        limits::{BACKEND_REQUESTS, RATE_REQUESTS},
+        listener::plausible,
+    },
     report::{Place, Report},
 };
 use std::{ops::RangeInclusive, time::Duration};
@@ -62,7 +65,7 @@ impl Judge<'_> {
         let limits = self.limits(&draft.limits);
         let timeouts = self.timeouts(&draft.timeouts);
         let rate_limits = draft.rate_limits.iter().filter_map(|rate| {
-            let requests = self.number("requests", &Some(rate.requests.clone()), 1, 1..=1_000_000);
+            let requests = self.number("requests", &Some(rate.requests.clone()), 1, RATE_REQUESTS);
             let window = self.take("window", &rate.window, whole_window)?;
             Some(RateLimit { requests, window })
         });
@@ -130,7 +133,7 @@ impl Judge<'_> {
                 "backend_requests",
                 &draft.backend_requests,
                 default.backend_requests,
-                1..=65_536,
+                BACKEND_REQUESTS,
             ),
             unfinished_heads: self.number(
                 "unfinished_heads",

@@ -1,10 +1,8 @@
 //! Times in TOML: a number with a unit, or seconds.
 
 use super::draft::Time;
+use crate::model::limits::LONGEST;
 use std::time::Duration;
-
-/// Longest accepted time.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Judges a time: more than zero, at most a day.
 pub(super) fn judge(time: &Time) -> Result<Duration, String> {

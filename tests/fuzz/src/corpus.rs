@@ -1,0 +1,110 @@
+//! The kept inputs: together they reach what all of them reached, and there are never too many.
+
+use crate::coverage::Feature;
+use crate::places::{is_hash, keep, read_all};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Bounds of one target's directory.
+pub const FILES: usize = 300;
+/// In bytes.
+pub const BYTES: usize = 300 * 1024;
+
+/// Files and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// How many.
+    pub files: usize,
+    /// How long, together.
+    pub bytes: usize,
+}
+
+/// How large a corpus is.
+///
+/// # Errors
+/// Which file cannot be read.
+pub fn size_of(directory: &Path) -> Result<Size, String> {
+    let all = read_all(directory)?;
+    Ok(Size { files: all.len(), bytes: all.iter().map(|(_, bytes)| bytes.len()).sum() })
+}
+
+/// An input and what it reaches.
+struct Input {
+    path: PathBuf,
+    length: usize,
+    features: Vec<Feature>,
+}
+
+/// The inputs that stay.
+#[derive(Default)]
+struct Chosen {
+    paths: HashSet<PathBuf>,
+    features: HashSet<Feature>,
+    size: Size,
+}
+
+/// Adds what is `fresh` to the corpus, removes what reaches nothing that others do not reach, and says what is left.
+/// `reach` runs an input.
+///
+/// # Errors
+/// Which file cannot be read, written or removed.
+pub fn distil(corpus: &Path, fresh: &Path, mut reach: impl FnMut(&[u8]) -> Vec<Feature>) -> Result<Size, String> {
+    for (path, bytes) in read_all(fresh)? {
+        keep(corpus, &bytes)?;
+        fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let all = read_all(corpus)?.into_iter();
+    let inputs: Vec<Input> =
+        all.map(|(path, bytes)| Input { path, length: bytes.len(), features: reach(&bytes) }).collect();
+    let mut chosen = Chosen::default();
+    // What a person named stays, whatever it reaches.
+    for input in inputs.iter().filter(|input| !is_hash(&input.path)) {
+        chosen.add(input);
+    }
+    // Every edge first; how often it is taken as far as there is room.
+    chosen.complete(&inputs, |(edge, _)| (*edge, 0));
+    chosen.complete(&inputs, |feature| *feature);
+    for input in inputs.iter().filter(|input| !chosen.paths.contains(&input.path)) {
+        fs::remove_file(&input.path).map_err(|error| format!("{}: {error}", input.path.display()))?;
+    }
+    Ok(chosen.size)
+}
+
+impl Chosen {
+    fn add(&mut self, input: &Input) {
+        self.features.extend(&input.features);
+        self.paths.insert(input.path.clone());
+        self.size.files += 1;
+        self.size.bytes += input.length;
+    }
+
+    fn has_room(&self, input: &Input) -> bool {
+        self.size.files < FILES && self.size.bytes + input.length <= BYTES
+    }
+
+    /// Adds what reaches most that is new, as long as something does and there is room.
+    fn complete(&mut self, inputs: &[Input], view: fn(&Feature) -> Feature) {
+        let mut reached: HashSet<Feature> = self.features.iter().map(view).collect();
+        let news = |input: &Input, reached: &HashSet<Feature>| {
+            input.features.iter().map(view).filter(|feature| !reached.contains(feature)).count()
+        };
+        let entry = |(index, input)| (news(input, &reached), Reverse(input.length), Reverse(index));
+        let mut heap: BinaryHeap<_> = inputs.iter().enumerate().map(entry).collect();
+        while let Some((claimed, length, Reverse(index))) = heap.pop() {
+            let input = &inputs[index];
+            // What is new about an input only becomes less: whoever still is the best is the best.
+            let actual = news(input, &reached);
+            if actual == 0 || !self.has_room(input) {
+                continue;
+            }
+            if actual < claimed {
+                heap.push((actual, length, Reverse(index)));
+                continue;
+            }
+            reached.extend(input.features.iter().map(view));
+            self.add(input);
+        }
+    }
+}

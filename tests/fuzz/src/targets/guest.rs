@@ -1,0 +1,97 @@
+//! What is true of every connection of a guest, whatever it sent.
+
+use super::gates::ID;
+use super::input::small_pieces;
+use super::wire::{Request, message, requests, responses};
+use nsgate_config::Gate;
+use nsgate_forwarder::fuzzing::{Pieces, Served, serve};
+use std::net::SocketAddr;
+
+/// Everything that may stand in a request to the agent, beside the identity.
+const ALLOWED: [&str; 13] = [
+    "x-forwarded-for",
+    "host",
+    "content-type",
+    "accept",
+    "x-aws-ec2-metadata-token",
+    "x-aws-ec2-metadata-token-ttl-seconds",
+    "metadata-flavor",
+    "metadata",
+    "if-none-match",
+    "if-modified-since",
+    "user-agent",
+    "content-length",
+    "connection",
+];
+
+/// Serves `bytes` whole, one by one and in pieces of `lengths`: the same comes of it, and it is what it must be.
+pub fn judge(gate: &Gate, peer: (SocketAddr, &str), bytes: &[u8], lengths: &[usize], agent: &Pieces) -> Served {
+    let whole = serve(gate, peer.0, &Pieces::whole(bytes), agent);
+    for lengths in [lengths, small_pieces(bytes)] {
+        let parts = serve(gate, peer.0, &Pieces::new(bytes, lengths), agent);
+        assert_eq!(show(&parts), show(&whole), "the verdict depends on where the bytes are cut");
+    }
+    assert!(!whole.stuck, "the connection waits for nothing");
+    let meant = requests(bytes);
+    assert!(whole.to_agent.len() <= meant.len(), "more requests than the guest sent: {}", show(&whole));
+    for text in &whole.to_agent {
+        rebuilt(gate, peer.1, text, &meant);
+    }
+    in_order(&whole.to_agent, &meant);
+    let methods: Vec<&str> = meant.iter().map(|request| request.method.as_str()).collect();
+    let answers = responses(&whole.to_guest, &methods);
+    assert!(answers.len() <= meant.len(), "more answers than requests: {}", show(&whole));
+    assert!(whole.records.len() >= answers.len(), "an answer without a line in the log");
+    whole
+}
+
+fn show(served: &Served) -> String {
+    let Served { to_agent, to_guest, refused, orderly, stuck, records } = served;
+    let agent: Vec<_> = to_agent.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    // Whether a guest that cuts its body off is told first to go on is a matter of time.
+    let guest = String::from_utf8_lossy(to_guest).replace("HTTP/1.1 100 Continue\r\n\r\n", "");
+    let records: Vec<_> = records.iter().map(|(status, line)| (status, String::from_utf8_lossy(line))).collect();
+    format!("{agent:?}\n{guest:?}\n{refused:?} orderly={orderly} stuck={stuck}\n{records:?}")
+}
+
+/// What reaches the agent is what the guest meant, in the guest's order; refused ones are left out.
+fn in_order(to_agent: &[Vec<u8>], meant: &[Request]) {
+    let mut meant = meant.iter();
+    for text in to_agent {
+        let text = message(text).expect("a request");
+        let words: Vec<&str> = text.line.split(' ').collect();
+        let same =
+            |request: &&Request| request.method == words[0] && request.target == words[1] && request.body == text.rest;
+        assert!(meant.any(|request| same(&request)), "not what the guest meant: {}", text.line);
+    }
+}
+
+/// One request, the identity first and once, nothing that is not allowed.
+fn rebuilt(gate: &Gate, told: &str, bytes: &[u8], meant: &[Request]) {
+    let shown = String::from_utf8_lossy(bytes).into_owned();
+    let text = message(bytes).unwrap_or_else(|| panic!("not a request: {shown:?}"));
+    let words: Vec<&str> = text.line.split(' ').collect();
+    let [method, target, "HTTP/1.1"] = words.as_slice() else { panic!("request line: {shown:?}") };
+    assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()), "target: {shown:?}");
+    assert!(meant.iter().any(|request| request.method == *method && request.target == *target), "{shown:?}");
+
+    let identity = gate.identity.header().to_ascii_lowercase();
+    assert_eq!(text.fields.first(), Some(&(identity.as_str(), ID.as_bytes())), "{shown:?}");
+    assert_eq!(text.fields.get(1), Some(&("x-forwarded-for", told.as_bytes())), "{shown:?}");
+    assert_eq!(text.all("connection"), [b"close"], "{shown:?}");
+    for (index, (name, value)) in text.fields.iter().enumerate() {
+        assert!(index == 0 || ALLOWED.contains(name), "`{name}` passed: {shown:?}");
+        assert_eq!(text.all(name).len(), 1, "`{name}` twice: {shown:?}");
+        assert!(value.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f || *byte == b'\t'), "{shown:?}");
+    }
+    // What folds `-` and `_` must not find a second identity.
+    let folded = |name: &str| name.replace('_', "-").to_ascii_lowercase();
+    let like = |name: &&(&str, &[u8])| {
+        ["x-neutron-", "x-ovn-", "x-instance", "x-tenant", "forwarded"].iter().any(|stem| folded(name.0).contains(stem))
+    };
+    assert_eq!(text.fields.iter().filter(like).count(), 2, "{shown:?}");
+
+    assert_eq!(text.rest.len(), text.length().unwrap_or(0), "length: {shown:?}");
+    assert!(bytes.len() <= gate.limits.backend_request_bytes as usize, "{} bytes: {shown:?}", bytes.len());
+    assert!(text.rest.len() <= gate.limits.body_bytes as usize, "{shown:?}");
+}

@@ -1,0 +1,20 @@
+//! The targets: each takes bytes, and panics if a promise of the product does not hold for them.
+
+pub mod answer;
+pub mod chunked;
+pub mod configuration;
+pub mod gates;
+pub mod guest;
+pub mod haproxy;
+pub mod head;
+pub mod input;
+pub mod log;
+pub mod rate;
+pub mod toml;
+pub mod wire;
+
+use crate::Target;
+
+/// Every target.
+pub const ALL: &[Target] =
+    &[haproxy::TARGET, toml::TARGET, head::TARGET, chunked::TARGET, answer::TARGET, log::TARGET, rate::TARGET];
