@@ -2,7 +2,7 @@
 
 use crate::corpus::{Size, distil, size_of};
 use crate::coverage::{Coverage, Feature};
-use crate::execute::{Executor, Trouble, keep_panics};
+use crate::execute::{Executor, MEMORY, TIME, Trouble, keep_panics};
 use crate::minimise::minimise;
 use crate::mutate::mutate;
 use crate::options::Options;
@@ -60,10 +60,8 @@ pub fn fuzz(options: &Options, places: &Places) -> Result<Option<Finding>, Strin
     let finding = match outcome {
         None => None,
         Some((input, trouble)) => {
-            let same = |found: Result<(), Trouble>| found.is_err_and(|found| found.place == trouble.place);
-            let short = minimise(&input, TRIES_FOR_A_FINDING, |shorter| same(engine.execute(shorter)));
-            let trouble = engine.execute(&short).err().unwrap_or(trouble);
-            Some(Finding { path: keep(&places.findings, &short)?, trouble })
+            let (input, trouble) = engine.shorten_finding(input, trouble);
+            Some(Finding { path: keep(&places.findings, &input)?, trouble })
         }
     };
     engine.journal.close();
@@ -181,6 +179,17 @@ impl Engine {
             }
         });
         broken.map_or(Ok(short), Err)
+    }
+
+    /// Time is not to be lost twice, and a process that has grown once stays as large: these are kept as they are.
+    fn shorten_finding(&mut self, input: Vec<u8>, trouble: Trouble) -> (Vec<u8>, Trouble) {
+        if [TIME, MEMORY].contains(&trouble.place.as_str()) {
+            return (input, trouble);
+        }
+        let same = |found: Result<(), Trouble>| found.is_err_and(|found| found.place == trouble.place);
+        let short = minimise(&input, TRIES_FOR_A_FINDING, |shorter| same(self.execute(shorter)));
+        let trouble = self.execute(&short).err().unwrap_or(trouble);
+        (short, trouble)
     }
 
     /// Inputs that reach nothing of their own are removed from the corpus.

@@ -11,6 +11,11 @@ pub const SLOW: Duration = Duration::from_secs(1);
 /// A run that makes the process larger by more than this is a finding.
 const GROWTH_KIB: i64 = 64 * 1024;
 
+/// The places of trouble that has none in the source.
+pub const TIME: &str = "time";
+/// See [`TIME`].
+pub const MEMORY: &str = "memory";
+
 /// What is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -54,11 +59,11 @@ impl Executor {
     pub fn run(&self, input: &[u8]) -> Result<(), Trouble> {
         let took = self.timed(input)?;
         if took > SLOW && self.timed(input)? > SLOW {
-            return Err(Trouble { place: "time".to_owned(), message: format!("a run took {took:?}") });
+            return Err(Trouble { place: TIME.to_owned(), message: format!("a run took {took:?}") });
         }
         let grown = size() - self.size;
         if grown > GROWTH_KIB {
-            return Err(Trouble { place: "memory".to_owned(), message: format!("the process grew by {grown} KiB") });
+            return Err(Trouble { place: MEMORY.to_owned(), message: format!("the process grew by {grown} KiB") });
         }
         Ok(())
     }

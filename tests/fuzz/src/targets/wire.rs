@@ -210,8 +210,11 @@ pub fn dechunk_tolerantly(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// Longest line between two chunks.
+const LINE: usize = 1024;
+
 fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let end = bytes.iter().take(LINE).position(|byte| *byte == b'\n')?;
     Some((bytes[..end].trim_ascii_end(), &bytes[end + 1..]))
 }
 
