@@ -1,5 +1,6 @@
 //! The log: haproxy's httplog lines, at a datagram socket of the test's own, compared field by field and with haproxy itself.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -19,6 +20,7 @@ fn main() {
         a_rate_limited_request_is_a_line_with_429,
         control_characters_do_not_reach_the_log,
         a_log_socket_that_comes_back_is_found_again,
+        a_full_log_slows_nobody_and_is_told_what_it_missed,
         no_log_socket_at_all_is_no_error,
         the_lines_are_haproxys_own,
     ]
@@ -210,6 +212,24 @@ fn a_log_socket_that_comes_back_is_found_again(lab: &Lab) {
     });
     assert!(found, "the syslog daemon was restarted, the gate did not notice");
     drop((agent, gate));
+}
+
+/// Nobody reads: the kernel's queue of the socket fills up (net.unix.max_dgram_qlen), and lines are lost, not requests.
+fn a_full_log_slows_nobody_and_is_told_what_it_missed(lab: &Lab) {
+    let logged = start(lab, &config(lab), Answer::ok("hello"));
+    let guest = logged.guest();
+    let mut stream = guest.connect().unwrap();
+    let mut answer = [0; 4096];
+    for _ in 0..1500 {
+        stream.write_all(b"GET /unread HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        assert!(stream.read(&mut answer).unwrap() > 0, "every request is answered");
+    }
+    while logged.log.next(0.2).is_some_and(|line| line.contains("/unread") || line.contains("Serving")) {}
+    assert_eq!(guest.get("/again").unwrap().status, 200);
+    let line = logged.line("lines were lost");
+    let lost: usize = line.split(": ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((1..1500).contains(&lost), "{line}");
+    assert!(logged.line("/again").contains(" 200 "));
 }
 
 fn no_log_socket_at_all_is_no_error(lab: &Lab) {
