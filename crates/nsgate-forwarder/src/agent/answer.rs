@@ -101,7 +101,8 @@ fn parse(head: &[u8], head_only: bool) -> Option<Answer> {
     let (mut length, mut chunked) = (None, false);
     for field in response.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
-            let text = std::str::from_utf8(field.value).ok()?.trim();
+            // `str::trim` would take U+2028 and the like for blanks as well.
+            let text = std::str::from_utf8(field.value.trim_ascii()).ok()?;
             let number: u64 = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())??;
             if length.is_some_and(|earlier| earlier != number) {
                 return None;
@@ -186,6 +187,7 @@ mod tests {
             "HTTP/2 200\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: \u{2028}0\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
             "HTTP/1.1 101 Switching\r\n\r\n",
             "HTTP/1.1 101 Switching\r\n",
