@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub const FILES: usize = 300;
 /// In bytes.
 pub const BYTES: usize = 300 * 1024;
+/// Room that the engine leaves for inputs with a name, in files and in bytes.
+pub const ROOM: (usize, usize) = (20, 20 * 1024);
 
 /// Files and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub fn size_of(directory: &Path) -> Result<Size, String> {
 /// An input and what it reaches.
 struct Input {
     path: PathBuf,
-    length: usize,
+    bytes: Vec<u8>,
     features: Vec<Feature>,
 }
 
@@ -51,13 +53,8 @@ struct Chosen {
 /// # Errors
 /// Which file cannot be read, written or removed.
 pub fn distil(corpus: &Path, fresh: &Path, mut reach: impl FnMut(&[u8]) -> Vec<Feature>) -> Result<Size, String> {
-    for (path, bytes) in read_all(fresh)? {
-        keep(corpus, &bytes)?;
-        fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    let all = read_all(corpus)?.into_iter();
-    let inputs: Vec<Input> =
-        all.map(|(path, bytes)| Input { path, length: bytes.len(), features: reach(&bytes) }).collect();
+    let all = read_all(corpus)?.into_iter().chain(read_all(fresh)?);
+    let inputs: Vec<Input> = all.map(|(path, bytes)| Input { path, features: reach(&bytes), bytes }).collect();
     let mut chosen = Chosen::default();
     // What a person named stays, whatever it reaches.
     for input in inputs.iter().filter(|input| !is_hash(&input.path)) {
@@ -66,8 +63,14 @@ pub fn distil(corpus: &Path, fresh: &Path, mut reach: impl FnMut(&[u8]) -> Vec<F
     // Every edge first; how often it is taken as far as there is room.
     chosen.complete(&inputs, |(edge, _)| (*edge, 0));
     chosen.complete(&inputs, |feature| *feature);
-    for input in inputs.iter().filter(|input| !chosen.paths.contains(&input.path)) {
-        fs::remove_file(&input.path).map_err(|error| format!("{}: {error}", input.path.display()))?;
+    for input in &inputs {
+        let (stays, old) = (chosen.paths.contains(&input.path), input.path.starts_with(corpus));
+        if stays && !old {
+            keep(corpus, &input.bytes)?;
+        }
+        if !stays || !old {
+            fs::remove_file(&input.path).map_err(|error| format!("{}: {error}", input.path.display()))?;
+        }
     }
     Ok(chosen.size)
 }
@@ -77,11 +80,11 @@ impl Chosen {
         self.features.extend(&input.features);
         self.paths.insert(input.path.clone());
         self.size.files += 1;
-        self.size.bytes += input.length;
+        self.size.bytes += input.bytes.len();
     }
 
     fn has_room(&self, input: &Input) -> bool {
-        self.size.files < FILES && self.size.bytes + input.length <= BYTES
+        self.size.files < FILES - ROOM.0 && self.size.bytes + input.bytes.len() <= BYTES - ROOM.1
     }
 
     /// Adds what reaches most that is new, as long as something does and there is room.
@@ -90,7 +93,7 @@ impl Chosen {
         let news = |input: &Input, reached: &HashSet<Feature>| {
             input.features.iter().map(view).filter(|feature| !reached.contains(feature)).count()
         };
-        let entry = |(index, input)| (news(input, &reached), Reverse(input.length), Reverse(index));
+        let entry = |(index, input)| (news(input, &reached), Reverse(input.bytes.len()), Reverse(index));
         let mut heap: BinaryHeap<_> = inputs.iter().enumerate().map(entry).collect();
         while let Some((claimed, length, Reverse(index))) = heap.pop() {
             let input = &inputs[index];

@@ -82,7 +82,7 @@ fn rebuilt(gate: &Gate, told: &str, bytes: &[u8], meant: &[Request]) {
     for (index, (name, value)) in text.fields.iter().enumerate() {
         assert!(index == 0 || ALLOWED.contains(name), "`{name}` passed: {shown:?}");
         assert_eq!(text.all(name).len(), 1, "`{name}` twice: {shown:?}");
-        assert!(value.iter().all(|byte| *byte >= 0x20 && *byte != 0x7f || *byte == b'\t'), "{shown:?}");
+        assert!(value.iter().all(|byte| matches!(byte, 0x20..=0x7e | b'\t')), "`{name}` is not plain: {shown:?}");
     }
     // What folds `-` and `_` must not find a second identity.
     let folded = |name: &str| name.replace('_', "-").to_ascii_lowercase();
