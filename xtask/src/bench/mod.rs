@@ -28,7 +28,7 @@ struct Size {
     seconds: u64,
 }
 
-const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 5, seconds: 2 };
+const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 3, seconds: 2 };
 const QUICK: Size = Size { gates: 10, starts: 4, rounds: 1, seconds: 1 };
 
 /// A program and the name it has in the tables.
