@@ -49,9 +49,12 @@ pub(crate) struct State {
     released: Instant,
     /// Bytes written to the guest for the request under way.
     pub(crate) written: u64,
-    answered: bool,
+    /// The answer's last byte was handed over, and is not written yet.
+    pub(crate) answered: bool,
     /// The reader, if it waits for the answer's end.
     pub(crate) reader: Option<Waker>,
+    /// The reader, if it waits for the answer's end to be written.
+    pub(crate) behind: Option<Waker>,
 }
 
 /// Shared by the layers.
@@ -77,6 +80,7 @@ impl Exchange {
             written: 0,
             answered: false,
             reader: None,
+            behind: None,
         };
         Arc::new(Self { state: Mutex::new(state), observer, client })
     }
@@ -180,7 +184,11 @@ impl Exchange {
             return;
         }
         self.end(None);
-        self.enter(Phase::Idle);
+        let mut state = self.lock();
+        state.enter(Phase::Idle);
+        if let Some(reader) = state.behind.take() {
+            reader.wake();
+        }
     }
 
     /// The request under way is over: it is logged, once.

@@ -187,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             (self.good, self.taken) = (Vec::new(), 0);
             let (refused, in_flight) = {
                 let state = self.exchange.lock();
-                (state.refusal.is_some(), state.in_flight)
+                (state.refusal.is_some(), state.in_flight || state.answered)
             };
             if refused {
                 return Poll::Ready(Ok(()));
@@ -230,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         }
     }
 
-    /// The next request is not looked at before this one is answered; but a guest that goes away is noticed: by a reset
+    /// The next request is not looked at before this one's answer is written; but a guest that goes away is noticed: by a reset
     /// always, which is an error, and by a mere end of its side while the request is in the queue. Later that may be a
     /// guest which has said all it had to say and still listens.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -240,7 +240,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         if self.closed && self.exchange.lock().queued {
             return Poll::Ready(Ok(()));
         }
-        self.exchange.lock().reader = Some(cx.waker().clone());
+        let mut state = self.exchange.lock();
+        state.reader = Some(cx.waker().clone());
+        if state.answered {
+            // The library may have ended the answer without writing: telling it now that the guest has closed its side
+            // would make it give up a whole answer as cut.
+            state.behind = Some(cx.waker().clone());
+        }
         Poll::Pending
     }
 }

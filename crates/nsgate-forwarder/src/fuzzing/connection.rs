@@ -5,7 +5,7 @@ use crate::{
     AccessRecord, Connector, Observer,
     agent::Turnstile,
     connection::protocol,
-    exchange::Exchange,
+    exchange::{Exchange, Phase},
     guest_io::{GuestIo, Heads},
     rate::Limiter,
     rebuild,
@@ -38,8 +38,8 @@ pub struct Served {
     pub to_guest: Vec<u8>,
     /// The status with which the strict reader refused to read on.
     pub refused: Option<u16>,
-    /// Whether the HTTP library ended the connection in order.
-    pub orderly: bool,
+    /// Whether the connection was reset in the middle of an answer.
+    pub reset: bool,
     /// Whether the connection waited, although nothing was left to wait for.
     pub stuck: bool,
     /// The lines for the log, without their times.
@@ -71,6 +71,7 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), own_turns.clone(), request));
         run(async { protocol(&gate.limits).serve_connection(io, service).await.is_ok() })
     };
+    let phase = exchange.lock().phase;
     let refused = exchange.lock().refusal.map(|refusal| refusal.status);
     exchange.end(None);
     let to_guest = std::mem::take(&mut socket.lock().unwrap_or_else(PoisonError::into_inner).written);
@@ -78,7 +79,7 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         to_agent: std::mem::take(&mut heard.requests.lock().unwrap_or_else(PoisonError::into_inner)),
         to_guest,
         refused,
-        orderly: matches!(ended, Ok(true)),
+        reset: !matches!(ended, Ok(true)) && phase == Phase::Answer,
         stuck: ended.is_err(),
         records: std::mem::take(&mut heard.records.lock().unwrap_or_else(PoisonError::into_inner)),
     }
@@ -179,5 +180,24 @@ struct Woken(AtomicBool);
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pieces, serve};
+    use nsgate_config::native;
+
+    #[test]
+    fn a_guest_that_has_said_all_hears_the_end_of_an_answer_whenever_that_comes() {
+        let text =
+            "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\n";
+        let gate = native::parse("x", &format!("{text}user = \"u\"\n")).unwrap().config.gate;
+        let agent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        for length in [1, 3, 17, 47, 100] {
+            let guest = Pieces::whole(b"GET / HTTP/1.0\r\n\r\n");
+            let served = serve(&gate, "10.0.0.5:1".parse().unwrap(), &guest, &Pieces::new(agent, &[length]));
+            assert!(!served.reset && !served.stuck, "{length}: {served:?}");
+        }
     }
 }

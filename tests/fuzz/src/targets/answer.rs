@@ -110,9 +110,9 @@ fn run(bytes: &[u8]) {
             assert_eq!((answer.status, answer.complete), (status, Some(true)));
         }
         (Err(status), None) => panic!("{status}, and the guest heard nothing"),
-        (Ok(understood), Some(answer)) => same(&understood, &answer, served.orderly, head_only, old),
+        (Ok(understood), Some(answer)) => same(&understood, &answer, served.reset, head_only, old),
         // Nothing of a cut answer may have been written yet; but the guest must see that it is cut.
-        (Ok(understood), None) => assert!(!understood.complete && !served.orderly, "a whole answer was lost"),
+        (Ok(understood), None) => assert!(!understood.complete && served.reset, "a whole answer was lost"),
     }
 }
 
@@ -155,7 +155,7 @@ fn plausible(understood: &Understood, agent: &[u8], head_only: bool) {
 }
 
 /// The guest reads what was understood, and sees it if a part is missing.
-fn same(understood: &Understood, answer: &Response, orderly: bool, head_only: bool, old: bool) {
+fn same(understood: &Understood, answer: &Response, reset: bool, head_only: bool, old: bool) {
     assert_eq!(answer.status, understood.status);
     for (name, value) in &answer.fields {
         let known = understood.headers.iter().any(|(found, had)| found == name && trim(had) == value);
@@ -165,11 +165,11 @@ fn same(understood: &Understood, answer: &Response, orderly: bool, head_only: bo
     let lost = |name: &String| !answer.fields.iter().any(|(found, _)| found == name) && name != "content-length";
     assert!(!understood.headers.iter().any(|(name, _)| lost(name)), "a header was lost");
     if understood.complete {
-        assert!(orderly && answer.complete != Some(false), "a whole answer looks cut");
+        assert!(!reset && answer.complete != Some(false), "a whole answer looks cut");
         assert_eq!(answer.body, understood.body);
     } else {
         assert!(answer.complete != Some(true), "a part looks like the whole");
-        assert!(answer.complete == Some(false) || !orderly, "only a reset tells that this is a part");
+        assert!(answer.complete == Some(false) || reset, "only a reset tells that this is a part");
     }
     if head_only {
         assert!(answer.body.is_empty());

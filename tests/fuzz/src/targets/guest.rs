@@ -46,12 +46,12 @@ pub fn judge(gate: &Gate, peer: (SocketAddr, &str), bytes: &[u8], lengths: &[usi
 }
 
 fn show(served: &Served) -> String {
-    let Served { to_agent, to_guest, refused, orderly, stuck, records } = served;
+    let Served { to_agent, to_guest, refused, reset, stuck, records } = served;
     let agent: Vec<_> = to_agent.iter().map(|text| String::from_utf8_lossy(text)).collect();
     // Whether a guest that cuts its body off is told first to go on is a matter of time.
     let guest = String::from_utf8_lossy(to_guest).replace("HTTP/1.1 100 Continue\r\n\r\n", "");
     let records: Vec<_> = records.iter().map(|(status, line)| (status, String::from_utf8_lossy(line))).collect();
-    format!("{agent:?}\n{guest:?}\n{refused:?} orderly={orderly} stuck={stuck}\n{records:?}")
+    format!("{agent:?}\n{guest:?}\n{refused:?} reset={reset} stuck={stuck}\n{records:?}")
 }
 
 /// What reaches the agent is what the guest meant, in the guest's order; refused ones are left out.
