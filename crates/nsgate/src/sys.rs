@@ -3,9 +3,58 @@
 //! glibc keeps the pages of freed connections for ever (a burst of 300 leaves 6.4 MB); trimming when the last
 //! connection is gone brings a gate back to where it began. No `mallopt` setting does the same.
 
+use std::{cmp::Reverse, hint::black_box};
+
+/// Smallest and largest chunk that a thread of glibc keeps for itself (its tcache), the step between two of its bins,
+/// and the chunks in one (`TCACHE_MAX_BINS`, `TCACHE_FILL_COUNT` in glibc's malloc.c).
+const SMALLEST: usize = 24;
+const LARGEST: usize = 1032;
+const STEP: usize = 16;
+const KEPT: usize = 7;
+
+/// What the first round lets go makes room for the second: a fresh chunk then lies among free memory more often.
+const ROUNDS: usize = 2;
+
 /// Returns unused heap pages to the kernel (malloc_trim(3)).
-#[allow(unsafe_code)]
 pub(crate) fn give_back() {
+    // What was freed joins its neighbours first, so that there is one place to take fresh chunks from.
+    trim();
+    for _ in 0..ROUNDS {
+        for size in (SMALLEST..=LARGEST).step_by(STEP) {
+            exchange(size);
+            empty(size);
+        }
+        trim();
+    }
+}
+
+/// Takes the chunks of one size out of the thread's cache, which trimming does not look at: left over from a burst, they
+/// are strewn over pages that are empty otherwise. Fresh ones, which lie side by side, take their place.
+fn exchange(size: usize) {
+    let [strewn, fresh] = [bin(size), bin(size)];
+    // A full cache lets the rest go.
+    drop(fresh);
+    drop(strewn);
+}
+
+/// Empties the cache of one size: the last chunk first, each grows into the free memory behind it, and freed as a part
+/// of that it is too large for the cache.
+fn empty(size: usize) {
+    let mut chunks = bin(size);
+    chunks.sort_unstable_by_key(|chunk| Reverse(chunk.as_ptr()));
+    for mut chunk in chunks {
+        chunk.reserve_exact(2 * LARGEST);
+        black_box(&chunk);
+    }
+}
+
+/// As many chunks of this size as the cache holds.
+fn bin(size: usize) -> [Vec<u8>; KEPT] {
+    std::array::from_fn(|_| black_box(Vec::with_capacity(size)))
+}
+
+#[allow(unsafe_code)]
+fn trim() {
     // SAFETY: malloc_trim takes no pointer, keeps every live allocation and may be called at any time.
     unsafe {
         nix::libc::malloc_trim(0);
