@@ -1,23 +1,28 @@
 //! Two processes: one runs the inputs, the other one outlives it. What aborts, overflows its stack, takes more memory
 //! than there may be or never ends is a finding as well.
 
-use crate::execute::SLOW;
+use crate::execute::{SLOW, processor_time};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::time::ClockId;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 
 /// Set in the process that runs the inputs.
 const WORKER: &str = "NSGATE_FUZZ_WORKER";
 /// Address space of that process.
 const MEMORY: u64 = 4 << 30;
-/// A run that lasts this long will not end.
+/// A run that takes so much of the processor's time will not end.
 const ENDLESS: Duration = SLOW.saturating_mul(10);
+/// A run during which the process takes no time at all for so many looks at the clock waits for something that will not
+/// come.
+const ASLEEP: u32 = 240;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 
 /// Whether this process runs the inputs.
 pub fn is_worker() -> bool {
@@ -54,7 +59,6 @@ pub struct Journal {
     file: File,
     path: std::path::PathBuf,
     began: Arc<AtomicU64>,
-    clock: Instant,
 }
 
 impl Journal {
@@ -65,10 +69,10 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Journal, String> {
         setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY).map_err(|error| format!("setrlimit(2): {error}"))?;
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let (began, clock) = (Arc::new(AtomicU64::new(0)), Instant::now());
+        let began = Arc::new(AtomicU64::new(0));
         let watched = began.clone();
-        thread::spawn(move || watch(&watched, clock));
-        Ok(Journal { file, path: path.to_owned(), began, clock })
+        thread::spawn(move || watch(&watched));
+        Ok(Journal { file, path: path.to_owned(), began })
     }
 
     /// `input` is run now.
@@ -76,7 +80,7 @@ impl Journal {
         let text = [&(input.len() as u64).to_le_bytes()[..], input].concat();
         // If it cannot be written, a finding may lack its input; the run is worth while all the same.
         let _ = self.file.write_all_at(&text, 0);
-        self.began.store(self.clock.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
+        self.began.store(spent().as_micros() as u64 + 1, Ordering::Relaxed);
     }
 
     /// The run is over.
@@ -90,12 +94,26 @@ impl Journal {
     }
 }
 
-fn watch(began: &AtomicU64, clock: Instant) {
+/// Processor time of this process.
+fn spent() -> Duration {
+    processor_time(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn watch(began: &AtomicU64) {
+    let (mut last, mut asleep) = ((0, Duration::ZERO), 0);
     loop {
-        thread::sleep(Duration::from_millis(250));
-        let since = began.load(Ordering::Relaxed);
-        if since > 0 && clock.elapsed() > Duration::from_millis(since) + ENDLESS {
-            eprintln!("a run has not ended after {ENDLESS:?}");
+        thread::sleep(BETWEEN_LOOKS);
+        let (since, now) = (began.load(Ordering::Relaxed), spent());
+        if since > 0 && now > Duration::from_micros(since) + ENDLESS {
+            eprintln!("a run has not ended after {ENDLESS:?} of the processor's time");
+            std::process::abort();
+        }
+        // This thread itself takes some microseconds for each look.
+        let slept = since > 0 && since == last.0 && now < last.1 + Duration::from_millis(1);
+        asleep = if slept { asleep + 1 } else { 0 };
+        last = (since, now);
+        if asleep > ASLEEP {
+            eprintln!("a run waits for something that does not come");
             std::process::abort();
         }
     }
