@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) written: u64,
     /// The answer's last byte was handed over, and is not written yet.
     pub(crate) answered: bool,
+    /// The answer came whole from the agent, and with it the connection ends: the guest asked for that.
+    pub(crate) last: bool,
     /// The reader, if it waits for the answer's end.
     pub(crate) reader: Option<Waker>,
     /// The reader, if it waits for the answer's end to be written.
@@ -79,6 +81,7 @@ impl Exchange {
             released: now,
             written: 0,
             answered: false,
+            last: false,
             reader: None,
             behind: None,
         };

@@ -2,6 +2,7 @@
 
 use crate::{
     exchange::{Exchange, Phase},
+    last_write::LastWrite,
     refusal::Refusal,
     strict::{Chunked, Framing, end_of_head, judge},
 };
@@ -22,6 +23,9 @@ use tokio::{
 const PIECE: usize = 2048;
 /// Bytes of a pipelined request that are read while the one before it is answered.
 const AHEAD: usize = 2 * PIECE;
+
+/// Bytes of a last answer that are put together in one piece.
+const JOINED: usize = 2 * PIECE;
 
 /// A turn for a head that does not come in one piece: of its source, and of all.
 type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
@@ -62,6 +66,8 @@ pub(crate) struct GuestIo<S> {
     closed: bool,
     heads: Heads,
     queue: Queue,
+    /// The kernel holds the end of the last answer back for the connection's.
+    held_back: bool,
 }
 
 enum Body {
@@ -83,11 +89,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             closed: false,
             heads,
             queue: Queue::Outside,
+            held_back: false,
         }
-    }
-
-    fn socket(&self) -> MutexGuard<'_, S> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn body_ended(&self) -> bool {
@@ -262,9 +265,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Write for GuestIo<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let count = ready!(Pin::new(&mut *self.socket()).poll_write(cx, bytes))?;
+impl<S: LastWrite + Unpin> Write for GuestIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let last = self.is_last();
+        let count = {
+            let mut socket = self.socket();
+            let socket = Pin::new(&mut *socket);
+            ready!(if last { socket.poll_write_last(cx, bytes) } else { socket.poll_write(cx, bytes) })?
+        };
+        self.held_back |= last;
         self.wrote(count);
         Poll::Ready(Ok(count))
     }
@@ -274,6 +283,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for GuestIo<S> {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        if self.is_last() && bytes.iter().map(|slice| slice.len()).sum::<usize>() <= JOINED {
+            // One piece, for the one call that can hold an end back.
+            let whole: Vec<&[u8]> = bytes.iter().map(|slice| &**slice).collect();
+            return self.poll_write(cx, &whole.concat());
+        }
         let count = ready!(Pin::new(&mut *self.socket()).poll_write_vectored(cx, bytes))?;
         self.wrote(count);
         Poll::Ready(Ok(count))
@@ -284,10 +298,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for GuestIo<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// The connection shuts the socket down, after the last refusal.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+    /// The connection shuts the socket down, after the last refusal; but what was held back goes now, and not with the
+    /// socket's close: that would throw it away, did the guest send something that nobody reads.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.exchange.flushed();
+        if self.held_back {
+            return Pin::new(&mut *self.socket()).poll_shutdown(cx);
+        }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> GuestIo<S> {
+    fn socket(&self) -> MutexGuard<'_, S> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether everything that is written now is the connection's end.
+    fn is_last(&self) -> bool {
+        let state = self.exchange.lock();
+        state.last && state.answered
     }
 }
 

@@ -22,6 +22,7 @@ mod forwarder;
 pub mod fuzzing;
 mod guest_io;
 pub mod httplog;
+mod last_write;
 mod policy;
 mod rate;
 mod rebuild;

@@ -60,6 +60,7 @@ pub(crate) async fn answer<C: Connector>(
     request: Request<Incoming>,
 ) -> Result<Response<Reply<C::Stream>>, Gone> {
     let ending = Ending(exchange.clone());
+    let last = asks_to_close(&request);
     let outcome = forward(&shared, &exchange, own_turns, request).await;
     exchange.enter(Phase::Answer);
     let connections = shared.connections.load(Ordering::Relaxed);
@@ -67,6 +68,7 @@ pub(crate) async fn answer<C: Connector>(
         Ok((answer, turns, stream, rest)) => {
             exchange.note(|record| (record.status, record.connections) = (answer.status.as_u16(), connections));
             let content = content(answer.body, rest, stream, turns, &shared.gate);
+            exchange.lock().last = last && matches!(content, Content::Whole(_));
             let mut response = Response::new(Reply { content, ending });
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
@@ -158,6 +160,13 @@ async fn forward<C: Connector>(
     let answer = timeout(gate.timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
     exchange.note(|record| record.response_time = Some(sent.elapsed()));
     Ok((answer, turns, stream, rest))
+}
+
+/// Whether the guest wants no other answer on this connection (RFC 9112, section 9.3). An HTTP/1.0 guest may want one,
+/// and is not asked: nothing is lost but a packet.
+fn asks_to_close(request: &Request<Incoming>) -> bool {
+    let close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    request.headers().get(header::CONNECTION).is_some_and(close)
 }
 
 /// Both turns, if nobody has to be waited for; one alone is given back.

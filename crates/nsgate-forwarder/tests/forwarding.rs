@@ -37,6 +37,16 @@ async fn pipelined_requests_are_answered_in_order_on_one_connection() {
     assert_eq!(paths, ["GET /1", "GET /2", "GET /3"]);
 }
 
+/// The last answer is held back for the connection's end: what the guest sent and nobody reads must not cost it that.
+#[tokio::test]
+async fn the_last_answer_arrives_whole_whatever_was_sent_behind_its_request() {
+    let served = Served::with("", HELLO).await;
+    for behind in ["", "\r\n", &get("/2"), &"x".repeat(100_000)] {
+        let answer = served.ask(&format!("{}{behind}", get("/1"))).await;
+        assert!(answer.ends_with("\r\n\r\nhello"), "{} bytes behind: {answer}", behind.len());
+    }
+}
+
 #[tokio::test]
 async fn a_chunked_post_reaches_the_agent_whole() {
     let served = Served::with("", HELLO).await;

@@ -1,5 +1,6 @@
 //! Bytes that come a piece at a time, with a moment of waiting between two pieces, as they do from a socket.
 
+use crate::last_write::LastWrite;
 use std::{
     io::Result,
     pin::Pin,
@@ -97,5 +98,11 @@ impl AsyncWrite for Memory {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+impl LastWrite for Memory {
+    fn poll_write_last(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        self.poll_write(cx, bytes)
     }
 }
