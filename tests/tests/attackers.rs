@@ -133,7 +133,7 @@ fn end_all(network: &Network) {
     for pid in procfs::having(NETWORK) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
-    assert!(wait_until(2.0, || procfs::having(NETWORK).is_empty() && network.gate.listening().is_empty()));
+    assert!(wait_until(10.0, || procfs::having(NETWORK).is_empty() && network.gate.listening().is_empty()));
 }
 
 fn the_pid_files_directory_is_swapped_for_a_link(lab: &Lab) {
@@ -304,7 +304,7 @@ fn a_backend_swapped_for_another_users_gets_no_byte(lab: &Lab) {
     assert!(!lab.state().join("received").exists(), "the attacker received: {}", text(lab.state().join("received")));
     let pid = text(config().pid_file).trim().parse().unwrap();
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
-    assert!(wait_until(2.0, || network.gate.listening().is_empty()));
+    assert!(wait_until(10.0, || network.gate.listening().is_empty()));
 }
 
 fn a_hostile_environment_changes_nothing(lab: &Lab) {
