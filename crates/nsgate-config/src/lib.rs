@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod haproxy;
+pub mod namespace_proxy;
 pub mod native;
 
 mod diagnostic;

@@ -1,0 +1,120 @@
+use super::{Asked, Command, parse};
+use crate::{Account, Identity, Level};
+use std::ffi::OsString;
+
+const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
+
+fn words(line: &str) -> Result<Command, String> {
+    parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from))
+}
+
+fn run(line: &str) -> Asked {
+    match words(line) {
+        Ok(Command::Run(asked)) => *asked,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refused(more: &str) -> String {
+    let line = format!("--network_id={ID} --metadata_proxy_user=neutron {more}");
+    words(&line).expect_err(more)
+}
+
+#[test]
+fn the_command_line_of_ocatas_agents() {
+    let asked = run(&format!(
+        "--pid_file=/var/lib/neutron/external/pids/{ID}.pid --metadata_proxy_socket=/var/lib/neutron/metadata_proxy \
+         --router_id={ID} --state_path=/var/lib/neutron --metadata_port=9697 --metadata_proxy_user=115 \
+         --metadata_proxy_group=121 --debug --log-file=neutron-ns-metadata-proxy-{ID}.log --log-dir=/var/log/neutron \
+         --nometadata_proxy_watch_log"
+    ));
+    assert_eq!(asked.config.gate.identity, Identity::Router(ID.parse().unwrap()));
+    assert_eq!(asked.config.gate.listeners[0].to_string(), "0.0.0.0:9697");
+    assert_eq!((&asked.config.process.user, &asked.config.process.group), (&Account::Id(115), &Some(Account::Id(121))));
+    assert_eq!(asked.config.process.pid_file.unwrap().as_str(), format!("/var/lib/neutron/external/pids/{ID}.pid"));
+    assert_eq!(asked.log_file.unwrap().as_str(), format!("/var/log/neutron/neutron-ns-metadata-proxy-{ID}.log"));
+    assert_eq!(asked.level, Level::Debug);
+    assert!(asked.config.process.daemon);
+}
+
+#[test]
+fn defaults_are_the_originals() {
+    let asked = run(&format!("--network-id {ID} --metadata-proxy-user neutron"));
+    assert_eq!(asked.config.gate.listeners[0].port.get(), 9697);
+    assert_eq!(asked.config.gate.backend.path().as_str(), "/var/lib/neutron/metadata_proxy");
+    assert!(asked.config.process.daemon && asked.config.process.pid_file.is_none() && asked.log_file.is_none());
+    let moved = run(&format!("--network-id {ID} --metadata-proxy-user neutron --state_path=/opt/n --nodaemonize"));
+    assert_eq!(moved.config.gate.backend.path().as_str(), "/opt/n/metadata_proxy");
+    assert!(!moved.config.process.daemon);
+}
+
+#[test]
+fn both_spellings_of_names_and_values_are_one() {
+    let one = run(&format!("--network_id={ID} --metadata_port=80 --metadata_proxy_user=n --use_syslog"));
+    let other = run(&format!("--network-id {ID} --metadata-port 80 --metadata-proxy-user n --use-syslog"));
+    assert_eq!(one, other);
+    let log = one.config.process.log.unwrap();
+    assert_eq!((log.facility.name, log.tag), ("user", format!("neutron-ns-metadata-proxy-{ID}")));
+}
+
+#[test]
+fn facilities_in_oslos_spelling() {
+    for (said, name) in [("LOG_LOCAL3", "local3"), ("daemon", "daemon"), ("LOG_AUTHPRIV", "auth2")] {
+        let line = format!("--network_id={ID} --metadata_proxy_user=n --use-syslog --syslog-log-facility={said}");
+        assert_eq!(run(&line).config.process.log.unwrap().facility.name, name);
+    }
+    assert!(refused("--use-syslog --syslog-log-facility=LOG_NOTHING").contains("LOG_NOTHING"));
+}
+
+#[test]
+fn finding_1_no_path_climbs_and_no_identity_is_a_path() {
+    for value in ["--state_path=/var/../etc", "--pid_file=x.pid", "--metadata_proxy_socket=/a//b", "--log-dir=../x"] {
+        let name = value.split('=').next().unwrap();
+        assert!(refused(&format!("{value} --log-file=l")).contains(name), "{value}");
+    }
+    assert!(refused("--log-dir=/var/log --log-file=../../etc/cron.d/x").contains("leads out"));
+    for id in ["../../etc", "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b1/", ""] {
+        assert!(words(&format!("--network_id={id} --metadata_proxy_user=n")).is_err(), "{id:?}");
+    }
+}
+
+#[test]
+fn finding_6_ports() {
+    for port in ["0", "65536", "0x50", "-1", "+80", "80x"] {
+        assert!(refused(&format!("--metadata_port={port}")).contains(port), "{port}");
+    }
+    let spaced = ["--network_id", ID, "--metadata_proxy_user", "n", "--metadata_port", "80 "].map(OsString::from);
+    assert!(parse(spaced).unwrap_err().contains("`80 `"));
+}
+
+#[test]
+fn finding_7_accounts_are_names_or_numbers() {
+    for name in ["-1", "4294967295", "4294967296", "12ab", "+5", "0x0", "a/b"] {
+        let error = words(&format!("--network_id={ID} --metadata_proxy_user={name}")).unwrap_err();
+        assert!(error.contains(name) && error.contains("metadata_proxy_user"), "{name}: {error}");
+        assert!(refused(&format!("--metadata_proxy_group={name}")).contains("metadata_proxy_group"), "{name}");
+    }
+    assert!(words(&format!("--network_id={ID}")).unwrap_err().contains("metadata_proxy_user"));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (more, word) in [
+        ("--metadata_prot=80", "did you mean `--metadata_port`"),
+        ("--network_id=7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10", "twice"),
+        ("--router_id=7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10", "both"),
+        ("--daemonize=false", "takes no value"),
+        ("--daemonize --nodaemonize", "contrary"),
+        ("--metadata_port", "needs a value"),
+        ("--metadata_port=", "empty"),
+        ("stray", "`stray`"),
+        ("--log-file=relative.log", "no directory"),
+        ("--use-syslog --log-file=/var/log/x", "one log"),
+    ] {
+        let error = refused(more);
+        assert!(error.contains(word), "{more}: {error}");
+    }
+    assert!(words("").unwrap_err().contains("--network_id"));
+    assert_eq!(words("--version"), Ok(Command::Version));
+    assert_eq!(words("-h"), Ok(Command::Help));
+}
