@@ -189,6 +189,10 @@ pub fn dechunk_tolerantly(bytes: &[u8]) -> Option<Vec<u8>> {
     loop {
         let (line, behind) = line(rest)?;
         let digits = line.split(|byte| *byte == b';').next()?.trim_ascii();
+        // The library takes a sign for a digit.
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
         let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         rest = behind;
         if size == 0 {
