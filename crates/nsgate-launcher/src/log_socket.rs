@@ -47,8 +47,8 @@ pub(crate) fn open(log: Option<&Log>, ids: &Ids) -> (LogSocket, Option<Pinned>, 
     if [HELD_BY_SYSTEMD, DEVICES].map(Path::new).contains(&place.path().parent().unwrap_or(Path::new("/"))) {
         return (LogSocket { socket, reconnect: None }, None, warnings);
     }
-    let reconnect = Some(Path::new("/log").join(place.name()));
-    (LogSocket { socket, reconnect }, Some(place), warnings)
+    // Where the gate finds it again is known when its root is put together.
+    (LogSocket { socket, reconnect: None }, Some(place), warnings)
 }
 
 /// Follows links, each of which is in a directory that only root and the gate's user may write.

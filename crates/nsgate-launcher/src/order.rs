@@ -12,7 +12,7 @@ use crate::{
     signals, supervisor,
 };
 use nsgate_config::{Config, Listener, SandboxLevel};
-use nsgate_sandbox::{Confined, Ids, Policy, Root, Sandbox, namespaces, small_root};
+use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
 use std::{io, net::TcpListener, path::PathBuf};
 
 /// Whether the starter leaves.
@@ -71,10 +71,12 @@ pub struct Running<T> {
     pub readiness: Readiness,
 }
 
-/// Name of the backend's directory in the small root.
+/// Names in the small root of the backend's directory, and of the agent's socket in it.
 const BACKEND: &str = "backend";
-/// Name of the system log's directory in the small root.
+const AGENT: &str = "agent";
+/// Names in the small root of the system log's directory, and of the log's socket in it.
 const LOG: &str = "log";
+const SYSLOG: &str = "syslog";
 /// Descriptors of a gate beside two for each connection.
 const FIXED_DESCRIPTORS: u64 = 64;
 
@@ -162,8 +164,10 @@ impl Steps<'_> {
         let host_pid = daemon::host_pid()?;
         // 6. Mount, IPC and UTS namespaces; a root that shows the backend's directory.
         let mut windows = vec![small_root::take(BACKEND, self.backend.directory())?];
+        let mut links = vec![Link::new(AGENT, BACKEND, self.backend.name())];
         if let Some(directory) = &self.log_directory {
             windows.push(small_root::take(LOG, directory.directory())?);
+            links.push(Link::new(SYSLOG, LOG, directory.name()));
         }
         namespaces::separate_rest()?;
         let descriptors = u64::from(self.config.gate.limits.connections) * 2 + FIXED_DESCRIPTORS;
@@ -173,7 +177,7 @@ impl Steps<'_> {
             .dies_with_parent(foreground)
             .strict(strict);
         let sandbox = Sandbox::new(policy)?;
-        let root = small_root::enter(windows)?;
+        let root = small_root::enter(windows, &links)?;
         // 7. The pid file, through the directory that was pinned.
         if let (Some(file), false) = (&self.pid_file, foreground) {
             readiness.created(file.write(host_pid)?);
@@ -182,12 +186,14 @@ impl Steps<'_> {
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
-        let backend = PathBuf::from("/").join(BACKEND).join(self.backend.name());
+        let backend = PathBuf::from("/").join(AGENT);
+        let reconnect = self.log_directory.is_some().then(|| PathBuf::from("/").join(SYSLOG));
         drop((self.backend, self.log_directory));
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.
         let confined = sandbox.restrict_files(Root::Small(&root))?.filter_syscalls()?;
         let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
-        let (log, warnings, backend_uid) = (self.log, self.warnings, self.backend_uid);
+        let (warnings, backend_uid) = (self.warnings, self.backend_uid);
+        let log = LogSocket { reconnect, ..self.log };
         Ok(Running {
             prepared,
             listeners,

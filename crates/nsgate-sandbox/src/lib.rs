@@ -13,7 +13,7 @@
 //! | [`small_root::take`] | pin the directories the process may still see | before the next step |
 //! | [`namespaces::separate_rest`] | mount, IPC and UTS namespaces | in the child |
 //! | [`Sandbox::new`] | opens `/proc/self/status` for the last read-back | while `/proc` is still there |
-//! | [`small_root::enter`] | a read-only root that shows the windows alone | |
+//! | [`small_root::enter`] | a read-only root that shows the windows, and short names for what is in them, alone | |
 //! | [`Sandbox::drop_privileges`] | rlimits, groups, ids, five capability sets, `no_new_privs` | one thread only |
 //! | [`Sandbox::restrict_files`] | Landlock: no file, no TCP, scoped signals and abstract sockets | one thread only |
 //! | [`Sandbox::filter_syscalls`] | seccomp: the role's list, anything else kills | one thread only |
@@ -89,5 +89,5 @@ pub use filter::Filter;
 pub use policy::{Entry, Role, policy};
 pub use privileges::Ids;
 pub use ruleset::Landlock;
-pub use small_root::{Root, SmallRoot, Window};
+pub use small_root::{Link, Root, SmallRoot, Window};
 pub use stage::{Confined, Dropped, FilterReport, Policy, Privileged, Report, Ruled, Sandbox};

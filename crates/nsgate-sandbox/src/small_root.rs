@@ -1,15 +1,22 @@
-//! A root directory that holds its windows and nothing else.
+//! A root directory that holds its windows, short names for what is in them, and nothing else.
 //!
 //! A window is a directory of the host (the backend socket's, say), taken by descriptor while it can still be named,
 //! and shown at `/NAME`, read-only, without set-uid, devices or programs, and without whatever is mounted below it. The
 //! root itself is a tiny read-only tmpfs; the old root is detached, so no path and no `..` leads back.
+//!
+//! A [`Link`] gives a socket in a window a name so short that its address is shorter than any of IPv4 or IPv6: the filter
+//! can then tell the two apart by their length, which is all that it sees of an address.
 //!
 //! Promises to list the new root and compare it with what was asked for, and to read back the flags of every mount.
 
 use std::{
     ffi::CString,
     fs, io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::symlink,
+    },
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -40,6 +47,21 @@ pub struct Window {
     tree: OwnedFd,
     /// Device and inode of the directory.
     identity: (u64, u64),
+}
+
+/// A short name in the small root for something in a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    name: &'static str,
+    target: PathBuf,
+}
+
+impl Link {
+    /// `/name` stands for `/window/inside`.
+    #[must_use]
+    pub fn new(name: &'static str, window: &'static str, inside: &str) -> Self {
+        Self { name, target: Path::new(window).join(inside) }
+    }
 }
 
 /// Proof that this process stands in a small root, and what that shows.
@@ -84,16 +106,19 @@ pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
     Ok(Window { name, tree, identity: (status.st_dev, status.st_ino) })
 }
 
-/// Replaces the root by one that shows these windows alone. After
+/// Replaces the root by one that shows these windows and links alone. After
 /// [`separate_rest`](crate::namespaces::separate_rest), before the privileges are dropped.
 ///
 /// # Errors
 ///
 /// [`Error::SmallRoot`] naming the call, [`Error::RootShows`] if the result is not what was asked for.
-pub fn enter(windows: Vec<Window>) -> Result<SmallRoot> {
+pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
     let mut wanted: Vec<(&'static str, (u64, u64))> = windows.iter().map(|it| (it.name, it.identity)).collect();
     wanted.sort_unstable();
-    if let Some(((name, _), _)) = wanted.iter().zip(wanted.iter().skip(1)).find(|((a, _), (b, _))| a == b) {
+    let mut names: Vec<&'static str> =
+        wanted.iter().map(|(name, _)| *name).chain(links.iter().map(|it| it.name)).collect();
+    names.sort_unstable();
+    if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
         return Err(Error::WindowName { name });
     }
     let locked = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -104,6 +129,9 @@ pub fn enter(windows: Vec<Window>) -> Result<SmallRoot> {
         let path = CString::new(name).map_err(|_| Error::WindowName { name })?;
         sys::move_mount(tree.as_fd(), &path).map_err(fail("move_mount of a window into the tmpfs"))?;
     }
+    for Link { name, target } in links {
+        symlink(target, name).map_err(|error| fail("symlink in the tmpfs")(errno(&error)))?;
+    }
     let none: Option<&str> = None;
     mount(none, ".", none, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | locked, Some(TMPFS))
         .map_err(fail("mount(MS_REMOUNT|MS_RDONLY) of the tmpfs"))?;
@@ -112,14 +140,18 @@ pub fn enter(windows: Vec<Window>) -> Result<SmallRoot> {
     pivot_root(".", ".").map_err(fail("pivot_root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(fail("umount2(MNT_DETACH) of the old root"))?;
     chdir("/").map_err(fail("chdir(/)"))?;
-    check(&wanted, expected)?;
+    check(&wanted, links, &names, expected)?;
     Ok(SmallRoot { windows: wanted.into_iter().map(|(name, _)| name).collect() })
 }
 
 /// Reads the new root back: the same directory as was put together, its entries, that each is the directory that was
-/// taken, and the flags of every mount.
-fn check(wanted: &[(&'static str, (u64, u64))], expected: (u64, u64)) -> Result<()> {
-    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
+/// taken or the link that was asked for, and the flags of every mount.
+fn check(
+    wanted: &[(&'static str, (u64, u64))],
+    links: &[Link],
+    names: &[&'static str],
+    expected: (u64, u64),
+) -> Result<()> {
     for path in ["/", ".", "/.."] {
         if identity(path)? != expected {
             return Err(shows("the new tmpfs".to_owned(), format!("another directory at {path}")));
@@ -137,6 +169,12 @@ fn check(wanted: &[(&'static str, (u64, u64))], expected: (u64, u64)) -> Result<
     if found != names {
         return Err(shows(format!("{names:?}"), format!("{found:?}")));
     }
+    for Link { name, target } in links {
+        let leads = fs::read_link(Path::new("/").join(name)).map_err(|error| fail("readlink")(errno(&error)))?;
+        if leads != *target {
+            return Err(shows(format!("{name} -> {}", target.display()), format!("{name} -> {}", leads.display())));
+        }
+    }
     let closed = FsFlags::ST_RDONLY | FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
     let windows = wanted.iter().map(|(name, taken)| (format!("/{name}"), *taken));
     for (path, taken) in std::iter::once(("/".to_owned(), expected)).chain(windows) {
@@ -149,6 +187,10 @@ fn check(wanted: &[(&'static str, (u64, u64))], expected: (u64, u64)) -> Result<
         }
     }
     Ok(())
+}
+
+fn errno(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 fn identity(path: &str) -> Result<(u64, u64)> {

@@ -19,7 +19,7 @@ use memory::Memory;
 pub use memory::find;
 
 /// How long a call may take before it is said to wait.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Below the stack pointer: what the x86-64 ABI lets a function use unasked, with room to spare.
 const RED_ZONE: u64 = 256;
 /// Room for the arguments.

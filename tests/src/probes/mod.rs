@@ -24,11 +24,11 @@ pub const SECRET_FILE: &str = "/run/lab/secret";
 /// The descriptor of it that the starter inherits.
 pub const INHERITED: i32 = 700;
 /// The agent of somebody else, in a directory of its own.
-pub const OTHER_AGENT: &str = "/run/lab/other/metadata_proxy";
+pub const OTHER_AGENT: &str = "/run/o/a";
 /// A log socket beside it.
-pub const OTHER_LOG: &str = "/run/lab/other/log";
+pub const OTHER_LOG: &str = "/run/o/l";
 /// An abstract name in the gate's network namespace, of a stream and of a datagram socket (with `.log` behind it).
-pub const ABSTRACT: &str = "nsgate.lab.abstract";
+pub const ABSTRACT: &str = "nsg";
 /// The port on which something listens at the guest's address.
 pub const GUEST_PORT: u16 = 8080;
 

@@ -94,22 +94,26 @@ fn families() -> Vec<Probe> {
 }
 
 fn connections() -> Vec<Probe> {
-    let disconnect = || connect(Arg::Guest, vec![0; 16]);
+    // AF_UNSPEC and nothing else: all that the kernel looks at, and short enough.
+    let disconnect = || connect(Arg::Guest, vec![0; 2]);
+    let short = |length: usize| inet(GUEST_PORT).into_iter().take(length).collect::<Vec<u8>>();
     vec![
-        refused(
+        killed(
             "tcp-connect-on-a-guests-socket",
             "dissolves a guest's connection and connects its socket to another port",
-            Errno::EACCES,
             [disconnect(), connect(Arg::Guest, inet(GUEST_PORT))],
-        )
-        .since(4),
-        refused(
+        ),
+        killed(
             "tcp-connect-on-the-listener",
             "dissolves the listener and connects its socket to a guest's port",
-            Errno::EACCES,
-            [connect(Arg::Listener, vec![0; 16]), connect(Arg::Listener, inet(GUEST_PORT))],
-        )
-        .since(4),
+            [connect(Arg::Listener, vec![0; 2]), connect(Arg::Listener, inet(GUEST_PORT))],
+        ),
+        refused(
+            "tcp-connect-with-a-short-address",
+            "the same with as much of an address as a call may have, which is too little for the kernel",
+            Errno::EINVAL,
+            [disconnect(), connect(Arg::Guest, short(15))],
+        ),
         killed(
             "tcp-fast-open-on-a-guests-socket",
             "the same without connect: sendto with MSG_FASTOPEN",

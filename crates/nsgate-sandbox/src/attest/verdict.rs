@@ -69,16 +69,19 @@ fn groups(holdings: &Holdings) -> Row {
     row("other groups", "none", found, Some(own))
 }
 
+/// What a gate's root may show: two windows, and a short name for the socket in each.
+const ROOT: [&str; 4] = ["agent", "backend", "log", "syslog"];
+
 fn root(holdings: &Holdings) -> Row {
     let Some(entries) = &holdings.root else {
-        return row("root shows", "backend", "unreadable".to_owned(), None);
+        return row("root shows", "agent backend", "unreadable".to_owned(), None);
     };
-    let small = !entries.is_empty() && entries.iter().all(|name| name == "backend" || name == "log");
+    let small = !entries.is_empty() && entries.iter().all(|name| ROOT.contains(&name.as_str()));
     let found = match entries.len() {
         0..=4 => entries.join(" "),
         count => format!("{count}: {} …", entries.iter().take(4).cloned().collect::<Vec<_>>().join(" ")),
     };
-    row("root shows", "backend", found, Some(small))
+    row("root shows", "agent backend", found, Some(small))
 }
 
 fn mounts(holdings: &Holdings) -> Row {
