@@ -224,7 +224,11 @@ impl Gate {
         Ok(Gate { pid, started, file, pid_file: config.pid_file.clone(), pidfd, foreground: Some(child) })
     }
 
-    fn adopt(file: PathBuf, pid_file: PathBuf, started: Started) -> Result<Gate, Started> {
+    /// The gate whose pid is in `pid_file`, after its starter ended well; `file` is what it was started with.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn adopt(file: PathBuf, pid_file: PathBuf, started: Started) -> Result<Gate, Started> {
         let word = text(&pid_file);
         let Ok(pid) = word.trim().parse::<i32>() else {
             panic!("{pid_file:?} should hold a pid but holds {word:?}; the starter said: {started:#?}");

@@ -62,6 +62,12 @@ impl Program {
         path
     }
 
+    /// The program under the name that Neutron started until Ocata, if there is one.
+    pub fn namespace_proxy(&self) -> PathBuf {
+        let named = std::env::var_os("NSGATE_NAMESPACE_PROXY");
+        named.map_or_else(|| dist().join("neutron-ns-metadata-proxy"), PathBuf::from)
+    }
+
     /// The operator's command beside it (`nsgate`), if there is one.
     pub fn nsgate(&self) -> PathBuf {
         std::env::var_os("NSGATE_NSGATE").map_or_else(|| dist().join("nsgate"), PathBuf::from)

@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the two programs as real files in `target/dist/bin/`.
+//! `cargo xtask build`: the programs as real files in `target/dist/bin/`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::command::{cargo, plain};
 
 /// The names the programs are installed under. Real files, no links: Neutron up to Victoria kills through a rootwrap
 /// filter that wants `/proc/PID/exe` to end in `/haproxy` (oslo.rootwrap, KillFilter).
-const PROGRAMS: [&str; 2] = ["nsgate", "haproxy"];
+const PROGRAMS: [&str; 3] = ["nsgate", "haproxy", "neutron-ns-metadata-proxy"];
 
 /// Builds and says where the programs are.
 pub(crate) fn run() -> Result<(), String> {

@@ -23,7 +23,7 @@ pub use model::{
     identity::{Identity, Uuid},
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, Port},
-    log::{Facility, Level, Log},
+    log::{Facility, Level, Log, LogFile},
     netns::Netns,
     path::AbsolutePath,
 };

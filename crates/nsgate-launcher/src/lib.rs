@@ -7,12 +7,14 @@
 //! Refuses to leave anything behind: a start that fails has bound nothing, written nothing and started nothing.
 
 mod accounts;
+mod cleanup;
 mod clock;
 mod config_file;
 mod daemon;
 mod descriptors;
 mod error;
 mod listeners;
+mod log_file;
 mod log_socket;
 mod namespace;
 pub mod order;
@@ -24,10 +26,12 @@ mod supervisor;
 mod sys;
 
 pub use accounts::resolve;
+pub use cleanup::{Leftover, cleanup};
 pub use clock::{LocalTime, local_time};
 pub use config_file::{ConfigText, read_config};
 pub use daemon::Readiness;
 pub use error::LaunchError;
 pub use log_socket::LogSocket;
+pub use nsgate_sandbox::Ids;
 pub use order::{Launched, Mode, Options, Running, launch};
 pub use replace::Replace;

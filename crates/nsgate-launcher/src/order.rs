@@ -6,12 +6,13 @@ use crate::{
     daemon::{self, Starter},
     descriptors,
     listeners::{self, Bound},
+    log_file::LogFile,
     log_socket, namespace,
     pid_file::PidFile,
     pinned::{self, Pinned},
     signals, supervisor,
 };
-use nsgate_config::{Config, Listener, SandboxLevel};
+use nsgate_config::{self as config, Config, Listener, SandboxLevel};
 use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
 use std::{io, net::TcpListener, path::PathBuf};
 
@@ -35,6 +36,8 @@ pub struct Options {
     pub address_space: Option<u64>,
     /// Called in the supervisor when the gate serves.
     pub on_ready: Option<fn()>,
+    /// The gate's standard error is appended to this file.
+    pub log_file: Option<config::LogFile>,
 }
 
 /// Which process this is, and what it has to do.
@@ -100,6 +103,7 @@ pub fn launch<T>(
     // 3. Paths become descriptors, once.
     let backend = pinned::backend(config.gate.backend.path(), &ids)?;
     let pid_file = config.process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
+    let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
     let (log, log_directory, mut warnings) = log_socket::open(config.process.log.as_ref(), &ids);
     // 4. Into the namespace, and listen there.
     namespace::enter(config.process.netns.as_ref())?;
@@ -113,10 +117,22 @@ pub fn launch<T>(
     let Some(child) = daemon::fork()? else {
         // From here on this is the gate. Its errors travel to the starter, who prints them.
         drop(starter);
-        let steps = Steps { config, options, ids, backend, pid_file, log, log_directory, bound, warnings, backend_uid };
+        let steps = Steps {
+            config,
+            options,
+            ids,
+            backend,
+            pid_file,
+            log_file,
+            log,
+            log_directory,
+            bound,
+            warnings,
+            backend_uid,
+        };
         return Ok(steps.take(readiness, prepare));
     };
-    drop((readiness, bound, backend, log, log_directory));
+    drop((readiness, bound, backend, log_file, log, log_directory));
     wait(starter, child, pid_file, options, &ids)
 }
 
@@ -127,6 +143,7 @@ struct Steps<'a> {
     ids: Ids,
     backend: Pinned,
     pid_file: Option<PidFile>,
+    log_file: Option<LogFile>,
     log: LogSocket,
     log_directory: Option<Pinned>,
     bound: Vec<Bound>,
@@ -178,11 +195,14 @@ impl Steps<'_> {
             .strict(strict);
         let sandbox = Sandbox::new(policy)?;
         let root = small_root::enter(windows, &links)?;
-        // 7. The pid file, through the directory that was pinned.
+        // 7. The log file and the pid file, through the directories that were pinned.
+        if let Some(file) = &self.log_file {
+            file.take(&self.ids)?;
+        }
         if let (Some(file), false) = (&self.pid_file, foreground) {
             readiness.created(file.write(host_pid)?);
         }
-        drop(self.pid_file);
+        drop((self.pid_file, self.log_file));
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;

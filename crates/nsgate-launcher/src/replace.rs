@@ -15,7 +15,7 @@ pub struct Replace {
 
 /// Names of programs that may stand behind a pid in such a list. A pid file outlives its process, and its number may
 /// have gone to somebody else.
-const NAMES: [&str; 2] = ["haproxy", "nsgate"];
+pub(crate) const NAMES: [&str; 3] = ["haproxy", "nsgate", "neutron-ns-meta"];
 
 impl Replace {
     /// Signals the process, if it is still a proxy.

@@ -31,7 +31,7 @@ struct Prepared {
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
     match launch(config, options, prepare)? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(serve(config, *running)),
+        Launched::Gate(running) => Ok(serve(config, options, *running)),
     }
 }
 
@@ -44,11 +44,12 @@ fn prepare() -> io::Result<Prepared> {
 }
 
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns.
-fn serve(config: &Config, running: Running<Prepared>) -> u8 {
+fn serve(config: &Config, options: &Options, running: Running<Prepared>) -> u8 {
     let Running { prepared: Prepared { runtime, signals }, confined, .. } = running;
-    let sink = Arc::new(match &config.process.log {
-        Some(log) => Sink::Syslog(Syslog::new(log, running.log, running.host_pid)),
-        None => Sink::StandardError(Severity::Info),
+    let sink = Arc::new(match (&options.log_file, &config.process.log) {
+        (Some(file), _) => Sink::File(file.level.into(), running.host_pid),
+        (None, Some(log)) => Sink::Syslog(Syslog::new(log, running.log, running.host_pid)),
+        (None, None) => Sink::StandardError(Severity::Info),
     });
     // Fails only if a subscriber was set before, and then lines go there.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Events::new(sink.clone())));

@@ -1,6 +1,7 @@
-//! The programs `nsgate` and `haproxy`: only composition lives here.
+//! The programs `nsgate`, `haproxy` and `neutron-ns-metadata-proxy`: only composition lives here.
 //!
-//! [`haproxy_name`] is what runs under the name that OpenStack Neutron starts, [`cli`] is the operator's command. Both
+//! [`haproxy_name`] is what runs under the name that OpenStack Neutron starts, [`namespace_proxy`] under the
+//! name that it started until Ocata, [`cli`] is the operator's command. All
 //! turn their words into a [`nsgate_config::Config`] and end in [`gate::run`], the one place where launcher and
 //! forwarder meet.
 
@@ -11,6 +12,7 @@ pub mod fuzzing;
 pub mod gate;
 pub mod haproxy_name;
 mod log;
+pub mod namespace_proxy;
 mod notify;
 pub mod site;
 mod sys;

@@ -54,6 +54,15 @@ pub enum Level {
     Debug,
 }
 
+/// A log that is a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFile {
+    /// The file; it is made if it is not there.
+    pub path: AbsolutePath,
+    /// The least severe line in it.
+    pub level: Level,
+}
+
 /// The system log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {

@@ -7,8 +7,8 @@
 mod words;
 
 use crate::{
-    AbsolutePath, Account, Backend, Config, Facility, Gate, Identity, Level, Limits, Listener, Log, Port, Process,
-    SandboxLevel, Timeouts,
+    AbsolutePath, Account, Backend, Config, Facility, Gate, Identity, Level, Limits, Listener, Log, LogFile, Port,
+    Process, SandboxLevel, Timeouts,
 };
 use std::{
     ffi::OsString,
@@ -36,9 +36,7 @@ pub struct Asked {
     /// The gate and its process.
     pub config: Config,
     /// `--log-file`, in `--log-dir` if that is given.
-    pub log_file: Option<AbsolutePath>,
-    /// The least severe line in it.
-    pub level: Level,
+    pub log_file: Option<LogFile>,
 }
 
 /// Neutron's default (`neutron/conf/agent/common.py`).
@@ -145,8 +143,7 @@ fn judge(said: &Said) -> Result<Asked, String> {
                 sandbox: SandboxLevel::default(),
             },
         },
-        log_file,
-        level,
+        log_file: log_file.map(|path| LogFile { path, level }),
     })
 }
 

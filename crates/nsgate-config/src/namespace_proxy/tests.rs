@@ -32,8 +32,9 @@ fn the_command_line_of_ocatas_agents() {
     assert_eq!(asked.config.gate.listeners[0].to_string(), "0.0.0.0:9697");
     assert_eq!((&asked.config.process.user, &asked.config.process.group), (&Account::Id(115), &Some(Account::Id(121))));
     assert_eq!(asked.config.process.pid_file.unwrap().as_str(), format!("/var/lib/neutron/external/pids/{ID}.pid"));
-    assert_eq!(asked.log_file.unwrap().as_str(), format!("/var/log/neutron/neutron-ns-metadata-proxy-{ID}.log"));
-    assert_eq!(asked.level, Level::Debug);
+    let log = asked.log_file.unwrap();
+    assert_eq!(log.path.as_str(), format!("/var/log/neutron/neutron-ns-metadata-proxy-{ID}.log"));
+    assert_eq!(log.level, Level::Debug);
     assert!(asked.config.process.daemon);
 }
 

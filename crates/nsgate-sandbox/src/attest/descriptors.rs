@@ -10,6 +10,9 @@ use std::{
 /// The null device: major 1, minor 3 (null(4)), in the way that `stat(2)` packs them.
 const NULL: u64 = 0x103;
 
+/// Kind of a log file.
+pub(super) const LOG: &str = "log file";
+
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
     let sockets = sockets(directory);
@@ -21,10 +24,24 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
         // In another root the path says little: `/dev/null` may be called `/` there.
         let null =
             fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
-        let kind = if null { "/dev/null".to_owned() } else { kind(&target.to_string_lossy(), &sockets) };
+        let kind = if null {
+            "/dev/null".to_owned()
+        } else if is_log(directory, &entry) {
+            LOG.to_owned()
+        } else {
+            kind(&target.to_string_lossy(), &sockets)
+        };
         *kinds.entry(kind).or_insert(0) += 1;
     }
     Some(kinds)
+}
+
+/// A plain file on standard error that can only grow: neither read nor written over (`flags` of proc_pid_fdinfo(5)).
+fn is_log(directory: &Path, entry: &fs::DirEntry) -> bool {
+    let file = entry.file_name() == "2" && fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
+    let text = if file { fs::read_to_string(directory.join("fdinfo/2")).unwrap_or_default() } else { String::new() };
+    let flags = text.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_WRONLY | libc::O_APPEND)
 }
 
 fn kind(target: &str, sockets: &HashMap<String, &'static str>) -> String {

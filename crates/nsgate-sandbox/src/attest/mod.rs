@@ -77,7 +77,8 @@ pub fn kernel() -> Kernel {
 }
 
 /// Names under which gates run; [`gates`] looks for them.
-const NAMES: [&str; 2] = ["nsgate", "haproxy"];
+/// A name has 15 bytes there (proc_pid_comm(5)).
+const NAMES: [&str; 3] = ["nsgate", "haproxy", "neutron-ns-meta"];
 
 /// Ids of every other process that is called like a gate, in ascending order: gates, supervisors, and the distribution's
 /// haproxy where it runs, which is for [`process`] to tell apart.

@@ -23,6 +23,9 @@ const EXPECTED_KINDS: [&str; 8] =
 /// A foreground gate may keep the terminal or the pipe it was started on, as 0, 1 and 2.
 const FOREGROUND_KINDS: [&str; 1] = ["pipe"];
 
+/// The one file that a gate may have, if it was told to write its log there: it can be appended to and nothing else.
+const LOG_KINDS: [&str; 1] = [super::descriptors::LOG];
+
 pub(super) fn judge(holdings: &Holdings) -> Vec<Row> {
     let mut rows = vec![
         row("users", "not root", join(&holdings.users), Some(!holdings.users.contains(&0))),
@@ -101,7 +104,8 @@ fn descriptors(holdings: &Holdings) -> Row {
     let Some(kinds) = &holdings.descriptors else {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
-    let expected = |kind: &str| EXPECTED_KINDS.contains(&kind) || FOREGROUND_KINDS.contains(&kind);
+    let expected =
+        |kind: &str| EXPECTED_KINDS.contains(&kind) || FOREGROUND_KINDS.contains(&kind) || LOG_KINDS.contains(&kind);
     let others: Vec<String> = kinds.keys().filter(|kind| !expected(kind)).cloned().collect();
     let found = if others.is_empty() { "none".to_owned() } else { others.join(" ") };
     row("open files", "none", found, Some(others.is_empty()))

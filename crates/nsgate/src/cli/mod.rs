@@ -2,6 +2,7 @@
 
 mod attest;
 mod check;
+mod cleanup;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,8 @@ enum Command {
     Check(check::Check),
     /// Say what a process still holds: ids, capabilities, filters, namespaces, descriptors, files
     Attest(attest::Attest),
+    /// Remove what proxies of older versions left of one network
+    Cleanup(cleanup::Cleanup),
 }
 
 /// Runs the program and returns its exit status.
@@ -33,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Attest(attest) => attest.execute(),
+        Command::Cleanup(cleanup) => cleanup.execute(),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -71,7 +71,8 @@ impl Run {
     pub(super) fn execute(self) -> Result<u8, String> {
         let config = self.configuration()?;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-        let options = Options { mode, replace: Vec::new(), address_space: None, on_ready: Some(notify::ready) };
+        let options =
+            Options { mode, replace: Vec::new(), address_space: None, on_ready: Some(notify::ready), log_file: None };
         gate::run(&config, &options).map_err(|error| error.to_string())
     }
 

@@ -68,6 +68,7 @@ fn run(args: &Args) -> Result<u8, String> {
         replace: replaced,
         address_space: args.memory.map(|megabytes| u64::from(megabytes) << 20),
         on_ready: if args.notify { Some(notify::ready) } else { None },
+        log_file: None,
     };
     gate::run(&config, &options).map_err(|error| error.to_string())
 }

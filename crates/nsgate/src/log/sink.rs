@@ -2,7 +2,12 @@
 
 use super::Syslog;
 use nsgate_config::Level;
-use std::{borrow::Cow, io::Write};
+use nsgate_launcher::local_time;
+use std::{
+    borrow::Cow,
+    io::Write,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// How grave a line is, with the number that syslog gives it (RFC 5424, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +38,9 @@ pub(crate) enum Sink {
     Syslog(Syslog),
     /// Standard error, as far as the process was left one.
     StandardError(Severity),
+    /// A file in the place of standard error: lines down to this severity, each with its time and the pid that the host
+    /// sees.
+    File(Severity, i32),
 }
 
 impl Sink {
@@ -41,7 +49,7 @@ impl Sink {
         severity
             <= match self {
                 Self::Syslog(syslog) => syslog.least(),
-                Self::StandardError(least) => *least,
+                Self::StandardError(least) | Self::File(least, _) => *least,
             }
     }
 
@@ -52,16 +60,41 @@ impl Sink {
         }
         match self {
             Self::Syslog(syslog) => syslog.write(severity, line),
-            Self::StandardError(_) => {
-                let line = one_line(line);
-                let mut bytes = Vec::with_capacity(line.len() + 1);
-                bytes.extend_from_slice(line.as_bytes());
-                bytes.push(b'\n');
-                // Nobody is left to be told that standard error is closed.
-                let _ = std::io::stderr().write_all(&bytes);
-            }
+            Self::StandardError(_) => write_out(&one_line(line)),
+            Self::File(_, pid) => write_out(&dated(severity, *pid, &one_line(line))),
         }
     }
+}
+
+/// In one write(2), so that lines of several writers do not mix.
+fn write_out(line: &str) {
+    let mut bytes = Vec::with_capacity(line.len() + 1);
+    bytes.extend_from_slice(line.as_bytes());
+    bytes.push(b'\n');
+    // Nobody is left to be told that standard error is closed.
+    let _ = std::io::stderr().write_all(&bytes);
+}
+
+/// The form of Neutron's own log files (oslo.log, `logging_default_format_string`), as far as it means something here.
+fn dated(severity: Severity, pid: i32, line: &str) -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = local_time(i64::try_from(since.as_secs()).unwrap_or(0));
+    let word = match severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "WARNING",
+        Severity::Notice | Severity::Info => "INFO",
+        Severity::Debug => "DEBUG",
+    };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} {pid} {word} nsgate [-] {line}",
+        now.year,
+        now.month,
+        now.day,
+        now.hour,
+        now.minute,
+        now.second,
+        since.subsec_millis()
+    )
 }
 
 /// A control character is written as `#` and its number: nothing that is logged ends a line or moves a cursor.

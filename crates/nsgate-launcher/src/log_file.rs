@@ -1,0 +1,72 @@
+//! A log that is a file (`--log-file` of the original): appended to, and opened while the process may still do that.
+//!
+//! Never through a link, never into what is not a plain file of root's or the gate's user with one name. The gate keeps
+//! one descriptor that can do nothing but append: no path, no reading, no truncating.
+
+use crate::{
+    LaunchError,
+    pinned::{Pinned, kind, kind_name},
+};
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, openat},
+    sys::stat::{FileStat, Mode, SFlag, fchmod, fstat},
+    unistd::{dup2_stderr, fchown},
+};
+use nsgate_config::AbsolutePath;
+use nsgate_sandbox::Ids;
+
+/// Where the log is.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    place: Pinned,
+}
+
+impl LogFile {
+    /// Pins the directory and looks at what has the name: nothing, or a log of before.
+    pub(crate) fn pin(path: &AbsolutePath, ids: &Ids) -> Result<Self, LaunchError> {
+        let place = Pinned::walk(path, ids, "log file")?;
+        let log = Self { place };
+        if let Some(found) = log.place.found()? {
+            log.judge(&found, ids)?;
+        }
+        Ok(log)
+    }
+
+    /// Opens it in the place of standard error.
+    pub(crate) fn take(&self, ids: &Ids) -> Result<(), LaunchError> {
+        let failed = |error: Errno| self.place.wrong(&format!("the file cannot be opened: {error}"));
+        let fresh = self.place.found()?.is_none();
+        // O_NONBLOCK: should a FIFO have taken the name meanwhile, opening it must not wait (open(2)).
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_APPEND
+            | OFlag::O_CREAT
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY
+            | OFlag::O_CLOEXEC;
+        let own = Mode::from_bits_truncate(0o600);
+        let file = openat(self.place.directory(), self.place.name(), flags, own).map_err(failed)?;
+        // What was opened counts, not what was there a moment ago.
+        self.judge(&fstat(&file).map_err(failed)?, ids)?;
+        if fresh {
+            // The agent's group reads it. Where that cannot be, root still does.
+            let _ = fchown(&file, None, Some(ids.gid));
+            fchmod(&file, Mode::from_bits_truncate(0o640)).map_err(failed)?;
+        }
+        dup2_stderr(&file).map_err(failed)
+    }
+
+    fn judge(&self, found: &FileStat, ids: &Ids) -> Result<(), LaunchError> {
+        let reason = if kind(found) != SFlag::S_IFREG {
+            format!("this is {}; a log is a plain file: name another", kind_name(found))
+        } else if found.st_uid != 0 && found.st_uid != ids.uid.as_raw() {
+            format!("this file belongs to uid {}, neither root nor the gate's user; it is left alone", found.st_uid)
+        } else if found.st_nlink > 1 {
+            format!("this file has {} names (hard links); a log has one: move it away", found.st_nlink)
+        } else {
+            return Ok(());
+        };
+        Err(self.place.wrong(&reason))
+    }
+}

@@ -1,0 +1,53 @@
+//! `nsgate cleanup`: what proxies of older versions left behind.
+
+use nsgate_config::{AbsolutePath, Account, Process, SandboxLevel, Uuid};
+use nsgate_launcher::{Ids, Leftover, cleanup, resolve};
+
+/// Removes a network's or router's old configuration and pid files from Neutron's state directory, and nothing else.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 if nothing is left, 1 if something is, which is then named.\n\n\
+    Example:\n  nsgate cleanup --state-path /var/lib/neutron --user neutron --id 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10")]
+pub(super) struct Cleanup {
+    /// Neutron's `state_path`
+    #[arg(long, value_name = "DIRECTORY", value_parser = AbsolutePath::new)]
+    state_path: AbsolutePath,
+    /// The network or router
+    #[arg(long, value_name = "UUID")]
+    id: Uuid,
+    /// Whose files may go beside root's; without it, those of who runs this
+    #[arg(long, value_parser = Account::named)]
+    user: Option<Account>,
+}
+
+impl Cleanup {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let ids = self.ids()?;
+        let found = cleanup(&self.state_path, self.id, &ids).map_err(|error| error.to_string())?;
+        let mut kept: Vec<String> = Vec::new();
+        for leftover in found {
+            match leftover {
+                Leftover::Removed(path) => println!("removed {}", path.display()),
+                Leftover::Kept(error) => kept.push(error.to_string()),
+            }
+        }
+        if kept.is_empty() { Ok(0) } else { Err(kept.join("\n")) }
+    }
+
+    fn ids(&self) -> Result<Ids, String> {
+        let Some(user) = &self.user else {
+            return Ok(Ids { uid: nix::unistd::geteuid(), gid: nix::unistd::getegid() });
+        };
+        resolve(&Process {
+            user: user.clone(),
+            group: None,
+            allow_root: true,
+            daemon: false,
+            pid_file: None,
+            netns: None,
+            freebind: false,
+            log: None,
+            sandbox: SandboxLevel::default(),
+        })
+        .map_err(|error| error.to_string())
+    }
+}

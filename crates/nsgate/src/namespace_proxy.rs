@@ -1,0 +1,42 @@
+//! The program that answers to the name `neutron-ns-metadata-proxy`.
+//!
+//! Promises to do in one process what that program did in steps (write a configuration, run another program, unlink):
+//! the words become a gate in memory, and no file is written but the pid file and the log that were asked for.
+
+use crate::{gate, site};
+use nsgate_config::namespace_proxy::{Asked, Command, HELP, NAME, parse};
+use nsgate_launcher::{Mode, Options};
+use std::process::ExitCode;
+
+/// Runs the program and returns its exit status.
+pub fn main() -> ExitCode {
+    let outcome = match parse(std::env::args_os().skip(1)) {
+        Ok(Command::Version) => Ok(say(concat!("nsgate version ", env!("CARGO_PKG_VERSION")))),
+        Ok(Command::Help) => Ok(say(HELP)),
+        Ok(Command::Run(asked)) => run(*asked),
+        Err(mistake) => Err(format!("{mistake}; `--help` lists the options")),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(message) => {
+            eprintln!("{NAME} (nsgate): {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) -> u8 {
+    println!("{text}");
+    0
+}
+
+fn run(asked: Asked) -> Result<u8, String> {
+    let Asked { mut config, log_file } = asked;
+    // As under the haproxy name: an agent writes the words, and must not choose who may be root.
+    let site = site::load()?;
+    config.process.allow_root = site.allow_root;
+    config.process.sandbox = site.sandbox;
+    let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
+    let options = Options { mode, replace: Vec::new(), address_space: None, on_ready: None, log_file };
+    gate::run(&config, &options).map_err(|error| error.to_string())
+}
