@@ -20,6 +20,7 @@ pub use model::{
     account::Account,
     backend::Backend,
     gate::{Config, Gate, Process, SandboxLevel},
+    host_proxy::{HostConfig, HostProxy, Instance, Instances, ProjectId, Server, Signature, UriPath},
     identity::{Identity, Uuid},
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, Port},

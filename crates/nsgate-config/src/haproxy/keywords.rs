@@ -175,6 +175,13 @@ const LISTEN: &[Keyword] = &[
     refused("server-template", "a gate has one backend"),
 ];
 
+/// The host-wide proxy; `acl` and `use_backend` are read elsewhere.
+const FRONTEND: &[Keyword] = &[
+    understood("bind", bind::bind),
+    understood("monitor-uri", proxy::monitor_uri),
+    understood("stats uri", proxy::stats_uri),
+];
+
 const BACKEND: &[Keyword] = &[understood("stick-table", limiter::stick_table)];
 
 fn tables(section: Section) -> [&'static [Keyword]; 2] {
@@ -183,7 +190,7 @@ fn tables(section: Section) -> [&'static [Keyword]; 2] {
         Section::Defaults => [PROXY, &[]],
         Section::Listen => [LISTEN, PROXY],
         Section::Backend => [BACKEND, &[]],
-        Section::Frontend => [&[], &[]],
+        Section::Frontend => [FRONTEND, PROXY],
     }
 }
 

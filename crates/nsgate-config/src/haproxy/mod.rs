@@ -7,6 +7,7 @@
 mod bind;
 mod duration;
 mod global;
+mod host;
 mod keywords;
 mod limiter;
 mod proxy;
@@ -14,6 +15,7 @@ mod reader;
 mod words;
 
 use crate::{Diagnostics, Parsed, report::Report, suggest::closest};
+pub use host::{ParsedHost, is_host_proxy, parse_host};
 use keywords::{Rule, Section, find};
 use reader::Reader;
 use words::{Word, split};

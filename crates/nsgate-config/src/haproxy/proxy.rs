@@ -6,7 +6,7 @@ use super::{
     reader::Reader,
     words::Word,
 };
-use crate::{AbsolutePath, Backend, Identity, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
+use crate::{AbsolutePath, Backend, Identity, UriPath, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
 
 pub(super) fn accepted(_: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
     if let Some(word) = arguments.first() {
@@ -62,6 +62,22 @@ pub(super) fn timeout(reader: &mut Reader, report: &mut Report<'_>, name: &[Word
         "client" => timeouts.client = value,
         "server" => timeouts.server = value,
         _ => timeouts.keep_alive = value,
+    }
+}
+
+pub(super) fn monitor_uri(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(word) = one(report, name, arguments, "monitor-uri /PATH") else { return };
+    match UriPath::new(&word.text) {
+        Ok(path) => reader.monitor = Some(path),
+        Err(reason) => report.error(word.place, reason, "write `monitor-uri /PATH`"),
+    }
+}
+
+pub(super) fn stats_uri(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    let Some(word) = one(report, name, arguments, "stats uri /PATH") else { return };
+    match UriPath::new(&word.text) {
+        Ok(path) => reader.statistics = Some(path),
+        Err(reason) => report.error(word.place, reason, "write `stats uri /PATH`"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{keywords::Section, limiter::Limiter};
 use crate::{
-    AbsolutePath, Account, Backend, Config, Gate, Identity, Limits, Listener, Log, Process, Timeouts,
+    AbsolutePath, Account, Backend, Config, Gate, Identity, Limits, Listener, Log, Process, Timeouts, UriPath,
     report::{Place, Report},
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Reader {
     pub(super) backend: Option<Backend>,
     pub(super) identity: Option<(Identity, Place)>,
     pub(super) limiter: Limiter,
+    pub(super) monitor: Option<UriPath>,
+    pub(super) statistics: Option<UriPath>,
 }
 
 /// haproxy's default number of retries.

@@ -1,0 +1,144 @@
+use super::{ParsedHost, is_host_proxy, parse_host};
+use std::{fmt::Write, net::IpAddr, time::Instant};
+
+const FIXTURE: &str = include_str!("../../../tests/fixtures/2026.2-hostproxy-3-instances.cfg");
+
+fn read(text: &str) -> ParsedHost {
+    parse_host("x", text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn refused(text: &str) -> String {
+    parse_host("x", text).expect_err("refused").to_string()
+}
+
+fn address(number: u32) -> IpAddr {
+    std::net::Ipv4Addr::from(u32::from(std::net::Ipv4Addr::new(240, 0, 0, 2)) + number).into()
+}
+
+/// What Neutron writes for so many instances.
+fn text(instances: u32) -> String {
+    let (head, _) = FIXTURE.split_once("    acl ").unwrap();
+    let mut text = head.to_owned();
+    let name = |number: u32| format!("5f0c7c3e-0b1d-4a7c-9a57-2f6d{number:08x}_{}", address(number));
+    for number in 0..instances {
+        writeln!(text, "    acl instance_{} src {}\n", name(number), address(number)).unwrap();
+    }
+    for number in 0..instances {
+        writeln!(text, "\n    use_backend backend_{0} if instance_{0}\n", name(number)).unwrap();
+    }
+    for number in 0..instances {
+        write!(
+            text,
+            "\nbackend backend_{}\n    mode            http\n    balance         roundrobin\n    retries         3\n    \
+             option redispatch\n    timeout http-request    30s\n    timeout connect         30s\n    timeout server    \
+             30s\n\n    http-request set-header X-Instance-ID 5f0c7c3e-0b1d-4a7c-9a57-2f6d{number:08x}\n    \
+             http-request set-header X-Tenant-ID 0123456789abcdef0123456789abcde0\n    http-request set-header \
+             X-Instance-ID-Signature {number:064x}\n\n    server metasrv 192.0.2.10:8775\n\n",
+            name(number)
+        )
+        .unwrap();
+    }
+    text
+}
+
+#[test]
+fn neutrons_text_is_a_host_of_three() {
+    assert!(is_host_proxy(FIXTURE));
+    let ParsedHost { config, warnings } = read(FIXTURE);
+    assert_eq!(warnings, []);
+    let proxy = config.proxy;
+    assert_eq!(proxy.instances.len(), 3);
+    let second = proxy.instances.at("240.0.0.3".parse().unwrap()).unwrap();
+    assert_eq!(second.id.to_string(), "5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01");
+    assert_eq!(second.project.to_string(), "0123456789abcdef0123456789abcde1");
+    assert_eq!(second.signature.hexadecimal(), format!("{:064x}", 0x0157_9bde));
+    assert_eq!(proxy.instances.at("::ffff:240.0.0.3".parse().unwrap()), Some(second));
+    for stranger in ["240.0.0.1", "240.0.0.5", "::1", "0.0.0.0"] {
+        assert_eq!(proxy.instances.at(stranger.parse().unwrap()), None, "{stranger}");
+    }
+    assert_eq!(proxy.server.socket_address().to_string(), "192.0.2.10:8775");
+    assert_eq!(proxy.listeners[0].to_string(), "0.0.0.0:80");
+    assert_eq!(proxy.monitor.unwrap().as_str(), "/monitoruri");
+    assert_eq!(proxy.statistics.unwrap().as_str(), "/admin/stats");
+    assert_eq!((proxy.timeouts.server.as_secs(), proxy.timeouts.client.as_secs(), proxy.retries), (30, 32, 3));
+    assert!(config.process.daemon && config.process.user.to_string() == "neutron");
+}
+
+#[test]
+fn a_signature_is_never_shown() {
+    let shown = format!("{:?}", read(FIXTURE).config);
+    assert!(shown.contains("5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01") && !shown.contains("579bde"), "{shown}");
+    assert!(refused(&FIXTURE.replacen("1579bde", "1579bdeg", 1)).contains("64 hexadecimal digits"));
+    assert!(refused(&FIXTURE.replacen("1579bde", "1579bdg", 1)).contains("64 hexadecimal digits"));
+}
+
+#[test]
+fn what_would_mean_something_else_is_refused() {
+    for (from, to, word) in [
+        ("src 240.0.0.3\n", "src 240.0.0.0/8\n", "not the address of one instance"),
+        ("src 240.0.0.3\n", "src 240.0.0.2\n", "second instance at 240.0.0.2"),
+        ("src 240.0.0.3\n", "hdr(host) evil\n", "not one address"),
+        ("src 240.0.0.3\n", "src 240.0.0.3 240.0.0.9\n", "not one address"),
+        ("if instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3", "if TRUE", "no `acl TRUE`"),
+        ("X-Tenant-ID 0123456789abcdef0123456789abcde1", "X-Evil x", "no header `X-Evil`"),
+        ("X-Tenant-ID 0123456789abcdef0123456789abcde1", "X-Instance-ID 5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a00", "twice"),
+        ("X-Instance-ID 5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01", "X-Instance-ID ../../x", "not a UUID"),
+        (
+            "server metasrv 192.0.2.10:8775\n\n\nbackend",
+            "server metasrv 192.0.2.11:8775\n\n\nbackend",
+            "another server",
+        ),
+        (
+            "server metasrv 192.0.2.10:8775\n\n\nbackend",
+            "server metasrv nova.example:8775\n\n\nbackend",
+            "nova.example",
+        ),
+        ("server metasrv 192.0.2.10:8775\n\n\nbackend", "server metasrv 192.0.2.10:0\n\n\nbackend", "192.0.2.10:0"),
+        ("    option redispatch\n", "    http-request deny\n", "in this form"),
+        ("    retries         3\n", "    retries         300\n", "0 to 100"),
+        ("    monitor-uri     /monitoruri\n", "    monitor-uri     relative\n", "not a path"),
+        ("    user        neutron\n", "", "no `user`"),
+        ("    user        neutron\n", "    user        0\n", "looks like a number"),
+        ("    bind            *:80 name clear\n", "", "no `bind`"),
+        ("    mode            http\n    log", "    mode            tcp\n    log", "mode tcp"),
+        ("frontend public\n", "frontend public\nfrontend other\n", "second `frontend`"),
+        ("frontend public\n", "listen l\nfrontend public\n", "`listen` beside"),
+        ("frontend public\n", "frontend public\n    default_backend x\n", "default_backend"),
+        ("frontend public\n", "frontend \"public\n", "quotes"),
+    ] {
+        assert!(FIXTURE.contains(from), "{from}");
+        let errors = refused(&FIXTURE.replacen(from, to, 1));
+        assert!(errors.contains(word), "{from} -> {to}:\n{errors}");
+    }
+}
+
+#[test]
+fn an_error_has_its_place() {
+    let errors = parse_host("x", &FIXTURE.replacen("src 240.0.0.3\n", "src nowhere\n", 1)).unwrap_err();
+    let first = &errors.0[0];
+    let line = FIXTURE.lines().position(|line| line.contains("src 240.0.0.3")).unwrap() + 1;
+    assert_eq!((first.line, first.length), (line, "nowhere".len()));
+    assert_eq!(first.source.get(first.column - 1..), Some("nowhere"));
+}
+
+#[test]
+fn ten_thousand_instances_are_read_in_a_moment_and_found_at_once() {
+    let text = text(10_000);
+    let timed = |_| {
+        let start = Instant::now();
+        (read(&text), start.elapsed())
+    };
+    // The fastest of three: the machine may be busy with something else.
+    let (parsed, took) = [(); 3].map(timed).into_iter().min_by_key(|(_, took)| *took).unwrap();
+    let instances = parsed.config.proxy.instances;
+    assert_eq!(instances.len(), 10_000);
+    let start = Instant::now();
+    for number in 0..10_000 {
+        let found = instances.at(address(number)).unwrap();
+        assert_eq!(found.id.to_string().get(24..), Some(format!("2f6d{number:08x}").as_str()));
+    }
+    println!("{} bytes in {took:?}, 10,000 look-ups and comparisons in {:?}", text.len(), start.elapsed());
+    // A build without optimisation is ten times slower.
+    let bound = if cfg!(debug_assertions) { 3000 } else { 100 };
+    assert!(took.as_millis() < bound, "{took:?}");
+}
