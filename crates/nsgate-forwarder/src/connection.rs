@@ -39,7 +39,7 @@ pub(crate) async fn serve<C: Connector>(
 ) {
     let exchange = Exchange::new(peer, shared.observer.clone());
     let socket = Arc::new(Mutex::new(socket));
-    let (limits, timeouts) = (&shared.gate.limits, &shared.gate.timeouts);
+    let (limits, timeouts) = (&shared.terms.limits, &shared.terms.timeouts);
     let end = {
         let io = GuestIo::new(
             socket.clone(),

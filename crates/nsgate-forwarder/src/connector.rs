@@ -1,8 +1,10 @@
 //! How the agent is reached.
 
 mod stream;
+mod tcp;
 
 pub use stream::AgentStream;
+pub use tcp::TcpConnector;
 
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
@@ -22,6 +24,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub trait Connector: Send + Sync + 'static {
     /// The connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// How many may try to connect at the same time. One, where that takes no time and a full queue is to be taken in turn.
+    const AT_ONCE: usize = 1;
 
     /// Connects once.
     fn connect(&self) -> impl Future<Output = Result<Self::Stream>> + Send;

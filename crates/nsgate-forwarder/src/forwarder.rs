@@ -3,13 +3,13 @@
 use crate::{
     Connector, Observer,
     agent::Turnstile,
+    callers::{Callers, Directory, Terms},
     connection,
     rate::Limiter,
-    rebuild,
     service::Shared,
     source::{Source, Sources, turns},
 };
-use nsgate_config::Gate;
+use nsgate_config::{Gate, HostProxy, RateLimit};
 use std::{
     future::poll_fn,
     io,
@@ -43,7 +43,7 @@ pub(crate) async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, known: O
     asked.ok().and_then(|asked| *asked).unwrap_or(Stop::Now)
 }
 
-/// One network's proxy.
+/// One network's proxy, or one host's.
 pub struct Forwarder<C> {
     shared: Arc<Shared<C>>,
     sources: Arc<Sources>,
@@ -59,20 +59,33 @@ const IDLE: Duration = Duration::from_secs(1);
 impl<C: Connector> Forwarder<C> {
     /// A forwarder for `gate`, which reaches the agent through `connector` and tells `observer` of every request.
     pub fn new(gate: Gate, connector: C, observer: impl Observer) -> Self {
+        Self::with(Terms::of_gate(&gate), Callers::of_gate(&gate), gate.rate_limits, connector, observer)
+    }
+
+    /// A forwarder for a whole host, and who its instances are, which may change while it serves. Requests from an
+    /// address that none of them has are answered 503 and reach nobody.
+    pub fn for_host(host: HostProxy, connector: C, observer: impl Observer) -> (Self, Directory) {
+        let (terms, directory) = (Terms::of_host(&host), Directory::new(host.instances.clone()));
+        let callers = Callers::of_host(&host, directory.clone());
+        (Self::with(terms, callers, Vec::new(), connector, observer), directory)
+    }
+
+    fn with(terms: Terms, callers: Callers, rates: Vec<RateLimit>, connector: C, observer: impl Observer) -> Self {
+        let limits = &terms.limits;
         Self {
-            places: turns(gate.limits.connections),
+            places: turns(limits.connections),
             sources: Arc::default(),
             idle: Arc::default(),
             shared: Arc::new(Shared {
                 connector,
                 observer: Arc::new(observer),
-                limiter: Limiter::new(gate.rate_limits.clone()),
-                turnstile: Turnstile::new(),
-                turns: turns(gate.limits.backend_requests),
-                heads: turns(gate.limits.unfinished_heads),
+                limiter: Limiter::new(rates),
+                turnstile: Turnstile::new(C::AT_ONCE),
+                turns: turns(limits.backend_requests),
+                heads: turns(limits.unfinished_heads),
                 connections: AtomicU32::new(0),
-                identity: rebuild::identity(&gate),
-                gate,
+                callers,
+                terms,
             }),
         }
     }
@@ -87,7 +100,7 @@ impl<C: Connector> Forwarder<C> {
         tasks.spawn(idling(self.shared.clone(), self.idle.clone(), stop));
         while tasks.join_next().await.is_some() {}
         // Every place is free again when every connection has ended.
-        let all = self.shared.gate.limits.connections;
+        let all = self.shared.terms.limits.connections;
         let _ = self.places.acquire_many(all).await;
     }
 
@@ -147,7 +160,7 @@ struct Entrance<C> {
 impl<C: Connector> Entrance<C> {
     fn enter(&self, socket: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let Some(place) = self.sources.enter(Source::of(peer.ip()), &self.shared.gate.limits) else {
+        let Some(place) = self.sources.enter(Source::of(peer.ip()), &self.shared.terms.limits) else {
             // The source has all the connections it may have. Nothing is said: that would cost more than it is worth.
             return;
         };

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod callers;
 mod connection;
 mod connector;
 mod exchange;
@@ -32,6 +33,7 @@ mod service;
 mod source;
 mod strict;
 
-pub use connector::{AgentStream, Connector, UnixConnector};
+pub use callers::Directory;
+pub use connector::{AgentStream, Connector, TcpConnector, UnixConnector};
 pub use forwarder::{Forwarder, Stop};
 pub use record::{AccessRecord, Observer, Termination};

@@ -9,7 +9,7 @@ use crate::{
     strict::Head,
 };
 use http::HeaderMap;
-use nsgate_config::Gate;
+use nsgate_config::{Gate, Instance, Limits};
 use std::net::IpAddr;
 
 /// The identity as a header field, with the end of its line. The same for every request of a gate: written once.
@@ -19,16 +19,25 @@ pub(crate) fn identity(gate: &Gate) -> Vec<u8> {
     text
 }
 
+/// The same for an instance of a host: what Nova itself wants to know, and its proof.
+pub(crate) fn instance(instance: &Instance) -> Vec<u8> {
+    let mut text = Vec::with_capacity(256);
+    field(&mut text, "x-instance-id", instance.id.to_string().as_bytes());
+    field(&mut text, "x-tenant-id", instance.project.to_string().as_bytes());
+    field(&mut text, "x-instance-id-signature", instance.signature.hexadecimal().as_bytes());
+    text
+}
+
 /// Head and body for the agent, at most `limits.backend_request_bytes` long, with the gate's `identity` first.
 pub(crate) fn request(
-    gate: &Gate,
+    limits: &Limits,
     identity: &[u8],
     head: &Head,
     peer: IpAddr,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Vec<u8>, Refusal> {
-    let bound = usize::try_from(gate.limits.backend_request_bytes).unwrap_or(usize::MAX);
+    let bound = usize::try_from(limits.backend_request_bytes).unwrap_or(usize::MAX);
     let mut text = Vec::with_capacity(bound.min(1024) + body.len());
     let method = head.line.get(..head.target.start).unwrap_or_default();
     text.extend_from_slice(method);
@@ -97,7 +106,7 @@ mod tests {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let peer = "::ffff:10.0.0.5".parse().unwrap();
-        request(&gate, &identity(&gate), &head, peer, &headers, body.as_bytes())
+        request(&gate.limits, &identity(&gate), &head, peer, &headers, body.as_bytes())
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .map_err(|refusal| refusal.status)
     }

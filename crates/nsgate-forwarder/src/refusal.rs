@@ -14,6 +14,9 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// Not a refusal: the answer to whoever asks whether the proxy is there.
+    pub(crate) const READY: Self = Self::new(200, Termination::NORMAL);
+    pub(crate) const FORBIDDEN: Self = Self::new(403, Termination::DENIED);
     pub(crate) const BAD_REQUEST: Self = Self::new(400, Termination::REFUSED);
     pub(crate) const TIMEOUT: Self = Self::new(408, Termination::SLOW_REQUEST);
     pub(crate) const BODY_TIMEOUT: Self = Self::new(408, Termination::SLOW_BODY);
@@ -42,7 +45,9 @@ impl Refusal {
 
     pub(crate) fn reason(&self) -> &'static str {
         match self.status {
+            200 => "OK",
             400 => "Bad request",
+            403 => "Forbidden",
             408 => "Request Time-out",
             413 => "Payload Too Large",
             414 => "URI Too Long",
@@ -57,6 +62,8 @@ impl Refusal {
 
     pub(crate) fn body(&self) -> String {
         let explanation = match self.status {
+            200 => "Service ready.",
+            403 => "Request forbidden by administrative rules.",
             400 => "Your browser sent an invalid request.",
             408 => "Your request was not completed in time.",
             413 => "The request's body is too large.",

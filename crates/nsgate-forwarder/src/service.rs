@@ -3,6 +3,7 @@
 use crate::{
     Connector, Observer,
     agent::{AgentBody, Answer, Delimited, Turnstile, read_answer},
+    callers::{Callers, Terms},
     exchange::{Exchange, Phase},
     rate::Limiter,
     rebuild,
@@ -14,7 +15,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use nsgate_config::Gate;
 use std::{
     io,
     pin::Pin,
@@ -23,6 +23,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -32,9 +33,8 @@ use tokio::{
 
 /// What all connections of a gate share.
 pub(crate) struct Shared<C> {
-    pub(crate) gate: Gate,
-    /// As the agent gets it.
-    pub(crate) identity: Vec<u8>,
+    pub(crate) terms: Terms,
+    pub(crate) callers: Callers,
     pub(crate) connector: C,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) limiter: Limiter,
@@ -67,7 +67,7 @@ pub(crate) async fn answer<C: Connector>(
     match outcome {
         Ok((answer, turns, stream, rest)) => {
             exchange.note(|record| (record.status, record.connections) = (answer.status.as_u16(), connections));
-            let content = content(answer.body, rest, stream, turns, &shared.gate);
+            let content = content(answer.body, rest, stream, turns, shared.terms.timeouts.server);
             exchange.lock().last = last && matches!(content, Content::Whole(_));
             let mut response = Response::new(Reply { content, ending });
             *response.status_mut() = answer.status;
@@ -105,18 +105,19 @@ async fn forward<C: Connector>(
     own_turns: Arc<Semaphore>,
     request: Request<Incoming>,
 ) -> Result<(Answer, Turns, C::Stream, Vec<u8>), Outcome> {
-    let gate = &shared.gate;
+    let Terms { limits, timeouts, retries } = &shared.terms;
     let head = exchange.lock().head.take().ok_or(Outcome::Gone)?;
     let peer = exchange.client().ip();
     shared.limiter.count(Source::of(peer), std::time::Instant::now()).map_err(Refusal::too_many)?;
+    let identity = shared.callers.identity(peer, head.target())?;
     let (parts, body) = request.into_parts();
-    let body = collect(body, gate.limits.body_bytes).await?;
+    let body = collect(body, limits.body_bytes).await?;
     exchange.enter(Phase::Agent);
-    let text = rebuild::request(gate, &shared.identity, &head, peer, &parts.headers, &body)?;
+    let text = rebuild::request(limits, &identity, &head, peer, &parts.headers, &body)?;
     drop(body);
 
     let arrived = Instant::now();
-    let deadline = arrived + gate.timeouts.connect;
+    let deadline = arrived + timeouts.connect;
     let turns = match turns_at_once(&own_turns, &shared.turns) {
         Some(turns) => turns,
         None => {
@@ -132,7 +133,7 @@ async fn forward<C: Connector>(
     exchange.note(|record| record.queue_time = Some(arrived.elapsed()));
 
     let queued = Instant::now();
-    let connected = shared.turnstile.connect(&shared.connector, gate, deadline, || exchange.waits()).await;
+    let connected = shared.turnstile.connect(&shared.connector, *retries, deadline, || exchange.waits()).await;
     let mut stream = match connected {
         Ok(connected) => {
             exchange.note(|record| {
@@ -157,7 +158,7 @@ async fn forward<C: Connector>(
         let answer = read_answer(&mut stream, &mut rest, head_only).await;
         written.map_err(|_| Refusal::BAD_GATEWAY).and(answer)
     };
-    let answer = timeout(gate.timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
+    let answer = timeout(timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
     exchange.note(|record| record.response_time = Some(sent.elapsed()));
     Ok((answer, turns, stream, rest))
 }
@@ -193,7 +194,7 @@ fn content<S: tokio::io::AsyncRead + Unpin>(
     mut rest: Vec<u8>,
     stream: S,
     turns: Turns,
-    gate: &Gate,
+    patience: Duration,
 ) -> Content<S> {
     match body {
         Delimited::Empty => Content::Whole(None),
@@ -201,7 +202,7 @@ fn content<S: tokio::io::AsyncRead + Unpin>(
             rest.truncate(usize::try_from(length).unwrap_or(0));
             Content::Whole(Some(rest.into()))
         }
-        _ => Content::Coming(AgentBody::new(stream, rest, body, gate.timeouts.server), turns),
+        _ => Content::Coming(AgentBody::new(stream, rest, body, patience), turns),
     }
 }
 

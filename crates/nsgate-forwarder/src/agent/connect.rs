@@ -1,7 +1,6 @@
 //! A connection to an agent that has little room and may not be there yet.
 
 use crate::{Connector, refusal::Refusal};
-use nsgate_config::Gate;
 use std::{io::ErrorKind, time::Duration};
 use tokio::{
     sync::Semaphore,
@@ -25,8 +24,9 @@ pub(crate) struct Connected<S> {
 }
 
 impl Turnstile {
-    pub(crate) fn new() -> Self {
-        Self(Semaphore::new(1))
+    /// For as many as may try at the same time.
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self(Semaphore::new(at_once))
     }
 
     /// Connects before `deadline`, and says through `waits` when that takes more than asking once. The second value of an
@@ -34,7 +34,7 @@ impl Turnstile {
     pub(crate) async fn connect<C: Connector>(
         &self,
         connector: &C,
-        gate: &Gate,
+        allowed: u32,
         deadline: Instant,
         waits: impl Fn(),
     ) -> Result<Connected<C::Stream>, (Refusal, u32)> {
@@ -49,7 +49,7 @@ impl Turnstile {
                 tracing::error!("the agent cannot be used: {error}");
                 return Err((Refusal::unavailable(), retries));
             }
-            if retries >= gate.retries || Instant::now() + BETWEEN_RETRIES > deadline {
+            if retries >= allowed || Instant::now() + BETWEEN_RETRIES > deadline {
                 tracing::warn!("the agent cannot be reached: {error} (attempts: {})", retries + 1);
                 return Err((Refusal::unavailable(), retries));
             }

@@ -4,11 +4,11 @@ use super::{Pieces, pieces::Memory};
 use crate::{
     AccessRecord, Connector, Observer,
     agent::Turnstile,
+    callers::{Callers, Terms},
     connection::protocol,
     exchange::{Exchange, Phase},
     guest_io::{GuestIo, Heads},
     rate::Limiter,
-    rebuild,
     service::{Shared, answer},
 };
 use hyper::service::service_fn;
@@ -54,12 +54,12 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         connector: Agent { answer: agent.clone(), heard: heard.clone() },
         observer: heard.clone(),
         limiter: Limiter::new(gate.rate_limits.clone()),
-        turnstile: Turnstile::new(),
+        turnstile: Turnstile::new(1),
         turns: Arc::new(Semaphore::new(64)),
         heads: Arc::new(Semaphore::new(64)),
-        identity: rebuild::identity(gate),
+        callers: Callers::of_gate(gate),
         connections: AtomicU32::new(1),
-        gate: gate.clone(),
+        terms: Terms::of_gate(gate),
     });
     let observer: Arc<dyn Observer> = heard.clone();
     let exchange = Exchange::new(peer, observer);
