@@ -5,8 +5,10 @@ use seccompiler::sock_filter;
 /// What a confined process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Serves guests.
+    /// Serves guests of one network.
     Gate,
+    /// Serves the instances of a whole host.
+    HostProxy,
     /// Watches a gate in the foreground.
     Supervisor,
 }
@@ -26,13 +28,14 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 2] = [Self::Gate, Self::Supervisor];
+    pub const ALL: [Self; 3] = [Self::Gate, Self::HostProxy, Self::Supervisor];
 
     /// Its name, which is also that of its policy file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Gate => "gate",
+            Self::HostProxy => "hostproxy",
             Self::Supervisor => "supervisor",
         }
     }
@@ -40,6 +43,7 @@ impl Role {
     pub(crate) fn program(self) -> &'static [sock_filter] {
         match self {
             Self::Gate => &GATE_PROGRAM,
+            Self::HostProxy => &HOSTPROXY_PROGRAM,
             Self::Supervisor => &SUPERVISOR_PROGRAM,
         }
     }
@@ -50,6 +54,7 @@ impl Role {
 pub fn policy(role: Role) -> &'static [Entry] {
     match role {
         Role::Gate => &GATE_ENTRIES,
+        Role::HostProxy => &HOSTPROXY_ENTRIES,
         Role::Supervisor => &SUPERVISOR_ENTRIES,
     }
 }
@@ -60,7 +65,11 @@ mod tests {
     use crate::compile::{File, Mismatch};
     use seccompiler::sock_filter;
 
-    const TEXTS: [&str; 2] = [include_str!("../policy/gate.toml"), include_str!("../policy/supervisor.toml")];
+    const TEXTS: [&str; 3] = [
+        include_str!("../policy/gate.toml"),
+        include_str!("../policy/hostproxy.toml"),
+        include_str!("../policy/supervisor.toml"),
+    ];
 
     #[test]
     fn policies_compile_for_every_architecture() {
@@ -75,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_gate_may_use_at_most_32_system_calls_and_never_these() {
-        assert!(policy(Role::Gate).len() <= 32);
+        assert!(policy(Role::Gate).len() <= 32 && policy(Role::HostProxy).len() <= 32);
         for role in Role::ALL {
             for name in
                 ["execve", "open", "openat", "bind", "listen", "clone", "fork", "ptrace", "kill", "mount", "mprotect"]

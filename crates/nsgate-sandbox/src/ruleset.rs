@@ -1,12 +1,13 @@
 //! Landlock: no file, no TCP, no signal and no abstract socket beyond this process (landlock(7)).
 //!
-//! Everything that the running kernel knows is handled and nothing is allowed, but for one thing: from ABI 9 a connect
+//! Everything that the running kernel knows is handled and nothing is allowed, but for two things. A host's proxy may
+//! connect to one TCP port. And from ABI 9 a connect
 //! to a UNIX socket by path is a right of its own, and it is allowed below the windows of the small root. Older kernels
 //! do not look at such connects; there the small root alone decides.
 
 use crate::{Error, Result, Root, sys};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use std::{fs::File, io::ErrorKind};
@@ -32,7 +33,7 @@ const WANTED: [(i32, &str); 3] = [
 ];
 
 /// Restricts this thread, which must be the only one, and tries whether it took.
-pub(crate) fn restrict(signals: bool, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
+pub(crate) fn restrict(signals: bool, port: Option<u16>, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
     let abi = match sys::landlock_abi() {
         Ok(abi) if abi > 0 => abi,
         _ => {
@@ -40,7 +41,7 @@ pub(crate) fn restrict(signals: bool, root: Root<'_>) -> Result<(Landlock, Vec<S
         }
     };
     let known = ABI::from(abi);
-    enforce(signals, root, known, abi)?;
+    enforce(signals, port, root, known, abi)?;
     let missing = missing(abi);
     match File::open("/") {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok((Landlock::Enforced(abi), missing)),
@@ -57,7 +58,7 @@ pub(crate) fn missing(abi: i32) -> Vec<String> {
     WANTED.iter().filter(|(first, _)| abi < *first).map(|(_, line)| (*line).to_owned()).collect()
 }
 
-fn enforce(signals: bool, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
+fn enforce(signals: bool, port: Option<u16>, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
     let refused = |source| Error::Landlock { abi, source };
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     ruleset = ruleset.handle_access(AccessFs::from_all(known)).map_err(refused)?;
@@ -70,6 +71,9 @@ fn enforce(signals: bool, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
         ruleset = ruleset.scope(scopes).map_err(refused)?;
     }
     let mut created = ruleset.create().map_err(refused)?;
+    if let (true, Some(port)) = (known >= ABI::V4, port) {
+        created = created.add_rule(NetPort::new(port, AccessNet::ConnectTcp)).map_err(refused)?;
+    }
     if let (true, Root::Small(small)) = (known >= ABI::V9, root) {
         for name in small.windows() {
             let window = PathFd::new(format!("/{name}")).map_err(|source| Error::LandlockWindow { name, source })?;

@@ -11,6 +11,8 @@ pub struct Policy {
     small_root: bool,
     /// It sends signals to a process outside its Landlock domain.
     signals: bool,
+    /// The one TCP port it connects to.
+    connects_to: Option<u16>,
     strict: bool,
     descriptors: u64,
     address_space: Option<u64>,
@@ -22,6 +24,13 @@ impl Policy {
     #[must_use]
     pub fn gate(descriptors: u64) -> Self {
         Self { small_root: true, ..Self::custom(Role::Gate.into(), descriptors) }
+    }
+
+    /// A host's proxy that needs this many descriptors and connects to TCP port `server` and to no other, as far as the
+    /// kernel's Landlock knows ports.
+    #[must_use]
+    pub fn host_proxy(descriptors: u64, server: u16) -> Self {
+        Self { small_root: true, ..Self::custom(Role::HostProxy.into(), descriptors).connects_to(server) }
     }
 
     /// A supervisor.
@@ -38,11 +47,18 @@ impl Policy {
             filter,
             small_root: false,
             signals: false,
+            connects_to: None,
             strict: false,
             descriptors,
             address_space: None,
             dies_with_parent: false,
         }
+    }
+
+    /// Landlock lets connections to this TCP port pass; without it, to none.
+    #[must_use]
+    pub fn connects_to(self, port: u16) -> Self {
+        Self { connects_to: Some(port), ..self }
     }
 
     /// With `yes`, a kernel that cannot give everything is refused ([`crate::Error::Strict`]) rather than reported.
@@ -127,7 +143,7 @@ impl Sandbox<Dropped> {
         if let (true, Root::Kept) = (self.policy.small_root, root) {
             return Err(crate::Error::RootKept);
         }
-        let (landlock, missing) = ruleset::restrict(self.policy.signals, root)?;
+        let (landlock, missing) = ruleset::restrict(self.policy.signals, self.policy.connects_to, root)?;
         self.shortfalls.extend(missing);
         if self.policy.strict && !self.shortfalls.is_empty() {
             return Err(crate::Error::Strict { missing: self.shortfalls.join("; ") });
