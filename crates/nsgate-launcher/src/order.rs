@@ -12,7 +12,7 @@ use crate::{
     pinned::{self, Pinned},
     signals, supervisor,
 };
-use nsgate_config::{self as config, Config, Listener, SandboxLevel};
+use nsgate_config::{self as config, Backend, Config, HostConfig, Listener, Process, SandboxLevel};
 use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
 use std::{io, net::TcpListener, path::PathBuf};
 
@@ -58,8 +58,8 @@ pub struct Running<T> {
     pub listeners: Vec<TcpListener>,
     /// What was bound, in the same order.
     pub listening: Vec<Listener>,
-    /// The agent's socket, as this process sees it.
-    pub backend: PathBuf,
+    /// The agent's socket, as this process sees it; a host's proxy has none.
+    pub backend: Option<PathBuf>,
     /// Who the agent must be.
     pub backend_uid: Option<u32>,
     /// The system log.
@@ -95,20 +95,68 @@ pub fn launch<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
+    let Config { gate, process } = config;
+    let (listeners, connections) = (gate.listeners.as_slice(), gate.limits.connections);
+    start(&Plan { process, listeners, connections, target: Target::Agent(&gate.backend) }, options, prepare)
+}
+
+/// The same for the proxy of a whole host, whose target is a TCP port: its small root shows no agent, and Landlock lets
+/// that port pass.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind.
+pub fn launch_host<T>(
+    config: &HostConfig,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    let HostConfig { proxy, process } = config;
+    let (listeners, connections) = (proxy.listeners.as_slice(), proxy.limits.connections);
+    start(&Plan { process, listeners, connections, target: Target::Port(proxy.server.port.get()) }, options, prepare)
+}
+
+/// What the steps need to know of a configuration.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    process: &'a Process,
+    listeners: &'a [Listener],
+    connections: u32,
+    target: Target<'a>,
+}
+
+/// Where requests go.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// To a UNIX socket.
+    Agent(&'a Backend),
+    /// To a TCP port.
+    Port(u16),
+}
+
+fn start<T>(
+    plan: &Plan<'_>,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    let process = plan.process;
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
     descriptors::start_clean()?;
     // 2. Names become numbers, once.
-    let ids = accounts::resolve(&config.process)?;
-    let backend_uid = accounts::owner(&config.gate.backend)?;
+    let ids = accounts::resolve(process)?;
+    let agent = match plan.target {
+        Target::Agent(agent) => Some(agent),
+        Target::Port(_) => None,
+    };
+    let backend_uid = agent.map(accounts::owner).transpose()?.flatten();
     // 3. Paths become descriptors, once.
-    let backend = pinned::backend(config.gate.backend.path(), &ids)?;
-    let pid_file = config.process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
+    let backend = agent.map(|agent| pinned::backend(agent.path(), &ids)).transpose()?;
+    let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
     let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
-    let (log, log_directory, mut warnings) = log_socket::open(config.process.log.as_ref(), &ids);
+    let (log, log_directory, mut warnings) = log_socket::open(process.log.as_ref(), &ids);
     // 4. Into the namespace, and listen there.
-    namespace::enter(config.process.netns.as_ref())?;
+    namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
-    let (bound, unbound) = listeners::bind(&config.gate.listeners, config.process.freebind, join)?;
+    let (bound, unbound) = listeners::bind(plan.listeners, process.freebind, join)?;
     warnings.extend(unbound);
     // 5. A process of its own, the first of its PID namespace. The starter waits.
     signals::block()?;
@@ -118,7 +166,7 @@ pub fn launch<T>(
         // From here on this is the gate. Its errors travel to the starter, who prints them.
         drop(starter);
         let steps = Steps {
-            config,
+            plan: *plan,
             options,
             ids,
             backend,
@@ -138,10 +186,10 @@ pub fn launch<T>(
 
 /// What the starter carries over into the gate.
 struct Steps<'a> {
-    config: &'a Config,
+    plan: Plan<'a>,
     options: &'a Options,
     ids: Ids,
-    backend: Pinned,
+    backend: Option<Pinned>,
     pid_file: Option<PidFile>,
     log_file: Option<LogFile>,
     log: LogSocket,
@@ -180,19 +228,23 @@ impl Steps<'_> {
         namespaces::assert_first()?;
         let host_pid = daemon::host_pid()?;
         // 6. Mount, IPC and UTS namespaces; a root that shows the backend's directory.
-        let mut windows = vec![small_root::take(BACKEND, self.backend.directory())?];
-        let mut links = vec![Link::new(AGENT, BACKEND, self.backend.name())];
+        let (mut windows, mut links) = (Vec::new(), Vec::new());
+        if let Some(backend) = &self.backend {
+            windows.push(small_root::take(BACKEND, backend.directory())?);
+            links.push(Link::new(AGENT, BACKEND, backend.name()));
+        }
         if let Some(directory) = &self.log_directory {
             windows.push(small_root::take(LOG, directory.directory())?);
             links.push(Link::new(SYSLOG, LOG, directory.name()));
         }
         namespaces::separate_rest()?;
-        let descriptors = u64::from(self.config.gate.limits.connections) * 2 + FIXED_DESCRIPTORS;
-        let strict = self.config.process.sandbox == SandboxLevel::Strict;
-        let policy = Policy::gate(descriptors)
-            .address_space(self.options.address_space)
-            .dies_with_parent(foreground)
-            .strict(strict);
+        let descriptors = u64::from(self.plan.connections) * 2 + FIXED_DESCRIPTORS;
+        let strict = self.plan.process.sandbox == SandboxLevel::Strict;
+        let policy = match self.plan.target {
+            Target::Agent(_) => Policy::gate(descriptors),
+            Target::Port(port) => Policy::host_proxy(descriptors, port),
+        };
+        let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let sandbox = Sandbox::new(policy)?;
         let root = small_root::enter(windows, &links)?;
         // 7. The log file and the pid file, through the directories that were pinned.
@@ -206,7 +258,7 @@ impl Steps<'_> {
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
-        let backend = PathBuf::from("/").join(AGENT);
+        let backend = self.backend.is_some().then(|| PathBuf::from("/").join(AGENT));
         let reconnect = self.log_directory.is_some().then(|| PathBuf::from("/").join(SYSLOG));
         drop((self.backend, self.log_directory));
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.

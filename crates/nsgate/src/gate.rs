@@ -5,9 +5,9 @@ use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
-use nsgate_config::Config;
-use nsgate_forwarder::{Forwarder, Stop, UnixConnector};
-use nsgate_launcher::{LaunchError, Launched, Options, Running, launch};
+use nsgate_config::{Config, HostConfig, Log};
+use nsgate_forwarder::{Connector, Forwarder, Stop, TcpConnector, UnixConnector};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch, launch_host};
 use std::{io, sync::Arc};
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -31,7 +31,31 @@ struct Prepared {
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
     match launch(config, options, prepare)? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(serve(config, options, *running)),
+        Launched::Gate(running) => {
+            let Config { gate, process } = config;
+            let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
+            // A gate without an agent is not launched; a path that does not exist is an agent that is away.
+            let connector = UnixConnector::new(running.backend.clone().unwrap_or_default(), running.backend_uid);
+            let make = |log| Forwarder::new(gate.clone(), connector, log);
+            Ok(serve(&what, process.log.as_ref(), options, *running, make))
+        }
+    }
+}
+
+/// The same for the proxy of a whole host.
+///
+/// # Errors
+/// Whatever kept it from serving. Nothing is left behind then.
+pub fn run_host(config: &HostConfig, options: &Options) -> Result<u8, LaunchError> {
+    match launch_host(config, options, prepare)? {
+        Launched::Finished(status) => Ok(status),
+        Launched::Gate(running) => {
+            let HostConfig { proxy, process } = config;
+            let server = proxy.server.socket_address();
+            let what = format!("{} instances through {server}", proxy.instances.len());
+            let make = |log| Forwarder::for_host(proxy.clone(), TcpConnector::new(server), log).0;
+            Ok(serve(&what, process.log.as_ref(), options, *running, make))
+        }
     }
 }
 
@@ -44,9 +68,15 @@ fn prepare() -> io::Result<Prepared> {
 }
 
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns.
-fn serve(config: &Config, options: &Options, running: Running<Prepared>) -> u8 {
+fn serve<C: Connector>(
+    what: &str,
+    log: Option<&Log>,
+    options: &Options,
+    running: Running<Prepared>,
+    make: impl FnOnce(AccessLog) -> Forwarder<C>,
+) -> u8 {
     let Running { prepared: Prepared { runtime, signals }, confined, .. } = running;
-    let sink = Arc::new(match (&options.log_file, &config.process.log) {
+    let sink = Arc::new(match (&options.log_file, log) {
         (Some(file), _) => Sink::File(file.level.into(), running.host_pid),
         (None, Some(log)) => Sink::Syslog(Syslog::new(log, running.log, running.host_pid)),
         (None, None) => Sink::StandardError(Severity::Info),
@@ -57,13 +87,7 @@ fn serve(config: &Config, options: &Options, running: Running<Prepared>) -> u8 {
         tracing::warn!("{warning}");
     }
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
-    tracing::info!(
-        "Serving {} {} on {}; {}",
-        config.gate.identity.header(),
-        config.gate.identity.uuid(),
-        heard.join(" and "),
-        confined.report()
-    );
+    tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());
 
     runtime.block_on(async move {
         let listeners: io::Result<Vec<TcpListener>> =
@@ -76,8 +100,7 @@ fn serve(config: &Config, options: &Options, running: Running<Prepared>) -> u8 {
             }
         };
         let (stop, stopped) = watch::channel(None);
-        let connector = UnixConnector::new(running.backend, running.backend_uid);
-        let forwarder = Forwarder::new(config.gate.clone(), connector, AccessLog::new(sink));
+        let forwarder = make(AccessLog::new(sink));
         running.readiness.tell();
         tokio::spawn(obey(signals, stop));
         forwarder.serve(listeners, stopped).await;

@@ -81,8 +81,8 @@ fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: 
             (reader.section, reader.lost) = (None, true);
             report.error(
                 first.place,
-                "`frontend` belongs to the host-wide metadata proxy, which nsgate does not serve",
-                "nsgate serves one network: `listen NAME` with one identity",
+                "`frontend` belongs to the host-wide metadata proxy, which is no gate",
+                "a gate serves one network: `listen NAME` with one identity; a host is served under the haproxy name alone",
             );
         }
         Section::Listen if reader.listens => {

@@ -79,9 +79,11 @@ fn root(holdings: &Holdings) -> Row {
     let Some(entries) = &holdings.root else {
         return row("root shows", "agent backend", "unreadable".to_owned(), None);
     };
-    let small = !entries.is_empty() && entries.iter().all(|name| ROOT.contains(&name.as_str()));
+    // A host's proxy shows neither.
+    let small = entries.iter().all(|name| ROOT.contains(&name.as_str()));
     let found = match entries.len() {
-        0..=4 => entries.join(" "),
+        0 => "nothing".to_owned(),
+        1..=4 => entries.join(" "),
         count => format!("{count}: {} …", entries.iter().take(4).cloned().collect::<Vec<_>>().join(" ")),
     };
     row("root shows", "agent backend", found, Some(small))

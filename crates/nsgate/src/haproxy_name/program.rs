@@ -2,8 +2,8 @@
 
 use super::{Args, Command, args, parse};
 use crate::{gate, notify, site};
-use nsgate_config::{AbsolutePath, Config, Diagnostic, haproxy, native};
-use nsgate_launcher::{Mode, Options, Replace, read_config, resolve};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, Process, haproxy, native};
+use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
 use std::process::ExitCode;
 
 /// Name and version, for people and for scripts that look for the word.
@@ -49,48 +49,97 @@ fn build() -> String {
 }
 
 fn check(args: &Args) -> Result<u8, String> {
-    let config = configuration(args)?;
-    resolve(&config.process).map_err(|error| error.to_string())?;
+    let asked = configuration(args)?;
+    resolve(asked.process()).map_err(|error| error.to_string())?;
     if !args.quiet {
         println!("Configuration file is valid");
-        print!("{}", native::render(&config));
+        match &asked {
+            Asked::Gate(config) => print!("{}", native::render(config)),
+            Asked::Host(config) => {
+                let HostConfig { proxy, .. } = config.as_ref();
+                println!("{} instances through {}", proxy.instances.len(), proxy.server.socket_address());
+            }
+        }
     }
     Ok(0)
 }
 
 fn run(args: &Args) -> Result<u8, String> {
-    let config = configuration(args)?;
+    let asked = configuration(args)?;
     let replace = |pids: &[i32], signal| pids.iter().map(move |pid| Replace { pid: *pid, signal }).collect::<Vec<_>>();
     let mut replaced = replace(&args.finish, nix::sys::signal::Signal::SIGUSR1);
     replaced.extend(replace(&args.terminate, nix::sys::signal::Signal::SIGTERM));
     let options = Options {
-        mode: if config.process.daemon { Mode::Daemon } else { Mode::Foreground },
+        mode: if asked.process().daemon { Mode::Daemon } else { Mode::Foreground },
         replace: replaced,
         address_space: args.memory.map(|megabytes| u64::from(megabytes) << 20),
         on_ready: if args.notify { Some(notify::ready) } else { None },
         log_file: None,
     };
-    gate::run(&config, &options).map_err(|error| error.to_string())
+    match &asked {
+        Asked::Gate(config) => gate::run(config, &options),
+        Asked::Host(config) => gate::run_host(config, &options),
+    }
+    .map_err(|error| error.to_string())
 }
 
-/// The gate that the file and the words beside it describe.
-fn configuration(args: &Args) -> Result<Config, String> {
-    let name = args.file.display().to_string();
-    let text = read_config(&args.file).map_err(|error| error.to_string())?;
-    let parsed = haproxy::parse(&name, &text).map_err(|errors| errors.to_string())?;
-    let mut config = parsed.config;
-    warn(args, &parsed.warnings)?;
+/// What the agents ask for under this name.
+enum Asked {
+    /// One network's proxy.
+    Gate(Box<Config>),
+    /// A whole host's.
+    Host(Box<HostConfig>),
+}
+
+impl Asked {
+    fn process(&self) -> &Process {
+        match self {
+            Self::Gate(config) => &config.process,
+            Self::Host(config) => &config.process,
+        }
+    }
+
+    fn process_mut(&mut self) -> &mut Process {
+        match self {
+            Self::Gate(config) => &mut config.process,
+            Self::Host(config) => &mut config.process,
+        }
+    }
+}
+
+/// The gate, or the host's proxy, that the file and the words beside it describe.
+fn configuration(args: &Args) -> Result<Asked, String> {
+    let (mut asked, warnings) = read(args)?;
+    warn(args, &warnings)?;
+    let process = asked.process_mut();
     if let Some(path) = &args.pid_file {
-        config.process.pid_file = Some(AbsolutePath::new(path).map_err(|reason| format!("-p: {reason}"))?);
+        process.pid_file = Some(AbsolutePath::new(path).map_err(|reason| format!("-p: {reason}"))?);
     }
-    if let Some(connections) = args.connections {
-        config.gate.limits.connections = connections;
-    }
-    config.process.daemon = (config.process.daemon || args.daemon) && !args.foreground;
+    process.daemon = (process.daemon || args.daemon) && !args.foreground;
     let site = site::load()?;
-    config.process.allow_root = site.allow_root;
-    config.process.sandbox = site.sandbox;
-    Ok(config)
+    process.allow_root = site.allow_root;
+    process.sandbox = site.sandbox;
+    if let Some(connections) = args.connections {
+        match &mut asked {
+            Asked::Gate(config) => config.gate.limits.connections = connections,
+            Asked::Host(config) => config.proxy.limits.connections = connections,
+        }
+    }
+    Ok(asked)
+}
+
+fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>), String> {
+    let name = args.file.display().to_string();
+    let text: ConfigText = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
+    if haproxy::is_host_proxy(&text) {
+        let parsed = haproxy::parse_host(&name, &text).map_err(|errors| errors.to_string())?;
+        return Ok((Asked::Host(Box::new(parsed.config)), parsed.warnings));
+    }
+    if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
+        return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
+    }
+    let parsed = haproxy::parse(&name, &text).map_err(|errors| errors.to_string())?;
+    Ok((Asked::Gate(Box::new(parsed.config)), parsed.warnings))
 }
 
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
