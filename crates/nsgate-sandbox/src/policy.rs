@@ -94,6 +94,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_hosts_proxy_may_do_what_a_gate_may_but_for_its_destination() {
+        let of = |role| policy(role).iter().map(|entry| (entry.name, entry.when)).collect::<Vec<_>>();
+        let (gate, host) = (of(Role::Gate), of(Role::HostProxy));
+        assert_eq!(gate.len(), host.len());
+        let others: Vec<_> = gate.iter().zip(&host).filter(|(one, other)| one != other).map(|(one, _)| one.0).collect();
+        assert_eq!(others, ["socket", "connect", "getsockopt"], "what is added to one policy belongs into the other");
+    }
+
     /// The last step but one, which every call that was not named comes to, and the first, for a foreign architecture.
     fn answers(program: &[sock_filter]) -> Vec<u32> {
         let returns = program.iter().filter(|step| u32::from(step.code) == libc::BPF_RET | libc::BPF_K);
