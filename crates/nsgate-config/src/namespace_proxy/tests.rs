@@ -1,3 +1,5 @@
+//! The command line of the original: every option in every spelling, and what each of the findings would have passed.
+
 use super::{Asked, Command, parse};
 use crate::{Account, Identity, Level};
 use std::ffi::OsString;

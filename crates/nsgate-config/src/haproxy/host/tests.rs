@@ -1,3 +1,5 @@
+//! The configuration of a whole host: as Neutron writes it, with everything that could be wrong, and ten thousand instances.
+
 use super::{ParsedHost, is_host_proxy, parse_host};
 use std::{fmt::Write, net::IpAddr, time::Instant};
 
