@@ -30,6 +30,7 @@ fn main() {
         every_connection_at_its_worst_fits_into_the_stated_memory,
         sources_of_one_ipv6_network_count_as_one,
         a_gate_that_was_stopped_for_a_while_goes_on,
+        a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody,
     ]
 }
 
@@ -289,4 +290,29 @@ fn a_gate_that_was_stopped_for_a_while_goes_on(lab: &Lab) {
         let answer = String::from_utf8(read_all(stream).unwrap()).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
     }
+}
+
+/// As the kernel ends a process when the host is out of memory: SIGKILL, in the middle of what it does. Both gates have
+/// the same agent.
+fn a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody(lab: &Lab) {
+    let served = simple(lab);
+    let other = Network::named("gate2", "guest2");
+    let config = Config::new(Kind::Network).with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
+    let neighbour = Gate::start(lab, &other.gate, &config);
+    let mut held: Vec<_> = (0..40).map_while(|_| Guest::new(&other.guest).connect().ok()).collect();
+    for stream in &mut held {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HT").unwrap();
+    }
+    let guest = served.guest();
+    for turn in 0..200 {
+        if turn == 50 {
+            neighbour.signal(Signal::SIGKILL);
+        }
+        assert_hello(guest.get("/"));
+    }
+    assert!(!neighbour.alive() && served.gate.alive());
+    // What it leaves behind keeps nobody from starting it again.
+    drop((held, neighbour));
+    let _again = Gate::start(lab, &other.gate, &config);
+    assert_hello(Guest::new(&other.guest).get("/"));
 }

@@ -10,6 +10,11 @@ use crate::terminal::table;
 /// The one file of each crate that may hold `unsafe`.
 const UNSAFE_FILE: &str = "src/sys.rs";
 
+/// The files of the products that may ask for the time of the day: where a line of the log gets its date. Everything else
+/// counts on a clock that is never set, so that a step of the host's clock changes a date in the log and nothing else.
+const DATED: [&str; 3] =
+    ["crates/nsgate-forwarder/src/exchange.rs", "crates/nsgate/src/log/sink.rs", "crates/nsgate/src/log/syslog.rs"];
+
 /// An `unsafe` block or function.
 #[derive(Debug, PartialEq, Eq)]
 struct Unsafe {
@@ -41,6 +46,9 @@ pub(crate) fn broken() -> Vec<String> {
         if !text.trim_start().starts_with("//!") {
             out.push(format!("{name}: a module begins with a line that says what it promises (//! …)"));
         }
+        if asks_for_the_date(&name, &text) {
+            out.push(format!("{name}: only a line of the log has a date; deadlines and rates count on Instant"));
+        }
         if !name.ends_with(UNSAFE_FILE) {
             for (number, _) in text.lines().enumerate().filter(|(_, line)| is_unsafe(line)) {
                 out.push(format!(
@@ -51,6 +59,12 @@ pub(crate) fn broken() -> Vec<String> {
         }
     }
     out
+}
+
+/// Whether a product's file that has no reason to asks for the time of the day.
+fn asks_for_the_date(name: &str, text: &str) -> bool {
+    let product = name.starts_with("crates/") && name.contains("/src/");
+    product && !DATED.contains(&name) && ["SystemTime::now", "CLOCK_REALTIME"].iter().any(|word| text.contains(word))
 }
 
 fn list() -> Vec<Unsafe> {
@@ -105,12 +119,24 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{broken, is_unsafe, list};
+    use super::{DATED, asks_for_the_date, broken, is_unsafe, list, read};
+    use nsgate_tests::program::workspace;
 
     #[test]
     fn the_rules_of_the_house_hold() {
         assert!(!list().is_empty(), "the kernel demands some");
         assert_eq!(broken(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_step_of_the_clock_changes_dates_in_the_log_and_nothing_else() {
+        let text = "let deadline = SystemTime::now() + patience;";
+        assert!(asks_for_the_date("crates/nsgate-forwarder/src/service.rs", text));
+        assert!(!asks_for_the_date("crates/nsgate-forwarder/tests/forwarding.rs", text));
+        for file in DATED {
+            let asks = read(&workspace().join(file)).contains("SystemTime::now");
+            assert!(asks && !asks_for_the_date(file, text), "{file} asks for no date any more");
+        }
     }
 
     #[test]
