@@ -1,4 +1,4 @@
-//! A stranger's daemon, confined with nothing but the crate: the example of nsgate-sandbox.
+//! Strangers' daemons with nothing but a crate: the examples of nsgate-sandbox and nsgate-forwarder.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,26 +10,27 @@ use std::time::Duration;
 use nsgate_tests::lab::wait_until;
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::program::target;
-use nsgate_tests::{Lab, suite};
+use nsgate_tests::{Answer, Lab, RecordingAgent, suite};
 
 fn main() {
     suite!["embedding":
         the_echo_server_echoes_and_holds_nothing,
         the_echo_server_ends_when_it_opens_a_file,
+        a_kernel_without_memory_for_a_connection_is_asked_again,
     ]
 }
 
-fn example(lab: &Lab) -> PathBuf {
-    let path = target().join("release/examples/echo");
+fn example(lab: &Lab, name: &str) -> PathBuf {
+    let path = target().join("release/examples").join(name);
     if !path.exists() {
-        lab.skip("no example: cargo build --release -p nsgate-sandbox --features compile --example echo");
+        lab.skip(&format!("no example `{name}`: `cargo xtask test e2e` builds it"));
     }
     path
 }
 
 fn start(lab: &Lab) -> (Child, TcpStream) {
     nsgate_tests::network::ip("link set lo up\n");
-    let child = Command::new(example(lab)).args(["neutron", "7007"]).stdout(Stdio::piped()).spawn().unwrap();
+    let child = Command::new(example(lab, "echo")).args(["neutron", "7007"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut stream = None;
     wait_until(5.0, || {
         stream = TcpStream::connect("127.0.0.1:7007").ok();
@@ -63,4 +64,32 @@ fn the_echo_server_ends_when_it_opens_a_file(lab: &Lab) {
     assert!(rest.is_empty(), "{rest:?}");
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(nix::libc::SIGSYS), "{status:?}");
+}
+
+/// The example of nsgate-forwarder: it has no filter, so strace(1) can put an error in the place of an answer.
+fn a_kernel_without_memory_for_a_connection_is_asked_again(lab: &Lab) {
+    lab.needs("/usr/bin/strace", "apt-get install strace");
+    nsgate_tests::network::ip("link set lo up\n");
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/run/lab/accepts", "-e", "trace=accept4"]);
+    command.args(["-e", "inject=accept4:error=ENOMEM:when=1..3"]);
+    let mut child = command.arg(example(lab, "forward")).arg(lab.socket()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stream = None;
+    wait_until(10.0, || {
+        stream = TcpStream::connect("127.0.0.1:8775").ok();
+        stream.is_some()
+    });
+    let mut stream = stream.expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("hello"), "{text}");
+    let calls = std::fs::read_to_string("/run/lab/accepts").unwrap();
+    assert_eq!(calls.matches("ENOMEM").count(), 3, "{calls}");
+    // SIGTERM makes strace let go of the example and end; SIGINT reaches the example itself.
+    let pid = calls.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid in front of each call");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
+    assert!(wait_until(10.0, || child.try_wait().unwrap().is_some()), "it ends");
 }

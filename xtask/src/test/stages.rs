@@ -122,9 +122,15 @@ fn e2e(wish: &Wish) -> Outcome {
         println!("{missing} (the readers of Python in the forging suite are skipped)");
     }
     let program = program(wish)?;
-    let example = ["build", "--release", "--quiet", "--locked", "--package", "nsgate-sandbox", "--features", "compile"];
-    if !plain(cargo(&[&example[..], &["--example", "echo"]].concat()))? {
-        return Err(Trouble::Failed("the example of nsgate-sandbox does not build; its errors are above".to_owned()));
+    let build = ["build", "--release", "--quiet", "--locked"];
+    let examples = [
+        ["--package", "nsgate-sandbox", "--features", "compile", "--example", "echo"].as_slice(),
+        &["--package", "nsgate-forwarder", "--example", "forward"],
+    ];
+    for example in examples {
+        if !plain(cargo(&[&build[..], example].concat()))? {
+            return Err(Trouble::Failed("an example does not build; its errors are above".to_owned()));
+        }
     }
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     command.args(&wish.words).env("NSGATE_HAPROXY", program);
