@@ -98,6 +98,12 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
+/// The text of every Rust file.
+#[cfg(test)]
+pub(crate) fn all_of_the_tree() -> String {
+    sources().iter().map(|path| read(path)).collect()
+}
+
 fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -9,6 +9,7 @@ mod demo;
 mod escape;
 mod forging;
 mod fuzz;
+mod hostile;
 mod house;
 mod lab;
 mod policy;
@@ -31,6 +32,7 @@ The build tool of nsgate.
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs
                 [--replay FILE]          one input, without the fuzzer around it
+    cargo xtask hostile [--json]       what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
     cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         #[cfg(target_arch = "x86_64")]
         Some("escape") => escape::run(),
         Some("fuzz") => fuzz::run(rest),
+        Some("hostile") => hostile::run(rest),
         Some("house") => house::run(rest),
         Some("policy") => policy::run(rest),
         Some("forging") => forging::run(),

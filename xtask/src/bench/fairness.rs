@@ -26,6 +26,9 @@ pub(super) const ATTACKS: [(&str, Attack); 8] = [
     ("1,100 forged and malformed requests at a time", malformed),
 ];
 
+/// How many of them, from the first on, hold slow connections of one address.
+const SLOW: usize = 3;
+
 /// Where an attack comes from.
 pub(super) struct Attackers {
     guest: Guest,
@@ -83,14 +86,30 @@ impl Neighbour {
 }
 
 /// One program: the neighbour alone, and under each attack.
-pub(super) struct Fairness {
-    pub(super) name: String,
+pub(crate) struct Fairness {
+    pub(crate) name: String,
     quiet: Neighbour,
     attacked: Vec<Neighbour>,
 }
 
-/// Measures one program.
+impl Fairness {
+    /// Each attack's name, the neighbour's requests that failed, and all of them.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&'static str, usize, usize)> {
+        ATTACKS.iter().zip(&self.attacked).map(|((name, _), seen)| (*name, seen.failed, count(seen)))
+    }
+}
+
+/// Measures one program under every attack.
 pub(super) fn of(lab: &Lab, name: &str, program: &Program, seconds: u64) -> Fairness {
+    under(lab, name, program, seconds, &ATTACKS)
+}
+
+/// Measures one program under the attacks that hold slow connections, the first of the table.
+pub(crate) fn slow_connections(lab: &Lab, name: &str, program: &Program, seconds: u64) -> Fairness {
+    under(lab, name, program, seconds, &ATTACKS[..SLOW])
+}
+
+fn under(lab: &Lab, name: &str, program: &Program, seconds: u64, attacks: &[(&str, Attack)]) -> Fairness {
     println!("fairness: {name} …");
     let scene = Scene::new(lab, name.split_whitespace().next().unwrap_or("x"));
     let config = scene.config(&Config::new(Kind::Network));
@@ -98,7 +117,7 @@ pub(super) fn of(lab: &Lab, name: &str, program: &Program, seconds: u64) -> Fair
     let neighbour = scene.neighbour();
     ask(&neighbour, 1);
     let quiet = ask(&neighbour, seconds);
-    let attacked = ATTACKS.iter().map(|(_, attack)| {
+    let attacked = attacks.iter().map(|(_, attack)| {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| attack(&scene.attackers, &stop));

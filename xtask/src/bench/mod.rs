@@ -1,13 +1,13 @@
 //! `cargo xtask bench`: figures of nsgate and of haproxy, taken in the same run, written to `docs/benchmarks.md`.
 
-mod fairness;
+pub(crate) mod fairness;
 mod load;
 mod memory;
 mod report;
 pub(crate) mod soak;
 mod start;
 
-pub(crate) use report::machine;
+pub(crate) use report::{haproxy_name, machine};
 
 use std::fs;
 

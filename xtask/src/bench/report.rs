@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::start::Starts;
 
 /// `haproxy 2.6.12`.
-pub(super) fn haproxy_name() -> String {
+pub(crate) fn haproxy_name() -> String {
     let version = Program::real_haproxy().map(|program| program.version()).unwrap_or_default();
     let number = version.split_whitespace().nth(2).unwrap_or_default().split('-').next().unwrap_or_default().to_owned();
     format!("haproxy {number}")

@@ -6,7 +6,7 @@ mod totals;
 use std::time::Instant;
 
 use crate::terminal::{Style, seconds, table};
-use totals::Totals;
+pub(crate) use totals::Totals;
 
 /// What the command line asks for.
 #[derive(Debug, Default)]

@@ -1,0 +1,120 @@
+//! What is promised of a hostile guest, and the tests, benchmarks and commands that show it, by their names.
+
+/// A promise and what shows it: a test function, or a command of xtask.
+pub(super) const ALL: [(&str, &[&str]); 27] = [
+    (
+        "the request is rebuilt from what the table allows",
+        &[
+            "nothing_forged_reaches_the_agent",
+            "nothing_forged_reaches_the_agent_of_ovn",
+            "forged_identity_in_trailers_is_gone",
+            "connection_cannot_nominate_the_identity",
+        ],
+    ),
+    (
+        "a WSGI server, WebOb and a strict reader understand the same one request",
+        &["three_readers_understand_the_same_request"],
+    ),
+    (
+        "what two parsers could read differently is refused",
+        &[
+            "what_two_parsers_read_differently_is_refused_and_never_forwarded",
+            "an_ambiguous_request_is_refused_with_400",
+        ],
+    ),
+    ("bytes that the fuzzer found are tried again", &["cargo xtask fuzz", "no_target_is_left_out"]),
+    (
+        "head: 431, target: 414, body: 413",
+        &[
+            "a_head_that_cannot_fit_is_refused_with_431",
+            "a_target_beyond_its_bound_is_414",
+            "a_body_that_cannot_fit_is_refused_with_413",
+        ],
+    ),
+    ("time for a head and for a body: 408", &["a_slow_head_is_408", "a_body_that_trickles_is_408_however_lively"]),
+    ("time for the agent: 504", &["a_silent_agent_is_504"]),
+    (
+        "age of a connection",
+        &[
+            "a_connection_is_closed_at_its_age_between_two_requests",
+            "a_guest_that_does_not_read_is_cut_at_twice_its_age",
+        ],
+    ),
+    ("unfinished heads of one source", &["unfinished_heads_wait_for_their_turn_and_whole_ones_do_not"]),
+    (
+        "connections of one source, IPv6 by its /64",
+        &["a_source_at_its_bound_is_refused_and_the_table_empties", "sources_of_one_ipv6_network_count_as_one"],
+    ),
+    ("memory: the stated ceiling holds under attack", &["every_connection_at_its_worst_fits_into_the_stated_memory"]),
+    (
+        "idle connections take nothing from a neighbour",
+        &["idle_connections_of_one_source_do_not_starve_a_neighbour", "cargo xtask bench"],
+    ),
+    (
+        "slow requests take nothing from a neighbour",
+        &["slow_requests_of_one_source_do_not_starve_a_neighbour", "cargo xtask bench"],
+    ),
+    (
+        "answers that are never read take nothing from a neighbour",
+        &["answers_that_are_never_read_do_not_take_every_turn", "cargo xtask bench"],
+    ),
+    (
+        "an agent with a queue of five loses no request",
+        &[
+            "sixty_requests_at_once_against_a_queue_of_five",
+            "two_hundred_requests_at_once_against_a_queue_of_five",
+            "one_request_at_a_time_serves_everybody_in_turn",
+        ],
+    ),
+    ("a request whose guest has gone leaves the queue", &["a_request_whose_guest_has_gone_leaves_the_queue"]),
+    ("bare line feeds, and no blank line", &["a_head_of_bare_line_feeds", "no_blank_line_after_an_empty_body"]),
+    (
+        "garbage, nothing, half a head and an endless one: 502",
+        &["garbage", "it_closes_without_a_byte", "half_a_head", "an_endless_head_ends"],
+    ),
+    (
+        "a truncated answer never looks whole",
+        &["a_body_shorter_than_it_said_is_cut_and_not_completed", "an_answer_that_was_cut_never_looks_whole"],
+    ),
+    ("an agent that goes and comes back under load", &["it_disappears_and_comes_back_under_load"]),
+    (
+        "the rate limit counts in two windows, IPv4 and IPv6 at once, and says when to come again",
+        &["the_window_slides", "the_rate_limit_counts_ipv6_too", "the_rate_limit_answers_429_and_when_to_come_again"],
+    ),
+    ("no table grows with what a guest sends", &["the_table_is_bounded_however_many_sources_ask"]),
+    (
+        "no descriptors, or no memory, for the next connection",
+        &["without_descriptors_it_waits_and_recovers", "a_kernel_without_memory_for_a_connection_is_asked_again"],
+    ),
+    (
+        "a system log that is full, or goes and comes back",
+        &["a_full_log_slows_nobody_and_is_told_what_it_missed", "a_log_socket_that_comes_back_is_found_again"],
+    ),
+    ("a step of the clock", &["a_step_of_the_clock_changes_dates_in_the_log_and_nothing_else"]),
+    (
+        "SIGSTOP, and a neighbouring gate that is killed",
+        &["a_gate_that_was_stopped_for_a_while_goes_on", "a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody"],
+    ),
+    ("after half an hour of all of it, descriptors and memory are where they began", &["cargo xtask soak"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::house::all_of_the_tree;
+
+    #[test]
+    fn every_promise_is_shown_by_something_that_exists() {
+        let text = all_of_the_tree();
+        for (promise, shown) in ALL {
+            assert!(!shown.is_empty(), "{promise}");
+            for name in shown {
+                let there = match name.strip_prefix("cargo xtask ") {
+                    Some(command) => text.contains(&format!("Some(\"{command}\") =>")),
+                    None => text.contains(&format!("fn {name}(")),
+                };
+                assert!(there, "{promise}: nothing is called {name}");
+            }
+        }
+    }
+}
