@@ -107,6 +107,8 @@ fn what_is_wrong_is_named() {
         ("--network_id=7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10", "twice"),
         ("--router_id=7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10", "both"),
         ("--daemonize=false", "takes no value"),
+        ("--version=", "takes no value"),
+        ("--help=full", "takes no value"),
         ("--daemonize --nodaemonize", "contrary"),
         ("--metadata_port", "needs a value"),
         ("--metadata_port=", "empty"),

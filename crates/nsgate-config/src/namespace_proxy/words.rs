@@ -68,6 +68,9 @@ pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Said, St
         if attached.is_some() && switch(&spelled).is_some() {
             return Err(format!("`--{name}` takes no value; write `--{name}`, or `--no{name}` for the contrary"));
         }
+        if attached.is_some() && matches!(spelled.as_str(), "version" | "help") {
+            return Err(format!("`--{name}` takes no value; write `--{name}`"));
+        }
         match (switch(&spelled), spelled.as_str()) {
             (Some((known, on)), _) => {
                 if said.switches.insert(known, on).is_some_and(|before| before != on) {

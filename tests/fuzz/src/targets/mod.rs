@@ -7,14 +7,25 @@ pub mod gates;
 pub mod guest;
 pub mod haproxy;
 pub mod head;
+pub mod host;
 pub mod input;
 pub mod log;
 pub mod rate;
 pub mod toml;
 pub mod wire;
+pub mod words;
 
 use crate::Target;
 
 /// Every target.
-pub const ALL: &[Target] =
-    &[haproxy::TARGET, toml::TARGET, head::TARGET, chunked::TARGET, answer::TARGET, log::TARGET, rate::TARGET];
+pub const ALL: &[Target] = &[
+    haproxy::TARGET,
+    host::TARGET,
+    words::TARGET,
+    toml::TARGET,
+    head::TARGET,
+    chunked::TARGET,
+    answer::TARGET,
+    log::TARGET,
+    rate::TARGET,
+];
