@@ -27,6 +27,7 @@ pub use model::{
     log::{Facility, Level, Log, LogFile},
     netns::Netns,
     path::AbsolutePath,
+    pool::{Pool, PoolConfig, PoolUse},
 };
 
 /// A configuration, and what is odd about its text.

@@ -12,3 +12,4 @@ pub(crate) mod listener;
 pub(crate) mod log;
 pub(crate) mod netns;
 pub(crate) mod path;
+pub(crate) mod pool;

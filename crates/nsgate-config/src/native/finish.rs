@@ -5,8 +5,8 @@ use super::{
     place, time,
 };
 use crate::{
-    AbsolutePath, Account, Backend, Config, Diagnostics, Facility, Gate, Identity, InterfaceName, Level, Limits,
-    Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
+    AbsolutePath, Account, Backend, Config, Diagnostic, Diagnostics, Facility, Gate, Identity, InterfaceName, Level,
+    Limits, Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
     model::{
         limits::{BACKEND_REQUESTS, RATE_REQUESTS},
         listener::plausible,
@@ -22,7 +22,7 @@ const RETRIES: u32 = 3;
 type Kind = fn(Uuid) -> Identity;
 
 /// The judge of one draft.
-struct Judge<'a> {
+pub(super) struct Judge<'a> {
     text: &'a str,
     report: Report<'a>,
 }
@@ -34,13 +34,22 @@ impl Draft {
     /// # Errors
     /// Everything that is wrong, with its place, or with its flag.
     pub fn finish(self, file: &str, text: &str) -> Result<Parsed, Diagnostics> {
-        let mut judge = Judge { text, report: Report::new(file, text) };
+        let mut judge = Judge::new(file, text);
         let config = judge.config(self);
-        judge.report.finish(config).map(|(config, warnings)| Parsed { config, warnings })
+        judge.finish(config).map(|(config, warnings)| Parsed { config, warnings })
     }
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { text, report: Report::new(file, text) }
+    }
+
+    /// The value and its warnings, or everything that is wrong.
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Diagnostics> {
+        self.report.finish(value)
+    }
+
     fn config(&mut self, draft: Draft) -> Option<Config> {
         let identity = self.identity(&draft);
         let listeners: Vec<Listener> =
@@ -56,11 +65,7 @@ impl Judge<'_> {
         let group = self.maybe("group", &draft.group, account);
         let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
         let netns = self.maybe("netns", &draft.netns, |name| Netns::new(name));
-        let sandbox = self.maybe("sandbox", &draft.sandbox, |level| match level.as_str() {
-            "default" => Ok(SandboxLevel::Default),
-            "strict" => Ok(SandboxLevel::Strict),
-            other => Err(format!("`{other}` is not a level; write \"default\" or \"strict\"")),
-        });
+        let sandbox = self.sandbox(&draft.sandbox);
         let retries = self.number("retries", &draft.retries, RETRIES, 0..=100);
         let limits = self.limits(&draft.limits);
         let timeouts = self.timeouts(&draft.timeouts);
@@ -91,6 +96,14 @@ impl Judge<'_> {
                 log,
                 sandbox: sandbox.unwrap_or_default(),
             },
+        })
+    }
+
+    pub(super) fn sandbox(&mut self, said: &Option<Spanned<String>>) -> Option<SandboxLevel> {
+        self.maybe("sandbox", said, |level| match level.as_str() {
+            "default" => Ok(SandboxLevel::Default),
+            "strict" => Ok(SandboxLevel::Strict),
+            other => Err(format!("`{other}` is not a level; write \"default\" or \"strict\"")),
         })
     }
 
@@ -176,7 +189,7 @@ impl Judge<'_> {
         }
     }
 
-    fn log(&mut self, draft: &DraftLog) -> Option<Log> {
+    pub(super) fn log(&mut self, draft: &DraftLog) -> Option<Log> {
         let socket = match &draft.socket {
             Some(_) => self.maybe("socket", &draft.socket, |path| AbsolutePath::new(path)),
             None => AbsolutePath::new("/dev/log").ok(),
@@ -200,7 +213,13 @@ impl Judge<'_> {
         })
     }
 
-    fn number(&mut self, key: &str, said: &Option<Spanned<i64>>, default: u32, range: RangeInclusive<u32>) -> u32 {
+    pub(super) fn number(
+        &mut self,
+        key: &str,
+        said: &Option<Spanned<i64>>,
+        default: u32,
+        range: RangeInclusive<u32>,
+    ) -> u32 {
         let Some(said) = said else { return default };
         let found = u32::try_from(*said.get_ref()).ok().filter(|number| range.contains(number));
         if found.is_none() {
@@ -209,7 +228,7 @@ impl Judge<'_> {
         found.unwrap_or(default)
     }
 
-    fn need<T, V>(
+    pub(super) fn need<T, V>(
         &mut self,
         key: &str,
         said: &Option<Spanned<V>>,
@@ -222,7 +241,7 @@ impl Judge<'_> {
         self.maybe(key, said, judge)
     }
 
-    fn maybe<T, V>(
+    pub(super) fn maybe<T, V>(
         &mut self,
         key: &str,
         said: &Option<Spanned<V>>,
@@ -231,11 +250,16 @@ impl Judge<'_> {
         said.as_ref().and_then(|said| self.take(key, said, judge))
     }
 
-    fn take<T, V>(&mut self, key: &str, said: &Spanned<V>, judge: impl FnOnce(&V) -> Result<T, String>) -> Option<T> {
+    pub(super) fn take<T, V>(
+        &mut self,
+        key: &str,
+        said: &Spanned<V>,
+        judge: impl FnOnce(&V) -> Result<T, String>,
+    ) -> Option<T> {
         judge(said.get_ref()).map_err(|reason| self.wrong(key, said, reason)).ok()
     }
 
-    fn wrong<V>(&mut self, key: &str, said: &Spanned<V>, reason: String) {
+    pub(super) fn wrong<V>(&mut self, key: &str, said: &Spanned<V>, reason: String) {
         if is_on_command_line(&said.span()) {
             self.report.error(Place::default(), format!("--{}: {reason}", key.replace('_', "-")), "");
         } else {
@@ -243,7 +267,7 @@ impl Judge<'_> {
         }
     }
 
-    fn missing(&mut self, key: &str, form: &str) {
+    pub(super) fn missing(&mut self, key: &str, form: &str) {
         let flag = key.replace('_', "-");
         self.report.error(Place::default(), format!("`{key}` (--{flag}) is missing"), format!("write {form}"));
     }
@@ -258,7 +282,7 @@ pub(super) const LEVELS: [(&str, Level); 5] = [
     ("debug", Level::Debug),
 ];
 
-fn account(who: &Who) -> Result<Account, String> {
+pub(super) fn account(who: &Who) -> Result<Account, String> {
     match who {
         Who::Name(name) => Account::named(name),
         // 4294967295 is "no change" to setresuid(2), and so nobody's number.

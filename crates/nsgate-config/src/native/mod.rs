@@ -5,11 +5,13 @@
 
 mod draft;
 mod finish;
+mod pool;
 mod render;
 mod site;
 mod time;
 
 pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
+pub use pool::DraftPool;
 pub use render::render;
 pub use site::Site;
 

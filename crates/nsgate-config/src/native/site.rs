@@ -1,17 +1,31 @@
 //! What a host's operator decides for every gate that an agent starts under the haproxy name.
 
-use crate::Diagnostics;
+use super::{draft::Time, finish::Judge, read};
+use crate::{AbsolutePath, Diagnostics, PoolUse, SandboxLevel};
 use serde::Deserialize;
+use toml::Spanned;
 
 /// The site's own settings, `/etc/nsgate/nsgate.toml`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// Accept root as user or group of a configuration that an agent wrote. An agent that runs as root writes
     /// `user root` (`neutron/agent/metadata/driver_base.py`).
     pub allow_root: bool,
     /// `strict` refuses to start gates on a kernel that cannot give the whole confinement.
-    pub sandbox: crate::SandboxLevel,
+    pub sandbox: SandboxLevel,
+    /// Networks are handed over to the pool here rather than served by a process each.
+    pub pool: Option<PoolUse>,
+}
+
+/// The keys, before anybody has judged their values.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Draft {
+    allow_root: bool,
+    sandbox: SandboxLevel,
+    pool: Option<Spanned<String>>,
+    pool_patience: Option<Spanned<Time>>,
+    pool_fallback: Option<bool>,
 }
 
 impl Site {
@@ -20,6 +34,34 @@ impl Site {
     /// # Errors
     /// What is wrong with the text, or a key that is unknown.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        super::read(file, text)
+        let draft: Draft = read(file, text)?;
+        let mut judge = Judge::new(file, text);
+        let pool = judge.maybe("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
+        let patience = judge.maybe("pool_patience", &draft.pool_patience, super::time::judge);
+        let pool = pool.map(|pool| PoolUse {
+            patience: patience.unwrap_or(pool.patience),
+            fallback: draft.pool_fallback.unwrap_or(pool.fallback),
+            ..pool
+        });
+        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool };
+        judge.finish(Some(site)).map(|(site, _)| site)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Site;
+    use std::time::Duration;
+
+    #[test]
+    fn a_pool_is_named_with_what_happens_without_it() {
+        let site = Site::parse("x", "pool = \"/run/nsgate/pool.sock\"").unwrap().pool.unwrap();
+        assert_eq!((site.patience, site.fallback), (Duration::from_secs(5), true));
+        let text = "pool = \"/run/nsgate/pool.sock\"\npool_patience = \"30s\"\npool_fallback = false";
+        let site = Site::parse("x", text).unwrap().pool.unwrap();
+        assert_eq!((site.patience, site.fallback), (Duration::from_secs(30), false));
+        assert_eq!(Site::parse("x", "").unwrap(), Site::default());
+        let error = Site::parse("x", "pool = \"pool.sock\"").unwrap_err().to_string();
+        assert!(error.contains("x:1:8") && error.contains("not an absolute path"), "{error}");
     }
 }

@@ -1,0 +1,59 @@
+//! A pool: one worker that serves many gates, and the process that runs it.
+
+use crate::{AbsolutePath, Account, Backend, Process};
+use std::time::Duration;
+
+/// Networks that one worker serves at most, whatever is configured.
+pub(crate) const MOST_NETWORKS: u32 = 100_000;
+/// Connections of guests that one worker holds at most, whatever is configured.
+pub(crate) const MOST_CONNECTIONS: u32 = 1_000_000;
+/// Agents that one worker reaches at most: each is a window in its small root.
+pub(crate) const MOST_BACKENDS: usize = 8;
+
+/// What a pool's worker serves, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Where networks are handed over: a UNIX socket that the pool makes.
+    pub socket: AbsolutePath,
+    /// Besides root, processes whose group is this one may hand over, list and remove networks. Keepers are not root any
+    /// more when they hand over again, so it is the group that they run in.
+    pub group: Option<Account>,
+    /// The agents that gates may ask for, 1 to 8; a gate with another one is refused.
+    pub backends: Vec<Backend>,
+    /// Networks served at once.
+    pub networks: u32,
+    /// Connections of guests open at once, all networks together. The bounds of each gate hold as well.
+    pub connections: u32,
+    /// Connections that each network may have whatever the others do.
+    pub reserved_connections: u32,
+    /// Metrics in the OpenMetrics text format are told here, to whoever may connect.
+    pub metrics: Option<AbsolutePath>,
+}
+
+/// What one pool's configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// The pool.
+    pub pool: Pool,
+    /// Its process. It has no network namespace of its own to enter, and no address to bind.
+    pub process: Process,
+}
+
+/// How a gate that an agent starts becomes a pool's: the site's own settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// The pool's socket.
+    pub socket: AbsolutePath,
+    /// How long a keeper waits for a worker before it serves by itself.
+    pub patience: Duration,
+    /// Whether it serves by itself at all.
+    pub fallback: bool,
+}
+
+impl PoolUse {
+    /// A pool at `socket`, with the default patience and fallback.
+    #[must_use]
+    pub fn at(socket: AbsolutePath) -> Self {
+        Self { socket, patience: Duration::from_secs(5), fallback: true }
+    }
+}

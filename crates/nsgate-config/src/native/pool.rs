@@ -1,0 +1,184 @@
+//! A pool's configuration in TOML, and the flags of `nsgate pool`, which say the same things.
+
+use super::{
+    draft::{DraftLog, Who},
+    finish::{Judge, account},
+    read,
+};
+use crate::{
+    AbsolutePath, Backend, Diagnostic, Diagnostics, Pool, PoolConfig, Process,
+    model::pool::{MOST_BACKENDS, MOST_CONNECTIONS, MOST_NETWORKS},
+};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// Networks by default: what one host's agents have at most in practice, several times over.
+const NETWORKS: u32 = 10_000;
+/// Connections by default, and of each network whatever the others do.
+const CONNECTIONS: u32 = 8_192;
+const RESERVED: u32 = 4;
+
+/// What a text or a command line says of a pool.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftPool {
+    /// Path of the socket for handovers.
+    pub socket: Option<Spanned<String>>,
+    /// Who may hand over besides root.
+    pub handover_group: Option<Spanned<Who>>,
+    /// Paths of the agents' sockets.
+    #[serde(default)]
+    pub backends: Vec<Spanned<String>>,
+    /// Networks at once.
+    pub networks: Option<Spanned<i64>>,
+    /// Connections at once.
+    pub connections: Option<Spanned<i64>>,
+    /// Connections of each network whatever the others do.
+    pub reserved_connections: Option<Spanned<i64>>,
+    /// Path of the socket for metrics.
+    pub metrics: Option<Spanned<String>>,
+    /// Who the worker runs as.
+    pub user: Option<Spanned<Who>>,
+    /// In which group.
+    pub group: Option<Spanned<Who>>,
+    /// Whether root is accepted as either.
+    #[serde(default)]
+    pub allow_root: bool,
+    /// Whether the worker goes into the background.
+    #[serde(default)]
+    pub daemon: bool,
+    /// Path of the pid file.
+    pub pid_file: Option<Spanned<String>>,
+    /// `default` or `strict`.
+    pub sandbox: Option<Spanned<String>>,
+    /// The system log.
+    pub log: Option<DraftLog>,
+}
+
+impl DraftPool {
+    /// Reads TOML without judging its values.
+    ///
+    /// # Errors
+    /// What is wrong with the syntax, a key that is unknown, a value of the wrong type.
+    pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        read(file, text)
+    }
+
+    /// The configuration, if every value is right, and what is odd about it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its place, or with its flag.
+    pub fn finish(self, file: &str, text: &str) -> Result<(PoolConfig, Vec<Diagnostic>), Diagnostics> {
+        let mut judge = Judge::new(file, text);
+        let config = judge.pool(self);
+        judge.finish(config)
+    }
+}
+
+impl Judge<'_> {
+    fn pool(&mut self, draft: DraftPool) -> Option<PoolConfig> {
+        let socket = self.need("socket", &draft.socket, "socket = \"/run/nsgate/pool.sock\"", |path| socket_path(path));
+        let metrics = self.maybe("metrics", &draft.metrics, |path| socket_path(path));
+        let backends: Vec<Backend> =
+            draft.backends.iter().filter_map(|said| self.take("backends", said, |path| backend(path))).collect();
+        if draft.backends.is_empty() {
+            self.missing("backends", "backends = [\"/var/lib/neutron/metadata_proxy\"]");
+        }
+        if let Some(said) = draft.backends.get(MOST_BACKENDS) {
+            self.wrong("backends", said, format!("one worker reaches at most {MOST_BACKENDS} agents"));
+        }
+        for (index, said) in draft.backends.iter().enumerate() {
+            if draft.backends.iter().take(index).any(|before| before.get_ref() == said.get_ref()) {
+                self.wrong("backends", said, "this path is named twice".to_owned());
+            }
+        }
+        let handover_group = self.maybe("handover_group", &draft.handover_group, account);
+        let user = self.need("user", &draft.user, "user = \"nsgate\"", account);
+        let group = self.maybe("group", &draft.group, account);
+        let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
+        let sandbox = self.sandbox(&draft.sandbox);
+        let networks = self.number("networks", &draft.networks, NETWORKS, 1..=MOST_NETWORKS);
+        let connections = self.number("connections", &draft.connections, CONNECTIONS, 16..=MOST_CONNECTIONS);
+        let reserved = self.number("reserved_connections", &draft.reserved_connections, RESERVED, 1..=1024);
+        let log = match &draft.log {
+            Some(log) => Some(self.log(log)?),
+            None => None,
+        };
+        Some(PoolConfig {
+            pool: Pool {
+                socket: socket?,
+                group: handover_group,
+                backends,
+                networks,
+                connections,
+                reserved_connections: reserved,
+                metrics,
+            },
+            process: Process {
+                user: user?,
+                group,
+                allow_root: draft.allow_root,
+                daemon: draft.daemon,
+                pid_file,
+                netns: None,
+                freebind: false,
+                log,
+                sandbox: sandbox.unwrap_or_default(),
+            },
+        })
+    }
+}
+
+/// A path that fits a UNIX socket address.
+fn socket_path(path: &str) -> Result<AbsolutePath, String> {
+    backend(path).map(|backend| backend.path().clone())
+}
+
+fn backend(path: &str) -> Result<Backend, String> {
+    AbsolutePath::new(path).and_then(Backend::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DraftPool;
+    use crate::PoolConfig;
+
+    fn parse(text: &str) -> Result<PoolConfig, String> {
+        let draft = DraftPool::read("pool.toml", text).map_err(|errors| errors.to_string())?;
+        draft.finish("pool.toml", text).map(|(config, _)| config).map_err(|errors| errors.to_string())
+    }
+
+    const USUAL: &str = "socket = \"/run/nsgate/pool.sock\"\nbackends = [\"/var/lib/neutron/metadata_proxy\"]\n\
+                         user = \"nsgate\"\nhandover_group = \"neutron\"\n";
+
+    #[test]
+    fn the_usual_configuration_is_read_with_its_defaults() {
+        let PoolConfig { pool, process } = parse(USUAL).unwrap();
+        assert_eq!(pool.socket.as_str(), "/run/nsgate/pool.sock");
+        assert_eq!((pool.networks, pool.connections, pool.reserved_connections), (10_000, 8_192, 4));
+        assert_eq!(pool.backends.len(), 1);
+        assert!(!process.daemon && process.netns.is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (more, word) in [
+            ("networks = 0\n", "`networks`: write a number from 1 to 100000\n --> pool.toml:5:12"),
+            ("metrics = \"relative\"\n", "not an absolute path"),
+            ("workers = \"many\"\n", "unknown field `workers`"),
+            ("sandbox = \"lax\"\n", "not a level"),
+        ] {
+            let error = parse(&format!("{USUAL}{more}")).unwrap_err();
+            assert!(error.contains(word), "{more}: {error}");
+        }
+        let nine: Vec<String> = (0..9).map(|number| format!("\"/a/{number}\"")).collect();
+        let error = parse(&USUAL.replace("\"/var/lib/neutron/metadata_proxy\"", &nine.join(", "))).unwrap_err();
+        assert!(error.contains("at most 8 agents"), "{error}");
+        let error = parse(&USUAL.replace("proxy\"]", "proxy\", \"/var/lib/neutron/metadata_proxy\"]")).unwrap_err();
+        assert!(error.contains("named twice"), "{error}");
+        let error = parse("").unwrap_err();
+        for key in ["socket", "backends", "user"] {
+            assert!(error.contains(&format!("`{key}`")), "{error}");
+        }
+    }
+}
