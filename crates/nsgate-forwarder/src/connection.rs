@@ -66,6 +66,8 @@ pub(crate) async fn serve<C: Connector>(
                     }
                 },
                 asked = next_stop(&mut stop, draining) => match asked {
+                    // The next answer says that it is the last one; until then the guest may ask.
+                    Stop::Retire => draining = Some(Stop::Retire),
                     Stop::Drain => {
                         draining = Some(Stop::Drain);
                         connection.as_mut().graceful_shutdown();

@@ -16,7 +16,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -31,7 +31,10 @@ use tokio::{
 /// How a gate ends. Listeners are closed first, in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Requests under way are finished.
+    /// Another process serves the same listeners from now on. A connection is closed with the next answer on it, which
+    /// says so, or when nothing comes: no guest loses a request.
+    Retire,
+    /// Requests under way are finished, and a connection without one is closed.
     Drain,
     /// At once.
     Now,
@@ -47,8 +50,62 @@ pub(crate) async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, known: O
 pub struct Forwarder<C> {
     shared: Arc<Shared<C>>,
     sources: Arc<Sources>,
-    places: Arc<Semaphore>,
+    places: Places,
     idle: Arc<Notify>,
+}
+
+/// Room for connections: the gate's own, and what it shares with other gates.
+#[derive(Clone)]
+struct Places {
+    own: Arc<Semaphore>,
+    shared: Option<Sharing>,
+}
+
+/// A bound that several gates have together.
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    /// Connections of all gates.
+    pub places: Arc<Semaphore>,
+    /// So many connections each gate may have whatever the others do.
+    pub reserved: u32,
+}
+
+/// One connection's room; given back when dropped.
+type Permits = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
+
+impl Places {
+    /// Waits for room. `taken` is the number of connections that the gate has.
+    async fn acquire(&self, taken: u32) -> Permits {
+        // The semaphores are never closed.
+        let own = self.own.clone().acquire_owned().await.ok();
+        match &self.shared {
+            Some(shared) if taken >= shared.reserved => (own, shared.places.clone().acquire_owned().await.ok()),
+            _ => (own, None),
+        }
+    }
+
+    /// Room, if there is any now.
+    fn try_acquire(&self, taken: u32) -> Option<Permits> {
+        let own = self.own.clone().try_acquire_owned().ok()?;
+        match &self.shared {
+            Some(shared) if taken >= shared.reserved => {
+                Some((Some(own), Some(shared.places.clone().try_acquire_owned().ok()?)))
+            }
+            _ => Some((Some(own), None)),
+        }
+    }
+}
+
+/// How many connections a gate has.
+#[derive(Clone, Debug)]
+pub struct Gauge(Arc<AtomicU32>);
+
+impl Gauge {
+    /// Connections open now.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// After an error of accept that is not about the one connection (no descriptors, no memory).
@@ -73,7 +130,7 @@ impl<C: Connector> Forwarder<C> {
     fn with(terms: Terms, callers: Callers, rates: Vec<RateLimit>, connector: C, observer: impl Observer) -> Self {
         let limits = &terms.limits;
         Self {
-            places: turns(limits.connections),
+            places: Places { own: turns(limits.connections), shared: None },
             sources: Arc::default(),
             idle: Arc::default(),
             shared: Arc::new(Shared {
@@ -83,11 +140,25 @@ impl<C: Connector> Forwarder<C> {
                 turnstile: Turnstile::new(C::AT_ONCE),
                 turns: turns(limits.backend_requests),
                 heads: turns(limits.unfinished_heads),
-                connections: AtomicU32::new(0),
+                connections: Arc::default(),
+                retiring: AtomicBool::new(false),
                 callers,
                 terms,
             }),
         }
+    }
+
+    /// Shares a bound for connections with other gates.
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
+        self.places.shared = Some(sharing);
+        self
+    }
+
+    /// How many connections this forwarder has, also while it serves.
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {
+        Gauge(self.shared.connections.clone())
     }
 
     /// Serves until `stop` says otherwise (or is dropped, which means [`Stop::Now`]), and until every connection has
@@ -101,7 +172,7 @@ impl<C: Connector> Forwarder<C> {
         while tasks.join_next().await.is_some() {}
         // Every place is free again when every connection has ended.
         let all = self.shared.terms.limits.connections;
-        let _ = self.places.acquire_many(all).await;
+        let _ = self.places.own.acquire_many(all).await;
     }
 
     fn accepting(
@@ -119,8 +190,8 @@ impl<C: Connector> Forwarder<C> {
         async move {
             loop {
                 let accepted = async {
-                    // Never closed; and at the bound the rest wait in the kernel's queue.
-                    let place = places.clone().acquire_owned().await.ok();
+                    // At the bound the rest wait in the kernel's queue.
+                    let place = places.acquire(entrance.shared.connections.load(Ordering::Relaxed)).await;
                     (place, listener.accept().await)
                 };
                 tokio::select! {
@@ -158,7 +229,7 @@ struct Entrance<C> {
 }
 
 impl<C: Connector> Entrance<C> {
-    fn enter(&self, socket: TcpStream, peer: SocketAddr, permit: Option<OwnedSemaphorePermit>) {
+    fn enter(&self, socket: TcpStream, peer: SocketAddr, permits: Permits) {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let Some(place) = self.sources.enter(Source::of(peer.ip()), &self.shared.terms.limits) else {
             // The source has all the connections it may have. Nothing is said: that would cost more than it is worth.
@@ -171,21 +242,21 @@ impl<C: Connector> Entrance<C> {
             if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
                 idle.notify_one();
             }
-            drop(permit);
+            drop(permits);
         });
     }
 
     /// Guests whose connection the kernel has already made are served before the listener is closed.
-    async fn last_ones(&self, listener: &TcpListener, places: &Arc<Semaphore>) {
-        while let Ok(place) = places.clone().try_acquire_owned() {
+    async fn last_ones(&self, listener: &TcpListener, places: &Places) {
+        while let Some(place) = places.try_acquire(self.shared.connections.load(Ordering::Relaxed)) {
             let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
             let Poll::Ready(Ok((socket, peer))) = next else { return };
-            self.enter(socket, peer, Some(place));
+            self.enter(socket, peer, place);
         }
     }
 }
 
-/// Tells the observer when the last connection has been gone for a while.
+/// Tells the observer when the last connection has been gone for a while, until the gate is asked to end.
 async fn idling<C: Connector>(shared: Arc<Shared<C>>, idle: Arc<Notify>, mut stop: watch::Receiver<Option<Stop>>) {
     loop {
         let quiet = async {
@@ -194,7 +265,11 @@ async fn idling<C: Connector>(shared: Arc<Shared<C>>, idle: Arc<Notify>, mut sto
         };
         tokio::select! {
             biased;
-            _ = next_stop(&mut stop, None) => return,
+            asked = next_stop(&mut stop, None) => {
+                // Somebody else serves the next connection: answers say that they are the last ones on theirs.
+                shared.retiring.store(asked == Stop::Retire, Ordering::Relaxed);
+                return;
+            }
             () = quiet => {}
         }
         if shared.connections.load(Ordering::Relaxed) == 0 {

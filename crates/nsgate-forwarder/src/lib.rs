@@ -35,5 +35,5 @@ mod strict;
 
 pub use callers::Directory;
 pub use connector::{AgentStream, Connector, TcpConnector, UnixConnector};
-pub use forwarder::{Forwarder, Stop};
+pub use forwarder::{Forwarder, Gauge, Sharing, Stop};
 pub use record::{AccessRecord, Observer, Termination};

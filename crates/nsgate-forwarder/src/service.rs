@@ -20,7 +20,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -44,7 +44,9 @@ pub(crate) struct Shared<C> {
     /// Turns for heads that did not come in one piece.
     pub(crate) heads: Arc<Semaphore>,
     /// Connections open.
-    pub(crate) connections: AtomicU32,
+    pub(crate) connections: Arc<AtomicU32>,
+    /// Answers are the last ones on their connection.
+    pub(crate) retiring: AtomicBool,
 }
 
 /// The guest went away in the middle of its body.
@@ -60,7 +62,8 @@ pub(crate) async fn answer<C: Connector>(
     request: Request<Incoming>,
 ) -> Result<Response<Reply<C::Stream>>, Gone> {
     let ending = Ending(exchange.clone());
-    let last = asks_to_close(&request);
+    let retiring = shared.retiring.load(Ordering::Relaxed);
+    let last = retiring || asks_to_close(&request);
     let outcome = forward(&shared, &exchange, own_turns, request).await;
     exchange.enter(Phase::Answer);
     let connections = shared.connections.load(Ordering::Relaxed);
@@ -72,6 +75,9 @@ pub(crate) async fn answer<C: Connector>(
             let mut response = Response::new(Reply { content, ending });
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
+            if retiring {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response)
         }
         Err(Outcome::Refused(refusal)) => {

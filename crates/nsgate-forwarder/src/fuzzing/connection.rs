@@ -58,7 +58,8 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         turns: Arc::new(Semaphore::new(64)),
         heads: Arc::new(Semaphore::new(64)),
         callers: Callers::of_gate(gate),
-        connections: AtomicU32::new(1),
+        connections: Arc::new(AtomicU32::new(1)),
+        retiring: AtomicBool::new(false),
         terms: Terms::of_gate(gate),
     });
     let observer: Arc<dyn Observer> = heard.clone();
