@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logs = env::var_os("CARGO_FEATURE_LOG_VIOLATIONS").is_some();
     let mismatch = if logs { compile::Mismatch::Log } else { compile::Mismatch::Kill };
     let mut code = String::new();
-    for role in ["gate", "hostproxy", "supervisor"] {
+    for role in ["gate", "hostproxy", "keeper", "supervisor", "worker"] {
         let path = format!("policy/{role}.toml");
         let source = compile::rust_source(role, &fs::read_to_string(&path)?, &arch, mismatch);
         code.push_str(&source.map_err(|error| format!("{path}: {error}"))?);

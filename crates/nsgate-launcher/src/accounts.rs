@@ -53,7 +53,8 @@ fn user(kind: &'static str, account: &Account) -> Result<(Uid, Option<Gid>), Lau
     }
 }
 
-fn group(account: &Account) -> Result<Gid, LaunchError> {
+/// The number of a group.
+pub(crate) fn group(account: &Account) -> Result<Gid, LaunchError> {
     match account {
         Account::Id(id) => Ok(Gid::from_raw(*id)),
         Account::Name(name) => match Group::from_name(name) {

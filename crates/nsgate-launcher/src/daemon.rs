@@ -103,7 +103,7 @@ impl Readiness {
     }
 
     /// There will be no gate.
-    pub(crate) fn fail(mut self, reason: &str) {
+    pub fn fail(mut self, reason: &str) {
         let mut word = vec![FAILED];
         word.extend_from_slice(reason.as_bytes());
         let _ = self.0.write_all(&word);

@@ -5,6 +5,7 @@ use crate::{
     LaunchError, LogSocket, Readiness, Replace, accounts,
     daemon::{self, Starter},
     descriptors,
+    endpoint::{Endpoint, Purpose},
     listeners::{self, Bound},
     log_file::LogFile,
     log_socket, namespace,
@@ -12,9 +13,12 @@ use crate::{
     pinned::{self, Pinned},
     signals, supervisor,
 };
-use nsgate_config::{self as config, Backend, Config, HostConfig, Listener, Process, SandboxLevel};
+use nix::unistd::Gid;
+use nsgate_config::{
+    self as config, AbsolutePath, Backend, Config, HostConfig, Listener, Pool, PoolConfig, Process, SandboxLevel,
+};
 use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
-use std::{io, net::TcpListener, path::PathBuf};
+use std::{io, net::TcpListener, os::fd::OwnedFd, path::PathBuf};
 
 /// Whether the starter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,17 @@ pub struct Options {
     pub on_ready: Option<fn()>,
     /// The gate's standard error is appended to this file.
     pub log_file: Option<config::LogFile>,
+    /// Told to whoever answers at a worker's socket, once the new one has taken its place. Without it a socket at which
+    /// somebody answers is an error.
+    pub farewell: Option<Vec<u8>>,
+}
+
+impl Options {
+    /// A process that leaves, or stays, and nothing else.
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {
+        Self { mode, replace: Vec::new(), address_space: None, on_ready: None, log_file: None, farewell: None }
+    }
 }
 
 /// Which process this is, and what it has to do.
@@ -58,10 +73,14 @@ pub struct Running<T> {
     pub listeners: Vec<TcpListener>,
     /// What was bound, in the same order.
     pub listening: Vec<Listener>,
-    /// The agent's socket, as this process sees it; a host's proxy has none.
-    pub backend: Option<PathBuf>,
-    /// Who the agent must be.
-    pub backend_uid: Option<u32>,
+    /// The agents' sockets, in the order of the configuration; a host's proxy has none.
+    pub agents: Vec<Agent>,
+    /// The sockets that a pool's worker is reached at: for handovers and, if asked for, for metrics.
+    pub endpoints: Vec<OwnedFd>,
+    /// Who may hand over beside root: the number of the group.
+    pub handover_gid: Option<u32>,
+    /// The pool's socket, as a keeper sees it.
+    pub pool: Option<PathBuf>,
     /// The system log.
     pub log: LogSocket,
     /// This process's id as the host sees it.
@@ -74,14 +93,36 @@ pub struct Running<T> {
     pub readiness: Readiness,
 }
 
-/// Names in the small root of the backend's directory, and of the agent's socket in it.
-const BACKEND: &str = "backend";
-const AGENT: &str = "agent";
+/// An agent's socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// As this process sees it.
+    pub path: PathBuf,
+    /// Who the agent must be.
+    pub owner: Option<u32>,
+}
+
+/// Names in the small root of a backend's directory, and of the agent's socket in it. A worker has several.
+const BACKENDS: [(&str, &str); 8] = [
+    ("backend", "agent"),
+    ("backend2", "agent2"),
+    ("backend3", "agent3"),
+    ("backend4", "agent4"),
+    ("backend5", "agent5"),
+    ("backend6", "agent6"),
+    ("backend7", "agent7"),
+    ("backend8", "agent8"),
+];
+/// Names in the small root of the directory of the pool's socket, and of the socket in it.
+const WORKER: &str = "worker";
+const POOL: &str = "pool";
 /// Names in the small root of the system log's directory, and of the log's socket in it.
 const LOG: &str = "log";
 const SYSLOG: &str = "syslog";
 /// Descriptors of a gate beside two for each connection.
 const FIXED_DESCRIPTORS: u64 = 64;
+/// Descriptors of a worker for each network: the connection that handed it over, and two listeners as a rule.
+const DESCRIPTORS_OF_A_NETWORK: u64 = 3;
 
 /// Makes a gate of this process, which should be root, have one thread and be good for nothing else: in the process
 /// that returns [`Launched::Gate`] every privilege is gone.
@@ -96,8 +137,9 @@ pub fn launch<T>(
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
     let Config { gate, process } = config;
-    let (listeners, connections) = (gate.listeners.as_slice(), gate.limits.connections);
-    start(&Plan { process, listeners, connections, target: Target::Agent(&gate.backend) }, options, prepare)
+    let descriptors = for_connections(gate.limits.connections);
+    let plan = Plan::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend));
+    start(&plan, options, prepare)
 }
 
 /// The same for the proxy of a whole host, whose target is a TCP port: its small root shows no agent, and Landlock lets
@@ -111,8 +153,45 @@ pub fn launch_host<T>(
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
     let HostConfig { proxy, process } = config;
-    let (listeners, connections) = (proxy.listeners.as_slice(), proxy.limits.connections);
-    start(&Plan { process, listeners, connections, target: Target::Port(proxy.server.port.get()) }, options, prepare)
+    let descriptors = for_connections(proxy.limits.connections);
+    let plan = Plan::new(process, &proxy.listeners, descriptors, Kind::Host(proxy.server.port.get()));
+    start(&plan, options, prepare)
+}
+
+/// The same for a keeper: a gate whose network a pool's worker serves. Its small root shows the directory of the pool's
+/// socket as well.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind.
+pub fn launch_keeper<T>(
+    config: &Config,
+    pool: &AbsolutePath,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    let Config { gate, process } = config;
+    let descriptors = for_connections(gate.limits.connections);
+    let plan = Plan::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool));
+    start(&plan, options, prepare)
+}
+
+/// The same for a pool's worker, which binds no address: it is handed listeners at a UNIX socket.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind.
+pub fn launch_worker<T>(
+    config: &PoolConfig,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    let PoolConfig { pool, process } = config;
+    let descriptors = for_connections(pool.connections) + u64::from(pool.networks) * DESCRIPTORS_OF_A_NETWORK;
+    start(&Plan::new(process, &[], descriptors, Kind::Worker(pool)), options, prepare)
+}
+
+/// Descriptors of a process that holds so many guests: each, and its connection to the agent.
+fn for_connections(connections: u32) -> u64 {
+    u64::from(connections) * 2 + FIXED_DESCRIPTORS
 }
 
 /// What the steps need to know of a configuration.
@@ -120,17 +199,46 @@ pub fn launch_host<T>(
 struct Plan<'a> {
     process: &'a Process,
     listeners: &'a [Listener],
-    connections: u32,
-    target: Target<'a>,
+    descriptors: u64,
+    kind: Kind<'a>,
 }
 
-/// Where requests go.
+impl<'a> Plan<'a> {
+    fn new(process: &'a Process, listeners: &'a [Listener], descriptors: u64, kind: Kind<'a>) -> Self {
+        Self { process, listeners, descriptors, kind }
+    }
+}
+
+/// What the process will be, and so what it may reach.
 #[derive(Clone, Copy)]
-enum Target<'a> {
-    /// To a UNIX socket.
-    Agent(&'a Backend),
-    /// To a TCP port.
-    Port(u16),
+enum Kind<'a> {
+    /// One network's proxy: the agent.
+    Gate(&'a Backend),
+    /// A whole host's: one TCP port.
+    Host(u16),
+    /// One network's keeper: the agent and the pool.
+    Keeper(&'a Backend, &'a AbsolutePath),
+    /// A pool's worker: the agents.
+    Worker(&'a Pool),
+}
+
+impl<'a> Kind<'a> {
+    fn backends(self) -> &'a [Backend] {
+        match self {
+            Self::Gate(backend) | Self::Keeper(backend, _) => std::slice::from_ref(backend),
+            Self::Host(_) => &[],
+            Self::Worker(pool) => &pool.backends,
+        }
+    }
+
+    fn policy(self, descriptors: u64) -> Policy {
+        match self {
+            Self::Gate(_) => Policy::gate(descriptors),
+            Self::Host(port) => Policy::host_proxy(descriptors, port),
+            Self::Keeper(..) => Policy::keeper(descriptors),
+            Self::Worker(_) => Policy::worker(descriptors),
+        }
+    }
 }
 
 fn start<T>(
@@ -143,13 +251,18 @@ fn start<T>(
     descriptors::start_clean()?;
     // 2. Names become numbers, once.
     let ids = accounts::resolve(process)?;
-    let agent = match plan.target {
-        Target::Agent(agent) => Some(agent),
-        Target::Port(_) => None,
+    let owners: Vec<Option<u32>> = plan.kind.backends().iter().map(accounts::owner).collect::<Result<_, _>>()?;
+    let handover_gid = match plan.kind {
+        Kind::Worker(pool) => pool.group.as_ref().map(accounts::group).transpose()?,
+        _ => None,
     };
-    let backend_uid = agent.map(accounts::owner).transpose()?.flatten();
     // 3. Paths become descriptors, once.
-    let backend = agent.map(|agent| pinned::backend(agent.path(), &ids)).transpose()?;
+    let backends: Vec<Pinned> =
+        plan.kind.backends().iter().map(|agent| pinned::backend(agent.path(), &ids)).collect::<Result<_, _>>()?;
+    let pool = match plan.kind {
+        Kind::Keeper(_, path) => Some(pinned::backend(path, &ids)?),
+        _ => None,
+    };
     let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
     let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
     let (log, log_directory, mut warnings) = log_socket::open(process.log.as_ref(), &ids);
@@ -158,30 +271,82 @@ fn start<T>(
     let join = !options.replace.is_empty();
     let (bound, unbound) = listeners::bind(plan.listeners, process.freebind, join)?;
     warnings.extend(unbound);
+    let sockets = match plan.kind {
+        Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids)?,
+        _ => Sockets::default(),
+    };
     // 5. A process of its own, the first of its PID namespace. The starter waits.
-    signals::block()?;
-    let (starter, readiness) = daemon::channel()?;
-    namespaces::separate_pid()?;
-    let Some(child) = daemon::fork()? else {
+    let forked = separate();
+    let (starter, readiness, child) = match forked {
+        Ok(forked) => forked,
+        Err(error) => {
+            sockets.withdraw();
+            return Err(error);
+        }
+    };
+    let Some(child) = child else {
         // From here on this is the gate. Its errors travel to the starter, who prints them.
         drop(starter);
         let steps = Steps {
             plan: *plan,
             options,
             ids,
-            backend,
+            backends,
+            owners,
+            pool,
             pid_file,
             log_file,
             log,
             log_directory,
             bound,
+            endpoints: sockets.listening,
+            handover_gid: handover_gid.map(Gid::as_raw),
             warnings,
-            backend_uid,
         };
         return Ok(steps.take(readiness, prepare));
     };
-    drop((readiness, bound, backend, log_file, log, log_directory));
-    wait(starter, child, pid_file, options, &ids)
+    drop((readiness, bound, backends, pool, log_file, log, log_directory, sockets.listening));
+    wait(starter, child, pid_file, &sockets.waiting, options, &ids)
+}
+
+/// A child in a PID namespace of its own (`None` in the child), and a pipe to it.
+fn separate() -> Result<(Starter, Readiness, Option<daemon::Child>), LaunchError> {
+    signals::block()?;
+    let (starter, readiness) = daemon::channel()?;
+    namespaces::separate_pid()?;
+    Ok((starter, readiness, daemon::fork()?))
+}
+
+/// A worker's sockets, before they take their places.
+#[derive(Default)]
+struct Sockets {
+    waiting: Vec<Endpoint>,
+    listening: Vec<OwnedFd>,
+}
+
+impl Sockets {
+    fn bind(pool: &Pool, gid: Option<Gid>, options: &Options, ids: &Ids) -> Result<Self, LaunchError> {
+        let mut sockets = Self::default();
+        let replace = options.farewell.is_some();
+        let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
+        for (path, purpose) in std::iter::once((&pool.socket, Purpose::Handover(gid))).chain(metrics) {
+            match Endpoint::bind(path, purpose, replace, ids) {
+                Ok((waiting, listening)) => {
+                    sockets.waiting.push(waiting);
+                    sockets.listening.push(listening);
+                }
+                Err(error) => {
+                    sockets.withdraw();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(sockets)
+    }
+
+    fn withdraw(&self) {
+        self.waiting.iter().for_each(Endpoint::withdraw);
+    }
 }
 
 /// What the starter carries over into the gate.
@@ -189,14 +354,17 @@ struct Steps<'a> {
     plan: Plan<'a>,
     options: &'a Options,
     ids: Ids,
-    backend: Option<Pinned>,
+    backends: Vec<Pinned>,
+    owners: Vec<Option<u32>>,
+    pool: Option<Pinned>,
     pid_file: Option<PidFile>,
     log_file: Option<LogFile>,
     log: LogSocket,
     log_directory: Option<Pinned>,
     bound: Vec<Bound>,
+    endpoints: Vec<OwnedFd>,
+    handover_gid: Option<u32>,
     warnings: Vec<String>,
-    backend_uid: Option<u32>,
 }
 
 impl Steps<'_> {
@@ -228,22 +396,23 @@ impl Steps<'_> {
         namespaces::assert_first()?;
         let host_pid = daemon::host_pid()?;
         // 6. Mount, IPC and UTS namespaces; a root that shows the backend's directory.
-        let (mut windows, mut links) = (Vec::new(), Vec::new());
-        if let Some(backend) = &self.backend {
-            windows.push(small_root::take(BACKEND, backend.directory())?);
-            links.push(Link::new(AGENT, BACKEND, backend.name()));
+        let (mut windows, mut links, mut agents) = (Vec::new(), Vec::new(), Vec::new());
+        for ((backend, owner), (window, agent)) in self.backends.iter().zip(&self.owners).zip(BACKENDS) {
+            windows.push(small_root::take(window, backend.directory())?);
+            links.push(Link::new(agent, window, backend.name()));
+            agents.push(Agent { path: PathBuf::from("/").join(agent), owner: *owner });
+        }
+        if let Some(pool) = &self.pool {
+            windows.push(small_root::take(WORKER, pool.directory())?);
+            links.push(Link::new(POOL, WORKER, pool.name()));
         }
         if let Some(directory) = &self.log_directory {
             windows.push(small_root::take(LOG, directory.directory())?);
             links.push(Link::new(SYSLOG, LOG, directory.name()));
         }
         namespaces::separate_rest()?;
-        let descriptors = u64::from(self.plan.connections) * 2 + FIXED_DESCRIPTORS;
         let strict = self.plan.process.sandbox == SandboxLevel::Strict;
-        let policy = match self.plan.target {
-            Target::Agent(_) => Policy::gate(descriptors),
-            Target::Port(port) => Policy::host_proxy(descriptors, port),
-        };
+        let policy = self.plan.kind.policy(self.plan.descriptors);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let sandbox = Sandbox::new(policy)?;
         let root = small_root::enter(windows, &links)?;
@@ -258,20 +427,22 @@ impl Steps<'_> {
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
-        let backend = self.backend.is_some().then(|| PathBuf::from("/").join(AGENT));
         let reconnect = self.log_directory.is_some().then(|| PathBuf::from("/").join(SYSLOG));
-        drop((self.backend, self.log_directory));
+        let pool = self.pool.is_some().then(|| PathBuf::from("/").join(POOL));
+        drop((self.backends, self.pool, self.log_directory));
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.
         let confined = sandbox.restrict_files(Root::Small(&root))?.filter_syscalls()?;
         let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
-        let (warnings, backend_uid) = (self.warnings, self.backend_uid);
+        let (warnings, endpoints, handover_gid) = (self.warnings, self.endpoints, self.handover_gid);
         let log = LogSocket { reconnect, ..self.log };
         Ok(Running {
             prepared,
             listeners,
             listening,
-            backend,
-            backend_uid,
+            agents,
+            endpoints,
+            handover_gid,
+            pool,
             log,
             host_pid,
             confined,
@@ -286,6 +457,7 @@ fn wait<T>(
     starter: Starter,
     child: daemon::Child,
     pid_file: Option<PidFile>,
+    sockets: &[Endpoint],
     options: &Options,
     ids: &Ids,
 ) -> Result<Launched<T>, LaunchError> {
@@ -295,8 +467,11 @@ fn wait<T>(
         (Some(file), true, Ok(())) => file.write(std::process::id().try_into().unwrap_or(0)).map(drop),
         _ => Ok(()),
     };
-    if let Err(error) = outcome.result.and(own) {
+    let farewell = options.farewell.as_deref().unwrap_or_default();
+    let publish = || sockets.iter().try_for_each(|socket| socket.publish(farewell));
+    if let Err(error) = outcome.result.and(own).and_then(|()| publish()) {
         child.end();
+        sockets.iter().for_each(Endpoint::withdraw);
         if let (Some(file), Some(created)) = (&pid_file, outcome.created) {
             file.remove(created);
         }

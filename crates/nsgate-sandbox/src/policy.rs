@@ -11,6 +11,10 @@ pub enum Role {
     HostProxy,
     /// Watches a gate in the foreground.
     Supervisor,
+    /// Serves the guests of many networks.
+    Worker,
+    /// Stands for one network of a worker, and serves it where there is none.
+    Keeper,
 }
 
 /// One permitted system call.
@@ -28,7 +32,7 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 3] = [Self::Gate, Self::HostProxy, Self::Supervisor];
+    pub const ALL: [Self; 5] = [Self::Gate, Self::HostProxy, Self::Supervisor, Self::Worker, Self::Keeper];
 
     /// Its name, which is also that of its policy file.
     #[must_use]
@@ -37,6 +41,8 @@ impl Role {
             Self::Gate => "gate",
             Self::HostProxy => "hostproxy",
             Self::Supervisor => "supervisor",
+            Self::Worker => "worker",
+            Self::Keeper => "keeper",
         }
     }
 
@@ -45,6 +51,8 @@ impl Role {
             Self::Gate => &GATE_PROGRAM,
             Self::HostProxy => &HOSTPROXY_PROGRAM,
             Self::Supervisor => &SUPERVISOR_PROGRAM,
+            Self::Worker => &WORKER_PROGRAM,
+            Self::Keeper => &KEEPER_PROGRAM,
         }
     }
 }
@@ -56,6 +64,8 @@ pub fn policy(role: Role) -> &'static [Entry] {
         Role::Gate => &GATE_ENTRIES,
         Role::HostProxy => &HOSTPROXY_ENTRIES,
         Role::Supervisor => &SUPERVISOR_ENTRIES,
+        Role::Worker => &WORKER_ENTRIES,
+        Role::Keeper => &KEEPER_ENTRIES,
     }
 }
 
@@ -65,10 +75,12 @@ mod tests {
     use crate::compile::{File, Mismatch};
     use seccompiler::sock_filter;
 
-    const TEXTS: [&str; 3] = [
+    const TEXTS: [&str; 5] = [
         include_str!("../policy/gate.toml"),
         include_str!("../policy/hostproxy.toml"),
         include_str!("../policy/supervisor.toml"),
+        include_str!("../policy/worker.toml"),
+        include_str!("../policy/keeper.toml"),
     ];
 
     #[test]
@@ -84,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_gate_may_use_at_most_32_system_calls_and_never_these() {
-        assert!(policy(Role::Gate).len() <= 32 && policy(Role::HostProxy).len() <= 32);
+        for role in [Role::Gate, Role::HostProxy, Role::Worker, Role::Keeper] {
+            assert!(policy(role).len() <= 32, "{}", role.name());
+        }
         for role in Role::ALL {
             for name in
                 ["execve", "open", "openat", "bind", "listen", "clone", "fork", "ptrace", "kill", "mount", "mprotect"]
@@ -101,6 +115,25 @@ mod tests {
         assert_eq!(gate.len(), host.len());
         let others: Vec<_> = gate.iter().zip(&host).filter(|(one, other)| one != other).map(|(one, _)| one.0).collect();
         assert_eq!(others, ["socket", "connect", "getsockopt"], "what is added to one policy belongs into the other");
+    }
+
+    #[test]
+    fn a_worker_and_a_keeper_may_do_what_a_gate_may_and_a_few_things_more() {
+        let of = |role| policy(role).iter().map(|entry| (entry.name, entry.when)).collect::<Vec<_>>();
+        let gate = of(Role::Gate);
+        let more = |role| {
+            let all = of(role);
+            let missing: Vec<_> = gate.iter().filter(|entry| !all.contains(entry)).map(|entry| entry.0).collect();
+            let more: Vec<_> = all.iter().filter(|entry| !gate.contains(entry)).map(|entry| entry.0).collect();
+            (missing, more)
+        };
+        let wait = if cfg!(target_arch = "x86_64") { "poll" } else { "ppoll" };
+        assert_eq!(
+            more(Role::Keeper),
+            (vec![], vec!["sendmsg", "recvmsg", wait, "epoll_create1", "eventfd2", "fcntl"])
+        );
+        let worker = ["getsockopt", "getsockname", "fcntl", "recvmsg", "sendmsg"];
+        assert_eq!(more(Role::Worker), (vec!["getsockopt"], worker.to_vec()));
     }
 
     /// The last step but one, which every call that was not named comes to, and the first, for a foreign architecture.

@@ -36,7 +36,7 @@ use crate::{Error, Result, sys};
 const SITE: &str = "/proc";
 
 /// Room for the root and its windows' directories, no more.
-const TMPFS: &str = "mode=0555,size=4k,nr_inodes=16";
+const TMPFS: &str = "mode=0555,size=4k,nr_inodes=32";
 
 /// A directory that will be seen in the small root.
 #[derive(Debug)]

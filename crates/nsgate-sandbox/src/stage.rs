@@ -33,6 +33,18 @@ impl Policy {
         Self { small_root: true, ..Self::custom(Role::HostProxy.into(), descriptors).connects_to(server) }
     }
 
+    /// A pool's worker that needs this many descriptors.
+    #[must_use]
+    pub fn worker(descriptors: u64) -> Self {
+        Self { small_root: true, ..Self::custom(Role::Worker.into(), descriptors) }
+    }
+
+    /// A keeper that needs this many descriptors.
+    #[must_use]
+    pub fn keeper(descriptors: u64) -> Self {
+        Self { small_root: true, ..Self::custom(Role::Keeper.into(), descriptors) }
+    }
+
     /// A supervisor.
     #[must_use]
     pub fn supervisor() -> Self {

@@ -7,8 +7,8 @@ use nix::sys::{
 };
 use nsgate_config::{Config, HostConfig, Log};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TcpConnector, UnixConnector};
-use nsgate_launcher::{LaunchError, Launched, Options, Running, launch, launch_host};
-use std::{io, sync::Arc};
+use nsgate_launcher::{Agent, LaunchError, Launched, LogSocket, Options, Running, launch, launch_host};
+use std::{io, path::PathBuf, sync::Arc};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::TcpListener,
@@ -18,9 +18,9 @@ use tokio::{
 use tracing_subscriber::layer::SubscriberExt;
 
 /// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
-struct Prepared {
-    runtime: Runtime,
-    signals: SignalFd,
+pub(crate) struct Prepared {
+    pub(crate) runtime: Runtime,
+    pub(crate) signals: SignalFd,
 }
 
 /// Runs the gate that `config` describes, and returns the exit status of this process: that of the starter, which is
@@ -34,8 +34,7 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
         Launched::Gate(running) => {
             let Config { gate, process } = config;
             let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
-            // A gate without an agent is not launched; a path that does not exist is an agent that is away.
-            let connector = UnixConnector::new(running.backend.clone().unwrap_or_default(), running.backend_uid);
+            let connector = connector(&running.agents);
             let make = |log| Forwarder::new(gate.clone(), connector, log);
             Ok(serve(&what, process.log.as_ref(), options, *running, make))
         }
@@ -59,12 +58,47 @@ pub fn run_host(config: &HostConfig, options: &Options) -> Result<u8, LaunchErro
     }
 }
 
-fn prepare() -> io::Result<Prepared> {
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-    // The launcher has blocked them: they wait here until they are read.
+/// How a gate reaches its agent. A gate without one is not launched; a path that does not exist is an agent that is away.
+pub(crate) fn connector(agents: &[Agent]) -> UnixConnector {
+    let agent = agents.first().cloned().unwrap_or(Agent { path: PathBuf::new(), owner: None });
+    UnixConnector::new(agent.path, agent.owner)
+}
+
+pub(crate) fn prepare() -> io::Result<Prepared> {
+    Ok(Prepared { runtime: runtime()?, signals: signals()? })
+}
+
+/// An event loop on this thread.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+/// The signals that mean something. The launcher has blocked them: they wait until they are read.
+pub(crate) fn signals() -> io::Result<SignalFd> {
     let listened: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP].into_iter().collect();
-    let signals = SignalFd::with_flags(&listened, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    Ok(Prepared { runtime, signals })
+    Ok(SignalFd::with_flags(&listened, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+/// Where the lines of this process go: a file, the system log, or standard error. From here on everything that happens
+/// inside is told there, what could not be done at the start first.
+pub(crate) fn log(
+    log: Option<&Log>,
+    options: &Options,
+    socket: LogSocket,
+    host_pid: i32,
+    warnings: &[String],
+) -> Arc<Sink> {
+    let sink = Arc::new(match (&options.log_file, log) {
+        (Some(file), _) => Sink::File(file.level.into(), host_pid),
+        (None, Some(log)) => Sink::Syslog(Syslog::new(log, socket, host_pid)),
+        (None, None) => Sink::StandardError(Severity::Info),
+    });
+    // Fails only if a subscriber was set before, and then lines go there.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Events::new(sink.clone())));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    sink
 }
 
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns.
@@ -76,16 +110,7 @@ fn serve<C: Connector>(
     make: impl FnOnce(AccessLog) -> Forwarder<C>,
 ) -> u8 {
     let Running { prepared: Prepared { runtime, signals }, confined, .. } = running;
-    let sink = Arc::new(match (&options.log_file, log) {
-        (Some(file), _) => Sink::File(file.level.into(), running.host_pid),
-        (None, Some(log)) => Sink::Syslog(Syslog::new(log, running.log, running.host_pid)),
-        (None, None) => Sink::StandardError(Severity::Info),
-    });
-    // Fails only if a subscriber was set before, and then lines go there.
-    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Events::new(sink.clone())));
-    for warning in &running.warnings {
-        tracing::warn!("{warning}");
-    }
+    let sink = self::log(log, options, running.log, running.host_pid, &running.warnings);
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());
 
@@ -102,7 +127,7 @@ fn serve<C: Connector>(
         let (stop, stopped) = watch::channel(None);
         let forwarder = make(AccessLog::new(sink));
         running.readiness.tell();
-        tokio::spawn(obey(signals, stop));
+        tokio::spawn(obey(signals, stop, Stop::Now));
         forwarder.serve(listeners, stopped).await;
         0
     })
@@ -110,29 +135,43 @@ fn serve<C: Connector>(
 
 /// The signals as something to wait for.
 #[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; a SignalFd does")]
-fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
+pub(crate) fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
     AsyncFd::with_interest(signals, Interest::READABLE)
 }
 
-/// Turns signals into the gate's end: TERM and INT at once, USR1 after the requests under way, HUP not at all.
-async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>) {
+/// Turns signals into the gate's end: TERM and INT as `terminate` says, and at once when they come again; USR1 after the
+/// requests under way; HUP not at all.
+pub(crate) async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>, terminate: Stop) {
+    let mut terminate = terminate;
     loop {
-        let Ok(mut readable) = signals.readable().await else { return };
+        match heard(&signals).await {
+            Some(Signal::SIGHUP) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
+            Some(Signal::SIGUSR1) => {
+                tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
+                let _ = stop.send(Some(Stop::Drain));
+            }
+            Some(_) => {
+                let _ = stop.send(Some(terminate));
+                terminate = Stop::Now;
+            }
+            None => return,
+        }
+    }
+}
+
+/// The next signal; `None` if none will ever come.
+pub(crate) async fn heard(signals: &AsyncFd<SignalFd>) -> Option<Signal> {
+    loop {
+        let mut readable = signals.readable().await.ok()?;
         let read = readable.try_io(|signals| {
             // Nothing there is to be told as EAGAIN: else the event loop believes that there is more, and spins.
             signals.get_ref().read_signal()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
         });
         match read {
-            Ok(Ok(signal)) => match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
-                Ok(Ok(Signal::SIGHUP)) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
-                Ok(Ok(Signal::SIGUSR1)) => {
-                    tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
-                    let _ = stop.send(Some(Stop::Drain));
-                }
-                _ => {
-                    let _ = stop.send(Some(Stop::Now));
-                }
-            },
+            Ok(Ok(signal)) => {
+                let number = i32::try_from(signal.ssi_signo).ok();
+                return Some(number.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM));
+            }
             Err(_) => {}
             Ok(Err(error)) => tracing::error!("signalfd(2) cannot be read: {error}"),
         }

@@ -14,5 +14,6 @@ pub mod haproxy_name;
 mod log;
 pub mod namespace_proxy;
 mod notify;
+pub mod pool;
 pub mod site;
 mod sys;

@@ -37,6 +37,6 @@ fn run(asked: Asked) -> Result<u8, String> {
     config.process.allow_root = site.allow_root;
     config.process.sandbox = site.sandbox;
     let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-    let options = Options { mode, replace: Vec::new(), address_space: None, on_ready: None, log_file };
+    let options = Options { log_file, ..Options::new(mode) };
     gate::run(&config, &options).map_err(|error| error.to_string())
 }

@@ -1,11 +1,17 @@
 //! The operator's command `nsgate`.
 
+mod add;
 mod attest;
 mod check;
 mod cleanup;
+mod networks;
+mod pool;
+mod remove;
 mod run;
 
+use crate::site;
 use clap::{Parser, Subcommand};
+use nsgate_config::AbsolutePath;
 use std::process::ExitCode;
 
 /// A minimal-privilege metadata proxy for network namespaces.
@@ -25,6 +31,16 @@ enum Command {
     Check(check::Check),
     /// Say what a process still holds: ids, capabilities, filters, namespaces, descriptors, files
     Attest(attest::Attest),
+    /// Serve every network that is handed over, in one confined process
+    Pool(Box<pool::PoolCommand>),
+    /// Hand one network over to the pool, and keep it there
+    Add(Box<add::Add>),
+    /// Let the pool serve a network no longer
+    Remove(remove::Remove),
+    /// Which networks the pool serves
+    List(networks::List),
+    /// What the pool's networks do: connections, requests, refusals
+    Status(networks::Status),
     /// Remove what proxies of older versions left of one network
     Cleanup(cleanup::Cleanup),
 }
@@ -36,6 +52,11 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Attest(attest) => attest.execute(),
+        Command::Pool(pool) => pool.execute(),
+        Command::Add(add) => add.execute(),
+        Command::Remove(remove) => remove.execute(),
+        Command::List(list) => list.execute(),
+        Command::Status(status) => status.execute(),
         Command::Cleanup(cleanup) => cleanup.execute(),
     };
     match outcome {
@@ -52,6 +73,20 @@ fn colours() -> bool {
     use std::io::IsTerminal;
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
+
+/// The pool's socket: what the command line says, or the site's settings, or the usual place.
+fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
+    match said {
+        Some(path) => AbsolutePath::new(path).map_err(|reason| format!("--pool: {reason}")),
+        None => match site::load()?.pool {
+            Some(pool) => Ok(pool.socket),
+            None => AbsolutePath::new(POOL),
+        },
+    }
+}
+
+/// Where a pool's socket stands if nobody says otherwise.
+const POOL: &str = "/run/nsgate/pool.sock";
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,16 @@ use std::path::PathBuf;
     --backend /var/lib/neutron/metadata_proxy --user neutron --group neutron --netns qdhcp-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10"
 )]
 pub(super) struct Run {
+    #[command(flatten)]
+    network: Network,
+    /// Go into the background once the gate serves
+    #[arg(long)]
+    daemon: bool,
+}
+
+/// One network, from a file or from flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct Network {
     /// The gate as TOML; flags take precedence over what it says
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -62,22 +72,21 @@ struct Flags {
     /// Write the pid here
     #[arg(long, value_name = "PATH")]
     pid_file: Option<String>,
-    /// Go into the background once the gate serves
-    #[arg(long)]
-    daemon: bool,
 }
 
 impl Run {
     pub(super) fn execute(self) -> Result<u8, String> {
-        let config = self.configuration()?;
+        let mut config = self.network.configuration()?;
+        config.process.daemon |= self.daemon;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-        let options =
-            Options { mode, replace: Vec::new(), address_space: None, on_ready: Some(notify::ready), log_file: None };
+        let options = Options { on_ready: Some(notify::ready), ..Options::new(mode) };
         gate::run(&config, &options).map_err(|error| error.to_string())
     }
+}
 
+impl Network {
     /// What the file says, with the flags in the place of its values.
-    fn configuration(self) -> Result<Config, String> {
+    pub(super) fn configuration(self) -> Result<Config, String> {
         let (name, text) = match &self.config {
             Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
             None => ("command line".to_owned(), ConfigText::default()),
@@ -117,6 +126,5 @@ impl Flags {
         draft.group = self.group.map(account).or(draft.group.take());
         draft.allow_root |= self.allow_root;
         draft.freebind |= self.freebind;
-        draft.daemon |= self.daemon;
     }
 }

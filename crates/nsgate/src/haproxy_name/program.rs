@@ -1,8 +1,8 @@
 //! What `haproxy` does with its words.
 
 use super::{Args, Command, args, parse};
-use crate::{gate, notify, site};
-use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, Process, haproxy, native};
+use crate::{gate, notify, pool::run_keeper, site};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, PoolUse, Process, haproxy, native};
 use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
 use std::process::ExitCode;
 
@@ -70,18 +70,38 @@ fn run(args: &Args) -> Result<u8, String> {
     let mut replaced = replace(&args.finish, nix::sys::signal::Signal::SIGUSR1);
     replaced.extend(replace(&args.terminate, nix::sys::signal::Signal::SIGTERM));
     let options = Options {
-        mode: if asked.process().daemon { Mode::Daemon } else { Mode::Foreground },
         replace: replaced,
         address_space: args.memory.map(|megabytes| u64::from(megabytes) << 20),
         on_ready: if args.notify { Some(notify::ready) } else { None },
-        log_file: None,
+        ..Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground })
     };
     match &asked {
-        Asked::Gate(config) => gate::run(config, &options),
+        Asked::Gate(config) => match pool()? {
+            Some(pool) => run_keeper(config, &pool, &options),
+            None => gate::run(config, &options),
+        },
         Asked::Host(config) => gate::run_host(config, &options),
     }
     .map_err(|error| error.to_string())
 }
+
+/// The pool that networks are handed over to, if there is one: what the site says, at the socket that the environment
+/// names if it names one.
+fn pool() -> Result<Option<PoolUse>, String> {
+    let site = site::load()?.pool;
+    match std::env::var(POOL) {
+        Ok(path) if !path.is_empty() => {
+            let socket = AbsolutePath::new(&path).map_err(|reason| format!("{POOL}: {reason}"))?;
+            let usual = PoolUse::at(socket.clone());
+            Ok(Some(PoolUse { socket, ..site.unwrap_or(usual) }))
+        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{POOL}: the path is not UTF-8")),
+        _ => Ok(site),
+    }
+}
+
+/// Names the pool's socket for a single start.
+const POOL: &str = "NSGATE_POOL";
 
 /// What the agents ask for under this name.
 enum Asked {

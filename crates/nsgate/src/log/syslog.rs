@@ -12,7 +12,7 @@ use std::{
     fmt::Write,
     os::{fd::AsRawFd, unix::net::UnixDatagram},
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -31,6 +31,13 @@ pub(crate) struct Syslog {
     least: Severity,
     /// `tag[pid]`, with the pid that the host sees.
     origin: String,
+    pid: i32,
+    connection: Arc<Connection>,
+}
+
+/// What all the logs of a process share: one socket, and where to find it again.
+#[derive(Debug)]
+struct Connection {
     path: Option<PathBuf>,
     state: Mutex<State>,
 }
@@ -51,8 +58,22 @@ impl Syslog {
             facility: log.facility.code,
             least: log.level.into(),
             origin: format!("{}[{pid}]", log.tag),
-            path: socket.reconnect,
-            state: Mutex::new(State { socket: socket.socket, connected, lost: 0, attempt: None }),
+            pid,
+            connection: Arc::new(Connection {
+                path: socket.reconnect,
+                state: Mutex::new(State { socket: socket.socket, connected, lost: 0, attempt: None }),
+            }),
+        }
+    }
+
+    /// A log with its own facility, level and tag over the same socket: that of one network of a worker.
+    pub(crate) fn of(&self, log: &Log) -> Self {
+        Self {
+            facility: log.facility.code,
+            least: log.level.into(),
+            origin: format!("{}[{}]", log.tag, self.pid),
+            pid: self.pid,
+            connection: self.connection.clone(),
         }
     }
 
@@ -61,7 +82,7 @@ impl Syslog {
     }
 
     pub(crate) fn write(&self, severity: Severity, line: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.lost > 0 {
             let lost = state.lost;
             let confession =
@@ -115,7 +136,7 @@ impl Syslog {
     }
 
     fn find_again(&self, state: &mut State) -> bool {
-        let Some(path) = &self.path else { return false };
+        let Some(path) = &self.connection.path else { return false };
         let now = Instant::now();
         if state.attempt.is_some_and(|last| now.duration_since(last) < BETWEEN_ATTEMPTS) {
             return false;
@@ -214,7 +235,7 @@ mod tests {
         for _ in 0..5000 {
             log.write(Severity::Info, "line");
         }
-        assert!(log.state.lock().unwrap().lost > 0);
+        assert!(log.connection.state.lock().unwrap().lost > 0);
         drop(reader);
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }

@@ -1,0 +1,81 @@
+//! The operator's questions: which networks are there, and one of them no longer.
+
+use crate::{
+    Channel,
+    channel::Message,
+    protocol::{NetworkStatus, Reply, Request},
+};
+use nsgate_config::Identity;
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// How long a worker may take for one message.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The worker is not there, or does not answer.
+    #[error("the pool does not answer: {0}")]
+    Io(#[from] io::Error),
+    /// The worker does not want to.
+    #[error("the pool refuses: {0}")]
+    Refused(String),
+    /// The worker says something that is not an answer.
+    #[error("the pool answers something odd: {0}")]
+    Odd(String),
+}
+
+/// Every network of the worker at `pool`.
+///
+/// # Errors
+/// What went wrong.
+pub fn list(pool: &Path) -> Result<Vec<NetworkStatus>, AskError> {
+    let channel = ask(pool, &Request::List)?;
+    let mut networks = Vec::new();
+    loop {
+        match next(&channel)? {
+            Reply::Network(status) => networks.push(*status),
+            Reply::Done => return Ok(networks),
+            reply => return Err(unwanted(reply)),
+        }
+    }
+}
+
+/// Lets the worker at `pool` serve a network no longer; whoever handed it over is told so, and ends.
+///
+/// # Errors
+/// [`AskError::Refused`] if there is no such network, or what went wrong.
+pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {
+    let channel = ask(pool, &Request::Remove(identity))?;
+    match next(&channel)? {
+        Reply::Done => Ok(()),
+        reply => Err(unwanted(reply)),
+    }
+}
+
+fn ask(pool: &Path, request: &Request) -> Result<Channel, AskError> {
+    let channel = Channel::connect(pool)?;
+    channel.send(&request.to_bytes(), &[])?;
+    Ok(channel)
+}
+
+fn next(channel: &Channel) -> Result<Reply, AskError> {
+    channel.wait(Instant::now() + PATIENCE)?;
+    match channel.receive()? {
+        Some(Message { truncated: false, bytes, .. }) => Reply::parse(&bytes).map_err(AskError::Odd),
+        Some(_) => Err(AskError::Odd("a message that is too long".to_owned())),
+        None => Err(AskError::Io(io::ErrorKind::ConnectionReset.into())),
+    }
+}
+
+fn unwanted(reply: Reply) -> AskError {
+    match reply {
+        Reply::Refused(why) => AskError::Refused(why),
+        _ => AskError::Odd("a word that is no answer to what was asked".to_owned()),
+    }
+}

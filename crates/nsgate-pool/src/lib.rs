@@ -1,0 +1,25 @@
+//! Many gates, one worker.
+//!
+//! Whoever may bind in a network's namespace binds there and hands the listeners over, with the validated gate that they
+//! are for, to a worker that was never privileged. The network lives as long as the connection that handed it over.
+//!
+//! One message is one datagram of a `SOCK_SEQPACKET` socket (unix(7)), at most 16 KiB long, with a first line that names
+//! protocol, version and word. [`protocol`] says which there are, [`Offer`] and [`Served`] are the sending half, and the
+//! feature `worker` adds the receiving one. The kernel says who the sender is; the receiver looks at every descriptor.
+#![doc = include_str!("../README.md")]
+
+mod ask;
+mod channel;
+mod descriptor;
+mod offer;
+mod peer;
+pub mod protocol;
+mod sys;
+#[cfg(feature = "worker")]
+pub mod worker;
+
+pub use ask::{AskError, list, remove};
+pub use channel::Channel;
+pub use descriptor::check;
+pub use offer::{Offer, OfferError, Offered, Served, Word};
+pub use peer::{Allowed, Peer};

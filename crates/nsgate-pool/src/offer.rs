@@ -1,0 +1,167 @@
+//! The sending half. Its states are types: an [`Offer`] is begun, an [`Offered`] one waits, a [`Served`] one lasts.
+
+use crate::{
+    Channel,
+    channel::{LONGEST, Message},
+    protocol::{Reply, Request},
+};
+use nsgate_config::Config;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Why a network was not handed over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfferError {
+    /// The gate is too long for a message.
+    #[error("the gate takes {length} bytes as text; a handover carries at most {LONGEST}")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// As many listeners as the gate names must come with it.
+    #[error("the gate names {named} listeners, and {given} come with it")]
+    Listeners {
+        /// In the gate.
+        named: usize,
+        /// Descriptors.
+        given: usize,
+    },
+    /// The worker is not there, or gone, or does not answer.
+    #[error("the pool does not answer: {0}")]
+    Io(#[from] io::Error),
+    /// The worker does not want it.
+    #[error("the pool refuses: {0}")]
+    Refused(String),
+    /// The worker says something that is not an answer.
+    #[error("the pool answers something odd: {0}")]
+    Odd(String),
+}
+
+/// A gate that can be handed over, as often as necessary.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    message: Vec<u8>,
+    listeners: usize,
+}
+
+impl Offer {
+    /// A handover of `config`'s gate.
+    ///
+    /// # Errors
+    /// [`OfferError::TooLong`].
+    pub fn new(config: &Config) -> Result<Self, OfferError> {
+        let message = Request::Serve(Box::new(config.clone())).to_bytes();
+        if message.len() > LONGEST {
+            return Err(OfferError::TooLong { length: message.len() });
+        }
+        Ok(Self { message, listeners: config.gate.listeners.len() })
+    }
+
+    /// Connects to the worker and sends the gate, with its listeners in the order in which it names them. Does not wait.
+    ///
+    /// # Errors
+    /// [`OfferError::Listeners`], [`OfferError::Io`].
+    pub fn begin(&self, pool: &Path, listeners: &[BorrowedFd<'_>]) -> Result<Offered, OfferError> {
+        if listeners.len() != self.listeners {
+            return Err(OfferError::Listeners { named: self.listeners, given: listeners.len() });
+        }
+        let channel = Channel::connect(pool)?;
+        channel.send(&self.message, listeners)?;
+        Ok(Offered(channel))
+    }
+}
+
+/// A handover whose answer is not there yet.
+#[derive(Debug)]
+pub struct Offered(Channel);
+
+impl Offered {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`OfferError::Refused`], or what went wrong.
+    pub fn wait(self, patience: Duration) -> Result<Served, OfferError> {
+        self.0.wait(Instant::now() + patience)?;
+        self.answer()
+    }
+
+    /// The answer, once there is something to read.
+    ///
+    /// # Errors
+    /// [`OfferError::Refused`], or what went wrong.
+    pub fn answer(self) -> Result<Served, OfferError> {
+        match Reply::parse(&read(&self.0)?).map_err(OfferError::Odd)? {
+            Reply::Serving => Ok(Served(self.0)),
+            Reply::Refused(why) => Err(OfferError::Refused(why)),
+            _ => Err(OfferError::Odd("neither `serving` nor `refused`".to_owned())),
+        }
+    }
+}
+
+impl AsFd for Offered {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn read(channel: &Channel) -> Result<Vec<u8>, OfferError> {
+    match channel.receive()? {
+        Some(Message { truncated: false, bytes, .. }) => Ok(bytes),
+        Some(_) => Err(OfferError::Odd("a message that is too long".to_owned())),
+        None => Err(OfferError::Io(io::ErrorKind::ConnectionReset.into())),
+    }
+}
+
+/// A network that a worker serves, until this is dropped.
+#[derive(Debug)]
+pub struct Served(Channel);
+
+/// What a worker says of a network that it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Hand over anew, then drop this: another worker has taken over. This one serves until then.
+    Leave,
+    /// It serves no longer, and the network should not be handed over again.
+    End(String),
+    /// The worker is gone.
+    Gone,
+}
+
+impl Served {
+    /// What the worker says, once there is something to read; `None` if that was nothing yet.
+    ///
+    /// # Errors
+    /// [`OfferError::Odd`]: this worker is better left.
+    pub fn word(&self) -> Result<Option<Word>, OfferError> {
+        let bytes = match read(&self.0) {
+            Ok(bytes) => bytes,
+            Err(OfferError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),
+            Err(error) => return Err(error),
+        };
+        match Reply::parse(&bytes).map_err(OfferError::Odd)? {
+            Reply::Leave => Ok(Some(Word::Leave)),
+            Reply::End(why) => Ok(Some(Word::End(why))),
+            _ => Err(OfferError::Odd("neither `leave` nor `end`".to_owned())),
+        }
+    }
+
+    /// Asks the worker to finish the requests under way and no more; [`Word::End`] says that it has.
+    ///
+    /// # Errors
+    /// The worker is gone, and the requests with it.
+    pub fn finish(&self) -> io::Result<()> {
+        self.0.send(&Request::Finish.to_bytes(), &[])
+    }
+}
+
+impl AsFd for Served {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

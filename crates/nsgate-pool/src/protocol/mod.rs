@@ -1,0 +1,83 @@
+//! What is said: requests to a worker and its replies, as text.
+//!
+//! The first line of every message is `nsgate-pool VERSION WORD`; what follows depends on the word. A message that is
+//! not one of these, or not one that may come now, ends the connection, and with it the network that it handed over.
+//!
+//! | to a worker | what follows | when | the worker says |
+//! |---|---|---|---|
+//! | `serve` | a gate as TOML ([`nsgate_config::native`]); its listeners as descriptors, in order | first | `serving` or `refused` |
+//! | `finish` | nothing | after `serving` | `end`, when the requests under way are finished |
+//! | `list` | nothing | first | `network` for each, then `done` |
+//! | `remove` | an identity | first | `done` or `refused` |
+//! | `leave` | nothing | first | `done`; networks are served until their owners have left |
+//!
+//! | from a worker | what follows | what it means |
+//! |---|---|---|
+//! | `serving` | nothing | the network is served as long as this connection lasts |
+//! | `refused` | a sentence | nothing was taken |
+//! | `leave` | nothing | another worker takes over: hand over there, then close this connection |
+//! | `end` | a sentence | the network is no longer served, and should not be handed over again |
+
+mod reply;
+mod request;
+
+pub use reply::{NetworkStatus, Reply};
+pub use request::Request;
+
+use nsgate_config::Identity;
+
+/// The version that is spoken. Another one is refused by name.
+pub const VERSION: u32 = 1;
+
+/// Name of the protocol: the first word of every message.
+const NAME: &str = "nsgate-pool";
+
+/// A message as bytes.
+fn message(word: &str, rest: &str) -> Vec<u8> {
+    format!("{NAME} {VERSION} {word}\n{rest}").into_bytes()
+}
+
+/// Word and rest of a message, or what is wrong with it.
+fn split(bytes: &[u8]) -> Result<(&str, &str), String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "the message is not UTF-8".to_owned())?;
+    let (first, rest) = text.split_once('\n').ok_or("the message has no first line")?;
+    let mut words = first.split(' ');
+    if words.next() != Some(NAME) {
+        return Err(format!("the message does not begin with `{NAME}`"));
+    }
+    let version = words.next().unwrap_or_default();
+    if version != VERSION.to_string() {
+        let version: String = version.chars().filter(|c| !c.is_control()).take(20).collect();
+        return Err(format!("version `{version}` of the protocol is not spoken here, version {VERSION} is"));
+    }
+    match (words.next(), words.next()) {
+        (Some(word), None) => Ok((word, rest)),
+        _ => Err("the first line is not protocol, version and word".to_owned()),
+    }
+}
+
+/// An identity as a word for its kind and the UUID.
+fn identity_text(identity: &Identity) -> String {
+    let kind = match identity {
+        Identity::Network(_) => "network",
+        Identity::Router(_) => "router",
+        Identity::OvnNetwork(_) => "ovn-network",
+    };
+    format!("{kind} {}", identity.uuid())
+}
+
+fn identity(text: &str) -> Result<Identity, String> {
+    let (kind, id) = text.split_once(' ').ok_or_else(|| format!("`{text}` is not a kind and a UUID"))?;
+    let id = id.parse()?;
+    match kind {
+        "network" => Ok(Identity::Network(id)),
+        "router" => Ok(Identity::Router(id)),
+        "ovn-network" => Ok(Identity::OvnNetwork(id)),
+        _ => Err(format!("`{kind}` is not a kind of identity; network, router or ovn-network")),
+    }
+}
+
+/// Nothing may follow.
+fn nothing<T>(rest: &str, value: T) -> Result<T, String> {
+    if rest.is_empty() { Ok(value) } else { Err("something follows where nothing should".to_owned()) }
+}

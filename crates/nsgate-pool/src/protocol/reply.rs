@@ -1,0 +1,176 @@
+//! What a worker says.
+
+use super::{identity, identity_text, message, nothing, split};
+use nsgate_config::Identity;
+use std::fmt::Write;
+
+/// Longest sentence in bytes.
+const SENTENCE: usize = 1024;
+
+/// A message from a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The network is served as long as this connection lasts.
+    Serving,
+    /// Nothing was taken, and why.
+    Refused(String),
+    /// The network is no longer served, and why.
+    End(String),
+    /// Another worker takes over.
+    Leave,
+    /// One of the networks that are there.
+    Network(Box<NetworkStatus>),
+    /// That was all.
+    Done,
+}
+
+/// One network of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkStatus {
+    /// Whose requests these are.
+    pub identity: Identity,
+    /// Where guests are heard, as a configuration writes it, with blanks between.
+    pub listen: String,
+    /// Path of the agent's socket.
+    pub backend: String,
+    /// Seconds since it was handed over to this worker.
+    pub age: u64,
+    /// Connections open now.
+    pub connections: u32,
+    /// Requests since then.
+    pub requests: u64,
+    /// Of these, answered by the agent.
+    pub served: u64,
+    /// Of these, refused by the gate: the guest's mistake (4xx).
+    pub rejected: u64,
+    /// Of these, without an answer of the agent's: its mistake (5xx).
+    pub failed: u64,
+}
+
+impl Reply {
+    /// The message.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Serving => message("serving", ""),
+            Self::Refused(why) => message("refused", &sentence(why)),
+            Self::End(why) => message("end", &sentence(why)),
+            Self::Leave => message("leave", ""),
+            Self::Network(status) => message("network", &status.to_text()),
+            Self::Done => message("done", ""),
+        }
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let (word, rest) = split(bytes)?;
+        match word {
+            "serving" => nothing(rest, Self::Serving),
+            "refused" => Ok(Self::Refused(sentence(rest))),
+            "end" => Ok(Self::End(sentence(rest))),
+            "leave" => nothing(rest, Self::Leave),
+            "network" => NetworkStatus::parse(rest).map(|status| Self::Network(Box::new(status))),
+            "done" => nothing(rest, Self::Done),
+            _ => Err("the message's word is none that a worker says".to_owned()),
+        }
+    }
+}
+
+/// One line without control characters, of bounded length.
+fn sentence(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() + c.len_utf8() > SENTENCE {
+            break;
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
+}
+
+impl NetworkStatus {
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |key: &str, value: &dyn std::fmt::Display| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{key} {value}");
+        };
+        line("identity", &identity_text(&self.identity));
+        line("listen", &self.listen);
+        line("backend", &self.backend);
+        line("age", &self.age);
+        line("connections", &self.connections);
+        line("requests", &self.requests);
+        line("served", &self.served);
+        line("rejected", &self.rejected);
+        line("failed", &self.failed);
+        text
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut lines = text.lines();
+        let mut value = |key: &str| {
+            let line = lines.next().unwrap_or_default();
+            line.strip_prefix(key)
+                .and_then(|rest| rest.strip_prefix(' '))
+                .ok_or_else(|| format!("`{key}` is missing in what the worker says of a network"))
+        };
+        Ok(Self {
+            identity: identity(value("identity")?)?,
+            listen: sentence(value("listen")?),
+            backend: sentence(value("backend")?),
+            age: number(value("age")?)?,
+            connections: number(value("connections")?)?,
+            requests: number(value("requests")?)?,
+            served: number(value("served")?)?,
+            rejected: number(value("rejected")?)?,
+            failed: number(value("failed")?)?,
+        })
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "what should be a number is none".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NetworkStatus, Reply};
+    use nsgate_config::Identity;
+
+    #[test]
+    fn every_reply_is_read_as_it_was_written() {
+        let status = NetworkStatus {
+            identity: Identity::Router("7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".parse().unwrap()),
+            listen: "0.0.0.0:9697 [fe80::1]:80%eth0".to_owned(),
+            backend: "/b/agent".to_owned(),
+            age: 5,
+            connections: 1,
+            requests: u64::MAX,
+            served: 3,
+            rejected: 2,
+            failed: 1,
+        };
+        for reply in [
+            Reply::Serving,
+            Reply::Refused("because".to_owned()),
+            Reply::End("removed".to_owned()),
+            Reply::Leave,
+            Reply::Network(Box::new(status)),
+            Reply::Done,
+        ] {
+            assert_eq!(Reply::parse(&reply.to_bytes()), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_and_short() {
+        let bytes = Reply::Refused("a\nb\u{1b}[2J".repeat(1000)).to_bytes();
+        assert!(bytes.len() < 1100);
+        let Ok(Reply::Refused(why)) = Reply::parse(&bytes) else { panic!() };
+        assert!(!why.contains(char::is_control), "{why}");
+    }
+}

@@ -1,0 +1,102 @@
+//! What a worker is asked.
+
+use super::{identity, identity_text, message, nothing, split};
+use nsgate_config::{Config, Identity, native};
+
+/// A message to a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Serve this gate at the listeners that come with the message. Of the process that is described beside it, only the
+    /// log means something here.
+    Serve(Box<Config>),
+    /// Finish the requests under way, and no more.
+    Finish,
+    /// Which networks are there?
+    List,
+    /// Serve this network no longer.
+    Remove(Identity),
+    /// Another worker takes over.
+    Leave,
+}
+
+impl Request {
+    /// The message.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Serve(config) => message("serve", &native::render(config)),
+            Self::Finish => message("finish", ""),
+            Self::List => message("list", ""),
+            Self::Remove(identity) => message("remove", &identity_text(identity)),
+            Self::Leave => message("leave", ""),
+        }
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let (word, rest) = split(bytes)?;
+        match word {
+            "serve" => {
+                let parsed = native::parse("handover", rest).map_err(|errors| first(&errors.to_string()))?;
+                Ok(Self::Serve(Box::new(parsed.config)))
+            }
+            "finish" => nothing(rest, Self::Finish),
+            "list" => nothing(rest, Self::List),
+            "remove" => identity(rest).map(Self::Remove),
+            "leave" => nothing(rest, Self::Leave),
+            _ => Err("the message's word is none that a worker knows".to_owned()),
+        }
+    }
+}
+
+/// The first line of what is wrong with a gate: the rest shows the text, which may be long.
+fn first(errors: &str) -> String {
+    errors.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Request;
+    use nsgate_config::{Identity, native};
+
+    const GATE: &str = "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"169.254.169.254:80\"]\n\
+                        backend = \"/b/agent\"\nuser = \"neutron\"\n";
+
+    #[test]
+    fn every_request_is_read_as_it_was_written() {
+        let config = native::parse("x", GATE).unwrap().config;
+        let id = config.gate.identity.uuid();
+        let identities = [Identity::Network(id), Identity::Router(id), Identity::OvnNetwork(id)];
+        let mut all = vec![Request::Serve(Box::new(config)), Request::Finish, Request::List, Request::Leave];
+        all.extend(identities.map(Request::Remove));
+        for request in all {
+            assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let gate = format!("nsgate-pool 1 serve\n{}", GATE.replace(":80", ":0"));
+        for (text, word) in [
+            ("", "no first line"),
+            ("\u{0}\n", "does not begin"),
+            ("nsgate-pool 2 serve\n", "version `2`"),
+            ("nsgate-pool\n", "version ``"),
+            ("nsgate-pool 1\n", "first line"),
+            ("nsgate-pool 1 serve now\n", "first line"),
+            ("nsgate-pool 1 steal\n", "none that a worker knows"),
+            ("nsgate-pool 1 list\nall", "something follows"),
+            ("nsgate-pool 1 remove\nnetwork x", "not a UUID"),
+            ("nsgate-pool 1 remove\nhost 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10", "not a kind"),
+            ("nsgate-pool 1 serve\n", "missing"),
+            (gate.as_str(), "port 0"),
+        ] {
+            let error = Request::parse(text.as_bytes()).unwrap_err();
+            assert!(error.contains(word), "{text:?}: {error}");
+        }
+        assert!(Request::parse(b"nsgate-pool 1 serve\n\xff").unwrap_err().contains("UTF-8"));
+    }
+}

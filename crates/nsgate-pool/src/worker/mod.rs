@@ -1,0 +1,204 @@
+//! The receiving half: serves every network that is handed over, for as long as whoever handed it over stays connected.
+//!
+//! Knows no configuration of networks and keeps no state outside its memory. One network's trouble (an accept that
+//! fails, an agent that misbehaves) stays in its own forwarder; what networks share is a bound for connections, of which
+//! each has a part that nobody can take.
+
+mod counters;
+mod endpoint;
+mod metrics;
+mod network;
+mod registry;
+mod session;
+
+use crate::Allowed;
+use counters::Latency;
+use nsgate_config::{AbsolutePath, Config};
+use nsgate_forwarder::{Observer, Sharing, Stop};
+use registry::Registry;
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::timeout,
+};
+
+/// How long connections may go on after the worker was told to end: busy ones get an answer that says it is their last.
+const RETIRING: Duration = Duration::from_secs(2);
+/// Peers that have said nothing yet, at once.
+const FRESH: usize = 256;
+
+/// An agent that gates may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// As gates name it.
+    pub path: AbsolutePath,
+    /// As this process sees it.
+    pub seen: PathBuf,
+    /// Who must listen there, whatever a gate says.
+    pub owner: Option<u32>,
+}
+
+/// What a worker may serve.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who may hand over.
+    pub allowed: Allowed,
+    /// The agents that there are.
+    pub backends: Vec<Backend>,
+    /// Networks at once.
+    pub networks: usize,
+    /// Connections of guests at once.
+    pub connections: usize,
+    /// Connections that each network may have whatever the others do.
+    pub reserved: u32,
+}
+
+/// Makes the observer of one network's requests.
+pub type Observe = Box<dyn Fn(&Config) -> Box<dyn Observer> + Send + Sync>;
+
+/// Serves networks.
+pub struct Worker(Arc<Shared>);
+
+/// What every part of a worker knows.
+struct Shared {
+    settings: Settings,
+    observe: Observe,
+    networks: Mutex<Registry>,
+    sharing: Sharing,
+    latency: Arc<Latency>,
+    handovers: AtomicU64,
+    refusals: AtomicU64,
+    phase: watch::Sender<Phase>,
+}
+
+/// How far a worker's life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Networks come.
+    Open,
+    /// Another worker takes over: networks go.
+    Leaving,
+    /// Networks end.
+    Ending(Stop),
+}
+
+impl Shared {
+    fn networks(&self) -> MutexGuard<'_, Registry> {
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// A worker that serves nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings, observe: Observe) -> Self {
+        let places = Arc::new(Semaphore::new(settings.connections.min(Semaphore::MAX_PERMITS)));
+        let sharing = Sharing { places, reserved: settings.reserved };
+        Self(Arc::new(Shared {
+            settings,
+            observe,
+            networks: Mutex::default(),
+            sharing,
+            latency: Arc::default(),
+            handovers: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            phase: watch::Sender::new(Phase::Open),
+        }))
+    }
+
+    /// Takes handovers at `handover`, a listening `SOCK_SEQPACKET` socket, and tells metrics at `metrics`, until `stop`
+    /// says otherwise or another worker has taken over every network.
+    ///
+    /// [`Stop::Now`] cuts everything off. Any other word ends the handovers at once, lets connections go with their next
+    /// answer, and finishes the requests under way.
+    ///
+    /// # Errors
+    /// A socket that cannot be waited for.
+    pub async fn serve(
+        self,
+        handover: OwnedFd,
+        metrics: Option<OwnedFd>,
+        mut stop: watch::Receiver<Option<Stop>>,
+    ) -> io::Result<()> {
+        let shared = self.0;
+        let metrics = match metrics {
+            Some(socket) => Some(tokio::spawn(metrics::serve(shared.clone(), endpoint::listener(socket)?))),
+            None => None,
+        };
+        let handover = endpoint::Endpoint::new(handover)?;
+        // Every network and every peer holds a copy of the sender; nothing is ever sent.
+        let (alive, mut ended) = mpsc::channel::<()>(1);
+        let fresh = Arc::new(Semaphore::new(FRESH));
+        let mut phase = shared.phase.subscribe();
+        let mut asked = None;
+        while asked.is_none() && *phase.borrow_and_update() == Phase::Open {
+            tokio::select! {
+                biased;
+                stop = next(&mut stop, None) => asked = Some(stop),
+                _ = phase.changed() => {}
+                peer = handover.accept(&fresh) => {
+                    let Some((channel, place)) = peer else { continue };
+                    tokio::spawn(session::meet(shared.clone(), channel, place, alive.clone()));
+                }
+            }
+        }
+        if asked.is_none() {
+            // Whoever has connected in this moment is told to turn to the other worker, by being left.
+            drop(handover);
+            drop(alive);
+            tokio::select! {
+                biased;
+                stop = next(&mut stop, None) => asked = Some(stop),
+                _ = ended.recv() => {}
+            }
+        } else {
+            drop((handover, alive));
+        }
+        if let Some(asked) = asked {
+            end(&shared, asked, stop, &mut ended).await;
+        }
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
+        Ok(())
+    }
+}
+
+/// Ends every network: with the next answer on each connection, then with the requests under way, or at once.
+async fn end(shared: &Shared, asked: Stop, mut stop: watch::Receiver<Option<Stop>>, ended: &mut mpsc::Receiver<()>) {
+    let first = if asked == Stop::Now { Stop::Now } else { Stop::Retire };
+    let _ = shared.phase.send(Phase::Ending(first));
+    let gently = async {
+        if timeout(RETIRING, ended.recv()).await.is_err() {
+            let _ = shared.phase.send(Phase::Ending(Stop::Drain));
+            let _ = ended.recv().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = gently => return,
+        _ = next(&mut stop, Some(asked)) => {}
+    }
+    // Asked a second time.
+    let _ = shared.phase.send(Phase::Ending(Stop::Now));
+    let _ = ended.recv().await;
+}
+
+/// Waits until something else is asked for than what is known. A worker whose owner is gone ends at once.
+async fn next(stop: &mut watch::Receiver<Option<Stop>>, known: Option<Stop>) -> Stop {
+    let asked = stop.wait_for(|asked| asked.is_some() && *asked != known).await;
+    asked.ok().and_then(|asked| *asked).unwrap_or(Stop::Now)
+}

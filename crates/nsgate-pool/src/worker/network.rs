@@ -1,0 +1,157 @@
+//! One network: a forwarder that serves it, and what is known of it.
+
+use super::{
+    Shared,
+    counters::{Counters, Tally},
+};
+use crate::{check, protocol::NetworkStatus};
+use nsgate_config::{Account, Config, Gate};
+use nsgate_forwarder::{Forwarder, Gauge, Stop, UnixConnector};
+use std::{
+    net::TcpListener,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+
+/// Why a network ends before its owner leaves, and how.
+pub(super) struct Dismissal {
+    pub(super) reason: &'static str,
+    pub(super) stop: Stop,
+}
+
+/// A network that is served.
+pub(super) struct Network {
+    pub(super) gate: Gate,
+    pub(super) counters: Arc<Counters>,
+    gauge: Gauge,
+    since: Instant,
+    stop: watch::Sender<Option<Stop>>,
+    dismiss: Mutex<Option<oneshot::Sender<Dismissal>>>,
+}
+
+/// A network that has passed every check, and is not served yet.
+pub(super) struct Checked {
+    forwarder: Forwarder<UnixConnector>,
+    listeners: Vec<tokio::net::TcpListener>,
+    gate: Gate,
+    counters: Arc<Counters>,
+}
+
+impl Checked {
+    /// Looks at everything that came with a handover.
+    pub(super) fn new(shared: &Shared, config: Config, descriptors: Vec<OwnedFd>) -> Result<Self, String> {
+        let named = config.gate.listeners.len();
+        if named != descriptors.len() {
+            return Err(format!(
+                "the gate names {named} listeners, and {} descriptors came with it",
+                descriptors.len()
+            ));
+        }
+        for (listener, descriptor) in config.gate.listeners.iter().zip(&descriptors) {
+            check(listener, descriptor.as_fd())?;
+        }
+        let connector = connector(shared, &config.gate)?;
+        let listeners = descriptors.into_iter().map(|descriptor| {
+            let socket = tokio::net::TcpListener::from_std(TcpListener::from(descriptor));
+            socket.map_err(|error| format!("a listener cannot be waited for: {error}"))
+        });
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let counters = Arc::new(Counters::default());
+        let observer = (shared.observe)(&config);
+        let tally = Tally { counters: counters.clone(), latency: shared.latency.clone(), observer };
+        let forwarder = Forwarder::new(config.gate.clone(), connector, tally).sharing(shared.sharing.clone());
+        Ok(Self { forwarder, listeners, gate: config.gate, counters })
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Begins to serve. `alive` is held until the last connection has ended.
+    pub(super) fn begin(self, alive: mpsc::Sender<()>) -> (Arc<Network>, oneshot::Receiver<Dismissal>) {
+        let Self { forwarder, listeners, gate, counters } = self;
+        let (stop, stopped) = watch::channel(None);
+        let (dismiss, dismissed) = oneshot::channel();
+        let gauge = forwarder.gauge();
+        tokio::spawn(async move {
+            forwarder.serve(listeners, stopped).await;
+            drop(alive);
+        });
+        let (since, dismiss) = (Instant::now(), Mutex::new(Some(dismiss)));
+        (Arc::new(Network { gate, counters, gauge, since, stop, dismiss }), dismissed)
+    }
+}
+
+impl Network {
+    /// Ends, as the owner's end does; anything later takes effect only if it is harder.
+    pub(super) fn stop(&self, stop: Stop) {
+        let grade = |stop: &Option<Stop>| match stop {
+            None => 0,
+            Some(Stop::Retire) => 1,
+            Some(Stop::Drain) => 2,
+            Some(Stop::Now) => 3,
+        };
+        self.stop.send_if_modified(|present| {
+            let harder = grade(&Some(stop)) > grade(present);
+            if harder {
+                *present = Some(stop);
+            }
+            harder
+        });
+    }
+
+    /// Waits until every connection has ended.
+    pub(super) async fn ended(&self) {
+        self.stop.closed().await;
+    }
+
+    /// Lets the owner know that it is one no longer.
+    pub(super) fn dismiss(&self, dismissal: Dismissal) {
+        let dismiss = self.dismiss.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // An owner that has left in this moment need not be told.
+        let _ = dismiss.map(|dismiss| dismiss.send(dismissal));
+    }
+
+    /// Connections open now.
+    pub(super) fn connections(&self) -> u32 {
+        self.gauge.connections()
+    }
+
+    /// For the operator.
+    pub(super) fn status(&self) -> NetworkStatus {
+        let listen: Vec<String> = self.gate.listeners.iter().map(ToString::to_string).collect();
+        NetworkStatus {
+            identity: self.gate.identity,
+            listen: listen.join(" "),
+            backend: self.gate.backend.path().to_string(),
+            age: self.since.elapsed().as_secs(),
+            connections: self.connections(),
+            requests: self.counters.requests(),
+            served: self.counters.served.load(Ordering::Relaxed),
+            rejected: self.counters.refused_with(400..500),
+            failed: self.counters.refused_with(500..600),
+        }
+    }
+}
+
+/// How the gate's agent is reached, if it is one of those that this worker knows.
+fn connector(shared: &Shared, gate: &Gate) -> Result<UnixConnector, String> {
+    let wanted = gate.backend.path();
+    let Some(backend) = shared.settings.backends.iter().find(|backend| backend.path == *wanted) else {
+        return Err(format!("the backend {wanted} is not one of this pool's; start the pool with it (`--backend`)"));
+    };
+    let owner = match &gate.backend.owner {
+        None => backend.owner,
+        Some(Account::Id(id)) => Some(*id),
+        Some(Account::Name(name)) => {
+            return Err(format!(
+                "the backend's owner is `{name}`; a handover says its number, names are not known here"
+            ));
+        }
+    };
+    Ok(UnixConnector::new(backend.seen.clone(), owner))
+}

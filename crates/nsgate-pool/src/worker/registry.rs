@@ -1,0 +1,80 @@
+//! Which networks are served: at most one for each identity.
+
+use super::network::{Checked, Dismissal, Network};
+use nsgate_config::{Gate, Identity, Uuid};
+use nsgate_forwarder::Stop;
+use std::{collections::BTreeMap, mem, sync::Arc};
+
+/// An identity as something that can be looked up.
+type Key = (&'static str, Uuid);
+
+/// Networks in the order of their identities.
+#[derive(Default)]
+pub(super) struct Registry(BTreeMap<Key, Arc<Network>>);
+
+fn key(identity: &Identity) -> Key {
+    (identity.header(), identity.uuid())
+}
+
+impl Registry {
+    /// Whether this network may come. The same network once more is its owner's successor; another one under the same
+    /// identity is refused, since one of the two must be a mistake.
+    pub(super) fn judge(&self, checked: &Checked, most: usize) -> Result<(), String> {
+        let gate = checked.gate();
+        match self.0.get(&key(&gate.identity)) {
+            Some(present) => match difference(&present.gate, gate) {
+                None => Ok(()),
+                Some(what) => Err(format!(
+                    "{} {} is served already, with {what}; remove that one first",
+                    gate.identity.header(),
+                    gate.identity.uuid()
+                )),
+            },
+            None if self.0.len() >= most => {
+                Err(format!("this pool serves {most} networks already, all that it may (`networks`)"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a network that may come. Its predecessor's owner is dismissed.
+    pub(super) fn insert(&mut self, network: &Arc<Network>) {
+        if let Some(before) = self.0.insert(key(&network.gate.identity), network.clone()) {
+            before.dismiss(Dismissal { reason: "another process has handed the network over", stop: Stop::Retire });
+        }
+    }
+
+    /// Removes this very network.
+    pub(super) fn remove(&mut self, network: &Arc<Network>) {
+        let key = key(&network.gate.identity);
+        if self.0.get(&key).is_some_and(|present| Arc::ptr_eq(present, network)) {
+            self.0.remove(&key);
+        }
+    }
+
+    /// The network with this identity.
+    pub(super) fn get(&self, identity: &Identity) -> Option<Arc<Network>> {
+        self.0.get(&key(identity)).cloned()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Network>> {
+        self.0.values().cloned().collect()
+    }
+}
+
+/// What is not the same in two gates of one identity.
+fn difference(present: &Gate, new: &Gate) -> Option<&'static str> {
+    if present == new {
+        return None;
+    }
+    let pairs = [
+        (present.listeners == new.listeners, "other listeners"),
+        (present.backend == new.backend, "another backend"),
+        (present.limits == new.limits, "other limits"),
+        (present.timeouts == new.timeouts, "other timeouts"),
+        (present.rate_limits == new.rate_limits, "other rate limits"),
+    ];
+    debug_assert_eq!(mem::discriminant(&present.identity), mem::discriminant(&new.identity));
+    Some(pairs.into_iter().find(|(same, _)| !same).map_or("other settings", |(_, what)| what))
+}

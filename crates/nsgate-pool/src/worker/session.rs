@@ -1,0 +1,226 @@
+//! One peer, from its connection to its end. It says one thing: whoever hands a network over becomes its owner, and may
+//! then only ask for its end; everybody else is answered and left.
+
+use super::{
+    Phase, Shared,
+    endpoint::Peering,
+    network::{Checked, Dismissal, Network},
+};
+use crate::{
+    Peer,
+    channel::Message,
+    protocol::{Reply, Request},
+};
+use nsgate_config::Identity;
+use nsgate_forwarder::Stop;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
+    time::timeout,
+};
+
+/// How long a peer may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A peer that has just come. `alive` is held as long as there is something to wait for.
+pub(super) async fn meet(shared: Arc<Shared>, peering: Peering, place: OwnedSemaphorePermit, alive: mpsc::Sender<()>) {
+    let request = match heard(&shared, &peering).await {
+        Ok(Some(request)) => request,
+        // It has left again.
+        Ok(None) => return,
+        Err(reason) => return refuse(&shared, &peering, &reason).await,
+    };
+    drop(place);
+    match request {
+        (Request::Serve(config), message) => {
+            let identity = config.gate.identity;
+            let begun = Checked::new(&shared, *config, message.descriptors).and_then(|checked| {
+                let mut networks = shared.networks();
+                networks.judge(&checked, shared.settings.networks)?;
+                let begun = checked.begin(alive);
+                networks.insert(&begun.0);
+                Ok(begun)
+            });
+            match begun {
+                Ok((network, dismissed)) => own(&shared, peering, network, dismissed).await,
+                Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
+            }
+        }
+        (_, message) if !message.descriptors.is_empty() => {
+            refuse(&shared, &peering, "descriptors came with a message that takes none").await;
+        }
+        (Request::List, _) => list(&shared, &peering).await,
+        (Request::Remove(identity), _) => remove(&shared, &peering, &identity).await,
+        (Request::Leave, _) => {
+            tracing::info!("another worker takes over: networks are served until their owners have left");
+            let _ = peering.send(&Reply::Done.to_bytes()).await;
+            // Only from the open state: an end that has begun is not taken back.
+            shared.phase.send_if_modified(|phase| {
+                let open = *phase == Phase::Open;
+                if open {
+                    *phase = Phase::Leaving;
+                }
+                open
+            });
+        }
+        (Request::Finish, _) => refuse(&shared, &peering, "`finish` is for whoever has handed a network over").await,
+    }
+}
+
+/// The first message of a peer that may speak, and what came with it.
+async fn heard(shared: &Shared, peering: &Peering) -> Result<Option<(Request, Message)>, String> {
+    let peer = Peer::of(peering.channel()).map_err(|error| format!("who is there? SO_PEERCRED: {error}"))?;
+    shared.settings.allowed.judge(peer)?;
+    match timeout(PATIENCE, peering.receive()).await {
+        Err(_) => Err(format!("nothing was said within {} s", PATIENCE.as_secs())),
+        Ok(Err(_) | Ok(None)) => Ok(None),
+        Ok(Ok(Some(Message { truncated: true, .. }))) => {
+            Err("the message is longer than 16 KiB, or brings more descriptors than can be taken".to_owned())
+        }
+        Ok(Ok(Some(message))) => Request::parse(&message.bytes).map(|request| Some((request, message))),
+    }
+}
+
+/// Tells the peer and the log.
+async fn refuse(shared: &Shared, peering: &Peering, reason: &str) {
+    Shared::count(&shared.refusals);
+    tracing::warn!("a handover is refused: {reason}");
+    let _ = peering.send(&Reply::Refused(reason.to_owned()).to_bytes()).await;
+}
+
+/// A peer that owns a network: it is served until the owner leaves, or is told that it owns it no longer.
+async fn own(shared: &Shared, peering: Peering, network: Arc<Network>, mut dismissed: oneshot::Receiver<Dismissal>) {
+    Shared::count(&shared.handovers);
+    let identity = network.gate.identity;
+    let stop = if peering.send(&Reply::Serving.to_bytes()).await.is_err() {
+        Stop::Now
+    } else {
+        tracing::info!("{} is served", named(&identity));
+        owned(shared, &peering, &network, &mut dismissed).await
+    };
+    shared.networks().remove(&network);
+    tracing::info!("{} is no longer served", named(&identity));
+    network.stop(stop);
+    // An owner whose worker ends turns to the next one, while connections are finished here.
+    drop(peering);
+    follow(shared, &network).await;
+}
+
+/// What happens in the life of an owner.
+enum Event {
+    Said(std::io::Result<Option<Message>>),
+    Dismissed(Dismissal),
+    Phase(Phase),
+}
+
+/// Waits for the end of a network, and says how it ends.
+async fn owned(
+    shared: &Shared,
+    peering: &Peering,
+    network: &Network,
+    dismissed: &mut oneshot::Receiver<Dismissal>,
+) -> Stop {
+    let mut phase = shared.phase.subscribe();
+    let mut known = Phase::Open;
+    loop {
+        let event = tokio::select! {
+            biased;
+            said = peering.receive() => Event::Said(said),
+            Ok(dismissal) = &mut *dismissed => Event::Dismissed(dismissal),
+            now = later(&mut phase, known) => Event::Phase(now),
+        };
+        match event {
+            Event::Said(said) => return owner_said(peering, network, said, known).await,
+            Event::Dismissed(dismissal) => {
+                let _ = peering.send(&Reply::End(dismissal.reason.to_owned()).to_bytes()).await;
+                return dismissal.stop;
+            }
+            Event::Phase(Phase::Ending(stop)) => return stop,
+            Event::Phase(now) => {
+                known = now;
+                let _ = peering.send(&Reply::Leave.to_bytes()).await;
+            }
+        }
+    }
+}
+
+/// The phase, when it is another one than what is known.
+async fn later(phase: &mut watch::Receiver<Phase>, known: Phase) -> Phase {
+    let now = phase.wait_for(|phase| *phase != known).await;
+    now.map_or(Phase::Ending(Stop::Now), |now| *now)
+}
+
+/// Passes a worker's end on to a network whose connections still last.
+async fn follow(shared: &Shared, network: &Network) {
+    let mut phase = shared.phase.subscribe();
+    let mut known = Phase::Open;
+    loop {
+        tokio::select! {
+            () = network.ended() => return,
+            now = later(&mut phase, known) => known = now,
+        }
+        if let Phase::Ending(stop) = known {
+            network.stop(stop);
+        }
+    }
+}
+
+/// How the network ends because of what its owner said, or that it left.
+async fn owner_said(
+    peering: &Peering,
+    network: &Network,
+    message: std::io::Result<Option<Message>>,
+    known: Phase,
+) -> Stop {
+    match message {
+        Ok(Some(message)) => match Request::parse(&message.bytes) {
+            Ok(Request::Finish) if message.descriptors.is_empty() && !message.truncated => {
+                network.stop(Stop::Drain);
+                tokio::select! {
+                    () = network.ended() => {
+                        let _ = peering.send(&Reply::End("requests under way are finished".to_owned()).to_bytes()).await;
+                    }
+                    // It does not want to wait for that.
+                    _ = peering.receive() => {}
+                }
+                Stop::Now
+            }
+            _ => {
+                tracing::warn!("the owner of {} says something that it may not say now", named(&network.gate.identity));
+                Stop::Now
+            }
+        },
+        // Somebody else serves the same listeners: no guest loses a request.
+        _ if known == Phase::Leaving => Stop::Retire,
+        _ => Stop::Now,
+    }
+}
+
+async fn list(shared: &Shared, peering: &Peering) {
+    let all = shared.networks().all();
+    for network in all {
+        if peering.send(&Reply::Network(Box::new(network.status())).to_bytes()).await.is_err() {
+            return;
+        }
+    }
+    let _ = peering.send(&Reply::Done.to_bytes()).await;
+}
+
+async fn remove(shared: &Shared, peering: &Peering, identity: &Identity) {
+    let found = shared.networks().get(identity);
+    match found {
+        Some(network) => {
+            network.dismiss(Dismissal { reason: "the operator has removed the network", stop: Stop::Now });
+            let _ = peering.send(&Reply::Done.to_bytes()).await;
+        }
+        None => {
+            let reason = format!("{} is not served here", named(identity));
+            let _ = peering.send(&Reply::Refused(reason).to_bytes()).await;
+        }
+    }
+}
+
+/// As it stands in the log.
+fn named(identity: &Identity) -> String {
+    format!("{} {}", identity.header(), identity.uuid())
+}

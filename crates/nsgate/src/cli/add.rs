@@ -1,0 +1,40 @@
+//! `nsgate add`: one network for the pool, without an agent that would start a keeper.
+
+use super::{pool_socket, run::Network};
+use crate::{notify, pool::run_keeper};
+use nsgate_config::PoolUse;
+use nsgate_launcher::{Mode, Options};
+
+/// Hands one network over to the pool and leaves a small process that keeps it there.
+///
+/// The process goes into the background once the network is served. When it ends (`nsgate remove`, SIGTERM), the network
+/// is served no longer.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nsgate add --netns qdhcp-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10 --listen 169.254.169.254:80 \\\n      \
+    --network-id 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10 --backend /var/lib/neutron/metadata_proxy \\\n      \
+    --user neutron --group neutron"
+)]
+pub(super) struct Add {
+    /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
+    #[arg(long, value_name = "PATH")]
+    pool: Option<String>,
+    /// Stay in the foreground
+    #[arg(long)]
+    foreground: bool,
+    /// Serve the network here if no worker answers, instead of failing
+    #[arg(long)]
+    fallback: bool,
+    #[command(flatten)]
+    network: Network,
+}
+
+impl Add {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let pool = PoolUse { fallback: self.fallback, ..PoolUse::at(pool_socket(self.pool.as_deref())?) };
+        let config = self.network.configuration()?;
+        let mode = if self.foreground { Mode::Foreground } else { Mode::Daemon };
+        let options = Options { on_ready: Some(notify::ready), ..Options::new(mode) };
+        run_keeper(&config, &pool, &options).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,140 @@
+//! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
+
+use super::pool_socket;
+use nsgate_config::AbsolutePath;
+use nsgate_pool::{list, protocol::NetworkStatus};
+use serde_json::{Value, json};
+use std::{io::IsTerminal, thread::sleep, time::Duration};
+
+/// Which networks the pool serves, where they listen and which agent they ask.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nsgate list --json | jq -r '.[].id'")]
+pub(super) struct List {
+    /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
+    #[arg(long, value_name = "PATH")]
+    pool: Option<String>,
+    /// JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// What each network of the pool does: open connections, requests, and how these ended.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nsgate status --watch 2")]
+pub(super) struct Status {
+    /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
+    #[arg(long, value_name = "PATH")]
+    pool: Option<String>,
+    /// JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Once more every so many seconds, until interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
+}
+
+impl List {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let networks = ask(&pool_socket(self.pool.as_deref())?)?;
+        if self.json {
+            let rows: Vec<Value> = networks.iter().map(place).collect();
+            println!("{:#}", Value::from(rows));
+            return Ok(0);
+        }
+        let mut rows = vec![["identity", "id", "listens on", "agent"].map(str::to_owned).to_vec()];
+        rows.extend(networks.into_iter().map(|one| {
+            vec![one.identity.header().to_owned(), one.identity.uuid().to_string(), one.listen, one.backend]
+        }));
+        print(&rows, 4);
+        Ok(0)
+    }
+}
+
+fn ask(socket: &AbsolutePath) -> Result<Vec<NetworkStatus>, String> {
+    list(socket.as_path()).map_err(|error| format!("{socket}: {error}"))
+}
+
+fn place(one: &NetworkStatus) -> Value {
+    json!({
+        "identity": one.identity.header(),
+        "id": one.identity.uuid().to_string(),
+        "listen": one.listen.split(' ').collect::<Vec<_>>(),
+        "backend": one.backend,
+    })
+}
+
+impl Status {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let socket = pool_socket(self.pool.as_deref())?;
+        loop {
+            let networks = ask(&socket)?;
+            if self.json {
+                let rows: Vec<Value> = networks.iter().map(numbers).collect();
+                println!("{:#}", Value::from(rows));
+            } else {
+                if self.watch.is_some() && std::io::stdout().is_terminal() {
+                    // Clear the screen, and begin at its top.
+                    print!("\x1b[2J\x1b[H");
+                }
+                show(&networks);
+            }
+            let Some(seconds) = self.watch else { return Ok(0) };
+            sleep(Duration::from_secs(seconds));
+        }
+    }
+}
+
+fn numbers(one: &NetworkStatus) -> Value {
+    let mut row = place(one);
+    let more = json!({
+        "seconds": one.age,
+        "connections": one.connections,
+        "requests": one.requests,
+        "served": one.served,
+        "rejected": one.rejected,
+        "failed": one.failed,
+    });
+    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
+        row.extend(more);
+    }
+    row
+}
+
+fn show(networks: &[NetworkStatus]) {
+    let names = ["identity", "id", "seconds", "connections", "requests", "served", "rejected", "failed"];
+    let mut rows = vec![names.map(str::to_owned).to_vec()];
+    rows.extend(networks.iter().map(|one| {
+        let numbers = [one.age, u64::from(one.connections), one.requests, one.served, one.rejected, one.failed];
+        let mut row = vec![one.identity.header().to_owned(), one.identity.uuid().to_string()];
+        row.extend(numbers.iter().map(ToString::to_string));
+        row
+    }));
+    print(&rows, 2);
+    let sum = |of: fn(&NetworkStatus) -> u64| networks.iter().map(of).sum::<u64>();
+    println!(
+        "{} networks, {} connections, {} requests: {} served, {} rejected, {} failed",
+        networks.len(),
+        sum(|one| one.connections.into()),
+        sum(|one| one.requests),
+        sum(|one| one.served),
+        sum(|one| one.rejected),
+        sum(|one| one.failed)
+    );
+}
+
+/// A table: the first columns flush left, numbers flush right.
+fn print(rows: &[Vec<String>], left: usize) {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

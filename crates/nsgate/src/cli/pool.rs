@@ -1,0 +1,132 @@
+//! `nsgate pool`: the worker.
+
+use super::colours;
+use crate::{notify, pool::run_worker};
+use nsgate_config::{
+    PoolConfig,
+    native::{DraftPool, Who, on_command_line},
+};
+use nsgate_launcher::{ConfigText, Mode, Options, read_config};
+use nsgate_pool::protocol::Request;
+use std::path::PathBuf;
+
+/// Serves every network that is handed over, in the foreground unless told otherwise.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nsgate pool --socket /run/nsgate/pool.sock --backend /var/lib/neutron/metadata_proxy \\\n      \
+    --user nsgate --handover-group neutron --metrics /run/nsgate/metrics.sock"
+)]
+pub(super) struct PoolCommand {
+    /// The pool as TOML; flags take precedence over what it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Take over from a worker that answers at the socket already, without loss
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// The common case, in words.
+#[derive(Debug, clap::Args)]
+struct Flags {
+    /// Networks are handed over here
+    #[arg(long, value_name = "PATH")]
+    socket: Option<String>,
+    /// Besides root, processes of this group may hand over: the keepers' group
+    #[arg(long, value_name = "GROUP")]
+    handover_group: Option<String>,
+    /// A metadata agent's UNIX socket that networks may ask for; may be given up to eight times
+    #[arg(long = "backend", value_name = "PATH")]
+    backends: Vec<String>,
+    /// Networks at once
+    #[arg(long, value_name = "NUMBER")]
+    networks: Option<i64>,
+    /// Connections of guests at once, all networks together
+    #[arg(long, value_name = "NUMBER")]
+    connections: Option<i64>,
+    /// Connections of each network whatever the others do
+    #[arg(long, value_name = "NUMBER")]
+    reserved_connections: Option<i64>,
+    /// Tell metrics here, in the OpenMetrics text format over HTTP
+    #[arg(long, value_name = "PATH")]
+    metrics: Option<String>,
+    /// Runs as this user
+    #[arg(long)]
+    user: Option<String>,
+    /// Runs as this group instead of the user's own
+    #[arg(long)]
+    group: Option<String>,
+    /// Accept root as user or group
+    #[arg(long)]
+    allow_root: bool,
+    /// What a kernel without some part of the confinement means: `default` says so, `strict` refuses to start
+    #[arg(long, value_name = "LEVEL")]
+    sandbox: Option<String>,
+    /// Write the pid here
+    #[arg(long, value_name = "PATH")]
+    pid_file: Option<String>,
+    /// Go into the background once handovers are taken
+    #[arg(long)]
+    daemon: bool,
+}
+
+impl PoolCommand {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let farewell = self.replace.then(|| Request::Leave.to_bytes());
+        let config = self.configuration()?;
+        let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
+        let options = Options { on_ready: Some(notify::ready), farewell, ..Options::new(mode) };
+        run_worker(&config, &options).map_err(|error| error.to_string())
+    }
+
+    /// What the file says, with the flags in the place of its values.
+    fn configuration(self) -> Result<PoolConfig, String> {
+        let (name, text) = match &self.config {
+            Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
+            None => ("command line".to_owned(), ConfigText::default()),
+        };
+        let mut draft = DraftPool::read(&name, &text).map_err(|errors| errors.render(colours()))?;
+        self.flags.fill(&mut draft);
+        let (config, warnings) = draft.finish(&name, &text).map_err(|errors| errors.render(colours()))?;
+        for warning in warnings {
+            eprintln!("{}", warning.render(colours()));
+        }
+        Ok(config)
+    }
+}
+
+impl Flags {
+    fn fill(self, draft: &mut DraftPool) {
+        if !self.backends.is_empty() {
+            draft.backends = self.backends.into_iter().map(on_command_line).collect();
+        }
+        let text = |slot: &mut Option<_>, said: Option<String>| {
+            if let Some(said) = said {
+                *slot = Some(on_command_line(said));
+            }
+        };
+        text(&mut draft.socket, self.socket);
+        text(&mut draft.metrics, self.metrics);
+        text(&mut draft.sandbox, self.sandbox);
+        text(&mut draft.pid_file, self.pid_file);
+        let number = |slot: &mut Option<_>, said: Option<i64>| {
+            if let Some(said) = said {
+                *slot = Some(on_command_line(said));
+            }
+        };
+        number(&mut draft.networks, self.networks);
+        number(&mut draft.connections, self.connections);
+        number(&mut draft.reserved_connections, self.reserved_connections);
+        let account = |slot: &mut Option<_>, said: Option<String>| {
+            if let Some(said) = said {
+                *slot = Some(on_command_line(Who::Name(said)));
+            }
+        };
+        account(&mut draft.handover_group, self.handover_group);
+        account(&mut draft.user, self.user);
+        account(&mut draft.group, self.group);
+        draft.allow_root |= self.allow_root;
+        draft.daemon |= self.daemon;
+    }
+}

@@ -1,0 +1,107 @@
+//! A keeper without a worker: it serves its network by itself, as a standalone gate does, and goes on asking.
+
+use super::keeper::Keeper;
+use crate::{gate, log::AccessLog};
+use nix::sys::{signal::Signal, signalfd::SignalFd};
+use nsgate_forwarder::{Forwarder, Stop};
+use nsgate_launcher::Readiness;
+use nsgate_pool::{Offered, Served};
+use std::{io, time::Duration};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+/// Between two attempts at a worker.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+/// How long a worker may take to answer.
+const ANSWER: Duration = Duration::from_secs(3);
+/// How long connections may go on after a worker has taken over: busy ones get an answer that says it is their last.
+const RETIRING: Duration = Duration::from_secs(10);
+
+/// How it ended.
+pub(super) enum Next {
+    /// The keeper ends.
+    Exit(u8),
+    /// A worker serves.
+    Served(Served, SignalFd),
+}
+
+/// Serves until a worker does, or a signal says otherwise.
+pub(super) fn serve(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<Readiness>) -> Next {
+    let outcome = gate::runtime().and_then(|runtime| runtime.block_on(run(keeper, signals, readiness)));
+    outcome.unwrap_or_else(|error| {
+        let reason = format!("the network cannot be served: {error}");
+        tracing::error!("{reason}");
+        if let Some(readiness) = readiness.take() {
+            readiness.fail(&reason);
+        }
+        Next::Exit(1)
+    })
+}
+
+async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<Readiness>) -> io::Result<Next> {
+    let signals = gate::watched(signals)?;
+    // Copies: the keeper's own are handed over later.
+    let listeners = keeper.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
+    let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+    let connector = gate::connector(&keeper.agents);
+    let forwarder = Forwarder::new(keeper.config.gate.clone(), connector, AccessLog::new(keeper.sink.clone()));
+    let (stop, stopped) = watch::channel(None);
+    let mut serving = tokio::spawn(forwarder.serve(listeners, stopped));
+    if let Some(readiness) = readiness.take() {
+        readiness.tell();
+    }
+    let served = loop {
+        tokio::select! {
+            biased;
+            signal = gate::heard(&signals) => match signal {
+                Some(Signal::SIGHUP) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
+                Some(Signal::SIGUSR1) => {
+                    tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
+                    let _ = stop.send(Some(Stop::Drain));
+                    tokio::select! {
+                        _ = &mut serving => {}
+                        _ = gate::heard(&signals) => {}
+                    }
+                    return Ok(Next::Exit(0));
+                }
+                _ => return Ok(Next::Exit(0)),
+            },
+            served = attempt(keeper) => if let Some(served) = served { break served },
+        }
+    };
+    tracing::info!("a worker serves the network from now on");
+    let _ = stop.send(Some(Stop::Retire));
+    // Whatever comes first: the last connection's end, a signal, a word of the worker, or the end of patience.
+    let word = watched(&served)?;
+    tokio::select! {
+        biased;
+        _ = timeout(RETIRING, &mut serving) => {}
+        _ = signals.readable() => {}
+        _ = word.readable() => {}
+    }
+    drop(word);
+    Ok(Next::Served(served, signals.into_inner()))
+}
+
+/// One attempt at a worker, after a while.
+async fn attempt(keeper: &mut Keeper<'_>) -> Option<Served> {
+    sleep(keeper.random.about(BETWEEN_ATTEMPTS)).await;
+    let offered: Offered = keeper.begin().ok()?;
+    {
+        let watched = watched(&offered).ok()?;
+        let _ready = timeout(ANSWER, watched.readable()).await.ok()?.ok()?;
+    }
+    offered.answer().ok()
+}
+
+/// A descriptor as something to wait for, for as long as it is borrowed.
+#[allow(
+    deprecated,
+    reason = "the successor is unsafe for types that do not own their descriptor; the owner is borrowed"
+)]
+fn watched<T: std::os::fd::AsFd>(owner: &T) -> io::Result<AsyncFd<std::os::fd::BorrowedFd<'_>>> {
+    AsyncFd::with_interest(owner.as_fd(), Interest::READABLE)
+}

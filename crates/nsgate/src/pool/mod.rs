@@ -1,0 +1,8 @@
+//! Many networks in one worker: the worker's process, and the keeper that stands for each network.
+
+mod alone;
+mod keeper;
+mod worker;
+
+pub use keeper::run_keeper;
+pub use worker::run_worker;

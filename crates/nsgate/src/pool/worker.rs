@@ -1,0 +1,91 @@
+//! The worker's process: from a pool's configuration to a confined process that serves what is handed over.
+
+use crate::{
+    gate::{self, Prepared},
+    log::{AccessLog, Sink, Syslog},
+    sys,
+};
+use nsgate_config::{Config, PoolConfig};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_worker};
+use nsgate_pool::{
+    Allowed,
+    worker::{Backend, Observe, Settings, Worker},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// Between two returns of memory to the host, which takes longer the more networks there are.
+const BETWEEN_RETURNS: Duration = Duration::from_secs(10);
+
+/// Runs the worker that `config` describes, and returns the exit status of this process: that of the starter, which is
+/// done when the worker serves, or that of the worker.
+///
+/// # Errors
+/// Whatever kept the worker from serving. Nothing is left behind then.
+pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
+    match launch_worker(config, options, gate::prepare)? {
+        Launched::Finished(status) => Ok(status),
+        Launched::Gate(running) => Ok(serve(config, options, *running)),
+    }
+}
+
+fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> u8 {
+    let Running { prepared: Prepared { runtime, signals }, confined, agents, endpoints, .. } = running;
+    let PoolConfig { pool, process } = config;
+    let sink = gate::log(process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
+    tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
+    let backends = pool.backends.iter().zip(agents);
+    let backends =
+        backends.map(|(backend, agent)| Backend { path: backend.path().clone(), seen: agent.path, owner: agent.owner });
+    let settings = Settings {
+        allowed: Allowed { gid: running.handover_gid },
+        backends: backends.collect(),
+        networks: usize::try_from(pool.networks).unwrap_or(usize::MAX),
+        connections: usize::try_from(pool.connections).unwrap_or(usize::MAX),
+        reserved: pool.reserved_connections,
+    };
+    let worker = Worker::new(settings, observe(sink));
+    let outcome = runtime.block_on(async move {
+        let signals = gate::watched(signals)?;
+        let (stop, stopped) = watch::channel(None);
+        let mut endpoints = endpoints.into_iter();
+        let Some(handover) = endpoints.next() else { return Ok(()) };
+        running.readiness.tell();
+        // A worker is told to end when it is updated or the host goes down: guests keep what is under way.
+        tokio::spawn(gate::obey(signals, stop, nsgate_forwarder::Stop::Drain));
+        worker.serve(handover, endpoints.next(), stopped).await
+    });
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("epoll_ctl(2) refuses a descriptor: {error}");
+            1
+        }
+    }
+}
+
+/// Each network's requests go to the log that its own configuration names, over this process's socket; without one, to
+/// the worker's own, with the network's name before them.
+fn observe(sink: Arc<Sink>) -> Observe {
+    Box::new(move |config: &Config| {
+        let identity = &config.gate.identity;
+        let (sink, prefix) = match (sink.as_ref(), &config.process.log) {
+            (Sink::Syslog(own), Some(log)) => (Arc::new(Sink::Syslog(Syslog::of(own, log))), String::new()),
+            _ => (sink.clone(), format!("{} {}", identity.header(), identity.uuid())),
+        };
+        Box::new(AccessLog::of(sink, prefix, give_back))
+    })
+}
+
+/// Gives memory back, but not for every network that falls idle.
+fn give_back() {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.is_none_or(|last| last.elapsed() >= BETWEEN_RETURNS) {
+        sys::give_back();
+        *last = Some(Instant::now());
+    }
+}
