@@ -18,6 +18,7 @@ pub mod http;
 pub mod inject;
 pub mod lab;
 pub mod network;
+pub mod pool;
 #[cfg(target_arch = "x86_64")]
 pub mod probes;
 pub mod procfs;

@@ -76,6 +76,24 @@ pub(crate) fn number(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<libc
     Errno::result(done).map(|_| value)
 }
 
+/// The number that the kernel has given to this socket and to no other (SO_COOKIE, Linux 4.6).
+#[cfg(feature = "worker")]
+pub(crate) fn cookie(socket: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let mut value: u64 = 0;
+    let mut size = mem::size_of::<u64>() as libc::socklen_t;
+    // SAFETY: the option's value is a u64; the kernel gets a pointer to one with its size.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_COOKIE,
+            ptr::from_mut(&mut value).cast(),
+            ptr::from_mut(&mut size),
+        )
+    };
+    Errno::result(done).map(|_| value)
+}
+
 /// Accepts a connection without waiting (accept4(2)).
 #[cfg(feature = "worker")]
 pub(crate) fn accept(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {

@@ -40,7 +40,8 @@ impl Request {
         let (word, rest) = split(bytes)?;
         match word {
             "serve" => {
-                let parsed = native::parse("handover", rest).map_err(|errors| first(&errors.to_string()))?;
+                let parsed = native::parse("handover", rest)
+                    .map_err(|errors| format!("the gate is not right: {}", first(&errors.to_string())))?;
                 Ok(Self::Serve(Box::new(parsed.config)))
             }
             "finish" => nothing(rest, Self::Finish),

@@ -4,7 +4,7 @@ use super::{
     Shared,
     counters::{Counters, Tally},
 };
-use crate::{check, protocol::NetworkStatus};
+use crate::{check, protocol::NetworkStatus, sys};
 use nsgate_config::{Account, Config, Gate};
 use nsgate_forwarder::{Forwarder, Gauge, Stop, UnixConnector};
 use std::{
@@ -26,6 +26,8 @@ pub(super) struct Dismissal {
 /// A network that is served.
 pub(super) struct Network {
     pub(super) gate: Gate,
+    /// The kernel's numbers of its listeners.
+    pub(super) cookies: Vec<u64>,
     pub(super) counters: Arc<Counters>,
     gauge: Gauge,
     since: Instant,
@@ -38,6 +40,7 @@ pub(super) struct Checked {
     forwarder: Forwarder<UnixConnector>,
     listeners: Vec<tokio::net::TcpListener>,
     gate: Gate,
+    cookies: Vec<u64>,
     counters: Arc<Counters>,
 }
 
@@ -54,6 +57,8 @@ impl Checked {
         for (listener, descriptor) in config.gate.listeners.iter().zip(&descriptors) {
             check(listener, descriptor.as_fd())?;
         }
+        let cookies = descriptors.iter().map(|descriptor| sys::cookie(descriptor.as_fd())).collect::<Result<_, _>>();
+        let cookies = cookies.map_err(|error| format!("a listener cannot be told from others: SO_COOKIE: {error}"))?;
         let connector = connector(shared, &config.gate)?;
         let listeners = descriptors.into_iter().map(|descriptor| {
             let socket = tokio::net::TcpListener::from_std(TcpListener::from(descriptor));
@@ -64,16 +69,20 @@ impl Checked {
         let observer = (shared.observe)(&config);
         let tally = Tally { counters: counters.clone(), latency: shared.latency.clone(), observer };
         let forwarder = Forwarder::new(config.gate.clone(), connector, tally).sharing(shared.sharing.clone());
-        Ok(Self { forwarder, listeners, gate: config.gate, counters })
+        Ok(Self { forwarder, listeners, gate: config.gate, cookies, counters })
     }
 
     pub(super) fn gate(&self) -> &Gate {
         &self.gate
     }
 
+    pub(super) fn cookies(&self) -> &[u64] {
+        &self.cookies
+    }
+
     /// Begins to serve. `alive` is held until the last connection has ended.
     pub(super) fn begin(self, alive: mpsc::Sender<()>) -> (Arc<Network>, oneshot::Receiver<Dismissal>) {
-        let Self { forwarder, listeners, gate, counters } = self;
+        let Self { forwarder, listeners, gate, cookies, counters } = self;
         let (stop, stopped) = watch::channel(None);
         let (dismiss, dismissed) = oneshot::channel();
         let gauge = forwarder.gauge();
@@ -82,7 +91,7 @@ impl Checked {
             drop(alive);
         });
         let (since, dismiss) = (Instant::now(), Mutex::new(Some(dismiss)));
-        (Arc::new(Network { gate, counters, gauge, since, stop, dismiss }), dismissed)
+        (Arc::new(Network { gate, cookies, counters, gauge, since, stop, dismiss }), dismissed)
     }
 }
 

@@ -8,9 +8,12 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 /// An identity as something that can be looked up.
 type Key = (&'static str, Uuid);
 
-/// Networks in the order of their identities.
+/// Networks in the order of their identities, and whose each listener is.
 #[derive(Default)]
-pub(super) struct Registry(BTreeMap<Key, Arc<Network>>);
+pub(super) struct Registry {
+    networks: BTreeMap<Key, Arc<Network>>,
+    listeners: BTreeMap<u64, Key>,
+}
 
 fn key(identity: &Identity) -> Key {
     (identity.header(), identity.uuid())
@@ -21,7 +24,13 @@ impl Registry {
     /// identity is refused, since one of the two must be a mistake.
     pub(super) fn judge(&self, checked: &Checked, most: usize) -> Result<(), String> {
         let gate = checked.gate();
-        match self.0.get(&key(&gate.identity)) {
+        // One socket under two identities: a guest's request would get now the one and now the other.
+        let own = key(&gate.identity);
+        let other = checked.cookies().iter().find_map(|cookie| self.listeners.get(cookie).filter(|key| **key != own));
+        if let Some((header, id)) = other {
+            return Err(format!("a listener that comes with it is that of {header} {id} already"));
+        }
+        match self.networks.get(&key(&gate.identity)) {
             Some(present) => match difference(&present.gate, gate) {
                 None => Ok(()),
                 Some(what) => Err(format!(
@@ -30,7 +39,7 @@ impl Registry {
                     gate.identity.uuid()
                 )),
             },
-            None if self.0.len() >= most => {
+            None if self.networks.len() >= most => {
                 Err(format!("this pool serves {most} networks already, all that it may (`networks`)"))
             }
             None => Ok(()),
@@ -39,27 +48,35 @@ impl Registry {
 
     /// Adds a network that may come. Its predecessor's owner is dismissed.
     pub(super) fn insert(&mut self, network: &Arc<Network>) {
-        if let Some(before) = self.0.insert(key(&network.gate.identity), network.clone()) {
+        if let Some(before) = self.networks.insert(key(&network.gate.identity), network.clone()) {
+            for cookie in &before.cookies {
+                self.listeners.remove(cookie);
+            }
             before.dismiss(Dismissal { reason: "another process has handed the network over", stop: Stop::Retire });
         }
+        let key = key(&network.gate.identity);
+        self.listeners.extend(network.cookies.iter().map(|cookie| (*cookie, key)));
     }
 
     /// Removes this very network.
     pub(super) fn remove(&mut self, network: &Arc<Network>) {
         let key = key(&network.gate.identity);
-        if self.0.get(&key).is_some_and(|present| Arc::ptr_eq(present, network)) {
-            self.0.remove(&key);
+        if self.networks.get(&key).is_some_and(|present| Arc::ptr_eq(present, network)) {
+            self.networks.remove(&key);
+            for cookie in &network.cookies {
+                self.listeners.remove(cookie);
+            }
         }
     }
 
     /// The network with this identity.
     pub(super) fn get(&self, identity: &Identity) -> Option<Arc<Network>> {
-        self.0.get(&key(identity)).cloned()
+        self.networks.get(&key(identity)).cloned()
     }
 
     /// All of them.
     pub(super) fn all(&self) -> Vec<Arc<Network>> {
-        self.0.values().cloned().collect()
+        self.networks.values().cloned().collect()
     }
 }
 

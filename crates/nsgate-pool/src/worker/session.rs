@@ -70,8 +70,10 @@ pub(super) async fn meet(shared: Arc<Shared>, peering: Peering, place: OwnedSema
 /// The first message of a peer that may speak, and what came with it.
 async fn heard(shared: &Shared, peering: &Peering) -> Result<Option<(Request, Message)>, String> {
     let peer = Peer::of(peering.channel()).map_err(|error| format!("who is there? SO_PEERCRED: {error}"))?;
+    // Read first, whoever it is: a connection that is closed with something unread in it takes the refusal with it.
+    let said = timeout(PATIENCE, peering.receive()).await;
     shared.settings.allowed.judge(peer)?;
-    match timeout(PATIENCE, peering.receive()).await {
+    match said {
         Err(_) => Err(format!("nothing was said within {} s", PATIENCE.as_secs())),
         Ok(Err(_) | Ok(None)) => Ok(None),
         Ok(Ok(Some(Message { truncated: true, .. }))) => {

@@ -1,7 +1,7 @@
 //! What a process has open, by kind (proc_pid_fd(5)).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
@@ -15,7 +15,7 @@ pub(super) const LOG: &str = "log file";
 
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
-    let sockets = sockets(directory);
+    let mut sockets = Sockets::of(directory);
     let mut kinds = BTreeMap::new();
     for entry in fs::read_dir(directory.join("fd")).ok()? {
         // A descriptor that is closed while the directory is read is not open.
@@ -29,7 +29,7 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
         } else if is_log(directory, &entry) {
             LOG.to_owned()
         } else {
-            kind(&target.to_string_lossy(), &sockets)
+            kind(&target.to_string_lossy(), &mut sockets)
         };
         *kinds.entry(kind).or_insert(0) += 1;
     }
@@ -44,10 +44,10 @@ fn is_log(directory: &Path, entry: &fs::DirEntry) -> bool {
     flags.is_some_and(|flags| flags & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_WRONLY | libc::O_APPEND)
 }
 
-fn kind(target: &str, sockets: &HashMap<String, &'static str>) -> String {
+fn kind(target: &str, sockets: &mut Sockets) -> String {
     let inner = |prefix: &str| target.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(']'));
     if let Some(inode) = inner("socket:[") {
-        return (*sockets.get(inode).unwrap_or(&"other socket")).to_owned();
+        return sockets.kind(inode).to_owned();
     }
     if let Some(name) = inner("anon_inode:[") {
         return name.to_owned();
@@ -58,32 +58,64 @@ fn kind(target: &str, sockets: &HashMap<String, &'static str>) -> String {
     }
 }
 
-/// Kind of each socket of the process's network namespace, by inode.
-fn sockets(directory: &Path) -> HashMap<String, &'static str> {
-    let mut found = HashMap::new();
-    let mut table = |name: &str, inode: usize, kind: &dyn Fn(&[&str]) -> &'static str| {
-        let text = fs::read_to_string(directory.join("net").join(name)).unwrap_or_default();
-        for line in text.lines().skip(1) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            if let Some(inode) = words.get(inode) {
-                found.insert((*inode).to_owned(), kind(&words));
+/// Kinds of sockets by inode.
+struct Sockets {
+    known: HashMap<String, &'static str>,
+    /// Whether the namespaces of all processes were looked at.
+    everywhere: bool,
+}
+
+impl Sockets {
+    /// Those of the process's network namespace.
+    fn of(directory: &Path) -> Self {
+        let mut sockets = Self { known: HashMap::new(), everywhere: false };
+        sockets.add(directory);
+        sockets
+    }
+
+    /// The kind of one socket. A worker holds sockets of many namespaces: what is not in its own is looked for in those
+    /// of other processes.
+    fn kind(&mut self, inode: &str) -> &'static str {
+        if !self.known.contains_key(inode) && !self.everywhere {
+            self.everywhere = true;
+            let mut seen = HashSet::new();
+            for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()) {
+                    let namespace = fs::read_link(entry.path().join("ns/net")).ok();
+                    if namespace.is_some_and(|namespace| seen.insert(namespace)) {
+                        self.add(&entry.path());
+                    }
+                }
             }
         }
-    };
-    // State 0A is LISTEN (include/net/tcp_states.h).
-    let tcp = |words: &[&str]| if words.get(3) == Some(&"0A") { "tcp listener" } else { "tcp connection" };
-    table("tcp", 9, &tcp);
-    table("tcp6", 9, &tcp);
-    table("udp", 9, &|_| "udp");
-    table("udp6", 9, &|_| "udp");
-    table("raw", 9, &|_| "raw");
-    table("packet", 8, &|_| "packet");
-    table("netlink", 9, &|_| "netlink");
-    table("unix", 6, &|words| match words.get(4) {
-        Some(&"0001") => "unix stream",
-        Some(&"0002") => "unix datagram",
-        Some(&"0005") => "unix seqpacket",
-        _ => "unix",
-    });
-    found
+        self.known.get(inode).copied().unwrap_or("other socket")
+    }
+
+    /// The sockets of one process's network namespace.
+    fn add(&mut self, directory: &Path) {
+        let mut table = |name: &str, inode: usize, kind: &dyn Fn(&[&str]) -> &'static str| {
+            let text = fs::read_to_string(directory.join("net").join(name)).unwrap_or_default();
+            for line in text.lines().skip(1) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                if let Some(inode) = words.get(inode) {
+                    self.known.insert((*inode).to_owned(), kind(&words));
+                }
+            }
+        };
+        // State 0A is LISTEN (include/net/tcp_states.h).
+        let tcp = |words: &[&str]| if words.get(3) == Some(&"0A") { "tcp listener" } else { "tcp connection" };
+        table("tcp", 9, &tcp);
+        table("tcp6", 9, &tcp);
+        table("udp", 9, &|_| "udp");
+        table("udp6", 9, &|_| "udp");
+        table("raw", 9, &|_| "raw");
+        table("packet", 8, &|_| "packet");
+        table("netlink", 9, &|_| "netlink");
+        table("unix", 6, &|words| match words.get(4) {
+            Some(&"0001") => "unix stream",
+            Some(&"0002") => "unix datagram",
+            Some(&"0005") => "unix seqpacket",
+            _ => "unix",
+        });
+    }
 }

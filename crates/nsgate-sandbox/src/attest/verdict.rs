@@ -17,8 +17,17 @@ pub struct Row {
 }
 
 /// Kinds of descriptors that a gate has. Everything else is a file, a device, or a way to something.
-const EXPECTED_KINDS: [&str; 8] =
-    ["tcp listener", "tcp connection", "unix stream", "unix datagram", "eventpoll", "eventfd", "signalfd", "/dev/null"];
+const EXPECTED_KINDS: [&str; 9] = [
+    "tcp listener",
+    "tcp connection",
+    "unix stream",
+    "unix datagram",
+    "unix seqpacket",
+    "eventpoll",
+    "eventfd",
+    "signalfd",
+    "/dev/null",
+];
 
 /// A foreground gate may keep the terminal or the pipe it was started on, as 0, 1 and 2.
 const FOREGROUND_KINDS: [&str; 1] = ["pipe"];
@@ -72,15 +81,21 @@ fn groups(holdings: &Holdings) -> Row {
     row("other groups", "none", found, Some(own))
 }
 
-/// What a gate's root may show: two windows, and a short name for the socket in each.
-const ROOT: [&str; 4] = ["agent", "backend", "log", "syslog"];
+/// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
+/// pool's socket as well, and a worker those of up to eight agents, which are numbered from the second on.
+const ROOT: [&str; 6] = ["agent", "backend", "log", "syslog", "worker", "pool"];
+
+fn expected_in_root(name: &str) -> bool {
+    let plain = name.trim_end_matches(|c: char| ('2'..='8').contains(&c));
+    ROOT.contains(&name) || (name.len() == plain.len() + 1 && ["agent", "backend"].contains(&plain))
+}
 
 fn root(holdings: &Holdings) -> Row {
     let Some(entries) = &holdings.root else {
         return row("root shows", "agent backend", "unreadable".to_owned(), None);
     };
     // A host's proxy shows neither.
-    let small = entries.iter().all(|name| ROOT.contains(&name.as_str()));
+    let small = entries.iter().all(|name| expected_in_root(name));
     let found = match entries.len() {
         0 => "nothing".to_owned(),
         1..=4 => entries.join(" "),

@@ -6,7 +6,7 @@
 //! network does.
 
 use super::alone;
-use crate::gate;
+use crate::{gate, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -103,6 +103,8 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {
+        // What starting took, or serving, is not needed for sleeping.
+        sys::give_back();
         match keeper.watch(&signals, served.take(), &mut readiness) {
             Next::Exit(status) => return status,
             Next::Alone => match alone::serve(&mut keeper, signals, &mut readiness) {

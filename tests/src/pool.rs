@@ -1,0 +1,190 @@
+//! A pool's worker, and somebody who hands networks over without nsgate's own code: the protocol as its documentation
+//! has it.
+
+use std::fs;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg, sendmsg, socket,
+};
+use nix::unistd::Pid;
+
+use crate::config::Config;
+use crate::gate::{Gate, Started, agent_command, communicate, write_config};
+use crate::lab::{Lab, text, wait_until};
+use crate::network::Namespace;
+
+/// A worker in the foreground. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Pool {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// What it writes.
+    pub log: PathBuf,
+    child: Child,
+}
+
+/// Words of `nsgate pool` for the laboratory.
+pub fn words(lab: &Lab, more: &[&str]) -> Vec<String> {
+    let usual = [
+        "pool".to_owned(),
+        format!("--socket={}", socket_path(lab).display()),
+        format!("--backend={}", lab.socket().display()),
+        "--user=neutron".to_owned(),
+        "--handover-group=neutron".to_owned(),
+        format!("--metrics={}", metrics_path(lab).display()),
+    ];
+    usual.into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect()
+}
+
+/// Where the laboratory's pool is.
+pub fn socket_path(lab: &Lab) -> PathBuf {
+    lab.directory("pool", 0o755).join("pool.sock")
+}
+
+/// Where it tells its metrics.
+pub fn metrics_path(lab: &Lab) -> PathBuf {
+    lab.directory("pool", 0o755).join("metrics.sock")
+}
+
+impl Pool {
+    /// Starts a worker and waits until it takes handovers.
+    pub fn start(lab: &Lab) -> Pool {
+        Pool::start_with(lab, &[])
+    }
+
+    /// The same with more words.
+    pub fn start_with(lab: &Lab, more: &[&str]) -> Pool {
+        let pool = Pool::spawn(lab, more);
+        assert!(wait_until(10.0, || pool.said("Handovers are taken")), "{}", text(&pool.log));
+        // It says so before its socket takes the place.
+        assert!(wait_until(10.0, || channel(&pool.socket).is_ok()), "{}", text(&pool.log));
+        pool
+    }
+
+    /// Starts a worker and does not wait.
+    pub fn spawn(lab: &Lab, more: &[&str]) -> Pool {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let log = lab.state().join(format!("pool-{count}.log"));
+        let output = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log");
+        let child = Command::new(lab.program.nsgate())
+            .args(words(lab, more))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output)
+            .spawn()
+            .expect("nsgate pool");
+        Pool { socket: socket_path(lab), log, child }
+    }
+
+    /// Runs `nsgate pool` to its end: for what is wrong.
+    pub fn refused(lab: &Lab, more: &[&str]) -> Started {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(words(lab, more));
+        communicate(command, Duration::from_secs(10))
+    }
+
+    /// Whether its log holds this.
+    pub fn said(&self, word: &str) -> bool {
+        text(&self.log).contains(word)
+    }
+
+    /// The worker itself: the supervisor's child.
+    pub fn worker(&self) -> i32 {
+        let pid = self.child.id();
+        let children = text(format!("/proc/{pid}/task/{pid}/children"));
+        children.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(0)
+    }
+
+    /// Sends a signal to the supervisor, which passes it on.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        kill(Pid::from_raw(pid), signal).expect("a signal to the pool");
+    }
+
+    /// Kills the worker, as a crash would.
+    pub fn crash(&mut self) {
+        kill(Pid::from_raw(self.worker()), Signal::SIGKILL).expect("the worker");
+        assert!(self.ended_within(5.0), "the supervisor ends with its worker");
+    }
+
+    /// Whether it ended within so many seconds.
+    pub fn ended_within(&mut self, seconds: f64) -> bool {
+        wait_until(seconds, || self.child.try_wait().expect("waiting").is_some())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = kill(Pid::from_raw(self.worker().max(i32::MAX * i32::from(self.worker() == 0))), Signal::SIGKILL);
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A keeper, started as Neutron starts haproxy, with `NSGATE_POOL` in its environment.
+pub fn keeper(lab: &Lab, namespace: &Namespace, config: &Config) -> Gate {
+    try_keeper(lab, namespace, config).unwrap_or_else(|started| panic!("the keeper did not start: {started:#?}"))
+}
+
+/// The same; `Err` is how its starter ended.
+///
+/// # Errors
+/// When the starter failed, hung, or left a stream open.
+pub fn try_keeper(lab: &Lab, namespace: &Namespace, config: &Config) -> Result<Gate, Started> {
+    let file = write_config(lab, config);
+    let mut command = agent_command(lab, namespace, &config.id, &[Path::new("-f"), &file]);
+    command.env("NSGATE_POOL", socket_path(lab));
+    Gate::with_command(lab, config, command)
+}
+
+/// A connection to the worker.
+///
+/// # Errors
+/// As connect(2).
+pub fn channel(path: &Path) -> io::Result<OwnedFd> {
+    let channel = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    connect(channel.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(channel)
+}
+
+/// Sends one message with descriptors.
+///
+/// # Errors
+/// As sendmsg(2).
+pub fn send(channel: &OwnedFd, message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let control = if numbers.is_empty() { &[][..] } else { &rights };
+    sendmsg::<UnixAddr>(channel.as_raw_fd(), &[IoSlice::new(message)], control, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
+
+/// One message; `None` if the worker has closed the connection, or says nothing for ten seconds.
+pub fn receive(channel: &OwnedFd) -> Option<String> {
+    let mut ready = [PollFd::new(std::os::fd::AsFd::as_fd(channel), PollFlags::POLLIN)];
+    if poll(&mut ready, PollTimeout::from(10_000u16)) != Ok(1) {
+        return None;
+    }
+    let mut bytes = [0; 20_000];
+    let mut pieces = [IoSliceMut::new(&mut bytes)];
+    let length = recvmsg::<UnixAddr>(channel.as_raw_fd(), &mut pieces, None, MsgFlags::empty()).ok()?.bytes;
+    (length > 0).then(|| String::from_utf8_lossy(&bytes[..length]).into_owned())
+}
+
+/// A gate as it is handed over.
+pub fn gate(lab: &Lab, id: &str, listen: &str) -> String {
+    format!(
+        "nsgate-pool 1 serve\nnetwork_id = \"{id}\"\nlisten = [\"{listen}\"]\nbackend = \"{}\"\nuser = \"neutron\"\n",
+        lab.socket().display()
+    )
+}
