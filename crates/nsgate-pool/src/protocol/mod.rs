@@ -32,6 +32,9 @@ pub const VERSION: u32 = 1;
 /// Name of the protocol: the first word of every message.
 const NAME: &str = "nsgate-pool";
 
+/// Longest sentence in bytes.
+const SENTENCE: usize = 1024;
+
 /// A message as bytes.
 fn message(word: &str, rest: &str) -> Vec<u8> {
     format!("{NAME} {VERSION} {word}\n{rest}").into_bytes()
@@ -80,4 +83,16 @@ fn identity(text: &str) -> Result<Identity, String> {
 /// Nothing may follow.
 fn nothing<T>(rest: &str, value: T) -> Result<T, String> {
     if rest.is_empty() { Ok(value) } else { Err("something follows where nothing should".to_owned()) }
+}
+
+/// One line without control characters, of bounded length.
+fn sentence(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() + c.len_utf8() > SENTENCE {
+            break;
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
 }

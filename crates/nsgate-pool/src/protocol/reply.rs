@@ -1,11 +1,8 @@
 //! What a worker says.
 
-use super::{identity, identity_text, message, nothing, split};
+use super::{identity, identity_text, message, nothing, sentence, split};
 use nsgate_config::Identity;
 use std::fmt::Write;
-
-/// Longest sentence in bytes.
-const SENTENCE: usize = 1024;
 
 /// A message from a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +63,10 @@ impl Reply {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        Self::read(bytes).map_err(|wrong| sentence(&wrong))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, String> {
         let (word, rest) = split(bytes)?;
         match word {
             "serving" => nothing(rest, Self::Serving),
@@ -77,18 +78,6 @@ impl Reply {
             _ => Err("the message's word is none that a worker says".to_owned()),
         }
     }
-}
-
-/// One line without control characters, of bounded length.
-fn sentence(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if out.len() + c.len_utf8() > SENTENCE {
-            break;
-        }
-        out.push(if c.is_control() { ' ' } else { c });
-    }
-    out
 }
 
 impl NetworkStatus {

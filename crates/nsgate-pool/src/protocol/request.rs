@@ -1,6 +1,6 @@
 //! What a worker is asked.
 
-use super::{identity, identity_text, message, nothing, split};
+use super::{identity, identity_text, message, nothing, sentence, split};
 use nsgate_config::{Config, Identity, native};
 
 /// A message to a worker.
@@ -37,6 +37,10 @@ impl Request {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        Self::read(bytes).map_err(|wrong| sentence(&wrong))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, String> {
         let (word, rest) = split(bytes)?;
         match word {
             "serve" => {

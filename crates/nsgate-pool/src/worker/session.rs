@@ -13,7 +13,7 @@ use crate::{
 };
 use nsgate_config::Identity;
 use nsgate_forwarder::Stop;
-use std::{sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     time::timeout,
@@ -32,9 +32,9 @@ pub(super) async fn meet(shared: Arc<Shared>, peering: Peering, place: OwnedSema
     };
     drop(place);
     match request {
-        (Request::Serve(config), message) => {
+        (Request::Serve(config), descriptors) => {
             let identity = config.gate.identity;
-            let begun = Checked::new(&shared, *config, message.descriptors).and_then(|checked| {
+            let begun = Checked::new(&shared, *config, descriptors).and_then(|checked| {
                 let mut networks = shared.networks();
                 networks.judge(&checked, shared.settings.networks)?;
                 let begun = checked.begin(alive);
@@ -46,7 +46,7 @@ pub(super) async fn meet(shared: Arc<Shared>, peering: Peering, place: OwnedSema
                 Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
             }
         }
-        (_, message) if !message.descriptors.is_empty() => {
+        (_, descriptors) if !descriptors.is_empty() => {
             refuse(&shared, &peering, "descriptors came with a message that takes none").await;
         }
         (Request::List, _) => list(&shared, &peering).await,
@@ -68,7 +68,7 @@ pub(super) async fn meet(shared: Arc<Shared>, peering: Peering, place: OwnedSema
 }
 
 /// The first message of a peer that may speak, and what came with it.
-async fn heard(shared: &Shared, peering: &Peering) -> Result<Option<(Request, Message)>, String> {
+async fn heard(shared: &Shared, peering: &Peering) -> Result<Option<(Request, Vec<OwnedFd>)>, String> {
     let peer = Peer::of(peering.channel()).map_err(|error| format!("who is there? SO_PEERCRED: {error}"))?;
     // Read first, whoever it is: a connection that is closed with something unread in it takes the refusal with it.
     let said = timeout(PATIENCE, peering.receive()).await;
@@ -79,7 +79,7 @@ async fn heard(shared: &Shared, peering: &Peering) -> Result<Option<(Request, Me
         Ok(Ok(Some(Message { truncated: true, .. }))) => {
             Err("the message is longer than 16 KiB, or brings more descriptors than can be taken".to_owned())
         }
-        Ok(Ok(Some(message))) => Request::parse(&message.bytes).map(|request| Some((request, message))),
+        Ok(Ok(Some(message))) => Request::parse(&message.bytes).map(|request| Some((request, message.descriptors))),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod chunked;
 pub mod configuration;
 pub mod gates;
 pub mod guest;
+pub mod handover;
 pub mod haproxy;
 pub mod head;
 pub mod host;
@@ -22,6 +23,7 @@ pub const ALL: &[Target] = &[
     haproxy::TARGET,
     host::TARGET,
     words::TARGET,
+    handover::TARGET,
     toml::TARGET,
     head::TARGET,
     chunked::TARGET,
