@@ -4,7 +4,6 @@ use crate::log::{Events, Severity, Sink, Syslog};
 use nsgate_config::Log;
 use nsgate_launcher::LogSocket;
 use std::{os::unix::net::UnixDatagram, sync::Arc};
-use tracing_subscriber::layer::SubscriberExt;
 
 /// The datagram in which a line leaves for the system log.
 #[must_use]
@@ -15,6 +14,6 @@ pub fn datagram(log: &Log, line: &str) -> Vec<u8> {
 /// The datagram in which an event of the gate leaves, sent over a socket that was `connect`ed by the caller.
 pub fn event(log: &Log, socket: UnixDatagram, message: &str, field: &str) {
     let syslog = Syslog::new(log, LogSocket { socket: Some(socket), reconnect: None }, 42);
-    let subscriber = tracing_subscriber::registry().with(Events::new(Arc::new(Sink::Syslog(syslog))));
+    let subscriber = Events::new(Arc::new(Sink::Syslog(syslog)));
     tracing::subscriber::with_default(subscriber, || tracing::error!(field, "{message}"));
 }

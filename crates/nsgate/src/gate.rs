@@ -15,7 +15,6 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::watch,
 };
-use tracing_subscriber::layer::SubscriberExt;
 
 /// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
 pub(crate) struct Prepared {
@@ -94,7 +93,7 @@ pub(crate) fn log(
         (None, None) => Sink::StandardError(Severity::Info),
     });
     // Fails only if a subscriber was set before, and then lines go there.
-    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Events::new(sink.clone())));
+    let _ = tracing::subscriber::set_global_default(Events::new(sink.clone()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }

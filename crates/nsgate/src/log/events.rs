@@ -5,10 +5,11 @@ use std::{fmt::Write, sync::Arc};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
+    span::{Attributes, Id, Record},
 };
-use tracing_subscriber::layer::{Context, Layer};
 
-/// A layer that writes every event as `message (key=value, …)`.
+/// Writes every event as `message (key=value, …)`. It knows no spans, since nothing here opens one: a registry of spans
+/// (`tracing_subscriber::registry`) takes 32 KiB before the first is there, and there is a gate for every network.
 pub(crate) struct Events(Arc<Sink>);
 
 impl Events {
@@ -27,20 +28,34 @@ fn severity(level: &Level) -> Severity {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Events {
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        metadata.target().starts_with("nsgate") && self.0.wants(severity(metadata.level()))
+impl Subscriber for Events {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("nsgate") && self.0.wants(severity(metadata.level()))
     }
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+    fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
         let Line { mut message, fields } = line;
         if !fields.is_empty() {
+            // Writing to a String cannot fail.
             let _ = write!(message, " ({fields})");
         }
         self.0.write(severity(event.metadata().level()), &message);
     }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        // Never asked for: no span is enabled.
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 #[derive(Default)]
