@@ -40,6 +40,11 @@ impl Namespace {
         Namespace { name: name.to_owned() }
     }
 
+    /// A namespace that was made already.
+    pub fn existing(name: &str) -> Namespace {
+        Namespace { name: name.to_owned() }
+    }
+
     /// Its name for `ip netns exec`.
     pub fn name(&self) -> &str {
         &self.name

@@ -28,6 +28,7 @@ The build tool of nsgate.
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
+    cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs

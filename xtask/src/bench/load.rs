@@ -320,7 +320,7 @@ fn nginx_proxy(lab: &Lab, network: &Network, port: u16) -> Peer {
 }
 
 /// Processor time of every thread so far, in microseconds (`/proc/PID/task/TID/schedstat`, the first number, in ns).
-fn processor_time(pids: &[i32]) -> f64 {
+pub(super) fn processor_time(pids: &[i32]) -> f64 {
     let threads = pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
     let spent = threads.map(|thread| {
         let line = text(thread.path().join("schedstat"));

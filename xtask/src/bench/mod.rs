@@ -3,6 +3,7 @@
 pub(crate) mod fairness;
 mod load;
 mod memory;
+pub(crate) mod pool;
 mod report;
 pub(crate) mod soak;
 mod start;
@@ -39,6 +40,9 @@ struct Contender {
 
 /// `--quick` takes a tenth of everything, to try the tool itself; it writes no file.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    if arguments.first().is_some_and(|word| word == "pool") {
+        return pool::run(&arguments[1..]);
+    }
     let quick = arguments.iter().any(|word| word == "--quick");
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;

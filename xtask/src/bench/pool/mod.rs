@@ -1,0 +1,66 @@
+//! `cargo xtask bench pool`: one worker for many networks beside a haproxy for each, into `docs/pool-benchmarks.md`.
+
+mod cost;
+mod crowd;
+mod report;
+
+use std::fs;
+
+use nsgate_tests::program::workspace;
+use nsgate_tests::{Lab, Program, SyslogReader, world};
+
+use crate::{build, tools};
+use crowd::Crowd;
+
+/// Networks in the two columns.
+const WHOLE: [usize; 2] = [100, 1000];
+const QUICK: [usize; 2] = [10, 50];
+
+/// `--quick` takes few networks, to try the tool itself; it writes no file.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let quick = arguments.iter().any(|word| word == "--quick");
+    tools::IP.ensure()?;
+    tools::HAPROXY.ensure()?;
+    tools::NGINX.find()?;
+    tools::WRK.ensure()?;
+    build::programs()?;
+    let file = workspace().join("docs/pool-benchmarks.md");
+    let status = world::run(move || {
+        let text = measure(if quick { QUICK } else { WHOLE }, if quick { 1 } else { 5 });
+        println!("\n{text}");
+        if quick {
+            return 0;
+        }
+        match fs::write(&file, &text) {
+            Ok(()) => {
+                println!("written to {}", file.display());
+                0
+            }
+            Err(error) => {
+                eprintln!("{}: {error}", file.display());
+                1
+            }
+        }
+    });
+    match status {
+        Ok(0) => Ok(()),
+        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn measure(sizes: [usize; 2], rounds: usize) -> String {
+    let lab = Lab::enter(Program::under_test());
+    let haproxy = Program::real_haproxy().expect("haproxy was found or installed before");
+    let _backend = super::load::backend(&lab);
+    let _log = SyslogReader::bind("/dev/log".as_ref());
+    let most = sizes[1];
+    println!("making {most} namespaces …");
+    let crowd = Crowd::new(most);
+    let keepers: Vec<_> = sizes.iter().map(|size| crowd.keepers(&lab, *size)).collect();
+    let standalone = crowd.processes(&lab, &lab.program, most, "standalone gates");
+    let others = crowd.processes(&lab, &haproxy, most, "haproxies");
+    let added = crowd.added(&lab, most);
+    let costs = cost::of(&lab, &crowd, most, rounds);
+    report::text(&sizes, &keepers, &standalone, &others, &added, &costs)
+}
