@@ -4,11 +4,13 @@
 mod bench;
 mod build;
 mod command;
+mod counts;
 mod demo;
 #[cfg(target_arch = "x86_64")]
 mod escape;
 mod forging;
 mod fuzz;
+mod growth;
 mod hostile;
 mod house;
 mod lab;
@@ -23,16 +25,19 @@ const HELP: &str = "\
 The build tool of nsgate.
 
     cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
-    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy unit doc e2e neutron cloud-init
+    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy unit doc counts e2e neutron cloud-init
                 [--haproxy PATH]         run the suites against another haproxy, to compare
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
+    cargo xtask counts [--json]        instructions, allocations and system calls of a request, against those known
+                [--write]                write them down
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs
                 [--replay FILE]          one input, without the fuzzer around it
+    cargo xtask growth                 what a request costs as connections, sources, networks grow, into docs/growth.md
     cargo xtask hostile [--json]       what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
+        Some("growth") => growth::run(rest),
+        Some("counts") => counts::run(rest),
         Some("soak") => bench::soak::run(rest),
         #[cfg(target_arch = "x86_64")]
         Some("escape") => escape::run(),

@@ -48,6 +48,13 @@ pub(crate) const STRACE: Tool = Tool {
     package: "strace",
     used_for: "the suite of the system call policies",
 };
+/// valgrind, to count instructions and allocations.
+pub(crate) const VALGRIND: Tool = Tool {
+    name: "valgrind",
+    probe: ("/usr/bin/valgrind", &["--version"]),
+    package: "valgrind",
+    used_for: "what a request costs, in instructions and allocations",
+};
 /// Python's venv, for Neutron.
 pub(crate) const VENV: Tool = Tool {
     name: "python3 -m venv",
@@ -62,7 +69,7 @@ pub(crate) const CLOUD_INIT: Tool = Tool {
     package: "cloud-init",
     used_for: "the cloud-init suite",
 };
-const ALL: [Tool; 7] = [IP, HAPROXY, STRACE, NGINX, WRK, VENV, CLOUD_INIT];
+const ALL: [Tool; 8] = [IP, HAPROXY, STRACE, VALGRIND, NGINX, WRK, VENV, CLOUD_INIT];
 
 impl Tool {
     /// Whether it is there.

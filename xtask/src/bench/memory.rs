@@ -1,23 +1,28 @@
-//! The memory of many gates at once: private dirty pages, the part of memory that every further network costs.
+//! The memory of one gate and of many at once: private dirty pages, the part of memory that every further network costs,
+//! and what the memory cgroup counts.
 
 use std::net::IpAddr;
 
 use nsgate_tests::procfs::Process;
 use nsgate_tests::{Gate, Guest, Lab, Namespace};
 
+use super::cgroup::Cgroup;
 use super::{Contender, address, config};
 
 /// Means over all gates, in KiB.
 pub(super) struct Memory {
+    pub(super) gates: usize,
     pub(super) idle: f64,
     pub(super) served: f64,
     pub(super) pss: f64,
+    pub(super) counted: Option<f64>,
 }
 
 /// Starts the gates, measures them idle, asks each once, measures again.
 pub(super) fn of(contender: &Contender, namespace: &Namespace, gates: usize) -> Memory {
     println!("memory: {gates} gates of {} …", contender.name);
     let lab = Lab::enter(contender.program.clone());
+    let cgroup = Cgroup::enter();
     let all: Vec<Gate> = (1..=gates).map(|n| Gate::start(&lab, namespace, &config(n))).collect();
     std::thread::sleep(std::time::Duration::from_secs(1));
     let idle = mean(&all, Process::private_dirty);
@@ -28,7 +33,11 @@ pub(super) fn of(contender: &Contender, namespace: &Namespace, gates: usize) -> 
         assert!(answer.is_ok_and(|answer| answer.status == 200), "gate {n} does not serve");
     }
     std::thread::sleep(std::time::Duration::from_millis(500));
-    Memory { idle, served: mean(&all, Process::private_dirty), pss }
+    let counted = cgroup.more().map(|kib| kib / gates as f64);
+    let served = mean(&all, Process::private_dirty);
+    // The cgroup goes when they have gone.
+    drop(all);
+    Memory { gates, idle, served, pss, counted }
 }
 
 fn mean(gates: &[Gate], figure: fn(&Process) -> u64) -> f64 {

@@ -1,12 +1,15 @@
 //! `cargo xtask bench`: figures of nsgate and of haproxy, taken in the same run, written to `docs/benchmarks.md`.
 
+mod cgroup;
 pub(crate) mod fairness;
 mod load;
 mod memory;
 pub(crate) mod pool;
 mod report;
+mod sandbox;
 pub(crate) mod soak;
 mod start;
+mod substance;
 
 pub(crate) use report::{haproxy_name, machine};
 
@@ -49,10 +52,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     tools::NGINX.find()?;
     tools::WRK.ensure()?;
     build::programs()?;
+    sandbox::build()?;
+    println!("instructions …");
+    let counted = crate::counts::measured()?;
     let file = workspace().join("docs/benchmarks.md");
     let status = world::run(move || {
         let size = if quick { QUICK } else { WHOLE };
-        let text = measure(&size);
+        let text = measure(&size, &counted);
         println!("\n{text}");
         if quick {
             return 0;
@@ -76,7 +82,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-fn measure(size: &Size) -> String {
+fn measure(size: &Size, counted: &crate::counts::Numbers) -> String {
     let (gates, starts) = (size.gates, size.starts);
     let lab = Lab::enter(Program::under_test());
     let contenders = [
@@ -88,6 +94,7 @@ fn measure(size: &Size) -> String {
     ];
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let namespace = namespace(gates);
+    let few: Vec<_> = contenders.iter().map(|c| memory::of(c, &namespace, 1)).collect();
     let memory: Vec<_> = contenders.iter().map(|c| memory::of(c, &namespace, gates)).collect();
     let start = start::of(&contenders, &namespace, starts);
     // From here on nginx is the agent.
@@ -97,8 +104,11 @@ fn measure(size: &Size) -> String {
     // Fresh from the start, before any other load.
     let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
     let loads = load::of(&field, size.rounds, size.seconds);
-    let mut text = report::text(gates, starts, &contenders, &memory, &start);
+    let mut text = report::text(starts, &contenders, &[few, memory], &start);
+    text.push_str(&substance::table(&lab));
+    text.push_str(&report::counted(counted));
     text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
+    text.push_str(&sandbox::table(&lab, size.rounds, size.seconds));
     // Its proxies and its backend end before others begin.
     drop(field);
     let fair: Vec<_> = contenders.iter().map(|c| fairness::of(&lab, &c.name, &c.program, size.seconds * 2)).collect();

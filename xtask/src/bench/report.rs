@@ -18,38 +18,54 @@ pub(crate) fn haproxy_name() -> String {
 }
 
 /// The whole document.
-pub(super) fn text(
-    gates: usize,
-    starts: usize,
-    contenders: &[Contender],
-    memory: &[Memory],
-    start: &[Starts],
-) -> String {
+pub(super) fn text(starts: usize, contenders: &[Contender], memory: &[Vec<Memory>], start: &[Starts]) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
         "# Benchmarks\n\nWritten by `cargo xtask bench` on {}. Every figure is taken from both programs in the same run, with the\n\
-         configuration Neutron 29 writes for a network.\n\n",
+         configuration Neutron 29 writes for a network. Many networks in one worker have a page of their own,\n\
+         [pool-benchmarks.md](pool-benchmarks.md), and how costs grow has another, [growth.md](growth.md). The Python\n\
+         `neutron-ns-metadata-proxy` (Neutron 10, Ocata) is not among the peers: its dependencies (ryu) no longer build with a\n\
+         current Python.\n\n",
         machine()
     );
-    memory_table(&mut out, gates, contenders, memory);
+    memory_table(&mut out, contenders, memory);
     start_table(&mut out, starts, contenders, start);
     out
 }
 
-fn memory_table(out: &mut String, gates: usize, contenders: &[Contender], memory: &[Memory]) {
-    let _ = write!(
-        out,
-        "## Memory of a network\n\nMean of {gates} gates, KiB (`/proc/PID/smaps_rollup`). Private dirty is what every further network costs.\n\n\
-         | program | private dirty, just started | private dirty, after a request | PSS, just started |\n|---|---:|---:|---:|\n"
+fn memory_table(out: &mut String, contenders: &[Contender], sizes: &[Vec<Memory>]) {
+    out.push_str(
+        "## Memory of a network\n\nMeans in KiB (`/proc/PID/smaps_rollup`). Private dirty is what every further network costs; the \
+         memory cgroup (version 1)\ncounts kernel memory and page cache as well, after a request, and `-` stands where this machine \
+         has none.\n\n| program | gates | private dirty, just started | private dirty, after a request | PSS, just started | memory \
+         cgroup |\n|---|---:|---:|---:|---:|---:|\n",
     );
-    for (contender, figures) in contenders.iter().zip(memory) {
-        let Memory { idle, served, pss } = figures;
-        let _ = writeln!(out, "| {} | {idle:.0} | {served:.0} | {pss:.0} |", contender.name);
+    for memory in sizes {
+        for (contender, figures) in contenders.iter().zip(memory) {
+            let Memory { gates, idle, served, pss, counted } = figures;
+            let counted = super::cgroup::shown(*counted);
+            let _ = writeln!(out, "| {} | {gates} | {idle:.0} | {served:.0} | {pss:.0} | {counted} |", contender.name);
+        }
     }
-    if let [ours, theirs] = memory {
+    if let Some([ours, theirs]) = sizes.last().map(Vec::as_slice) {
         let _ = writeln!(out, "\nRatio (nsgate to haproxy, after a request): {:.3}\n", ours.served / theirs.served);
     }
+}
+
+/// What a request costs in numbers that do not depend on how busy the machine is.
+pub(super) fn counted(numbers: &crate::counts::Numbers) -> String {
+    let mut out = format!(
+        "\n## Counts\n\nOf the forwarder alone, for one request (`cargo xtask counts`; {}). The test command compares them with \
+         the numbers in the repository.\n\n| request on | instructions | allocations | system calls, beside waiting |\n\
+         |---|---:|---:|---:|\n",
+        numbers.compiler
+    );
+    for (load, cost) in numbers.loads() {
+        let [instructions, allocations, calls] = cost.parts().map(|(_, number)| number);
+        let _ = writeln!(out, "| a {load} | {instructions:.0} | {allocations:.0} | {calls:.0} |");
+    }
+    out
 }
 
 fn start_table(out: &mut String, starts: usize, contenders: &[Contender], all: &[Starts]) {

@@ -35,11 +35,12 @@ pub(crate) struct Stage {
 }
 
 /// Every stage.
-pub(crate) const ALL: [Stage; 7] = [
+pub(crate) const ALL: [Stage; 8] = [
     Stage { name: "fmt", run: fmt },
     Stage { name: "clippy", run: clippy },
     Stage { name: "unit", run: unit },
     Stage { name: "doc", run: doc },
+    Stage { name: "counts", run: counts },
     Stage { name: "e2e", run: e2e },
     Stage { name: "neutron", run: neutron },
     Stage { name: "cloud-init", run: cloud_init },
@@ -88,6 +89,18 @@ fn doc(_: &Wish) -> Outcome {
     let finished =
         stream(cargo(&[&["test", "--doc", "--no-fail-fast", "--locked"], &NOT_THE_LABORATORY[..]].concat()))?;
     verdict(&finished, Totals::of_cargo(&finished.output))
+}
+
+/// What a request costs is what it did: six numbers.
+fn counts(_: &Wish) -> Outcome {
+    if let Err(missing) = tools::VALGRIND.ensure().and_then(|()| tools::STRACE.ensure()) {
+        return Err(Trouble::Skipped(missing));
+    }
+    let known = crate::counts::Numbers::read(&crate::counts::file())?;
+    let wrong = known.differences(&crate::counts::measured()?);
+    wrong.iter().for_each(|line| println!("{line}"));
+    let numbers = known.loads().iter().map(|(_, cost)| cost.parts().len()).sum::<usize>();
+    one(Totals { passed: numbers - wrong.len(), failed: wrong.len(), skipped: 0 })
 }
 
 /// The program under test: built, unless another one was named.

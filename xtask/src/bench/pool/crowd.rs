@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::super::cgroup::Cgroup;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nsgate_tests::gate::write_config;
@@ -204,50 +205,4 @@ pub(super) fn end(configs: &[Config]) {
     let gone = |pid: &Pid| !Path::new(&format!("/proc/{pid}/exe")).exists();
     assert!(wait_until(30.0, || pids.iter().all(gone)), "processes that were told to end did not");
     configs.iter().for_each(|config| drop(fs::remove_file(&config.pid_file)));
-}
-
-/// A memory cgroup of this measurement's own, of version 1, with this process in it and whatever it starts.
-struct Cgroup(Option<(PathBuf, f64)>);
-
-const MEMORY: &str = "/sys/fs/cgroup/memory";
-
-impl Cgroup {
-    fn enter() -> Cgroup {
-        let path = Path::new(MEMORY).join(format!("nsgate-bench-{}", host_pid()));
-        let made = fs::create_dir_all(&path).and_then(|()| fs::write(path.join("cgroup.procs"), "0"));
-        Cgroup(made.ok().map(|()| {
-            let before = usage(&path);
-            (path, before)
-        }))
-    }
-
-    /// KiB more than when it was entered.
-    fn more(&self) -> Option<f64> {
-        self.0.as_ref().map(|(path, before)| (usage(path) - before) / 1024.0)
-    }
-
-    /// What is started from here on is not counted.
-    fn leave(&self) {
-        let _ = fs::write(Path::new(MEMORY).join("cgroup.procs"), "0");
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        self.leave();
-        if let Some((path, _)) = &self.0 {
-            // Processes that are still ending keep it; the next one has the same name.
-            wait_until(2.0, || fs::remove_dir(path).is_ok());
-        }
-    }
-}
-
-/// A number that is this run's own outside its PID namespace, too.
-fn host_pid() -> String {
-    fs::read_link("/proc/self/ns/pid")
-        .map_or_else(|_| "x".to_owned(), |link| link.to_string_lossy().chars().filter(char::is_ascii_digit).collect())
-}
-
-fn usage(path: &Path) -> f64 {
-    text(path.join("memory.usage_in_bytes")).trim().parse().unwrap_or(0.0)
 }

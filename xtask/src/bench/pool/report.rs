@@ -23,7 +23,7 @@ pub(super) fn text(
         machine(),
         haproxy_name()
     );
-    let counted = |one: &Processes| one.counted.map_or_else(|| "-".to_owned(), |kib| format!("{kib:.0}"));
+    let counted = |one: &Processes| crate::bench::cgroup::shown(one.counted);
     let mut row = |name: &str, networks: usize, one: &Processes| {
         out.push_str(&format!(
             "| {name} | {networks} | {:.0} | {} | {:.3} |\n",

@@ -1,0 +1,39 @@
+//! A forwarder that tells nobody of anything, for counting what a request costs (`cargo xtask counts`):
+//! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS]`, until its standard input ends.
+//! A counter makes it slow: what happens after a time does not happen.
+
+use nsgate_config::native;
+use nsgate_forwarder::{Forwarder, Stop, UnixConnector};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, unix::pipe::Receiver},
+    sync::watch,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut words = std::env::args().skip(1);
+    let socket = words.next().ok_or("which socket does the agent listen on?")?;
+    let port: u16 = words.next().ok_or("which port?")?.parse()?;
+    let rate = words.next().map(|count| format!("[[rate_limits]]\nrequests = {count}\nwindow = \"12h\"\n"));
+    let text = format!(
+        "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"127.0.0.1:{port}\"]\nuser = \"nobody\"\n\
+         backend = \"{socket}\"\n{}[limits]\nconnections = 20000\nconnections_per_source = 20000\n\
+         unfinished_heads = 20000\nunfinished_heads_per_source = 20000\nhead_bytes = 65536\n\
+         body_bytes = 1048576\nbackend_request_bytes = 2097152\n\
+         [timeouts]\nrequest = \"1h\"\nclient = \"1h\"\nkeep_alive = \"1h\"\nbody = \"1h\"\nconnection = \"12h\"\n",
+        rate.unwrap_or_default()
+    );
+    let gate = native::parse("measured", &text)?.config.gate;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let (stop, stopped) = watch::channel(None);
+    let mut input =
+        Receiver::from_owned_fd_unchecked(std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned()?)?;
+    tokio::spawn(async move {
+        let _ = input.read(&mut [0]).await;
+        let _ = stop.send(Some(Stop::Now));
+    });
+    println!("ready");
+    Forwarder::new(gate, UnixConnector::new(socket.into(), None), ()).serve(vec![listener], stopped).await;
+    Ok(())
+}

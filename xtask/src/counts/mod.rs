@@ -1,0 +1,80 @@
+//! `cargo xtask counts`: what a request costs, in numbers that do not depend on how busy the machine is: instructions,
+//! allocations and system calls of the forwarder, compared with those in the repository.
+
+pub(crate) mod measure;
+mod numbers;
+
+use std::path::PathBuf;
+
+use nsgate_tests::program::workspace;
+
+use crate::command::{cargo, plain};
+use crate::terminal::table;
+use crate::tools;
+use measure::Load;
+pub(crate) use numbers::{Cost, Numbers};
+
+const USAGE: &str = "cargo xtask counts [--write] [--json]";
+
+/// Measures, prints, and compares or writes.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let has = |flag: &str| arguments.iter().any(|word| word == flag);
+    if let Some(other) = arguments.iter().find(|word| !["--write", "--json"].contains(&word.as_str())) {
+        return Err(format!("`{other}`? {USAGE}"));
+    }
+    let found = measured()?;
+    if has("--write") {
+        found.write(&file())?;
+        println!("written to {}", file().display());
+        return Ok(());
+    }
+    let known = Numbers::read(&file())?;
+    if has("--json") {
+        println!("{:#}", serde_json::json!({ "found": found, "expected": known }));
+    } else {
+        println!("{}", table(&rows(&known, &found)));
+    }
+    judge(&known, &found)
+}
+
+/// The numbers in the repository.
+pub(crate) fn file() -> PathBuf {
+    workspace().join("xtask/src/counts/numbers.json")
+}
+
+/// The numbers of this tree.
+pub(crate) fn measured() -> Result<Numbers, String> {
+    tools::VALGRIND.ensure()?;
+    tools::STRACE.ensure()?;
+    build()?;
+    Ok(Numbers { compiler: numbers::compiler()?, kept: measure::cost(Load::Kept)?, own: measure::cost(Load::Own)? })
+}
+
+/// The forwarder that is counted.
+pub(crate) fn build() -> Result<(), String> {
+    let build = ["build", "--release", "--quiet", "--locked", "--package", "nsgate-forwarder", "--example", "measured"];
+    if plain(cargo(&build))? { Ok(()) } else { Err("the example does not build; its errors are above".to_owned()) }
+}
+
+/// One sentence for each number that is not what it was.
+pub(crate) fn judge(known: &Numbers, found: &Numbers) -> Result<(), String> {
+    let changed = known.differences(found);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}\nA request costs something else than before. If it is meant to, `cargo xtask counts --write` writes the numbers \
+         down; the commit says why.",
+        changed.join("\n")
+    ))
+}
+
+fn rows(known: &Numbers, found: &Numbers) -> Vec<Vec<String>> {
+    let mut rows = vec![["for each request", "found", "expected"].map(str::to_owned).to_vec()];
+    for ((load, found), (_, known)) in found.loads().into_iter().zip(known.loads()) {
+        for ((what, found), (_, known)) in found.parts().into_iter().zip(known.parts()) {
+            rows.push(vec![format!("{what}, {load}"), format!("{found:.2}"), format!("{known:.2}")]);
+        }
+    }
+    rows
+}
