@@ -239,8 +239,9 @@ fn attest_says_that_a_process_is_not_there(lab: &Lab) {
 }
 
 fn every_help_text_has_an_example(lab: &Lab) {
-    for words in [&["--help"][..], &["run", "--help"], &["check", "--help"], &["attest", "--help"]] {
-        let started = outside(lab, words);
+    let commands = ["run", "check", "attest", "pool", "add", "remove", "list", "status", "cleanup"];
+    for words in std::iter::once(vec!["--help"]).chain(commands.map(|command| vec![command, "--help"])) {
+        let started = outside(lab, &words);
         assert_eq!(started.code(), Some(0), "{words:?}");
         assert!(started.stdout.contains("Example"), "{words:?}: {}", started.stdout);
     }

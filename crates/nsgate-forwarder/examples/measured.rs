@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
          backend = \"{socket}\"\n{}[limits]\nconnections = 20000\nconnections_per_source = 20000\n\
          unfinished_heads = 20000\nunfinished_heads_per_source = 20000\nhead_bytes = 65536\n\
          body_bytes = 1048576\nbackend_request_bytes = 2097152\n\
-         [timeouts]\nrequest = \"1h\"\nclient = \"1h\"\nkeep_alive = \"1h\"\nbody = \"1h\"\nconnection = \"12h\"\n",
+         [timeouts]\nrequest = \"1h\"\nconnect = \"2h\"\nserver = \"2h\"\nclient = \"1h\"\nkeep_alive = \"1h\"\nbody = \"1h\"\nconnection = \"12h\"\n",
         rate.unwrap_or_default()
     );
     let gate = native::parse("measured", &text)?.config.gate;

@@ -35,13 +35,23 @@ impl Series {
     }
 }
 
-/// Requests in the short run and in the long one.
+/// Requests in the short run.
 const SHORT: usize = 50;
-const LONG: usize = 250;
+
+/// How many more the long run has. What was there before the requests is in both runs, and not quite the same in both: the
+/// more there is, the more requests it takes to see what one costs.
+fn more_requests(there: usize) -> usize {
+    (there / 5).max(200)
+}
 
 /// Instructions for one request, after `before` has been done with the forwarder's port. What that gives back is held
 /// until the last answer.
-fn each<T>(more: &[&str], request: &[u8], before: impl Fn(u16) -> std::io::Result<T>) -> Result<f64, String> {
+fn each<T>(
+    more: &[&str],
+    there: usize,
+    request: &[u8],
+    before: impl Fn(u16) -> std::io::Result<T>,
+) -> Result<f64, String> {
     let run = |count: usize| -> Result<f64, String> {
         let run = Run::start(Counter::Instructions, more)?;
         let port = run.port();
@@ -50,7 +60,8 @@ fn each<T>(more: &[&str], request: &[u8], before: impl Fn(u16) -> std::io::Resul
         let _held = asked.map_err(|error| format!("a request failed: {error}"))?;
         total
     };
-    Ok((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)
+    let longer = more_requests(there);
+    Ok((run(SHORT + longer)? - run(SHORT)?) / longer as f64)
 }
 
 fn points(what: &str, at: &[usize], count: impl Fn(usize) -> Result<f64, String>) -> Result<Vec<(usize, f64)>, String> {
@@ -65,7 +76,7 @@ fn points(what: &str, at: &[usize], count: impl Fn(usize) -> Result<f64, String>
 
 pub(super) fn headers() -> Result<Series, String> {
     let points =
-        points("headers", &[0, 10, 20, 40, 80], |count| each(&[], &request(Load::Kept, count, 0), |_| Ok(())))?;
+        points("headers", &[0, 10, 20, 40, 80], |count| each(&[], 0, &request(Load::Kept, count, 0), |_| Ok(())))?;
     Ok(Series {
         name: "headers",
         title: "Header fields",
@@ -78,7 +89,7 @@ pub(super) fn headers() -> Result<Series, String> {
 
 pub(super) fn body() -> Result<Series, String> {
     let points = points("body", &[0, 1_000, 10_000, 100_000, 1_000_000], |length| {
-        each(&[], &request(Load::Kept, 0, length), |_| Ok(()))
+        each(&[], 0, &request(Load::Kept, 0, length), |_| Ok(()))
     })?;
     Ok(Series {
         name: "body",
@@ -94,7 +105,7 @@ pub(super) fn connections() -> Result<Series, String> {
     raise()?;
     let plain = request(Load::Kept, 0, 0);
     let points = points("connections", &[1, 10, 100, 1_000, 9_000], |count| {
-        each(&[], &plain, |port| {
+        each(&[], count, &plain, |port| {
             let mut open: Vec<TcpStream> = (1..count).map(|_| connect(port)).collect::<Result<_, _>>()?;
             // Each has asked once: it is known, and idle.
             for stream in &mut open {
@@ -124,7 +135,7 @@ pub(super) fn sources() -> Result<Series, String> {
     let plain = request(Load::Kept, 0, 0);
     let last = request(Load::Own, 0, 0);
     let points = points("sources", &[1, 10, 100, 1_000, 10_000, 100_000], |count| {
-        each(&["100000"], &plain, |port| {
+        each(&["1000000"], count, &plain, |port| {
             for number in 1..count {
                 let number = u32::try_from(number).unwrap_or(0);
                 let mut stream = from(Ipv4Addr::from_bits(0x7f01_0000 + number), port)?;
@@ -169,7 +180,8 @@ pub(super) fn networks() -> Result<Series, String> {
             let _held = asked.map_err(|error| format!("a request failed: {error}"))?;
             total
         };
-        Ok((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)
+        let longer = more_requests(count);
+        Ok((run(SHORT + longer)? - run(SHORT)?) / longer as f64)
     })?;
     Ok(Series {
         name: "networks",
