@@ -127,8 +127,8 @@ impl Drop for Pool {
             let worker = self.worker();
             if worker > 0 {
                 let _ = kill(Pid::from_raw(worker), Signal::SIGKILL);
-                // Many networks take a moment to end, and until then somebody answers at the socket.
-                wait_until(5.0, || !Path::new(&format!("/proc/{worker}/exe")).exists());
+                // The supervisor ends when all of the worker has: its sockets last longer than its memory.
+                self.ended_within(10.0);
             }
             let _ = self.child.kill();
             let _ = self.child.wait();
