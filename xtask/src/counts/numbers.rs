@@ -25,8 +25,9 @@ pub(crate) struct Numbers {
     pub(crate) own: Cost,
 }
 
-/// Instructions with the same compiler, and with another one, as a part of what is expected.
-const SAME: f64 = 0.02;
+/// Instructions with the same compiler, and with another one, as a part of what is expected. They repeat within 0.3 % on
+/// one machine; another processor makes the C library choose other string functions.
+const SAME: f64 = 0.04;
 const OTHER: f64 = 0.15;
 /// Allocations and system calls: whole ones.
 const WHOLE: f64 = 0.25;
@@ -118,7 +119,7 @@ mod tests {
     fn more_and_less_are_both_said_and_a_little_is_not() {
         let known = numbers(30_000.0, 20.0, 10.0);
         assert!(known.differences(&numbers(30_500.0, 20.1, 10.1)).is_empty());
-        assert_eq!(known.differences(&numbers(31_000.0, 20.0, 10.0)).len(), 2, "both loads");
+        assert_eq!(known.differences(&numbers(31_500.0, 20.0, 10.0)).len(), 2, "both loads");
         assert_eq!(known.differences(&numbers(30_000.0, 21.0, 9.0)).len(), 4, "better is to be written down as well");
         let other = Numbers { compiler: "rustc 1.99.0".to_owned(), ..numbers(33_000.0, 20.0, 10.0) };
         assert!(known.differences(&other).is_empty());
