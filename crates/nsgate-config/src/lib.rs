@@ -20,6 +20,10 @@ pub use model::{
     account::Account,
     backend::Backend,
     gate::{Config, Gate, Process, SandboxLevel},
+    guards::{
+        ComponentName, Expiring, FORWARDED_HEADERS, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens,
+        is_plain_path,
+    },
     host_proxy::{HostConfig, HostProxy, Instance, Instances, ProjectId, Server, Signature, UriPath},
     identity::{Identity, Uuid},
     limits::{Limits, RateLimit, Timeouts},

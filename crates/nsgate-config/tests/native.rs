@@ -1,7 +1,11 @@
 //! The native dialect: what is refused, where, and with which words.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use nsgate_config::native::{Draft, on_command_line, parse};
+use nsgate_config::{
+    Tokens,
+    native::{Draft, Site, on_command_line, parse, render},
+};
+use std::num::NonZeroU8;
 
 const GOOD: &str = r#"network_id = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10"
 listen = ["169.254.169.254:80"]
@@ -85,4 +89,81 @@ fn finding_7_a_name_that_looks_like_a_number_is_refused() {
         assert!(parse("x", &GOOD.replace("\"neutron\"", &format!("\"{name}\""))).is_err(), "{name:?}");
     }
     parse("x", &GOOD.replace("\"neutron\"", "998")).expect("a number that is written as one is asked for");
+}
+
+const GUARDS: &str = r#"[guards]
+refuse_forwarded = true
+hosts = ["169.254.169.254", "fe80::a9fe:a9fe", "metadata.example"]
+require_header = { name = "Metadata-Flavor", value = "Google" }
+tokens = "required"
+methods = ["GET", "HEAD"]
+paths = ["/openstack/", "/latest/meta-data"]
+expiring = { names = ["user_data", "user-data"], after = "10m" }
+hop_limit = 1
+"#;
+
+#[test]
+fn every_guard_is_read_and_written() {
+    let text = format!("{GOOD}{GUARDS}");
+    let config = parse("x", &text).unwrap().config;
+    let guards = &config.gate.guards;
+    assert!(guards.refuse_forwarded && guards.hosts.len() == 3 && guards.methods.len() == 2 && guards.paths.len() == 2);
+    assert_eq!((guards.tokens, guards.hop_limit), (Tokens::Required, NonZeroU8::new(1)));
+    assert_eq!(guards.expiring.as_ref().map(|expiring| expiring.after.as_secs()), Some(600));
+    let written = render(&config);
+    assert_eq!(parse("y", &written).unwrap().config, config, "{written}");
+    // One line switches a guard on, and alone it is written and read as well.
+    for line in GUARDS.lines().skip(1) {
+        let config = parse("x", &format!("{GOOD}[guards]\n{line}\n")).unwrap().config;
+        assert!(!config.gate.guards.is_off(), "{line}");
+        assert_eq!(parse("y", &render(&config)).unwrap().config, config, "{line}");
+    }
+    let off = parse("x", GOOD).unwrap().config;
+    assert!(off.gate.guards.is_off() && !render(&off).contains("guards"));
+}
+
+#[test]
+fn a_guard_that_is_wrong_is_refused_at_its_place() {
+    let table: &[(&str, usize, usize, &str)] = &[
+        ("refuse_forwarded = 1", 2, 20, "expected a boolean"),
+        ("refuse_forwardd = true", 2, 1, "unknown field `refuse_forwardd`"),
+        ("hosts = []", 2, 9, "1 to 16"),
+        ("hosts = [\"a\", \"169.254.169.254:80\"]", 2, 15, "without a port"),
+        ("hosts = [\"a\", \"A\"]", 2, 15, "named twice"),
+        ("hosts = \"a\"", 2, 9, "expected a sequence"),
+        ("require_header = { name = \"Metadata\" }", 2, 18, "missing field `value`"),
+        ("require_header = { name = \"a b\", value = \"c\" }", 2, 18, "not the name of a header"),
+        ("require_header = { name = \"X-Forwarded-For\", value = \"c\" }", 2, 18, "a header of proxies"),
+        ("require_header = { name = \"a\", value = \"b\", more = 1 }", 2, 45, "unknown field `more`"),
+        ("tokens = \"on\"", 2, 10, "\"off\", \"optional\", \"required\""),
+        ("tokens = true", 2, 10, "expected a string"),
+        ("methods = [\"get\"]", 2, 12, "capital letters"),
+        ("methods = [\"CONNECT\"]", 2, 12, "not a tunnel"),
+        ("paths = [\"/openstack\", \"/openstack/\"]", 2, 24, "named twice"),
+        ("paths = [\"/a/../b\"]", 2, 10, "not the beginning of a path"),
+        ("paths = [\"/a%2fb\"]", 2, 10, "not the beginning of a path"),
+        ("expiring = { names = [\"user_data\"] }", 2, 12, "missing field `after`"),
+        ("expiring = { names = [\"a/b\"], after = \"10m\" }", 2, 23, "not a component"),
+        ("expiring = { names = [], after = \"10m\" }", 2, 22, "1 to 16"),
+        ("expiring = { names = [\"user_data\"], after = \"0m\" }", 2, 45, "longer than zero"),
+        ("hop_limit = 0", 2, 13, "1 to 255"),
+        ("hop_limit = 256", 2, 13, "1 to 255"),
+        ("hop_limit = \"1\"", 2, 13, "expected i64"),
+    ];
+    for (line, at, column, word) in table {
+        let text = format!("[guards]\n{line}\n");
+        let errors = Site::parse("x", &text).expect_err(line);
+        let (first, said) = (errors.0.first().unwrap(), errors.to_string());
+        assert!(said.contains(word), "{line}:\n{said}");
+        assert_eq!((first.line, first.column), (*at, *column), "{line}:\n{said}");
+        assert!(parse("x", &format!("{GOOD}{text}")).is_err(), "{line}: a gate's own text");
+    }
+}
+
+#[test]
+fn a_site_says_the_same_as_a_gate() {
+    let site = Site::parse("x", GUARDS).unwrap();
+    assert_eq!(site.guards, parse("x", &format!("{GOOD}{GUARDS}")).unwrap().config.gate.guards);
+    let error = Site::parse("x", "[guard]\n").unwrap_err().to_string();
+    assert!(error.contains("unknown field `guard`"), "{error}");
 }

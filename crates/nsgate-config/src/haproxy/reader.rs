@@ -2,7 +2,7 @@
 
 use super::{keywords::Section, limiter::Limiter};
 use crate::{
-    AbsolutePath, Account, Backend, Config, Gate, Identity, Limits, Listener, Log, Process, Timeouts, UriPath,
+    AbsolutePath, Account, Backend, Config, Gate, Guards, Identity, Limits, Listener, Log, Process, Timeouts, UriPath,
     report::{Place, Report},
 };
 
@@ -77,6 +77,7 @@ impl Reader {
                 timeouts: self.timeouts,
                 retries: self.retries.unwrap_or(RETRIES),
                 rate_limits,
+                guards: Guards::default(),
             },
             process: Process {
                 user: self.user?,

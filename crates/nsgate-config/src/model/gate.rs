@@ -1,6 +1,6 @@
 //! A gate, and the process that runs it.
 
-use crate::{AbsolutePath, Account, Backend, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts};
+use crate::{AbsolutePath, Account, Backend, Guards, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts};
 
 /// One network's proxy: everything the forwarder needs to know. Nothing in it is privileged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Gate {
     pub retries: u32,
     /// All of them hold at once, for IPv4 and IPv6 alike.
     pub rate_limits: Vec<RateLimit>,
+    /// What is demanded of a request beside being well-formed.
+    pub guards: Guards,
 }
 
 /// How the process that runs a gate comes into being.

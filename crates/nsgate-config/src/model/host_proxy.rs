@@ -1,6 +1,6 @@
 //! One proxy for a whole host: who asks is known by the source address (Neutron's `metadata_path` extension).
 
-use crate::{Limits, Listener, Port, Process, Timeouts, Uuid};
+use crate::{Guards, Limits, Listener, Port, Process, Timeouts, Uuid};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -25,6 +25,8 @@ pub struct HostProxy {
     pub monitor: Option<UriPath>,
     /// The path of a page that is not served (haproxy's `stats uri`).
     pub statistics: Option<UriPath>,
+    /// What is demanded of a request beside being well-formed.
+    pub guards: Guards,
 }
 
 /// What one configuration of a host's proxy asks for.

@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod backend;
 pub(crate) mod gate;
+pub(crate) mod guards;
 pub(crate) mod host_proxy;
 pub(crate) mod identity;
 pub(crate) mod limits;

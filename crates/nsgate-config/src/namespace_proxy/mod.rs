@@ -7,8 +7,8 @@
 mod words;
 
 use crate::{
-    AbsolutePath, Account, Backend, Config, Facility, Gate, Identity, Level, Limits, Listener, Log, LogFile, Port,
-    Process, SandboxLevel, Timeouts,
+    AbsolutePath, Account, Backend, Config, Facility, Gate, Guards, Identity, Level, Limits, Listener, Log, LogFile,
+    Port, Process, SandboxLevel, Timeouts,
 };
 use std::{
     ffi::OsString,
@@ -130,6 +130,7 @@ fn judge(said: &Said) -> Result<Asked, String> {
                 timeouts: Timeouts::default(),
                 retries: 3,
                 rate_limits: Vec::new(),
+                guards: Guards::default(),
             },
             process: Process {
                 user,

@@ -1,5 +1,6 @@
 //! The keys, before anybody has judged their values.
 
+use super::guards::DraftGuards;
 use crate::Diagnostics;
 use serde::Deserialize;
 use std::ops::Range;
@@ -54,6 +55,9 @@ pub struct Draft {
     /// Requests within a time.
     #[serde(default)]
     pub rate_limits: Vec<DraftRate>,
+    /// What is demanded of a request.
+    #[serde(default)]
+    pub guards: DraftGuards,
 }
 
 /// An account by name, or by number, which asks for it.

@@ -75,6 +75,7 @@ impl<'a> Judge<'a> {
             Some(RateLimit { requests, window })
         });
         let rate_limits = rate_limits.collect();
+        let guards = self.guards(&draft.guards);
         let log = match &draft.log {
             Some(log) => Some(self.log(log)?),
             None => None,
@@ -84,7 +85,16 @@ impl<'a> Judge<'a> {
             backend
         });
         Some(Config {
-            gate: Gate { identity: identity?, listeners, backend: backend?, limits, timeouts, retries, rate_limits },
+            gate: Gate {
+                identity: identity?,
+                listeners,
+                backend: backend?,
+                limits,
+                timeouts,
+                retries,
+                rate_limits,
+                guards,
+            },
             process: Process {
                 user: user?,
                 group,

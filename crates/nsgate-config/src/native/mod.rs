@@ -5,12 +5,14 @@
 
 mod draft;
 mod finish;
+mod guards;
 mod pool;
 mod render;
 mod site;
 mod time;
 
 pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
+pub use guards::{DraftExpiring, DraftGuards, DraftHeader};
 pub use pool::DraftPool;
 pub use render::render;
 pub use site::Site;

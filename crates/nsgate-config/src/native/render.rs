@@ -1,6 +1,6 @@
 //! A configuration as text: the gate that would run, with every default written out.
 
-use super::{finish::LEVELS, time::write as time};
+use super::{finish::LEVELS, guards, time::write as time};
 use crate::{Account, Config, Identity, Netns};
 
 /// TOML that [`super::parse`] reads back to the same configuration.
@@ -79,6 +79,7 @@ pub fn render(config: &Config) -> String {
         line(format!("requests = {}", rate.requests));
         line(format!("window = \"{}\"", time(rate.window)));
     }
+    guards::render(&gate.guards).into_iter().for_each(line);
     text
 }
 
@@ -90,6 +91,6 @@ fn account(account: &Account) -> String {
 }
 
 /// A TOML basic string. The values have no control characters.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

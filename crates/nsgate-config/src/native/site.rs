@@ -1,7 +1,7 @@
 //! What a host's operator decides for every gate that an agent starts under the haproxy name.
 
-use super::{draft::Time, finish::Judge, read};
-use crate::{AbsolutePath, Diagnostics, PoolUse, SandboxLevel};
+use super::{draft::Time, finish::Judge, guards::DraftGuards, read};
+use crate::{AbsolutePath, Diagnostics, Guards, PoolUse, SandboxLevel};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -15,6 +15,8 @@ pub struct Site {
     pub sandbox: SandboxLevel,
     /// Networks are handed over to the pool here rather than served by a process each.
     pub pool: Option<PoolUse>,
+    /// What every gate demands of a request: no dialect of haproxy has words for it.
+    pub guards: Guards,
 }
 
 /// The keys, before anybody has judged their values.
@@ -26,6 +28,7 @@ struct Draft {
     pool: Option<Spanned<String>>,
     pool_patience: Option<Spanned<Time>>,
     pool_fallback: Option<bool>,
+    guards: DraftGuards,
 }
 
 impl Site {
@@ -43,7 +46,8 @@ impl Site {
             fallback: draft.pool_fallback.unwrap_or(pool.fallback),
             ..pool
         });
-        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool };
+        let guards = judge.guards(&draft.guards);
+        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool, guards };
         judge.finish(Some(site)).map(|(site, _)| site)
     }
 }

@@ -58,6 +58,15 @@ pub const TARGET: Target = Target {
         "[[rate_limits]]\n",
         "requests = ",
         "window = ",
+        "[guards]\n",
+        "refuse_forwarded = true\n",
+        "hosts = [\"169.254.169.254\"]\n",
+        "require_header = { name = \"Metadata\", value = \"true\" }\n",
+        "tokens = \"required\"\n",
+        "methods = [\"GET\"]\n",
+        "paths = [\"/openstack/\"]\n",
+        "expiring = { names = [\"user_data\"], after = \"10m\" }\n",
+        "hop_limit = 1\n",
         "\"24h\"",
         "\"1500ms\"",
         "\"60s\"",
@@ -93,6 +102,9 @@ fn seeds() -> Vec<Vec<u8>> {
         "ovn_network_id = '7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10'\nlisten = ['[fe80::1]:80%e']\nbackend = '/b'\nuser = 7\n\
          backend_owner = 'n'\ngroup = 'g\\h'\nnetns = 'a b'\nlog = { tag = 't\"', facility = 'user', level = 'debug' }\n\
          allow_root = true\nfreebind = true\npid_file = '/a\"b'\nsandbox = 'strict'\nrate_limits = [{ requests = 1, window = 5 }]\n",
+        "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\nuser = \"u\"\n\
+         [guards]\nrefuse_forwarded = true\nhosts = ['fe80::1', 'a.b']\nrequire_header = { name = 'a', value = '\"' }\n\
+         tokens = 'optional'\nmethods = ['GET']\npaths = ['/']\nexpiring = { names = ['x'], after = 1 }\nhop_limit = 255\n",
         "allow_root = true\n",
     ];
     rendered.map(String::into_bytes).chain(others.map(|text| text.as_bytes().to_vec())).collect()

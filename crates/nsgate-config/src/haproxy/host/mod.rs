@@ -14,7 +14,7 @@ use super::{
     words::split,
 };
 use crate::{
-    Diagnostic, Diagnostics, HostConfig, HostProxy, Log, Process, SandboxLevel,
+    Diagnostic, Diagnostics, Guards, HostConfig, HostProxy, Log, Process, SandboxLevel,
     report::{Place, Report},
 };
 use instances::Collected;
@@ -142,6 +142,7 @@ fn finish(reader: Reader, collected: Collected<'_>, report: &mut Report<'_>) -> 
             retries: found.retries,
             monitor: reader.monitor,
             statistics: reader.statistics,
+            guards: Guards::default(),
         },
         process: Process {
             user: reader.user?,

@@ -1,0 +1,134 @@
+//! `[guards]`: the keys, their judgement, and how they are written.
+
+use super::{
+    draft::Time,
+    finish::Judge,
+    render::quoted,
+    time::{judge as judge_time, write as write_time},
+};
+use crate::{ComponentName, Expiring, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens};
+use serde::Deserialize;
+use std::{fmt::Display, num::NonZeroU8};
+use toml::Spanned;
+
+/// `[guards]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::Guards")]
+pub struct DraftGuards {
+    pub refuse_forwarded: bool,
+    pub hosts: Option<Spanned<Vec<Spanned<String>>>>,
+    pub require_header: Option<Spanned<DraftHeader>>,
+    pub tokens: Option<Spanned<String>>,
+    pub methods: Option<Spanned<Vec<Spanned<String>>>>,
+    pub paths: Option<Spanned<Vec<Spanned<String>>>>,
+    pub expiring: Option<DraftExpiring>,
+    pub hop_limit: Option<Spanned<i64>>,
+}
+
+/// `require_header`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::RequiredHeader")]
+pub struct DraftHeader {
+    pub name: String,
+    pub value: String,
+}
+
+/// `expiring`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::Expiring")]
+pub struct DraftExpiring {
+    pub names: Spanned<Vec<Spanned<String>>>,
+    pub after: Spanned<Time>,
+}
+
+/// Entries of a list. Together they leave room for the rest of a gate in a handover.
+const MOST: usize = 16;
+const MOST_PATHS: usize = 32;
+
+impl Judge<'_> {
+    pub(super) fn guards(&mut self, draft: &DraftGuards) -> Guards {
+        let tokens = self.maybe("tokens", &draft.tokens, |word| {
+            let found = Tokens::ALL.iter().find(|(name, _)| name == word).map(|(_, value)| *value);
+            found.ok_or_else(|| format!("`{word}` is none of \"off\", \"optional\", \"required\""))
+        });
+        let expiring = draft.expiring.as_ref().and_then(|expiring| {
+            let names = self.list("names", Some(&expiring.names), MOST, ComponentName::new);
+            let after = self.take("after", &expiring.after, judge_time)?;
+            Some(Expiring { names, after })
+        });
+        let hop_limit = self.maybe("hop_limit", &draft.hop_limit, |number| {
+            let limit = u8::try_from(*number).ok().and_then(NonZeroU8::new);
+            limit.ok_or_else(|| "write a number from 1 to 255; 1 reaches guests of the same network only".to_owned())
+        });
+        Guards {
+            refuse_forwarded: draft.refuse_forwarded,
+            hosts: self.list("hosts", draft.hosts.as_ref(), MOST, GuestHost::new),
+            require_header: self
+                .maybe("require_header", &draft.require_header, |said| RequiredHeader::new(&said.name, &said.value)),
+            tokens: tokens.unwrap_or_default(),
+            methods: self.list("methods", draft.methods.as_ref(), MOST, MethodName::new),
+            paths: self.list("paths", draft.paths.as_ref(), MOST_PATHS, PathPrefix::new),
+            expiring,
+            hop_limit,
+        }
+    }
+
+    /// A list with something in it: an empty one could mean everything as well as nothing.
+    fn list<T: PartialEq>(
+        &mut self,
+        key: &str,
+        said: Option<&Spanned<Vec<Spanned<String>>>>,
+        most: usize,
+        judge: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let Some(said) = said else { return Vec::new() };
+        let words = said.get_ref();
+        if words.is_empty() || words.len() > most {
+            self.wrong(key, said, format!("write 1 to {most} of them, or leave the key out"));
+        }
+        let mut all = Vec::new();
+        for word in words {
+            match self.take(key, word, |word| judge(word)) {
+                Some(value) if all.contains(&value) => self.wrong(key, word, "this is named twice".to_owned()),
+                Some(value) => all.push(value),
+                None => {}
+            }
+        }
+        all
+    }
+}
+
+/// The table, or nothing if all guards are off.
+pub(super) fn render(guards: &Guards) -> Vec<String> {
+    if guards.is_off() {
+        return Vec::new();
+    }
+    let Guards { refuse_forwarded, hosts, require_header, tokens, methods, paths, expiring, hop_limit } = guards;
+    let mut lines = vec!["\n[guards]".to_owned(), format!("refuse_forwarded = {refuse_forwarded}")];
+    lines.extend(array("hosts", hosts));
+    if let Some(header) = require_header {
+        let (name, value) = (quoted(header.name()), quoted(header.value()));
+        lines.push(format!("require_header = {{ name = {name}, value = {value} }}"));
+    }
+    lines.push(format!("tokens = \"{}\"", tokens.as_str()));
+    lines.extend(array("methods", methods));
+    lines.extend(array("paths", paths));
+    if let Some(Expiring { names, after }) = expiring {
+        let (names, after) = (words(names), write_time(*after));
+        lines.push(format!("expiring = {{ names = {names}, after = \"{after}\" }} # from the first request on"));
+    }
+    lines.extend(hop_limit.map(|limit| format!("hop_limit = {limit}")));
+    lines
+}
+
+fn array<T: Display>(key: &str, all: &[T]) -> Option<String> {
+    (!all.is_empty()).then(|| format!("{key} = {}", words(all)))
+}
+
+fn words<T: Display>(all: &[T]) -> String {
+    let all: Vec<String> = all.iter().map(|one| quoted(&one.to_string())).collect();
+    format!("[{}]", all.join(", "))
+}
