@@ -1,6 +1,6 @@
 //! Whose request this is: the whole network's, or of the one instance that has the source address.
 
-use crate::{rebuild, refusal::Refusal};
+use crate::{Reason, rebuild, refusal::Refusal};
 use nsgate_config::{Gate, HostProxy, Instances, Limits, Timeouts, UriPath};
 use std::{
     borrow::Cow,
@@ -70,7 +70,7 @@ impl Host {
         let known = self.directory.current();
         known.at(peer).map(rebuild::instance).ok_or_else(|| {
             tracing::warn!("no instance has the address {peer}");
-            Refusal::unavailable()
+            Refusal::unavailable(Reason::UnknownSource)
         })
     }
 }

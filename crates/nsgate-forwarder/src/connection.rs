@@ -1,7 +1,7 @@
 //! One guest's connection, from accept to close.
 
 use crate::{
-    Connector, Stop, Termination,
+    Connector, Reason, Stop, Termination,
     exchange::{Exchange, Phase},
     forwarder::next_stop,
     guest_io::{GuestIo, Heads},
@@ -58,7 +58,7 @@ pub(crate) async fn serve<C: Connector>(
                 outcome = &mut connection => break outcome.map_or(End::Cut, |()| End::Orderly),
                 alarm = &mut watchdog => match alarm {
                     Alarm::Slow(refusal) => break End::Slow(refusal),
-                    Alarm::Old if old => break End::Slow(None),
+                    Alarm::Old if old => break End::Old,
                     Alarm::Old => {
                         old = true;
                         connection.as_mut().graceful_shutdown();
@@ -103,6 +103,8 @@ enum End {
     Cut,
     /// Somebody was too slow.
     Slow(Option<Refusal>),
+    /// The connection is twice as old as it may get.
+    Old,
     /// The gate ends.
     Stopped,
 }
@@ -147,16 +149,23 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
     let phase = exchange.lock().phase;
     let refusal = match end {
         End::Slow(refusal) => refusal,
-        End::Stopped => None,
+        End::Stopped | End::Old => None,
         End::Orderly | End::Cut => exchange.lock().refusal,
     };
     let Some(refusal) = refusal else {
         let termination = match (end, phase) {
-            (End::Slow(_), Phase::Answer) => Termination::SLOW_GUEST,
+            (End::Slow(_) | End::Old, Phase::Answer) => Termination::SLOW_GUEST,
             (_, Phase::Agent) => Termination::GUEST_LEFT_WAITING,
             _ => Termination::GUEST_LEFT,
         };
-        exchange.end(Some(termination));
+        let reason = match (end, phase) {
+            (End::Stopped, _) => Reason::GateStopped,
+            (End::Old, _) => Reason::OldConnection,
+            (End::Slow(_), Phase::Body) => Reason::SlowBody,
+            (End::Slow(_), _) => Reason::SlowGuest,
+            (End::Orderly | End::Cut, _) => Reason::GuestLeft,
+        };
+        exchange.end(Some((termination, reason)));
         if end != End::Orderly && phase == Phase::Answer {
             // A part of an answer must not look like the whole, and to an HTTP/1.0 guest an orderly end would.
             let _ = socket.set_zero_linger();
@@ -169,7 +178,10 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
         let mut state = exchange.lock();
         state.written += if matches!(sent, Ok(Ok(()))) { text.len().try_into().unwrap_or(0) } else { 0 };
     }
-    exchange.note(|record| (record.status, record.termination) = (refusal.status, refusal.termination));
+    exchange.note(|record| {
+        (record.status, record.termination) = (refusal.status, refusal.termination);
+        record.reason = Some(refusal.reason);
+    });
     exchange.end(None);
     linger(socket).await;
 }

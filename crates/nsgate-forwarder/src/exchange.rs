@@ -2,7 +2,7 @@
 //!
 //! The strict reader, the service and the watchdog run on one task, one after another: the lock is never contended.
 
-use crate::{AccessRecord, Observer, Termination, refusal::Refusal, strict::Head};
+use crate::{AccessRecord, Observer, Reason, Termination, refusal::Refusal, strict::Head};
 use nsgate_config::Timeouts;
 use std::{
     net::SocketAddr,
@@ -118,6 +118,7 @@ impl Exchange {
             status: 0,
             bytes: 0,
             termination: Termination::NORMAL,
+            reason: None,
             connections: 0,
             retries: 0,
             served: false,
@@ -195,7 +196,7 @@ impl Exchange {
     }
 
     /// The request under way is over: it is logged, once.
-    pub(crate) fn end(&self, termination: Option<Termination>) {
+    pub(crate) fn end(&self, cut: Option<(Termination, Reason)>) {
         let mut state = self.lock();
         state.answered = false;
         let (elapsed, written) = (state.began.elapsed(), state.written);
@@ -203,8 +204,8 @@ impl Exchange {
         drop(state);
         record.total_time = elapsed;
         record.bytes = written;
-        if let (Some(termination), Termination::NORMAL) = (termination, record.termination) {
-            record.termination = termination;
+        if let (Some((termination, reason)), Termination::NORMAL) = (cut, record.termination) {
+            (record.termination, record.reason) = (termination, Some(reason));
         }
         self.observer.request(&record);
     }

@@ -109,6 +109,7 @@ mod tests {
             status: 200,
             bytes: 440,
             termination: Termination::NORMAL,
+            reason: None,
             connections: 3,
             retries: 0,
             served: true,

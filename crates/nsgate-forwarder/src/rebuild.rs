@@ -44,7 +44,7 @@ pub(crate) fn request(
     text.extend_from_slice(head.target());
     text.extend_from_slice(b" HTTP/1.1\r\n");
     if text.len() + 256 > bound {
-        return Err(Refusal::TARGET_TOO_LONG);
+        return Err(Refusal::does_not_fit(414));
     }
     text.extend_from_slice(identity);
     // An IPv4 guest of a dual-stack listener is written as IPv4, and no address has a scope: agents parse it.
@@ -62,14 +62,14 @@ pub(crate) fn request(
         let fits = text.len() + name.len() + value.len() + 4 + rest <= bound;
         match passes {
             Passes::Required if !fits => {
-                return Err(if body.is_empty() { Refusal::HEAD_TOO_LARGE } else { Refusal::BODY_TOO_LARGE });
+                return Err(Refusal::does_not_fit(if body.is_empty() { 431 } else { 413 }));
             }
             _ if fits => field(&mut text, name, value),
             _ => {}
         }
     }
     if text.len() + rest > bound {
-        return Err(if body.is_empty() { Refusal::HEAD_TOO_LARGE } else { Refusal::BODY_TOO_LARGE });
+        return Err(Refusal::does_not_fit(if body.is_empty() { 431 } else { 413 }));
     }
     text.extend_from_slice(&end);
     text.extend_from_slice(body);

@@ -1,5 +1,6 @@
 //! What is told of each request, and to whom.
 
+use crate::{Reason, Verdict};
 use std::{
     net::SocketAddr,
     time::{Duration, SystemTime},
@@ -42,6 +43,8 @@ pub struct AccessRecord {
     pub bytes: u64,
     /// How it ended.
     pub termination: Termination,
+    /// Why, where it was not simply carried to the agent and answered. haproxy has no such word.
+    pub reason: Option<Reason>,
     /// Guest connections open, this one included.
     pub connections: u32,
     /// Further attempts to reach the agent.
@@ -50,6 +53,14 @@ pub struct AccessRecord {
     pub served: bool,
     /// The request line as it came, at most 1,024 bytes; empty if there was none.
     pub request_line: Vec<u8>,
+}
+
+impl AccessRecord {
+    /// What became of it.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.reason.map_or(Verdict::Passed, Reason::verdict)
+    }
 }
 
 /// Who ended a request and in which state (haproxy configuration manual, 8.5): two letters.

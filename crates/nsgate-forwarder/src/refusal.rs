@@ -1,12 +1,14 @@
 //! What a guest is told when the gate answers itself.
 
-use crate::record::Termination;
+use crate::{Reason, record::Termination};
 use std::time::Duration;
 
 /// An answer of the gate's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
+    /// For machines.
+    pub(crate) reason: Reason,
     /// Seconds after which it is worth while to ask again.
     pub(crate) retry_after: Option<u64>,
     /// For the log.
@@ -15,35 +17,49 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// Not a refusal: the answer to whoever asks whether the proxy is there.
-    pub(crate) const READY: Self = Self::new(200, Termination::NORMAL);
-    pub(crate) const FORBIDDEN: Self = Self::new(403, Termination::DENIED);
-    pub(crate) const BAD_REQUEST: Self = Self::new(400, Termination::REFUSED);
-    pub(crate) const TIMEOUT: Self = Self::new(408, Termination::SLOW_REQUEST);
-    pub(crate) const BODY_TIMEOUT: Self = Self::new(408, Termination::SLOW_BODY);
-    pub(crate) const BODY_TOO_LARGE: Self = Self::new(413, Termination::REFUSED);
-    pub(crate) const TARGET_TOO_LONG: Self = Self::new(414, Termination::REFUSED);
-    pub(crate) const EXPECTATION: Self = Self::new(417, Termination::REFUSED);
-    pub(crate) const HEAD_TOO_LARGE: Self = Self::new(431, Termination::REFUSED);
-    pub(crate) const CUT_HEAD: Self = Self::new(400, Termination::CUT_REQUEST);
-    pub(crate) const BAD_GATEWAY: Self = Self::new(502, Termination::BAD_ANSWER);
-    pub(crate) const GATEWAY_TIMEOUT: Self = Self::new(504, Termination::SLOW_AGENT);
+    pub(crate) const READY: Self = Self::new(200, Reason::Monitor, Termination::NORMAL);
+    pub(crate) const FORBIDDEN: Self = Self::new(403, Reason::Statistics, Termination::DENIED);
+    pub(crate) const TIMEOUT: Self = Self::new(408, Reason::SlowHead, Termination::SLOW_REQUEST);
+    pub(crate) const BODY_TIMEOUT: Self = Self::new(408, Reason::SlowBody, Termination::SLOW_BODY);
+    pub(crate) const BODY_TOO_LARGE: Self = Self::new(413, Reason::BodyTooLarge, Termination::REFUSED);
+    pub(crate) const TARGET_TOO_LONG: Self = Self::new(414, Reason::TargetTooLong, Termination::REFUSED);
+    pub(crate) const EXPECTATION: Self = Self::new(417, Reason::Expectation, Termination::REFUSED);
+    pub(crate) const HEAD_TOO_LARGE: Self = Self::new(431, Reason::HeadTooLarge, Termination::REFUSED);
+    pub(crate) const TOO_MANY_HEADERS: Self = Self::new(431, Reason::TooManyHeaders, Termination::REFUSED);
+    pub(crate) const CUT_HEAD: Self = Self::new(400, Reason::CutHead, Termination::CUT_REQUEST);
+    pub(crate) const GATEWAY_TIMEOUT: Self = Self::new(504, Reason::AgentSilent, Termination::SLOW_AGENT);
 
-    const fn new(status: u16, termination: Termination) -> Self {
-        Self { status, retry_after: None, termination }
+    const fn new(status: u16, reason: Reason, termination: Termination) -> Self {
+        Self { status, reason, retry_after: None, termination }
+    }
+
+    /// A request that cannot be read in one way only.
+    pub(crate) const fn bad_request(reason: Reason) -> Self {
+        Self::new(400, reason, Termination::REFUSED)
+    }
+
+    /// An answer of the agent's that is none.
+    pub(crate) const fn bad_gateway(reason: Reason) -> Self {
+        Self::new(502, reason, Termination::BAD_ANSWER)
+    }
+
+    /// The request as the agent would get it is longer than what the agent reads.
+    pub(crate) const fn does_not_fit(status: u16) -> Self {
+        Self::new(status, Reason::DoesNotFit, Termination::REFUSED)
     }
 
     /// Asked too often; the time is rounded up.
     pub(crate) fn too_many(wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self { retry_after: Some(seconds.max(1)), ..Self::new(429, Termination::DENIED) }
+        Self { retry_after: Some(seconds.max(1)), ..Self::new(429, Reason::Rate, Termination::DENIED) }
     }
 
     /// The agent is not there, or has no room.
-    pub(crate) fn unavailable() -> Self {
-        Self { retry_after: Some(5), ..Self::new(503, Termination::NO_AGENT) }
+    pub(crate) fn unavailable(reason: Reason) -> Self {
+        Self { retry_after: Some(5), ..Self::new(503, reason, Termination::NO_AGENT) }
     }
 
-    pub(crate) fn reason(&self) -> &'static str {
+    pub(crate) fn phrase(&self) -> &'static str {
         match self.status {
             200 => "OK",
             400 => "Bad request",
@@ -75,7 +91,7 @@ impl Refusal {
             503 => "No server is available to handle this request.",
             _ => "The server didn't respond in time.",
         };
-        format!("<html><body><h1>{} {}</h1>\n{explanation}\n</body></html>\n", self.status, self.reason())
+        format!("<html><body><h1>{} {}</h1>\n{explanation}\n</body></html>\n", self.status, self.phrase())
     }
 
     /// The whole answer, for a connection that the HTTP library has left.
@@ -86,7 +102,7 @@ impl Refusal {
             "HTTP/1.1 {} {}\r\ncontent-length: {}\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n{retry}\
              connection: close\r\n\r\n{body}",
             self.status,
-            self.reason(),
+            self.phrase(),
             body.len()
         )
         .into_bytes()

@@ -1,7 +1,7 @@
 //! One request: counted, rebuilt, carried to the agent, answered.
 
 use crate::{
-    Connector, Observer,
+    Connector, Observer, Reason, Termination,
     agent::{AgentBody, Answer, Delimited, Turnstile, read_answer},
     callers::{Callers, Terms},
     exchange::{Exchange, Phase},
@@ -83,7 +83,7 @@ pub(crate) async fn answer<C: Connector>(
         Err(Outcome::Refused(refusal)) => {
             exchange.note(|record| {
                 (record.status, record.connections) = (refusal.status, connections);
-                record.termination = refusal.termination;
+                (record.termination, record.reason) = (refusal.termination, Some(refusal.reason));
             });
             Ok(refused(refusal, ending))
         }
@@ -132,7 +132,9 @@ async fn forward<C: Connector>(
                 let own = own_turns.acquire_owned().await?;
                 Ok::<_, tokio::sync::AcquireError>((own, shared.turns.clone().acquire_owned().await?))
             };
-            let Ok(Ok(turns)) = timeout_at(deadline, turns).await else { return Err(Refusal::unavailable().into()) };
+            let Ok(Ok(turns)) = timeout_at(deadline, turns).await else {
+                return Err(Refusal::unavailable(Reason::NoTurn).into());
+            };
             turns
         }
     };
@@ -162,7 +164,7 @@ async fn forward<C: Connector>(
         // An agent that closes without reading may still have answered.
         let written = stream.write_all(&text).await;
         let answer = read_answer(&mut stream, &mut rest, head_only).await;
-        written.map_err(|_| Refusal::BAD_GATEWAY).and(answer)
+        written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
     };
     let answer = timeout(timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
     exchange.note(|record| record.response_time = Some(sent.elapsed()));
@@ -256,7 +258,9 @@ impl<S: tokio::io::AsyncRead + Unpin> Body for Reply<S> {
         };
         if let Some(Err(error)) = &piece {
             tracing::warn!("the agent's answer was cut off: {error}");
-            self.ending.0.note(|record| record.termination = crate::Termination::CUT_ANSWER);
+            self.ending.0.note(|record| {
+                (record.termination, record.reason) = (Termination::CUT_ANSWER, Some(Reason::AnswerCut));
+            });
         }
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }

@@ -1,6 +1,6 @@
 //! The head of the agent's answer.
 
-use crate::{policy::hop_by_hop, refusal::Refusal};
+use crate::{Reason, policy::hop_by_hop, refusal::Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -34,6 +34,9 @@ pub(crate) enum Delimited {
 /// Bytes asked for at once: most answers are shorter, and malloc keeps pieces of this size at hand (up to 1,032 bytes).
 const PIECE: usize = 1024;
 
+/// What is not an answer.
+const MALFORMED: Refusal = Refusal::bad_gateway(Reason::AnswerMalformed);
+
 /// Reads the head; what was read of the body stays in `buffer`. `head_only` says that the request was a HEAD.
 pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
     stream: &mut S,
@@ -48,35 +51,36 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
             }
             searched = buffer.len();
             if buffer.len() >= HEAD_BYTES {
-                return Err(Refusal::BAD_GATEWAY);
+                return Err(Refusal::bad_gateway(Reason::AnswerTooLarge));
             }
             buffer.reserve(PIECE);
             match stream.read_buf(buffer).await {
+                Ok(0) if buffer.is_empty() => return Err(Refusal::bad_gateway(Reason::AgentClosed)),
                 Ok(0) => {
                     // Neutron 2025.1 leaves out the blank line after an empty body.
                     buffer.extend_from_slice(b"\r\n\r\n");
-                    let answer = parse(buffer, head_only).ok_or(Refusal::BAD_GATEWAY)?;
+                    let answer = parse(buffer, head_only).ok_or(MALFORMED)?;
                     // An interim answer has no body either, but something was to follow.
                     let complete = matches!(answer.body, Delimited::Empty | Delimited::Length(0))
                         && !answer.status.is_informational();
                     buffer.clear();
-                    return if complete { Ok(answer) } else { Err(Refusal::BAD_GATEWAY) };
+                    return if complete { Ok(answer) } else { Err(Refusal::bad_gateway(Reason::AnswerCut)) };
                 }
                 Ok(_) => {}
-                Err(_) => return Err(Refusal::BAD_GATEWAY),
+                Err(_) => return Err(Refusal::bad_gateway(Reason::AgentClosed)),
             }
         };
-        let answer = parse(buffer.get(..end).unwrap_or_default(), head_only).ok_or(Refusal::BAD_GATEWAY)?;
+        let answer = parse(buffer.get(..end).unwrap_or_default(), head_only).ok_or(MALFORMED)?;
         buffer.drain(..end);
         searched = 0;
         match answer.status.as_u16() {
             // Nobody asked to switch protocols.
-            101 => return Err(Refusal::BAD_GATEWAY),
+            101 => return Err(MALFORMED),
             100..=199 => {}
             _ => return Ok(answer),
         }
     }
-    Err(Refusal::BAD_GATEWAY)
+    Err(MALFORMED)
 }
 
 /// Behind the first blank line, whichever way its lines end.

@@ -1,6 +1,6 @@
 //! A connection to an agent that has little room and may not be there yet.
 
-use crate::{Connector, refusal::Refusal};
+use crate::{Connector, Reason, refusal::Refusal};
 use std::{io::ErrorKind, time::Duration};
 use tokio::{
     sync::Semaphore,
@@ -43,15 +43,15 @@ impl Turnstile {
             let error = match timeout_at(deadline, self.attempt(connector, &waits)).await {
                 Ok(Ok(stream)) => return Ok(Connected { stream, retries }),
                 Ok(Err(error)) => error,
-                Err(_) => return Err((Refusal::unavailable(), retries)),
+                Err(_) => return Err((Refusal::unavailable(Reason::AgentFull), retries)),
             };
             if error.kind() == ErrorKind::PermissionDenied {
                 tracing::error!("the agent cannot be used: {error}");
-                return Err((Refusal::unavailable(), retries));
+                return Err((Refusal::unavailable(Reason::AgentStranger), retries));
             }
             if retries >= allowed || Instant::now() + BETWEEN_RETRIES > deadline {
                 tracing::warn!("the agent cannot be reached: {error} (attempts: {})", retries + 1);
-                return Err((Refusal::unavailable(), retries));
+                return Err((Refusal::unavailable(Reason::AgentAway), retries));
             }
             retries += 1;
             waits();

@@ -2,7 +2,7 @@
 //!
 //! Extensions and trailers have no use here and have been read differently by different servers; they are refused.
 
-use crate::refusal::Refusal;
+use crate::{Reason, refusal::Refusal};
 
 /// Where a chunked body is, byte by byte.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Chunked {
             (State::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 if digits >= 8 {
-                    return Err(Refusal::BAD_REQUEST);
+                    return Err(Refusal::bad_request(Reason::Chunk));
                 }
                 State::Size { digits: digits + 1, size: size * 16 + u64::from(digit) }
             }
@@ -82,14 +82,16 @@ impl Chunked {
             (State::DataLf, b'\n') => State::Size { digits: 0, size: 0 },
             (State::LastCr, b'\r') => State::LastLf,
             (State::LastLf, b'\n') => State::End,
-            _ => return Err(Refusal::BAD_REQUEST),
+            (State::Size { digits: 1.., .. }, b';') => return Err(Refusal::bad_request(Reason::ChunkExtension)),
+            (State::LastCr, _) => return Err(Refusal::bad_request(Reason::Trailer)),
+            _ => return Err(Refusal::bad_request(Reason::Chunk)),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Chunked;
+    use super::{Chunked, Reason};
 
     /// Bytes of the body, or the status of the refusal; fed in pieces of `size`.
     fn read(bytes: &[u8], size: usize) -> Result<(usize, bool), u16> {
@@ -112,6 +114,19 @@ mod tests {
         more.extend_from_slice(b"GET / HTTP/1.1\r\n");
         for size in [1, 2, 3, 7, 1000] {
             assert_eq!(read(&more, size), Ok((body.len(), true)), "{size}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_has_its_own_word() {
+        for (body, reason) in [
+            ("5;ext=1\r\n", Reason::ChunkExtension),
+            ("0\r\nTrailer: x\r\n", Reason::Trailer),
+            ("5\nhello", Reason::Chunk),
+            ("000000005\r\n", Reason::Chunk),
+            ("15\r\n", Reason::BodyTooLarge),
+        ] {
+            assert_eq!(Chunked::new(20).take(body.as_bytes()).unwrap_err().reason, reason, "{body:?}");
         }
     }
 

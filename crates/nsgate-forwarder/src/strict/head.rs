@@ -1,6 +1,6 @@
 //! A request's head, by RFC 9112 without its tolerance.
 
-use crate::refusal::Refusal;
+use crate::{Reason, refusal::Refusal};
 use nsgate_config::Limits;
 
 /// What was read of a head.
@@ -45,11 +45,16 @@ pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
+/// Short, since most of what follows ends in it.
+const fn bad(reason: Reason) -> Refusal {
+    Refusal::bad_request(reason)
+}
+
 /// Judges a complete head.
 pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
-    let text = head.strip_suffix(b"\r\n\r\n").ok_or(Refusal::BAD_REQUEST)?;
+    let text = head.strip_suffix(b"\r\n\r\n").ok_or(bad(Reason::BareLf))?;
     let mut lines = Lines(text);
-    let line = lines.next().ok_or(Refusal::BAD_REQUEST)??;
+    let line = lines.next().ok_or(bad(Reason::RequestLine))??;
     let (target, old) = request_line(line)?;
     if target.len() > usize::try_from(limits.target_bytes).unwrap_or(usize::MAX) {
         return Err(Refusal::TARGET_TOO_LONG);
@@ -59,7 +64,7 @@ pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
     for field in lines {
         count += 1;
         if count > limits.headers {
-            return Err(Refusal::HEAD_TOO_LARGE);
+            return Err(Refusal::TOO_MANY_HEADERS);
         }
         fields.read(field?)?;
     }
@@ -83,33 +88,40 @@ impl<'a> Iterator for Lines<'a> {
             None => (self.0, &[][..]),
         };
         self.0 = rest;
-        if line.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return Some(Err(Refusal::BAD_REQUEST));
-        }
-        Some(Ok(line))
+        let wrong = line.iter().find_map(|byte| match byte {
+            b'\r' => Some(Reason::BareCr),
+            b'\n' => Some(Reason::BareLf),
+            0 => Some(Reason::Nul),
+            _ => None,
+        });
+        Some(wrong.map_or(Ok(line), |reason| Err(bad(reason))))
     }
 }
 
 /// `METHOD SP TARGET SP HTTP/1.x`, one space each. Only origin-form: a gate is the origin, and no proxy that is asked by
 /// absolute-form or authority-form. Returns where the target is, and whether this is HTTP/1.0.
 fn request_line(line: &[u8]) -> Result<(std::ops::Range<usize>, bool), Refusal> {
-    let first = line.iter().position(|byte| *byte == b' ').ok_or(Refusal::BAD_REQUEST)?;
-    let last = line.iter().rposition(|byte| *byte == b' ').filter(|last| *last > first).ok_or(Refusal::BAD_REQUEST)?;
+    let first = line.iter().position(|byte| *byte == b' ').ok_or(bad(Reason::RequestLine))?;
+    let last = line.iter().rposition(|byte| *byte == b' ').filter(|last| *last > first);
+    let last = last.ok_or(bad(Reason::RequestLine))?;
     let method = line.get(..first).unwrap_or_default();
     let target = line.get(first + 1..last).unwrap_or_default();
     let old = match line.get(last + 1..).unwrap_or_default() {
         b"HTTP/1.1" => false,
         b"HTTP/1.0" => true,
-        _ => return Err(Refusal::BAD_REQUEST),
+        _ => return Err(bad(Reason::Version)),
     };
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| token(*byte)) || method == b"CONNECT" {
-        return Err(Refusal::BAD_REQUEST);
+    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| token(*byte)) {
+        return Err(bad(Reason::Method));
+    }
+    if method == b"CONNECT" {
+        return Err(bad(Reason::Connect));
     }
     // The HTTP library must read the same target, or it would answer in its own words.
     let readable = http::uri::PathAndQuery::try_from(target).is_ok_and(|read| read.as_str().as_bytes() == target);
     let plain = target.iter().all(|byte| (0x21..=0x7e).contains(byte) && *byte != b'#');
     if target.first() != Some(&b'/') || !plain || !readable {
-        return Err(Refusal::BAD_REQUEST);
+        return Err(bad(Reason::Target));
     }
     Ok((first + 1..last, old))
 }
@@ -125,52 +137,67 @@ struct Fields {
 impl Fields {
     fn read(&mut self, field: &[u8]) -> Result<(), Refusal> {
         // A line that begins with a space continues the one before it (obs-fold): some join, some do not.
-        let colon = field.iter().position(|byte| *byte == b':').ok_or(Refusal::BAD_REQUEST)?;
+        if matches!(field.first(), Some(b' ' | b'\t')) {
+            return Err(bad(Reason::FoldedHeader));
+        }
+        let colon = field.iter().position(|byte| *byte == b':').ok_or(bad(Reason::HeaderLine))?;
         let name = field.get(..colon).unwrap_or_default();
         let value = trim(field.get(colon + 1..).unwrap_or_default());
         if name.is_empty() || !name.iter().all(|byte| token(*byte)) {
-            return Err(Refusal::BAD_REQUEST);
+            return Err(bad(Reason::HeaderName));
         }
         if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
-            return Err(Refusal::BAD_REQUEST);
+            return Err(bad(Reason::HeaderValue));
         }
         match name.to_ascii_lowercase().as_slice() {
             b"host" => {
                 self.hosts += 1;
-                if self.hosts > 1 || !value.iter().all(|byte| host_byte(*byte)) {
-                    return Err(Refusal::BAD_REQUEST);
+                if self.hosts > 1 {
+                    return Err(bad(Reason::TwoHosts));
+                }
+                if !value.iter().all(|byte| host_byte(*byte)) {
+                    return Err(bad(Reason::Host));
                 }
             }
             b"content-length" => {
-                if self.length.is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-                    return Err(Refusal::BAD_REQUEST);
+                if self.length.is_some() {
+                    return Err(bad(Reason::TwoLengths));
+                }
+                if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+                    return Err(bad(Reason::Length));
                 }
                 let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                 self.length = Some(number.ok_or(Refusal::BODY_TOO_LARGE)?);
             }
             b"transfer-encoding" => {
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(Refusal::BAD_REQUEST);
+                    return Err(bad(Reason::TransferEncoding));
                 }
                 self.chunked = true;
             }
-            b"upgrade" | b"http2-settings" => return Err(Refusal::BAD_REQUEST),
+            b"upgrade" | b"http2-settings" => return Err(bad(Reason::Upgrade)),
             b"connection"
                 if value.split(|byte| *byte == b',').any(|word| trim(word).eq_ignore_ascii_case(b"upgrade")) =>
             {
-                return Err(Refusal::BAD_REQUEST);
+                return Err(bad(Reason::Upgrade));
             }
             b"expect" if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Refusal::EXPECTATION),
             // Another spelling of what decides about the message: a server that folds names would obey it.
-            b"content_length" | b"transfer_encoding" => return Err(Refusal::BAD_REQUEST),
+            b"content_length" | b"transfer_encoding" => return Err(bad(Reason::FoldedName)),
             _ => {}
         }
         Ok(())
     }
 
     fn framing(&self, old: bool, limits: &Limits) -> Result<Framing, Refusal> {
-        if (!old && self.hosts != 1) || (self.chunked && (old || self.length.is_some())) {
-            return Err(Refusal::BAD_REQUEST);
+        if !old && self.hosts != 1 {
+            return Err(bad(Reason::NoHost));
+        }
+        if self.chunked && self.length.is_some() {
+            return Err(bad(Reason::LengthAndChunks));
+        }
+        if self.chunked && old {
+            return Err(bad(Reason::OldChunks));
         }
         match self.length {
             Some(length) if length > u64::from(limits.body_bytes) => Err(Refusal::BODY_TOO_LARGE),

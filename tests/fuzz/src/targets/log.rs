@@ -89,6 +89,7 @@ fn record(input: &mut Input<'_>) -> AccessRecord {
         status: input.short(),
         bytes: input.long(),
         termination: Termination::NORMAL,
+        reason: None,
         connections: u32::from(input.byte()),
         retries: u32::from(input.byte()),
         served: input.byte() % 2 == 0,

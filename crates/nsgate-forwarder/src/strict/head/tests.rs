@@ -1,6 +1,7 @@
 //! Heads, and what becomes of them.
 
 use super::{Framing, end_of_head, judge};
+use crate::Reason;
 use nsgate_config::Limits;
 use proptest::prelude::*;
 
@@ -123,6 +124,51 @@ fn bounds_have_their_status() {
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(100));
     assert_eq!(verdict(many.as_bytes()), Err(431));
     assert_eq!(verdict(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), Err(400));
+}
+
+#[test]
+fn each_refusal_has_its_own_word() {
+    let lines = [
+        ("GET /", Reason::RequestLine),
+        ("", Reason::RequestLine),
+        ("GET / HTTP/1.2", Reason::Version),
+        ("G(T / HTTP/1.1", Reason::Method),
+        ("CONNECT x:80 HTTP/1.1", Reason::Connect),
+        ("GET http://x/ HTTP/1.1", Reason::Target),
+        ("GET /\n HTTP/1.1", Reason::BareLf),
+        ("GET /\r HTTP/1.1", Reason::BareCr),
+        ("GET /\0 HTTP/1.1", Reason::Nul),
+    ];
+    let fields = [
+        (" folded: y", Reason::FoldedHeader),
+        ("no colon", Reason::HeaderLine),
+        ("X-A : y", Reason::HeaderName),
+        ("X-A: \x01", Reason::HeaderValue),
+        ("Host: y", Reason::TwoHosts),
+        ("Content-Length: 1\r\nContent-Length: 1", Reason::TwoLengths),
+        ("Content-Length: +1", Reason::Length),
+        ("Content-Length: 1\r\nTransfer-Encoding: chunked", Reason::LengthAndChunks),
+        ("Transfer-Encoding: gzip", Reason::TransferEncoding),
+        ("Upgrade: h2c", Reason::Upgrade),
+        ("Connection: upgrade", Reason::Upgrade),
+        ("Content_Length: 5", Reason::FoldedName),
+        ("Expect: magic", Reason::Expectation),
+        ("Content-Length: 4097", Reason::BodyTooLarge),
+    ];
+    let lines = lines.map(|(line, reason)| (format!("{line}\r\nHost: x\r\n\r\n"), reason));
+    let fields = fields.map(|(field, reason)| (format!("POST / HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n"), reason));
+    let others = [
+        ("GET / HTTP/1.1\n".to_owned(), Reason::BareLf),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), Reason::NoHost),
+        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n".to_owned(), Reason::Host),
+        ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), Reason::OldChunks),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(9000)), Reason::TargetTooLong),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(100)), Reason::TooManyHeaders),
+    ];
+    for (head, reason) in lines.into_iter().chain(fields).chain(others) {
+        let found = judge(head.as_bytes(), &Limits::default()).unwrap_err().reason;
+        assert_eq!(found, reason, "{head:.80?}");
+    }
 }
 
 #[test]
