@@ -24,6 +24,7 @@ fn main() {
         run_stays_in_the_foreground_and_says_what_it_does,
         check_prints_the_gate_that_would_run,
         check_reads_both_languages,
+        check_judges_a_pool_and_a_site,
         check_names_the_place_and_what_is_accepted_there,
         check_refuses_a_user_that_does_not_exist,
         check_does_not_look_at_the_rest_of_the_host,
@@ -173,6 +174,28 @@ fn check_reads_both_languages(lab: &Lab) {
     fs::write(&printed, &haproxy.stdout).unwrap();
     let again = check(lab, printed.to_str().unwrap());
     assert_eq!(again.stdout, haproxy.stdout, "{again:#?}");
+}
+
+fn check_judges_a_pool_and_a_site(lab: &Lab) {
+    let file = lab.state().join("file.toml");
+    let said = |dialect: &str, text: &str| {
+        fs::write(&file, text).unwrap();
+        outside(lab, &["check", "--dialect", dialect, file.to_str().unwrap()])
+    };
+    let pool =
+        "socket = \"/run/nsgate/pool.sock\"\nbackends = [\"/run/lab/neutron/metadata_proxy\"]\nuser = \"neutron\"\n";
+    for (dialect, text, word) in
+        [("pool", pool, "reserved_connections = 4"), ("site", "pool = \"/run/p\"\n", "pool_patience = \"5s\"")]
+    {
+        let right = said(dialect, text);
+        assert!(right.code() == Some(0) && right.stdout.contains(word), "{right:#?}");
+        // What it prints is such a file again.
+        assert_eq!(said(dialect, &right.stdout).stdout, right.stdout);
+        let wrong = said(dialect, &format!("frobnicate = 1\n{text}"));
+        assert!(wrong.code() == Some(1) && wrong.stderr.contains("file.toml:1:1"), "{wrong:#?}");
+    }
+    let unknown = said("pool", &pool.replace("neutron\"\n", "no-such-user\"\n"));
+    assert!(unknown.code() == Some(1) && unknown.stderr.contains("no-such-user"), "{unknown:#?}");
 }
 
 fn check_names_the_place_and_what_is_accepted_there(lab: &Lab) {

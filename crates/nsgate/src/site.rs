@@ -6,7 +6,7 @@ use nsgate_launcher::read_config;
 use std::path::Path;
 
 /// Where the settings stand. No variable and no option moves it: who starts a gate must not choose who may be root.
-const PATH: &str = "/etc/nsgate/nsgate.toml";
+pub(crate) const PATH: &str = "/etc/nsgate/nsgate.toml";
 
 /// Reads the settings; without the file everything has its default.
 ///

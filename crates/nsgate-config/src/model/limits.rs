@@ -14,7 +14,8 @@ pub(crate) const RATE_REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 pub struct Limits {
     /// Guest connections open at once (haproxy's `maxconn`). The rest wait in the kernel's queue.
     pub connections: u32,
-    /// Guest connections open at once from one source address; more are refused while they last.
+    /// Guest connections open at once from one source address; more are refused while they last. At most
+    /// `connections`, which is also what it is where that is less than the default.
     pub connections_per_source: u32,
     /// Requests of one source address that are at the agent at once; further ones wait their turn. A fraction of
     /// `backend_requests`, or one guest that never reads its answers takes all of them.

@@ -10,49 +10,49 @@ use toml::Spanned;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
-    /// UUID of a network of the DHCP agent.
+    /// UUID of the network whose requests come in, one of the DHCP agent's. Exactly one of the three identities is written.
     pub network_id: Option<Spanned<String>>,
-    /// UUID of a router of the L3 agent.
+    /// UUID of the router whose requests come in, one of the L3 agent's.
     pub router_id: Option<Spanned<String>>,
-    /// UUID of a network of OVN's agents.
+    /// UUID of the network whose requests come in, one of OVN's agents'.
     pub ovn_network_id: Option<Spanned<String>>,
-    /// `ADDRESS:PORT` or `[ADDRESS]:PORT`, with `%INTERFACE` behind it if there is one.
+    /// Where guests are heard: `ADDRESS:PORT` or `[ADDRESS]:PORT`, with `%INTERFACE` behind it for a link-local address.
     #[serde(default)]
     pub listen: Vec<Spanned<String>>,
-    /// Path of the agent's socket.
+    /// Path of the agent's UNIX socket.
     pub backend: Option<Spanned<String>>,
-    /// Who the agent must be.
+    /// The user that the agent's process must have, asked from the kernel after each connect; any user without it.
     pub backend_owner: Option<Spanned<Who>>,
     /// Who the gate runs as.
     pub user: Option<Spanned<Who>>,
-    /// In which group the gate runs.
+    /// In which group the gate runs; the user's own without it.
     pub group: Option<Spanned<Who>>,
-    /// Whether root is accepted as either.
+    /// Whether root is accepted as user or group.
     #[serde(default)]
     pub allow_root: bool,
-    /// Whether an address that the namespace does not have is bound.
+    /// Whether an IPv4 address that the namespace does not have (yet) is bound all the same.
     #[serde(default)]
     pub freebind: bool,
     /// Whether the gate goes into the background.
     #[serde(default)]
     pub daemon: bool,
-    /// Path of the pid file.
+    /// Path of the file that receives the pid, as the host sees it; none without it.
     pub pid_file: Option<Spanned<String>>,
-    /// Name or path of the network namespace.
+    /// The network namespace to bind in, by its name in `ip netns` or by path; the one of the start without it.
     pub netns: Option<Spanned<String>>,
-    /// `default` or `strict`.
+    /// `strict` starts nothing on a kernel that cannot give the whole confinement; `default` says what is missing.
     pub sandbox: Option<Spanned<String>>,
-    /// Further attempts at an agent that is not there.
+    /// Further attempts, one second apart, at an agent whose socket is missing or refuses.
     pub retries: Option<Spanned<i64>>,
-    /// The system log.
+    /// Lines go to the system log; to standard error without this table.
     pub log: Option<DraftLog>,
-    /// Bounds.
+    /// Bounds of one gate. Together they are its memory ceiling.
     #[serde(default)]
     pub limits: DraftLimits,
-    /// Patience.
+    /// How long the gate waits for whom.
     #[serde(default)]
     pub timeouts: DraftTimeouts,
-    /// Requests within a time.
+    /// At most so many requests from one source address within any window; the next one is answered 429. All of them hold.
     #[serde(default)]
     pub rate_limits: Vec<DraftRate>,
     /// What is demanded of a request.
@@ -84,13 +84,13 @@ pub enum Time {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftLog {
-    /// Path of the datagram socket.
+    /// Path of the log's datagram socket.
     pub socket: Option<Spanned<String>>,
-    /// Facility by name.
+    /// The facility of every line.
     pub facility: Option<Spanned<String>>,
-    /// Least severe line.
+    /// The least severe line that is sent.
     pub level: Option<Spanned<String>>,
-    /// What stands before the pid.
+    /// What stands before the pid in each line.
     pub tag: Option<Spanned<String>>,
 }
 
@@ -130,9 +130,9 @@ pub struct DraftTimeouts {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftRate {
-    /// Requests within the window.
+    /// Requests allowed within the window.
     pub requests: Spanned<i64>,
-    /// The window.
+    /// Length of the sliding window, at least one second.
     pub window: Spanned<Time>,
 }
 

@@ -14,7 +14,7 @@ mod time;
 pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
 pub use guards::{DraftExpiring, DraftGuards, DraftHeader};
 pub use pool::DraftPool;
-pub use render::render;
+pub use render::{render, render_pool};
 pub use site::Site;
 
 use crate::{

@@ -22,36 +22,36 @@ const RESERVED: u32 = 4;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftPool {
-    /// Path of the socket for handovers.
+    /// Path of the UNIX socket at which networks are handed over; the pool makes it.
     pub socket: Option<Spanned<String>>,
-    /// Who may hand over besides root.
+    /// Besides root, processes of this group may hand over, list and remove networks: the group that the keepers run in.
     pub handover_group: Option<Spanned<Who>>,
-    /// Paths of the agents' sockets.
+    /// Paths of the agents' sockets, one to eight; a gate with another one is refused.
     #[serde(default)]
     pub backends: Vec<Spanned<String>>,
-    /// Networks at once.
+    /// Networks served at once.
     pub networks: Option<Spanned<i64>>,
-    /// Connections at once.
+    /// Connections of guests open at once, all networks together; the bounds of each gate hold as well.
     pub connections: Option<Spanned<i64>>,
-    /// Connections of each network whatever the others do.
+    /// Connections that each network may have whatever the others do.
     pub reserved_connections: Option<Spanned<i64>>,
-    /// Path of the socket for metrics.
+    /// Path of a UNIX socket at which metrics are told in the OpenMetrics text format; nothing is told without it.
     pub metrics: Option<Spanned<String>>,
     /// Who the worker runs as.
     pub user: Option<Spanned<Who>>,
-    /// In which group.
+    /// In which group; the user's own without it.
     pub group: Option<Spanned<Who>>,
-    /// Whether root is accepted as either.
+    /// Whether root is accepted as user or group.
     #[serde(default)]
     pub allow_root: bool,
     /// Whether the worker goes into the background.
     #[serde(default)]
     pub daemon: bool,
-    /// Path of the pid file.
+    /// Path of the file that receives the pid; none without it.
     pub pid_file: Option<Spanned<String>>,
-    /// `default` or `strict`.
+    /// `strict` starts nothing on a kernel that cannot give the whole confinement; `default` says what is missing.
     pub sandbox: Option<Spanned<String>>,
-    /// The system log.
+    /// Lines go to the system log; to standard error without this table.
     pub log: Option<DraftLog>,
 }
 
@@ -158,6 +158,11 @@ mod tests {
         assert_eq!((pool.networks, pool.connections, pool.reserved_connections), (10_000, 8_192, 4));
         assert_eq!(pool.backends.len(), 1);
         assert!(!process.daemon && process.netns.is_none());
+        let all = format!("{USUAL}group = 7\nmetrics = \"/run/m\"\npid_file = \"/run/p\"\n[log]\nlevel = \"debug\"\n");
+        for text in [USUAL, &all] {
+            let config = parse(text).unwrap();
+            assert_eq!(parse(&crate::native::render_pool(&config)).unwrap(), config);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A configuration as text: the gate that would run, with every default written out.
 
-use super::{finish::LEVELS, guards, time::write as time};
-use crate::{Account, Config, Identity, Netns};
+use super::{Site, finish::LEVELS, guards, time::write as time};
+use crate::{Account, Config, Identity, Log, Netns, PoolConfig};
 
 /// TOML that [`super::parse`] reads back to the same configuration.
 #[must_use]
@@ -42,12 +42,7 @@ pub fn render(config: &Config) -> String {
     line(format!("sandbox = \"{}\"", process.sandbox.as_str()));
     line(format!("retries = {} # one second apart", gate.retries));
     if let Some(log) = &process.log {
-        let level = LEVELS.iter().find(|(_, level)| *level == log.level).map_or("info", |(name, _)| name);
-        line("\n[log]".to_owned());
-        line(format!("socket = {}", quoted(log.socket.as_str())));
-        line(format!("facility = \"{}\"", log.facility.name));
-        line(format!("level = \"{level}\""));
-        line(format!("tag = {}", quoted(&log.tag)));
+        line(self::log(log));
     }
     let limits = &gate.limits;
     line("\n[limits]".to_owned());
@@ -81,6 +76,69 @@ pub fn render(config: &Config) -> String {
     }
     guards::render(&gate.guards).into_iter().for_each(line);
     text
+}
+
+/// TOML of a pool that reads back to the same configuration, with every default written out.
+#[must_use]
+pub fn render_pool(config: &PoolConfig) -> String {
+    let PoolConfig { pool, process } = config;
+    let mut text = String::new();
+    let mut line = |content: String| {
+        text.push_str(&content);
+        text.push('\n');
+    };
+    line(format!("socket = {}", quoted(pool.socket.as_str())));
+    let backends: Vec<String> = pool.backends.iter().map(|backend| quoted(backend.path().as_str())).collect();
+    line(format!("backends = [{}]", backends.join(", ")));
+    if let Some(group) = &pool.group {
+        line(format!("handover_group = {}", account(group)));
+    }
+    line(format!("networks = {}", pool.networks));
+    line(format!("connections = {}", pool.connections));
+    line(format!("reserved_connections = {}", pool.reserved_connections));
+    if let Some(metrics) = &pool.metrics {
+        line(format!("metrics = {}", quoted(metrics.as_str())));
+    }
+    line(format!("user = {}", account(&process.user)));
+    if let Some(group) = &process.group {
+        line(format!("group = {}", account(group)));
+    }
+    line(format!("allow_root = {}", process.allow_root));
+    line(format!("daemon = {}", process.daemon));
+    if let Some(path) = &process.pid_file {
+        line(format!("pid_file = {}", quoted(path.as_str())));
+    }
+    line(format!("sandbox = \"{}\"", process.sandbox.as_str()));
+    if let Some(log) = &process.log {
+        line(self::log(log));
+    }
+    text
+}
+
+/// TOML of a site's settings that reads back to the same, with every default written out.
+#[must_use]
+pub(super) fn site(site: &Site) -> String {
+    let mut text = format!("allow_root = {}\nsandbox = \"{}\"\n", site.allow_root, site.sandbox.as_str());
+    if let Some(pool) = &site.pool {
+        text.push_str(&format!(
+            "pool = {}\npool_patience = \"{}\"\npool_fallback = {}\n",
+            quoted(pool.socket.as_str()),
+            time(pool.patience),
+            pool.fallback
+        ));
+    }
+    text + &guards::render(&site.guards).join("\n")
+}
+
+/// `[log]`.
+fn log(log: &Log) -> String {
+    let level = LEVELS.iter().find(|(_, level)| *level == log.level).map_or("info", |(name, _)| name);
+    format!(
+        "\n[log]\nsocket = {}\nfacility = \"{}\"\nlevel = \"{level}\"\ntag = {}",
+        quoted(log.socket.as_str()),
+        log.facility.name,
+        quoted(&log.tag)
+    )
 }
 
 fn account(account: &Account) -> String {

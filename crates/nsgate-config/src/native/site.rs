@@ -23,10 +23,15 @@ pub struct Site {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Draft {
+    /// Accept root as user or group of a configuration that an agent wrote.
     allow_root: bool,
+    /// `strict` starts no gate on a kernel that cannot give the whole confinement; `default` says what is missing.
     sandbox: SandboxLevel,
+    /// Networks are handed over to the pool at this socket rather than served by a process each.
     pool: Option<Spanned<String>>,
+    /// How long a keeper waits for the pool's worker, or for the next one, before it serves by itself.
     pool_patience: Option<Spanned<Time>>,
+    /// Whether a keeper serves by itself where no worker answers; without it, such a network is not started.
     pool_fallback: Option<bool>,
     guards: DraftGuards,
 }
@@ -50,6 +55,12 @@ impl Site {
         let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool, guards };
         judge.finish(Some(site)).map(|(site, _)| site)
     }
+
+    /// The settings as TOML that reads back to the same, with every default written out.
+    #[must_use]
+    pub fn render(&self) -> String {
+        super::render::site(self)
+    }
 }
 
 #[cfg(test)]
@@ -62,9 +73,12 @@ mod tests {
         let site = Site::parse("x", "pool = \"/run/nsgate/pool.sock\"").unwrap().pool.unwrap();
         assert_eq!((site.patience, site.fallback), (Duration::from_secs(5), true));
         let text = "pool = \"/run/nsgate/pool.sock\"\npool_patience = \"30s\"\npool_fallback = false";
-        let site = Site::parse("x", text).unwrap().pool.unwrap();
+        let site = Site::parse("x", text).unwrap();
+        assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
+        let site = site.pool.unwrap();
         assert_eq!((site.patience, site.fallback), (Duration::from_secs(30), false));
         assert_eq!(Site::parse("x", "").unwrap(), Site::default());
+        assert_eq!(Site::parse("x", &Site::default().render()).unwrap(), Site::default());
         let error = Site::parse("x", "pool = \"pool.sock\"").unwrap_err().to_string();
         assert!(error.contains("x:1:8") && error.contains("not an absolute path"), "{error}");
     }

@@ -1,17 +1,22 @@
-//! `nsgate check`: is this text a gate?
+//! `nsgate check`: is this text a gate, a pool, or a site's settings?
 
 use super::colours;
-use nsgate_config::{Config, Diagnostic, Diagnostics, Parsed, haproxy, native};
+use crate::site;
+use nsgate_config::{
+    Diagnostic, Diagnostics, Parsed, Process, haproxy,
+    native::{self, DraftPool, Site},
+};
 use nsgate_launcher::{read_config, resolve};
 use std::path::{Path, PathBuf};
 
 /// Judges the text, and that user and group exist. Says nothing of the rest of this host.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  nsgate check /var/lib/neutron/ns-metadata-proxy/7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10.conf"
+    after_help = "Example:\n  nsgate check /var/lib/neutron/ns-metadata-proxy/7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10.conf\n  \
+    nsgate check --dialect pool /etc/nsgate/pool.toml"
 )]
 pub(super) struct Check {
-    /// The configuration: nsgate's TOML, or haproxy's words as Neutron writes them
+    /// The configuration: nsgate's TOML, haproxy's words as Neutron writes them, a pool's, or a site's settings
     file: PathBuf,
     /// Take the text for this dialect instead of looking at it
     #[arg(long, value_enum)]
@@ -27,11 +32,19 @@ pub(super) enum Dialect {
     Native,
     /// What OpenStack Neutron writes for haproxy
     Haproxy,
+    /// TOML of a pool, for `nsgate pool --config`
+    Pool,
+    /// TOML of /etc/nsgate/nsgate.toml
+    Site,
 }
 
 impl Dialect {
-    /// A text whose first word is a section of haproxy is haproxy's; everything else is meant to be TOML.
+    /// The site's settings are known by their place, a text whose first word is a section of haproxy is haproxy's;
+    /// everything else is meant to be the TOML of a gate.
     fn of(path: &Path, text: &str) -> Self {
+        if path == Path::new(site::PATH) {
+            return Self::Site;
+        }
         let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
         let section = first.and_then(|line| line.split_whitespace().next()).unwrap_or_default();
         let named_toml = path.extension().is_some_and(|extension| extension == "toml");
@@ -47,26 +60,24 @@ impl Check {
         let text = read_config(&self.file).map_err(|error| error.to_string())?;
         let dialect = self.dialect.unwrap_or_else(|| Dialect::of(&self.file, &text));
         let name = self.file.display().to_string();
-        let parsed = match dialect {
-            Dialect::Native => native::parse(&name, &text),
-            Dialect::Haproxy => haproxy::parse(&name, &text),
-        };
-        match parsed {
-            Ok(Parsed { config, warnings }) => self.accept(&config, &warnings),
+        match understand(dialect, &name, &text) {
+            Ok(understood) => self.accept(understood),
             Err(errors) => Err(self.refuse(&errors)),
         }
     }
 
-    fn accept(&self, config: &Config, warnings: &[Diagnostic]) -> Result<u8, String> {
-        resolve(&config.process).map_err(|error| error.to_string())?;
-        let gate = native::render(config);
+    fn accept(&self, understood: Understood) -> Result<u8, String> {
+        let Understood { text, process, warnings } = understood;
+        if let Some(process) = process {
+            resolve(&process).map_err(|error| error.to_string())?;
+        }
         if self.json {
-            println!("{}", serde_json::json!({ "valid": true, "gate": gate, "diagnostics": warnings }));
+            println!("{}", serde_json::json!({ "valid": true, "gate": text, "diagnostics": warnings }));
         } else {
             for warning in warnings {
                 eprintln!("{}", warning.render(colours()));
             }
-            print!("{gate}");
+            print!("{text}");
         }
         Ok(0)
     }
@@ -76,5 +87,34 @@ impl Check {
             println!("{}", serde_json::json!({ "valid": false, "diagnostics": errors }));
         }
         errors.render(colours())
+    }
+}
+
+/// What a text means.
+struct Understood {
+    /// The same with every default written out.
+    text: String,
+    /// The process that it asks for, if it asks for one.
+    process: Option<Process>,
+    warnings: Vec<Diagnostic>,
+}
+
+fn understand(dialect: Dialect, name: &str, text: &str) -> Result<Understood, Diagnostics> {
+    let gate = |Parsed { config, warnings }| Understood {
+        text: native::render(&config),
+        process: Some(config.process),
+        warnings,
+    };
+    match dialect {
+        Dialect::Native => native::parse(name, text).map(gate),
+        Dialect::Haproxy => haproxy::parse(name, text).map(gate),
+        Dialect::Pool => {
+            let (config, warnings) = DraftPool::read(name, text)?.finish(name, text)?;
+            Ok(Understood { text: native::render_pool(&config), process: Some(config.process), warnings })
+        }
+        Dialect::Site => {
+            let site = Site::parse(name, text)?;
+            Ok(Understood { text: site.render(), process: None, warnings: Vec::new() })
+        }
     }
 }
