@@ -15,6 +15,7 @@ mod hostile;
 mod house;
 mod lab;
 mod policy;
+mod reference;
 mod terminal;
 mod test;
 mod tools;
@@ -41,6 +42,7 @@ The build tool of nsgate.
     cargo xtask hostile [--json]       what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
+    cargo xtask reference [--write]    every key of every configuration file, into docs/configuration.md; --json
     cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
     cargo xtask forging                what forged requests become here, at haproxy and at nginx, into docs/forging.md
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::run(rest),
         Some("hostile") => hostile::run(rest),
         Some("house") => house::run(rest),
+        Some("reference") => reference::run(rest),
         Some("policy") => policy::run(rest),
         Some("forging") => forging::run(),
         Some("lab") => lab::run(rest),

@@ -55,7 +55,7 @@ pub struct Draft {
     /// At most so many requests from one source address within any window; the next one is answered 429. All of them hold.
     #[serde(default)]
     pub rate_limits: Vec<DraftRate>,
-    /// What is demanded of a request.
+    /// What is demanded of a request beyond its form; off without this table.
     #[serde(default)]
     pub guards: DraftGuards,
 }

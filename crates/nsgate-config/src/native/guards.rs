@@ -26,12 +26,13 @@ pub struct DraftGuards {
     pub hop_limit: Option<Spanned<i64>>,
 }
 
-/// `require_header`.
+/// A header field that a request must have, for instance `Metadata-Flavor: Google`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "each is described where its value is: crate::RequiredHeader")]
 pub struct DraftHeader {
+    /// Name of the header field, in any case.
     pub name: String,
+    /// The value that it must have, exactly.
     pub value: String,
 }
 

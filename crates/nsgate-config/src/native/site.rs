@@ -33,6 +33,7 @@ struct Draft {
     pool_patience: Option<Spanned<Time>>,
     /// Whether a keeper serves by itself where no worker answers; without it, such a network is not started.
     pool_fallback: Option<bool>,
+    /// What every gate demands of a request: no dialect of haproxy has words for it.
     guards: DraftGuards,
 }
 
