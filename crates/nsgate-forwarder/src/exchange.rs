@@ -119,6 +119,7 @@ impl Exchange {
             bytes: 0,
             termination: Termination::NORMAL,
             reason: None,
+            token: None,
             connections: 0,
             retries: 0,
             served: false,

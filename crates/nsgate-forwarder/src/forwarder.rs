@@ -5,11 +5,12 @@ use crate::{
     agent::Turnstile,
     callers::{Callers, Directory, Terms},
     connection,
+    guards::{Guarded, TokenKey},
     rate::Limiter,
     service::Shared,
     source::{Source, Sources, turns},
 };
-use nsgate_config::{Gate, HostProxy, RateLimit};
+use nsgate_config::{Gate, Guards, HostProxy, RateLimit};
 use std::{
     future::poll_fn,
     io,
@@ -116,7 +117,8 @@ const IDLE: Duration = Duration::from_secs(1);
 impl<C: Connector> Forwarder<C> {
     /// A forwarder for `gate`, which reaches the agent through `connector` and tells `observer` of every request.
     pub fn new(gate: Gate, connector: C, observer: impl Observer) -> Self {
-        Self::with(Terms::of_gate(&gate), Callers::of_gate(&gate), gate.rate_limits, connector, observer)
+        let (terms, callers) = (Terms::of_gate(&gate), Callers::of_gate(&gate));
+        Self::with(terms, callers, gate.rate_limits, &gate.guards, connector, observer)
     }
 
     /// A forwarder for a whole host, and who its instances are, which may change while it serves. Requests from an
@@ -124,10 +126,17 @@ impl<C: Connector> Forwarder<C> {
     pub fn for_host(host: HostProxy, connector: C, observer: impl Observer) -> (Self, Directory) {
         let (terms, directory) = (Terms::of_host(&host), Directory::new(host.instances.clone()));
         let callers = Callers::of_host(&host, directory.clone());
-        (Self::with(terms, callers, Vec::new(), connector, observer), directory)
+        (Self::with(terms, callers, Vec::new(), &host.guards, connector, observer), directory)
     }
 
-    fn with(terms: Terms, callers: Callers, rates: Vec<RateLimit>, connector: C, observer: impl Observer) -> Self {
+    fn with(
+        terms: Terms,
+        callers: Callers,
+        rates: Vec<RateLimit>,
+        guards: &Guards,
+        connector: C,
+        observer: impl Observer,
+    ) -> Self {
         let limits = &terms.limits;
         Self {
             places: Places { own: turns(limits.connections), shared: None },
@@ -137,6 +146,7 @@ impl<C: Connector> Forwarder<C> {
                 connector,
                 observer: Arc::new(observer),
                 limiter: Limiter::new(rates),
+                guarded: Guarded::new(guards),
                 turnstile: Turnstile::new(C::AT_ONCE),
                 turns: turns(limits.backend_requests),
                 heads: turns(limits.unfinished_heads),
@@ -155,6 +165,16 @@ impl<C: Connector> Forwarder<C> {
         self
     }
 
+    /// Makes and checks session tokens with this key, where the gate's guards want tokens. A gate without a key refuses
+    /// those who ask for a token, and every token.
+    #[must_use]
+    pub fn token_key(self, key: TokenKey) -> Self {
+        if let Some(guarded) = &self.shared.guarded {
+            guarded.key(key);
+        }
+        self
+    }
+
     /// How many connections this forwarder has, also while it serves.
     #[must_use]
     pub fn gauge(&self) -> Gauge {
@@ -164,6 +184,9 @@ impl<C: Connector> Forwarder<C> {
     /// Serves until `stop` says otherwise (or is dropped, which means [`Stop::Now`]), and until every connection has
     /// ended. Must run on a tokio runtime with time and I/O; one thread is enough.
     pub async fn serve(self, listeners: Vec<TcpListener>, stop: watch::Receiver<Option<Stop>>) {
+        if self.shared.guarded.as_ref().is_some_and(Guarded::lacks_key) {
+            tracing::error!("session tokens are wanted, and the gate was given no key to make them with: none is good");
+        }
         let mut tasks = JoinSet::new();
         for listener in listeners {
             tasks.spawn(self.accepting(listener, stop.clone()));

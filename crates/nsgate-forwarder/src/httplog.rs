@@ -60,11 +60,16 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
     let (all, at_agent) = (record.connections, u32::from(record.served));
     let _ = write!(
         line,
-        "{status} {} - - {}-- {all}/{all}/{at_agent}/{at_agent}/{} 0/0 \"",
+        "{status} {} - - {}-- {all}/{all}/{at_agent}/{at_agent}/{} 0/0 ",
         record.bytes,
         record.termination.letters(),
         record.retries
     );
+    if let Some(token) = record.token {
+        // Where haproxy writes captured request headers (configuration manual, 8.2.3, `%hr`).
+        let _ = write!(line, "{{token:{}}} ", token.name());
+    }
+    line.push('"');
     // What was not understood as a request is not quoted as one.
     match record.head_time {
         Some(_) => escape(&record.request_line, &mut line),
@@ -110,6 +115,7 @@ mod tests {
             bytes: 440,
             termination: Termination::NORMAL,
             reason: None,
+            token: None,
             connections: 3,
             retries: 0,
             served: true,
@@ -126,6 +132,12 @@ mod tests {
             "10.0.0.5:41234 [04/Nov/2026:07:08:09.345] listener listener/metadata 1/0/2/30/33 200 440 - - ---- 3/3/1/1/0 \
              0/0 \"GET /openstack HTTP/1.1\""
         );
+    }
+
+    #[test]
+    fn how_a_request_stands_to_tokens_is_where_haproxy_writes_captured_headers() {
+        let line = format(&AccessRecord { token: Some(crate::TokenUse::Absent), ..record() }, &DATE);
+        assert!(line.ends_with(" 3/3/1/1/0 0/0 {token:absent} \"GET /openstack HTTP/1.1\""), "{line}");
     }
 
     #[test]

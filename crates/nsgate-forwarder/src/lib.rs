@@ -21,6 +21,7 @@ mod forwarder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guards;
 mod guest_io;
 pub mod httplog;
 mod last_write;
@@ -37,5 +38,6 @@ mod strict;
 pub use callers::Directory;
 pub use connector::{AgentStream, Connector, TcpConnector, UnixConnector};
 pub use forwarder::{Forwarder, Gauge, Sharing, Stop};
+pub use guards::{TokenKey, TokenUse};
 pub use reason::{Reason, Verdict};
 pub use record::{AccessRecord, Observer, Termination};

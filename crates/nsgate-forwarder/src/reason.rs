@@ -95,6 +95,18 @@ reasons! {
     Expectation "expectation" Refused "an expectation other than 100-continue";
     Rate "rate" Refused "more requests from this source than `rate_limits` allow";
     Statistics "statistics" Refused "the statistics page, which is not served";
+    Forwarded "forwarded" Refused "it came through a proxy (`guards.refuse_forwarded`, or it asks for a token)";
+    ForeignHost "foreign-host" Refused "Host is none of `guards.hosts`";
+    MissingHeader "missing-header" Refused "the header of `guards.require_header` is not there, or has another value";
+    MissingToken "missing-token" Refused "no session token, and `guards.tokens` are required";
+    WrongToken "wrong-token" Refused "a session token that is not this gate's, not this source's, or too old";
+    TokenLife "token-life" Refused "a session token was asked for, and not for 1 to 21600 seconds";
+    NoTokenKey "no-token-key" Failed "a session token was asked for, and the gate was given no key to make it with";
+    ForbiddenMethod "forbidden-method" Refused "the method is none of `guards.methods`";
+    AmbiguousPath "ambiguous-path" Refused "a path that could be read as another one, where `guards` look at paths";
+    ForbiddenPath "forbidden-path" Refused "the path is below none of `guards.paths`";
+    ExpiredPath "expired-path" Refused "the path is one of `guards.expiring`, and the source's time for it is over";
+    Token "token" Passed "a session token, given out by the gate itself";
     UnknownSource "unknown-source" Refused "no instance of this host has the address";
     Monitor "monitor" Passed "answered by the proxy itself at its monitor path";
     NoTurn "no-turn" Failed "no turn at the agent within `timeouts.connect`: too many requests at once";

@@ -1,6 +1,6 @@
 //! What is told of each request, and to whom.
 
-use crate::{Reason, Verdict};
+use crate::{Reason, TokenUse, Verdict};
 use std::{
     net::SocketAddr,
     time::{Duration, SystemTime},
@@ -45,6 +45,8 @@ pub struct AccessRecord {
     pub termination: Termination,
     /// Why, where it was not simply carried to the agent and answered. haproxy has no such word.
     pub reason: Option<Reason>,
+    /// How it stood to session tokens, where the gate knows of them and came to look.
+    pub token: Option<TokenUse>,
     /// Guest connections open, this one included.
     pub connections: u32,
     /// Further attempts to reach the agent.

@@ -33,6 +33,11 @@ impl Refusal {
         Self { status, reason, retry_after: None, termination }
     }
 
+    /// A guard does not let it pass.
+    pub(crate) const fn guard(status: u16, reason: Reason) -> Self {
+        Self::new(status, reason, Termination::DENIED)
+    }
+
     /// A request that cannot be read in one way only.
     pub(crate) const fn bad_request(reason: Reason) -> Self {
         Self::new(400, reason, Termination::REFUSED)
@@ -63,11 +68,14 @@ impl Refusal {
         match self.status {
             200 => "OK",
             400 => "Bad request",
+            401 => "Unauthorized",
             403 => "Forbidden",
+            405 => "Method Not Allowed",
             408 => "Request Time-out",
             413 => "Payload Too Large",
             414 => "URI Too Long",
             417 => "Expectation Failed",
+            421 => "Misdirected Request",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             502 => "Bad Gateway",
@@ -77,7 +85,7 @@ impl Refusal {
     }
 
     pub(crate) fn body(&self) -> String {
-        let explanation = match self.status {
+        let explanation = self.advice().unwrap_or(match self.status {
             200 => "Service ready.",
             403 => "Request forbidden by administrative rules.",
             400 => "Your browser sent an invalid request.",
@@ -90,8 +98,29 @@ impl Refusal {
             502 => "The server returned an invalid or incomplete response.",
             503 => "No server is available to handle this request.",
             _ => "The server didn't respond in time.",
-        };
+        });
         format!("<html><body><h1>{} {}</h1>\n{explanation}\n</body></html>\n", self.status, self.phrase())
+    }
+
+    /// What whoever is refused by a guard can do about it.
+    fn advice(&self) -> Option<&'static str> {
+        Some(match self.reason {
+            Reason::Forwarded => "Ask directly, without a proxy: no X-Forwarded-For, Forwarded or X-Real-IP.",
+            Reason::ForeignHost => "Ask by the address of the metadata service: this Host is not served here.",
+            Reason::MissingHeader => "A header that this metadata service demands is missing.",
+            Reason::MissingToken => {
+                "Ask for a token first: PUT /latest/api/token with X-aws-ec2-metadata-token-ttl-seconds, and send it in \
+                 X-aws-ec2-metadata-token."
+            }
+            Reason::WrongToken => "This token is not good, or not any more: ask for another one.",
+            Reason::TokenLife => "Say in X-aws-ec2-metadata-token-ttl-seconds, once, for how long: 1 to 21600.",
+            Reason::NoTokenKey => "No tokens can be given out here.",
+            Reason::ForbiddenMethod => "This method is not allowed here.",
+            Reason::AmbiguousPath => "Write the path plainly: no %, ;, \\, // or ..",
+            Reason::ForbiddenPath => "This path is not served here.",
+            Reason::ExpiredPath => "This path is answered for a while after the first request only.",
+            _ => return None,
+        })
     }
 
     /// The whole answer, for a connection that the HTTP library has left.

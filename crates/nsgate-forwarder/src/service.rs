@@ -5,6 +5,7 @@ use crate::{
     agent::{AgentBody, Answer, Delimited, Turnstile, read_answer},
     callers::{Callers, Terms},
     exchange::{Exchange, Phase},
+    guards::{self, Asked, Given, Guarded, Judged},
     rate::Limiter,
     rebuild,
     refusal::Refusal,
@@ -38,6 +39,8 @@ pub(crate) struct Shared<C> {
     pub(crate) connector: C,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) limiter: Limiter,
+    /// What is demanded of a request; nothing if absent.
+    pub(crate) guarded: Option<Guarded>,
     pub(crate) turnstile: Turnstile,
     /// Turns for requests at the agent.
     pub(crate) turns: Arc<Semaphore>,
@@ -85,7 +88,22 @@ pub(crate) async fn answer<C: Connector>(
                 (record.status, record.connections) = (refusal.status, connections);
                 (record.termination, record.reason) = (refusal.termination, Some(refusal.reason));
             });
-            Ok(refused(refusal, ending))
+            let mut response = refused(refusal, ending);
+            let more = shared.guarded.as_ref().and_then(|guarded| guarded.explains(&refusal));
+            response.headers_mut().extend(more);
+            Ok(response)
+        }
+        Err(Outcome::Given(given)) => {
+            exchange.note(|record| {
+                (record.status, record.connections) = (200, connections);
+                record.reason = Some(Reason::Token);
+            });
+            exchange.lock().last = last;
+            let mut response = self::given(given, ending);
+            if retiring {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response)
         }
         Err(Outcome::Gone) => Err(Gone),
     }
@@ -93,6 +111,7 @@ pub(crate) async fn answer<C: Connector>(
 
 enum Outcome {
     Refused(Refusal),
+    Given(Given),
     Gone,
 }
 
@@ -116,8 +135,29 @@ async fn forward<C: Connector>(
     let peer = exchange.client().ip();
     shared.limiter.count(Source::of(peer), std::time::Instant::now()).map_err(Refusal::too_many)?;
     let identity = shared.callers.identity(peer, head.target())?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let mut answer = None;
+    if let Some(guarded) = &shared.guarded {
+        let asked = Asked {
+            peer,
+            identity: &identity,
+            method: parts.method.as_str(),
+            target: head.target(),
+            headers: &parts.headers,
+            now: std::time::Instant::now(),
+        };
+        let mut token = None;
+        let judged = guarded.judge(&asked, &mut token);
+        exchange.note(|record| record.token = token);
+        match judged? {
+            Judged::Passes => guarded.strip(&mut parts.headers),
+            Judged::Answered(given) => answer = Some(given),
+        }
+    }
     let body = collect(body, limits.body_bytes).await?;
+    if let Some(given) = answer {
+        return Err(Outcome::Given(given));
+    }
     exchange.enter(Phase::Agent);
     let text = rebuild::request(limits, &identity, &head, peer, &parts.headers, &body)?;
     drop(body);
@@ -224,6 +264,16 @@ fn refused<S>(refusal: Refusal, ending: Ending) -> Response<Reply<S>> {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A token for a guest, as AWS answers.
+fn given<S>(given: Given, ending: Ending) -> Response<Reply<S>> {
+    let mut response = Response::new(Reply { content: Content::Whole(Some(given.token.into())), ending });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(guards::TTL, HeaderValue::from(given.life));
     response
 }
 

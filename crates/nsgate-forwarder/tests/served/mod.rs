@@ -1,7 +1,7 @@
 //! A forwarder that serves on loopback, with an agent of the test's own behind it.
 
 use nsgate_config::native;
-use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, UnixConnector};
+use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, TokenKey, UnixConnector};
 use std::{
     net::SocketAddr,
     path::PathBuf,
@@ -72,6 +72,7 @@ impl Served {
         let (stop, stopped) = watch::channel(None);
         let records = Records::default();
         let forwarder = Forwarder::new(gate, UnixConnector::new(socket, None), records.clone());
+        let forwarder = forwarder.token_key(TokenKey::new(&[7; 64]));
         let task = tokio::spawn(forwarder.serve(vec![listener], stopped));
         Self { address, stop, task, seen, records, _directory: directory }
     }

@@ -1,0 +1,119 @@
+//! Session tokens: what is in one, and whether it is good.
+//!
+//! Promises that a token is good only with the key that made it, from the address and under the identity it was made for,
+//! and until it expires; nothing is remembered of it. A token is 82 hexadecimal digits: a version (1 byte), the time at
+//! which it expires in milliseconds since the key was made (8 bytes, big-endian), and the HMAC-SHA256 (RFC 2104) of
+//! version, time, address and identity.
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Of the form above.
+const VERSION: u8 = 1;
+const TIME: usize = 8;
+const MAC: usize = 32;
+/// Bytes of a token, before they are written as digits.
+const LENGTH: usize = 1 + TIME + MAC;
+
+/// Longest life of a token, as AWS has it.
+pub(super) const LONGEST: Duration = Duration::from_secs(21_600);
+
+/// The key of all tokens of a process, which lives in its memory and nowhere else: when the process ends, every token
+/// does. Clones share it.
+#[derive(Clone)]
+pub struct TokenKey(Arc<Key>);
+
+struct Key {
+    mac: Hmac<Sha256>,
+    /// Times are counted from here, by a clock that nobody sets.
+    began: Instant,
+}
+
+/// Never with its content.
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key of tokens")
+    }
+}
+
+impl TokenKey {
+    /// A key from 64 random bytes of the kernel's (getrandom(2)): as long as a block of SHA-256. The caller forgets them.
+    #[must_use]
+    pub fn new(random: &[u8; 64]) -> Self {
+        Self(Arc::new(Key { mac: Hmac::new(&(*random).into()), began: Instant::now() }))
+    }
+
+    /// A token for this address under this identity, good for `life` from `now` on.
+    pub(super) fn token(&self, source: IpAddr, identity: &[u8], life: Duration, now: Instant) -> String {
+        let expiry = self.since(now).saturating_add(millis(life));
+        let mac = self.mac(VERSION, expiry, source, identity).finalize().into_bytes();
+        let mut token = String::with_capacity(LENGTH * 2);
+        for byte in [VERSION].iter().chain(&expiry.to_be_bytes()).chain(&mac) {
+            token.extend([*byte >> 4, *byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+        }
+        token
+    }
+
+    /// Whether this is such a token. The code is compared in a time that does not depend on where it differs.
+    pub(super) fn is_good(&self, token: &[u8], source: IpAddr, identity: &[u8], now: Instant) -> bool {
+        let Some((version, expiry, mac)) = parse(token) else { return false };
+        let left = expiry.saturating_sub(self.since(now));
+        version == VERSION
+            && self.mac(version, expiry, source, identity).verify_slice(&mac).is_ok()
+            && (1..=millis(LONGEST)).contains(&left)
+    }
+
+    fn mac(&self, version: u8, expiry: u64, source: IpAddr, identity: &[u8]) -> Hmac<Sha256> {
+        let source = match source.to_canonical() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        let mut mac = self.0.mac.clone();
+        mac.update(&[version]);
+        mac.update(&expiry.to_be_bytes());
+        mac.update(&source.octets());
+        mac.update(identity);
+        mac
+    }
+
+    fn since(&self, now: Instant) -> u64 {
+        millis(now.saturating_duration_since(self.0.began))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The parts of a token. There is one way to write each: lower-case digits, all of them.
+fn parse(token: &[u8]) -> Option<(u8, u64, [u8; MAC])> {
+    if token.len() != LENGTH * 2 {
+        return None;
+    }
+    let mut bytes = [0; LENGTH];
+    for (byte, pair) in bytes.iter_mut().zip(token.chunks_exact(2)) {
+        for digit in pair {
+            *byte = (*byte << 4) | digit_of(*digit)?;
+        }
+    }
+    let (version, rest) = bytes.split_first()?;
+    let (time, mac) = rest.split_first_chunk::<TIME>()?;
+    Some((*version, u64::from_be_bytes(*time), mac.try_into().ok()?))
+}
+
+fn digit_of(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

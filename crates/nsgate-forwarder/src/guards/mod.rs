@@ -1,0 +1,165 @@
+//! What a gate demands of a request beside being well-formed ([`nsgate_config::Guards`]): judged after the strict reader and
+//! before the agent hears of it.
+//!
+//! Promises that a request which a guard refuses reaches nobody, that each refusal has its own [`Reason`], and that a gate
+//! whose guards are off does none of this.
+
+mod expiry;
+mod headers;
+mod host;
+mod key;
+mod paths;
+mod session;
+
+pub use key::TokenKey;
+
+use crate::{Reason, refusal::Refusal};
+use expiry::Expiry;
+use http::{HeaderMap, HeaderValue};
+use nsgate_config::Guards;
+use session::Session;
+pub(crate) use session::{Given, TTL};
+use std::{net::IpAddr, time::Instant};
+
+/// How a request stands to session tokens, where the gate's guards know of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenUse {
+    /// It has none.
+    Absent,
+    /// It has a good one.
+    Good,
+    /// It has one that is not the gate's, not the source's, or too old.
+    Bad,
+    /// It asks for one.
+    Asked,
+}
+
+impl TokenUse {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Absent, Self::Good, Self::Bad, Self::Asked];
+
+    /// For logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+/// The guards of one gate, or of one host.
+pub(crate) struct Guarded {
+    guards: Guards,
+    session: Option<Session>,
+    expiry: Option<Expiry>,
+    /// What 405 says beside it (RFC 9110, section 15.5.6).
+    allow: Option<HeaderValue>,
+}
+
+/// A request as the guards see it.
+pub(crate) struct Asked<'a> {
+    /// Who asks.
+    pub(crate) peer: IpAddr,
+    /// What the agent would be told of that.
+    pub(crate) identity: &'a [u8],
+    pub(crate) method: &'a str,
+    /// As the guest wrote it.
+    pub(crate) target: &'a [u8],
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) now: Instant,
+}
+
+impl Asked<'_> {
+    /// The target without its query.
+    fn path(&self) -> &[u8] {
+        self.target.split(|byte| *byte == b'?').next().unwrap_or_default()
+    }
+}
+
+/// What becomes of a request that no guard refuses.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// It goes to the agent.
+    Passes,
+    /// The gate answers it with a token.
+    Answered(Given),
+}
+
+impl Guarded {
+    /// The guards, if there are any.
+    pub(crate) fn new(guards: &Guards) -> Option<Self> {
+        let allow: Vec<&str> = guards.methods.iter().map(nsgate_config::MethodName::as_str).collect();
+        (!guards.is_off()).then(|| Self {
+            session: Session::new(guards.tokens),
+            expiry: guards.expiring.clone().map(Expiry::new),
+            allow: HeaderValue::from_str(&allow.join(", ")).ok(),
+            guards: guards.clone(),
+        })
+    }
+
+    /// Tokens are made and checked with this key from now on. Without one none is good and none is given out.
+    pub(crate) fn key(&self, key: TokenKey) {
+        if let Some(session) = &self.session {
+            session.key(key);
+        }
+    }
+
+    /// Whether tokens are wanted and there is no key to make one with.
+    pub(crate) fn lacks_key(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::lacks_key)
+    }
+
+    /// Judges a request. `token` is told how it stands to tokens, also where it is refused.
+    pub(crate) fn judge(&self, asked: &Asked<'_>, token: &mut Option<TokenUse>) -> Result<Judged, Refusal> {
+        let Guards { refuse_forwarded, hosts, require_header, methods, paths, .. } = &self.guards;
+        if *refuse_forwarded && headers::is_forwarded(asked.headers) {
+            return Err(Refusal::guard(403, Reason::Forwarded));
+        }
+        if !hosts.is_empty() && !host::is_among(hosts, asked.headers) {
+            return Err(Refusal::guard(421, Reason::ForeignHost));
+        }
+        if require_header.as_ref().is_some_and(|header| !headers::has(header, asked.headers)) {
+            return Err(Refusal::guard(403, Reason::MissingHeader));
+        }
+        if let Some(session) = &self.session {
+            if let Some(given) = session.judge(asked, token)? {
+                return Ok(Judged::Answered(given));
+            }
+        }
+        if !methods.is_empty() && !methods.iter().any(|method| method.as_str() == asked.method) {
+            return Err(Refusal::guard(405, Reason::ForbiddenMethod));
+        }
+        if !paths.is_empty() || self.expiry.is_some() {
+            paths::judge(paths, asked.path())?;
+        }
+        match &self.expiry {
+            Some(expiry) if expiry.has_passed(asked.peer, asked.path(), asked.now) => {
+                Err(Refusal::guard(403, Reason::ExpiredPath))
+            }
+            _ => Ok(Judged::Passes),
+        }
+    }
+
+    /// Takes away what was between guest and gate: the agent has no use for a token, and no business with it.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        if self.session.is_some() {
+            headers.remove(session::TOKEN);
+            headers.remove(TTL);
+        }
+    }
+
+    /// The header that belongs to a refusal, if one does.
+    pub(crate) fn explains(&self, refusal: &Refusal) -> Option<(http::HeaderName, HeaderValue)> {
+        match refusal.reason {
+            Reason::ForbiddenMethod => Some((http::header::ALLOW, self.allow.clone()?)),
+            // RFC 9110, section 15.5.2: a 401 says how it would be otherwise.
+            Reason::MissingToken | Reason::WrongToken => {
+                Some((http::header::WWW_AUTHENTICATE, HeaderValue::from_static(session::TOKEN)))
+            }
+            _ => None,
+        }
+    }
+}
