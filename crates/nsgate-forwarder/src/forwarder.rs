@@ -165,11 +165,11 @@ impl<C: Connector> Forwarder<C> {
         self
     }
 
-    /// Makes and checks session tokens with this key, where the gate's guards want tokens. A gate without a key refuses
-    /// those who ask for a token, and every token.
+    /// Makes and checks session tokens with this key, where the gate's guards want tokens. Without a key whoever asks for
+    /// a token is refused, and so is every token.
     #[must_use]
-    pub fn token_key(self, key: TokenKey) -> Self {
-        if let Some(guarded) = &self.shared.guarded {
+    pub fn keyed(self, key: Option<TokenKey>) -> Self {
+        if let (Some(guarded), Some(key)) = (&self.shared.guarded, key) {
             guarded.key(key);
         }
         self

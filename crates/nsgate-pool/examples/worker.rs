@@ -25,6 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         networks: 100_000,
         connections: 10_000,
         reserved: 4,
+        token_key: None,
     };
     let (stop, stopped) = watch::channel(None);
     let mut input = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;

@@ -1,12 +1,15 @@
 //! From a configuration to a serving gate: the one place where launcher and forwarder meet.
 
-use crate::log::{AccessLog, Events, Severity, Sink, Syslog};
+use crate::{
+    log::{AccessLog, Events, Severity, Sink, Syslog},
+    sys,
+};
 use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
-use nsgate_config::{Config, HostConfig, Log};
-use nsgate_forwarder::{Connector, Forwarder, Stop, TcpConnector, UnixConnector};
+use nsgate_config::{Config, Guards, HostConfig, Log, Tokens};
+use nsgate_forwarder::{Connector, Forwarder, Stop, TcpConnector, TokenKey, UnixConnector};
 use nsgate_launcher::{Agent, LaunchError, Launched, LogSocket, Options, Running, launch, launch_host};
 use std::{io, path::PathBuf, sync::Arc};
 use tokio::{
@@ -20,6 +23,8 @@ use tokio::{
 pub(crate) struct Prepared {
     pub(crate) runtime: Runtime,
     pub(crate) signals: SignalFd,
+    /// For session tokens, if the gate's guards want them.
+    pub(crate) key: Option<TokenKey>,
 }
 
 /// Runs the gate that `config` describes, and returns the exit status of this process: that of the starter, which is
@@ -28,7 +33,7 @@ pub(crate) struct Prepared {
 /// # Errors
 /// Whatever kept the gate from serving. Nothing is left behind then.
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
-    match launch(config, options, prepare)? {
+    match launch(config, options, || prepare(&config.gate.guards))? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => {
             let Config { gate, process } = config;
@@ -45,7 +50,7 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
 /// # Errors
 /// Whatever kept it from serving. Nothing is left behind then.
 pub fn run_host(config: &HostConfig, options: &Options) -> Result<u8, LaunchError> {
-    match launch_host(config, options, prepare)? {
+    match launch_host(config, options, || prepare(&config.proxy.guards))? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => {
             let HostConfig { proxy, process } = config;
@@ -63,8 +68,26 @@ pub(crate) fn connector(agents: &[Agent]) -> UnixConnector {
     UnixConnector::new(agent.path, agent.owner)
 }
 
-pub(crate) fn prepare() -> io::Result<Prepared> {
-    Ok(Prepared { runtime: runtime()?, signals: signals()? })
+pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {
+    Ok(Prepared { runtime: runtime()?, signals: signals()?, key: token_key(guards)? })
+}
+
+/// A key for session tokens, where they are wanted: it is made here, in the process that uses it, and goes nowhere.
+pub(crate) fn token_key(guards: &Guards) -> io::Result<Option<TokenKey>> {
+    if guards.tokens == Tokens::Off {
+        return Ok(None);
+    }
+    new_token_key().map(Some)
+}
+
+/// A new key, from the kernel's random numbers: the filter does not let the call pass later.
+pub(crate) fn new_token_key() -> io::Result<TokenKey> {
+    let mut random = [0; 64];
+    sys::random(&mut random)?;
+    let key = TokenKey::new(&random);
+    // What is left on the stack is nobody's key.
+    std::hint::black_box(&mut random).fill(0);
+    Ok(key)
 }
 
 /// An event loop on this thread.
@@ -108,7 +131,7 @@ fn serve<C: Connector>(
     running: Running<Prepared>,
     make: impl FnOnce(AccessLog) -> Forwarder<C>,
 ) -> u8 {
-    let Running { prepared: Prepared { runtime, signals }, confined, .. } = running;
+    let Running { prepared: Prepared { runtime, signals, key }, confined, .. } = running;
     let sink = self::log(log, options, running.log, running.host_pid, &running.warnings);
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());
@@ -124,7 +147,7 @@ fn serve<C: Connector>(
             }
         };
         let (stop, stopped) = watch::channel(None);
-        let forwarder = make(AccessLog::new(sink));
+        let forwarder = make(AccessLog::new(sink)).keyed(key);
         running.readiness.tell();
         tokio::spawn(obey(signals, stop, Stop::Now));
         forwarder.serve(listeners, stopped).await;

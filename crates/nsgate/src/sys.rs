@@ -1,9 +1,10 @@
-//! Memory given back to the host when a gate falls idle.
+//! What the C library does and nothing safe wraps: random numbers, and memory given back to the host when a gate falls
+//! idle.
 //!
 //! glibc keeps the pages of freed connections for ever (a burst of 300 leaves 6.4 MB); trimming when the last
 //! connection is gone brings a gate back to where it began. No `mallopt` setting does the same.
 
-use std::{cmp::Reverse, hint::black_box};
+use std::{cmp::Reverse, hint::black_box, io};
 
 /// Smallest and largest chunk that a thread of glibc keeps for itself (its tcache), the step between two of its bins,
 /// and the chunks in one (`TCACHE_MAX_BINS`, `TCACHE_FILL_COUNT` in glibc's malloc.c).
@@ -51,6 +52,19 @@ fn empty(size: usize) {
 /// As many chunks of this size as the cache holds.
 fn bin(size: usize) -> [Vec<u8>; KEPT] {
     std::array::from_fn(|_| black_box(Vec::with_capacity(size)))
+}
+
+/// Fills `bytes` with random numbers of the kernel's (getrandom(2)); waits until it has any, shortly after boot.
+#[allow(unsafe_code)]
+pub(crate) fn random(bytes: &mut [u8; 64]) -> io::Result<()> {
+    // SAFETY: the pointer is to as many writable bytes as the length says, which live for the call.
+    let done = unsafe { nix::libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    // So few bytes come whole (getrandom(2): up to 256 are not cut by a signal).
+    match usize::try_from(done) {
+        Ok(count) if count == bytes.len() => Ok(()),
+        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
 #[allow(unsafe_code)]

@@ -32,7 +32,7 @@ pub struct DraftGuards {
 pub struct DraftHeader {
     /// Name of the header field, in any case.
     pub name: String,
-    /// The value that it must have, exactly.
+    /// The value that it must have, in any case.
     pub value: String,
 }
 
@@ -103,9 +103,10 @@ impl Judge<'_> {
 }
 
 /// The table, or nothing if all guards are off.
-pub(super) fn render(guards: &Guards) -> Vec<String> {
+#[must_use]
+pub fn render(guards: &Guards) -> String {
     if guards.is_off() {
-        return Vec::new();
+        return String::new();
     }
     let Guards { refuse_forwarded, hosts, require_header, tokens, methods, paths, expiring, hop_limit } = guards;
     let mut lines = vec!["\n[guards]".to_owned(), format!("refuse_forwarded = {refuse_forwarded}")];
@@ -122,7 +123,7 @@ pub(super) fn render(guards: &Guards) -> Vec<String> {
         lines.push(format!("expiring = {{ names = {names}, after = \"{after}\" }} # from the first request on"));
     }
     lines.extend(hop_limit.map(|limit| format!("hop_limit = {limit}")));
-    lines
+    lines.join("\n") + "\n"
 }
 
 fn array<T: Display>(key: &str, all: &[T]) -> Option<String> {

@@ -12,7 +12,7 @@ mod site;
 mod time;
 
 pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
-pub use guards::{DraftExpiring, DraftGuards, DraftHeader};
+pub use guards::{DraftExpiring, DraftGuards, DraftHeader, render as render_guards};
 pub use pool::DraftPool;
 pub use render::{render, render_pool};
 pub use site::Site;

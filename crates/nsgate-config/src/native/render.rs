@@ -74,7 +74,7 @@ pub fn render(config: &Config) -> String {
         line(format!("requests = {}", rate.requests));
         line(format!("window = \"{}\"", time(rate.window)));
     }
-    guards::render(&gate.guards).into_iter().for_each(line);
+    text.push_str(&guards::render(&gate.guards));
     text
 }
 
@@ -127,7 +127,7 @@ pub(super) fn site(site: &Site) -> String {
             pool.fallback
         ));
     }
-    text + &guards::render(&site.guards).join("\n")
+    text + &guards::render(&site.guards)
 }
 
 /// `[log]`.

@@ -72,7 +72,7 @@ impl Served {
         let (stop, stopped) = watch::channel(None);
         let records = Records::default();
         let forwarder = Forwarder::new(gate, UnixConnector::new(socket, None), records.clone());
-        let forwarder = forwarder.token_key(TokenKey::new(&[7; 64]));
+        let forwarder = forwarder.keyed(Some(TokenKey::new(&[7; 64])));
         let task = tokio::spawn(forwarder.serve(vec![listener], stopped));
         Self { address, stop, task, seen, records, _directory: directory }
     }

@@ -14,7 +14,7 @@ mod session;
 use crate::Allowed;
 use counters::Latency;
 use nsgate_config::{AbsolutePath, Config};
-use nsgate_forwarder::{Observer, Sharing, Stop};
+use nsgate_forwarder::{Observer, Sharing, Stop, TokenKey};
 use registry::Registry;
 use std::{
     io,
@@ -60,6 +60,8 @@ pub struct Settings {
     pub connections: usize,
     /// Connections that each network may have whatever the others do.
     pub reserved: u32,
+    /// For the session tokens of networks whose guards want them. Each network's are its own.
+    pub token_key: Option<TokenKey>,
 }
 
 /// Makes the observer of one network's requests.

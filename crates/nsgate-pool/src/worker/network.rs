@@ -4,7 +4,7 @@ use super::{
     Shared,
     counters::{Counters, Tally},
 };
-use crate::{check, protocol::NetworkStatus, sys};
+use crate::{check, check_hop_limit, protocol::NetworkStatus, sys};
 use nsgate_config::{Account, Config, Gate};
 use nsgate_forwarder::{Forwarder, Gauge, Stop, UnixConnector};
 use std::{
@@ -56,6 +56,9 @@ impl Checked {
         }
         for (listener, descriptor) in config.gate.listeners.iter().zip(&descriptors) {
             check(listener, descriptor.as_fd())?;
+            if let Some(limit) = config.gate.guards.hop_limit {
+                check_hop_limit(listener, limit, descriptor.as_fd())?;
+            }
         }
         let cookies = descriptors.iter().map(|descriptor| sys::cookie(descriptor.as_fd())).collect::<Result<_, _>>();
         let cookies = cookies.map_err(|error| format!("a listener cannot be told from others: SO_COOKIE: {error}"))?;
@@ -69,6 +72,7 @@ impl Checked {
         let observer = (shared.observe)(&config);
         let tally = Tally { counters: counters.clone(), latency: shared.latency.clone(), observer };
         let forwarder = Forwarder::new(config.gate.clone(), connector, tally).sharing(shared.sharing.clone());
+        let forwarder = forwarder.keyed(shared.settings.token_key.clone());
         Ok(Self { forwarder, listeners, gate: config.gate, cookies, counters })
     }
 

@@ -58,6 +58,7 @@ fn check(args: &Args) -> Result<u8, String> {
             Asked::Host(config) => {
                 let HostConfig { proxy, .. } = config.as_ref();
                 println!("{} instances through {}", proxy.instances.len(), proxy.server.socket_address());
+                print!("{}", native::render_guards(&proxy.guards));
             }
         }
     }
@@ -139,6 +140,10 @@ fn configuration(args: &Args) -> Result<Asked, String> {
     let site = site::load()?;
     process.allow_root = site.allow_root;
     process.sandbox = site.sandbox;
+    match &mut asked {
+        Asked::Gate(config) => config.gate.guards = site.guards,
+        Asked::Host(config) => config.proxy.guards = site.guards,
+    }
     if let Some(connections) = args.connections {
         match &mut asked {
             Asked::Gate(config) => config.gate.limits.connections = connections,

@@ -48,6 +48,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
     let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
     let connector = gate::connector(&keeper.agents);
     let forwarder = Forwarder::new(keeper.config.gate.clone(), connector, AccessLog::new(keeper.sink.clone()));
+    let forwarder = forwarder.keyed(keeper.key.clone());
     let (stop, stopped) = watch::channel(None);
     let mut serving = tokio::spawn(forwarder.serve(listeners, stopped));
     if let Some(readiness) = readiness.take() {

@@ -13,6 +13,7 @@ use nix::{
     sys::{signal::Signal, signalfd::SignalFd},
 };
 use nsgate_config::{Account, Config, PoolUse};
+use nsgate_forwarder::TokenKey;
 use nsgate_launcher::{LaunchError, Launched, Options, Readiness, Running, launch_keeper};
 use nsgate_pool::{Offer, OfferError, Offered, Served, Word};
 use std::{
@@ -34,6 +35,8 @@ const ANSWER: Duration = Duration::from_secs(3);
 pub(super) struct Prepared {
     signals: SignalFd,
     random: Random,
+    /// For session tokens, should this process serve by itself.
+    key: Option<TokenKey>,
 }
 
 /// Times that differ from keeper to keeper, so that not all ask at once.
@@ -59,7 +62,7 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
         // The first keys of a hash map are random numbers from the kernel, which the filter does not let pass later: a
         // keeper that becomes a gate needs them.
         let random = Random(RandomState::new().build_hasher().finish());
-        Ok(Prepared { signals: gate::signals()?, random })
+        Ok(Prepared { signals: gate::signals()?, random, key: gate::token_key(&config.gate.guards)? })
     };
     match launch_keeper(config, &pool.socket, options, prepare)? {
         Launched::Finished(status) => Ok(status),
@@ -77,6 +80,7 @@ pub(super) struct Keeper<'a> {
     offer: Offer,
     pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) random: Random,
+    pub(super) key: Option<TokenKey>,
     pub(super) sink: std::sync::Arc<crate::log::Sink>,
 }
 
@@ -98,8 +102,8 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
         }
     };
     let path = running.pool.unwrap_or_default();
-    let (listeners, Prepared { mut signals, random }) = (running.listeners, prepared);
-    let mut keeper = Keeper { config, pool, path, agents, offer, listeners, random, sink };
+    let (listeners, Prepared { mut signals, random, key }) = (running.listeners, prepared);
+    let mut keeper = Keeper { config, pool, path, agents, offer, listeners, random, key, sink };
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {

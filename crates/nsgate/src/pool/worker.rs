@@ -5,7 +5,7 @@ use crate::{
     log::{AccessLog, Sink, Syslog},
     sys,
 };
-use nsgate_config::{Config, PoolConfig};
+use nsgate_config::{Config, Guards, PoolConfig};
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_worker};
 use nsgate_pool::{
     Allowed,
@@ -26,14 +26,19 @@ const BETWEEN_RETURNS: Duration = Duration::from_secs(10);
 /// # Errors
 /// Whatever kept the worker from serving. Nothing is left behind then.
 pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
-    match launch_worker(config, options, gate::prepare)? {
+    match launch_worker(config, options, prepare)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(config, options, *running)),
     }
 }
 
+/// Every network of the worker may want tokens, and none of them is known yet.
+fn prepare() -> std::io::Result<Prepared> {
+    Ok(Prepared { key: Some(gate::new_token_key()?), ..gate::prepare(&Guards::default())? })
+}
+
 fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> u8 {
-    let Running { prepared: Prepared { runtime, signals }, confined, agents, endpoints, .. } = running;
+    let Running { prepared: Prepared { runtime, signals, key }, confined, agents, endpoints, .. } = running;
     let PoolConfig { pool, process } = config;
     let sink = gate::log(process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
     tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
@@ -46,6 +51,7 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> 
         networks: usize::try_from(pool.networks).unwrap_or(usize::MAX),
         connections: usize::try_from(pool.connections).unwrap_or(usize::MAX),
         reserved: pool.reserved_connections,
+        token_key: key,
     };
     let worker = Worker::new(settings, observe(sink));
     let outcome = runtime.block_on(async move {

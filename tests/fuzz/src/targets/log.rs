@@ -4,7 +4,7 @@ use super::input::Input;
 use crate::Target;
 use nsgate::fuzzing::{datagram, event};
 use nsgate_config::{AbsolutePath, Facility, Level, Log};
-use nsgate_forwarder::{AccessRecord, Termination, httplog};
+use nsgate_forwarder::{AccessRecord, Termination, TokenUse, httplog};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixDatagram;
 use std::sync::OnceLock;
@@ -90,6 +90,7 @@ fn record(input: &mut Input<'_>) -> AccessRecord {
         bytes: input.long(),
         termination: Termination::NORMAL,
         reason: None,
+        token: TokenUse::ALL.get(usize::from(input.byte() % 5)).copied(),
         connections: u32::from(input.byte()),
         retries: u32::from(input.byte()),
         served: input.byte() % 2 == 0,
