@@ -16,6 +16,7 @@ use nsgate_config::Listener;
 use std::{
     ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener},
+    num::NonZeroU8,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     thread::sleep,
     time::{Duration, Instant},
@@ -35,20 +36,31 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(20);
 /// Connections that wait to be accepted; the kernel's own bound is `net.core.somaxconn`.
 const QUEUE: i32 = 1024;
 
-/// Binds all of them. `join` lets a gate that will end once this one serves keep its listeners until then.
-pub(crate) fn bind(wanted: &[Listener], freebind: bool, join: bool) -> Result<(Vec<Bound>, Vec<String>), LaunchError> {
+/// How listeners are bound, all of them alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// An IPv4 address that the namespace does not have is bound all the same.
+    pub(crate) freebind: bool,
+    /// A gate that will end once this one serves keeps its listeners until then.
+    pub(crate) join: bool,
+    /// Routers that an answer may pass, and one.
+    pub(crate) hop_limit: Option<NonZeroU8>,
+}
+
+/// Binds all of them. What could not be had and is not required is a sentence.
+pub(crate) fn bind(wanted: &[Listener], manner: Manner) -> Result<(Vec<Bound>, Vec<String>), LaunchError> {
     let (v4, v6): (Vec<&Listener>, Vec<&Listener>) = wanted.iter().partition(|listener| listener.address.is_ipv4());
     let deadline = Instant::now() + PATIENCE;
     let mut bound = Vec::new();
     let mut warnings = Vec::new();
     for listener in v4 {
-        bound.push(patiently(deadline, || one(listener, freebind, false, join))?);
+        bound.push(patiently(deadline, || one(listener, manner, false))?);
     }
     for listener in v6 {
         let twin =
             |other: &&Listener| other.port == listener.port && other.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let v6_only = wanted.iter().any(|other| twin(&other));
-        match patiently(deadline, || one(listener, true, v6_only, join)) {
+        match patiently(deadline, || one(listener, Manner { freebind: true, ..manner }, v6_only)) {
             Ok(found) => bound.push(found),
             Err(error) if !bound.is_empty() => warnings.push(format!("{error}; IPv4 is served all the same")),
             Err(error) => return Err(error),
@@ -68,7 +80,8 @@ fn patiently(deadline: Instant, attempt: impl Fn() -> Result<Bound, LaunchError>
     }
 }
 
-fn one(listener: &Listener, freebind: bool, v6_only: bool, join: bool) -> Result<Bound, LaunchError> {
+fn one(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, LaunchError> {
+    let Manner { freebind, join, hop_limit } = manner;
     let failed = |call| move |source| fail(listener, call, source);
     let address = address(listener).map_err(failed("if_nametoindex"))?;
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -91,6 +104,14 @@ fn one(listener: &Listener, freebind: bool, v6_only: bool, join: bool) -> Result
     } else if freebind {
         setsockopt(&socket, sockopt::IpFreebind, &true).map_err(option("setsockopt(IP_FREEBIND)"))?;
     }
+    if let Some(limit) = hop_limit {
+        // Before it listens: the kernel's own first answer (SYN-ACK) goes no further either, and what is accepted inherits it.
+        setsockopt(&socket, sockopt::Ipv4Ttl, &limit.get().into()).map_err(option("setsockopt(IP_TTL)"))?;
+        if address.is_ipv6() {
+            let limit = limit.get().into();
+            setsockopt(&socket, sockopt::Ipv6Ttl, &limit).map_err(option("setsockopt(IPV6_UNICAST_HOPS)"))?;
+        }
+    }
     match address {
         SocketAddr::V4(address) => bind_to(socket.as_raw_fd(), &SockaddrIn::from(address)),
         SocketAddr::V6(address) => bind_to(socket.as_raw_fd(), &SockaddrIn6::from(address)),
@@ -100,6 +121,9 @@ fn one(listener: &Listener, freebind: bool, v6_only: bool, join: bool) -> Result
     // From now on a successor that is told to replace this gate may join it (socket(7)); nobody else binds here.
     setsockopt(&socket, sockopt::ReusePort, &true).map_err(option("setsockopt(SO_REUSEPORT)"))?;
     read_back(listener, address, &socket)?;
+    if let Some(limit) = hop_limit {
+        read_hop_limit(listener, limit, &socket)?;
+    }
     Ok(Bound { listener: listener.clone(), socket: TcpListener::from(socket) })
 }
 
@@ -145,6 +169,20 @@ fn read_back(listener: &Listener, wanted: SocketAddr, socket: &OwnedFd) -> Resul
         }
     }
     Ok(())
+}
+
+/// How far its answers go: of an IPv6 listener those to IPv4 guests too.
+fn read_hop_limit(listener: &Listener, limit: NonZeroU8, socket: &OwnedFd) -> Result<(), LaunchError> {
+    let failed = |source| fail(listener, "getsockopt", source);
+    let v4 = getsockopt(socket, sockopt::Ipv4Ttl).map_err(failed)?;
+    let v6 = if listener.address.is_ipv6() { getsockopt(socket, sockopt::Ipv6Ttl).map_err(failed)? } else { v4 };
+    match [v4, v6].into_iter().find(|found| *found != i32::from(limit.get())) {
+        None => Ok(()),
+        Some(found) => Err(LaunchError::BoundElsewhere {
+            listener: listener.to_string(),
+            found: format!("a hop limit of {found} in the place of {limit}"),
+        }),
+    }
 }
 
 fn fail(listener: &Listener, call: &'static str, source: Errno) -> LaunchError {

@@ -6,7 +6,7 @@ use crate::{
     daemon::{self, Starter},
     descriptors,
     endpoint::{Endpoint, Purpose},
-    listeners::{self, Bound},
+    listeners::{self, Bound, Manner},
     log_file::LogFile,
     log_socket, namespace,
     pid_file::PidFile,
@@ -15,10 +15,11 @@ use crate::{
 };
 use nix::unistd::Gid;
 use nsgate_config::{
-    self as config, AbsolutePath, Backend, Config, HostConfig, Listener, Pool, PoolConfig, Process, SandboxLevel,
+    self as config, AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process,
+    SandboxLevel,
 };
 use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
-use std::{io, net::TcpListener, os::fd::OwnedFd, path::PathBuf};
+use std::{io, net::TcpListener, num::NonZeroU8, os::fd::OwnedFd, path::PathBuf};
 
 /// Whether the starter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ pub fn launch<T>(
 ) -> Result<Launched<T>, LaunchError> {
     let Config { gate, process } = config;
     let descriptors = for_connections(gate.limits.connections);
-    let plan = Plan::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend));
+    let plan = Plan::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend)).hop_limit(&gate.guards);
     start(&plan, options, prepare)
 }
 
@@ -154,7 +155,8 @@ pub fn launch_host<T>(
 ) -> Result<Launched<T>, LaunchError> {
     let HostConfig { proxy, process } = config;
     let descriptors = for_connections(proxy.limits.connections);
-    let plan = Plan::new(process, &proxy.listeners, descriptors, Kind::Host(proxy.server.port.get()));
+    let plan =
+        Plan::new(process, &proxy.listeners, descriptors, Kind::Host(proxy.server.port.get())).hop_limit(&proxy.guards);
     start(&plan, options, prepare)
 }
 
@@ -171,7 +173,8 @@ pub fn launch_keeper<T>(
 ) -> Result<Launched<T>, LaunchError> {
     let Config { gate, process } = config;
     let descriptors = for_connections(gate.limits.connections);
-    let plan = Plan::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool));
+    let plan =
+        Plan::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool)).hop_limit(&gate.guards);
     start(&plan, options, prepare)
 }
 
@@ -201,11 +204,16 @@ struct Plan<'a> {
     listeners: &'a [Listener],
     descriptors: u64,
     kind: Kind<'a>,
+    hop_limit: Option<NonZeroU8>,
 }
 
 impl<'a> Plan<'a> {
     fn new(process: &'a Process, listeners: &'a [Listener], descriptors: u64, kind: Kind<'a>) -> Self {
-        Self { process, listeners, descriptors, kind }
+        Self { process, listeners, descriptors, kind, hop_limit: None }
+    }
+
+    fn hop_limit(self, guards: &Guards) -> Self {
+        Self { hop_limit: guards.hop_limit, ..self }
     }
 }
 
@@ -269,7 +277,8 @@ fn start<T>(
     // 4. Into the namespace, and listen there.
     namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
-    let (bound, unbound) = listeners::bind(plan.listeners, process.freebind, join)?;
+    let manner = Manner { freebind: process.freebind, join, hop_limit: plan.hop_limit };
+    let (bound, unbound) = listeners::bind(plan.listeners, manner)?;
     warnings.extend(unbound);
     let sockets = match plan.kind {
         Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids)?,

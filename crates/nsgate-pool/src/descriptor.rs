@@ -9,6 +9,7 @@ use nix::{
 use nsgate_config::Listener;
 use std::{
     net::SocketAddr,
+    num::NonZeroU8,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
@@ -57,9 +58,30 @@ pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), Stri
     Ok(())
 }
 
+/// Whether answers at this listener pass as many routers as the gate's guards allow, and no more. A worker does not set
+/// it: whoever bound the listener has, before it was heard of.
+///
+/// # Errors
+/// A sentence that says what it has instead.
+pub fn check_hop_limit(listener: &Listener, limit: NonZeroU8, descriptor: BorrowedFd<'_>) -> Result<(), String> {
+    let look = |name: &str, found: Result<i32, Errno>| match found {
+        Ok(found) if found == i32::from(limit.get()) => Ok(()),
+        Ok(found) => Err(format!(
+            "the descriptor for {listener} has a hop limit of {found}, and the gate's guards say {limit}: set {name} \
+             before listen(2)"
+        )),
+        Err(error) => Err(format!("the descriptor for {listener} has no hop limit: getsockopt({name}): {error}")),
+    };
+    if listener.address.is_ipv6() {
+        look("IPV6_UNICAST_HOPS", getsockopt(&descriptor, sockopt::Ipv6Ttl))?;
+    }
+    // An IPv6 listener hears IPv4 guests as well.
+    look("IP_TTL", getsockopt(&descriptor, sockopt::Ipv4Ttl))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, check_hop_limit};
     use nsgate_config::Listener;
     use std::{
         fs::File,
@@ -85,6 +107,23 @@ mod tests {
         let v6 = TcpListener::bind("[::1]:0").unwrap();
         v6.set_nonblocking(true).unwrap();
         assert_eq!(check(&at(v6.local_addr().unwrap()), v6.as_fd()), Ok(()));
+    }
+
+    #[test]
+    fn a_hop_limit_is_looked_at_for_both_families() {
+        use nix::sys::socket::{setsockopt, sockopt};
+        let one = std::num::NonZeroU8::MIN;
+        let (socket, listener) = listener();
+        let error = check_hop_limit(&listener, one, socket.as_fd()).unwrap_err();
+        assert!(error.contains("hop limit of 64") && error.contains("IP_TTL"), "{error}");
+        setsockopt(&socket, sockopt::Ipv4Ttl, &1).unwrap();
+        assert_eq!(check_hop_limit(&listener, one, socket.as_fd()), Ok(()));
+        let v6 = TcpListener::bind("[::1]:0").unwrap();
+        let listener = at(v6.local_addr().unwrap());
+        setsockopt(&v6, sockopt::Ipv4Ttl, &1).unwrap();
+        assert!(check_hop_limit(&listener, one, v6.as_fd()).unwrap_err().contains("IPV6_UNICAST_HOPS"));
+        setsockopt(&v6, sockopt::Ipv6Ttl, &1).unwrap();
+        assert_eq!(check_hop_limit(&listener, one, v6.as_fd()), Ok(()));
     }
 
     #[test]

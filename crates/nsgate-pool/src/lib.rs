@@ -20,6 +20,6 @@ pub mod worker;
 
 pub use ask::{AskError, list, remove};
 pub use channel::Channel;
-pub use descriptor::check;
+pub use descriptor::{check, check_hop_limit};
 pub use offer::{Offer, OfferError, Offered, Served, Word};
 pub use peer::{Allowed, Peer};
