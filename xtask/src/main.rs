@@ -6,6 +6,7 @@ mod build;
 mod command;
 mod counts;
 mod demo;
+mod deny;
 #[cfg(target_arch = "x86_64")]
 mod escape;
 mod forging;
@@ -26,7 +27,7 @@ const HELP: &str = "\
 The build tool of nsgate.
 
     cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
-    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy unit doc counts e2e neutron cloud-init
+    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny unit doc counts e2e neutron cloud-init
                 [--haproxy PATH]         run the suites against another haproxy, to compare
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
@@ -34,6 +35,7 @@ The build tool of nsgate.
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
     cargo xtask counts [--json]        instructions, allocations and system calls of a request, against those known
                 [--write]                write them down
+    cargo xtask deny                   licences, bans and sources of all that is built in, by deny.toml
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let outcome = match words.first().map(String::as_str) {
         Some("demo") => demo::run(),
         Some("test") => test::run(rest),
+        Some("deny") => deny::run(),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
         Some("growth") => growth::run(rest),

@@ -163,6 +163,9 @@ pub(crate) fn report() -> Result<(), String> {
     let neutron = target().join(format!("neutron/venv/.neutron-{NEUTRON}")).exists();
     let state = if neutron { "found" } else { "made by `cargo xtask test neutron`" };
     rows.push(vec![format!("Neutron {NEUTRON}"), state.to_owned(), "the Neutron suite".to_owned()]);
+    let deny = works("cargo-deny", &["--version"]) || target().join("tools").join("cargo-deny.txt").exists();
+    let state = if deny { "found" } else { "made by `cargo xtask deny`" };
+    rows.push(["cargo-deny", state, "licences, bans and sources"].map(str::to_owned).to_vec());
     print!("{}", table(&rows));
     Ok(())
 }

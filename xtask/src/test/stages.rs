@@ -35,9 +35,10 @@ pub(crate) struct Stage {
 }
 
 /// Every stage.
-pub(crate) const ALL: [Stage; 8] = [
+pub(crate) const ALL: [Stage; 9] = [
     Stage { name: "fmt", run: fmt },
     Stage { name: "clippy", run: clippy },
+    Stage { name: "deny", run: deny },
     Stage { name: "unit", run: unit },
     Stage { name: "doc", run: doc },
     Stage { name: "counts", run: counts },
@@ -73,6 +74,14 @@ fn fmt(_: &Wish) -> Outcome {
 fn clippy(_: &Wish) -> Outcome {
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
     check("clippy", &arguments, "clippy")
+}
+
+/// What the programs are built from.
+fn deny(_: &Wish) -> Outcome {
+    crate::deny::find().map_err(Trouble::Skipped)?;
+    // Three judgements: bans, licences, sources.
+    let totals = if crate::deny::judge()?.success { Totals::passed(3) } else { Totals::failed(1) };
+    one(totals)
 }
 
 /// The crates whose tests run in cargo's own runner.
