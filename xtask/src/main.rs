@@ -1,6 +1,7 @@
 //! The build tool of the project: `cargo xtask COMMAND`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod api;
 mod bench;
 mod build;
 mod command;
@@ -35,6 +36,8 @@ The build tool of nsgate.
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
     cargo xtask counts [--json]        instructions, allocations and system calls of a request, against those known
                 [--write]                write them down
+    cargo xtask api [--write]          what each library crate offers, into docs/api/; compared with it
+                [--since REVISION]       what has come and gone since, and which version that asks for
     cargo xtask deny                   licences, bans and sources of all that is built in, by deny.toml
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = match words.first().map(String::as_str) {
         Some("demo") => demo::run(),
         Some("test") => test::run(rest),
+        Some("api") => api::run(rest),
         Some("deny") => deny::run(),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),

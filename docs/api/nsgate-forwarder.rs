@@ -1,0 +1,133 @@
+// What nsgate-forwarder offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
+// `__private` has more than is shown. A line that goes away or changes asks for the next major version.
+
+pub mod httplog {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Date {
+        pub year: i32,
+        pub month: u8,
+        pub day: u8,
+        pub hour: u8,
+        pub minute: u8,
+        pub second: u8,
+    }
+    #[must_use]
+    pub fn second(record: &AccessRecord) -> i64 {}
+    #[must_use]
+    pub fn format(record: &AccessRecord, date: &Date) -> String {}
+}
+#[derive(Clone, Debug)]
+pub struct Directory(__private);
+impl Directory {
+    pub fn replace(&self, instances: Instances) {}
+}
+#[derive(Debug)]
+pub struct AgentStream(__private);
+impl AsyncWrite for AgentStream {}
+impl AsyncRead for AgentStream {}
+pub trait Connector: Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    const AT_ONCE: usize = 1;
+    fn connect(&self) -> impl Future<Output = Result<Self::Stream>> + Send;
+}
+#[derive(Clone, Copy, Debug)]
+pub struct TcpConnector(__private);
+impl TcpConnector {
+    #[must_use]
+    pub fn new(server: SocketAddr) -> Self {}
+}
+impl Connector for TcpConnector {
+    type Stream = TcpStream;
+}
+#[derive(Clone, Debug)]
+pub struct UnixConnector {
+    __private: (),
+}
+impl UnixConnector {
+    #[must_use]
+    pub fn new(path: PathBuf, owner: Option<u32>) -> Self {}
+}
+impl Connector for UnixConnector {
+    type Stream = AgentStream;
+}
+pub struct Forwarder<C> {
+    __private: (),
+}
+impl<C: Connector> Forwarder<C> {
+    pub fn new(gate: Gate, connector: C, observer: impl Observer) -> Self {}
+    pub fn for_host(
+        host: HostProxy,
+        connector: C,
+        observer: impl Observer,
+    ) -> (Self, Directory) {}
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> Self {}
+    #[must_use]
+    pub fn gauge(&self) -> Gauge {}
+    pub async fn serve(
+        self,
+        listeners: Vec<TcpListener>,
+        stop: watch::Receiver<Option<Stop>>,
+    ) {}
+}
+#[derive(Clone, Debug)]
+pub struct Gauge(__private);
+impl Gauge {
+    #[must_use]
+    pub fn connections(&self) -> u32 {}
+}
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    pub places: Arc<Semaphore>,
+    pub reserved: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Retire,
+    Drain,
+    Now,
+}
+pub use reason::Reason;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    Passed,
+    Refused,
+    Failed,
+}
+impl Verdict {
+    #[must_use]
+    pub fn name(self) -> &'static str {}
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRecord {
+    pub client: SocketAddr,
+    pub started: SystemTime,
+    pub head_time: Option<Duration>,
+    pub queue_time: Option<Duration>,
+    pub connect_time: Option<Duration>,
+    pub response_time: Option<Duration>,
+    pub total_time: Duration,
+    pub status: u16,
+    pub bytes: u64,
+    pub termination: Termination,
+    pub reason: Option<Reason>,
+    pub connections: u32,
+    pub retries: u32,
+    pub served: bool,
+    pub request_line: Vec<u8>,
+}
+impl AccessRecord {
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {}
+}
+pub trait Observer: Send + Sync + 'static {
+    fn request(&self, record: &AccessRecord);
+    fn idle(&self) {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Termination(__private);
+impl Termination {
+    pub const NORMAL: Self = _;
+    #[must_use]
+    pub fn letters(&self) -> &str {}
+}

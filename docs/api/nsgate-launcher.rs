@@ -1,0 +1,195 @@
+// What nsgate-launcher offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
+// `__private` has more than is shown. A line that goes away or changes asks for the next major version.
+
+pub mod order {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Mode {
+        Daemon,
+        Foreground,
+    }
+    #[derive(Clone, Debug)]
+    pub struct Options {
+        pub mode: Mode,
+        pub replace: Vec<Replace>,
+        pub address_space: Option<u64>,
+        pub on_ready: Option<fn()>,
+        pub log_file: Option<config::LogFile>,
+        pub farewell: Option<Vec<u8>>,
+    }
+    impl Options {
+        #[must_use]
+        pub fn new(mode: Mode) -> Self {}
+    }
+    #[derive(Debug)]
+    pub enum Launched<T> {
+        Finished(u8),
+        Gate(Box<Running<T>>),
+    }
+    #[derive(Debug)]
+    pub struct Running<T> {
+        pub prepared: T,
+        pub listeners: Vec<TcpListener>,
+        pub listening: Vec<Listener>,
+        pub agents: Vec<Agent>,
+        pub endpoints: Vec<OwnedFd>,
+        pub handover_gid: Option<u32>,
+        pub pool: Option<PathBuf>,
+        pub log: LogSocket,
+        pub host_pid: i32,
+        pub confined: Confined,
+        pub warnings: Vec<String>,
+        pub readiness: Readiness,
+    }
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Agent {
+        pub path: PathBuf,
+        pub owner: Option<u32>,
+    }
+    pub fn launch<T>(
+        config: &Config,
+        options: &Options,
+        prepare: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Launched<T>, LaunchError> {}
+    pub fn launch_host<T>(
+        config: &HostConfig,
+        options: &Options,
+        prepare: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Launched<T>, LaunchError> {}
+    pub fn launch_keeper<T>(
+        config: &Config,
+        pool: &AbsolutePath,
+        options: &Options,
+        prepare: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Launched<T>, LaunchError> {}
+    pub fn launch_worker<T>(
+        config: &PoolConfig,
+        options: &Options,
+        prepare: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Launched<T>, LaunchError> {}
+}
+pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {}
+#[derive(Debug)]
+pub enum Leftover {
+    Removed(PathBuf),
+    Kept(LaunchError),
+}
+pub fn cleanup(
+    state: &AbsolutePath,
+    id: Uuid,
+    ids: &Ids,
+) -> Result<Vec<Leftover>, LaunchError> {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    pub year: i32,
+    pub month: u8,
+    pub day: u8,
+    pub hour: u8,
+    pub minute: u8,
+    pub second: u8,
+    pub offset: i32,
+}
+#[must_use]
+pub fn local_time(unix_seconds: i64) -> LocalTime {}
+#[derive(Debug, Default)]
+pub struct ConfigText(__private);
+impl Deref for ConfigText {
+    type Target = str;
+}
+impl Drop for ConfigText {}
+pub const MOST: u64 = _;
+pub const MOST_OF_HOST: u64 = _;
+pub fn read_config(path: &Path) -> Result<ConfigText, LaunchError> {}
+pub fn read_config_up_to(path: &Path, most: u64) -> Result<ConfigText, LaunchError> {}
+#[derive(Debug)]
+pub struct Readiness(__private);
+impl Readiness {
+    pub fn tell(mut self) {}
+    pub fn fail(mut self, reason: &str) {}
+}
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaunchError {
+    ConfigFile { path: PathBuf, reason: String },
+    Clean { call: &'static str, source: Errno },
+    Descriptors { found: String },
+    Account { kind: &'static str, name: String, reason: String },
+    Path { purpose: &'static str, path: PathBuf, reason: String },
+    Namespace { name: String, reason: String },
+    Listen { listener: String, call: &'static str, source: Errno, advice: &'static str },
+    BoundElsewhere { listener: String, found: String },
+    Daemon { call: &'static str, source: Errno },
+    Prepare(io::Error),
+    Sandbox(nsgate_sandbox::Error),
+    Gate(String),
+}
+#[derive(Debug, Default)]
+pub struct LogSocket {
+    pub socket: Option<UnixDatagram>,
+    pub reconnect: Option<PathBuf>,
+}
+pub use nsgate_sandbox::Ids;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    pub path: PathBuf,
+    pub owner: Option<u32>,
+}
+#[derive(Debug)]
+pub enum Launched<T> {
+    Finished(u8),
+    Gate(Box<Running<T>>),
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Daemon,
+    Foreground,
+}
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub mode: Mode,
+    pub replace: Vec<Replace>,
+    pub address_space: Option<u64>,
+    pub on_ready: Option<fn()>,
+    pub log_file: Option<config::LogFile>,
+    pub farewell: Option<Vec<u8>>,
+}
+#[derive(Debug)]
+pub struct Running<T> {
+    pub prepared: T,
+    pub listeners: Vec<TcpListener>,
+    pub listening: Vec<Listener>,
+    pub agents: Vec<Agent>,
+    pub endpoints: Vec<OwnedFd>,
+    pub handover_gid: Option<u32>,
+    pub pool: Option<PathBuf>,
+    pub log: LogSocket,
+    pub host_pid: i32,
+    pub confined: Confined,
+    pub warnings: Vec<String>,
+    pub readiness: Readiness,
+}
+pub fn launch<T>(
+    config: &Config,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {}
+pub fn launch_host<T>(
+    config: &HostConfig,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {}
+pub fn launch_keeper<T>(
+    config: &Config,
+    pool: &AbsolutePath,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {}
+pub fn launch_worker<T>(
+    config: &PoolConfig,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replace {
+    pub pid: i32,
+    pub signal: Signal,
+}

@@ -1,0 +1,149 @@
+// What nsgate-pool offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
+// `__private` has more than is shown. A line that goes away or changes asks for the next major version.
+
+pub mod protocol {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct NetworkStatus {
+        pub identity: Identity,
+        pub listen: String,
+        pub backend: String,
+        pub age: u64,
+        pub connections: u32,
+        pub requests: u64,
+        pub served: u64,
+        pub rejected: u64,
+        pub failed: u64,
+    }
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Reply {
+        Serving,
+        Refused(String),
+        End(String),
+        Leave,
+        Network(Box<NetworkStatus>),
+        Done,
+    }
+    impl Reply {
+        #[must_use]
+        pub fn to_bytes(&self) -> Vec<u8> {}
+        pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
+    }
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Request {
+        Serve(Box<Config>),
+        Finish,
+        List,
+        Remove(Identity),
+        Leave,
+    }
+    impl Request {
+        #[must_use]
+        pub fn to_bytes(&self) -> Vec<u8> {}
+        pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
+    }
+    pub const VERSION: u32 = _;
+}
+#[cfg(feature = "worker")]
+pub mod worker {
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Backend {
+        pub path: AbsolutePath,
+        pub seen: PathBuf,
+        pub owner: Option<u32>,
+    }
+    #[derive(Clone, Debug)]
+    pub struct Settings {
+        pub allowed: Allowed,
+        pub backends: Vec<Backend>,
+        pub networks: usize,
+        pub connections: usize,
+        pub reserved: u32,
+    }
+    pub type Observe = Box<dyn Fn(&Config) -> Box<dyn Observer> + Send + Sync>;
+    pub struct Worker(__private);
+    impl Worker {
+        #[must_use]
+        pub fn new(settings: Settings, observe: Observe) -> Self {}
+        pub async fn serve(
+            self,
+            handover: OwnedFd,
+            metrics: Option<OwnedFd>,
+            mut stop: watch::Receiver<Option<Stop>>,
+        ) -> io::Result<()> {}
+    }
+}
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    Io(io::Error),
+    Refused(String),
+    Odd(String),
+}
+pub fn list(pool: &Path) -> Result<Vec<NetworkStatus>, AskError> {}
+pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {}
+#[derive(Debug)]
+pub struct Channel(__private);
+impl Channel {
+    pub fn connect(path: &Path) -> io::Result<Self> {}
+}
+impl AsFd for Channel {}
+impl AsRawFd for Channel {}
+impl From<OwnedFd> for Channel {}
+pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {}
+#[derive(Clone, Debug)]
+pub struct Offer {
+    __private: (),
+}
+impl Offer {
+    pub fn new(config: &Config) -> Result<Self, OfferError> {}
+    pub fn begin(
+        &self,
+        pool: &Path,
+        listeners: &[BorrowedFd<'_>],
+    ) -> Result<Offered, OfferError> {}
+}
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfferError {
+    TooLong { length: usize },
+    Listeners { named: usize, given: usize },
+    Io(io::Error),
+    Refused(String),
+    Odd(String),
+}
+#[derive(Debug)]
+pub struct Offered(__private);
+impl Offered {
+    pub fn wait(self, patience: Duration) -> Result<Served, OfferError> {}
+    pub fn answer(self) -> Result<Served, OfferError> {}
+}
+impl AsFd for Offered {}
+#[derive(Debug)]
+pub struct Served(__private);
+impl Served {
+    pub fn word(&self) -> Result<Option<Word>, OfferError> {}
+    pub fn finish(&self) -> io::Result<()> {}
+}
+impl AsFd for Served {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    Leave,
+    End(String),
+    Gone,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    pub gid: Option<u32>,
+}
+impl Allowed {
+    pub fn judge(self, peer: Peer) -> Result<(), String> {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub uid: u32,
+    pub gid: u32,
+}
+impl Peer {
+    pub fn of(socket: &impl AsFd) -> io::Result<Self> {}
+}
+impl fmt::Display for Peer {}

@@ -1,0 +1,255 @@
+// What nsgate-sandbox offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
+// `__private` has more than is shown. A line that goes away or changes asks for the next major version.
+
+pub const LOGS_ONLY: bool = _;
+pub mod writing_a_policy {}
+pub mod attest {
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    pub struct Namespace {
+        pub kind: &'static str,
+        pub inode: Option<u64>,
+        pub shared: Option<bool>,
+    }
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    pub struct Mount {
+        pub point: String,
+        pub options: String,
+        pub kind: String,
+    }
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    pub struct Row {
+        pub what: String,
+        pub expected: String,
+        pub found: String,
+        pub ok: Option<bool>,
+    }
+    #[derive(Clone, Debug, Serialize)]
+    pub struct Holdings {
+        pub pid: i32,
+        pub name: String,
+        pub command: Vec<String>,
+        pub users: [u32; 4],
+        pub groups: [u32; 4],
+        pub supplementary_groups: Vec<u32>,
+        pub capabilities: BTreeMap<&'static str, Vec<String>>,
+        pub no_new_privs: bool,
+        pub seccomp: u32,
+        pub seccomp_filters: u32,
+        pub namespaces: Vec<Namespace>,
+        pub descriptors: Option<BTreeMap<String, usize>>,
+        pub root: Option<Vec<String>>,
+        pub mounts: Option<Vec<Mount>>,
+        pub core_limit: Option<String>,
+        pub kernel: Kernel,
+        pub verdict: Vec<Row>,
+    }
+    impl Holdings {
+        #[must_use]
+        pub fn confined(&self) -> Option<bool> {}
+    }
+    impl fmt::Display for Holdings {}
+    #[derive(Clone, Debug, Serialize)]
+    pub struct Kernel {
+        pub landlock_abi: i32,
+        pub missing: Vec<String>,
+    }
+    #[must_use]
+    pub fn kernel() -> Kernel {}
+    pub fn gates() -> Result<Vec<i32>> {}
+    pub fn process(pid: i32) -> Result<Holdings> {}
+}
+pub mod namespaces {
+    pub fn separate_pid() -> Result<()> {}
+    pub fn assert_first() -> Result<()> {}
+    pub fn separate_rest() -> Result<()> {}
+}
+pub mod small_root {
+    #[derive(Debug)]
+    pub struct Window {
+        __private: (),
+    }
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Link {
+        __private: (),
+    }
+    impl Link {
+        #[must_use]
+        pub fn new(name: &'static str, window: &'static str, inside: &str) -> Self {}
+    }
+    #[derive(Debug)]
+    pub struct SmallRoot {
+        __private: (),
+    }
+    impl SmallRoot {
+        #[must_use]
+        pub fn windows(&self) -> &[&'static str] {}
+    }
+    #[derive(Clone, Copy, Debug)]
+    pub enum Root<'a> {
+        Small(&'a SmallRoot),
+        Kept,
+    }
+    pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {}
+    pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {}
+}
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    Proc { path: PathBuf, source: io::Error },
+    ForeignProc { expected: i32, found: String },
+    Unshare { flags: &'static str, source: Errno },
+    NamespaceUnchanged { name: &'static str },
+    NotFirst { pid: i32 },
+    MakePrivate(Errno),
+    TakeWindow { name: &'static str, call: &'static str, source: Errno },
+    WindowName { name: &'static str },
+    SmallRoot { call: &'static str, source: Errno },
+    RootShows { expected: String, found: String },
+    RootKept,
+    Strict { missing: String },
+    Rlimit { name: &'static str, value: u64, source: Errno },
+    Drop { call: &'static str, source: io::Error, advice: &'static str },
+    StillHolds { what: &'static str, expected: String, found: String },
+    WayBack { call: &'static str },
+    Landlock { abi: i32, source: landlock::RulesetError },
+    LandlockWindow { name: &'static str, source: landlock::PathFdError },
+    LandlockPartial { abi: i32, status: String },
+    StillOpens { found: String },
+    Seccomp { role: &'static str, source: seccompiler::Error },
+    NoProcess { pid: i32 },
+    Status { path: PathBuf, field: &'static str },
+}
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+#[derive(Clone)]
+pub struct Filter {
+    __private: (),
+}
+impl std::fmt::Debug for Filter {}
+impl From<Role> for Filter {}
+impl Filter {
+    #[cfg(feature = "compile")]
+    pub fn from_toml(
+        name: &'static str,
+        text: &str,
+    ) -> std::result::Result<Self, Box<dyn std::error::Error>> {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: &'static str,
+    pub reason: &'static str,
+    pub when: &'static str,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Gate,
+    HostProxy,
+    Supervisor,
+    Worker,
+    Keeper,
+}
+impl Role {
+    pub const ALL: [Self; 5] = _;
+    #[must_use]
+    pub fn name(self) -> &'static str {}
+}
+#[must_use]
+pub fn policy(role: Role) -> &'static [Entry] {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    pub uid: Uid,
+    pub gid: Gid,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landlock {
+    Enforced(i32),
+    Absent,
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    __private: (),
+}
+#[derive(Clone, Copy, Debug)]
+pub enum Root<'a> {
+    Small(&'a SmallRoot),
+    Kept,
+}
+#[derive(Debug)]
+pub struct SmallRoot {
+    __private: (),
+}
+#[derive(Debug)]
+pub struct Window {
+    __private: (),
+}
+#[derive(Debug)]
+pub struct Confined {
+    __private: (),
+}
+impl Confined {
+    #[must_use]
+    pub fn report(&self) -> &Report {}
+}
+#[derive(Debug)]
+pub struct Dropped {
+    __private: (),
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterReport {
+    pub role: &'static str,
+    pub syscalls: usize,
+}
+#[derive(Clone, Debug)]
+pub struct Policy {
+    __private: (),
+}
+impl Policy {
+    #[must_use]
+    pub fn gate(descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn host_proxy(descriptors: u64, server: u16) -> Self {}
+    #[must_use]
+    pub fn worker(descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn keeper(descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn supervisor() -> Self {}
+    #[must_use]
+    pub fn custom(filter: Filter, descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn connects_to(self, port: u16) -> Self {}
+    #[must_use]
+    pub fn strict(self, yes: bool) -> Self {}
+    #[must_use]
+    pub fn address_space(self, bytes: Option<u64>) -> Self {}
+    #[must_use]
+    pub fn dies_with_parent(self, yes: bool) -> Self {}
+}
+#[derive(Debug)]
+pub struct Privileged {
+    __private: (),
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub landlock: Landlock,
+    pub filter: FilterReport,
+    pub shortfalls: Vec<String>,
+}
+impl fmt::Display for Report {}
+#[derive(Debug)]
+pub struct Ruled {
+    __private: (),
+}
+#[derive(Debug)]
+pub struct Sandbox<Stage> {
+    __private: (),
+}
+impl Sandbox<Privileged> {
+    pub fn new(policy: Policy) -> Result<Self> {}
+    pub fn drop_privileges(mut self, ids: &Ids) -> Result<Sandbox<Dropped>> {}
+}
+impl Sandbox<Dropped> {
+    pub fn restrict_files(mut self, root: Root<'_>) -> Result<Sandbox<Ruled>> {}
+}
+impl Sandbox<Ruled> {
+    pub fn filter_syscalls(self) -> Result<Confined> {}
+}
