@@ -3,13 +3,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nsgate_tests::config::NETWORK;
 use nsgate_tests::lab::wait_until;
-use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
-use nsgate_tests::program::target;
+use nsgate_tests::network::Namespace;
+use nsgate_tests::procfs::{self, CAPABILITY_SETS, Process};
+use nsgate_tests::program::{target, workspace};
 use nsgate_tests::{Answer, Lab, RecordingAgent, suite};
 
 fn main() {
@@ -17,11 +19,16 @@ fn main() {
         the_echo_server_echoes_and_holds_nothing,
         the_echo_server_ends_when_it_opens_a_file,
         a_kernel_without_memory_for_a_connection_is_asked_again,
+        an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines,
+        the_privileged_minute_alone_leaves_nothing,
+        what_neutron_wrote_for_haproxy_becomes_toml,
     ]
 }
 
 fn example(lab: &Lab, name: &str) -> PathBuf {
-    let path = target().join("release/examples").join(name);
+    let path = ["release/examples", "debug/examples"].map(|place| target().join(place).join(name));
+    let [release, debug] = path;
+    let path = if release.exists() { release } else { debug };
     if !path.exists() {
         lab.skip(&format!("no example `{name}`: `cargo xtask test e2e` builds it"));
     }
@@ -92,4 +99,61 @@ fn a_kernel_without_memory_for_a_connection_is_asked_again(lab: &Lab) {
     let pid = calls.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a pid in front of each call");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGINT).unwrap();
     assert!(wait_until(10.0, || child.try_wait().unwrap().is_some()), "it ends");
+}
+
+/// The example of nsgate itself: launcher and forwarder embedded, from `ip netns add` to its deletion.
+fn an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines(lab: &Lab) {
+    lab.needs_root("an agent that makes namespaces");
+    let lines = std::fs::read_to_string(workspace().join("crates/nsgate/examples/agent.rs")).unwrap().lines().count();
+    assert!(lines < 60, "{lines} lines");
+    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut command = Command::new(example(lab, "agent"));
+    let mut child = command.arg("blue").arg(lab.socket()).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let namespace = Namespace::existing("blue");
+    assert!(wait_until(20.0, || Path::new("/run/netns/blue").exists() && !namespace.listening().is_empty()));
+    let answer = namespace.inside(|| {
+        let mut stream = TcpStream::connect("169.254.169.254:80").unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n")
+            .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    });
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    assert_eq!(agent.only().header("X-Forwarded-For"), ["169.254.169.254"]);
+    // What hears the guest is not what may do everything: the gate is the starter's child.
+    let gates: Vec<i32> = procfs::having("serve").into_iter().filter(|pid| *pid != child.id() as i32).collect();
+    let confined = gates.iter().filter(|pid| Process::new(**pid).status("Seccomp") == "2").count();
+    assert!(confined >= 1, "{gates:?}");
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert!(!Path::new("/run/netns/blue").exists() && wait_until(5.0, || procfs::having("serve").is_empty()));
+}
+
+fn the_privileged_minute_alone_leaves_nothing(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let file = lab.state().join("gate.toml");
+    let text = format!(
+        "network_id = \"{NETWORK}\"\nlisten = [\"169.254.169.254:80\"]\nbackend = \"{}\"\nuser = \"neutron\"\ngroup = \"neutron\"\n",
+        lab.socket().display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let launch = example(lab, "launch");
+    let out = network.gate.inside(|| Command::new(&launch).arg(&file).output().unwrap());
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success() && said.contains("listens on 169.254.169.254:80; no capability"), "{out:?}");
+    let refused = network.gate.inside(|| Command::new(&launch).arg("/run/lab/absent.toml").output().unwrap());
+    assert!(!refused.status.success(), "{refused:?}");
+}
+
+fn what_neutron_wrote_for_haproxy_becomes_toml(lab: &Lab) {
+    let file = nsgate_tests::gate::write_config(lab, &nsgate_tests::Config::new(nsgate_tests::Kind::Network));
+    let out = Command::new(example(lab, "translate")).arg(&file).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success() && text.contains(&format!("network_id = \"{NETWORK}\"")), "{out:?}");
+    std::fs::write(&file, "global\n    frobnicate\n").unwrap();
+    let out = Command::new(example(lab, "translate")).arg(&file).output().unwrap();
+    assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("frobnicate"), "{out:?}");
 }

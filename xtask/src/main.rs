@@ -8,6 +8,7 @@ mod command;
 mod counts;
 mod demo;
 mod deny;
+mod dependencies;
 #[cfg(target_arch = "x86_64")]
 mod escape;
 mod forging;
@@ -16,6 +17,7 @@ mod growth;
 mod hostile;
 mod house;
 mod lab;
+mod package;
 mod policy;
 mod reference;
 mod terminal;
@@ -28,7 +30,7 @@ const HELP: &str = "\
 The build tool of nsgate.
 
     cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
-    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny unit doc counts e2e neutron cloud-init
+    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny package unit doc counts e2e neutron cloud-init
                 [--haproxy PATH]         run the suites against another haproxy, to compare
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask build                  the programs, in target/dist/bin/
@@ -39,6 +41,8 @@ The build tool of nsgate.
     cargo xtask api [--write]          what each library crate offers, into docs/api/; compared with it
                 [--since REVISION]       what has come and gone since, and which version that asks for
     cargo xtask deny                   licences, bans and sources of all that is built in, by deny.toml
+    cargo xtask dependencies [--json]  how many packages each crate brings, and that it uses what it names
+                [--write]                into docs/dependencies.md
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs
@@ -46,6 +50,7 @@ The build tool of nsgate.
     cargo xtask growth                 what a request costs as connections, sources, networks grow, into docs/growth.md
     cargo xtask hostile [--json]       what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
     cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
+    cargo xtask package                each crate as it would be published, and built from its own package
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
     cargo xtask reference [--write]    every key of every configuration file, into docs/configuration.md; --json
     cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
@@ -62,6 +67,8 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("api") => api::run(rest),
         Some("deny") => deny::run(),
+        Some("package") => package::run(),
+        Some("dependencies") => dependencies::run(rest),
         Some("build") => build::run(),
         Some("bench") => bench::run(rest),
         Some("growth") => growth::run(rest),

@@ -35,10 +35,11 @@ pub(crate) struct Stage {
 }
 
 /// Every stage.
-pub(crate) const ALL: [Stage; 9] = [
+pub(crate) const ALL: [Stage; 10] = [
     Stage { name: "fmt", run: fmt },
     Stage { name: "clippy", run: clippy },
     Stage { name: "deny", run: deny },
+    Stage { name: "package", run: package },
     Stage { name: "unit", run: unit },
     Stage { name: "doc", run: doc },
     Stage { name: "counts", run: counts },
@@ -82,6 +83,12 @@ fn deny(_: &Wish) -> Outcome {
     // Three judgements: bans, licences, sources.
     let totals = if crate::deny::judge()?.success { Totals::passed(3) } else { Totals::failed(1) };
     one(totals)
+}
+
+/// Each crate as it would be published.
+fn package(_: &Wish) -> Outcome {
+    crate::package::able().map_err(Trouble::Skipped)?;
+    one(Totals::passed(crate::package::made()?))
 }
 
 /// The crates whose tests run in cargo's own runner.
@@ -152,6 +159,13 @@ fn e2e(wish: &Wish) -> Outcome {
     for example in examples {
         if !plain(cargo(&[&build[..], example].concat()))? {
             return Err(Trouble::Failed("an example does not build; its errors are above".to_owned()));
+        }
+    }
+    // Not measured, and so without the minutes that optimising a whole program takes.
+    let plainly = [["nsgate", "agent"], ["nsgate-launcher", "launch"], ["nsgate-config", "translate"]];
+    for [package, example] in plainly {
+        if !plain(cargo(&["build", "--quiet", "--locked", "--package", package, "--example", example]))? {
+            return Err(Trouble::Failed(format!("the example `{example}` does not build; its errors are above")));
         }
     }
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
