@@ -126,6 +126,8 @@ pub mod native {
         pub name: String,
         pub value: String,
     }
+    #[must_use]
+    pub fn render_guards(guards: &Guards) -> String {}
     #[derive(Clone, Debug, Default, Deserialize)]
     pub struct DraftPool {
         pub socket: Option<Spanned<String>>,

@@ -63,6 +63,8 @@ impl<C: Connector> Forwarder<C> {
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {}
     #[must_use]
+    pub fn keyed(self, key: Option<TokenKey>) -> Self {}
+    #[must_use]
     pub fn gauge(&self) -> Gauge {}
     pub async fn serve(
         self,
@@ -86,6 +88,25 @@ pub enum Stop {
     Retire,
     Drain,
     Now,
+}
+#[derive(Clone)]
+pub struct TokenKey(__private);
+impl fmt::Debug for TokenKey {}
+impl TokenKey {
+    #[must_use]
+    pub fn new(random: &[u8; 64]) -> Self {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenUse {
+    Absent,
+    Good,
+    Bad,
+    Asked,
+}
+impl TokenUse {
+    pub const ALL: [Self; 4] = _;
+    #[must_use]
+    pub fn name(self) -> &'static str {}
 }
 pub use reason::Reason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,6 +132,7 @@ pub struct AccessRecord {
     pub bytes: u64,
     pub termination: Termination,
     pub reason: Option<Reason>,
+    pub token: Option<TokenUse>,
     pub connections: u32,
     pub retries: u32,
     pub served: bool,

@@ -58,6 +58,7 @@ pub mod worker {
         pub networks: usize,
         pub connections: usize,
         pub reserved: u32,
+        pub token_key: Option<TokenKey>,
     }
     pub type Observe = Box<dyn Fn(&Config) -> Box<dyn Observer> + Send + Sync>;
     pub struct Worker(__private);
@@ -90,6 +91,11 @@ impl AsFd for Channel {}
 impl AsRawFd for Channel {}
 impl From<OwnedFd> for Channel {}
 pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {}
+pub fn check_hop_limit(
+    listener: &Listener,
+    limit: NonZeroU8,
+    descriptor: BorrowedFd<'_>,
+) -> Result<(), String> {}
 #[derive(Clone, Debug)]
 pub struct Offer {
     __private: (),
