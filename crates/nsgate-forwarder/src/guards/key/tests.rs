@@ -1,3 +1,5 @@
+//! A token is good for its address, its network, its process and its time, and for nothing else.
+
 use super::{LENGTH, LONGEST, TokenKey, VERSION};
 use proptest::prelude::*;
 use std::{
