@@ -1,6 +1,6 @@
 //! What is counted: requests of a network, and how long they take.
 
-use nsgate_forwarder::{AccessRecord, Observer, Termination};
+use nsgate_forwarder::{AccessRecord, Observer, Termination, TokenUse};
 use std::{
     sync::{
         Arc,
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Statuses that the gate answers by itself, and so reasons for which it does.
-pub(super) const REASONS: [u16; 12] = [400, 403, 408, 413, 414, 417, 429, 431, 502, 503, 504, 0];
+pub(super) const REASONS: [u16; 15] = [400, 401, 403, 405, 408, 413, 414, 417, 421, 429, 431, 502, 503, 504, 0];
 
 /// Of one network.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Counters {
     pub(super) served: AtomicU64,
     /// Answered by the gate, in the order of [`REASONS`]; the last are those that nobody answered.
     pub(super) refused: [AtomicU64; REASONS.len()],
+    /// How requests stood to session tokens, in the order of [`TokenUse::ALL`], where the gate knows of them.
+    pub(super) tokens: [AtomicU64; TokenUse::ALL.len()],
 }
 
 impl Counters {
@@ -39,8 +41,13 @@ impl Counters {
         if let Some(class) = self.classes.get(class).or(self.classes.first()) {
             class.fetch_add(1, Ordering::Relaxed);
         }
+        let token = record.token.and_then(|token| TokenUse::ALL.iter().position(|known| *known == token));
+        if let Some(count) = token.and_then(|index| self.tokens.get(index)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         if record.termination == Termination::NORMAL {
-            self.served.fetch_add(1, Ordering::Relaxed);
+            // A token is an answer of the gate's own, and no refusal.
+            self.served.fetch_add(u64::from(record.served), Ordering::Relaxed);
             return;
         }
         let known = REASONS.iter().position(|status| *status == record.status);

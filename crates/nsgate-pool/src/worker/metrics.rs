@@ -7,6 +7,8 @@ use super::{
     counters::{BOUNDS, REASONS},
     network::Network,
 };
+use nsgate_config::Tokens;
+use nsgate_forwarder::TokenUse;
 use std::{
     fmt::Write,
     sync::{
@@ -104,6 +106,13 @@ fn text(shared: &Shared) -> String {
     );
     for network in &networks {
         page.sample("nsgate_agent_errors_total", &labels(network), network.counters.refused_with(500..600));
+    }
+    page.family("nsgate_token_requests", "counter", "Requests, by network and how they stood to session tokens.");
+    for network in networks.iter().filter(|network| network.gate.guards.tokens != Tokens::Off) {
+        for (token, count) in TokenUse::ALL.iter().zip(&network.counters.tokens) {
+            let labels = format!("{},token=\"{}\"", labels(network), token.name());
+            page.sample("nsgate_token_requests_total", &labels, load(count));
+        }
     }
     page.histogram(shared);
     page.0.push_str("# EOF\n");
