@@ -1,6 +1,6 @@
 //! One proxy for a whole host: who asks is known by the source address (Neutron's `metadata_path` extension).
 
-use crate::{Guards, Limits, Listener, Port, Process, Timeouts, Uuid};
+use crate::{Guards, Instances, Limits, Listener, Port, Process, Timeouts, Uuid};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -45,6 +45,12 @@ pub struct Server {
     pub address: IpAddr,
     /// Its port: the only one that the process may connect to.
     pub port: Port,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket_address().fmt(f)
+    }
 }
 
 impl Server {
@@ -155,45 +161,5 @@ impl UriPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// Instances by source address. Looking one up takes as many comparisons as the number of instances has binary digits,
-/// and no guest can make it take more: there is no hash to collide.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instances(Vec<(IpAddr, Instance)>);
-
-impl Instances {
-    /// Sorts them.
-    ///
-    /// # Errors
-    /// The address that two of them have.
-    pub fn new(mut all: Vec<(IpAddr, Instance)>) -> Result<Self, IpAddr> {
-        all.sort_unstable_by_key(|(source, _)| *source);
-        let twice = all.windows(2).find_map(|pair| match pair {
-            [(one, _), (other, _)] if one == other => Some(*one),
-            _ => None,
-        });
-        twice.map_or(Ok(Self(all)), Err)
-    }
-
-    /// Whose address this is. An IPv4 guest of a dual-stack listener counts as IPv4.
-    #[must_use]
-    pub fn at(&self, source: IpAddr) -> Option<&Instance> {
-        let source = source.to_canonical();
-        let index = self.0.binary_search_by_key(&source, |(known, _)| *known).ok()?;
-        self.0.get(index).map(|(_, instance)| instance)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
