@@ -3,6 +3,8 @@
 
 use std::{env, error::Error, fs, path::Path};
 
+#[path = "src/address.rs"]
+mod address;
 #[path = "src/compile.rs"]
 mod compile;
 
@@ -18,12 +20,13 @@ when = [[{ arg = 1, equals = 1, means = 'F_GETFD' }], [{ arg = 1, equals = 3, me
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=policy");
     println!("cargo::rerun-if-changed=src/compile.rs");
+    println!("cargo::rerun-if-changed=src/address.rs");
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     let logs = env::var_os("CARGO_FEATURE_LOG_VIOLATIONS").is_some();
     let mismatch = if logs { compile::Mismatch::Log } else { compile::Mismatch::Kill };
     let more = if env::var("PROFILE").is_ok_and(|profile| profile == "debug") { DEVELOPMENT } else { "" };
     let mut code = String::new();
-    for role in ["gate", "hostproxy", "keeper", "supervisor", "worker"] {
+    for role in ["gate", "hostproxy", "keeper", "reader", "supervisor", "worker"] {
         let path = format!("policy/{role}.toml");
         let text = fs::read_to_string(&path)? + more;
         let source = compile::rust_source(role, &text, &arch, mismatch);

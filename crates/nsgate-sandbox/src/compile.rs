@@ -1,5 +1,6 @@
 //! From a policy's text to a filter program. Runs when the crate is built and in tests, never in a gate.
 
+use crate::address::placeholder;
 use seccompiler::{BpfProgram, TargetArch, compile_from_json};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,9 +49,35 @@ pub(crate) struct Argument {
     arg: u8,
     #[serde(default)]
     mask: Option<u64>,
-    equals: u64,
+    #[serde(default)]
+    equals: Option<u64>,
+    /// Where the process has put this before the filter closes ([`crate::address`]), in the place of `equals`.
+    #[serde(default)]
+    address: Option<String>,
     #[allow(dead_code, reason = "only the build needs it")]
     means: String,
+}
+
+impl Argument {
+    /// As the compiler wants it.
+    fn condition(&self) -> Result<Value> {
+        let index = self.arg;
+        Ok(match (self.mask, self.equals, &self.address) {
+            (Some(mask), Some(value), None) => {
+                json!({ "index": index, "type": "dword", "op": { "masked_eq": mask }, "val": value })
+            }
+            (None, Some(value), None) => json!({ "index": index, "type": "dword", "op": "eq", "val": value }),
+            (None, None, Some(name)) => {
+                let place = placeholder(name).ok_or_else(|| format!("no address is called `{name}`"))?;
+                json!({ "index": index, "type": "qword", "op": "eq", "val": place })
+            }
+            _ => {
+                return Err(
+                    format!("argument {index} has either a number, with or without a mask, or an address").into()
+                );
+            }
+        })
+    }
 }
 
 impl File {
@@ -74,11 +101,9 @@ impl File {
                 rules.push(json!({ "syscall": entry.name }));
             }
             for alternative in &entry.when {
-                let conditions = alternative.iter().map(|argument| match argument.mask {
-                    Some(mask) => json!({ "index": argument.arg, "type": "dword", "op": { "masked_eq": mask }, "val": argument.equals }),
-                    None => json!({ "index": argument.arg, "type": "dword", "op": "eq", "val": argument.equals }),
-                });
-                rules.push(json!({ "syscall": entry.name, "args": conditions.collect::<Vec<_>>() }));
+                let conditions: Result<Vec<_>> = alternative.iter().map(Argument::condition).collect();
+                let conditions = conditions.map_err(|error| format!("`{}`: {error}", entry.name))?;
+                rules.push(json!({ "syscall": entry.name, "args": conditions }));
             }
         }
         let action = match mismatch {

@@ -175,6 +175,32 @@ pub enum Error {
         /// What the kernel said.
         source: seccompiler::Error,
     },
+    /// A policy does not name an address that was to be filled in, or more than once.
+    #[error("the {role} policy does not name the address `{name}` exactly once; it cannot be completed")]
+    Address {
+        /// The policy's name.
+        role: &'static str,
+        /// The address.
+        name: &'static str,
+    },
+    /// The one file that may be opened could not be prepared.
+    #[error("the file `{name}` cannot be kept within reach: {source}; it must be one plain name in its directory")]
+    OneFile {
+        /// The name.
+        name: String,
+        /// What the kernel said.
+        source: Errno,
+    },
+    /// A directory could not be shown read-only.
+    #[error(
+        "{call} for a read-only view of a directory: {source}; it needs Linux 5.12 and CAP_SYS_ADMIN in the namespace that holds the mount"
+    )]
+    View {
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
     /// The process to attest is not there.
     #[error("no process {pid}; `ps -e` lists the ids this host knows")]
     NoProcess {

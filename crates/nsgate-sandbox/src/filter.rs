@@ -1,6 +1,6 @@
 //! The seccomp filter: the last thing that is closed.
 
-use crate::{Error, Result, Role, policy};
+use crate::{Error, Result, Role, address, policy};
 use seccompiler::sock_filter;
 use std::borrow::Cow;
 
@@ -37,6 +37,30 @@ impl Filter {
         let file = crate::compile::File::read(text, arch)?;
         let program = file.compile(arch, crate::compile::Mismatch::Kill)?;
         Ok(Self { name, syscalls: file.syscall.len(), program: Cow::Owned(program) })
+    }
+
+    /// Completes a policy that names addresses. Each stands in the program once, in two halves.
+    pub(crate) fn at(mut self, addresses: &[(&'static str, usize)]) -> Result<Self> {
+        for (name, address) in addresses {
+            let unknown = || Error::Address { role: self.name, name };
+            let place = address::placeholder(name).ok_or_else(unknown)?;
+            let address = u64::try_from(*address).map_err(|_| unknown())?;
+            for shift in [32, 0] {
+                let half = |number: u64| u32::try_from((number >> shift) & u64::from(u32::MAX)).map_err(|_| unknown());
+                let (before, after) = (half(place)?, half(address)?);
+                let mut steps = self.program.iter().enumerate().filter(|(_, step)| step.k == before);
+                let (Some((index, _)), None) = (steps.next(), steps.next()) else { return Err(unknown()) };
+                if let Some(step) = self.program.to_mut().get_mut(index) {
+                    step.k = after;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn program(&self) -> &[sock_filter] {
+        &self.program
     }
 
     /// Loads the program for this thread, which must be the only one (seccomp(2)).

@@ -68,12 +68,14 @@ compile_error!("log-violations makes a filter that stops nothing: it exists in d
 #[doc = include_str!("../POLICY.md")]
 pub mod writing_a_policy {}
 
+mod address;
 pub mod attest;
 #[cfg(any(test, feature = "compile"))]
 mod compile;
 mod error;
 mod filter;
 pub mod namespaces;
+mod one_file;
 mod policy;
 mod privileges;
 mod readback;
@@ -86,6 +88,7 @@ mod sys;
 
 pub use error::{Error, Result};
 pub use filter::Filter;
+pub use one_file::OneFile;
 pub use policy::{Entry, Role, policy};
 pub use privileges::Ids;
 pub use ruleset::Landlock;

@@ -9,6 +9,8 @@ pub enum Role {
     Gate,
     /// Serves the instances of a whole host.
     HostProxy,
+    /// Reads the configuration of a host's proxy anew, and nothing else.
+    Reader,
     /// Watches a gate in the foreground.
     Supervisor,
     /// Serves the guests of many networks.
@@ -32,7 +34,8 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [Self::Gate, Self::HostProxy, Self::Supervisor, Self::Worker, Self::Keeper];
+    pub const ALL: [Self; 6] =
+        [Self::Gate, Self::HostProxy, Self::Reader, Self::Supervisor, Self::Worker, Self::Keeper];
 
     /// Its name, which is also that of its policy file.
     #[must_use]
@@ -40,6 +43,7 @@ impl Role {
         match self {
             Self::Gate => "gate",
             Self::HostProxy => "hostproxy",
+            Self::Reader => "reader",
             Self::Supervisor => "supervisor",
             Self::Worker => "worker",
             Self::Keeper => "keeper",
@@ -50,6 +54,7 @@ impl Role {
         match self {
             Self::Gate => &GATE_PROGRAM,
             Self::HostProxy => &HOSTPROXY_PROGRAM,
+            Self::Reader => &READER_PROGRAM,
             Self::Supervisor => &SUPERVISOR_PROGRAM,
             Self::Worker => &WORKER_PROGRAM,
             Self::Keeper => &KEEPER_PROGRAM,
@@ -63,6 +68,7 @@ pub fn policy(role: Role) -> &'static [Entry] {
     match role {
         Role::Gate => &GATE_ENTRIES,
         Role::HostProxy => &HOSTPROXY_ENTRIES,
+        Role::Reader => &READER_ENTRIES,
         Role::Supervisor => &SUPERVISOR_ENTRIES,
         Role::Worker => &WORKER_ENTRIES,
         Role::Keeper => &KEEPER_ENTRIES,
@@ -72,12 +78,14 @@ pub fn policy(role: Role) -> &'static [Entry] {
 #[cfg(test)]
 mod tests {
     use super::{Role, policy};
+    use crate::Filter;
     use crate::compile::{File, Mismatch};
     use seccompiler::sock_filter;
 
-    const TEXTS: [&str; 5] = [
+    const TEXTS: [&str; 6] = [
         include_str!("../policy/gate.toml"),
         include_str!("../policy/hostproxy.toml"),
+        include_str!("../policy/reader.toml"),
         include_str!("../policy/supervisor.toml"),
         include_str!("../policy/worker.toml"),
         include_str!("../policy/keeper.toml"),
@@ -134,6 +142,51 @@ mod tests {
         );
         let worker = ["getsockopt", "getsockname", "fcntl", "recvmsg", "sendmsg"];
         assert_eq!(more(Role::Worker), (vec!["getsockopt"], worker.to_vec()));
+    }
+
+    #[test]
+    fn a_reader_opens_one_file_and_nothing_but_that() {
+        // The text alone: a build for development adds a call of its own.
+        let file = File::read(include_str!("../policy/reader.toml"), std::env::consts::ARCH).unwrap();
+        let names: Vec<_> = file.syscall.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["read", "openat2", "fstat", "write", "close", "brk", "exit_group"]);
+        let opens = policy(Role::Reader).iter().find(|entry| entry.name == "openat2").unwrap().when;
+        assert!(opens.contains("the one name") && opens.contains("the directory"), "{opens}");
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Reader) {
+            assert!(policy(role).iter().all(|entry| entry.name != "openat2"), "{}", role.name());
+        }
+    }
+
+    #[test]
+    fn a_policy_that_names_addresses_is_completed_once() {
+        let steps = |filter: &Filter| filter.program().iter().map(|step| step.k).collect::<Vec<_>>();
+        let open = Filter::from(Role::Reader);
+        let [path, how] = [0x7f12_3456_7018_usize, 0x7f12_3456_7000];
+        let closed = open.clone().at(&[("path", path), ("how", how)]).unwrap();
+        let changed: Vec<_> =
+            steps(&open).into_iter().zip(steps(&closed)).filter(|(one, other)| one != other).collect();
+        let after: Vec<u32> = changed.iter().map(|(_, after)| *after).collect();
+        assert_eq!(after.len(), 4, "{changed:x?}");
+        for half in [0x7f12, 0x3456_7018, 0x3456_7000] {
+            assert!(after.contains(&half), "{half:x}: {after:x?}");
+        }
+        assert!(closed.at(&[("path", path)]).is_err(), "there is no place for it any more");
+        assert!(Filter::from(Role::Gate).at(&[("path", path)]).is_err());
+    }
+
+    #[test]
+    fn an_argument_has_a_number_or_an_address() {
+        let compile = |argument: &str| {
+            let text = format!(
+                "[[syscall]]\nname = \"read\"\nreason = \"r\"\nwhen = [[{{ arg = 0, {argument}, means = \"m\" }}]]"
+            );
+            File::read(&text, "x86_64").and_then(|file| file.compile("x86_64", Mismatch::Kill)).map(|_| ())
+        };
+        assert!(compile("equals = 1").is_ok() && compile("address = \"how\"").is_ok());
+        for wrong in ["equals = 1, address = \"how\"", "mask = 1", "mask = 1, address = \"how\"", "address = \"where\""]
+        {
+            assert!(compile(wrong).is_err(), "{wrong}");
+        }
     }
 
     /// The last step but one, which every call that was not named comes to, and the first, for a foreign architecture.

@@ -1,16 +1,16 @@
 //! Landlock: no file, no TCP, no signal and no abstract socket beyond this process (landlock(7)).
 //!
-//! Everything that the running kernel knows is handled and nothing is allowed, but for two things. A host's proxy may
-//! connect to one TCP port. And from ABI 9 a connect
-//! to a UNIX socket by path is a right of its own, and it is allowed below the windows of the small root. Older kernels
-//! do not look at such connects; there the small root alone decides.
+//! Everything that the running kernel knows is handled and nothing is allowed, but for three things. A host's proxy may
+//! connect to one TCP port. Its reader may read files in the directory of its configuration; which one, the filter says.
+//! And from ABI 9 a connect to a UNIX socket by path is a right of its own, and it is allowed below the windows of the
+//! small root. Older kernels do not look at such connects; there the small root alone decides.
 
 use crate::{Error, Result, Root, sys};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
-use std::{fs::File, io::ErrorKind};
+use std::{fs::File, io::ErrorKind, os::fd::BorrowedFd};
 
 /// What Landlock enforces for this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,19 @@ const WANTED: [(i32, &str); 3] = [
     (6, "Landlock cannot scope signals and abstract sockets before ABI 6 (Linux 6.12); the filter refuses kill"),
 ];
 
+/// What is allowed all the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Allowed<'a> {
+    /// Signals to a process outside the domain.
+    pub(crate) signals: bool,
+    /// Connections to this TCP port.
+    pub(crate) port: Option<u16>,
+    /// To read files below this directory.
+    pub(crate) directory: Option<BorrowedFd<'a>>,
+}
+
 /// Restricts this thread, which must be the only one, and tries whether it took.
-pub(crate) fn restrict(signals: bool, port: Option<u16>, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
+pub(crate) fn restrict(allowed: Allowed<'_>, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
     let abi = match sys::landlock_abi() {
         Ok(abi) if abi > 0 => abi,
         _ => {
@@ -41,7 +52,7 @@ pub(crate) fn restrict(signals: bool, port: Option<u16>, root: Root<'_>) -> Resu
         }
     };
     let known = ABI::from(abi);
-    enforce(signals, port, root, known, abi)?;
+    enforce(allowed, root, known, abi)?;
     let missing = missing(abi);
     match File::open("/") {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok((Landlock::Enforced(abi), missing)),
@@ -58,7 +69,7 @@ pub(crate) fn missing(abi: i32) -> Vec<String> {
     WANTED.iter().filter(|(first, _)| abi < *first).map(|(_, line)| (*line).to_owned()).collect()
 }
 
-fn enforce(signals: bool, port: Option<u16>, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
+fn enforce(allowed: Allowed<'_>, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
     let refused = |source| Error::Landlock { abi, source };
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     ruleset = ruleset.handle_access(AccessFs::from_all(known)).map_err(refused)?;
@@ -67,12 +78,15 @@ fn enforce(signals: bool, port: Option<u16>, root: Root<'_>, known: ABI, abi: i3
     }
     if known >= ABI::V6 {
         // A supervisor signals its gate, which is outside its own domain; it holds a descriptor of that one process.
-        let scopes = if signals { Scope::AbstractUnixSocket.into() } else { Scope::from_all(known) };
+        let scopes = if allowed.signals { Scope::AbstractUnixSocket.into() } else { Scope::from_all(known) };
         ruleset = ruleset.scope(scopes).map_err(refused)?;
     }
     let mut created = ruleset.create().map_err(refused)?;
-    if let (true, Some(port)) = (known >= ABI::V4, port) {
+    if let (true, Some(port)) = (known >= ABI::V4, allowed.port) {
         created = created.add_rule(NetPort::new(port, AccessNet::ConnectTcp)).map_err(refused)?;
+    }
+    if let Some(directory) = allowed.directory {
+        created = created.add_rule(PathBeneath::new(directory, AccessFs::ReadFile)).map_err(refused)?;
     }
     if let (true, Root::Small(small)) = (known >= ABI::V9, root) {
         for name in small.windows() {

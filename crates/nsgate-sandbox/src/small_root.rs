@@ -106,6 +106,19 @@ pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
     Ok(Window { name, tree, identity: (status.st_dev, status.st_ino) })
 }
 
+/// A read-only view of a directory, by descriptor alone: it is shown nowhere, and nothing in it starts a program, is a
+/// device or sets an id. Before [`separate_rest`](crate::namespaces::separate_rest), as [`take`].
+///
+/// # Errors
+///
+/// [`Error::View`]: no CAP_SYS_ADMIN over this mount namespace, or a kernel before 5.12.
+pub fn view(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let fail = |call| move |source| Error::View { call, source };
+    let tree = sys::open_tree_clone(dir).map_err(fail("open_tree(OPEN_TREE_CLONE)"))?;
+    sys::make_window(tree.as_fd()).map_err(fail("mount_setattr(RDONLY|NOSUID|NODEV|NOEXEC)"))?;
+    Ok(tree)
+}
+
 /// Replaces the root by one that shows these windows and links alone. After
 /// [`separate_rest`](crate::namespaces::separate_rest), before the privileges are dropped.
 ///

@@ -1,6 +1,6 @@
 //! The order as types: a step is a method of the stage before it, and only the last one makes a [`Confined`].
 
-use crate::{Filter, Ids, Landlock, Result, Role, Root, privileges, readback::OwnStatus, rlimits, ruleset};
+use crate::{Filter, Ids, Landlock, OneFile, Result, Role, Root, privileges, readback::OwnStatus, rlimits, ruleset};
 use std::fmt;
 
 /// What is asked for.
@@ -31,6 +31,15 @@ impl Policy {
     #[must_use]
     pub fn host_proxy(descriptors: u64, server: u16) -> Self {
         Self { small_root: true, ..Self::custom(Role::HostProxy.into(), descriptors).connects_to(server) }
+    }
+
+    /// A reader of `file`, which is the only thing that it may open.
+    ///
+    /// # Errors
+    /// [`crate::Error::Address`] if its policy does not name where the path is.
+    pub fn reader(file: &OneFile) -> Result<Self> {
+        let filter = Filter::from(Role::Reader).at(&file.addresses())?;
+        Ok(Self { small_root: true, ..Self::custom(filter, 16) })
     }
 
     /// A pool's worker that needs this many descriptors.
@@ -151,11 +160,28 @@ impl Sandbox<Dropped> {
     ///
     /// # Errors
     /// [`crate::Error::RootKept`] for a gate outside a small root; what Landlock refused.
-    pub fn restrict_files(mut self, root: Root<'_>) -> Result<Sandbox<Ruled>> {
+    pub fn restrict_files(self, root: Root<'_>) -> Result<Sandbox<Ruled>> {
+        self.restrict(root, None)
+    }
+
+    /// The same, but that files in the directory of `file` may be read. Which ones, the filter says.
+    ///
+    /// # Errors
+    /// As [`Sandbox::restrict_files`].
+    pub fn restrict_files_but(self, file: &OneFile, root: Root<'_>) -> Result<Sandbox<Ruled>> {
+        self.restrict(root, Some(file))
+    }
+
+    fn restrict(mut self, root: Root<'_>, file: Option<&OneFile>) -> Result<Sandbox<Ruled>> {
         if let (true, Root::Kept) = (self.policy.small_root, root) {
             return Err(crate::Error::RootKept);
         }
-        let (landlock, missing) = ruleset::restrict(self.policy.signals, self.policy.connects_to, root)?;
+        let allowed = ruleset::Allowed {
+            signals: self.policy.signals,
+            port: self.policy.connects_to,
+            directory: file.map(OneFile::directory),
+        };
+        let (landlock, missing) = ruleset::restrict(allowed, root)?;
         self.shortfalls.extend(missing);
         if self.policy.strict && !self.shortfalls.is_empty() {
             return Err(crate::Error::Strict { missing: self.shortfalls.join("; ") });

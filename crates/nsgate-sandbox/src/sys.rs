@@ -93,6 +93,32 @@ pub(crate) fn move_mount(tree: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno>
     Errno::result(done).map(drop)
 }
 
+/// These bytes in memory of their own that can be read and not written, from an address of whole pages on. It is never
+/// given back.
+pub(crate) fn read_only(bytes: &[u8]) -> Result<&'static [u8], Errno> {
+    let (write, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that anybody has.
+    let start = unsafe { libc::mmap(ptr::null_mut(), bytes.len(), write, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(Errno::last());
+    }
+    // SAFETY: the mapping has room for the bytes and nobody else knows of it yet.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast::<u8>(), bytes.len()) };
+    // SAFETY: the mapping is this function's own.
+    Errno::result(unsafe { libc::mprotect(start, bytes.len(), libc::PROT_READ) })?;
+    // SAFETY: the bytes were written, nobody can write them any more, and nobody unmaps them.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast::<u8>(), bytes.len()) })
+}
+
+/// `openat2(2)`, Linux 5.6, with the path and the `struct open_how` at the very addresses that were given.
+pub(crate) fn openat2(directory: BorrowedFd<'_>, path: &'static CStr, how: &'static [u8]) -> Result<OwnedFd, Errno> {
+    // SAFETY: the path is NUL-terminated, the kernel reads `how.len()` bytes of `how`, and both live for ever.
+    let fd = unsafe { libc::syscall(libc::SYS_openat2, directory.as_raw_fd(), path.as_ptr(), how.as_ptr(), how.len()) };
+    let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// ABI version of the running kernel's Landlock; ENOSYS or EOPNOTSUPP where there is none.
 pub(crate) fn landlock_abi() -> Result<i32, Errno> {
     // SAFETY: a null attribute of size 0 is what the version query asks for.
