@@ -12,6 +12,8 @@ const NULL: u64 = 0x103;
 
 /// Kind of a log file.
 pub(super) const LOG: &str = "log file";
+/// Kind of a directory that can be walked from and not read (O_PATH, open(2)).
+pub(super) const PINNED: &str = "pinned directory";
 
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
@@ -28,6 +30,8 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
             "/dev/null".to_owned()
         } else if is_log(directory, &entry) {
             LOG.to_owned()
+        } else if is_pinned(directory, &entry) {
+            PINNED.to_owned()
         } else {
             kind(&target.to_string_lossy(), &mut sockets)
         };
@@ -39,9 +43,20 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
 /// A plain file on standard error that can only grow: neither read nor written over (`flags` of proc_pid_fdinfo(5)).
 fn is_log(directory: &Path, entry: &fs::DirEntry) -> bool {
     let file = entry.file_name() == "2" && fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
-    let text = if file { fs::read_to_string(directory.join("fdinfo/2")).unwrap_or_default() } else { String::new() };
-    let flags = text.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
-    flags.is_some_and(|flags| flags & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_WRONLY | libc::O_APPEND)
+    file && flags(directory, entry)
+        .is_some_and(|flags| flags & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_WRONLY | libc::O_APPEND)
+}
+
+/// A directory that was opened as a place and nothing else.
+fn is_pinned(directory: &Path, entry: &fs::DirEntry) -> bool {
+    let is_directory = fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
+    is_directory && flags(directory, entry).is_some_and(|flags| flags & libc::O_PATH != 0)
+}
+
+/// With which flags a descriptor was opened (`flags` of proc_pid_fdinfo(5)).
+fn flags(directory: &Path, entry: &fs::DirEntry) -> Option<i32> {
+    let text = fs::read_to_string(directory.join("fdinfo").join(entry.file_name())).ok()?;
+    text.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok())
 }
 
 fn kind(target: &str, sockets: &mut Sockets) -> String {

@@ -78,10 +78,10 @@ pub fn kernel() -> Kernel {
 
 /// Names under which gates run; [`gates`] looks for them.
 /// A name has 15 bytes there (proc_pid_comm(5)).
-const NAMES: [&str; 3] = ["nsgate", "haproxy", "neutron-ns-meta"];
+const NAMES: [&str; 4] = ["nsgate", "haproxy", "haproxy-reader", "neutron-ns-meta"];
 
-/// Ids of every other process that is called like a gate, in ascending order: gates, supervisors, and the distribution's
-/// haproxy where it runs, which is for [`process`] to tell apart.
+/// Ids of every other process that is called like a gate, in ascending order: gates, readers, supervisors, and the
+/// distribution's haproxy where it runs, which is for [`process`] to tell apart.
 ///
 /// # Errors
 /// [`Error::Proc`] if `/proc` cannot be listed.

@@ -35,6 +35,10 @@ const FOREGROUND_KINDS: [&str; 1] = ["pipe"];
 /// The one file that a gate may have, if it was told to write its log there: it can be appended to and nothing else.
 const LOG_KINDS: [&str; 1] = [super::descriptors::LOG];
 
+/// What the reader beside a host's proxy has: the directory of the one file that it reads, and pipes. A process that has
+/// anything else has no use for a directory.
+const READER_KINDS: [&str; 3] = [super::descriptors::PINNED, "pipe", "/dev/null"];
+
 pub(super) fn judge(holdings: &Holdings) -> Vec<Row> {
     let mut rows = vec![
         row("users", "not root", join(&holdings.users), Some(!holdings.users.contains(&0))),
@@ -123,7 +127,9 @@ fn descriptors(holdings: &Holdings) -> Row {
     };
     let expected =
         |kind: &str| EXPECTED_KINDS.contains(&kind) || FOREGROUND_KINDS.contains(&kind) || LOG_KINDS.contains(&kind);
-    let others: Vec<String> = kinds.keys().filter(|kind| !expected(kind)).cloned().collect();
+    let reads = kinds.get(super::descriptors::PINNED) == Some(&1)
+        && kinds.keys().all(|kind| READER_KINDS.contains(&kind.as_str()));
+    let others: Vec<String> = kinds.keys().filter(|kind| !expected(kind) && !reads).cloned().collect();
     let found = if others.is_empty() { "none".to_owned() } else { others.join(" ") };
     row("open files", "none", found, Some(others.is_empty()))
 }
