@@ -48,6 +48,14 @@ struct Paint {
 }
 
 impl Diagnostic {
+    /// The diagnostic as one line, for a log: where, what, and help.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let place = if self.line == 0 { String::new() } else { format!(":{}:{}", self.line, self.column) };
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}{place}: {}{help}", self.file, self.message)
+    }
+
     /// The diagnostic as text: what, where, the line with a caret below the word, and help.
     #[must_use]
     pub fn render(&self, colours: bool) -> String {

@@ -123,9 +123,9 @@ impl<C: Connector> Forwarder<C> {
 
     /// A forwarder for a whole host, and who its instances are, which may change while it serves. Requests from an
     /// address that none of them has are answered 503 and reach nobody.
-    pub fn for_host(host: HostProxy, connector: C, observer: impl Observer) -> (Self, Directory) {
-        let (terms, directory) = (Terms::of_host(&host), Directory::new(host.instances.clone()));
-        let callers = Callers::of_host(&host, directory.clone());
+    pub fn for_host(mut host: HostProxy, connector: C, observer: impl Observer) -> (Self, Directory) {
+        let directory = Directory::new(std::mem::take(&mut host.instances));
+        let (terms, callers) = (Terms::of_host(&host), Callers::of_host(&host, directory.clone()));
         (Self::with(terms, callers, Vec::new(), &host.guards, connector, observer), directory)
     }
 

@@ -5,7 +5,7 @@ use nix::{
     fcntl::{OFlag, open},
     sys::stat::{Mode, SFlag, fstat},
 };
-use std::{fs::File, hint::black_box, io::Read, mem::take, ops::Deref, path::Path};
+use std::{fmt, fs::File, hint::black_box, io::Read, ops::Deref, path::Path};
 
 use crate::pinned::{kind, kind_name};
 
@@ -16,23 +16,56 @@ pub const MOST_OF_HOST: u64 = 64 * 1024 * 1024;
 
 /// The text of a configuration. It is overwritten when it is done with: a gate is a copy of the process that read it,
 /// and what operators remark to each other is not for whoever takes the gate over.
-#[derive(Debug, Default)]
-pub struct ConfigText(String);
+#[derive(Default)]
+pub struct ConfigText(Vec<u8>);
+
+impl ConfigText {
+    /// Nothing yet, with room for so many bytes if there is memory for them.
+    pub(crate) fn with_room(bytes: usize) -> Option<Self> {
+        let mut room = Vec::new();
+        room.try_reserve_exact(bytes).ok()?;
+        Some(Self(room))
+    }
+
+    /// Adds what came.
+    pub(crate) fn add(&mut self, piece: &[u8]) {
+        self.0.extend_from_slice(piece);
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The same, if it is a text; else a sentence with the line that is none.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        let Err(error) = std::str::from_utf8(&self.0) else { return Ok(self) };
+        let line = self.0.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
+        Err(format!("line {line} is not UTF-8"))
+    }
+}
+
+/// Nobody reads a configuration, and the secrets in it, in a message.
+impl fmt::Debug for ConfigText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of a configuration", self.0.len())
+    }
+}
 
 impl Deref for ConfigText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.0
+        // What is handed out was checked.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl Drop for ConfigText {
     fn drop(&mut self) {
-        let mut bytes = take(&mut self.0).into_bytes();
-        bytes.fill(0);
+        self.0.fill(0);
         // Or the compiler sees that nobody reads the zeroes.
-        black_box(&bytes);
+        black_box(&self.0);
     }
 }
 
@@ -59,16 +92,13 @@ pub fn read_config_up_to(path: &Path, most: u64) -> Result<ConfigText, LaunchErr
         return Err(wrong(format!("this is {}; a configuration is one plain file", kind_name(&status))));
     }
     // Room for all of it: a buffer that grows leaves copies behind.
-    let mut bytes =
-        Vec::with_capacity(usize::try_from(u64::try_from(status.st_size).unwrap_or(0).min(most)).unwrap_or(0) + 1);
-    let read = File::from(descriptor).take(most + 1).read_to_end(&mut bytes);
+    let room = usize::try_from(u64::try_from(status.st_size).unwrap_or(0).min(most)).unwrap_or(0) + 1;
+    let mut text =
+        ConfigText::with_room(room).ok_or_else(|| wrong(format!("there is no memory for its {room} bytes")))?;
+    let read = File::from(descriptor).take(most + 1).read_to_end(&mut text.0);
     read.map_err(|error| wrong(format!("the configuration cannot be read: {error}")))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
+    if u64::try_from(text.bytes()).is_ok_and(|length| length > most) {
         return Err(wrong(format!("the configuration is larger than {most} bytes")));
     }
-    String::from_utf8(bytes).map(ConfigText).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
-        wrong(format!("line {line} is not UTF-8"))
-    })
+    text.checked().map_err(wrong)
 }

@@ -17,7 +17,7 @@ const KEPT: [&str; 2] = ["NOTIFY_SOCKET", "PROCESS_TAG"];
 pub(crate) fn start_clean() -> Result<(), LaunchError> {
     // 0, 1 and 2 are open: the standard library opens /dev/null for those that are not.
     sys::close_from(FIRST_OF_OTHERS).map_err(failed("close_range"))?;
-    closed()?;
+    only(&[])?;
     umask(Mode::from_bits_truncate(0o077));
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit(RLIMIT_CORE)"))?;
     // The time zone is read now: later there is no file and no variable.
@@ -44,18 +44,19 @@ fn environment_area() -> Option<std::ops::Range<usize>> {
 /// The first descriptor that is not standard input, output or error.
 const FIRST_OF_OTHERS: u32 = 3;
 
-/// Reads the list of open descriptors back: the listing itself is one, and there is no other.
-fn closed() -> Result<(), LaunchError> {
+/// Reads the list of open descriptors back: those that are kept, the listing itself, and no other.
+pub(crate) fn only(kept: &[u32]) -> Result<(), LaunchError> {
     let unreadable = |source| LaunchError::Descriptors { found: format!("an unreadable /proc/self/fd ({source})") };
     let mut left = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd").map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
         left.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()).filter(|fd| *fd >= FIRST_OF_OTHERS));
     }
-    match left.len() {
-        0 | 1 => Ok(()),
-        _ => Err(LaunchError::Descriptors { found: format!("{left:?}, one of which is the listing itself") }),
+    let others = left.iter().filter(|fd| !kept.contains(fd)).count();
+    if others <= 1 && left.len() == kept.len() + others {
+        return Ok(());
     }
+    Err(LaunchError::Descriptors { found: format!("{left:?}, one of which is the listing itself") })
 }
 
 pub(crate) fn failed(call: &'static str) -> impl Fn(Errno) -> LaunchError {

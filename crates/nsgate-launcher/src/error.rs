@@ -85,6 +85,9 @@ pub enum LaunchError {
         /// What the kernel said.
         source: Errno,
     },
+    /// The second process of a host's proxy could not be made; the text is its own.
+    #[error("the reader of the configuration could not be started: {0}")]
+    Reader(String),
     /// The runtime could not be made.
     #[error("the event loop could not be made: {0}")]
     Prepare(#[source] io::Error),

@@ -21,8 +21,10 @@ mod namespace;
 pub mod order;
 mod pid_file;
 mod pinned;
+mod reader;
 mod replace;
 mod signals;
+mod source;
 mod supervisor;
 mod sys;
 
@@ -35,4 +37,5 @@ pub use error::LaunchError;
 pub use log_socket::LogSocket;
 pub use nsgate_sandbox::Ids;
 pub use order::{Agent, Launched, Mode, Options, Running, launch, launch_host, launch_keeper, launch_worker};
+pub use reader::{Answer, Incoming, Nonsense, Reader};
 pub use replace::Replace;

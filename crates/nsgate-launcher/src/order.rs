@@ -11,7 +11,10 @@ use crate::{
     log_socket, namespace,
     pid_file::PidFile,
     pinned::{self, Pinned},
-    signals, supervisor,
+    reader::{self, Reader},
+    signals,
+    source::Source,
+    supervisor,
 };
 use nix::unistd::Gid;
 use nsgate_config::{
@@ -19,7 +22,13 @@ use nsgate_config::{
     SandboxLevel,
 };
 use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
-use std::{io, net::TcpListener, num::NonZeroU8, os::fd::OwnedFd, path::PathBuf};
+use std::{
+    io,
+    net::TcpListener,
+    num::NonZeroU8,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
 /// Whether the starter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +91,8 @@ pub struct Running<T> {
     pub handover_gid: Option<u32>,
     /// The pool's socket, as a keeper sees it.
     pub pool: Option<PathBuf>,
+    /// Who reads the configuration of a host's proxy anew.
+    pub reader: Option<Reader>,
     /// The system log.
     pub log: LogSocket,
     /// This process's id as the host sees it.
@@ -144,19 +155,20 @@ pub fn launch<T>(
 }
 
 /// The same for the proxy of a whole host, whose target is a TCP port: its small root shows no agent, and Landlock lets
-/// that port pass.
+/// that port pass. Beside it a second process is started, which reads `file` anew when it is asked.
 ///
 /// # Errors
 /// The first step that failed. Nothing is left behind.
 pub fn launch_host<T>(
     config: &HostConfig,
+    file: &Path,
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
     let HostConfig { proxy, process } = config;
     let descriptors = for_connections(proxy.limits.connections);
-    let plan =
-        Plan::new(process, &proxy.listeners, descriptors, Kind::Host(proxy.server.port.get())).hop_limit(&proxy.guards);
+    let plan = Plan::new(process, &proxy.listeners, descriptors, Kind::Host(proxy.server.port.get(), file))
+        .hop_limit(&proxy.guards);
     start(&plan, options, prepare)
 }
 
@@ -222,8 +234,8 @@ impl<'a> Plan<'a> {
 enum Kind<'a> {
     /// One network's proxy: the agent.
     Gate(&'a Backend),
-    /// A whole host's: one TCP port.
-    Host(u16),
+    /// A whole host's: one TCP port, and a reader of its configuration.
+    Host(u16, &'a Path),
     /// One network's keeper: the agent and the pool.
     Keeper(&'a Backend, &'a AbsolutePath),
     /// A pool's worker: the agents.
@@ -234,7 +246,7 @@ impl<'a> Kind<'a> {
     fn backends(self) -> &'a [Backend] {
         match self {
             Self::Gate(backend) | Self::Keeper(backend, _) => std::slice::from_ref(backend),
-            Self::Host(_) => &[],
+            Self::Host(..) => &[],
             Self::Worker(pool) => &pool.backends,
         }
     }
@@ -242,7 +254,7 @@ impl<'a> Kind<'a> {
     fn policy(self, descriptors: u64) -> Policy {
         match self {
             Self::Gate(_) => Policy::gate(descriptors),
-            Self::Host(port) => Policy::host_proxy(descriptors, port),
+            Self::Host(port, _) => Policy::host_proxy(descriptors, port),
             Self::Keeper(..) => Policy::keeper(descriptors),
             Self::Worker(_) => Policy::worker(descriptors),
         }
@@ -271,9 +283,14 @@ fn start<T>(
         Kind::Keeper(_, path) => Some(pinned::backend(path, &ids)?),
         _ => None,
     };
+    let source = match plan.kind {
+        Kind::Host(_, file) => Some(Source::pin(file, &ids)?),
+        _ => None,
+    };
     let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
     let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
     let (log, log_directory, mut warnings) = log_socket::open(process.log.as_ref(), &ids);
+    warnings.extend(source.as_ref().and_then(|source| source.unreadable(&ids)));
     // 4. Into the namespace, and listen there.
     namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
@@ -303,6 +320,7 @@ fn start<T>(
             backends,
             owners,
             pool,
+            source,
             pid_file,
             log_file,
             log,
@@ -314,7 +332,7 @@ fn start<T>(
         };
         return Ok(steps.take(readiness, prepare));
     };
-    drop((readiness, bound, backends, pool, log_file, log, log_directory, sockets.listening));
+    drop((readiness, bound, backends, pool, source, log_file, log, log_directory, sockets.listening));
     wait(starter, child, pid_file, &sockets.waiting, options, &ids)
 }
 
@@ -366,6 +384,7 @@ struct Steps<'a> {
     backends: Vec<Pinned>,
     owners: Vec<Option<u32>>,
     pool: Option<Pinned>,
+    source: Option<Source>,
     pid_file: Option<PidFile>,
     log_file: Option<LogFile>,
     log: LogSocket,
@@ -419,8 +438,11 @@ impl Steps<'_> {
             windows.push(small_root::take(LOG, directory.directory())?);
             links.push(Link::new(SYSLOG, LOG, directory.name()));
         }
-        namespaces::separate_rest()?;
         let strict = self.plan.process.sandbox == SandboxLevel::Strict;
+        // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
+        let terms = reader::Terms { ids: self.ids, strict };
+        let reader = self.source.as_ref().map(|source| reader::start(source, terms)).transpose()?;
+        namespaces::separate_rest()?;
         let policy = self.plan.kind.policy(self.plan.descriptors);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let sandbox = Sandbox::new(policy)?;
@@ -438,7 +460,7 @@ impl Steps<'_> {
         let prepared = prepare().map_err(LaunchError::Prepare)?;
         let reconnect = self.log_directory.is_some().then(|| PathBuf::from("/").join(SYSLOG));
         let pool = self.pool.is_some().then(|| PathBuf::from("/").join(POOL));
-        drop((self.backends, self.pool, self.log_directory));
+        drop((self.backends, self.pool, self.source, self.log_directory));
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.
         let confined = sandbox.restrict_files(Root::Small(&root))?.filter_syscalls()?;
         let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
@@ -452,6 +474,7 @@ impl Steps<'_> {
             endpoints,
             handover_gid,
             pool,
+            reader,
             log,
             host_pid,
             confined,

@@ -144,7 +144,8 @@ fn owned(status: &FileStat, ids: &Ids, purpose: &'static str, path: &Path) -> Re
     Err(wrong(purpose, path, &reason))
 }
 
-fn trusted(status: &FileStat, ids: &Ids) -> bool {
+/// Whether this belongs to root or to the gate's user.
+pub(crate) fn trusted(status: &FileStat, ids: &Ids) -> bool {
     status.st_uid == 0 || status.st_uid == ids.uid.as_raw() || status.st_uid == unmapped_root()
 }
 
@@ -157,10 +158,8 @@ fn unwritable(
     path: &Path,
 ) -> Result<(), LaunchError> {
     let mode = Mode::from_bits_truncate(status.st_mode);
-    let group_is_ours = status.st_gid == 0 || status.st_gid == ids.gid.as_raw() || status.st_gid == unmapped_root();
-    let group = mode.contains(Mode::S_IWGRP) && !group_is_ours;
     let sticky = mode.contains(Mode::S_ISVTX) && next.is_some_and(|next| trusted(next, ids));
-    if (!group && !mode.contains(Mode::S_IWOTH)) || sticky {
+    if !others_write(status, ids) || sticky {
         return Ok(());
     }
     let reason = format!(
@@ -168,6 +167,18 @@ fn unwritable(
         status.st_mode & 0o7777
     );
     Err(wrong(purpose, path, &reason))
+}
+
+/// Whether anybody but root, the gate's user and their groups may write this.
+pub(crate) fn others_write(status: &FileStat, ids: &Ids) -> bool {
+    let mode = Mode::from_bits_truncate(status.st_mode);
+    let group_is_ours = status.st_gid == 0 || status.st_gid == ids.gid.as_raw() || status.st_gid == unmapped_root();
+    mode.contains(Mode::S_IWOTH) || (mode.contains(Mode::S_IWGRP) && !group_is_ours)
+}
+
+/// Asks /proc now what a judgement may have to know when there is no /proc any more.
+pub(crate) fn know_unmapped_root() {
+    let _ = unmapped_root();
 }
 
 /// The id that stands for every id that this user namespace does not map (user_namespaces(7)). In the initial

@@ -11,13 +11,13 @@ use nix::{
 };
 use std::{
     ffi::CStr,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
     ptr,
 };
 
 /// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
 pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
-    // SAFETY: nothing in this process owns a descriptor yet; it is called first thing, by one thread.
+    // SAFETY: nothing in this process owns one of them: it is called first thing, by one thread, or in `keep_only`.
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
 }
 
@@ -28,6 +28,39 @@ pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => Ok(None),
     }
+}
+
+/// Gives three descriptors the numbers 3, 4 and 5, and closes everything above. In a child that has just been forked and
+/// will use nothing else that its parent had open.
+pub(crate) fn keep_only(kept: [OwnedFd; 3]) -> Result<[OwnedFd; 3], Errno> {
+    let kept = kept.map(IntoRawFd::into_raw_fd);
+    let mut aside = [0; 3];
+    for (to, from) in aside.iter_mut().zip(kept) {
+        // SAFETY: integers only; the copy has a number above those that are given away below.
+        *to = Errno::result(unsafe { libc::fcntl(from, libc::F_DUPFD_CLOEXEC, 6) })?;
+    }
+    for (from, to) in aside.into_iter().zip(3..) {
+        // SAFETY: whoever owned the number in the parent has no part in this process, which never returns to it.
+        Errno::result(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) })?;
+    }
+    close_from(6)?;
+    // SAFETY: dup3 has just made them, and nobody else here knows of them.
+    Ok([3, 4, 5].map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+/// `fstat(2)` as the system call itself: the C library makes it `newfstatat(2)`, which takes paths as well.
+pub(crate) fn fstat(file: BorrowedFd<'_>) -> Result<libc::stat, Errno> {
+    // SAFETY: all zeros is a valid `stat`.
+    let mut found: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills a `struct stat`, which is the C library's on every 64-bit architecture of Linux.
+    let done = unsafe { libc::syscall(libc::SYS_fstat, file.as_raw_fd(), ptr::from_mut(&mut found)) };
+    Errno::result(done).map(|_| found)
+}
+
+/// Ends the process at once: nothing of its parent's is flushed or run.
+pub(crate) fn exit(status: i32) -> ! {
+    // SAFETY: takes an integer and does not return.
+    unsafe { libc::_exit(status) }
 }
 
 /// `pidfd_open(2)`, Linux 5.3.

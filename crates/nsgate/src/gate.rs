@@ -1,6 +1,7 @@
 //! From a configuration to a serving gate: the one place where launcher and forwarder meet.
 
 use crate::{
+    host::Reload,
     log::{AccessLog, Events, Severity, Sink, Syslog},
     sys,
 };
@@ -8,15 +9,15 @@ use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
-use nsgate_config::{Config, Guards, HostConfig, Log, Tokens};
-use nsgate_forwarder::{Connector, Forwarder, Stop, TcpConnector, TokenKey, UnixConnector};
-use nsgate_launcher::{Agent, LaunchError, Launched, LogSocket, Options, Running, launch, launch_host};
+use nsgate_config::{Config, Guards, Log, Tokens};
+use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector};
+use nsgate_launcher::{Agent, LaunchError, Launched, LogSocket, Options, Running, launch};
 use std::{io, path::PathBuf, sync::Arc};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::TcpListener,
     runtime::{Builder, Runtime},
-    sync::watch,
+    sync::{Notify, watch},
 };
 
 /// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
@@ -39,24 +40,7 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
             let Config { gate, process } = config;
             let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
             let connector = connector(&running.agents);
-            let make = |log| Forwarder::new(gate.clone(), connector, log);
-            Ok(serve(&what, process.log.as_ref(), options, *running, make))
-        }
-    }
-}
-
-/// The same for the proxy of a whole host.
-///
-/// # Errors
-/// Whatever kept it from serving. Nothing is left behind then.
-pub fn run_host(config: &HostConfig, options: &Options) -> Result<u8, LaunchError> {
-    match launch_host(config, options, || prepare(&config.proxy.guards))? {
-        Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => {
-            let HostConfig { proxy, process } = config;
-            let server = proxy.server.socket_address();
-            let what = format!("{} instances through {server}", proxy.instances.len());
-            let make = |log| Forwarder::for_host(proxy.clone(), TcpConnector::new(server), log).0;
+            let make = |log| (Forwarder::new(gate.clone(), connector, log), None);
             Ok(serve(&what, process.log.as_ref(), options, *running, make))
         }
     }
@@ -123,13 +107,14 @@ pub(crate) fn log(
     sink
 }
 
-/// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns.
-fn serve<C: Connector>(
+/// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes
+/// the forwarder and says what SIGHUP is for; where that can no longer be done, the process ends.
+pub(crate) fn serve<C: Connector>(
     what: &str,
     log: Option<&Log>,
     options: &Options,
     running: Running<Prepared>,
-    make: impl FnOnce(AccessLog) -> Forwarder<C>,
+    make: impl FnOnce(AccessLog) -> (Forwarder<C>, Option<Reload>),
 ) -> u8 {
     let Running { prepared: Prepared { runtime, signals, key }, confined, .. } = running;
     let sink = self::log(log, options, running.log, running.host_pid, &running.warnings);
@@ -147,11 +132,23 @@ fn serve<C: Connector>(
             }
         };
         let (stop, stopped) = watch::channel(None);
-        let forwarder = make(AccessLog::new(sink)).keyed(key);
+        let (forwarder, reload) = make(AccessLog::new(sink));
+        let forwarder = forwarder.keyed(key);
         running.readiness.tell();
-        tokio::spawn(obey(signals, stop, Stop::Now));
-        forwarder.serve(listeners, stopped).await;
-        0
+        let Some(reload) = reload else {
+            tokio::spawn(obey(signals, stop, Stop::Now));
+            forwarder.serve(listeners, stopped).await;
+            return 0;
+        };
+        let hangup = Arc::new(Notify::new());
+        tokio::spawn(obey_and(signals, stop, Stop::Now, Some(hangup.clone())));
+        tokio::select! {
+            () = forwarder.serve(listeners, stopped) => 0,
+            reason = reload.follow(hangup) => {
+                tracing::error!("{reason}; this process ends as well, so that whoever watches it starts both anew");
+                1
+            }
+        }
     })
 }
 
@@ -164,19 +161,33 @@ pub(crate) fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
 /// Turns signals into the gate's end: TERM and INT as `terminate` says, and at once when they come again; USR1 after the
 /// requests under way; HUP not at all.
 pub(crate) async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>, terminate: Stop) {
+    obey_and(signals, stop, terminate, None).await;
+}
+
+/// The same, but that HUP is passed on if there is somebody for it.
+async fn obey_and(
+    signals: AsyncFd<SignalFd>,
+    stop: watch::Sender<Option<Stop>>,
+    terminate: Stop,
+    hangup: Option<Arc<Notify>>,
+) {
     let mut terminate = terminate;
     loop {
-        match heard(&signals).await {
-            Some(Signal::SIGHUP) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
-            Some(Signal::SIGUSR1) => {
+        match (heard(&signals).await, &hangup) {
+            // While one is being seen to, others are one more.
+            (Some(Signal::SIGHUP), Some(hangup)) => hangup.notify_one(),
+            (Some(Signal::SIGHUP), None) => {
+                tracing::info!("SIGHUP changes nothing: a gate's configuration is read once")
+            }
+            (Some(Signal::SIGUSR1), _) => {
                 tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
                 let _ = stop.send(Some(Stop::Drain));
             }
-            Some(_) => {
+            (Some(_), _) => {
                 let _ = stop.send(Some(terminate));
                 terminate = Stop::Now;
             }
-            None => return,
+            (None, _) => return,
         }
     }
 }

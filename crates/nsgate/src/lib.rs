@@ -3,7 +3,7 @@
 //! [`haproxy_name`] is what runs under the name that OpenStack Neutron starts, [`namespace_proxy`] under the
 //! name that it started until Ocata, [`cli`] is the operator's command. All
 //! turn their words into a [`nsgate_config::Config`] and end in [`gate::run`], the one place where launcher and
-//! forwarder meet.
+//! forwarder meet; [`host`] does the same for a whole host.
 
 pub mod cli;
 #[cfg(feature = "fuzzing")]
@@ -11,6 +11,7 @@ pub mod cli;
 pub mod fuzzing;
 pub mod gate;
 pub mod haproxy_name;
+pub mod host;
 mod log;
 pub mod namespace_proxy;
 mod notify;

@@ -1,8 +1,8 @@
 //! What `haproxy` does with its words.
 
 use super::{Args, Command, args, parse};
-use crate::{gate, notify, pool::run_keeper, site};
-use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, PoolUse, Process, haproxy, native};
+use crate::{gate, host, notify, pool::run_keeper, site};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, PoolUse, Process, haproxy, native};
 use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
 use std::process::ExitCode;
 
@@ -55,9 +55,9 @@ fn check(args: &Args) -> Result<u8, String> {
         println!("Configuration file is valid");
         match &asked {
             Asked::Gate(config) => print!("{}", native::render(config)),
-            Asked::Host(config) => {
-                let HostConfig { proxy, .. } = config.as_ref();
-                println!("{} instances through {}", proxy.instances.len(), proxy.server.socket_address());
+            Asked::Host(host) => {
+                let proxy = &host.config.proxy;
+                println!("{} instances through {}", proxy.instances.len(), proxy.server);
                 print!("{}", native::render_guards(&proxy.guards));
             }
         }
@@ -76,12 +76,12 @@ fn run(args: &Args) -> Result<u8, String> {
         on_ready: if args.notify { Some(notify::ready) } else { None },
         ..Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground })
     };
-    match &asked {
+    match asked {
         Asked::Gate(config) => match pool()? {
-            Some(pool) => run_keeper(config, &pool, &options),
-            None => gate::run(config, &options),
+            Some(pool) => run_keeper(&config, &pool, &options),
+            None => gate::run(&config, &options),
         },
-        Asked::Host(config) => gate::run_host(config, &options),
+        Asked::Host(asked) => host::run(*asked, &args.file, &options),
     }
     .map_err(|error| error.to_string())
 }
@@ -109,21 +109,21 @@ enum Asked {
     /// One network's proxy.
     Gate(Box<Config>),
     /// A whole host's.
-    Host(Box<HostConfig>),
+    Host(Box<host::Asked>),
 }
 
 impl Asked {
     fn process(&self) -> &Process {
         match self {
             Self::Gate(config) => &config.process,
-            Self::Host(config) => &config.process,
+            Self::Host(host) => &host.config.process,
         }
     }
 
     fn process_mut(&mut self) -> &mut Process {
         match self {
             Self::Gate(config) => &mut config.process,
-            Self::Host(config) => &mut config.process,
+            Self::Host(host) => &mut host.config.process,
         }
     }
 }
@@ -142,12 +142,12 @@ fn configuration(args: &Args) -> Result<Asked, String> {
     process.sandbox = site.sandbox;
     match &mut asked {
         Asked::Gate(config) => config.gate.guards = site.guards,
-        Asked::Host(config) => config.proxy.guards = site.guards,
+        Asked::Host(host) => host.config.proxy.guards = site.guards,
     }
     if let Some(connections) = args.connections {
         match &mut asked {
             Asked::Gate(config) => config.gate.limits.connections = connections,
-            Asked::Host(config) => config.proxy.limits.connections = connections,
+            Asked::Host(host) => host.config.proxy.limits.connections = connections,
         }
     }
     Ok(asked)
@@ -158,7 +158,7 @@ fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>), String> {
     let text: ConfigText = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
     if haproxy::is_host_proxy(&text) {
         let parsed = haproxy::parse_host(&name, &text).map_err(|errors| errors.to_string())?;
-        return Ok((Asked::Host(Box::new(parsed.config)), parsed.warnings));
+        return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), parsed.warnings));
     }
     if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
         return Err(format!("{name}: the configuration is larger than {MOST} bytes"));

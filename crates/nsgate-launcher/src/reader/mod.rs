@@ -1,0 +1,82 @@
+//! The reader: a second process beside a host's proxy, which reads the configuration anew when it is asked to.
+//!
+//! A process that answers guests opens no file. This one opens one file and knows no guest: it has no socket, no
+//! capability, a root that shows nothing, and a filter that lets `openat2(2)` pass for the one name in the one directory
+//! (`policy/reader.toml`). It understands nothing of what it reads; it looks at owner, mode and kind, and passes bytes on
+//! ([`frames`]). It is in the PID namespace whose first process serves, and so never outlives it.
+
+mod frames;
+mod life;
+
+pub use frames::{Answer, Incoming, Nonsense};
+
+use crate::{LaunchError, descriptors::failed, source::Source, sys};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    unistd::pipe2,
+};
+use nsgate_sandbox::{Ids, small_root};
+use std::{
+    fs::File,
+    io::Read,
+    os::fd::{AsFd, OwnedFd},
+};
+
+/// Room in the pipe, in bytes: the kernel's bound for those without a privilege (`/proc/sys/fs/pipe-max-size`).
+const PIPE: i32 = 1024 * 1024;
+
+/// The two ends that the process which serves has, non-blocking.
+#[derive(Debug)]
+pub struct Reader {
+    /// One byte here asks for the file.
+    pub ask: OwnedFd,
+    /// What comes back, for [`Incoming`].
+    pub answer: OwnedFd,
+}
+
+/// How the reader is confined.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) ids: Ids,
+    pub(crate) strict: bool,
+}
+
+/// Starts the reader, in the first process of a PID namespace, before that has namespaces of the other kinds. Returns
+/// when it is confined.
+pub(crate) fn start(source: &Source, terms: Terms) -> Result<Reader, LaunchError> {
+    let directory = small_root::view(source.place().directory())?;
+    let (asked, ask) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let (answer, answers) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    // A pipe as it is will do as well; the text comes in more pieces then.
+    let _ = fcntl(&answers, FcntlArg::F_SETPIPE_SZ(PIPE));
+    if sys::fork().map_err(failed("fork"))?.is_none() {
+        drop((ask, answer));
+        life::live(life::Ends { asked, answers, directory }, source.place().name(), &terms);
+    }
+    drop((asked, answers, directory));
+    let mut answer = File::from(answer);
+    ready(&mut answer)?;
+    let answer = OwnedFd::from(answer);
+    for end in [ask.as_fd(), answer.as_fd()] {
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(failed("fcntl(F_SETFL)"))?;
+    }
+    Ok(Reader { ask, answer })
+}
+
+/// Waits for the reader's first answer: that there is none yet, or why there will be no reader.
+fn ready(answer: &mut File) -> Result<(), LaunchError> {
+    let mut incoming = Incoming::default();
+    let mut byte = [0];
+    loop {
+        let reason = match answer.read(&mut byte) {
+            Ok(1) => match incoming.push(&byte) {
+                Ok(None) => continue,
+                Ok(Some(Answer::Text(_))) => return Ok(()),
+                Ok(Some(Answer::Refused(reason))) => reason,
+                Err(nonsense) => nonsense.to_string(),
+            },
+            _ => "it ended before it was confined; the kernel's log may say why".to_owned(),
+        };
+        return Err(LaunchError::Reader(reason));
+    }
+}

@@ -1,0 +1,52 @@
+//! The proxy of a whole host: from its configuration to a process that serves, and that takes over what a later text
+//! says of its instances.
+
+mod reload;
+
+use crate::gate::{self, Prepared};
+use nsgate_config::HostConfig;
+use nsgate_forwarder::{Forwarder, TcpConnector};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_host};
+use std::path::Path;
+
+pub(crate) use reload::Reload;
+
+/// What was read at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What is done: the text, and what the command line and the site say in its place.
+    pub config: HostConfig,
+    /// What the text says, without its instances: what a later text is compared with.
+    pub written: HostConfig,
+}
+
+impl Asked {
+    /// Of a text as it is.
+    #[must_use]
+    pub fn new(config: HostConfig) -> Self {
+        let written = config.without_instances();
+        Self { config, written }
+    }
+}
+
+/// Runs the proxy that `file` describes, and returns the exit status of this process, as [`gate::run`] does.
+///
+/// # Errors
+/// Whatever kept it from serving. Nothing is left behind then.
+pub fn run(asked: Asked, file: &Path, options: &Options) -> Result<u8, LaunchError> {
+    match launch_host(&asked.config, file, options, || gate::prepare(&asked.config.proxy.guards))? {
+        Launched::Finished(status) => Ok(status),
+        Launched::Gate(running) => Ok(serve(asked, file, options, *running)),
+    }
+}
+
+fn serve(asked: Asked, file: &Path, options: &Options, mut running: Running<Prepared>) -> u8 {
+    let Asked { config: HostConfig { proxy, process }, written } = asked;
+    let (server, known) = (proxy.server.socket_address(), proxy.instances.len());
+    let reader = running.reader.take();
+    let what = format!("{known} instances through {server}");
+    gate::serve(&what, process.log.as_ref(), options, running, |log| {
+        let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), log);
+        (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))
+    })
+}

@@ -1,0 +1,123 @@
+//! SIGHUP: the text is read anew by the reader, judged here as at the start, and its instances are known from the next
+//! request on.
+//!
+//! Promises that no connection is touched, that a text with anything wrong in it changes nothing and is told in the log
+//! with its places, and that the last text before the last signal is the one that counts.
+
+use crate::sys;
+use nsgate_config::{Diagnostic, HostConfig, Severity, haproxy};
+use nsgate_forwarder::Directory;
+use nsgate_launcher::{Answer, ConfigText, Incoming, Reader};
+use std::{io, path::Path, sync::Arc, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::unix::pipe::{Receiver, Sender},
+    sync::Notify,
+};
+
+/// Bytes taken from the pipe at a time.
+const PIECE: usize = 64 * 1024;
+/// What is wrong with a text is told in so many lines at most: a system log takes few at once (`max_dgram_qlen`, unix(7)).
+const SAID: usize = 5;
+
+/// What it takes to take over another text.
+pub(crate) struct Reload {
+    reader: Reader,
+    file: String,
+    written: HostConfig,
+    directory: Directory,
+    known: usize,
+}
+
+impl Reload {
+    /// `written` is what the text said at the start, and `known` the number of its instances.
+    pub(super) fn new(reader: Reader, file: &Path, written: HostConfig, directory: Directory, known: usize) -> Self {
+        Self { reader, file: file.display().to_string(), written, directory, known }
+    }
+
+    /// Takes over the text whenever it is asked to. Returns when that is no longer possible, with the reason.
+    pub(crate) async fn follow(self, asked: Arc<Notify>) -> String {
+        let Self { reader: Reader { ask, answer }, file, written, directory, mut known } = self;
+        let ends =
+            Sender::from_owned_fd_unchecked(ask).and_then(|ask| Ok((ask, Receiver::from_owned_fd_unchecked(answer)?)));
+        let (mut ask, mut answer) = match ends {
+            Ok(ends) => ends,
+            Err(error) => return format!("epoll_ctl(2) refuses the reader's pipe: {error}"),
+        };
+        let mut unasked = [0];
+        loop {
+            tokio::select! {
+                biased;
+                read = answer.read(&mut unasked) => return ended(read),
+                () = asked.notified() => {}
+            }
+            let begun = Instant::now();
+            let outcome = match read(&mut ask, &mut answer).await {
+                Ok(Answer::Text(text)) => take_over(&file, &text, &written, &directory),
+                Ok(Answer::Refused(reason)) => Err(vec![format!("{file}: {reason}")]),
+                Err(reason) => return reason,
+            };
+            match outcome {
+                Ok(number) => {
+                    let milliseconds = begun.elapsed().as_millis();
+                    tracing::info!("SIGHUP: {number} instances instead of {known}, after {milliseconds} ms");
+                    known = number;
+                }
+                Err(reasons) => {
+                    tracing::error!("SIGHUP changes nothing: {known} instances are served as before");
+                    reasons.iter().take(SAID).for_each(|reason| tracing::error!("{reason}"));
+                    if let Some(more @ 1..) = reasons.len().checked_sub(SAID) {
+                        tracing::error!("{more} more are wrong: `haproxy -c -f {file}` says all of them");
+                    }
+                }
+            }
+            // What reading took is not needed for serving.
+            sys::give_back();
+        }
+    }
+}
+
+/// Asks, and hears the answer to its end.
+async fn read(ask: &mut Sender, answer: &mut Receiver) -> Result<Answer, String> {
+    ask.write_all(b"?").await.map_err(|error| ended(Err(error)))?;
+    let mut incoming = Incoming::default();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = match answer.read(&mut piece).await {
+            Ok(0) => return Err(ended(Ok(0))),
+            Ok(count) => count,
+            Err(error) => return Err(ended(Err(error))),
+        };
+        let heard = piece.get(..count).unwrap_or_default();
+        if let Some(answer) = incoming.push(heard).map_err(|nonsense| nonsense.to_string())? {
+            return Ok(answer);
+        }
+    }
+}
+
+fn ended(read: io::Result<usize>) -> String {
+    match read {
+        Ok(0) => "the reader of the configuration has ended".to_owned(),
+        Ok(_) => "the reader of the configuration speaks without having been asked".to_owned(),
+        Err(error) => format!("the reader of the configuration cannot be heard: {error}"),
+    }
+}
+
+/// The number of instances that are known now, or everything that is wrong with the text.
+fn take_over(file: &str, text: &ConfigText, written: &HostConfig, directory: &Directory) -> Result<usize, Vec<String>> {
+    if !haproxy::is_host_proxy(text) {
+        return Err(vec![format!("{file}: there is no `frontend` any more: this is one network's text, not a host's")]);
+    }
+    let parsed = haproxy::parse_host(file, text).map_err(|errors| {
+        errors.0.iter().filter(|one| one.severity == Severity::Error).map(Diagnostic::one_line).collect::<Vec<_>>()
+    })?;
+    let differences = written.fixed_differences(&parsed.config);
+    if !differences.is_empty() {
+        let why = "it cannot change while the proxy serves; start it anew";
+        return Err(differences.iter().map(|difference| format!("{file}: {difference}: {why}")).collect());
+    }
+    parsed.warnings.iter().take(SAID).for_each(|warning| tracing::warn!("{}", warning.one_line()));
+    let number = parsed.config.proxy.instances.len();
+    directory.replace(parsed.config.proxy.instances);
+    Ok(number)
+}
