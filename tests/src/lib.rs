@@ -13,6 +13,7 @@ pub mod forging;
 pub mod gate;
 pub mod guest;
 pub mod harness;
+pub mod host;
 pub mod http;
 #[cfg(target_arch = "x86_64")]
 pub mod inject;

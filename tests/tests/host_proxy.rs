@@ -2,16 +2,16 @@
 //! (`neutron/agent/l2/extensions/metadata/host_metadata_proxy.py`).
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use nsgate_tests::gate::{agent_command, communicate, nsgate};
+use nsgate_tests::gate::nsgate;
+use nsgate_tests::host::{
+    CONFIG, Nova, PID_FILE, ask_from, guest, many_instances, reader_of, run, start, three_instances,
+};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
-use nsgate_tests::{Gate, Guest, Lab, Network, Response, Started, suite};
+use nsgate_tests::{Lab, suite};
 
 fn main() {
     suite!["host_proxy":
@@ -21,7 +21,6 @@ fn main() {
         the_monitor_answers_and_the_statistics_do_not,
         it_holds_what_a_gate_holds_and_no_agents_directory,
         killed_and_started_anew_it_serves_the_new_text,
-        sighup_is_harmless,
         nova_that_is_away_is_503_and_found_again,
         c_counts_the_instances,
         what_is_wrong_is_refused_and_nothing_listens,
@@ -29,66 +28,10 @@ fn main() {
     ]
 }
 
-const FIXTURE: &str = include_str!("../../crates/nsgate-config/tests/fixtures/2026.2-hostproxy-3-instances.cfg");
-const CONFIG: &str = "/run/lab/neutron/host_metadata_proxy.haproxy.conf";
-const PID_FILE: &str = "/run/lab/neutron/external/pids/host_metadata_proxy.pid.haproxy";
-
-/// Neutron's text for instances at 10.0.0.11, 12 and 14, and a Nova beside the proxy.
-fn text() -> String {
-    let text = FIXTURE.replace("240.0.0.2", "10.0.0.11").replace("240.0.0.3", "10.0.0.12");
-    text.replace("240.0.0.4", "10.0.0.14").replace("192.0.2.10:8775", "127.0.0.1:8775")
-}
-
-/// Nova's end: what it was asked, in order.
-#[derive(Clone, Default)]
-struct Nova(Arc<Mutex<Vec<String>>>);
-
-impl Nova {
-    fn start(network: &Network) -> Nova {
-        let listener = network.gate.inside(|| TcpListener::bind("127.0.0.1:8775")).expect("a port for Nova");
-        let nova = Nova::default();
-        let seen = nova.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let mut stream = stream;
-                let mut bytes = [0; 4096];
-                let length = stream.read(&mut bytes).unwrap_or(0);
-                seen.0.lock().unwrap().push(String::from_utf8_lossy(&bytes[..length]).into_owned());
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-            }
-        });
-        nova
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-fn run(lab: &Lab, network: &Network, more: &[&str]) -> Started {
-    if !lab.program.is_nsgate() {
-        lab.skip("haproxy has a suite of its own for this");
-    }
-    let words = [&["-f", CONFIG], more].concat();
-    communicate(agent_command(lab, &network.gate, "host_metadata_proxy", &words), Duration::from_secs(10))
-}
-
-fn start(lab: &Lab, network: &Network, text: &str) -> Gate {
-    fs::write(CONFIG, text).unwrap();
-    let started = run(lab, network, &["-p", PID_FILE]);
-    assert!(started.ok(), "{started:#?}");
-    Gate::adopt(CONFIG.into(), PID_FILE.into(), started).unwrap()
-}
-
-fn ask_from(network: &Network, last: u8, path: &str) -> Response {
-    let guest = Guest::talking(&network.guest, "10.0.0.11".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
-    guest.at(last).get(path).unwrap()
-}
-
 fn neutrons_command_serves_each_instance_in_its_own_name(lab: &Lab) {
     let network = lab.network();
     let nova = Nova::start(&network);
-    let gate = start(lab, &network, &text());
+    let gate = start(lab, &network, &three_instances());
     assert!(Process::new(gate.pid).cmdline().join(" ").contains("host_metadata_proxy"), "the agent looks for that");
     for (last, number, signature) in [(11, 0, 0x00ab_cdef), (12, 1, 0x0157_9bde)] {
         let answer = ask_from(&network, last, "/openstack/latest/meta_data.json");
@@ -106,18 +49,17 @@ fn neutrons_command_serves_each_instance_in_its_own_name(lab: &Lab) {
 fn what_a_guest_says_of_itself_does_not_pass(lab: &Lab) {
     let network = lab.network();
     let nova = Nova::start(&network);
-    let _gate = start(lab, &network, &text());
-    let guest = Guest::talking(&network.guest, "10.0.0.11".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+    let _gate = start(lab, &network, &three_instances());
     let forged =
         "X-Instance-ID: evil\r\nx-tenant-id: evil\r\nX-Instance-ID-Signature: evil\r\nX-Forwarded-For: evil\r\n";
-    assert_eq!(guest.get_with("/", forged).unwrap().status, 200);
+    assert_eq!(guest(&network, 11).get_with("/", forged).unwrap().status, 200);
     assert!(nova.seen().len() == 1 && !nova.seen()[0].contains("evil"), "{:#?}", nova.seen());
 }
 
 fn a_stranger_is_answered_503_and_nova_hears_nothing(lab: &Lab) {
     let network = lab.network();
     let nova = Nova::start(&network);
-    let _gate = start(lab, &network, &text().replace("src 10.0.0.12", "src 10.0.0.99"));
+    let _gate = start(lab, &network, &three_instances().replace("src 10.0.0.12", "src 10.0.0.99"));
     assert_eq!(ask_from(&network, 12, "/").status, 503);
     assert!(nova.seen().is_empty());
     assert_eq!(ask_from(&network, 11, "/").status, 200);
@@ -126,7 +68,7 @@ fn a_stranger_is_answered_503_and_nova_hears_nothing(lab: &Lab) {
 fn the_monitor_answers_and_the_statistics_do_not(lab: &Lab) {
     let network = lab.network();
     let nova = Nova::start(&network);
-    let _gate = start(lab, &network, &text());
+    let _gate = start(lab, &network, &three_instances());
     assert_eq!(ask_from(&network, 12, "/monitoruri").status, 200);
     assert_eq!(ask_from(&network, 11, "/admin/stats").status, 403);
     assert!(nova.seen().is_empty());
@@ -135,49 +77,42 @@ fn the_monitor_answers_and_the_statistics_do_not(lab: &Lab) {
 fn it_holds_what_a_gate_holds_and_no_agents_directory(lab: &Lab) {
     let network = lab.network();
     let _nova = Nova::start(&network);
-    let gate = start(lab, &network, &text());
+    let gate = start(lab, &network, &three_instances());
     assert_eq!(ask_from(&network, 11, "/").status, 200, "it has worked for somebody");
-    let process = Process::new(gate.pid);
-    let uids = process.status_numbers("Uid");
-    assert!(uids.iter().all(|&id| id == uids[0] && id != 0));
-    for set in CAPABILITY_SETS {
-        assert_eq!(process.capabilities(set), 0, "{set}");
-    }
-    assert_eq!((process.status("Seccomp").as_str(), process.status("NoNewPrivs").as_str()), ("2", "1"));
-    if lab.is_root() {
-        assert!(process.root_entries().is_empty(), "{:?}", process.root_entries());
-        let attested = nsgate(lab, &network.gate, &["attest", &gate.pid.to_string()]);
-        assert_eq!(attested.code(), Some(0), "{attested:#?}");
+    for pid in [gate.pid, reader_of(gate.pid)] {
+        let process = Process::new(pid);
+        let uids = process.status_numbers("Uid");
+        assert!(uids.iter().all(|&id| id == uids[0] && id != 0));
+        for set in CAPABILITY_SETS {
+            assert_eq!(process.capabilities(set), 0, "{set}");
+        }
+        assert_eq!((process.status("Seccomp").as_str(), process.status("NoNewPrivs").as_str()), ("2", "1"));
+        if lab.is_root() {
+            assert!(process.root_entries().is_empty(), "{:?}", process.root_entries());
+            let attested = nsgate(lab, &network.gate, &["attest", &pid.to_string()]);
+            assert_eq!(attested.code(), Some(0), "{attested:#?}");
+        }
     }
 }
 
 fn killed_and_started_anew_it_serves_the_new_text(lab: &Lab) {
     let network = lab.network();
     let nova = Nova::start(&network);
-    let gate = start(lab, &network, &text());
+    let gate = start(lab, &network, &three_instances());
     assert_eq!(ask_from(&network, 11, "/").status, 200);
     // What the extension does on every change of a port.
     gate.signal(Signal::SIGKILL);
     assert!(gate.ended_within(Duration::from_secs(1)));
-    let swapped = text().replace("src 10.0.0.11", "src X").replace("src 10.0.0.12", "src 10.0.0.11");
+    let swapped = three_instances().replace("src 10.0.0.11", "src X").replace("src 10.0.0.12", "src 10.0.0.11");
     let _gate = start(lab, &network, &swapped.replace("src X", "src 10.0.0.12"));
     assert_eq!(ask_from(&network, 11, "/").status, 200);
     let seen = nova.seen();
     assert!(seen[0].contains("1f5f1a00\r\n") && seen[1].contains("1f5f1a01\r\n"), "{seen:#?}");
 }
 
-fn sighup_is_harmless(lab: &Lab) {
-    let network = lab.network();
-    let _nova = Nova::start(&network);
-    let gate = start(lab, &network, &text());
-    gate.signal(Signal::SIGHUP);
-    assert_eq!(ask_from(&network, 11, "/").status, 200);
-    assert!(gate.alive());
-}
-
 fn nova_that_is_away_is_503_and_found_again(lab: &Lab) {
     let network = lab.network();
-    let _gate = start(lab, &network, &text().replace("retries         3", "retries         0"));
+    let _gate = start(lab, &network, &three_instances().replace("retries         3", "retries         0"));
     assert_eq!(ask_from(&network, 11, "/").status, 503);
     let _nova = Nova::start(&network);
     assert_eq!(ask_from(&network, 11, "/").status, 200);
@@ -185,7 +120,7 @@ fn nova_that_is_away_is_503_and_found_again(lab: &Lab) {
 
 fn c_counts_the_instances(lab: &Lab) {
     let network = lab.network();
-    fs::write(CONFIG, text()).unwrap();
+    fs::write(CONFIG, three_instances()).unwrap();
     let checked = run(lab, &network, &["-c"]);
     assert!(checked.ok() && checked.stdout.contains("3 instances through 127.0.0.1:8775"), "{checked:#?}");
     assert!(!checked.said().contains("abcdef\n") && network.gate.listening().is_empty());
@@ -200,7 +135,7 @@ fn what_is_wrong_is_refused_and_nothing_listens(lab: &Lab) {
         ("src 10.0.0.12", "src 10.0.0.11", "second instance at 10.0.0.11"),
         ("*:80 ", "*:0 ", "port 0"),
     ] {
-        fs::write(CONFIG, text().replace(from, to)).unwrap();
+        fs::write(CONFIG, three_instances().replace(from, to)).unwrap();
         let started = run(lab, &network, &["-p", PID_FILE]);
         assert!(started.closed && started.code() == Some(1), "{to}: {started:#?}");
         assert!(started.stderr.contains(word), "{to}: {}", started.stderr);
@@ -211,18 +146,7 @@ fn what_is_wrong_is_refused_and_nothing_listens(lab: &Lab) {
 fn ten_thousand_instances_start_in_a_moment(lab: &Lab) {
     let network = lab.network();
     let nova = Nova::start(&network);
-    let (head, rest) = FIXTURE.split_once("    acl ").unwrap();
-    let (_, last) = rest.rsplit_once("\nbackend ").unwrap();
-    let (_, backend) = last.split_once('\n').unwrap();
-    let backend = backend.replace("192.0.2.10:8775", "127.0.0.1:8775");
-    let address = |number: u32| std::net::Ipv4Addr::from(u32::from(std::net::Ipv4Addr::new(10, 0, 0, 0)) + number);
-    let numbers = 1..=10_000;
-    let mut text = head.to_owned();
-    numbers.clone().for_each(|n| text.push_str(&format!("    acl i{n} src {}\n", address(n))));
-    numbers.clone().for_each(|n| text.push_str(&format!("    use_backend b{n} if i{n}\n")));
-    numbers.for_each(|n| {
-        text.push_str(&format!("backend b{n}\n{}", backend.replace("2f6d1f5f1a02", &format!("2f6d{n:08}"))));
-    });
+    let text = many_instances(10_000);
     let begin = Instant::now();
     let gate = start(lab, &network, &text);
     let took = begin.elapsed();
