@@ -18,6 +18,7 @@ pub mod http;
 #[cfg(target_arch = "x86_64")]
 pub mod inject;
 pub mod lab;
+pub mod load;
 pub mod network;
 pub mod pool;
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +36,7 @@ pub use gate::{Gate, Started};
 pub use guest::Guest;
 pub use http::Response;
 pub use lab::Lab;
+pub use load::Load;
 pub use network::{Namespace, Network};
 pub use program::Program;
 pub use syslog::SyslogReader;

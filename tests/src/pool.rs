@@ -103,6 +103,14 @@ impl Pool {
         children.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(0)
     }
 
+    /// Of a pool with several workers: its dispatcher, and its workers from the first to the last. A process that took
+    /// another one's place stands at the end.
+    pub fn crew(&self) -> Vec<i32> {
+        let zygote = self.worker();
+        let children = text(format!("/proc/{zygote}/task/{zygote}/children"));
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
     /// Sends a signal to the supervisor, which passes it on.
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a pid");

@@ -21,6 +21,7 @@ fn main() {
         every_call_a_supervisor_may_make_is_made,
         every_call_a_worker_may_make_is_made,
         every_call_a_keeper_may_make_is_made,
+        every_call_a_zygote_and_a_dispatcher_may_make_is_made,
         a_request_on_a_kept_connection_costs_ten_calls_beside_waiting,
         a_request_on_a_connection_of_its_own_costs_fifteen_calls_beside_waiting,
     ]
@@ -111,6 +112,11 @@ fn live(lab: &Lab, network: &Network, config: &Config, log: SyslogReader) {
 
 /// A pool's worker under strace(1), through everything that happens in its life.
 fn observe_worker(lab: &Lab) -> Uses {
+    count(&trace_pool(lab, &[])).gate
+}
+
+/// The trace of a pool: handovers, requests, questions, and its end.
+fn trace_pool(lab: &Lab, more: &[&str]) -> String {
     lab.needs("/usr/bin/strace", "apt-get install strace");
     lab.needs_root("keeper and worker are different users");
     let network = lab.network();
@@ -122,7 +128,7 @@ fn observe_worker(lab: &Lab) -> Uses {
     let trace = lab.state().join("trace");
     let mut command = std::process::Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(&trace).arg(lab.program.nsgate());
-    command.args(pool::words(lab, &["--config", file.to_str().unwrap()]));
+    command.args(pool::words(lab, &["--config", file.to_str().unwrap()])).args(more);
     let mut strace = command.stdin(Stdio::null()).spawn().unwrap();
     let socket = pool::socket_path(lab);
     assert!(wait_until(20.0, || pool::channel(&socket).is_ok()));
@@ -132,11 +138,19 @@ fn observe_worker(lab: &Lab) -> Uses {
     let mut metrics = std::os::unix::net::UnixStream::connect(pool::metrics_path(lab)).unwrap();
     metrics.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
     metrics.read_to_string(&mut page).unwrap();
+    assert!(page.contains("nsgate_networks"), "{page}");
+    let asking = pool::channel(&socket).unwrap();
+    pool::send(&asking, b"nsgate-pool 1 list\n", &[]).unwrap();
+    while pool::receive(&asking).is_some_and(|reply| !reply.contains(" done")) {}
+    // Something to log, after the log has come back.
+    let wrong = pool::channel(&socket).unwrap();
+    pool::send(&wrong, b"nsgate-pool 1 list\n", &[std::os::fd::AsFd::as_fd(&std::io::stdin())]).unwrap();
+    assert!(pool::receive(&wrong).is_some_and(|reply| reply.contains("takes none")));
     // The first process in the trace is the supervisor, which passes the signal on.
     let supervisor = text(&trace).split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap();
     kill(Pid::from_raw(supervisor), Signal::SIGTERM).unwrap();
     assert!(wait_until(20.0, || strace.try_wait().unwrap().is_some()), "it ends");
-    count(&text(&trace)).gate
+    text(&trace)
 }
 
 /// A keeper under strace(1): alone, and then with a worker that dies.
@@ -169,12 +183,22 @@ fn observe_keeper(lab: &Lab) -> Uses {
 /// Uses after each process's own `seccomp(SECCOMP_SET_MODE_FILTER, …)`; the first process in the trace is the starter,
 /// which stays as the supervisor.
 fn count(trace: &str) -> Seen {
+    let (mut found, order) = uses(trace);
+    let supervisor = found.remove(order.first().copied().unwrap_or_default()).unwrap_or_default();
+    assert_eq!(found.len(), 1, "one gate: {found:?}");
+    Seen { gate: found.into_values().next().unwrap_or_default(), supervisor }
+}
+
+/// Uses of each process, and the processes in the order in which they began.
+fn uses(trace: &str) -> (BTreeMap<&str, Uses>, Vec<&str>) {
     let mut found: BTreeMap<&str, Uses> = BTreeMap::new();
     let mut filtered: Vec<&str> = Vec::new();
-    let mut first = None;
+    let mut order = Vec::new();
     for line in trace.lines() {
         let Some((pid, rest)) = line.split_once(char::is_whitespace) else { continue };
-        first.get_or_insert(pid);
+        if !order.contains(&pid) {
+            order.push(pid);
+        }
         let call = rest.trim_start().split('(').next().unwrap_or_default();
         if rest.contains("SECCOMP_SET_MODE_FILTER") {
             filtered.push(pid);
@@ -184,9 +208,7 @@ fn count(trace: &str) -> Seen {
             *found.entry(pid).or_default().entry(call.to_owned()).or_default() += 1;
         }
     }
-    let supervisor = found.remove(first.unwrap_or_default()).unwrap_or_default();
-    assert_eq!(found.len(), 1, "one gate: {found:?}");
-    Seen { gate: found.into_values().next().unwrap_or_default(), supervisor }
+    (found, order)
 }
 
 /// Permitted on this architecture, and whether the policy calls it rare.
@@ -207,6 +229,29 @@ fn every_call_a_worker_may_make_is_made(lab: &Lab) {
 
 fn every_call_a_keeper_may_make_is_made(lab: &Lab) {
     judge("keeper", &observe_keeper(lab));
+}
+
+fn every_call_a_zygote_and_a_dispatcher_may_make_is_made(lab: &Lab) {
+    let trace = trace_pool(lab, &["--workers=2"]);
+    let (found, order) = uses(&trace);
+    // The supervisor first, then the zygote; its children begin in any order.
+    let (zygote, children) = (order[1], &order[2..]);
+    assert_eq!(children.len(), 3, "{order:?}");
+    let dispatcher = children.iter().find(|pid| found[**pid].contains_key("socketpair")).unwrap();
+    judge("dispatcher", &found[dispatcher]);
+    // A zygote's filter stays with its children: what they do before they load their own, and after, it must permit.
+    let mut all = found[zygote].clone();
+    for child in children {
+        let calls =
+            trace.lines().filter_map(|line| line.split_once(char::is_whitespace)).filter(|(pid, _)| pid == child);
+        for (_, call) in calls.filter(|(_, rest)| !rest.contains("= -1 EAGAIN")) {
+            let name = call.trim_start().split('(').next().unwrap_or_default();
+            if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                *all.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    judge("zygote", &all);
 }
 
 fn judge(role: &str, uses: &Uses) {

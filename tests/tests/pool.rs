@@ -6,8 +6,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -17,8 +15,8 @@ use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::pool::{channel, gate, keeper, metrics_path, receive, send, socket_path, try_keeper};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::{
-    Answer, Config, Guest, Kind, Lab, Namespace, Network, RecordingAgent, Response, Started, SyslogReader, pool::Pool,
-    suite,
+    Answer, Config, Guest, Kind, Lab, Load, Namespace, Network, RecordingAgent, Response, Started, SyslogReader,
+    pool::Pool, suite,
 };
 
 fn main() {
@@ -276,67 +274,16 @@ fn without_fallback_a_network_is_not_added_where_no_worker_is(lab: &Lab) {
     assert!(!Config::new(Kind::Network).pid_file.exists(), "nothing is left behind");
 }
 
-/// A load of fresh and kept connections. Counts what failed.
-struct Load {
-    stop: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
-    failed: Arc<AtomicUsize>,
-    threads: Vec<std::thread::JoinHandle<()>>,
-}
-
-impl Load {
-    fn start(network: &Network) -> Load {
-        let (stop, asked, failed) =
-            (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let mut threads = Vec::new();
-        for number in 0..6 {
-            let guest = Guest::new(&network.guest).at(11 + number);
-            let (stop, asked, failed) = (stop.clone(), asked.clone(), failed.clone());
-            let kept = number % 2 == 0;
-            threads.push(std::thread::spawn(move || {
-                let mut stream: Option<TcpStream> = None;
-                while !stop.load(Ordering::Relaxed) {
-                    let outcome = if kept { ask_kept(&guest, &mut stream) } else { guest.get("/fresh") };
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if !outcome.as_ref().is_ok_and(|answer| answer.status == 200) {
-                        println!("failed: {outcome:?}");
-                        failed.fetch_add(1, Ordering::Relaxed);
-                        stream = None;
-                    }
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-            }));
-        }
-        Load { stop, asked, failed, threads }
-    }
-
-    /// Requests asked and failed.
-    fn end(self) -> (usize, usize) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
-        (self.asked.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
-    }
-}
-
-/// A request on a connection that is kept as long as the answers allow it.
-fn ask_kept(guest: &Guest, stream: &mut Option<TcpStream>) -> std::io::Result<Response> {
-    let mut open = match stream.take() {
-        Some(open) => open,
-        None => guest.connect()?,
-    };
-    open.write_all(b"GET /kept HTTP/1.1\r\nHost: h\r\n\r\n")?;
-    let answer = Response::read(&mut open)?;
-    if answer.header("connection") != Some("close") {
-        *stream = Some(open);
-    }
-    Ok(answer)
+/// Six guests of the network: three with kept connections, three with fresh ones.
+fn load(network: &Network) -> Load {
+    Load::start((0..6).map(|number| Guest::new(&network.guest).at(11 + number)))
 }
 
 fn twenty_upgrades_lose_no_request(lab: &Lab) {
     let world = world(lab);
     let mut pool = Pool::start(lab);
     let _keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
-    let load = Load::start(&world.network);
+    let load = load(&world.network);
     for _ in 0..20 {
         let next = Pool::start_with(lab, &["--replace"]);
         assert!(wait_until(5.0, || next.said("is served")), "{}", text(&next.log));
@@ -354,16 +301,16 @@ fn twenty_deaths_lose_only_what_was_under_way(lab: &Lab) {
     let world = world(lab);
     let mut pool = Pool::start(lab);
     let _keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
-    let load = Load::start(&world.network);
+    let load = load(&world.network);
     let mut worst = 0;
     for _ in 0..20 {
         std::thread::sleep(Duration::from_millis(100));
-        let before = load.failed.load(Ordering::Relaxed);
+        let before = load.failed();
         pool.crash();
         pool = Pool::start(lab);
         assert!(wait_until(5.0, || pool.said("is served")), "{}", text(&pool.log));
         std::thread::sleep(Duration::from_millis(100));
-        worst = worst.max(load.failed.load(Ordering::Relaxed) - before);
+        worst = worst.max(load.failed() - before);
     }
     let (asked, failed) = load.end();
     println!("{asked} requests, {failed} failed, {worst} at most at once");

@@ -6,14 +6,14 @@ use nix::{
     fcntl::{OFlag, open},
     sys::{
         stat::Mode,
-        wait::{WaitStatus, waitpid},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     },
     unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid},
 };
 use std::{
     fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
 };
 
 /// First byte of each word on the pipe.
@@ -143,6 +143,15 @@ impl Starter {
 }
 
 impl Child {
+    /// Its exit status, or 128 and the signal that ended it; `None` while it lives.
+    pub(crate) fn status(&self) -> Option<u8> {
+        match waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+            Ok(WaitStatus::Exited(_, status)) => Some(u8::try_from(status).unwrap_or(1)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(u8::try_from(128 + signal as i32).unwrap_or(1)),
+            _ => None,
+        }
+    }
+
     /// Makes sure that it is gone, and that no zombie is left.
     pub(crate) fn end(self) {
         // It has ended already, or hangs in a step that failed.

@@ -27,6 +27,7 @@ mod signals;
 mod source;
 mod supervisor;
 mod sys;
+mod zygote;
 
 pub use accounts::resolve;
 pub use cleanup::{Leftover, cleanup};
@@ -39,3 +40,4 @@ pub use nsgate_sandbox::Ids;
 pub use order::{Agent, Launched, Mode, Options, Running, launch, launch_host, launch_keeper, launch_worker};
 pub use reader::{Answer, Incoming, Nonsense, Reader};
 pub use replace::Replace;
+pub use zygote::{ASKED, Part, Zygote, raise};

@@ -190,7 +190,8 @@ pub fn launch_keeper<T>(
     start(&plan, options, prepare)
 }
 
-/// The same for a pool's worker, which binds no address: it is handed listeners at a UNIX socket.
+/// The same for a pool's worker, which binds no address: it is handed listeners at a UNIX socket. Where there is more
+/// than one, it is their zygote ([`crate::raise`]).
 ///
 /// # Errors
 /// The first step that failed. Nothing is left behind.
@@ -256,6 +257,7 @@ impl<'a> Kind<'a> {
             Self::Gate(_) => Policy::gate(descriptors),
             Self::Host(port, _) => Policy::host_proxy(descriptors, port),
             Self::Keeper(..) => Policy::keeper(descriptors),
+            Self::Worker(pool) if pool.workers > 1 => Policy::zygote(descriptors),
             Self::Worker(_) => Policy::worker(descriptors),
         }
     }

@@ -4,10 +4,7 @@ use crate::{LaunchError, daemon::Child, signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{
-        signalfd::{SfdFlags, SignalFd},
-        wait::{Id, WaitPidFlag, WaitStatus, waitid},
-    },
+    sys::signalfd::{SfdFlags, SignalFd},
 };
 use nsgate_sandbox::{Ids, Policy, Root, Sandbox};
 use std::os::fd::AsFd;
@@ -32,11 +29,8 @@ pub(crate) fn watch(child: Child, ids: &Ids) -> Result<u8, LaunchError> {
                 let _ = sys::pidfd_signal(&child.pidfd, number);
             }
         }
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
-        match waitid(Id::PIDFd(child.pidfd.as_fd()), flags) {
-            Ok(WaitStatus::Exited(_, status)) => return Ok(u8::try_from(status).unwrap_or(1)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(u8::try_from(128 + signal as i32).unwrap_or(1)),
-            _ => {}
+        if let Some(status) = child.status() {
+            return Ok(status);
         }
     }
 }

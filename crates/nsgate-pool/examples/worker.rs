@@ -26,6 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         connections: 10_000,
         reserved: 4,
         token_key: None,
+        number: None,
     };
     let (stop, stopped) = watch::channel(None);
     let mut input = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;

@@ -1,6 +1,8 @@
 //! One end of a connection between a worker and whoever speaks to it: whole messages, never waiting.
 
 use crate::sys;
+#[cfg(feature = "worker")]
+use nix::sys::socket::recv;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -20,6 +22,10 @@ pub(crate) const LONGEST: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) bytes: Vec<u8>,
+    #[cfg_attr(
+        not(feature = "worker"),
+        allow(dead_code, reason = "the sending half is sent none; here they are closed")
+    )]
     pub(crate) descriptors: Vec<OwnedFd>,
     /// It was longer than a message may be, or descriptors are missing.
     pub(crate) truncated: bool,
@@ -61,6 +67,15 @@ impl Channel {
         }
         bytes.truncate(received.length);
         Ok(Some(Message { bytes, descriptors: received.descriptors, truncated: received.truncated }))
+    }
+
+    /// The bytes of the next message without taking it, and nothing of its descriptors; `None` if the other end is gone.
+    #[cfg(feature = "worker")]
+    pub(crate) fn peek(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut bytes = vec![0; LONGEST];
+        let length = recv(self.0.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?;
+        bytes.truncate(length);
+        Ok((length > 0).then_some(bytes))
     }
 
     /// Waits until there is something to receive.

@@ -14,6 +14,7 @@ mod descriptor;
 mod offer;
 mod peer;
 pub mod protocol;
+mod shard;
 mod sys;
 #[cfg(feature = "worker")]
 pub mod worker;
@@ -23,3 +24,4 @@ pub use channel::Channel;
 pub use descriptor::{check, check_hop_limit};
 pub use offer::{Offer, OfferError, Offered, Served, Word};
 pub use peer::{Allowed, Peer};
+pub use shard::shard;

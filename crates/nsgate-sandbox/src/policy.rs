@@ -17,6 +17,10 @@ pub enum Role {
     Worker,
     /// Stands for one network of a worker, and serves it where there is none.
     Keeper,
+    /// Makes the dispatcher and the workers of a pool that has more than one.
+    Zygote,
+    /// Passes each peer of such a pool on to its worker.
+    Dispatcher,
 }
 
 /// One permitted system call.
@@ -34,8 +38,16 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 6] =
-        [Self::Gate, Self::HostProxy, Self::Reader, Self::Supervisor, Self::Worker, Self::Keeper];
+    pub const ALL: [Self; 8] = [
+        Self::Gate,
+        Self::HostProxy,
+        Self::Reader,
+        Self::Supervisor,
+        Self::Worker,
+        Self::Keeper,
+        Self::Zygote,
+        Self::Dispatcher,
+    ];
 
     /// Its name, which is also that of its policy file.
     #[must_use]
@@ -47,6 +59,8 @@ impl Role {
             Self::Supervisor => "supervisor",
             Self::Worker => "worker",
             Self::Keeper => "keeper",
+            Self::Zygote => "zygote",
+            Self::Dispatcher => "dispatcher",
         }
     }
 
@@ -58,6 +72,8 @@ impl Role {
             Self::Supervisor => &SUPERVISOR_PROGRAM,
             Self::Worker => &WORKER_PROGRAM,
             Self::Keeper => &KEEPER_PROGRAM,
+            Self::Zygote => &ZYGOTE_PROGRAM,
+            Self::Dispatcher => &DISPATCHER_PROGRAM,
         }
     }
 }
@@ -72,6 +88,8 @@ pub fn policy(role: Role) -> &'static [Entry] {
         Role::Supervisor => &SUPERVISOR_ENTRIES,
         Role::Worker => &WORKER_ENTRIES,
         Role::Keeper => &KEEPER_ENTRIES,
+        Role::Zygote => &ZYGOTE_ENTRIES,
+        Role::Dispatcher => &DISPATCHER_ENTRIES,
     }
 }
 
@@ -82,13 +100,15 @@ mod tests {
     use crate::compile::{File, Mismatch};
     use seccompiler::sock_filter;
 
-    const TEXTS: [&str; 6] = [
+    const TEXTS: [&str; 8] = [
         include_str!("../policy/gate.toml"),
         include_str!("../policy/hostproxy.toml"),
         include_str!("../policy/reader.toml"),
         include_str!("../policy/supervisor.toml"),
         include_str!("../policy/worker.toml"),
         include_str!("../policy/keeper.toml"),
+        include_str!("../policy/zygote.toml"),
+        include_str!("../policy/dispatcher.toml"),
     ];
 
     #[test]
@@ -97,22 +117,25 @@ mod tests {
             for arch in ["x86_64", "aarch64", "riscv64"] {
                 let file = File::read(text, arch).unwrap();
                 assert!(!file.compile(arch, Mismatch::Kill).unwrap().is_empty(), "{arch}");
-                assert!(file.syscall.len() <= 32, "{arch}: {}", file.syscall.len());
+                assert!(file.syscall.len() <= 48, "{arch}: {}", file.syscall.len());
             }
         }
     }
 
     #[test]
     fn a_gate_may_use_at_most_32_system_calls_and_never_these() {
-        for role in [Role::Gate, Role::HostProxy, Role::Worker, Role::Keeper] {
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Zygote) {
             assert!(policy(role).len() <= 32, "{}", role.name());
         }
         for role in Role::ALL {
-            for name in
-                ["execve", "open", "openat", "bind", "listen", "clone", "fork", "ptrace", "kill", "mount", "mprotect"]
-            {
+            for name in ["execve", "open", "openat", "bind", "listen", "fork", "ptrace", "kill", "mount", "mprotect"] {
                 assert!(policy(role).iter().all(|entry| entry.name != name), "{name}");
             }
+            // A zygote makes other processes, and no threads.
+            let clones = policy(role).iter().filter(|entry| ["clone", "clone3"].contains(&entry.name));
+            let clones: Vec<_> = clones.map(|entry| entry.when).collect();
+            let fork: &[&str] = &["CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD"];
+            assert_eq!(clones, if role == Role::Zygote { fork } else { &[] }, "{}", role.name());
         }
     }
 
@@ -187,6 +210,29 @@ mod tests {
         {
             assert!(compile(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_zygote_may_do_what_its_children_may_and_make_them() {
+        let zygote = policy(Role::Zygote);
+        for child in [Role::Worker, Role::Dispatcher] {
+            for entry in policy(child) {
+                let permitted: Vec<&str> =
+                    zygote.iter().filter(|one| one.name == entry.name).map(|one| one.when).collect();
+                let part = |part: &str| permitted.iter().any(|when| when.split(", or ").any(|one| one == part));
+                let all = permitted.contains(&"") || entry.when.split(", or ").all(part);
+                assert!(all, "{} of the {} belongs into zygote.toml as well", entry.name, child.name());
+            }
+        }
+        let children: Vec<_> = [Role::Worker, Role::Dispatcher].into_iter().flat_map(policy).collect();
+        let more = zygote.iter().filter(|entry| children.iter().all(|one| one.name != entry.name));
+        let wait = if cfg!(target_arch = "x86_64") { "poll" } else { "ppoll" };
+        let (own, makes) =
+            (["pidfd_open", "pidfd_send_signal", "waitid", wait], ["clone", "set_robust_list", "rt_sigprocmask"]);
+        let begins = ["getrandom", "epoll_create1", "eventfd2"];
+        let narrows = ["prlimit64", "landlock_create_ruleset", "landlock_restrict_self", "prctl", "seccomp"];
+        let expected: Vec<_> = makes.into_iter().chain(own).chain(begins).chain(narrows).collect();
+        assert_eq!(more.map(|entry| entry.name).collect::<Vec<_>>(), expected);
     }
 
     /// The last step but one, which every call that was not named comes to, and the first, for a foreign architecture.

@@ -12,10 +12,13 @@ use std::os::fd::AsFd;
 
 /// Sets the limits and reads them back. `descriptors` is the number of open files, whatever the caller's limits were:
 /// container engines leave a thousand million, and some leave too few. `address_space` is in bytes.
-pub(crate) fn apply(descriptors: u64, address_space: Option<u64>) -> Result<Vec<String>> {
+/// With `forks` the number of the user's processes stays as it was.
+pub(crate) fn apply(descriptors: u64, address_space: Option<u64>, forks: bool) -> Result<Vec<String>> {
     let mut shortfalls = Vec::new();
     exactly(Resource::RLIMIT_CORE, "RLIMIT_CORE", 0)?;
-    exactly(Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0)?;
+    if !forks {
+        no_process()?;
+    }
     exactly(Resource::RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0)?;
     exactly(Resource::RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0)?;
     if !writes_a_file() {
@@ -32,6 +35,11 @@ pub(crate) fn apply(descriptors: u64, address_space: Option<u64>) -> Result<Vec<
         shortfalls.push(format!("only {most} descriptors instead of {descriptors}: RLIMIT_NOFILE cannot be raised"));
     }
     Ok(shortfalls)
+}
+
+/// No other process and no thread (RLIMIT_NPROC).
+pub(crate) fn no_process() -> Result<()> {
+    exactly(Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0)
 }
 
 /// In the foreground standard error may be a file, and a limit of 0 would end the process at its first line.

@@ -61,6 +61,24 @@ pub(crate) fn restrict(allowed: Allowed<'_>, root: Root<'_>) -> Result<(Landlock
     }
 }
 
+/// A domain of its own inside the one that this process is in already: signals and abstract sockets of its siblings are
+/// out of reach. A kernel that knows no scopes (before ABI 6) gives none; there the filter alone refuses signals.
+pub(crate) fn separate() -> Result<()> {
+    let abi = sys::landlock_abi().unwrap_or(0);
+    let known = ABI::from(abi);
+    if known < ABI::V6 {
+        return Ok(());
+    }
+    let refused = |source| Error::Landlock { abi, source };
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let ruleset = ruleset.scope(Scope::from_all(known)).map_err(refused)?.create().map_err(refused)?;
+    let status = ruleset.restrict_self().map_err(refused)?;
+    if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
+        return Err(Error::LandlockPartial { abi, status: format!("{:?}", status.ruleset) });
+    }
+    Ok(())
+}
+
 /// What a kernel with this ABI cannot give, one sentence each; 0 is a kernel without Landlock.
 pub(crate) fn missing(abi: i32) -> Vec<String> {
     if abi == 0 {

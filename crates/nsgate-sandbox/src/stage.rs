@@ -17,6 +17,8 @@ pub struct Policy {
     descriptors: u64,
     address_space: Option<u64>,
     dies_with_parent: bool,
+    /// It makes processes of its own.
+    forks: bool,
 }
 
 impl Policy {
@@ -48,6 +50,12 @@ impl Policy {
         Self { small_root: true, ..Self::custom(Role::Worker.into(), descriptors) }
     }
 
+    /// The process that makes a pool's workers, each of which needs this many descriptors.
+    #[must_use]
+    pub fn zygote(descriptors: u64) -> Self {
+        Self { small_root: true, forks: true, ..Self::custom(Role::Zygote.into(), descriptors) }
+    }
+
     /// A keeper that needs this many descriptors.
     #[must_use]
     pub fn keeper(descriptors: u64) -> Self {
@@ -73,6 +81,7 @@ impl Policy {
             descriptors,
             address_space: None,
             dies_with_parent: false,
+            forks: false,
         }
     }
 
@@ -147,7 +156,7 @@ impl Sandbox<Privileged> {
     /// # Errors
     /// The step that failed or did not take. The process must end.
     pub fn drop_privileges(mut self, ids: &Ids) -> Result<Sandbox<Dropped>> {
-        self.shortfalls.extend(rlimits::apply(self.policy.descriptors, self.policy.address_space)?);
+        self.shortfalls.extend(rlimits::apply(self.policy.descriptors, self.policy.address_space, self.policy.forks)?);
         let left = privileges::drop_all(ids, self.stage.groups_denied, self.policy.dies_with_parent)?;
         self.shortfalls.extend(left.shortfalls);
         let Self { policy, status, shortfalls, .. } = self;
@@ -216,6 +225,21 @@ impl Confined {
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// The same proof for a child of this process, which holds what its parent held: ids, capabilities, root, Landlock
+    /// and filter stay with a process that is forked (fork(2), seccomp(2)). On top of them it gets a Landlock domain of
+    /// its own, so that it cannot signal its siblings, a limit of no processes, and the filter of its role.
+    ///
+    /// # Errors
+    /// The kernel refused one of them. The process must end.
+    pub fn narrow(&self, role: Role) -> Result<Self> {
+        rlimits::no_process()?;
+        ruleset::separate()?;
+        let filter = Filter::from(role);
+        filter.load()?;
+        let filter = FilterReport { role: filter.name, syscalls: filter.syscalls };
+        Ok(Self { report: Report { filter, ..self.report.clone() } })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A pool: one worker that serves many gates, and the process that runs it.
+//! A pool: one worker that serves many gates, or a few, and the process that runs it.
 
 use crate::{AbsolutePath, Account, Backend, Process};
 use std::time::Duration;
@@ -9,8 +9,10 @@ pub(crate) const MOST_NETWORKS: u32 = 100_000;
 pub(crate) const MOST_CONNECTIONS: u32 = 1_000_000;
 /// Agents that one worker reaches at most: each is a window in its small root.
 pub(crate) const MOST_BACKENDS: usize = 8;
+/// Workers of one pool at most: more processes than a host's proxies have use for.
+pub(crate) const MOST_WORKERS: u32 = 64;
 
-/// What a pool's worker serves, and for whom.
+/// What a pool's workers serve, and for whom. The bounds are those of each worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
     /// Where networks are handed over: a UNIX socket that the pool makes.
@@ -20,6 +22,8 @@ pub struct Pool {
     pub group: Option<Account>,
     /// The agents that gates may ask for, 1 to 8; a gate with another one is refused.
     pub backends: Vec<Backend>,
+    /// Processes that serve, 1 to 64. Each network has its own, and keeps it.
+    pub workers: u32,
     /// Networks served at once.
     pub networks: u32,
     /// Connections of guests open at once, all networks together. The bounds of each gate hold as well.

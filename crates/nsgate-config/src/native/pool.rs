@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     AbsolutePath, Backend, Diagnostic, Diagnostics, Pool, PoolConfig, Process,
-    model::pool::{MOST_BACKENDS, MOST_CONNECTIONS, MOST_NETWORKS},
+    model::pool::{MOST_BACKENDS, MOST_CONNECTIONS, MOST_NETWORKS, MOST_WORKERS},
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -29,9 +29,12 @@ pub struct DraftPool {
     /// Paths of the agents' sockets, one to eight; a gate with another one is refused.
     #[serde(default)]
     pub backends: Vec<Spanned<String>>,
-    /// Networks served at once.
+    /// Processes that serve, 1 to 64, each confined on its own. A network has one of them, and keeps it for as long as
+    /// their number stays the same.
+    pub workers: Option<Spanned<i64>>,
+    /// Networks served at once, by each worker.
     pub networks: Option<Spanned<i64>>,
-    /// Connections of guests open at once, all networks together; the bounds of each gate hold as well.
+    /// Connections of guests open at once, all networks of a worker together; the bounds of each gate hold as well.
     pub connections: Option<Spanned<i64>>,
     /// Connections that each network may have whatever the others do.
     pub reserved_connections: Option<Spanned<i64>>,
@@ -97,6 +100,7 @@ impl Judge<'_> {
         let group = self.maybe("group", &draft.group, account);
         let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
         let sandbox = self.sandbox(&draft.sandbox);
+        let workers = self.number("workers", &draft.workers, 1, 1..=MOST_WORKERS);
         let networks = self.number("networks", &draft.networks, NETWORKS, 1..=MOST_NETWORKS);
         let connections = self.number("connections", &draft.connections, CONNECTIONS, 16..=MOST_CONNECTIONS);
         let reserved = self.number("reserved_connections", &draft.reserved_connections, RESERVED, 1..=1024);
@@ -109,6 +113,7 @@ impl Judge<'_> {
                 socket: socket?,
                 group: handover_group,
                 backends,
+                workers,
                 networks,
                 connections,
                 reserved_connections: reserved,
@@ -155,7 +160,9 @@ mod tests {
     fn the_usual_configuration_is_read_with_its_defaults() {
         let PoolConfig { pool, process } = parse(USUAL).unwrap();
         assert_eq!(pool.socket.as_str(), "/run/nsgate/pool.sock");
-        assert_eq!((pool.networks, pool.connections, pool.reserved_connections), (10_000, 8_192, 4));
+        assert_eq!((pool.workers, pool.networks, pool.connections), (1, 10_000, 8_192));
+        assert_eq!(pool.reserved_connections, 4);
+        assert_eq!(parse(&format!("{USUAL}workers = 64\n")).unwrap().pool.workers, 64);
         assert_eq!(pool.backends.len(), 1);
         assert!(!process.daemon && process.netns.is_none());
         let all = format!("{USUAL}group = 7\nmetrics = \"/run/m\"\npid_file = \"/run/p\"\n[log]\nlevel = \"debug\"\n");
@@ -170,7 +177,10 @@ mod tests {
         for (more, word) in [
             ("networks = 0\n", "`networks`: write a number from 1 to 100000\n --> pool.toml:5:12"),
             ("metrics = \"relative\"\n", "not an absolute path"),
-            ("workers = \"many\"\n", "unknown field `workers`"),
+            ("workers = \"many\"\n", "expected i64"),
+            ("workers = 0\n", "`workers`: write a number from 1 to 64\n --> pool.toml:5:11"),
+            ("workers = 65\n", "from 1 to 64"),
+            ("worker = 2\n", "unknown field `worker`"),
             ("sandbox = \"lax\"\n", "not a level"),
         ] {
             let error = parse(&format!("{USUAL}{more}")).unwrap_err();

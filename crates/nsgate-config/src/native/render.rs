@@ -93,6 +93,7 @@ pub fn render_pool(config: &PoolConfig) -> String {
     if let Some(group) = &pool.group {
         line(format!("handover_group = {}", account(group)));
     }
+    line(format!("workers = {}", pool.workers));
     line(format!("networks = {}", pool.networks));
     line(format!("connections = {}", pool.connections));
     line(format!("reserved_connections = {}", pool.reserved_connections));

@@ -60,7 +60,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &str), String> {
 }
 
 /// An identity as a word for its kind and the UUID.
-fn identity_text(identity: &Identity) -> String {
+pub(crate) fn identity_text(identity: &Identity) -> String {
     let kind = match identity {
         Identity::Network(_) => "network",
         Identity::Router(_) => "router",

@@ -42,6 +42,8 @@ pub struct NetworkStatus {
     pub rejected: u64,
     /// Of these, without an answer of the agent's: its mistake (5xx).
     pub failed: u64,
+    /// Which of the pool's workers serves it, where there is more than one.
+    pub worker: Option<u32>,
 }
 
 impl Reply {
@@ -80,6 +82,9 @@ impl Reply {
     }
 }
 
+/// Lines that every release has written of a network.
+const LINES: usize = 9;
+
 impl NetworkStatus {
     fn to_text(&self) -> String {
         let mut text = String::new();
@@ -96,11 +101,17 @@ impl NetworkStatus {
         line("served", &self.served);
         line("rejected", &self.rejected);
         line("failed", &self.failed);
+        if let Some(worker) = &self.worker {
+            line("worker", worker);
+        }
         text
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut lines = text.lines();
+        // What was added later: it may be absent, and what is added after this release is passed over.
+        let more: Vec<&str> = text.lines().skip(LINES).collect();
+        let later = |key: &str| more.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         let mut value = |key: &str| {
             let line = lines.next().unwrap_or_default();
             line.strip_prefix(key)
@@ -117,6 +128,7 @@ impl NetworkStatus {
             served: number(value("served")?)?,
             rejected: number(value("rejected")?)?,
             failed: number(value("failed")?)?,
+            worker: later("worker").map(number).transpose()?,
         })
     }
 }
@@ -142,7 +154,14 @@ mod tests {
             served: 3,
             rejected: 2,
             failed: 1,
+            worker: Some(3),
         };
+        let older = NetworkStatus { worker: None, ..status.clone() };
+        let next = format!(
+            "{}surprise of the next release\n",
+            String::from_utf8(Reply::Network(Box::new(older.clone())).to_bytes()).unwrap()
+        );
+        assert_eq!(Reply::parse(next.as_bytes()), Ok(Reply::Network(Box::new(older))));
         for reply in [
             Reply::Serving,
             Reply::Refused("because".to_owned()),

@@ -1,16 +1,17 @@
-//! Where peers connect, and the connection to one of them.
+//! Where peers come from, and the connection to one of them: they connect to a socket of this process's own, or to a
+//! dispatcher's, which passes them on.
 
 use crate::{Channel, channel::Message, sys};
 use nix::errno::Errno;
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     sync::Arc,
     time::Duration,
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    net::UnixListener,
+    net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -20,21 +21,51 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a peer may take to read what it is told.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The socket for handovers.
-pub(super) struct Endpoint(AsyncFd<OwnedFd>);
+/// Words with which a dispatcher passes a connection on.
+pub(super) const PEER: &[u8] = b"peer";
+pub(super) const ASK: &[u8] = b"ask";
+pub(super) const PAGE: &[u8] = b"page";
 
-impl Endpoint {
-    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
-        watched(socket, Interest::READABLE).map(Self)
+/// Who comes.
+pub(super) enum Visitor {
+    /// Somebody whom the kernel must name.
+    Peer(Peering),
+    /// The dispatcher, which has judged whom it asks for.
+    Dispatcher(Peering),
+    /// The dispatcher, which wants the page of metrics.
+    Metrics(UnixStream),
+}
+
+/// Where visitors come from.
+pub(super) enum Door {
+    /// The socket for handovers.
+    Socket(AsyncFd<OwnedFd>),
+    /// The dispatcher.
+    Dispatcher(Peering),
+}
+
+impl Door {
+    pub(super) fn socket(socket: OwnedFd) -> io::Result<Self> {
+        watched(socket, Interest::READABLE).map(Self::Socket)
     }
 
-    /// The next peer, once there is room for one that has said nothing yet. `None` if it has left again.
-    pub(super) async fn accept(&self, fresh: &Arc<Semaphore>) -> Option<(Peering, OwnedSemaphorePermit)> {
+    pub(super) fn dispatcher(connection: OwnedFd) -> io::Result<Self> {
+        Peering::new(connection).map(Self::Dispatcher)
+    }
+
+    /// The next visitor, once there is room for one that has said nothing yet. `None` if it has left again.
+    pub(super) async fn next(&self, fresh: &Arc<Semaphore>) -> Option<(Visitor, OwnedSemaphorePermit)> {
         // Never closed.
         let place = fresh.clone().acquire_owned().await.ok()?;
-        let accepted = self.0.async_io(Interest::READABLE, |socket| Ok(sys::accept(socket.as_fd())?)).await;
-        match accepted.and_then(Peering::new) {
-            Ok(peering) => Some((peering, place)),
+        let visitor = match self {
+            Self::Socket(socket) => {
+                let accepted = socket.async_io(Interest::READABLE, |socket| Ok(sys::accept(socket.as_fd())?)).await;
+                accepted.and_then(Peering::new).map(Visitor::Peer)
+            }
+            Self::Dispatcher(dispatcher) => passed_on(dispatcher).await,
+        };
+        match visitor {
+            Ok(visitor) => Some((visitor, place)),
             Err(error) if error.raw_os_error() == Some(Errno::ECONNABORTED as i32) => None,
             Err(error) => {
                 tracing::error!(
@@ -45,6 +76,19 @@ impl Endpoint {
                 None
             }
         }
+    }
+}
+
+/// What the dispatcher passes on next: a word and one connection.
+async fn passed_on(dispatcher: &Peering) -> io::Result<Visitor> {
+    let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let Message { bytes, mut descriptors, .. } = dispatcher.receive().await?.ok_or_else(gone)?;
+    let connection = descriptors.pop().ok_or_else(gone)?;
+    match bytes.as_slice() {
+        PEER => Peering::new(connection).map(Visitor::Peer),
+        ASK => Peering::new(connection).map(Visitor::Dispatcher),
+        PAGE => UnixStream::from_std(connection.into()).map(Visitor::Metrics),
+        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
@@ -62,7 +106,7 @@ pub(super) fn listener(socket: OwnedFd) -> io::Result<UnixListener> {
 pub(super) struct Peering(AsyncFd<Channel>);
 
 impl Peering {
-    fn new(socket: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
         watched(Channel::from(socket), Interest::READABLE | Interest::WRITABLE).map(Self)
     }
 
@@ -75,9 +119,19 @@ impl Peering {
         self.0.async_io(Interest::READABLE, Channel::receive).await
     }
 
+    /// The next message, which stays where it is; `None` if the peer is gone.
+    pub(super) async fn peek(&self) -> io::Result<Option<Vec<u8>>> {
+        self.0.async_io(Interest::READABLE, Channel::peek).await
+    }
+
     /// Says something. A peer that does not read is left after a while.
     pub(super) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        let sent = self.0.async_io(Interest::WRITABLE, |channel| channel.send(bytes, &[]));
+        self.send_with(bytes, &[]).await
+    }
+
+    /// The same with descriptors.
+    pub(super) async fn send_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let sent = self.0.async_io(Interest::WRITABLE, |channel| channel.send(bytes, descriptors));
         timeout(PATIENCE, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }

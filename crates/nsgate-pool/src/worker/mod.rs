@@ -5,14 +5,20 @@
 //! each has a part that nobody can take.
 
 mod counters;
+mod dispatcher;
 mod endpoint;
+mod merge;
 mod metrics;
 mod network;
+mod page;
 mod registry;
 mod session;
 
+pub use dispatcher::Dispatcher;
+
 use crate::Allowed;
 use counters::Latency;
+use endpoint::{Door, Visitor};
 use nsgate_config::{AbsolutePath, Config};
 use nsgate_forwarder::{Observer, Sharing, Stop, TokenKey};
 use registry::Registry;
@@ -62,6 +68,8 @@ pub struct Settings {
     pub reserved: u32,
     /// For the session tokens of networks whose guards want them. Each network's are its own.
     pub token_key: Option<TokenKey>,
+    /// Which worker this is, from 1 on, where there is more than one.
+    pub number: Option<u32>,
 }
 
 /// Makes the observer of one network's requests.
@@ -133,14 +141,34 @@ impl Worker {
         self,
         handover: OwnedFd,
         metrics: Option<OwnedFd>,
-        mut stop: watch::Receiver<Option<Stop>>,
+        stop: watch::Receiver<Option<Stop>>,
     ) -> io::Result<()> {
-        let shared = self.0;
         let metrics = match metrics {
-            Some(socket) => Some(tokio::spawn(metrics::serve(shared.clone(), endpoint::listener(socket)?))),
+            Some(socket) => {
+                let (listener, shared) = (endpoint::listener(socket)?, self.0.clone());
+                Some(tokio::spawn(metrics::serve(listener, move || std::future::ready(page::text(&shared)))))
+            }
             None => None,
         };
-        let handover = endpoint::Endpoint::new(handover)?;
+        self.attend(Door::socket(handover)?, stop).await;
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
+        Ok(())
+    }
+
+    /// The same as one of several workers: what comes is passed on by a [`Dispatcher`] at the other end of `dispatcher`,
+    /// questions for metrics as well.
+    ///
+    /// # Errors
+    /// A socket that cannot be waited for.
+    pub async fn serve_dispatched(self, dispatcher: OwnedFd, stop: watch::Receiver<Option<Stop>>) -> io::Result<()> {
+        self.attend(Door::dispatcher(dispatcher)?, stop).await;
+        Ok(())
+    }
+
+    async fn attend(self, door: Door, mut stop: watch::Receiver<Option<Stop>>) {
+        let shared = self.0;
         // Every network and every peer holds a copy of the sender; nothing is ever sent.
         let (alive, mut ended) = mpsc::channel::<()>(1);
         let fresh = Arc::new(Semaphore::new(FRESH));
@@ -151,15 +179,23 @@ impl Worker {
                 biased;
                 stop = next(&mut stop, None) => asked = Some(stop),
                 _ = phase.changed() => {}
-                peer = handover.accept(&fresh) => {
-                    let Some((channel, place)) = peer else { continue };
-                    tokio::spawn(session::meet(shared.clone(), channel, place, alive.clone()));
+                visitor = door.next(&fresh) => match visitor {
+                    None => {}
+                    Some((Visitor::Peer(peer), place)) => {
+                        tokio::spawn(session::meet(shared.clone(), (peer, false), place, alive.clone()));
+                    }
+                    Some((Visitor::Dispatcher(peer), place)) => {
+                        tokio::spawn(session::meet(shared.clone(), (peer, true), place, alive.clone()));
+                    }
+                    Some((Visitor::Metrics(stream), place)) => {
+                        tokio::spawn(metrics::write(page::text(&shared), stream, place));
+                    }
                 }
             }
         }
         if asked.is_none() {
             // Whoever has connected in this moment is told to turn to the other worker, by being left.
-            drop(handover);
+            drop(door);
             drop(alive);
             tokio::select! {
                 biased;
@@ -167,15 +203,11 @@ impl Worker {
                 _ = ended.recv() => {}
             }
         } else {
-            drop((handover, alive));
+            drop((door, alive));
         }
         if let Some(asked) = asked {
             end(&shared, asked, stop, &mut ended).await;
         }
-        if let Some(metrics) = metrics {
-            metrics.abort();
-        }
-        Ok(())
     }
 }
 

@@ -135,7 +135,7 @@ impl Network {
     }
 
     /// For the operator.
-    pub(super) fn status(&self) -> NetworkStatus {
+    pub(super) fn status(&self, worker: Option<u32>) -> NetworkStatus {
         let listen: Vec<String> = self.gate.listeners.iter().map(ToString::to_string).collect();
         NetworkStatus {
             identity: self.gate.identity,
@@ -147,6 +147,7 @@ impl Network {
             served: self.counters.served.load(Ordering::Relaxed),
             rejected: self.counters.refused_with(400..500),
             failed: self.counters.refused_with(500..600),
+            worker,
         }
     }
 }

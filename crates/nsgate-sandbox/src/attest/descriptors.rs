@@ -14,6 +14,9 @@ const NULL: u64 = 0x103;
 pub(super) const LOG: &str = "log file";
 /// Kind of a directory that can be walked from and not read (O_PATH, open(2)).
 pub(super) const PINNED: &str = "pinned directory";
+/// Kind of a process descriptor whose process is a child of the one that holds it: it may be waited for and signalled
+/// without the descriptor as well.
+pub(super) const CHILD: &str = "pidfd of a child";
 
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
@@ -32,6 +35,8 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
             LOG.to_owned()
         } else if is_pinned(directory, &entry) {
             PINNED.to_owned()
+        } else if is_child(directory, &entry) {
+            CHILD.to_owned()
         } else {
             kind(&target.to_string_lossy(), &mut sockets)
         };
@@ -57,6 +62,19 @@ fn is_pinned(directory: &Path, entry: &fs::DirEntry) -> bool {
 fn flags(directory: &Path, entry: &fs::DirEntry) -> Option<i32> {
     let text = fs::read_to_string(directory.join("fdinfo").join(entry.file_name())).ok()?;
     text.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok())
+}
+
+/// Whether this is a descriptor of a process (`Pid` of proc_pid_fdinfo(5)) whose parent is the process looked at.
+fn is_child(directory: &Path, entry: &fs::DirEntry) -> bool {
+    let number = |text: &str, key: &str| -> Option<i32> {
+        text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
+    };
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let Some(pid) = number(&read(&directory.join("fdinfo").join(entry.file_name())), "Pid:") else { return false };
+    let (Some(proc), own) = (directory.parent(), number(&read(&directory.join("status")), "Pid:")) else {
+        return false;
+    };
+    own.is_some() && number(&read(&proc.join(pid.to_string()).join("status")), "PPid:") == own
 }
 
 fn kind(target: &str, sockets: &mut Sockets) -> String {

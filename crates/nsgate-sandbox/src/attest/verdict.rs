@@ -39,6 +39,9 @@ const LOG_KINDS: [&str; 1] = [super::descriptors::LOG];
 /// anything else has no use for a directory.
 const READER_KINDS: [&str; 3] = [super::descriptors::PINNED, "pipe", "/dev/null"];
 
+/// The zygote of a pool waits for what it has made.
+const CHILD_KINDS: [&str; 1] = [super::descriptors::CHILD];
+
 pub(super) fn judge(holdings: &Holdings) -> Vec<Row> {
     let mut rows = vec![
         row("users", "not root", join(&holdings.users), Some(!holdings.users.contains(&0))),
@@ -125,8 +128,9 @@ fn descriptors(holdings: &Holdings) -> Row {
     let Some(kinds) = &holdings.descriptors else {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
-    let expected =
-        |kind: &str| EXPECTED_KINDS.contains(&kind) || FOREGROUND_KINDS.contains(&kind) || LOG_KINDS.contains(&kind);
+    let expected = |kind: &str| {
+        [&EXPECTED_KINDS[..], &FOREGROUND_KINDS, &LOG_KINDS, &CHILD_KINDS].iter().any(|kinds| kinds.contains(&kind))
+    };
     let reads = kinds.get(super::descriptors::PINNED) == Some(&1)
         && kinds.keys().all(|kind| READER_KINDS.contains(&kind.as_str()));
     let others: Vec<String> = kinds.keys().filter(|kind| !expected(kind) && !reads).cloned().collect();

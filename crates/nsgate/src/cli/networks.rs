@@ -41,10 +41,15 @@ impl List {
             println!("{:#}", Value::from(rows));
             return Ok(0);
         }
+        let several = networks.iter().any(|one| one.worker.is_some());
         let mut rows = vec![["identity", "id", "listens on", "agent"].map(str::to_owned).to_vec()];
-        rows.extend(networks.into_iter().map(|one| {
-            vec![one.identity.header().to_owned(), one.identity.uuid().to_string(), one.listen, one.backend]
+        rows.extend(networks.iter().map(|one| {
+            let (identity, id) = (one.identity.header().to_owned(), one.identity.uuid().to_string());
+            vec![identity, id, one.listen.clone(), one.backend.clone()]
         }));
+        if several {
+            name_workers(&mut rows, &networks);
+        }
         print(&rows, 4);
         Ok(0)
     }
@@ -54,12 +59,21 @@ fn ask(socket: &AbsolutePath) -> Result<Vec<NetworkStatus>, String> {
     list(socket.as_path()).map_err(|error| format!("{socket}: {error}"))
 }
 
+/// A last column with the worker of each network, where the pool has several.
+fn name_workers(rows: &mut [Vec<String>], networks: &[NetworkStatus]) {
+    let names = networks.iter().map(|one| one.worker.map_or_else(String::new, |number| number.to_string()));
+    for (row, name) in rows.iter_mut().zip(std::iter::once("worker".to_owned()).chain(names)) {
+        row.push(name);
+    }
+}
+
 fn place(one: &NetworkStatus) -> Value {
     json!({
         "identity": one.identity.header(),
         "id": one.identity.uuid().to_string(),
         "listen": one.listen.split(' ').collect::<Vec<_>>(),
         "backend": one.backend,
+        "worker": one.worker,
     })
 }
 
@@ -109,6 +123,9 @@ fn show(networks: &[NetworkStatus]) {
         row.extend(numbers.iter().map(ToString::to_string));
         row
     }));
+    if networks.iter().any(|one| one.worker.is_some()) {
+        name_workers(&mut rows, networks);
+    }
     print(&rows, 2);
     let sum = |of: fn(&NetworkStatus) -> u64| networks.iter().map(of).sum::<u64>();
     println!(

@@ -39,10 +39,13 @@ struct Flags {
     /// A metadata agent's UNIX socket that networks may ask for; may be given up to eight times
     #[arg(long = "backend", value_name = "PATH")]
     backends: Vec<String>,
-    /// Networks at once
+    /// Processes that serve, each confined on its own; a network always has the same one
+    #[arg(long, value_name = "NUMBER")]
+    workers: Option<i64>,
+    /// Networks of each worker at once
     #[arg(long, value_name = "NUMBER")]
     networks: Option<i64>,
-    /// Connections of guests at once, all networks together
+    /// Connections of guests of each worker at once, all networks together
     #[arg(long, value_name = "NUMBER")]
     connections: Option<i64>,
     /// Connections of each network whatever the others do
@@ -115,6 +118,7 @@ impl Flags {
                 *slot = Some(on_command_line(said));
             }
         };
+        number(&mut draft.workers, self.workers);
         number(&mut draft.networks, self.networks);
         number(&mut draft.connections, self.connections);
         number(&mut draft.reserved_connections, self.reserved_connections);

@@ -1,6 +1,7 @@
 //! Many networks in one worker: the worker's process, and the keeper that stands for each network.
 
 mod alone;
+mod crew;
 mod keeper;
 mod worker;
 

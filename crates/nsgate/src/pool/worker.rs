@@ -1,12 +1,14 @@
 //! The worker's process: from a pool's configuration to a confined process that serves what is handed over.
 
+use super::crew;
 use crate::{
     gate::{self, Prepared},
     log::{AccessLog, Sink, Syslog},
     sys,
 };
 use nsgate_config::{Config, Guards, PoolConfig};
-use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_worker};
+use nsgate_forwarder::TokenKey;
+use nsgate_launcher::{Agent, LaunchError, Launched, Options, Running, launch_worker};
 use nsgate_pool::{
     Allowed,
     worker::{Backend, Observe, Settings, Worker},
@@ -20,12 +22,15 @@ use tokio::sync::watch;
 /// Between two returns of memory to the host, which takes longer the more networks there are.
 const BETWEEN_RETURNS: Duration = Duration::from_secs(10);
 
-/// Runs the worker that `config` describes, and returns the exit status of this process: that of the starter, which is
-/// done when the worker serves, or that of the worker.
+/// Runs the worker, or the workers, that `config` describes, and returns the exit status of this process: that of the
+/// starter, which is done when they serve, or that of the worker.
 ///
 /// # Errors
 /// Whatever kept the worker from serving. Nothing is left behind then.
 pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
+    if config.pool.workers > 1 {
+        return crew::run(config, options);
+    }
     match launch_worker(config, options, prepare)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(config, options, *running)),
@@ -41,18 +46,8 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> 
     let Running { prepared: Prepared { runtime, signals, key }, confined, agents, endpoints, .. } = running;
     let PoolConfig { pool, process } = config;
     let sink = gate::log(process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
+    let settings = settings(config, agents, running.handover_gid, key);
     tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
-    let backends = pool.backends.iter().zip(agents);
-    let backends =
-        backends.map(|(backend, agent)| Backend { path: backend.path().clone(), seen: agent.path, owner: agent.owner });
-    let settings = Settings {
-        allowed: Allowed { gid: running.handover_gid },
-        backends: backends.collect(),
-        networks: usize::try_from(pool.networks).unwrap_or(usize::MAX),
-        connections: usize::try_from(pool.connections).unwrap_or(usize::MAX),
-        reserved: pool.reserved_connections,
-        token_key: key,
-    };
     let worker = Worker::new(settings, observe(sink));
     let outcome = runtime.block_on(async move {
         let signals = gate::watched(signals)?;
@@ -73,9 +68,26 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> 
     }
 }
 
+/// What the only worker may serve.
+pub(super) fn settings(config: &PoolConfig, agents: Vec<Agent>, gid: Option<u32>, key: Option<TokenKey>) -> Settings {
+    let pool = &config.pool;
+    let backends = pool.backends.iter().zip(agents);
+    let backends =
+        backends.map(|(backend, agent)| Backend { path: backend.path().clone(), seen: agent.path, owner: agent.owner });
+    Settings {
+        allowed: Allowed { gid },
+        backends: backends.collect(),
+        networks: usize::try_from(pool.networks).unwrap_or(usize::MAX),
+        connections: usize::try_from(pool.connections).unwrap_or(usize::MAX),
+        reserved: pool.reserved_connections,
+        token_key: key,
+        number: None,
+    }
+}
+
 /// Each network's requests go to the log that its own configuration names, over this process's socket; without one, to
 /// the worker's own, with the network's name before them.
-fn observe(sink: Arc<Sink>) -> Observe {
+pub(super) fn observe(sink: Arc<Sink>) -> Observe {
     Box::new(move |config: &Config| {
         let identity = &config.gate.identity;
         let (sink, prefix) = match (sink.as_ref(), &config.process.log) {

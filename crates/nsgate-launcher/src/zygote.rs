@@ -1,0 +1,220 @@
+//! Many confined processes from one, for a pool with more than one worker.
+//!
+//! The zygote is the process that the order of the drop has made: it holds no privilege, and no filter but its own lets
+//! it do more than what its children do and to make them. It makes a dispatcher and the workers by fork(2), each of which
+//! narrows itself further ([`Confined::narrow`]), and makes another one in the place of one that dies. It hears nobody:
+//! its input is signals and the ends of its children.
+
+use crate::{LaunchError, Readiness, daemon::Child, sys};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::Signal,
+        signalfd::SignalFd,
+        socket::{AddressFamily, SockFlag, SockType, socketpair},
+    },
+};
+use nsgate_sandbox::Confined;
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+/// Before another process takes the place of one that died young: from the first to the last.
+const SHORTEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(5);
+/// A process that lived longer than this did not die young.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// How a worker ends that was asked to by a signal, rather than because another pool has taken over: where only one of
+/// them was asked, another takes its place.
+pub const ASKED: u8 = 3;
+
+/// What a zygote begins with.
+#[derive(Debug)]
+pub struct Zygote {
+    /// The proof of its own confinement.
+    pub confined: Confined,
+    /// What it hears: the same signals that its children do.
+    pub signals: SignalFd,
+    /// The pool's sockets, which the dispatcher listens at.
+    pub endpoints: Vec<OwnedFd>,
+    /// How many workers.
+    pub workers: u32,
+    /// Tells the starter that the dispatcher listens.
+    pub readiness: Readiness,
+}
+
+/// Which process this is now.
+#[derive(Debug)]
+pub enum Part {
+    /// The zygote: done. Exit with this status.
+    Ended(u8),
+    /// The dispatcher.
+    Dispatcher {
+        /// The pool's sockets.
+        endpoints: Vec<OwnedFd>,
+        /// A `SOCK_SEQPACKET` connection to each worker, from the first to the last.
+        workers: Vec<OwnedFd>,
+        /// Tells the starter; `None` in a dispatcher that takes another one's place.
+        readiness: Option<Readiness>,
+        /// What it still has to hear.
+        signals: SignalFd,
+        /// The zygote's proof, to be narrowed.
+        confined: Confined,
+    },
+    /// A worker.
+    Worker {
+        /// Which, from 1 on.
+        number: u32,
+        /// The connection to the dispatcher, whichever process that is.
+        dispatcher: OwnedFd,
+        /// What it still has to hear.
+        signals: SignalFd,
+        /// The zygote's proof, to be narrowed.
+        confined: Confined,
+    },
+}
+
+/// The place of one child.
+struct Place {
+    /// 0 is the dispatcher.
+    number: u32,
+    child: Option<Child>,
+    born: Instant,
+    /// When the next one begins.
+    next: Instant,
+    pause: Duration,
+    /// It will have no other child.
+    done: bool,
+}
+
+impl Place {
+    fn new(number: u32) -> Self {
+        let now = Instant::now();
+        Self { number, child: None, born: now, next: now, pause: SHORTEST, done: false }
+    }
+
+    fn name(&self) -> String {
+        match self.number {
+            0 => "the dispatcher".to_owned(),
+            number => format!("worker {number}"),
+        }
+    }
+
+    /// Its child has ended with this status.
+    fn ended(&mut self, status: u8, ending: &mut bool) {
+        self.child = None;
+        if *ending || status == 0 {
+            // The dispatcher ends in order when all do; a worker, when another pool has taken over its networks.
+            *ending |= self.number == 0;
+            self.done = true;
+            return;
+        }
+        let died_young = self.born.elapsed() < YOUNG;
+        self.next = Instant::now() + if died_young { self.pause } else { Duration::ZERO };
+        self.pause = if died_young { (self.pause * 2).min(LONGEST) } else { SHORTEST };
+        match status {
+            ASKED => tracing::info!("{} has ended as it was asked to; another takes its place", self.name()),
+            _ => tracing::error!("{} has ended with status {status}; another takes its place", self.name()),
+        }
+    }
+}
+
+/// Makes the dispatcher and the workers, and others in the place of those that die, until all have ended in order.
+/// Returns in every process.
+///
+/// # Errors
+/// The connections between them, or the first of them, cannot be made.
+pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
+    let Zygote { confined, signals, mut endpoints, workers, readiness } = zygote;
+    let mut readiness = Some(readiness);
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let pair = |_| socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(failed("socketpair"));
+    let pairs: Vec<(OwnedFd, OwnedFd)> = (0..workers).map(pair).collect::<Result<_, _>>()?;
+    let mut places: Vec<Place> = (0..=workers).map(Place::new).collect();
+    let mut ending = false;
+    loop {
+        for place in &mut places {
+            if place.child.is_some() || place.done || ending || place.next > Instant::now() {
+                continue;
+            }
+            match sys::fork() {
+                Ok(None) => {
+                    let number = place.number;
+                    return Ok(part(number, pairs, endpoints, readiness, signals, confined));
+                }
+                Ok(Some(pid)) => {
+                    let pidfd = sys::pidfd_open(pid).map_err(failed("pidfd_open"))?;
+                    place.child = Some(Child { pid, pidfd });
+                    place.born = Instant::now();
+                    // Only the first dispatcher has a starter that waits.
+                    readiness = None;
+                }
+                Err(source) if readiness.is_some() => return Err(failed("fork")(source)),
+                Err(error) => {
+                    tracing::error!("{} cannot be made: fork: {error}", place.name());
+                    place.next = Instant::now() + LONGEST;
+                }
+            }
+        }
+        if ending {
+            // Nobody waits for an answer that will not come: with the last copy the queue of these sockets goes.
+            endpoints.clear();
+            places.iter_mut().filter(|place| place.child.is_none()).for_each(|place| place.done = true);
+        }
+        if places.iter().all(|place| place.done) {
+            return Ok(Part::Ended(0));
+        }
+        wait(&signals, &places);
+        while let Ok(Some(signal)) = signals.read_signal() {
+            let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+            ending |= number != Signal::SIGHUP as i32;
+            for child in places.iter().filter_map(|place| place.child.as_ref()) {
+                // One that has just ended cannot be told, and does not need to be.
+                let _ = sys::pidfd_signal(&child.pidfd, number);
+            }
+        }
+        for place in &mut places {
+            if let Some(status) = place.child.as_ref().and_then(Child::status) {
+                place.ended(status, &mut ending);
+            }
+        }
+    }
+}
+
+/// What a new child is, with what is its own. Everything else is closed here.
+fn part(
+    number: u32,
+    pairs: Vec<(OwnedFd, OwnedFd)>,
+    endpoints: Vec<OwnedFd>,
+    readiness: Option<Readiness>,
+    signals: SignalFd,
+    confined: Confined,
+) -> Part {
+    let (workers, mut dispatchers): (Vec<OwnedFd>, Vec<OwnedFd>) = pairs.into_iter().unzip();
+    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    match index.filter(|index| *index < dispatchers.len()) {
+        None => Part::Dispatcher { endpoints, workers, readiness, signals, confined },
+        Some(index) => Part::Worker { number, dispatcher: dispatchers.swap_remove(index), signals, confined },
+    }
+}
+
+/// Waits for a signal, the end of a child, or the time for the next one.
+fn wait(signals: &SignalFd, places: &[Place]) {
+    let descriptors = places.iter().filter_map(|place| place.child.as_ref()).map(|child| child.pidfd.as_fd());
+    let mut all: Vec<PollFd<'_>> =
+        descriptors.chain([signals.as_fd()]).map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
+    let next = places.iter().filter(|place| place.child.is_none() && !place.done).map(|place| place.next).min();
+    let timeout = next.map_or(PollTimeout::NONE, |next| {
+        let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    });
+    // EINTR is as good as any other reason to look.
+    let _ = poll(&mut all, timeout);
+}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> LaunchError {
+    move |source| LaunchError::Daemon { call, source }
+}

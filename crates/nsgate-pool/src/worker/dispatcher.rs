@@ -1,0 +1,195 @@
+//! Before several workers: passes each peer on to the worker whose network it speaks of, and asks all of them what is
+//! about all.
+//!
+//! It looks at a message and does not take it, nor the descriptors that come with it: the worker hears the peer itself,
+//! judges it, and answers. What is not understood here is refused there.
+
+use super::{
+    FRESH,
+    endpoint::{self, ASK, Door, PAGE, PEER, Peering, Visitor},
+    merge::merge,
+    metrics,
+};
+use crate::{
+    Allowed, Peer,
+    protocol::{Reply, Request},
+    shard,
+};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nsgate_forwarder::Stop;
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::UnixStream,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
+
+/// How long a peer may take to say what it wants, and a worker for each message of an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Passes peers on.
+pub struct Dispatcher(Arc<Workers>);
+
+struct Workers {
+    allowed: Allowed,
+    all: Vec<Peering>,
+    left: watch::Sender<bool>,
+}
+
+impl Dispatcher {
+    /// A dispatcher before the workers at the other ends of `workers`, from the first to the last
+    /// ([`super::Worker::serve_dispatched`]). Needs a runtime.
+    ///
+    /// # Errors
+    /// A socket that cannot be waited for.
+    pub fn new(allowed: Allowed, workers: Vec<OwnedFd>) -> io::Result<Self> {
+        let all = workers.into_iter().map(Peering::new).collect::<io::Result<_>>()?;
+        Ok(Self(Arc::new(Workers { allowed, all, left: watch::Sender::new(false) })))
+    }
+
+    /// Takes peers at `handover` and tells metrics at `metrics`, until `stop` says something or another pool has taken
+    /// over. The workers go on: they are told by whoever has started them.
+    ///
+    /// # Errors
+    /// A socket that cannot be waited for.
+    pub async fn serve(
+        self,
+        handover: OwnedFd,
+        metrics: Option<OwnedFd>,
+        mut stop: watch::Receiver<Option<Stop>>,
+    ) -> io::Result<()> {
+        let workers = self.0;
+        if let Some(socket) = metrics {
+            let (listener, workers) = (endpoint::listener(socket)?, workers.clone());
+            tokio::spawn(metrics::serve(listener, move || page(workers.clone())));
+        }
+        let door = Door::socket(handover)?;
+        let fresh = Arc::new(Semaphore::new(FRESH));
+        let mut left = workers.left.subscribe();
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(Option::is_some) => return Ok(()),
+                _ = left.wait_for(|left| *left) => return Ok(()),
+                visitor = door.next(&fresh) => {
+                    if let Some((Visitor::Peer(peer), place)) = visitor {
+                        tokio::spawn(meet(workers.clone(), peer, place));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A peer that has just come.
+async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit) {
+    let said = match timeout(PATIENCE, peer.peek()).await {
+        Ok(Ok(Some(said))) => Request::parse(&said).ok(),
+        // A worker says what is wrong with silence.
+        Err(_) => None,
+        // It has left again.
+        Ok(Ok(None) | Err(_)) => return,
+    };
+    let may = Peer::of(peer.channel()).is_ok_and(|who| workers.allowed.judge(who).is_ok());
+    match said {
+        Some(request @ (Request::List | Request::Leave)) if may => {
+            // Taken now: a connection that is closed with something unread in it takes the answer with it.
+            match peer.receive().await {
+                Ok(Some(message)) if message.descriptors.is_empty() && request == Request::List => {
+                    list(&workers, &peer).await;
+                }
+                Ok(Some(message)) if message.descriptors.is_empty() => leave(&workers, &peer).await,
+                Ok(Some(_)) => refuse(&peer, "descriptors came with a message that takes none").await,
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Some(Request::Serve(config)) => pass_on(&workers, peer, shard(&config.gate.identity, workers.all.len())).await,
+        Some(Request::Remove(identity)) => pass_on(&workers, peer, shard(&identity, workers.all.len())).await,
+        _ => pass_on(&workers, peer, 0).await,
+    }
+    drop(place);
+}
+
+/// The worker hears the peer from its first word on.
+async fn pass_on(workers: &Workers, peer: Peering, index: usize) {
+    let Some(worker) = workers.all.get(index) else { return };
+    if let Err(error) = worker.send_with(PEER, &[peer.channel().as_fd()]).await {
+        let _ = peer.receive().await;
+        refuse(&peer, &format!("worker {} does not answer: {error}", index + 1)).await;
+    }
+}
+
+/// Tells the peer and the log.
+async fn refuse(peer: &Peering, reason: &str) {
+    tracing::warn!("a handover is refused: {reason}");
+    let _ = peer.send(&Reply::Refused(reason.to_owned()).to_bytes()).await;
+}
+
+/// Begins a conversation with a worker.
+async fn ask(worker: &Peering, request: &Request) -> io::Result<Peering> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let (own, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    worker.send_with(ASK, &[other.as_fd()]).await?;
+    let own = Peering::new(own)?;
+    own.send(&request.to_bytes()).await?;
+    Ok(own)
+}
+
+/// The next word of a worker.
+async fn word(worker: &Peering) -> io::Result<Reply> {
+    let said = timeout(PATIENCE, worker.receive()).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let said = said.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    Reply::parse(&said.bytes).map_err(io::Error::other)
+}
+
+async fn list(workers: &Workers, peer: &Peering) {
+    for (number, worker) in (1..).zip(&workers.all) {
+        if let Err(error) = list_one(worker, peer).await {
+            return refuse(peer, &format!("worker {number} does not answer: {error}")).await;
+        }
+    }
+    let _ = peer.send(&Reply::Done.to_bytes()).await;
+}
+
+async fn list_one(worker: &Peering, peer: &Peering) -> io::Result<()> {
+    let worker = ask(worker, &Request::List).await?;
+    loop {
+        match word(&worker).await? {
+            reply @ Reply::Network(_) => peer.send(&reply.to_bytes()).await?,
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn leave(workers: &Workers, peer: &Peering) {
+    tracing::info!("another pool takes over: networks are served until their owners have left");
+    for (number, worker) in (1..).zip(&workers.all) {
+        let told = async { word(&ask(worker, &Request::Leave).await?).await };
+        if let Err(error) = told.await {
+            tracing::warn!("worker {number} cannot be told that another pool takes over: {error}");
+        }
+    }
+    let _ = peer.send(&Reply::Done.to_bytes()).await;
+    let _ = workers.left.send(true);
+}
+
+/// The pool's page of metrics: that of every worker that answers.
+async fn page(workers: Arc<Workers>) -> String {
+    let mut pages = Vec::new();
+    for worker in &workers.all {
+        pages.push(page_of(worker).await);
+    }
+    merge(&pages)
+}
+
+async fn page_of(worker: &Peering) -> Option<String> {
+    let (own, other) = UnixStream::pair().ok()?;
+    worker.send_with(PAGE, &[other.as_fd()]).await.ok()?;
+    drop(other);
+    metrics::read(own).await
+}

@@ -1,0 +1,91 @@
+//! Several workers: the zygote's process, and what each of its children does.
+
+use super::worker::{observe, settings};
+use crate::{gate, sys};
+use nix::sys::signalfd::SignalFd;
+use nsgate_config::PoolConfig;
+use nsgate_forwarder::Stop;
+use nsgate_launcher::{ASKED, LaunchError, Launched, Options, Part, Running, Zygote, launch_worker, raise};
+use nsgate_pool::{
+    Allowed,
+    worker::{Dispatcher, Settings, Worker},
+};
+use nsgate_sandbox::{Confined, Role};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, io};
+use tokio::{runtime::Runtime, sync::watch};
+
+/// Runs the workers that `config` describes, and returns the exit status of this process, whichever of them it is.
+///
+/// # Errors
+/// Whatever kept them from serving. Nothing is left behind then.
+pub(super) fn run(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
+    match launch_worker(config, options, gate::signals)? {
+        Launched::Finished(status) => Ok(status),
+        Launched::Gate(running) => Ok(serve(config, options, *running)),
+    }
+}
+
+fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> u8 {
+    let PoolConfig { pool, process } = config;
+    // Children have the same log: it is opened once.
+    let sink = gate::log(process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
+    let Running { prepared: signals, confined, agents, endpoints, handover_gid: gid, readiness, .. } = running;
+    tracing::info!("{} workers for the pool at {}; {}", pool.workers, pool.socket, confined.report());
+    // What starting took is not needed for sleeping, and need not be copied to each child.
+    sys::give_back();
+    let zygote = Zygote { confined, signals, endpoints, workers: pool.workers, readiness };
+    let outcome = match raise(zygote) {
+        Ok(Part::Ended(status)) => return status,
+        Ok(Part::Dispatcher { endpoints, workers, readiness, signals, confined }) => begin(&confined, Role::Dispatcher)
+            .and_then(|(runtime, confined)| {
+                runtime.block_on(async move {
+                    let dispatcher = Dispatcher::new(Allowed { gid }, workers)?;
+                    let stopped = stopped(signals)?;
+                    let mut endpoints = endpoints.into_iter();
+                    let Some(handover) = endpoints.next() else { return Ok(0) };
+                    tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
+                    if let Some(readiness) = readiness {
+                        readiness.tell();
+                    }
+                    dispatcher.serve(handover, endpoints.next(), stopped).await.map(|()| 0)
+                })
+            }),
+        Ok(Part::Worker { number, dispatcher, signals, confined }) => {
+            // Each has a key of its own: what one makes, it alone can judge.
+            let key = gate::new_token_key().map(Some);
+            key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (runtime, confined))| {
+                tracing::info!("Worker {number} begins; {}", confined.report());
+                let settings = Settings { number: Some(number), ..settings(config, agents, gid, key) };
+                let worker = Worker::new(settings, observe(sink));
+                runtime.block_on(async move {
+                    let stopped = stopped(signals)?;
+                    let asked = stopped.clone();
+                    worker.serve_dispatched(dispatcher, stopped).await?;
+                    Ok(if asked.borrow().is_some() { ASKED } else { 0 })
+                })
+            })
+        }
+        Err(error) => Err(io::Error::other(error)),
+    };
+    outcome.unwrap_or_else(|error| {
+        tracing::error!("{error}");
+        1
+    })
+}
+
+/// What every child does first: an event loop and hash keys of its own, and then the filter that lets neither be made.
+fn begin(confined: &Confined, role: Role) -> io::Result<(Runtime, Confined)> {
+    let runtime = gate::runtime()?;
+    // The first keys of a thread are random numbers from the kernel.
+    let _ = RandomState::new().build_hasher();
+    let confined = confined.narrow(role).map_err(io::Error::other)?;
+    Ok((runtime, confined))
+}
+
+/// The signals that end a child, gently first.
+fn stopped(signals: SignalFd) -> io::Result<watch::Receiver<Option<Stop>>> {
+    let signals = gate::watched(signals)?;
+    let (stop, stopped) = watch::channel(None);
+    tokio::spawn(gate::obey(signals, stop, Stop::Drain));
+    Ok(stopped)
+}
