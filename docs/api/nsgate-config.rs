@@ -29,6 +29,15 @@ pub mod namespace_proxy {
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {}
 }
 pub mod native {
+    #[derive(Clone, Debug, Deserialize)]
+    pub struct DraftAudit {
+        pub to: Spanned<String>,
+        pub events_per_second: Option<Spanned<i64>>,
+    }
+    #[derive(Clone, Debug, Default, Deserialize)]
+    pub struct DraftTrace {
+        pub sampled: Option<bool>,
+    }
     #[derive(Clone, Debug, Default, Deserialize)]
     pub struct Draft {
         pub network_id: Option<Spanned<String>>,
@@ -51,6 +60,8 @@ pub mod native {
         pub timeouts: DraftTimeouts,
         pub rate_limits: Vec<DraftRate>,
         pub guards: DraftGuards,
+        pub audit: Option<DraftAudit>,
+        pub trace: Option<DraftTrace>,
     }
     impl Draft {
         pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {}
@@ -144,6 +155,7 @@ pub mod native {
         pub pid_file: Option<Spanned<String>>,
         pub sandbox: Option<Spanned<String>>,
         pub log: Option<DraftLog>,
+        pub audit: Option<DraftAudit>,
     }
     impl DraftPool {
         pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {}
@@ -163,6 +175,8 @@ pub mod native {
         pub sandbox: SandboxLevel,
         pub pool: Option<PoolUse>,
         pub guards: Guards,
+        pub audit: Option<Audit>,
+        pub trace: Option<Trace>,
     }
     impl Site {
         pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {}
@@ -209,6 +223,25 @@ impl Account {
     pub fn named(text: &str) -> Result<Self, String> {}
 }
 impl fmt::Display for Account {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    pub to: AuditTo,
+    pub events_per_second: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditTo {
+    Syslog,
+    Journald,
+    Descriptor(u16),
+}
+impl FromStr for AuditTo {
+    type Err = String;
+}
+impl fmt::Display for AuditTo {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    pub sampled: bool,
+}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     pub owner: Option<Account>,
@@ -234,6 +267,7 @@ pub struct Gate {
     pub retries: u32,
     pub rate_limits: Vec<RateLimit>,
     pub guards: Guards,
+    pub trace: Option<Trace>,
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -245,6 +279,7 @@ pub struct Process {
     pub netns: Option<Netns>,
     pub freebind: bool,
     pub log: Option<Log>,
+    pub audit: Option<Audit>,
     pub sandbox: SandboxLevel,
 }
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -350,6 +385,7 @@ pub struct HostProxy {
     pub monitor: Option<UriPath>,
     pub statistics: Option<UriPath>,
     pub guards: Guards,
+    pub trace: Option<Trace>,
 }
 #[derive(Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -507,6 +543,10 @@ pub struct Log {
     pub facility: Facility,
     pub level: Level,
     pub tag: String,
+}
+impl Log {
+    #[must_use]
+    pub fn usual(tag: &str) -> Self {}
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {

@@ -1,6 +1,39 @@
 // What nsgate-forwarder offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
 // `__private` has more than is shown. A line that goes away or changes asks for the next major version.
 
+pub mod event {
+    pub const LONGEST: usize = _;
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Network {
+        __private: (),
+    }
+    impl Network {
+        #[must_use]
+        pub fn of(identity: &Identity) -> Self {}
+        #[must_use]
+        pub fn host() -> Self {}
+        #[must_use]
+        pub fn kind(&self) -> &'static str {}
+        #[must_use]
+        pub fn id(&self) -> &str {}
+    }
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Missed {
+        pub suppressed: u64,
+        pub lost: u64,
+    }
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Asked {
+        pub method: &'static str,
+        pub class: PathClass,
+    }
+    impl Asked {
+        #[must_use]
+        pub fn of(record: &AccessRecord) -> Option<Self> {}
+    }
+    #[must_use]
+    pub fn format(network: &Network, record: &AccessRecord, missed: Missed) -> String {}
+}
 pub mod httplog {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Date {
@@ -108,6 +141,26 @@ impl TokenUse {
     #[must_use]
     pub fn name(self) -> &'static str {}
 }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathClass {
+    Password,
+    Token,
+    Credentials,
+    UserData,
+    VendorData,
+    NetworkData,
+    MetaData,
+    Index,
+    Long,
+    Other,
+}
+impl PathClass {
+    pub const ALL: [Self; 10] = _;
+    #[must_use]
+    pub fn name(self) -> &'static str {}
+    #[must_use]
+    pub fn of(target: &[u8]) -> Self {}
+}
 pub use reason::Reason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -136,6 +189,7 @@ pub struct AccessRecord {
     pub connections: u32,
     pub retries: u32,
     pub served: bool,
+    pub trace: Option<TraceId>,
     pub request_line: Vec<u8>,
 }
 impl AccessRecord {
@@ -153,3 +207,7 @@ impl Termination {
     #[must_use]
     pub fn letters(&self) -> &str {}
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceId(__private);
+impl fmt::Display for TraceId {}
+impl fmt::Debug for TraceId {}

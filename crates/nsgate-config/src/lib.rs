@@ -18,6 +18,7 @@ mod suggest;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::{
     account::Account,
+    audit::{Audit, AuditTo, Trace},
     backend::Backend,
     gate::{Config, Gate, Process, SandboxLevel},
     guards::{

@@ -161,6 +161,46 @@ fn a_guard_that_is_wrong_is_refused_at_its_place() {
 }
 
 #[test]
+fn an_audit_and_a_trace_are_read_and_written() {
+    for table in [
+        "[audit]\nto = \"syslog\"",
+        "[audit]\nto = \"fd:3\"\nevents_per_second = 7",
+        "[trace]",
+        "[trace]\nsampled = false\n[audit]\nto = \"stderr\"",
+    ] {
+        let config = parse("x", &format!("{GOOD}{table}\n")).unwrap().config;
+        assert!(config.process.audit.is_some() || config.gate.trace.is_some(), "{table}");
+        assert_eq!(parse("y", &render(&config)).unwrap().config, config, "{table}");
+    }
+    let rate =
+        |text: &str| parse("x", &format!("{GOOD}{text}")).unwrap().config.process.audit.unwrap().events_per_second;
+    assert_eq!((rate("[audit]\nto = \"syslog\"\n"), rate("[audit]\nto = \"fd:3\"\nevents_per_second = 7")), (100, 7));
+    let off = parse("x", GOOD).unwrap().config;
+    assert!(off.process.audit.is_none() && off.gate.trace.is_none());
+    assert!(!render(&off).contains("audit") && !render(&off).contains("trace"));
+}
+
+#[test]
+fn an_audit_that_is_wrong_is_refused_at_its_place() {
+    for (text, line, column, word) in [
+        ("[audit]\n", 1, 1, "missing field `to`"),
+        ("[audit]\nto = \"file\"\n", 2, 6, "\"syslog\", \"journald\", \"stderr\", \"fd:3\""),
+        ("[audit]\nto = 3\n", 2, 6, "expected a string"),
+        ("[audit]\nto = \"fd:2\"\n", 2, 6, "fd:3 to fd:1023"),
+        ("[audit]\nto = \"syslog\"\nevents_per_second = 0\n", 3, 21, "1 to 100000"),
+        ("[audit]\nto = \"syslog\"\nrate = 5\n", 3, 1, "unknown field `rate`"),
+        ("[trace]\nsampled = 1\n", 2, 11, "expected a boolean"),
+        ("[trace]\nid = \"x\"\n", 2, 1, "unknown field `id`"),
+    ] {
+        let errors = Site::parse("x", text).expect_err(text);
+        let (first, said) = (errors.0.first().unwrap(), errors.to_string());
+        assert!(said.contains(word), "{text}:\n{said}");
+        assert_eq!((first.line, first.column), (line, column), "{text}:\n{said}");
+        assert!(parse("x", &format!("{GOOD}{text}")).is_err(), "{text}: a gate's own text");
+    }
+}
+
+#[test]
 fn a_site_says_the_same_as_a_gate() {
     let site = Site::parse("x", GUARDS).unwrap();
     assert_eq!(site.guards, parse("x", &format!("{GOOD}{GUARDS}")).unwrap().config.gate.guards);

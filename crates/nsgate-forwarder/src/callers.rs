@@ -1,6 +1,6 @@
 //! Whose request this is: the whole network's, or of the one instance that has the source address.
 
-use crate::{Reason, rebuild, refusal::Refusal};
+use crate::{Reason, rebuild, refusal::Refusal, trace::Traces};
 use nsgate_config::{Gate, HostProxy, Instances, Limits, Timeouts, UriPath};
 use std::{
     borrow::Cow,
@@ -8,20 +8,31 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Bounds and patience, the same for every request.
+/// Bounds, patience and traces, the same for every request.
 pub(crate) struct Terms {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: u32,
+    pub(crate) traces: Option<Traces>,
 }
 
 impl Terms {
     pub(crate) fn of_gate(gate: &Gate) -> Self {
-        Self { limits: gate.limits.clone(), timeouts: gate.timeouts.clone(), retries: gate.retries }
+        Self {
+            limits: gate.limits.clone(),
+            timeouts: gate.timeouts.clone(),
+            retries: gate.retries,
+            traces: gate.trace.map(|trace| Traces::new(trace.sampled)),
+        }
     }
 
     pub(crate) fn of_host(host: &HostProxy) -> Self {
-        Self { limits: host.limits.clone(), timeouts: host.timeouts.clone(), retries: host.retries }
+        Self {
+            limits: host.limits.clone(),
+            timeouts: host.timeouts.clone(),
+            retries: host.retries,
+            traces: host.trace.map(|trace| Traces::new(trace.sampled)),
+        }
     }
 }
 

@@ -123,6 +123,7 @@ impl Exchange {
             connections: 0,
             retries: 0,
             served: false,
+            trace: None,
             request_line: Vec::new(),
         });
     }
@@ -213,7 +214,7 @@ impl Exchange {
 }
 
 /// Bytes of a request line that the log gets.
-const LONGEST_LINE: usize = 1024;
+pub(crate) const LONGEST_LINE: usize = 1024;
 
 impl State {
     fn enter(&mut self, phase: Phase) {

@@ -119,6 +119,7 @@ mod tests {
             connections: 3,
             retries: 0,
             served: true,
+            trace: None,
             request_line: b"GET /openstack HTTP/1.1".to_vec(),
         }
     }

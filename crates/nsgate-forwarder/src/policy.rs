@@ -68,6 +68,9 @@ mod tests {
             "content-length",
             "expect",
             "upgrade",
+            "traceparent",
+            "tracestate",
+            "baggage",
         ];
         for (name, _) in PASSING {
             assert!(!name.contains('_') && *name == name.to_lowercase(), "{name}");

@@ -28,10 +28,11 @@ pub(crate) fn instance(instance: &Instance) -> Vec<u8> {
     text
 }
 
-/// Head and body for the agent, at most `limits.backend_request_bytes` long, with the gate's `identity` first.
+/// Head and body for the agent, at most `limits.backend_request_bytes` long, with the gate's own words first: `identity`,
+/// the source, and `trace` (nothing, or a header field), in this order.
 pub(crate) fn request(
     limits: &Limits,
-    identity: &[u8],
+    (identity, trace): (&[u8], &[u8]),
     head: &Head,
     peer: IpAddr,
     headers: &HeaderMap,
@@ -49,6 +50,7 @@ pub(crate) fn request(
     text.extend_from_slice(identity);
     // An IPv4 guest of a dual-stack listener is written as IPv4, and no address has a scope: agents parse it.
     field(&mut text, "x-forwarded-for", peer.to_canonical().to_string().as_bytes());
+    text.extend_from_slice(trace);
     let mut end = Vec::with_capacity(64);
     if !body.is_empty() || headers.contains_key("content-length") || headers.contains_key("transfer-encoding") {
         field(&mut end, "content-length", body.len().to_string().as_bytes());
@@ -98,6 +100,10 @@ mod tests {
     }
 
     fn rebuilt(target: &str, fields: &[(&str, &str)], body: &str) -> Result<String, u16> {
+        traced("", target, fields, body)
+    }
+
+    fn traced(trace: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Result<String, u16> {
         let gate = gate();
         let limits = nsgate_config::Limits { target_bytes: 8192, ..gate.limits.clone() };
         let head = judge(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &limits).unwrap();
@@ -106,7 +112,7 @@ mod tests {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let peer = "::ffff:10.0.0.5".parse().unwrap();
-        request(&gate.limits, &identity(&gate), &head, peer, &headers, body.as_bytes())
+        request(&gate.limits, (&identity(&gate), trace.as_bytes()), &head, peer, &headers, body.as_bytes())
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .map_err(|refusal| refusal.status)
     }
@@ -152,6 +158,30 @@ mod tests {
     fn a_body_gets_its_length_and_stands_in_the_same_piece() {
         let text = rebuilt("/", &[("transfer-encoding", "chunked")], "hello").unwrap();
         assert!(text.ends_with("content-length: 5\r\nconnection: close\r\n\r\nhello"), "{text}");
+    }
+
+    #[test]
+    fn a_trace_context_is_the_gates_own_or_none() {
+        let own = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
+        let forged = [
+            ("traceparent", "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-01"),
+            ("tracestate", "evil=1"),
+            ("baggage", "evil=1"),
+            ("b3", "evil"),
+            ("x-b3-traceid", "evil"),
+            ("uber-trace-id", "evil"),
+            ("x-openstack-request-id", "evil"),
+            ("host", "h"),
+        ];
+        let text = rebuilt("/", &forged, "").unwrap();
+        assert!(!text.contains("trace") && !text.contains("evil") && !text.contains("ffff"), "{text}");
+        let text = traced(own, "/", &forged, "").unwrap();
+        let expected = format!("x-forwarded-for: 10.0.0.5\r\n{own}host: h\r\nconnection: close\r\n\r\n");
+        assert!(text.ends_with(&expected), "{text}");
+        // It is among the words that always fit.
+        let long = "a".repeat(5000);
+        let text = traced(own, "/", &[("user-agent", &long), ("host", "h")], "").unwrap();
+        assert!(text.contains(own) && text.len() <= 4096);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is told of each request, and to whom.
 
-use crate::{Reason, TokenUse, Verdict};
+use crate::{Reason, TokenUse, TraceId, Verdict};
 use std::{
     net::SocketAddr,
     time::{Duration, SystemTime},
@@ -53,6 +53,8 @@ pub struct AccessRecord {
     pub retries: u32,
     /// Whether the request was handed to the agent.
     pub served: bool,
+    /// The trace that the agent was told of.
+    pub trace: Option<TraceId>,
     /// The request line as it came, at most 1,024 bytes; empty if there was none.
     pub request_line: Vec<u8>,
 }

@@ -10,6 +10,7 @@ use crate::{
     rebuild,
     refusal::Refusal,
     source::Source,
+    trace::Traces,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -130,7 +131,7 @@ async fn forward<C: Connector>(
     own_turns: Arc<Semaphore>,
     request: Request<Incoming>,
 ) -> Result<(Answer, Turns, C::Stream, Vec<u8>), Outcome> {
-    let Terms { limits, timeouts, retries } = &shared.terms;
+    let Terms { limits, timeouts, retries, traces } = &shared.terms;
     let head = exchange.lock().head.take().ok_or(Outcome::Gone)?;
     let peer = exchange.client().ip();
     shared.limiter.count(Source::of(peer), std::time::Instant::now()).map_err(Refusal::too_many)?;
@@ -159,7 +160,9 @@ async fn forward<C: Connector>(
         return Err(Outcome::Given(given));
     }
     exchange.enter(Phase::Agent);
-    let text = rebuild::request(limits, &identity, &head, peer, &parts.headers, &body)?;
+    let trace = traces.as_ref().map(Traces::begin);
+    let field = trace.as_ref().map_or(&[][..], |(_, field)| field);
+    let text = rebuild::request(limits, (&identity, field), &head, peer, &parts.headers, &body)?;
     drop(body);
 
     let arrived = Instant::now();
@@ -186,7 +189,7 @@ async fn forward<C: Connector>(
         Ok(connected) => {
             exchange.note(|record| {
                 (record.connect_time, record.retries) = (Some(queued.elapsed()), connected.retries);
-                record.served = true;
+                (record.served, record.trace) = (true, trace.map(|(id, _)| id));
             });
             connected.stream
         }

@@ -239,3 +239,21 @@ async fn unfinished_heads_wait_for_their_turn_and_whole_ones_do_not() {
         assert!(bytes[..length].starts_with(b"HTTP/1.1 200 "), "{index}");
     }
 }
+
+#[tokio::test]
+async fn a_guests_trace_context_is_dropped_and_the_gates_own_is_in_the_record() {
+    let forged = "GET / HTTP/1.1\r\nHost: h\r\nTraceparent: 00-eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-eeeeeeeeeeeeeeee-01\r\n\
+        tracestate: e=1\r\nBaggage: e=1\r\nConnection: close\r\n\r\n";
+    let served = Served::with("", HELLO).await;
+    served.ask(forged).await;
+    let seen = served.seen().remove(0).to_lowercase();
+    assert!(!seen.contains("trace") && !seen.contains("baggage"), "{seen}");
+    assert_eq!(served.records.0.lock().unwrap()[0].trace, None);
+
+    let served = Served::with("[trace]\nsampled = false\n", HELLO).await;
+    served.ask(forged).await;
+    let seen = served.seen().remove(0).to_lowercase();
+    let id = served.records.0.lock().unwrap()[0].trace.expect("a trace").to_string();
+    assert_eq!(seen.matches("trace").count(), 1, "{seen}");
+    assert!(seen.contains(&format!("\r\ntraceparent: 00-{id}-")) && !seen.contains("eeee"), "{seen}");
+}

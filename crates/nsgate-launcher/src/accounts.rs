@@ -84,6 +84,7 @@ mod tests {
             netns: None,
             freebind: false,
             log: None,
+            audit: None,
             sandbox: SandboxLevel::Default,
         }
     }

@@ -78,6 +78,7 @@ impl Reader {
                 retries: self.retries.unwrap_or(RETRIES),
                 rate_limits,
                 guards: Guards::default(),
+                trace: None,
             },
             process: Process {
                 user: self.user?,
@@ -88,6 +89,7 @@ impl Reader {
                 netns: None,
                 freebind: false,
                 log: self.log.map(|log| Log { tag, ..log }),
+                audit: None,
                 sandbox: crate::SandboxLevel::default(),
             },
         })

@@ -1,6 +1,8 @@
 //! A gate, and the process that runs it.
 
-use crate::{AbsolutePath, Account, Backend, Guards, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts};
+use crate::{
+    AbsolutePath, Account, Audit, Backend, Guards, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts, Trace,
+};
 
 /// One network's proxy: everything the forwarder needs to know. Nothing in it is privileged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Gate {
     pub rate_limits: Vec<RateLimit>,
     /// What is demanded of a request beside being well-formed.
     pub guards: Guards,
+    /// The agent gets a trace context of the gate's own with every request; none if absent. A guest's never passes.
+    pub trace: Option<Trace>,
 }
 
 /// How the process that runs a gate comes into being.
@@ -42,6 +46,8 @@ pub struct Process {
     pub freebind: bool,
     /// Lines go to the system log; to standard error if absent.
     pub log: Option<Log>,
+    /// An event for every request; none if absent.
+    pub audit: Option<Audit>,
     /// What a kernel that cannot give everything means.
     pub sandbox: SandboxLevel,
 }

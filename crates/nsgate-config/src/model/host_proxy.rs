@@ -1,6 +1,6 @@
 //! One proxy for a whole host: who asks is known by the source address (Neutron's `metadata_path` extension).
 
-use crate::{Guards, Instances, Limits, Listener, Port, Process, Timeouts, Uuid};
+use crate::{Guards, Instances, Limits, Listener, Port, Process, Timeouts, Trace, Uuid};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -27,6 +27,8 @@ pub struct HostProxy {
     pub statistics: Option<UriPath>,
     /// What is demanded of a request beside being well-formed.
     pub guards: Guards,
+    /// Nova gets a trace context of the proxy's own with every request; none if absent.
+    pub trace: Option<Trace>,
 }
 
 /// What one configuration of a host's proxy asks for.

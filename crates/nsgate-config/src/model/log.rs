@@ -75,3 +75,16 @@ pub struct Log {
     /// What stands before the pid, for instance `haproxy-metadata-proxy-UUID`.
     pub tag: String,
 }
+
+impl Log {
+    /// The log where every host has it, `/dev/log`, under this tag.
+    #[must_use]
+    pub fn usual(tag: &str) -> Self {
+        Self {
+            socket: AbsolutePath::usual_log(),
+            facility: Facility::default(),
+            level: Level::default(),
+            tag: tag.to_owned(),
+        }
+    }
+}

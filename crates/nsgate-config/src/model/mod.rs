@@ -3,6 +3,7 @@
 //! A constructor that refuses returns the reason as a sentence; the parsers add file, line and column to it.
 
 pub(crate) mod account;
+pub(crate) mod audit;
 pub(crate) mod backend;
 pub(crate) mod gate;
 pub(crate) mod guards;

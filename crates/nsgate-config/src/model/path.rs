@@ -34,6 +34,11 @@ impl AbsolutePath {
         Ok(Self(text.to_owned()))
     }
 
+    /// Where every host has its system log.
+    pub(crate) fn usual_log() -> Self {
+        Self("/dev/log".to_owned())
+    }
+
     /// The path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -131,6 +131,7 @@ fn judge(said: &Said) -> Result<Asked, String> {
                 retries: 3,
                 rate_limits: Vec::new(),
                 guards: Guards::default(),
+                trace: None,
             },
             process: Process {
                 user,
@@ -141,6 +142,7 @@ fn judge(said: &Said) -> Result<Asked, String> {
                 netns: None,
                 freebind: false,
                 log,
+                audit: None,
                 sandbox: SandboxLevel::default(),
             },
         },

@@ -1,6 +1,9 @@
 //! The keys, before anybody has judged their values.
 
-use super::guards::DraftGuards;
+use super::{
+    audit::{DraftAudit, DraftTrace},
+    guards::DraftGuards,
+};
 use crate::Diagnostics;
 use serde::Deserialize;
 use std::ops::Range;
@@ -58,6 +61,10 @@ pub struct Draft {
     /// What is demanded of a request beyond its form; off without this table.
     #[serde(default)]
     pub guards: DraftGuards,
+    /// An event for every request.
+    pub audit: Option<DraftAudit>,
+    /// A trace context of the gate's own for the agent with every request; a guest's never passes.
+    pub trace: Option<DraftTrace>,
 }
 
 /// An account by name, or by number, which asks for it.

@@ -1,6 +1,7 @@
 //! From keys to a configuration: every value is judged, and all that is wrong is said at once.
 
 use super::{
+    audit,
     draft::{Draft, DraftLimits, DraftLog, DraftTimeouts, Time, Who, is_on_command_line},
     place, time,
 };
@@ -76,6 +77,8 @@ impl<'a> Judge<'a> {
         });
         let rate_limits = rate_limits.collect();
         let guards = self.guards(&draft.guards);
+        let audit = self.audit(draft.audit.as_ref());
+        let trace = audit::trace(draft.trace.as_ref());
         let log = match &draft.log {
             Some(log) => Some(self.log(log)?),
             None => None,
@@ -94,6 +97,7 @@ impl<'a> Judge<'a> {
                 retries,
                 rate_limits,
                 guards,
+                trace,
             },
             process: Process {
                 user: user?,
@@ -104,6 +108,7 @@ impl<'a> Judge<'a> {
                 netns,
                 freebind: draft.freebind,
                 log,
+                audit,
                 sandbox: sandbox.unwrap_or_default(),
             },
         })
@@ -202,7 +207,7 @@ impl<'a> Judge<'a> {
     pub(super) fn log(&mut self, draft: &DraftLog) -> Option<Log> {
         let socket = match &draft.socket {
             Some(_) => self.maybe("socket", &draft.socket, |path| AbsolutePath::new(path)),
-            None => AbsolutePath::new("/dev/log").ok(),
+            None => Some(AbsolutePath::usual_log()),
         };
         let facility = self.maybe("facility", &draft.facility, |name| {
             Facility::named(name).ok_or_else(|| format!("not a facility; one of {}", Facility::names().join(", ")))

@@ -3,6 +3,7 @@
 //! Promises that an unknown key is refused, that a value out of range names its range, and that
 //! [`render`] writes a text that [`parse`] reads back to the same values.
 
+mod audit;
 mod draft;
 mod finish;
 mod guards;
@@ -11,6 +12,7 @@ mod render;
 mod site;
 mod time;
 
+pub use audit::{DraftAudit, DraftTrace};
 pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
 pub use guards::{DraftExpiring, DraftGuards, DraftHeader, render as render_guards};
 pub use pool::DraftPool;

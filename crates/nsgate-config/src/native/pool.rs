@@ -1,6 +1,7 @@
 //! A pool's configuration in TOML, and the flags of `nsgate pool`, which say the same things.
 
 use super::{
+    audit::DraftAudit,
     draft::{DraftLog, Who},
     finish::{Judge, account},
     read,
@@ -56,6 +57,8 @@ pub struct DraftPool {
     pub sandbox: Option<Spanned<String>>,
     /// Lines go to the system log; to standard error without this table.
     pub log: Option<DraftLog>,
+    /// An event for every request of every network.
+    pub audit: Option<DraftAudit>,
 }
 
 impl DraftPool {
@@ -104,6 +107,7 @@ impl Judge<'_> {
         let networks = self.number("networks", &draft.networks, NETWORKS, 1..=MOST_NETWORKS);
         let connections = self.number("connections", &draft.connections, CONNECTIONS, 16..=MOST_CONNECTIONS);
         let reserved = self.number("reserved_connections", &draft.reserved_connections, RESERVED, 1..=1024);
+        let audit = self.audit(draft.audit.as_ref());
         let log = match &draft.log {
             Some(log) => Some(self.log(log)?),
             None => None,
@@ -128,6 +132,7 @@ impl Judge<'_> {
                 netns: None,
                 freebind: false,
                 log,
+                audit,
                 sandbox: sandbox.unwrap_or_default(),
             },
         })

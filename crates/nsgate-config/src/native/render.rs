@@ -1,6 +1,6 @@
 //! A configuration as text: the gate that would run, with every default written out.
 
-use super::{Site, finish::LEVELS, guards, time::write as time};
+use super::{Site, audit, finish::LEVELS, guards, time::write as time};
 use crate::{Account, Config, Identity, Log, Netns, PoolConfig};
 
 /// TOML that [`super::parse`] reads back to the same configuration.
@@ -75,7 +75,7 @@ pub fn render(config: &Config) -> String {
         line(format!("window = \"{}\"", time(rate.window)));
     }
     text.push_str(&guards::render(&gate.guards));
-    text
+    text + &audit::render(process.audit.as_ref(), gate.trace.as_ref())
 }
 
 /// TOML of a pool that reads back to the same configuration, with every default written out.
@@ -113,7 +113,7 @@ pub fn render_pool(config: &PoolConfig) -> String {
     if let Some(log) = &process.log {
         line(self::log(log));
     }
-    text
+    text + &audit::render(process.audit.as_ref(), None)
 }
 
 /// TOML of a site's settings that reads back to the same, with every default written out.
@@ -128,7 +128,7 @@ pub(super) fn site(site: &Site) -> String {
             pool.fallback
         ));
     }
-    text + &guards::render(&site.guards)
+    text + &guards::render(&site.guards) + &audit::render(site.audit.as_ref(), site.trace.as_ref())
 }
 
 /// `[log]`.

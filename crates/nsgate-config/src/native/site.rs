@@ -1,7 +1,13 @@
 //! What a host's operator decides for every gate that an agent starts under the haproxy name.
 
-use super::{draft::Time, finish::Judge, guards::DraftGuards, read};
-use crate::{AbsolutePath, Diagnostics, Guards, PoolUse, SandboxLevel};
+use super::{
+    audit::{self, DraftAudit, DraftTrace},
+    draft::Time,
+    finish::Judge,
+    guards::DraftGuards,
+    read,
+};
+use crate::{AbsolutePath, Audit, Diagnostics, Guards, PoolUse, SandboxLevel, Trace};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -17,6 +23,10 @@ pub struct Site {
     pub pool: Option<PoolUse>,
     /// What every gate demands of a request: no dialect of haproxy has words for it.
     pub guards: Guards,
+    /// An event for every request of every gate.
+    pub audit: Option<Audit>,
+    /// A trace context of the gate's own for the agent.
+    pub trace: Option<Trace>,
 }
 
 /// The keys, before anybody has judged their values.
@@ -35,6 +45,10 @@ struct Draft {
     pool_fallback: Option<bool>,
     /// What every gate demands of a request: no dialect of haproxy has words for it.
     guards: DraftGuards,
+    /// An event for every request of every gate.
+    audit: Option<DraftAudit>,
+    /// A trace context of the gate's own for the agent with every request; a guest's never passes.
+    trace: Option<DraftTrace>,
 }
 
 impl Site {
@@ -53,7 +67,9 @@ impl Site {
             ..pool
         });
         let guards = judge.guards(&draft.guards);
-        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool, guards };
+        let audit = judge.audit(draft.audit.as_ref());
+        let trace = audit::trace(draft.trace.as_ref());
+        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool, guards, audit, trace };
         judge.finish(Some(site)).map(|(site, _)| site)
     }
 
@@ -80,6 +96,10 @@ mod tests {
         assert_eq!((site.patience, site.fallback), (Duration::from_secs(30), false));
         assert_eq!(Site::parse("x", "").unwrap(), Site::default());
         assert_eq!(Site::parse("x", &Site::default().render()).unwrap(), Site::default());
+        let text = "[audit]\nto = \"journald\"\n[trace]\n";
+        let site = Site::parse("x", text).unwrap();
+        assert!(site.audit.is_some() && site.trace.is_some_and(|trace| trace.sampled));
+        assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
         let error = Site::parse("x", "pool = \"pool.sock\"").unwrap_err().to_string();
         assert!(error.contains("x:1:8") && error.contains("not an absolute path"), "{error}");
     }

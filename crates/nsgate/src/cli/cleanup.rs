@@ -46,6 +46,7 @@ impl Cleanup {
             netns: None,
             freebind: false,
             log: None,
+            audit: None,
             sandbox: SandboxLevel::default(),
         })
         .map_err(|error| error.to_string())

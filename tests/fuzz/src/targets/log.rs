@@ -93,6 +93,7 @@ fn record(input: &mut Input<'_>) -> AccessRecord {
         token: TokenUse::ALL.get(usize::from(input.byte() % 5)).copied(),
         connections: u32::from(input.byte()),
         retries: u32::from(input.byte()),
+        trace: None,
         served: input.byte() % 2 == 0,
         request_line: input.0.get(7..).unwrap_or_default().to_vec(),
     }

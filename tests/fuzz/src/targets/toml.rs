@@ -67,6 +67,12 @@ pub const TARGET: Target = Target {
         "paths = [\"/openstack/\"]\n",
         "expiring = { names = [\"user_data\"], after = \"10m\" }\n",
         "hop_limit = 1\n",
+        "[audit]\n",
+        "to = \"journald\"\n",
+        "to = \"fd:3\"\n",
+        "events_per_second = ",
+        "[trace]\n",
+        "sampled = false\n",
         "\"24h\"",
         "\"1500ms\"",
         "\"60s\"",
@@ -105,6 +111,8 @@ fn seeds() -> Vec<Vec<u8>> {
         "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\nuser = \"u\"\n\
          [guards]\nrefuse_forwarded = true\nhosts = ['fe80::1', 'a.b']\nrequire_header = { name = 'a', value = '\"' }\n\
          tokens = 'optional'\nmethods = ['GET']\npaths = ['/']\nexpiring = { names = ['x'], after = 1 }\nhop_limit = 255\n",
+        "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\nuser = \"u\"\n\
+         [audit]\nto = 'fd:3'\nevents_per_second = 7\n[trace]\nsampled = false\n",
         "allow_root = true\n",
     ];
     rendered.map(String::into_bytes).chain(others.map(|text| text.as_bytes().to_vec())).collect()

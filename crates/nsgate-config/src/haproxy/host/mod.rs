@@ -143,6 +143,7 @@ fn finish(reader: Reader, collected: Collected<'_>, report: &mut Report<'_>) -> 
             monitor: reader.monitor,
             statistics: reader.statistics,
             guards: Guards::default(),
+            trace: None,
         },
         process: Process {
             user: reader.user?,
@@ -153,6 +154,7 @@ fn finish(reader: Reader, collected: Collected<'_>, report: &mut Report<'_>) -> 
             netns: None,
             freebind: false,
             log: reader.log.map(|log| Log { tag, ..log }),
+            audit: None,
             sandbox: SandboxLevel::default(),
         },
     })

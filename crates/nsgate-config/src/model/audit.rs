@@ -1,0 +1,84 @@
+//! Who is told which requests were made, and by which name their traces can be joined.
+
+use std::{fmt, str::FromStr};
+
+/// An event for every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Where events go.
+    pub to: AuditTo,
+    /// Events of each network in a second, 1 to 100,000; what is beyond is counted, and the next event says how many.
+    pub events_per_second: u32,
+}
+
+/// Events of a network in a second by default: more than an honest one has, and little for a log.
+pub(crate) const EVENTS_PER_SECOND: u32 = 100;
+
+/// Where events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditTo {
+    /// The system log's socket, under the tag `nsgate-audit`.
+    Syslog,
+    /// systemd's journal, in its own protocol.
+    Journald,
+    /// A descriptor of whoever starts the gate: 2 (standard error), or 3 to 1023.
+    Descriptor(u16),
+}
+
+/// Standard error.
+const STDERR: u16 = 2;
+
+impl FromStr for AuditTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "syslog" => return Ok(Self::Syslog),
+            "journald" => return Ok(Self::Journald),
+            "stderr" => return Ok(Self::Descriptor(STDERR)),
+            _ => {}
+        }
+        let Some(number) = text.strip_prefix("fd:") else {
+            return Err(format!("`{text}` is none of \"syslog\", \"journald\", \"stderr\", \"fd:3\""));
+        };
+        // One spelling for each: no sign and no zero before it.
+        let found = number.parse().ok().filter(|found: &u16| (3..1024).contains(found) && found.to_string() == number);
+        found.map(Self::Descriptor).ok_or_else(|| format!("`{text}`: a descriptor is fd:3 to fd:1023"))
+    }
+}
+
+impl fmt::Display for AuditTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syslog => f.write_str("syslog"),
+            Self::Journald => f.write_str("journald"),
+            Self::Descriptor(STDERR) => f.write_str("stderr"),
+            Self::Descriptor(number) => write!(f, "fd:{number}"),
+        }
+    }
+}
+
+/// A trace context of the gate's own goes to the agent with every request (W3C Trace Context, level 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The flag `sampled`: whether the agent and Nova are asked to record.
+    pub sampled: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AuditTo;
+
+    #[test]
+    fn a_destination_is_written_as_it_is_read() {
+        for text in ["syslog", "journald", "stderr", "fd:3", "fd:1023"] {
+            assert_eq!(text.parse::<AuditTo>().unwrap().to_string(), text);
+        }
+        for text in [
+            "", "Syslog", "stdout", "fd:", "fd:2", "fd:0", "fd:03", "fd:+3", "fd:-1", "fd:1024", "fd:65536", "fd:3 ",
+            "3",
+        ] {
+            assert!(text.parse::<AuditTo>().is_err(), "{text:?}");
+        }
+    }
+}

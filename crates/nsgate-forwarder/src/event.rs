@@ -1,0 +1,293 @@
+//! A request as an event for an audit: one JSON object in one line.
+//!
+//! Promises that nothing a guest or the agent wrote is in it, but for numbers: words come from closed lists
+//! ([`Reason`](crate::Reason), [`PathClass`], methods), addresses and ids are written anew. So it needs no escaping,
+//! and is shorter than [`LONGEST`].
+
+use crate::{AccessRecord, PathClass, Reason, TokenUse};
+use nsgate_config::Identity;
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// No event is longer, in bytes: it fits a syslog message of 1,024 with what stands before it.
+pub const LONGEST: usize = 900;
+
+/// Whose gate it is, as every event of it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    kind: &'static str,
+    /// Empty for a host's proxy.
+    id: String,
+}
+
+impl Network {
+    /// One network's, or one router's.
+    #[must_use]
+    pub fn of(identity: &Identity) -> Self {
+        let kind = match identity {
+            Identity::Network(_) => "network",
+            Identity::Router(_) => "router",
+            Identity::OvnNetwork(_) => "ovn-network",
+        };
+        Self { kind, id: identity.uuid().to_string() }
+    }
+
+    /// A whole host's: the source says which instance.
+    #[must_use]
+    pub fn host() -> Self {
+        Self { kind: "host", id: String::new() }
+    }
+
+    /// `network`, `router`, `ovn-network` or `host`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The UUID; empty for a host's.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Events of the same network that nobody got since the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// Beyond the configured rate.
+    pub suppressed: u64,
+    /// Not taken by where they were to go.
+    pub lost: u64,
+}
+
+/// The methods that an event names; any other is `other`, since a guest may write what it likes there.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+/// What an event says of a request line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The method, if it is a usual one.
+    pub method: &'static str,
+    /// What was asked for.
+    pub class: PathClass,
+}
+
+impl Asked {
+    /// `None` if the guest sent nothing that looks like a request.
+    #[must_use]
+    pub fn of(record: &AccessRecord) -> Option<Self> {
+        let line = record.request_line.as_slice();
+        let first = line.iter().position(|byte| *byte == b' ')?;
+        let (method, rest) = line.split_at(first);
+        let rest = rest.get(1..).unwrap_or_default();
+        let target = rest.rsplitn(2, |byte| *byte == b' ').last().unwrap_or_default();
+        let method = METHODS.into_iter().find(|known| known.as_bytes() == method);
+        if method.is_none() && target.first() != Some(&b'/') {
+            return None;
+        }
+        let cut = line.len() >= crate::exchange::LONGEST_LINE && !rest.contains(&b'?');
+        let class = if cut { PathClass::Long } else { PathClass::of(target) };
+        Some(Self { method: method.unwrap_or("other"), class })
+    }
+}
+
+/// The event, without the end of line.
+#[must_use]
+pub fn format(network: &Network, record: &AccessRecord, missed: Missed) -> String {
+    let mut text = String::with_capacity(512);
+    text.push_str("{\"time\":\"");
+    rfc3339(record.started, &mut text);
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\",\"network_kind\":\"{}\",\"network\":", network.kind);
+    word((!network.id.is_empty()).then_some(&network.id), &mut text);
+    let _ = write!(text, ",\"source\":\"{}\",\"port\":{}", record.client.ip(), record.client.port());
+    let asked = Asked::of(record);
+    text.push_str(",\"method\":");
+    word(asked.map(|asked| asked.method), &mut text);
+    text.push_str(",\"class\":");
+    word(asked.map(|asked| asked.class.name()), &mut text);
+    text.push_str(",\"status\":");
+    number((record.status != 0).then(|| record.status.into()), &mut text);
+    let _ = write!(text, ",\"verdict\":\"{}\",\"reason\":", record.verdict().name());
+    word(record.reason.map(Reason::name), &mut text);
+    text.push_str(",\"token\":");
+    word(record.token.map(TokenUse::name), &mut text);
+    for (key, time) in [
+        ("head_us", record.head_time),
+        ("queue_us", record.queue_time),
+        ("connect_us", record.connect_time),
+        ("agent_us", record.response_time),
+        ("total_us", Some(record.total_time)),
+    ] {
+        let _ = write!(text, ",\"{key}\":");
+        number(time.map(micros), &mut text);
+    }
+    let _ = write!(text, ",\"bytes\":{},\"retries\":{},\"trace_id\":", record.bytes, record.retries);
+    word(record.trace, &mut text);
+    for (key, count) in [("suppressed", missed.suppressed), ("lost", missed.lost)] {
+        if count > 0 {
+            let _ = write!(text, ",\"{key}\":{count}");
+        }
+    }
+    text.push('}');
+    text
+}
+
+fn word(word: Option<impl std::fmt::Display>, text: &mut String) {
+    let _ = match word {
+        Some(word) => write!(text, "\"{word}\""),
+        None => write!(text, "null"),
+    };
+}
+
+fn number(number: Option<u64>, text: &mut String) {
+    let _ = match number {
+        Some(number) => write!(text, "{number}"),
+        None => write!(text, "null"),
+    };
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A moment in UTC with microseconds (RFC 3339, section 5.6). From days to a date by Howard Hinnant's
+/// `civil_from_days` (chrono-compatible low-level date algorithms), whose year begins with March.
+fn rfc3339(time: SystemTime, text: &mut String) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let _ =
+        write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, LONGEST, Missed, Network, PathClass, format, rfc3339};
+    use crate::{AccessRecord, Reason, Termination, TokenUse, trace::Traces};
+    use nsgate_config::Identity;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
+
+    fn record(line: &[u8]) -> AccessRecord {
+        AccessRecord {
+            client: "10.0.0.5:41234".parse().unwrap(),
+            started: UNIX_EPOCH + Duration::from_micros(1_700_000_000_345_678),
+            head_time: Some(Duration::from_micros(120)),
+            queue_time: Some(Duration::ZERO),
+            connect_time: Some(Duration::from_micros(40)),
+            response_time: Some(Duration::from_millis(2)),
+            total_time: Duration::from_micros(2400),
+            status: 200,
+            bytes: 440,
+            termination: Termination::NORMAL,
+            reason: None,
+            token: None,
+            connections: 1,
+            retries: 0,
+            served: true,
+            trace: None,
+            request_line: line.to_vec(),
+        }
+    }
+
+    #[test]
+    fn an_event_says_who_asked_for_what_and_what_came_of_it() {
+        let network = Network::of(&Identity::Network(ID.parse().unwrap()));
+        assert_eq!(
+            format(&network, &record(b"GET /latest/user-data?token=s3cret HTTP/1.1"), Missed::default()),
+            format!(
+                "{{\"time\":\"2023-11-14T22:13:20.345678Z\",\"network_kind\":\"network\",\"network\":\"{ID}\",\
+                 \"source\":\"10.0.0.5\",\"port\":41234,\"method\":\"GET\",\"class\":\"user-data\",\"status\":200,\
+                 \"verdict\":\"passed\",\"reason\":null,\"token\":null,\"head_us\":120,\"queue_us\":0,\"connect_us\":40,\
+                 \"agent_us\":2000,\"total_us\":2400,\"bytes\":440,\"retries\":0,\"trace_id\":null}}"
+            )
+        );
+    }
+
+    #[test]
+    fn nothing_that_a_guest_wrote_is_in_it() {
+        for line in [
+            &b"GET /s3cret?s3cret HTTP/1.1"[..],
+            b"S3CRET /s3cret HTTP/1.1",
+            b"GET s3cret s3cret s3cret",
+            b"s3cret",
+            b"\x16\x03\x01 s3cret \"}\n",
+            b"GET /\"},{\"s3cret\":\" HTTP/1.1",
+        ] {
+            let refused = AccessRecord { reason: Some(Reason::Target), status: 400, head_time: None, ..record(line) };
+            let event = format(&Network::host(), &refused, Missed { suppressed: 7, lost: 2 });
+            assert!(!event.to_lowercase().contains("s3cret"), "{event}");
+            assert!(event.is_ascii() && !event.contains(['\n', '\\']) && event.matches('{').count() == 1, "{event}");
+            assert!(event.ends_with(",\"suppressed\":7,\"lost\":2}"), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_is_a_method_and_a_class() {
+        let asked = |line: &[u8]| Asked::of(&record(line)).map(|asked| (asked.method, asked.class.name()));
+        assert_eq!(asked(b"POST /openstack/latest/password HTTP/1.1"), Some(("POST", "password")));
+        assert_eq!(asked(b"GET /latest/user-data"), Some(("GET", "user-data")), "a refused one may have no version");
+        assert_eq!(asked(b"BREW /latest/user-data HTTP/1.1"), Some(("other", "user-data")));
+        assert_eq!(asked(b"GET http://169.254.169.254/latest/user-data HTTP/1.1"), Some(("GET", "user-data")));
+        assert_eq!(asked(b""), None);
+        assert_eq!(asked(b"\x16\x03\x01"), None);
+        let long = format!("GET /{}/../latest/user-data HTTP/1.1", "a".repeat(2000));
+        assert_eq!(asked(&long.as_bytes()[..1024]), Some(("GET", "long")), "what was cut off may be a secret's name");
+        let query = format!("GET /latest/user-data?{} HTTP/1.1", "a".repeat(2000));
+        assert_eq!(asked(&query.as_bytes()[..1024]), Some(("GET", "user-data")));
+        assert_eq!(PathClass::ALL.len(), 10);
+    }
+
+    #[test]
+    fn the_longest_event_keeps_its_bound() {
+        let huge = Some(Duration::from_micros(u64::MAX));
+        for reason in Reason::ALL {
+            let longest = AccessRecord {
+                client: "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535".parse().unwrap(),
+                head_time: huge,
+                queue_time: huge,
+                connect_time: huge,
+                response_time: huge,
+                total_time: Duration::from_micros(u64::MAX),
+                status: 599,
+                bytes: u64::MAX,
+                retries: u32::MAX,
+                reason: Some(*reason),
+                token: Some(TokenUse::Absent),
+                trace: Some(Traces::new(true).begin().0),
+                ..record(b"OPTIONS /network_data.json HTTP/1.1")
+            };
+            let network = Network::of(&Identity::OvnNetwork(ID.parse().unwrap()));
+            let event = format(&network, &longest, Missed { suppressed: u64::MAX, lost: u64::MAX });
+            assert!(event.len() <= LONGEST, "{}: {event}", event.len());
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_date_in_utc() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (68_169_599, "1972-02-28T23:59:59.000000Z"),
+            (68_169_600, "1972-02-29T00:00:00.000000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
+        ] {
+            let mut text = String::new();
+            rfc3339(UNIX_EPOCH + Duration::from_secs(seconds), &mut text);
+            assert_eq!(text, expected, "{seconds}");
+        }
+    }
+}
