@@ -144,6 +144,7 @@ pub mod native {
         pub socket: Option<Spanned<String>>,
         pub handover_group: Option<Spanned<Who>>,
         pub backends: Vec<Spanned<String>>,
+        pub workers: Option<Spanned<i64>>,
         pub networks: Option<Spanned<i64>>,
         pub connections: Option<Spanned<i64>>,
         pub reserved_connections: Option<Spanned<i64>>,
@@ -197,6 +198,8 @@ pub struct Diagnostic {
     pub source: String,
 }
 impl Diagnostic {
+    #[must_use]
+    pub fn one_line(&self) -> String {}
     #[must_use]
     pub fn render(&self, colours: bool) -> String {}
 }
@@ -374,6 +377,12 @@ pub struct HostConfig {
     pub proxy: HostProxy,
     pub process: Process,
 }
+impl HostConfig {
+    #[must_use]
+    pub fn without_instances(&self) -> Self {}
+    #[must_use]
+    pub fn fixed_differences(&self, next: &Self) -> Vec<String> {}
+}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostProxy {
     pub listeners: Vec<Listener>,
@@ -394,17 +403,6 @@ pub struct Instance {
     pub signature: Signature,
 }
 impl fmt::Debug for Instance {}
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instances(__private);
-impl Instances {
-    pub fn new(mut all: Vec<(IpAddr, Instance)>) -> Result<Self, IpAddr> {}
-    #[must_use]
-    pub fn at(&self, source: IpAddr) -> Option<&Instance> {}
-    #[must_use]
-    pub fn len(&self) -> usize {}
-    #[must_use]
-    pub fn is_empty(&self) -> bool {}
-}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectId(__private);
 impl ProjectId {
@@ -416,6 +414,7 @@ pub struct Server {
     pub address: IpAddr,
     pub port: Port,
 }
+impl fmt::Display for Server {}
 impl Server {
     #[must_use]
     pub fn socket_address(&self) -> SocketAddr {}
@@ -454,6 +453,17 @@ impl FromStr for Uuid {
 }
 impl fmt::Display for Uuid {}
 impl fmt::Debug for Uuid {}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instances(__private);
+impl Instances {
+    pub fn new(all: Vec<(IpAddr, Instance)>) -> Result<Self, IpAddr> {}
+    #[must_use]
+    pub fn at(&self, source: IpAddr) -> Option<&Instance> {}
+    #[must_use]
+    pub fn len(&self) -> usize {}
+    #[must_use]
+    pub fn is_empty(&self) -> bool {}
+}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub connections: u32,
@@ -578,6 +588,7 @@ pub struct Pool {
     pub socket: AbsolutePath,
     pub group: Option<Account>,
     pub backends: Vec<Backend>,
+    pub workers: u32,
     pub networks: u32,
     pub connections: u32,
     pub reserved_connections: u32,

@@ -89,7 +89,7 @@ pub struct Forwarder<C> {
 impl<C: Connector> Forwarder<C> {
     pub fn new(gate: Gate, connector: C, observer: impl Observer) -> Self {}
     pub fn for_host(
-        host: HostProxy,
+        mut host: HostProxy,
         connector: C,
         observer: impl Observer,
     ) -> (Self, Directory) {}

@@ -34,7 +34,9 @@ pub mod order {
         pub endpoints: Vec<OwnedFd>,
         pub handover_gid: Option<u32>,
         pub pool: Option<PathBuf>,
+        pub reader: Option<Reader>,
         pub log: LogSocket,
+        pub audit: Option<AuditOutput>,
         pub host_pid: i32,
         pub confined: Confined,
         pub warnings: Vec<String>,
@@ -52,6 +54,7 @@ pub mod order {
     ) -> Result<Launched<T>, LaunchError> {}
     pub fn launch_host<T>(
         config: &HostConfig,
+        file: &Path,
         options: &Options,
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<Launched<T>, LaunchError> {}
@@ -68,6 +71,12 @@ pub mod order {
     ) -> Result<Launched<T>, LaunchError> {}
 }
 pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {}
+#[derive(Debug)]
+pub enum AuditOutput {
+    Syslog,
+    Journald(UnixDatagram),
+    Descriptor(OwnedFd),
+}
 #[derive(Debug)]
 pub enum Leftover {
     Removed(PathBuf),
@@ -90,8 +99,9 @@ pub struct LocalTime {
 }
 #[must_use]
 pub fn local_time(unix_seconds: i64) -> LocalTime {}
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ConfigText(__private);
+impl fmt::Debug for ConfigText {}
 impl Deref for ConfigText {
     type Target = str;
 }
@@ -118,6 +128,8 @@ pub enum LaunchError {
     Listen { listener: String, call: &'static str, source: Errno, advice: &'static str },
     BoundElsewhere { listener: String, found: String },
     Daemon { call: &'static str, source: Errno },
+    Reader(String),
+    Audit { to: nsgate_config::AuditTo, reason: String },
     Prepare(io::Error),
     Sandbox(nsgate_sandbox::Error),
     Gate(String),
@@ -161,7 +173,9 @@ pub struct Running<T> {
     pub endpoints: Vec<OwnedFd>,
     pub handover_gid: Option<u32>,
     pub pool: Option<PathBuf>,
+    pub reader: Option<Reader>,
     pub log: LogSocket,
+    pub audit: Option<AuditOutput>,
     pub host_pid: i32,
     pub confined: Confined,
     pub warnings: Vec<String>,
@@ -174,6 +188,7 @@ pub fn launch<T>(
 ) -> Result<Launched<T>, LaunchError> {}
 pub fn launch_host<T>(
     config: &HostConfig,
+    file: &Path,
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {}
@@ -188,8 +203,49 @@ pub fn launch_worker<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {}
+#[derive(Debug)]
+pub enum Answer {
+    Text(ConfigText),
+    Refused(String),
+}
+#[derive(Debug, Default)]
+pub struct Incoming {
+    __private: (),
+}
+impl Incoming {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, Nonsense> {}
+}
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Nonsense(__private);
+#[derive(Debug)]
+pub struct Reader {
+    pub ask: OwnedFd,
+    pub answer: OwnedFd,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replace {
     pub pid: i32,
     pub signal: Signal,
 }
+pub const ASKED: u8 = _;
+#[derive(Debug)]
+pub enum Part {
+    Ended(u8),
+    Dispatcher {
+        endpoints: Vec<OwnedFd>,
+        workers: Vec<OwnedFd>,
+        readiness: Option<Readiness>,
+        signals: SignalFd,
+        confined: Confined,
+    },
+    Worker { number: u32, dispatcher: OwnedFd, signals: SignalFd, confined: Confined },
+}
+#[derive(Debug)]
+pub struct Zygote {
+    pub confined: Confined,
+    pub signals: SignalFd,
+    pub endpoints: Vec<OwnedFd>,
+    pub workers: u32,
+    pub readiness: Readiness,
+}
+pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {}

@@ -13,6 +13,7 @@ pub mod protocol {
         pub served: u64,
         pub rejected: u64,
         pub failed: u64,
+        pub worker: Option<u32>,
     }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum Reply {
@@ -45,6 +46,16 @@ pub mod protocol {
 }
 #[cfg(feature = "worker")]
 pub mod worker {
+    pub struct Dispatcher(__private);
+    impl Dispatcher {
+        pub fn new(allowed: Allowed, workers: Vec<OwnedFd>) -> io::Result<Self> {}
+        pub async fn serve(
+            self,
+            handover: OwnedFd,
+            metrics: Option<OwnedFd>,
+            mut stop: watch::Receiver<Option<Stop>>,
+        ) -> io::Result<()> {}
+    }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Backend {
         pub path: AbsolutePath,
@@ -59,8 +70,11 @@ pub mod worker {
         pub connections: usize,
         pub reserved: u32,
         pub token_key: Option<TokenKey>,
+        pub number: Option<u32>,
     }
-    pub type Observe = Box<dyn Fn(&Config) -> Box<dyn Observer> + Send + Sync>;
+    pub type Observe = Box<
+        dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync,
+    >;
     pub struct Worker(__private);
     impl Worker {
         #[must_use]
@@ -69,7 +83,12 @@ pub mod worker {
             self,
             handover: OwnedFd,
             metrics: Option<OwnedFd>,
-            mut stop: watch::Receiver<Option<Stop>>,
+            stop: watch::Receiver<Option<Stop>>,
+        ) -> io::Result<()> {}
+        pub async fn serve_dispatched(
+            self,
+            dispatcher: OwnedFd,
+            stop: watch::Receiver<Option<Stop>>,
         ) -> io::Result<()> {}
     }
 }
@@ -153,3 +172,5 @@ impl Peer {
     pub fn of(socket: &impl AsFd) -> io::Result<Self> {}
 }
 impl fmt::Display for Peer {}
+#[must_use]
+pub fn shard(identity: &Identity, workers: usize) -> usize {}

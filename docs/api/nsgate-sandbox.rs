@@ -90,6 +90,7 @@ pub mod small_root {
         Kept,
     }
     pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {}
+    pub fn view(dir: BorrowedFd<'_>) -> Result<OwnedFd> {}
     pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {}
 }
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,9 @@ pub enum Error {
     LandlockPartial { abi: i32, status: String },
     StillOpens { found: String },
     Seccomp { role: &'static str, source: seccompiler::Error },
+    Address { role: &'static str, name: &'static str },
+    OneFile { name: String, source: Errno },
+    View { call: &'static str, source: Errno },
     NoProcess { pid: i32 },
     Status { path: PathBuf, field: &'static str },
 }
@@ -133,6 +137,14 @@ impl Filter {
         text: &str,
     ) -> std::result::Result<Self, Box<dyn std::error::Error>> {}
 }
+#[derive(Debug)]
+pub struct OneFile {
+    __private: (),
+}
+impl OneFile {
+    pub fn new(directory: OwnedFd, name: &str) -> Result<Self> {}
+    pub fn open(&self) -> std::result::Result<OwnedFd, Errno> {}
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: &'static str,
@@ -143,12 +155,15 @@ pub struct Entry {
 pub enum Role {
     Gate,
     HostProxy,
+    Reader,
     Supervisor,
     Worker,
     Keeper,
+    Zygote,
+    Dispatcher,
 }
 impl Role {
-    pub const ALL: [Self; 5] = _;
+    pub const ALL: [Self; 8] = _;
     #[must_use]
     pub fn name(self) -> &'static str {}
 }
@@ -188,6 +203,7 @@ pub struct Confined {
 impl Confined {
     #[must_use]
     pub fn report(&self) -> &Report {}
+    pub fn narrow(&self, role: Role) -> Result<Self> {}
 }
 #[derive(Debug)]
 pub struct Dropped {
@@ -207,8 +223,11 @@ impl Policy {
     pub fn gate(descriptors: u64) -> Self {}
     #[must_use]
     pub fn host_proxy(descriptors: u64, server: u16) -> Self {}
+    pub fn reader(file: &OneFile) -> Result<Self> {}
     #[must_use]
     pub fn worker(descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn zygote(descriptors: u64) -> Self {}
     #[must_use]
     pub fn keeper(descriptors: u64) -> Self {}
     #[must_use]
@@ -219,6 +238,8 @@ impl Policy {
     pub fn connects_to(self, port: u16) -> Self {}
     #[must_use]
     pub fn strict(self, yes: bool) -> Self {}
+    #[must_use]
+    pub fn appends(self, yes: bool) -> Self {}
     #[must_use]
     pub fn address_space(self, bytes: Option<u64>) -> Self {}
     #[must_use]
@@ -248,7 +269,12 @@ impl Sandbox<Privileged> {
     pub fn drop_privileges(mut self, ids: &Ids) -> Result<Sandbox<Dropped>> {}
 }
 impl Sandbox<Dropped> {
-    pub fn restrict_files(mut self, root: Root<'_>) -> Result<Sandbox<Ruled>> {}
+    pub fn restrict_files(self, root: Root<'_>) -> Result<Sandbox<Ruled>> {}
+    pub fn restrict_files_but(
+        self,
+        file: &OneFile,
+        root: Root<'_>,
+    ) -> Result<Sandbox<Ruled>> {}
 }
 impl Sandbox<Ruled> {
     pub fn filter_syscalls(self) -> Result<Confined> {}

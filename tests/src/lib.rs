@@ -17,6 +17,7 @@ pub mod host;
 pub mod http;
 #[cfg(target_arch = "x86_64")]
 pub mod inject;
+pub mod journald;
 pub mod lab;
 pub mod load;
 pub mod network;

@@ -48,6 +48,13 @@ pub(crate) const STRACE: Tool = Tool {
     package: "strace",
     used_for: "the suite of the system call policies",
 };
+/// systemd's journal, started by the tests that need it and by nobody else.
+pub(crate) const JOURNALD: Tool = Tool {
+    name: "systemd-journald",
+    probe: ("test", &["-x", "/lib/systemd/systemd-journald"]),
+    package: "systemd",
+    used_for: "the audit's way into a journal",
+};
 /// valgrind, to count instructions and allocations.
 pub(crate) const VALGRIND: Tool = Tool {
     name: "valgrind",
@@ -69,7 +76,7 @@ pub(crate) const CLOUD_INIT: Tool = Tool {
     package: "cloud-init",
     used_for: "the cloud-init suite",
 };
-const ALL: [Tool; 8] = [IP, HAPROXY, STRACE, VALGRIND, NGINX, WRK, VENV, CLOUD_INIT];
+const ALL: [Tool; 9] = [IP, HAPROXY, STRACE, JOURNALD, VALGRIND, NGINX, WRK, VENV, CLOUD_INIT];
 
 impl Tool {
     /// Whether it is there.

@@ -7,6 +7,7 @@ use std::{
     fmt::{self, Write},
     hash::BuildHasher,
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The id that all parts of one trace have: the gate's event, and what agent and Nova record.
@@ -30,13 +31,16 @@ impl fmt::Debug for TraceId {
 /// library), whose key the kernel gave before the filter closed: no guest can guess them, and none takes a system call.
 pub(crate) struct Traces {
     key: RandomState,
+    /// The moment, in nanoseconds: workers of one pool may have their keys from the same parent.
+    salt: Duration,
     next: AtomicU64,
     sampled: bool,
 }
 
 impl Traces {
     pub(crate) fn new(sampled: bool) -> Self {
-        Self { key: RandomState::new(), next: AtomicU64::new(0), sampled }
+        let salt = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { key: RandomState::new(), salt, next: AtomicU64::new(0), sampled }
     }
 
     /// The id of one more trace, and the header field with the end of its line.
@@ -50,7 +54,7 @@ impl Traces {
 
     /// A number that is not zero: an id of zeros is none.
     fn number(&self) -> u64 {
-        self.key.hash_one(self.next.fetch_add(1, Ordering::Relaxed)).max(1)
+        self.key.hash_one((self.salt, self.next.fetch_add(1, Ordering::Relaxed))).max(1)
     }
 }
 

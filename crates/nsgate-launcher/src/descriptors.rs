@@ -8,22 +8,30 @@ use nix::{
         stat::{Mode, umask},
     },
 };
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// What is still needed: where systemd wants to hear of readiness, and the tag by which the kill scripts of Neutron's
 /// container deployments find the process (`neutron/agent/linux/external_process.py`).
 const KEPT: [&str; 2] = ["NOTIFY_SOCKET", "PROCESS_TAG"];
 
-/// Closes inherited descriptors, sets umask, forbids core dumps, empties the environment, unblocks signals.
-pub(crate) fn start_clean() -> Result<(), LaunchError> {
+/// Closes inherited descriptors, but for a copy of `kept`, which is returned if it is open; sets umask, forbids core
+/// dumps, empties the environment, unblocks signals.
+pub(crate) fn start_clean(kept: Option<u16>) -> Result<Option<OwnedFd>, LaunchError> {
     // 0, 1 and 2 are open: the standard library opens /dev/null for those that are not.
-    sys::close_from(FIRST_OF_OTHERS).map_err(failed("close_range"))?;
-    only(&[])?;
+    let kept = kept.and_then(|number| sys::copy_of(number.into()).ok());
+    let number = kept.as_ref().and_then(|kept| u32::try_from(kept.as_raw_fd()).ok());
+    if let Some(number) = number.filter(|number| *number > FIRST_OF_OTHERS) {
+        sys::close_range(FIRST_OF_OTHERS, number - 1).map_err(failed("close_range"))?;
+    }
+    sys::close_range(number.map_or(FIRST_OF_OTHERS, |number| number + 1), u32::MAX).map_err(failed("close_range"))?;
+    only(number.as_slice())?;
     umask(Mode::from_bits_truncate(0o077));
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit(RLIMIT_CORE)"))?;
     // The time zone is read now: later there is no file and no variable.
     clock::read_zone();
     clear_environment(&KEPT);
-    signals::reset()
+    signals::reset()?;
+    Ok(kept)
 }
 
 /// Removes every variable but `kept`, wherever its text is.

@@ -88,6 +88,14 @@ pub enum LaunchError {
     /// The second process of a host's proxy could not be made; the text is its own.
     #[error("the reader of the configuration could not be started: {0}")]
     Reader(String),
+    /// The audit's events have nowhere to go.
+    #[error("audit to {to}: {reason}")]
+    Audit {
+        /// As the configuration has it.
+        to: nsgate_config::AuditTo,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The runtime could not be made.
     #[error("the event loop could not be made: {0}")]
     Prepare(#[source] io::Error),

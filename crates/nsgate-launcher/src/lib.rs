@@ -7,6 +7,7 @@
 //! Refuses to leave anything behind: a start that fails has bound nothing, written nothing and started nothing.
 
 mod accounts;
+mod audit_output;
 mod cleanup;
 mod clock;
 mod config_file;
@@ -30,6 +31,7 @@ mod sys;
 mod zygote;
 
 pub use accounts::resolve;
+pub use audit_output::AuditOutput;
 pub use cleanup::{Leftover, cleanup};
 pub use clock::{LocalTime, local_time};
 pub use config_file::{ConfigText, MOST, MOST_OF_HOST, read_config, read_config_up_to};

@@ -4,7 +4,7 @@
 
 use crate::pinned::{Pinned, kind};
 use nix::{fcntl::readlinkat, sys::stat::SFlag};
-use nsgate_config::{AbsolutePath, Log};
+use nsgate_config::{AbsolutePath, AuditTo, Log, Process};
 use nsgate_sandbox::Ids;
 use std::{
     os::{fd::AsRawFd, unix::net::UnixDatagram},
@@ -29,6 +29,12 @@ const DEVICES: &str = "/dev";
 
 /// `/dev/log` is a link on many hosts, and may lead to another.
 const MOST_LINKS: usize = 8;
+
+/// The system log that a process needs: its log's, or its audit's alone, and then where every host has it.
+pub(crate) fn wanted(process: &Process) -> Option<Log> {
+    let audits = process.audit.as_ref().is_some_and(|audit| audit.to == AuditTo::Syslog);
+    process.log.clone().or_else(|| audits.then(|| Log::usual("")))
+}
 
 pub(crate) fn open(log: Option<&Log>, ids: &Ids) -> (LogSocket, Option<Pinned>, Vec<String>) {
     let Some(log) = log else { return (LogSocket::default(), None, Vec::new()) };
@@ -66,7 +72,7 @@ fn find(path: &AbsolutePath, ids: &Ids, links: usize) -> Result<Pinned, String> 
     }
 }
 
-fn connect(place: &Pinned) -> std::io::Result<UnixDatagram> {
+pub(crate) fn connect(place: &Pinned) -> std::io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     // By way of the descriptor: nobody can have changed the path in the meantime.

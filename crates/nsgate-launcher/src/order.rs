@@ -2,7 +2,7 @@
 //! kernel whether it took.
 
 use crate::{
-    LaunchError, LogSocket, Readiness, Replace, accounts,
+    AuditOutput, LaunchError, LogSocket, Readiness, Replace, accounts, audit_output,
     daemon::{self, Starter},
     descriptors,
     endpoint::{Endpoint, Purpose},
@@ -95,6 +95,8 @@ pub struct Running<T> {
     pub reader: Option<Reader>,
     /// The system log.
     pub log: LogSocket,
+    /// Where the audit's events go, if there is one.
+    pub audit: Option<AuditOutput>,
     /// This process's id as the host sees it.
     pub host_pid: i32,
     /// The proof.
@@ -270,7 +272,8 @@ fn start<T>(
 ) -> Result<Launched<T>, LaunchError> {
     let process = plan.process;
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
-    descriptors::start_clean()?;
+    let audit = process.audit.as_ref();
+    let given = descriptors::start_clean(audit_output::wanted(audit))?;
     // 2. Names become numbers, once.
     let ids = accounts::resolve(process)?;
     let owners: Vec<Option<u32>> = plan.kind.backends().iter().map(accounts::owner).collect::<Result<_, _>>()?;
@@ -291,8 +294,9 @@ fn start<T>(
     };
     let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
     let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
-    let (log, log_directory, mut warnings) = log_socket::open(process.log.as_ref(), &ids);
+    let (log, log_directory, mut warnings) = log_socket::open(log_socket::wanted(process).as_ref(), &ids);
     warnings.extend(source.as_ref().and_then(|source| source.unreadable(&ids)));
+    let audit = audit_output::open_output(audit, given, options.mode, &ids)?;
     // 4. Into the namespace, and listen there.
     namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
@@ -327,6 +331,7 @@ fn start<T>(
             log_file,
             log,
             log_directory,
+            audit,
             bound,
             endpoints: sockets.listening,
             handover_gid: handover_gid.map(Gid::as_raw),
@@ -334,7 +339,7 @@ fn start<T>(
         };
         return Ok(steps.take(readiness, prepare));
     };
-    drop((readiness, bound, backends, pool, source, log_file, log, log_directory, sockets.listening));
+    drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
     wait(starter, child, pid_file, &sockets.waiting, options, &ids)
 }
 
@@ -391,6 +396,7 @@ struct Steps<'a> {
     log_file: Option<LogFile>,
     log: LogSocket,
     log_directory: Option<Pinned>,
+    audit: Option<AuditOutput>,
     bound: Vec<Bound>,
     endpoints: Vec<OwnedFd>,
     handover_gid: Option<u32>,
@@ -447,6 +453,7 @@ impl Steps<'_> {
         namespaces::separate_rest()?;
         let policy = self.plan.kind.policy(self.plan.descriptors);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
+        let policy = policy.appends(matches!(self.audit, Some(AuditOutput::Descriptor(_))));
         let sandbox = Sandbox::new(policy)?;
         let root = small_root::enter(windows, &links)?;
         // 7. The log file and the pid file, through the directories that were pinned.
@@ -478,6 +485,7 @@ impl Steps<'_> {
             pool,
             reader,
             log,
+            audit: self.audit,
             host_pid,
             confined,
             warnings,

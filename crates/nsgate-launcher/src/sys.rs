@@ -15,10 +15,18 @@ use std::{
     ptr,
 };
 
-/// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
-pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
+/// Closes every descriptor from `first` to `last` (close_range(2), Linux 5.9).
+pub(crate) fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     // SAFETY: nothing in this process owns one of them: it is called first thing, by one thread, or in `keep_only`.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) }).map(drop)
+}
+
+/// A copy of a descriptor that came with the process, if it did.
+pub(crate) fn copy_of(number: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: integers only; the result is looked at.
+    let copy = Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// `fork(2)`: the child's id in the parent, nothing in the child.
@@ -43,7 +51,7 @@ pub(crate) fn keep_only(kept: [OwnedFd; 3]) -> Result<[OwnedFd; 3], Errno> {
         // SAFETY: whoever owned the number in the parent has no part in this process, which never returns to it.
         Errno::result(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) })?;
     }
-    close_from(6)?;
+    close_range(6, u32::MAX)?;
     // SAFETY: dup3 has just made them, and nobody else here knows of them.
     Ok([3, 4, 5].map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -35,6 +35,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = stop.send(Some(nsgate_forwarder::Stop::Now));
     });
     println!("ready");
-    Worker::new(settings, Box::new(|_| Box::new(()))).serve(handover, None, stopped).await?;
+    Worker::new(settings, Box::new(|_| Ok(Box::new(())))).serve(handover, None, stopped).await?;
     Ok(())
 }

@@ -19,6 +19,8 @@ pub struct Policy {
     dies_with_parent: bool,
     /// It makes processes of its own.
     forks: bool,
+    /// It appends to a file that it was given.
+    appends: bool,
 }
 
 impl Policy {
@@ -82,6 +84,7 @@ impl Policy {
             address_space: None,
             dies_with_parent: false,
             forks: false,
+            appends: false,
         }
     }
 
@@ -95,6 +98,13 @@ impl Policy {
     #[must_use]
     pub fn strict(self, yes: bool) -> Self {
         Self { strict: yes, ..self }
+    }
+
+    /// With `yes`, the process may make a file grow that it has open; without it, only one that is its standard output or
+    /// error (RLIMIT_FSIZE).
+    #[must_use]
+    pub fn appends(self, yes: bool) -> Self {
+        Self { appends: yes, ..self }
     }
 
     /// At most this many bytes of address space (RLIMIT_AS).
@@ -156,7 +166,8 @@ impl Sandbox<Privileged> {
     /// # Errors
     /// The step that failed or did not take. The process must end.
     pub fn drop_privileges(mut self, ids: &Ids) -> Result<Sandbox<Dropped>> {
-        self.shortfalls.extend(rlimits::apply(self.policy.descriptors, self.policy.address_space, self.policy.forks)?);
+        let Policy { descriptors, address_space, forks, appends, .. } = self.policy;
+        self.shortfalls.extend(rlimits::apply(descriptors, address_space, forks, appends)?);
         let left = privileges::drop_all(ids, self.stage.groups_denied, self.policy.dies_with_parent)?;
         self.shortfalls.extend(left.shortfalls);
         let Self { policy, status, shortfalls, .. } = self;

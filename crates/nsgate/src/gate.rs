@@ -1,6 +1,7 @@
 //! From a configuration to a serving gate: the one place where launcher and forwarder meet.
 
 use crate::{
+    audit::{Audits, Observed},
     host::Reload,
     log::{AccessLog, Events, Severity, Sink, Syslog},
     sys,
@@ -9,9 +10,9 @@ use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
-use nsgate_config::{Config, Guards, Log, Tokens};
-use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector};
-use nsgate_launcher::{Agent, LaunchError, Launched, LogSocket, Options, Running, launch};
+use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
+use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network};
+use nsgate_launcher::{Agent, AuditOutput, LaunchError, Launched, LogSocket, Options, Running, launch};
 use std::{io, path::PathBuf, sync::Arc};
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -40,8 +41,8 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
             let Config { gate, process } = config;
             let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
             let connector = connector(&running.agents);
-            let make = |log| (Forwarder::new(gate.clone(), connector, log), None);
-            Ok(serve(&what, process.log.as_ref(), options, *running, make))
+            let make = |observer| (Forwarder::new(gate.clone(), connector, observer), None);
+            Ok(serve((&what, Network::of(&gate.identity)), process, options, *running, make))
         }
     }
 }
@@ -85,39 +86,53 @@ pub(crate) fn signals() -> io::Result<SignalFd> {
     Ok(SignalFd::with_flags(&listened, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
-/// Where the lines of this process go: a file, the system log, or standard error. From here on everything that happens
-/// inside is told there, what could not be done at the start first.
+/// Where the lines of this process go (a file, the system log, or standard error), and its events. From here on
+/// everything that happens inside is told there, what could not be done at the start first.
 pub(crate) fn log(
-    log: Option<&Log>,
+    process: &Process,
     options: &Options,
-    socket: LogSocket,
+    (socket, events): (LogSocket, Option<AuditOutput>),
     host_pid: i32,
     warnings: &[String],
-) -> Arc<Sink> {
-    let sink = Arc::new(match (&options.log_file, log) {
-        (Some(file), _) => Sink::File(file.level.into(), host_pid),
-        (None, Some(log)) => Sink::Syslog(Syslog::new(log, socket, host_pid)),
-        (None, None) => Sink::StandardError(Severity::Info),
+) -> (Arc<Sink>, Option<Audits>) {
+    let log = process.log.as_ref();
+    let (sink, socket) = match (&options.log_file, log) {
+        (Some(file), _) => (Sink::File(file.level.into(), host_pid), socket),
+        (None, Some(log)) => (Sink::Syslog(Syslog::new(log, socket, host_pid)), LogSocket::default()),
+        (None, None) => (Sink::StandardError(Severity::Info), socket),
+    };
+    let events = process.audit.zip(events).map(|(settings, output)| {
+        Audits::new(settings, output, |tag| {
+            // Each event, whatever the log's level is.
+            let facility = log.map(|log| log.facility).unwrap_or_default();
+            let log = Log { facility, level: Level::Debug, ..Log::usual(tag) };
+            match &sink {
+                Sink::Syslog(own) => own.of(&log),
+                _ => Syslog::new(&log, socket, host_pid),
+            }
+        })
     });
+    let sink = Arc::new(sink);
     // Fails only if a subscriber was set before, and then lines go there.
     let _ = tracing::subscriber::set_global_default(Events::new(sink.clone()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    sink
+    (sink, events)
 }
 
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes
 /// the forwarder and says what SIGHUP is for; where that can no longer be done, the process ends.
 pub(crate) fn serve<C: Connector>(
-    what: &str,
-    log: Option<&Log>,
+    (what, network): (&str, Network),
+    process: &Process,
     options: &Options,
     running: Running<Prepared>,
-    make: impl FnOnce(AccessLog) -> (Forwarder<C>, Option<Reload>),
+    make: impl FnOnce(Observed) -> (Forwarder<C>, Option<Reload>),
 ) -> u8 {
     let Running { prepared: Prepared { runtime, signals, key }, confined, .. } = running;
-    let sink = self::log(log, options, running.log, running.host_pid, &running.warnings);
+    let outputs = (running.log, running.audit);
+    let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());
 
@@ -132,7 +147,8 @@ pub(crate) fn serve<C: Connector>(
             }
         };
         let (stop, stopped) = watch::channel(None);
-        let (forwarder, reload) = make(AccessLog::new(sink));
+        let events = events.map(|events| events.of(network));
+        let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events));
         let forwarder = forwarder.keyed(key);
         running.readiness.tell();
         let Some(reload) = reload else {

@@ -5,6 +5,7 @@
 //! turn their words into a [`nsgate_config::Config`] and end in [`gate::run`], the one place where launcher and
 //! forwarder meet; [`host`] does the same for a whole host.
 
+mod audit;
 pub mod cli;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -36,7 +36,8 @@ fn run(asked: Asked) -> Result<u8, String> {
     let site = site::load()?;
     config.process.allow_root = site.allow_root;
     config.process.sandbox = site.sandbox;
-    config.gate.guards = site.guards;
+    config.process.audit = site.audit;
+    (config.gate.guards, config.gate.trace) = (site.guards, site.trace);
     let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
     let options = Options { log_file, ..Options::new(mode) };
     gate::run(&config, &options).map_err(|error| error.to_string())

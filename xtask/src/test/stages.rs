@@ -144,6 +144,9 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::HAPROXY.ensure() {
         println!("{missing} (the comparison with haproxy is skipped)");
     }
+    if let Err(missing) = tools::JOURNALD.ensure() {
+        println!("{missing}");
+    }
     if let Err(missing) = tools::STRACE.ensure() {
         println!("{missing} (the count of system calls is skipped)");
     }

@@ -72,8 +72,8 @@ pub struct Settings {
     pub number: Option<u32>,
 }
 
-/// Makes the observer of one network's requests.
-pub type Observe = Box<dyn Fn(&Config) -> Box<dyn Observer> + Send + Sync>;
+/// Makes the observer of one network's requests, or says in a sentence why this worker cannot.
+pub type Observe = Box<dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync>;
 
 /// Serves networks.
 pub struct Worker(Arc<Shared>);

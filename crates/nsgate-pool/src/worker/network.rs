@@ -69,7 +69,7 @@ impl Checked {
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let counters = Arc::new(Counters::default());
-        let observer = (shared.observe)(&config);
+        let observer = (shared.observe)(&config)?;
         let tally = Tally { counters: counters.clone(), latency: shared.latency.clone(), observer };
         let forwarder = Forwarder::new(config.gate.clone(), connector, tally).sharing(shared.sharing.clone());
         let forwarder = forwarder.keyed(shared.settings.token_key.clone());

@@ -45,9 +45,9 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
     Some(kinds)
 }
 
-/// A plain file on standard error that can only grow: neither read nor written over (`flags` of proc_pid_fdinfo(5)).
+/// A plain file that can only grow, the log or the audit: neither read nor written over (`flags` of proc_pid_fdinfo(5)).
 fn is_log(directory: &Path, entry: &fs::DirEntry) -> bool {
-    let file = entry.file_name() == "2" && fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
+    let file = fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
     file && flags(directory, entry)
         .is_some_and(|flags| flags & (libc::O_ACCMODE | libc::O_APPEND) == libc::O_WRONLY | libc::O_APPEND)
 }

@@ -32,7 +32,8 @@ const EXPECTED_KINDS: [&str; 9] = [
 /// A foreground gate may keep the terminal or the pipe it was started on, as 0, 1 and 2.
 const FOREGROUND_KINDS: [&str; 1] = ["pipe"];
 
-/// The one file that a gate may have, if it was told to write its log there: it can be appended to and nothing else.
+/// The only files that a gate may have, if it was told to write its log or its audit there: they can be appended to and
+/// nothing else.
 const LOG_KINDS: [&str; 1] = [super::descriptors::LOG];
 
 /// What the reader beside a host's proxy has: the directory of the one file that it reads, and pipes. A process that has

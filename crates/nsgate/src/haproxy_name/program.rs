@@ -140,9 +140,13 @@ fn configuration(args: &Args) -> Result<Asked, String> {
     let site = site::load()?;
     process.allow_root = site.allow_root;
     process.sandbox = site.sandbox;
+    process.audit = site.audit;
     match &mut asked {
-        Asked::Gate(config) => config.gate.guards = site.guards,
-        Asked::Host(host) => host.config.proxy.guards = site.guards,
+        Asked::Gate(config) => (config.gate.guards, config.gate.trace) = (site.guards, site.trace),
+        Asked::Host(host) => {
+            let proxy = &mut host.config.proxy;
+            (proxy.guards, proxy.trace) = (site.guards, site.trace);
+        }
     }
     if let Some(connections) = args.connections {
         match &mut asked {

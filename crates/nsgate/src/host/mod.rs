@@ -5,7 +5,7 @@ mod reload;
 
 use crate::gate::{self, Prepared};
 use nsgate_config::HostConfig;
-use nsgate_forwarder::{Forwarder, TcpConnector};
+use nsgate_forwarder::{Forwarder, TcpConnector, event::Network};
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_host};
 use std::path::Path;
 
@@ -45,8 +45,8 @@ fn serve(asked: Asked, file: &Path, options: &Options, mut running: Running<Prep
     let (server, known) = (proxy.server.socket_address(), proxy.instances.len());
     let reader = running.reader.take();
     let what = format!("{known} instances through {server}");
-    gate::serve(&what, process.log.as_ref(), options, running, |log| {
-        let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), log);
+    gate::serve((&what, Network::host()), &process, options, running, |observer| {
+        let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), observer);
         (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))
     })
 }

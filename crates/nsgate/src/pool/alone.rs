@@ -1,9 +1,9 @@
 //! A keeper without a worker: it serves its network by itself, as a standalone gate does, and goes on asking.
 
 use super::keeper::Keeper;
-use crate::{gate, log::AccessLog};
+use crate::{audit::Observed, gate, log::AccessLog};
 use nix::sys::{signal::Signal, signalfd::SignalFd};
-use nsgate_forwarder::{Forwarder, Stop};
+use nsgate_forwarder::{Forwarder, Stop, event::Network};
 use nsgate_launcher::Readiness;
 use nsgate_pool::{Offered, Served};
 use std::{io, time::Duration};
@@ -47,8 +47,10 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
     let listeners = keeper.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
     let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
     let connector = gate::connector(&keeper.agents);
-    let forwarder = Forwarder::new(keeper.config.gate.clone(), connector, AccessLog::new(keeper.sink.clone()));
-    let forwarder = forwarder.keyed(keeper.key.clone());
+    let gate = &keeper.config.gate;
+    let events = keeper.events.as_ref().map(|events| events.of(Network::of(&gate.identity)));
+    let observer = Observed::new(AccessLog::new(keeper.sink.clone()), events);
+    let forwarder = Forwarder::new(gate.clone(), connector, observer).keyed(keeper.key.clone());
     let (stop, stopped) = watch::channel(None);
     let mut serving = tokio::spawn(forwarder.serve(listeners, stopped));
     if let Some(readiness) = readiness.take() {

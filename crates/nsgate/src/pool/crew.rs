@@ -27,8 +27,9 @@ pub(super) fn run(config: &PoolConfig, options: &Options) -> Result<u8, LaunchEr
 
 fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> u8 {
     let PoolConfig { pool, process } = config;
-    // Children have the same log: it is opened once.
-    let sink = gate::log(process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
+    // Children have the same log and the same audit: they are opened once.
+    let outputs = (running.log, running.audit);
+    let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let Running { prepared: signals, confined, agents, endpoints, handover_gid: gid, readiness, .. } = running;
     tracing::info!("{} workers for the pool at {}; {}", pool.workers, pool.socket, confined.report());
     // What starting took is not needed for sleeping, and need not be copied to each child.
@@ -56,7 +57,7 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> 
             key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (runtime, confined))| {
                 tracing::info!("Worker {number} begins; {}", confined.report());
                 let settings = Settings { number: Some(number), ..settings(config, agents, gid, key) };
-                let worker = Worker::new(settings, observe(sink));
+                let worker = Worker::new(settings, observe(sink, events));
                 runtime.block_on(async move {
                     let stopped = stopped(signals)?;
                     let asked = stopped.clone();

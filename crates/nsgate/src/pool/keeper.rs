@@ -6,7 +6,7 @@
 //! network does.
 
 use super::alone;
-use crate::{gate, sys};
+use crate::{audit::Audits, gate, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -82,11 +82,13 @@ pub(super) struct Keeper<'a> {
     pub(super) random: Random,
     pub(super) key: Option<TokenKey>,
     pub(super) sink: std::sync::Arc<crate::log::Sink>,
+    pub(super) events: Option<Audits>,
 }
 
 fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Prepared>) -> u8 {
     let Running { prepared, confined, agents, .. } = running;
-    let sink = gate::log(config.process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
+    let outputs = (running.log, running.audit);
+    let (sink, events) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     // What the worker is told is what stands: the listeners that were bound, the agent's owner as a number.
     let mut config = config.clone();
     config.gate.listeners = running.listening;
@@ -103,7 +105,7 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
     };
     let path = running.pool.unwrap_or_default();
     let (listeners, Prepared { mut signals, random, key }) = (running.listeners, prepared);
-    let mut keeper = Keeper { config, pool, path, agents, offer, listeners, random, key, sink };
+    let mut keeper = Keeper { config, pool, path, agents, offer, listeners, random, key, sink, events };
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {

@@ -2,12 +2,13 @@
 
 use super::crew;
 use crate::{
+    audit::{Audits, Observed},
     gate::{self, Prepared},
     log::{AccessLog, Sink, Syslog},
     sys,
 };
 use nsgate_config::{Config, Guards, PoolConfig};
-use nsgate_forwarder::TokenKey;
+use nsgate_forwarder::{TokenKey, event::Network};
 use nsgate_launcher::{Agent, LaunchError, Launched, Options, Running, launch_worker};
 use nsgate_pool::{
     Allowed,
@@ -45,10 +46,11 @@ fn prepare() -> std::io::Result<Prepared> {
 fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> u8 {
     let Running { prepared: Prepared { runtime, signals, key }, confined, agents, endpoints, .. } = running;
     let PoolConfig { pool, process } = config;
-    let sink = gate::log(process.log.as_ref(), options, running.log, running.host_pid, &running.warnings);
+    let outputs = (running.log, running.audit);
+    let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let settings = settings(config, agents, running.handover_gid, key);
     tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
-    let worker = Worker::new(settings, observe(sink));
+    let worker = Worker::new(settings, observe(sink, events));
     let outcome = runtime.block_on(async move {
         let signals = gate::watched(signals)?;
         let (stop, stopped) = watch::channel(None);
@@ -86,15 +88,16 @@ pub(super) fn settings(config: &PoolConfig, agents: Vec<Agent>, gid: Option<u32>
 }
 
 /// Each network's requests go to the log that its own configuration names, over this process's socket; without one, to
-/// the worker's own, with the network's name before them.
-pub(super) fn observe(sink: Arc<Sink>) -> Observe {
+/// the worker's own, with the network's name before them. Its events go where the worker's do.
+pub(super) fn observe(sink: Arc<Sink>, events: Option<Audits>) -> Observe {
     Box::new(move |config: &Config| {
         let identity = &config.gate.identity;
         let (sink, prefix) = match (sink.as_ref(), &config.process.log) {
             (Sink::Syslog(own), Some(log)) => (Arc::new(Sink::Syslog(Syslog::of(own, log))), String::new()),
             _ => (sink.clone(), format!("{} {}", identity.header(), identity.uuid())),
         };
-        Box::new(AccessLog::of(sink, prefix, give_back))
+        let events = Audits::asked(events.as_ref(), config.process.audit.as_ref(), Network::of(identity))?;
+        Ok(Box::new(Observed::new(AccessLog::of(sink, prefix, give_back), events)))
     })
 }
 

@@ -1,0 +1,132 @@
+//! Step 3, the audit's way out: opened or judged while the process may still do that.
+//!
+//! An audit that was asked for and cannot be written is a reason not to start; a log is none. What the starter gives as
+//! a descriptor is taken on purpose and only then: a pipe, a connected UNIX socket, or a file that can be appended to
+//! and nothing else. The gate can write to it, never read from it, and never waits for it.
+
+use crate::{
+    LaunchError, Mode, log_socket,
+    pinned::{Pinned, kind, kind_name},
+};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl, open},
+    sys::{
+        socket::{AddressFamily, Shutdown, SockaddrLike, SockaddrStorage, getpeername, getsockname, shutdown},
+        stat::{Mode as Bits, SFlag, fstat},
+    },
+};
+use nsgate_config::{AbsolutePath, Audit, AuditTo};
+use nsgate_sandbox::Ids;
+use std::os::{
+    fd::{AsFd, AsRawFd, OwnedFd},
+    unix::net::UnixDatagram,
+};
+
+/// Where events go.
+#[derive(Debug)]
+pub enum AuditOutput {
+    /// The system log's socket, which the process has for its log as well.
+    Syslog,
+    /// Connected to systemd's journal, and non-blocking.
+    Journald(UnixDatagram),
+    /// What the starter gave: non-blocking, or a file.
+    Descriptor(OwnedFd),
+}
+
+/// Where journald listens for its own protocol (systemd-journald.service(8)).
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
+/// The descriptor that has to outlive the others.
+pub(crate) fn wanted(audit: Option<&Audit>) -> Option<u16> {
+    match audit?.to {
+        AuditTo::Descriptor(number) => Some(number),
+        AuditTo::Syslog | AuditTo::Journald => None,
+    }
+}
+
+/// Opens what `audit` asks for. `given` is what the starter gave, if that is asked for.
+pub(crate) fn open_output(
+    audit: Option<&Audit>,
+    given: Option<OwnedFd>,
+    mode: Mode,
+    ids: &Ids,
+) -> Result<Option<AuditOutput>, LaunchError> {
+    let Some(audit) = audit else { return Ok(None) };
+    let output = match (audit.to, given) {
+        (AuditTo::Syslog, _) => Ok(AuditOutput::Syslog),
+        (AuditTo::Journald, _) => journal(ids).map(AuditOutput::Journald),
+        (AuditTo::Descriptor(_), None) => Err(unopened(audit.to)),
+        (AuditTo::Descriptor(2), Some(_)) if mode == Mode::Daemon => {
+            Err("in the background there is no standard error; use \"syslog\", \"journald\" or \"fd:3\"".to_owned())
+        }
+        (AuditTo::Descriptor(number), Some(given)) => judge(given, number == 2).map(AuditOutput::Descriptor),
+    };
+    output.map(Some).map_err(|reason| LaunchError::Audit { to: audit.to, reason })
+}
+
+/// What is said of a descriptor that is not there.
+fn unopened(to: AuditTo) -> String {
+    let number = to.to_string().replace("fd:", "");
+    format!("the starter gave no such descriptor; start with {number}>>FILE, or with a pipe's end in its place")
+}
+
+fn journal(ids: &Ids) -> Result<UnixDatagram, String> {
+    let path = AbsolutePath::new(JOURNAL)?;
+    let place = Pinned::walk(&path, ids, "journal").map_err(|error| error.to_string())?;
+    match place.found().map_err(|error| error.to_string())? {
+        Some(found) if kind(&found) != SFlag::S_IFSOCK => Err(format!("{JOURNAL} is {}", kind_name(&found))),
+        _ => log_socket::connect(&place).map_err(|error| format!("{JOURNAL}: {error}; does systemd-journald run?")),
+    }
+}
+
+/// Looks at what came, and makes of it what can be written to without waiting.
+fn judge(given: OwnedFd, stderr: bool) -> Result<OwnedFd, String> {
+    let failed = |call: &'static str| move |error: Errno| format!("{call}: {error}");
+    let found = fstat(&given).map_err(failed("fstat(2)"))?;
+    let flags = fcntl(given.as_fd(), FcntlArg::F_GETFL).map_err(failed("fcntl(F_GETFL)"))?;
+    let flags = OFlag::from_bits_retain(flags);
+    let writes = flags & OFlag::O_ACCMODE == OFlag::O_WRONLY;
+    match kind(&found) {
+        SFlag::S_IFSOCK => socket(given, flags, stderr),
+        SFlag::S_IFREG if writes && flags.contains(OFlag::O_APPEND) => Ok(given),
+        SFlag::S_IFREG => {
+            Err("a file must be opened to append and nothing else: 3>>FILE, not 3>FILE or 3<>FILE".to_owned())
+        }
+        SFlag::S_IFIFO if writes || stderr => reopened(&given),
+        SFlag::S_IFIFO => {
+            Err("this is the end of a pipe that is read from; give the one that is written to".to_owned())
+        }
+        // A terminal, or /dev/null.
+        SFlag::S_IFCHR if stderr => reopened(&given),
+        _ => Err(format!("this is {}; give a pipe, a UNIX socket, or a file that is appended to", kind_name(&found))),
+    }
+}
+
+/// The same pipe by a descriptor of its own: that it does not wait is nobody else's concern.
+fn reopened(given: &OwnedFd) -> Result<OwnedFd, String> {
+    let path = format!("/proc/self/fd/{}", given.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Bits::empty()).map_err(|error| match error {
+        Errno::ENXIO => "nobody reads from this pipe".to_owned(),
+        error => format!("the pipe cannot be opened anew, to be written without waiting: {error}"),
+    })
+}
+
+/// A UNIX socket that leads somewhere. Any other would be a way into a network.
+fn socket(given: OwnedFd, flags: OFlag, stderr: bool) -> Result<OwnedFd, String> {
+    let own = getsockname::<SockaddrStorage>(given.as_raw_fd()).map_err(|error| format!("getsockname(2): {error}"))?;
+    if own.family() != Some(AddressFamily::Unix) {
+        return Err("this is no UNIX socket; a gate has no way into a network".to_owned());
+    }
+    if getpeername::<SockaddrStorage>(given.as_raw_fd()).is_err() {
+        return Err("this socket is not connected".to_owned());
+    }
+    if !stderr {
+        // Only written to. Standard error is left as it is: others may have it.
+        shutdown(given.as_raw_fd(), Shutdown::Read).map_err(|error| format!("shutdown(2): {error}"))?;
+    }
+    fcntl(given.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))
+        .map_err(|error| format!("fcntl(F_SETFL): {error}"))?;
+    Ok(given)
+}

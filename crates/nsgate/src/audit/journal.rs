@@ -1,0 +1,47 @@
+//! An event for systemd's journal, in its native protocol (systemd's docs/JOURNAL_NATIVE_PROTOCOL.md): one datagram,
+//! one `FIELD=value` a line. No value has a line feed, so none needs the binary form.
+//!
+//! A crate for this opens the socket by its path for every event or when it was lost; a confined gate has no such path.
+
+use crate::log::Severity;
+use nsgate_forwarder::{
+    AccessRecord, Reason,
+    event::{Asked, Network},
+};
+use std::fmt::{Display, Write};
+
+/// By which `journalctl MESSAGE_ID=…` finds the events of every version.
+pub(super) const MESSAGE_ID: &str = "5f0a6f8e3c1b4d0f9f6c0f2d4b7a9e11";
+
+/// The datagram.
+pub(super) fn message(network: &Network, record: &AccessRecord, severity: Severity, event: &str) -> Vec<u8> {
+    let mut text = String::with_capacity(event.len() + 512);
+    let mut field = |name: &str, value: &dyn Display| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}={value}");
+    };
+    field("MESSAGE", &event);
+    field("MESSAGE_ID", &MESSAGE_ID);
+    field("PRIORITY", &(severity as u8));
+    field("SYSLOG_IDENTIFIER", &super::outlet::TAG);
+    field("NSGATE_NETWORK_KIND", &network.kind());
+    field("NSGATE_SOURCE", &record.client.ip());
+    field("NSGATE_VERDICT", &record.verdict().name());
+    if !network.id().is_empty() {
+        field("NSGATE_NETWORK", &network.id());
+    }
+    if let Some(Asked { method, class }) = Asked::of(record) {
+        field("NSGATE_METHOD", &method);
+        field("NSGATE_CLASS", &class.name());
+    }
+    if record.status != 0 {
+        field("NSGATE_STATUS", &record.status);
+    }
+    if let Some(reason) = record.reason.map(Reason::name) {
+        field("NSGATE_REASON", &reason);
+    }
+    if let Some(trace) = record.trace {
+        field("NSGATE_TRACE_ID", &trace);
+    }
+    text.into_bytes()
+}

@@ -1,0 +1,53 @@
+//! Who asked for what, as events: one JSON object for each request, to where the configuration says.
+//!
+//! Promises that an audit never slows a request (what cannot be written now is counted, and the next event says how
+//! many), that it has a bounded rate for each network, and that nothing a guest or the agent wrote is in it
+//! ([`nsgate_forwarder::event`]).
+
+mod budget;
+mod journal;
+mod observed;
+mod outlet;
+
+pub(crate) use observed::Observed;
+pub(crate) use outlet::Audits;
+
+use budget::Budget;
+use nsgate_forwarder::{
+    AccessRecord,
+    event::{Missed, Network, format},
+};
+use outlet::Outlet;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+/// The events of one network.
+#[derive(Debug)]
+pub(crate) struct AuditLog {
+    outlet: Arc<Outlet>,
+    network: Network,
+    state: Mutex<(Budget, Missed)>,
+}
+
+impl AuditLog {
+    fn new(outlet: Arc<Outlet>, network: Network, events_per_second: u32) -> Self {
+        Self { outlet, network, state: Mutex::new((Budget::new(events_per_second), Missed::default())) }
+    }
+
+    fn request(&self, record: &AccessRecord, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (budget, missed) = &mut *state;
+        if !budget.allows(now) {
+            missed.suppressed = missed.suppressed.saturating_add(1);
+            return;
+        }
+        let event = format(&self.network, record, *missed);
+        if self.outlet.write(&self.network, record, &event) {
+            *missed = Missed::default();
+        } else {
+            missed.lost = missed.lost.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Where events go: the system log, the journal, or a descriptor of the starter's. Nothing here waits.
+
+use super::{AuditLog, journal};
+use crate::log::{Severity, Syslog};
+use nsgate_config::{Audit, AuditTo};
+use nsgate_forwarder::{AccessRecord, Verdict, event::Network};
+use nsgate_launcher::AuditOutput;
+use std::{
+    fs::File,
+    io::Write,
+    os::unix::net::UnixDatagram,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Under this name events stand in the system log and in the journal.
+pub(super) const TAG: &str = "nsgate-audit";
+
+/// The audit of a process, of which each network has its part.
+#[derive(Clone, Debug)]
+pub(crate) struct Audits {
+    outlet: Arc<Outlet>,
+    settings: Audit,
+}
+
+impl Audits {
+    /// What `settings` ask for, by way of what the launcher opened. `syslog` is the system log as this process has it.
+    pub(crate) fn new(settings: Audit, output: AuditOutput, syslog: impl FnOnce(&str) -> Syslog) -> Self {
+        let outlet = match output {
+            AuditOutput::Syslog => Outlet::Syslog(syslog(TAG)),
+            AuditOutput::Journald(socket) => Outlet::Journald(socket),
+            AuditOutput::Descriptor(given) => {
+                Outlet::Descriptor(Mutex::new(Lines { file: given.into(), rest: Vec::new() }))
+            }
+        };
+        Self { outlet: Arc::new(outlet), settings }
+    }
+
+    /// The events of one network.
+    pub(crate) fn of(&self, network: Network) -> AuditLog {
+        AuditLog::new(self.outlet.clone(), network, self.settings.events_per_second)
+    }
+
+    /// The same at the network's own rate, if it asks for the same destination as this process has.
+    ///
+    /// # Errors
+    /// A sentence: the network wants its events elsewhere.
+    pub(crate) fn asked(
+        own: Option<&Self>,
+        wanted: Option<&Audit>,
+        network: Network,
+    ) -> Result<Option<AuditLog>, String> {
+        match (own, wanted) {
+            (own, None) => Ok(own.map(|own| own.of(network))),
+            (Some(own), Some(wanted)) if own.settings.to == wanted.to => {
+                Ok(Some(AuditLog::new(own.outlet.clone(), network, wanted.events_per_second)))
+            }
+            (own, Some(wanted)) => {
+                let here = own.map_or("none".to_owned(), |own| own.settings.to.to_string());
+                let advice = match wanted.to {
+                    AuditTo::Descriptor(_) => "name \"syslog\" or \"journald\" in both",
+                    AuditTo::Syslog | AuditTo::Journald => "give the pool's own configuration the same [audit]",
+                };
+                Err(format!("the gate wants an audit to {}, and this pool has {here}; {advice}", wanted.to))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Outlet {
+    Syslog(Syslog),
+    Journald(UnixDatagram),
+    Descriptor(Mutex<Lines>),
+}
+
+impl Outlet {
+    /// Writes one event; false if it was not taken.
+    pub(super) fn write(&self, network: &Network, record: &AccessRecord, event: &str) -> bool {
+        let severity = if record.verdict() == Verdict::Passed { Severity::Info } else { Severity::Notice };
+        match self {
+            Self::Syslog(syslog) => syslog.offer(severity, event),
+            Self::Journald(socket) => socket.send(&journal::message(network, record, severity, event)).is_ok(),
+            Self::Descriptor(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).write(event),
+        }
+    }
+}
+
+/// Lines to a descriptor. Of a line that was taken in part the rest goes first: the next one must not end it.
+#[derive(Debug)]
+pub(super) struct Lines {
+    file: File,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn write(&mut self, event: &str) -> bool {
+        if !self.rest.is_empty() {
+            let Ok(taken) = self.file.write(&self.rest) else { return false };
+            self.rest.drain(..taken.min(self.rest.len()));
+            if !self.rest.is_empty() {
+                return false;
+            }
+        }
+        // In one write(2): a pipe takes a line whole or not at all (PIPE_BUF, pipe(7)).
+        let line = [event.as_bytes(), b"\n"].concat();
+        let Ok(taken) = self.file.write(&line) else { return false };
+        self.rest = line.get(taken..).unwrap_or_default().to_vec();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{AuditLog, Outlet},
+        Lines,
+    };
+    use nsgate_config::native;
+    use nsgate_forwarder::{AccessRecord, Termination, event::Network};
+    use std::{
+        io::Read,
+        os::fd::OwnedFd,
+        sync::{Arc, Mutex},
+        time::{Duration, Instant, UNIX_EPOCH},
+    };
+
+    fn record() -> AccessRecord {
+        AccessRecord {
+            client: "10.0.0.5:41234".parse().unwrap(),
+            started: UNIX_EPOCH,
+            head_time: None,
+            queue_time: None,
+            connect_time: None,
+            response_time: None,
+            total_time: Duration::ZERO,
+            status: 200,
+            bytes: 1,
+            termination: Termination::NORMAL,
+            reason: None,
+            token: None,
+            connections: 1,
+            retries: 0,
+            served: true,
+            trace: None,
+            request_line: b"GET / HTTP/1.1".to_vec(),
+        }
+    }
+
+    fn network() -> Network {
+        let text = "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\nuser = \"u\"\n";
+        Network::of(&native::parse("x", text).unwrap().config.gate.identity)
+    }
+
+    /// A pipe that nobody waits for, and the events of a network to it.
+    fn piped(rate: u32) -> (std::io::PipeReader, AuditLog) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let writer: OwnedFd = writer.into();
+        let flags = nix::fcntl::OFlag::O_NONBLOCK;
+        nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
+        let lines = Lines { file: writer.into(), rest: Vec::new() };
+        (reader, AuditLog::new(Arc::new(Outlet::Descriptor(Mutex::new(lines))), network(), rate))
+    }
+
+    #[test]
+    fn what_is_beyond_the_rate_is_counted_and_said_in_the_next_event() {
+        let (mut reader, log) = piped(2);
+        let start = Instant::now();
+        for _ in 0..7 {
+            log.request(&record(), start);
+        }
+        for _ in 0..2 {
+            log.request(&record(), start + Duration::from_secs(2));
+        }
+        drop(log);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[2].ends_with(",\"suppressed\":5}"), "{}", lines[2]);
+        assert!(!lines[1].contains("suppressed") && !lines[3].contains("suppressed"), "{text}");
+    }
+
+    #[test]
+    fn a_full_pipe_costs_events_and_no_time_and_the_next_one_says_how_many() {
+        let (mut reader, log) = piped(100_000);
+        let start = Instant::now();
+        for _ in 0..1000 {
+            log.request(&record(), start);
+        }
+        let mut bytes = vec![0; 1 << 20];
+        let mut text = Vec::new();
+        let length = reader.read(&mut bytes).unwrap();
+        text.extend_from_slice(&bytes[..length]);
+        let kept = text.iter().filter(|byte| **byte == b'\n').count();
+        assert!((10..1000).contains(&kept), "{kept}");
+        log.request(&record(), start);
+        drop(log);
+        reader.read_to_end(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "no line is cut: {text}");
+        let last = text.lines().last().unwrap();
+        assert!(last.ends_with(&format!(",\"lost\":{}}}", 1000 - kept)), "{last}");
+    }
+}
