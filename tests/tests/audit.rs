@@ -346,10 +346,11 @@ fn in_the_foreground_events_go_to_standard_error(lab: &Lab) {
 
 fn a_full_pipe_slows_nobody_and_the_next_event_says_what_was_lost(lab: &Lab) {
     let world = world(lab, Answer::ok("hello"));
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let mut reader = fs::File::from(reader);
     // The smallest there is: a page.
     nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
-    let given = writer.try_clone().unwrap().into();
+    let given = writer.try_clone().unwrap();
     let started = try_start_with(lab, &world, "[audit]\nto = \"fd:3\"\nevents_per_second = 10000\n", given);
     assert!(started.ok(), "{started:#?}");
     let flags = nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_GETFL).unwrap();

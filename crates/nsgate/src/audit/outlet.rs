@@ -118,8 +118,8 @@ mod tests {
     use nsgate_config::native;
     use nsgate_forwarder::{AccessRecord, Termination, event::Network};
     use std::{
+        fs::File,
         io::Read,
-        os::fd::OwnedFd,
         sync::{Arc, Mutex},
         time::{Duration, Instant, UNIX_EPOCH},
     };
@@ -152,13 +152,12 @@ mod tests {
     }
 
     /// A pipe that nobody waits for, and the events of a network to it.
-    fn piped(rate: u32) -> (std::io::PipeReader, AuditLog) {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let writer: OwnedFd = writer.into();
+    fn piped(rate: u32) -> (File, AuditLog) {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
         let flags = nix::fcntl::OFlag::O_NONBLOCK;
         nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
         let lines = Lines { file: writer.into(), rest: Vec::new() };
-        (reader, AuditLog::new(Arc::new(Outlet::Descriptor(Mutex::new(lines))), network(), rate))
+        (reader.into(), AuditLog::new(Arc::new(Outlet::Descriptor(Mutex::new(lines))), network(), rate))
     }
 
     #[test]
