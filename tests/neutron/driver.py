@@ -6,13 +6,16 @@
 import os
 
 import lab
+from fake_nova import SECRET
 from neutron import privileged
+from neutron.agent.l2.extensions.metadata import host_metadata_proxy, metadata_path
 from neutron.agent.linux import external_process
 from neutron.agent.metadata import driver as neutron_driver
 from neutron.agent.ovn.metadata import driver as ovn_driver
 from neutron.common import config
 from neutron.conf.agent import common as agent_conf
 from neutron.conf.agent.metadata import config as meta
+from neutron.conf.plugins.ml2.drivers import ovs_conf
 from oslo_config import cfg
 
 DRIVERS = {"neutron": neutron_driver.MetadataDriver, "ovn": ovn_driver.MetadataDriver}
@@ -29,6 +32,7 @@ def configure(haproxy: str) -> None:
         meta.register_meta_conf_opts(options)
     meta.register_meta_conf_opts(meta.METADATA_RATE_LIMITING_OPTS, group=meta.RATE_LIMITING_GROUP)
     meta.register_meta_conf_opts(meta.METADATA_HAPROXY_OPTS, group=meta.HAPROXY_GROUP)
+    ovs_conf.register_ovs_agent_opts(cfg.CONF)
     cfg.CONF([], project="neutron", default_config_files=[])
     reset_options()
     for context in vars(privileged).values():
@@ -49,6 +53,9 @@ def reset_options() -> None:
     cfg.CONF.set_override("kill_scripts_path", "", group="AGENT")
     cfg.CONF.set_override("metadata_proxy_user", "neutron")
     cfg.CONF.set_override("metadata_proxy_group", "neutron")
+    cfg.CONF.set_override("nova_metadata_host", "127.0.0.1", group="METADATA")
+    cfg.CONF.set_override("nova_metadata_port", lab.NOVA_PORT, group="METADATA")
+    cfg.CONF.set_override("metadata_proxy_shared_secret", SECRET, group="METADATA")
 
 
 class Networks:
@@ -81,3 +88,36 @@ class Networks:
         self.monitor.stop()
         for uuid in list(self.driver.monitors):
             self.destroy(uuid)
+
+
+class Host:
+    """What the `metadata_path` extension does for the instances of a host, with its own class for the one proxy."""
+
+    def __init__(self) -> None:
+        self.watch(0)
+
+    def watch(self, seconds: int) -> None:
+        """Looks after the proxy every so many seconds; 0 is never."""
+        cfg.CONF.set_override("check_child_processes_interval", seconds, group="AGENT")
+        self.monitor = external_process.ProcessMonitor(config=cfg.CONF, resource_type="MetadataPath")
+        self.daemon = host_metadata_proxy.HostMedataHAProxyDaemonMonitor(
+            self.monitor, user="neutron", group="neutron"
+        )
+
+    def serve(self, *instances: dict) -> None:
+        """Writes the configuration and enables the proxy: started if it does not run, signalled (SIGHUP) if it does."""
+        self.daemon.config(list(instances))
+        self.daemon.enable()
+
+    def extension(self) -> metadata_path.MetadataPathAgentExtension:
+        """The extension itself, without the switch that it would set up."""
+        extension = metadata_path.MetadataPathAgentExtension()
+        extension.meta_daemon, extension.instance_infos = self.daemon, {}
+        return extension
+
+    def manager(self) -> external_process.ProcessManager:
+        return self.daemon._get_proxy_process_manager()
+
+    def end(self) -> None:
+        self.monitor.stop()
+        self.daemon.disable()

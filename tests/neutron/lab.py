@@ -43,6 +43,18 @@ def make_network() -> None:
     ip(f"-n {GUEST} route add 169.254.169.254/32 via 10.0.0.1")
 
 
+HOST_GUEST, HOST_TAP = "hostguest", "tap-meta"
+
+
+def make_host_network() -> None:
+    """Instances of the whole host, each by the address that the `metadata_path` extension gives it, beside `tap-meta`."""
+    ip(f"netns add {HOST_GUEST}", f"link add {HOST_TAP} type veth peer name eth0 netns {HOST_GUEST}")
+    ip(f"addr add 240.0.0.1/16 dev {HOST_TAP}", f"link set {HOST_TAP} up")
+    for last in range(2, 6):
+        ip(f"-n {HOST_GUEST} addr add 240.0.0.{last}/16 dev eth0")
+    ip(f"-n {HOST_GUEST} link set lo up", f"-n {HOST_GUEST} link set eth0 up")
+
+
 def inside(namespace: str, work):
     """Runs `work()` on a thread inside the namespace; a socket made there stays there."""
     result: list = []
@@ -117,7 +129,13 @@ class _Reader:
         pass
 
 
-def connect(host: str = "169.254.169.254", port: int = 80, source: str = "10.0.0.11", timeout: float = 20) -> Stream:
+def connect(
+    host: str = "169.254.169.254",
+    port: int = 80,
+    source: str = "10.0.0.11",
+    timeout: float = 20,
+    namespace: str = GUEST,
+) -> Stream:
     def dial() -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -128,7 +146,7 @@ def connect(host: str = "169.254.169.254", port: int = 80, source: str = "10.0.0
         sock.connect((host, port, 0, scope) if ":" in host else (host, port))
         return sock
 
-    return Stream(inside(GUEST, dial))
+    return Stream(inside(namespace, dial))
 
 
 def request(path: str, headers: str = "", *, method: str = "GET", body: bytes = b"", version: str = "1.1") -> bytes:

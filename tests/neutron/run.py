@@ -18,6 +18,7 @@ warnings.simplefilter("ignore")  # Neutron's libraries warn about each other
 
 import cases
 import driver
+import host_cases
 import lab
 
 
@@ -71,7 +72,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="run the cases whose names contain one of these")
     options = parser.parse_args()
     loader = unittest.TestLoader()
-    chosen = [test for cls in cases.CLASSES for test in loader.loadTestsFromTestCase(cls)]
+    chosen = [test for cls in cases.CLASSES + host_cases.CLASSES for test in loader.loadTestsFromTestCase(cls)]
     if options.words:
         chosen = [test for test in chosen if any(word in name(test) for word in options.words)]
     if options.list:
@@ -84,6 +85,7 @@ def main() -> int:
     print(f"suite neutron: {len(chosen)} cases of {os.path.abspath(haproxy)}", flush=True)
     prepare_state()
     lab.make_network()
+    lab.make_host_network()
     driver.configure(haproxy)
     nova = lab.start_nova()
     result = Lines()
