@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nsgate_tests::gate::write_config;
+use nsgate_tests::host;
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::pool::{self, Pool};
 use nsgate_tests::program::workspace;
@@ -19,6 +20,7 @@ fn main() {
     suite!["policy":
         every_call_a_gate_may_make_is_made,
         every_call_a_supervisor_may_make_is_made,
+        every_call_a_hosts_proxy_and_its_reader_may_make_is_made,
         every_call_a_worker_may_make_is_made,
         every_call_a_keeper_may_make_is_made,
         every_call_a_zygote_and_a_dispatcher_may_make_is_made,
@@ -108,6 +110,77 @@ fn live(lab: &Lab, network: &Network, config: &Config, log: SyslogReader) {
     let _ = guest.exchange(b"GET / HTTP/1.1\r\nbroken\r\n\r\n");
     // The last connection has been gone for a second: memory is given back.
     std::thread::sleep(Duration::from_millis(2500));
+}
+
+/// A host's proxy under strace(1): requests, a Nova and a log that go and come back, texts that are taken over or not.
+fn trace_host(lab: &Lab) -> String {
+    lab.needs("/usr/bin/strace", "apt-get install strace");
+    let network = lab.network();
+    let log = lab.directory("log", 0o755).join("socket");
+    let reader = SyslogReader::bind(&log);
+    // Nova refuses for a while, and nobody waits for it.
+    let text_of = || {
+        host::three_instances()
+            .replace("/dev/log", &log.display().to_string())
+            .replace("retries         3", "retries         0")
+    };
+    host::replace(&text_of());
+    let trace = lab.state().join("trace");
+    let mut command = network.gate.command("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&trace).arg(lab.program.path());
+    command.args(["-db", "-f", host::CONFIG, "-p", host::PID_FILE]);
+    let mut strace = command.stdin(Stdio::null()).spawn().unwrap();
+    assert!(wait_until(20.0, || !text(host::PID_FILE).is_empty()));
+    let pid = Pid::from_raw(text(host::PID_FILE).trim().parse().unwrap());
+    assert_eq!(host::ask_from(&network, 11, "/").status, 503);
+    let _nova = host::Nova::start(&network);
+    let guest = host::guest(&network, 11).patient(20);
+    let crowd: Vec<_> = (0..200)
+        .map_while(|_| {
+            let mut one = guest.connect().ok()?;
+            one.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX: ").ok()?;
+            Some(one)
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(crowd);
+    for round in 0..20 {
+        assert_eq!(host::ask_from(&network, 11 + round % 2, "/").status, 200);
+        let mut leaving = guest.connect().unwrap();
+        leaving.write_all(b"GET /leave HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    }
+    let _ = guest.exchange(b"GET / HTTP/1.1\r\nbroken\r\n\r\n");
+    let reload = |text: &str| {
+        host::replace(text);
+        kill(pid, Signal::SIGHUP).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    reload(
+        &host::many_instances(1000)
+            .replace("/dev/log", &log.display().to_string())
+            .replace("retries         3", "retries         0"),
+    );
+    reload("nonsense");
+    fs::remove_file(host::CONFIG).unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    drop(reader);
+    let _ = fs::remove_file(&log);
+    assert_eq!(host::ask_from(&network, 11, "/").status, 200);
+    let _log = SyslogReader::bind(&log);
+    assert_eq!(host::ask_from(&network, 11, "/").status, 200);
+    std::thread::sleep(Duration::from_millis(2500));
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert!(wait_until(20.0, || strace.try_wait().unwrap().is_some()), "it ends");
+    text(&trace)
+}
+
+fn every_call_a_hosts_proxy_and_its_reader_may_make_is_made(lab: &Lab) {
+    let trace = trace_host(lab);
+    let (found, order) = uses(&trace);
+    let [supervisor, proxy, reader] = order[..] else { panic!("three processes: {order:?}") };
+    judge("hostproxy", &found[proxy]);
+    judge("reader", &found[reader]);
+    judge("supervisor", &found[supervisor]);
 }
 
 /// A pool's worker under strace(1), through everything that happens in its life.
