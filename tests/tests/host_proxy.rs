@@ -23,6 +23,7 @@ fn main() {
         killed_and_started_anew_it_serves_the_new_text,
         nova_that_is_away_is_503_and_found_again,
         c_counts_the_instances,
+        nsgate_check_judges_the_whole_text,
         what_is_wrong_is_refused_and_nothing_listens,
         ten_thousand_instances_start_in_a_moment,
     ]
@@ -124,6 +125,24 @@ fn c_counts_the_instances(lab: &Lab) {
     let checked = run(lab, &network, &["-c"]);
     assert!(checked.ok() && checked.stdout.contains("3 instances through 127.0.0.1:8775"), "{checked:#?}");
     assert!(!checked.said().contains("abcdef\n") && network.gate.listening().is_empty());
+}
+
+fn nsgate_check_judges_the_whole_text(lab: &Lab) {
+    let network = lab.network();
+    let check = |text: &str, more: &[&str]| {
+        fs::write(CONFIG, text).unwrap();
+        nsgate(lab, &network.gate, &[&["check", CONFIG], more].concat())
+    };
+    let good = check(&three_instances(), &[]);
+    assert!(good.ok() && good.stdout == "3 instances through 127.0.0.1:8775, heard on 0.0.0.0:80\n", "{good:#?}");
+    let json = check(&three_instances(), &["--json"]);
+    assert!(json.ok() && json.stdout.contains("\"valid\":true"), "{json:#?}");
+    assert!(check(&many_instances(10_000), &[]).stdout.starts_with("10000 instances"), "beyond a gate's megabyte");
+    let bad = check(&three_instances().replace("src 10.0.0.12", "src 10.0.0.0/24"), &[]);
+    assert!(bad.code() == Some(1) && bad.stderr.contains(&format!("{CONFIG}:28:")), "{bad:#?}");
+    let unknown = check(&three_instances().replace("user        neutron", "user        nobody-here"), &[]);
+    assert!(unknown.code() == Some(1) && unknown.stderr.contains("nobody-here"), "{unknown:#?}");
+    assert!(![good, json, bad, unknown].iter().any(|one| one.said().contains("abcdef\n")), "no signature is shown");
 }
 
 fn what_is_wrong_is_refused_and_nothing_listens(lab: &Lab) {

@@ -31,6 +31,14 @@ pub struct HostProxy {
     pub trace: Option<Trace>,
 }
 
+impl HostProxy {
+    /// How many it serves, and through whom; nobody's signature.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!("{} instances through {}", self.instances.len(), self.server)
+    }
+}
+
 /// What one configuration of a host's proxy asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostConfig {

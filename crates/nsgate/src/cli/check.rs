@@ -3,10 +3,11 @@
 use super::colours;
 use crate::site;
 use nsgate_config::{
-    Diagnostic, Diagnostics, Parsed, Process, haproxy,
+    Diagnostic, Diagnostics, Parsed, Process,
+    haproxy::{self, ParsedHost},
     native::{self, DraftPool, Site},
 };
-use nsgate_launcher::{read_config, resolve};
+use nsgate_launcher::{MOST, MOST_OF_HOST, read_config_up_to, resolve};
 use std::path::{Path, PathBuf};
 
 /// Judges the text, and that user and group exist. Says nothing of the rest of this host.
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
     nsgate check --dialect pool /etc/nsgate/pool.toml"
 )]
 pub(super) struct Check {
-    /// The configuration: nsgate's TOML, haproxy's words as Neutron writes them, a pool's, or a site's settings
+    /// The configuration: nsgate's TOML, haproxy's words as Neutron writes them for a network or a host, a
+    /// pool's, or a site's settings
     file: PathBuf,
     /// Take the text for this dialect instead of looking at it
     #[arg(long, value_enum)]
@@ -57,9 +59,13 @@ impl Dialect {
 
 impl Check {
     pub(super) fn execute(&self) -> Result<u8, String> {
-        let text = read_config(&self.file).map_err(|error| error.to_string())?;
+        let text = read_config_up_to(&self.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
         let dialect = self.dialect.unwrap_or_else(|| Dialect::of(&self.file, &text));
         let name = self.file.display().to_string();
+        let host = matches!(dialect, Dialect::Haproxy) && haproxy::is_host_proxy(&text);
+        if !host && u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
+            return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
+        }
         match understand(dialect, &name, &text) {
             Ok(understood) => self.accept(understood),
             Err(errors) => Err(self.refuse(&errors)),
@@ -107,6 +113,13 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<Understood, Di
     };
     match dialect {
         Dialect::Native => native::parse(name, text).map(gate),
+        Dialect::Haproxy if haproxy::is_host_proxy(text) => {
+            let ParsedHost { config, warnings } = haproxy::parse_host(name, text)?;
+            // It has no text in nsgate's own language.
+            let heard: Vec<String> = config.proxy.listeners.iter().map(ToString::to_string).collect();
+            let text = format!("{}, heard on {}\n", config.proxy.summary(), heard.join(" and "));
+            Ok(Understood { text, process: Some(config.process), warnings })
+        }
         Dialect::Haproxy => haproxy::parse(name, text).map(gate),
         Dialect::Pool => {
             let (config, warnings) = DraftPool::read(name, text)?.finish(name, text)?;

@@ -57,7 +57,7 @@ fn check(args: &Args) -> Result<u8, String> {
             Asked::Gate(config) => print!("{}", native::render(config)),
             Asked::Host(host) => {
                 let proxy = &host.config.proxy;
-                println!("{} instances through {}", proxy.instances.len(), proxy.server);
+                println!("{}", proxy.summary());
                 print!("{}", native::render_guards(&proxy.guards));
             }
         }

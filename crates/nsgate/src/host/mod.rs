@@ -44,7 +44,7 @@ fn serve(asked: Asked, file: &Path, options: &Options, mut running: Running<Prep
     let Asked { config: HostConfig { proxy, process }, written } = asked;
     let (server, known) = (proxy.server.socket_address(), proxy.instances.len());
     let reader = running.reader.take();
-    let what = format!("{known} instances through {server}");
+    let what = proxy.summary();
     gate::serve((&what, Network::host()), &process, options, running, |observer| {
         let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), observer);
         (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))
