@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nsgate_tests::gate::nsgate;
 use nsgate_tests::host::{
-    CONFIG, Nova, PID_FILE, ask_from, guest, many_instances, reader_of, run, start, three_instances,
+    CONFIG, Nova, PID_FILE, ask_from, guest, many_instances, reader_of, replace, run, start, three_instances,
 };
+use nsgate_tests::lab::wait_until;
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::{Lab, suite};
 
@@ -22,6 +23,7 @@ fn main() {
         it_holds_what_a_gate_holds_and_no_agents_directory,
         killed_and_started_anew_it_serves_the_new_text,
         nova_that_is_away_is_503_and_found_again,
+        a_server_with_a_name_is_looked_up_once,
         c_counts_the_instances,
         nsgate_check_judges_the_whole_text,
         what_is_wrong_is_refused_and_nothing_listens,
@@ -119,6 +121,29 @@ fn nova_that_is_away_is_503_and_found_again(lab: &Lab) {
     assert_eq!(ask_from(&network, 11, "/").status, 200);
 }
 
+fn a_server_with_a_name_is_looked_up_once(lab: &Lab) {
+    let network = lab.network();
+    let _nova = Nova::start(&network);
+    lab.private_etc();
+    let mut hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
+    fs::write("/etc/hosts", format!("{hosts}\n127.0.0.1 nova.lab.example\n0.0.0.0 nobody.lab.example\n")).unwrap();
+    let named = three_instances().replace("127.0.0.1:8775", "nova.lab.example:8775");
+    let gate = start(lab, &network, &named);
+    assert_eq!(ask_from(&network, 11, "/").status, 200);
+    // Whoever has the name afterwards, and whatever the text says: the process has one destination.
+    hosts.push_str("\n127.0.0.2 nova.lab.example\n");
+    fs::write("/etc/hosts", &hosts).unwrap();
+    replace(&named.replace("src 10.0.0.12", "src 10.0.0.99"));
+    gate.signal(Signal::SIGHUP);
+    assert!(wait_until(5.0, || ask_from(&network, 12, "/").status == 503));
+    assert_eq!(ask_from(&network, 11, "/").status, 200);
+    drop(gate);
+    fs::write("/etc/hosts", "0.0.0.0 nova.lab.example\n").unwrap();
+    let started = run(lab, &network, &["-p", PID_FILE]);
+    assert!(started.code() == Some(1) && started.stderr.contains("not the address of one host"), "{started:#?}");
+    assert_eq!(network.gate.listening().len(), 1, "Nova's alone");
+}
+
 fn c_counts_the_instances(lab: &Lab) {
     let network = lab.network();
     fs::write(CONFIG, three_instances()).unwrap();
@@ -150,7 +175,9 @@ fn what_is_wrong_is_refused_and_nothing_listens(lab: &Lab) {
     for (from, to, word) in [
         ("user        neutron", "user        root", "root"),
         ("user        neutron", "user        0", "looks like a number"),
-        ("127.0.0.1:8775", "nova.example:8775", "nova.example:8775"),
+        ("127.0.0.1:8775", "nova/example:8775", "`nova/example` is neither an address nor the name of a host"),
+        ("127.0.0.1:8775", "0.0.0.0:8775", "not the address of one host"),
+        ("127.0.0.1:8775", "no-such-host.invalid:8775", "server `no-such-host.invalid:8775`: the name is not known"),
         ("src 10.0.0.12", "src 10.0.0.11", "second instance at 10.0.0.11"),
         ("*:80 ", "*:0 ", "port 0"),
     ] {

@@ -25,7 +25,7 @@ pub use model::{
         ComponentName, Expiring, FORWARDED_HEADERS, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens,
         is_plain_path,
     },
-    host_proxy::{HostConfig, HostProxy, Instance, ProjectId, Server, Signature, UriPath},
+    host_proxy::{HostConfig, HostProxy, Instance, ProjectId, Signature, UriPath},
     identity::{Identity, Uuid},
     instances::Instances,
     limits::{Limits, RateLimit, Timeouts},
@@ -34,6 +34,7 @@ pub use model::{
     netns::Netns,
     path::AbsolutePath,
     pool::{Pool, PoolConfig, PoolUse},
+    server::{HostName, Server, ServerHost, reachable},
 };
 
 /// A configuration, and what is odd about its text.

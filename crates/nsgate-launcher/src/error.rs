@@ -85,6 +85,16 @@ pub enum LaunchError {
         /// What the kernel said.
         source: Errno,
     },
+    /// The server of a host's proxy has a name that stands for no address.
+    #[error(
+        "server `{server}`: {reason}; write its address, or see to it that `getent ahosts` on this host knows the name"
+    )]
+    Server {
+        /// As the configuration has it.
+        server: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The second process of a host's proxy could not be made; the text is its own.
     #[error("the reader of the configuration could not be started: {0}")]
     Reader(String),

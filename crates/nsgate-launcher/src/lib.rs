@@ -18,6 +18,7 @@ mod error;
 mod listeners;
 mod log_file;
 mod log_socket;
+mod look_up;
 mod namespace;
 pub mod order;
 mod pid_file;

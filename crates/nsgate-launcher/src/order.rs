@@ -8,7 +8,9 @@ use crate::{
     endpoint::{Endpoint, Purpose},
     listeners::{self, Bound, Manner},
     log_file::LogFile,
-    log_socket, namespace,
+    log_socket,
+    look_up::look_up,
+    namespace,
     pid_file::PidFile,
     pinned::{self, Pinned},
     reader::{self, Reader},
@@ -19,12 +21,12 @@ use crate::{
 use nix::unistd::Gid;
 use nsgate_config::{
     self as config, AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process,
-    SandboxLevel,
+    SandboxLevel, Server,
 };
 use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
 use std::{
     io,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     num::NonZeroU8,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -93,6 +95,8 @@ pub struct Running<T> {
     pub pool: Option<PathBuf>,
     /// Who reads the configuration of a host's proxy anew.
     pub reader: Option<Reader>,
+    /// The one destination of a host's proxy.
+    pub server: Option<SocketAddr>,
     /// The system log.
     pub log: LogSocket,
     /// Where the audit's events go, if there is one.
@@ -169,8 +173,8 @@ pub fn launch_host<T>(
 ) -> Result<Launched<T>, LaunchError> {
     let HostConfig { proxy, process } = config;
     let descriptors = for_connections(proxy.limits.connections);
-    let plan = Plan::new(process, &proxy.listeners, descriptors, Kind::Host(proxy.server.port.get(), file))
-        .hop_limit(&proxy.guards);
+    let plan =
+        Plan::new(process, &proxy.listeners, descriptors, Kind::Host(&proxy.server, file)).hop_limit(&proxy.guards);
     start(&plan, options, prepare)
 }
 
@@ -238,7 +242,7 @@ enum Kind<'a> {
     /// One network's proxy: the agent.
     Gate(&'a Backend),
     /// A whole host's: one TCP port, and a reader of its configuration.
-    Host(u16, &'a Path),
+    Host(&'a Server, &'a Path),
     /// One network's keeper: the agent and the pool.
     Keeper(&'a Backend, &'a AbsolutePath),
     /// A pool's worker: the agents.
@@ -257,7 +261,7 @@ impl<'a> Kind<'a> {
     fn policy(self, descriptors: u64) -> Policy {
         match self {
             Self::Gate(_) => Policy::gate(descriptors),
-            Self::Host(port, _) => Policy::host_proxy(descriptors, port),
+            Self::Host(server, _) => Policy::host_proxy(descriptors, server.port.get()),
             Self::Keeper(..) => Policy::keeper(descriptors),
             Self::Worker(pool) if pool.workers > 1 => Policy::zygote(descriptors),
             Self::Worker(_) => Policy::worker(descriptors),
@@ -288,9 +292,9 @@ fn start<T>(
         Kind::Keeper(_, path) => Some(pinned::backend(path, &ids)?),
         _ => None,
     };
-    let source = match plan.kind {
-        Kind::Host(_, file) => Some(Source::pin(file, &ids)?),
-        _ => None,
+    let (source, server) = match plan.kind {
+        Kind::Host(server, file) => (Some(Source::pin(file, &ids)?), Some(look_up(server, &ids)?)),
+        _ => (None, None),
     };
     let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
     let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
@@ -327,6 +331,7 @@ fn start<T>(
             owners,
             pool,
             source,
+            server,
             pid_file,
             log_file,
             log,
@@ -392,6 +397,7 @@ struct Steps<'a> {
     owners: Vec<Option<u32>>,
     pool: Option<Pinned>,
     source: Option<Source>,
+    server: Option<SocketAddr>,
     pid_file: Option<PidFile>,
     log_file: Option<LogFile>,
     log: LogSocket,
@@ -484,6 +490,7 @@ impl Steps<'_> {
             handover_gid,
             pool,
             reader,
+            server: self.server,
             log,
             audit: self.audit,
             host_pid,

@@ -1,10 +1,7 @@
 //! One proxy for a whole host: who asks is known by the source address (Neutron's `metadata_path` extension).
 
-use crate::{Guards, Instances, Limits, Listener, Port, Process, Timeouts, Trace, Uuid};
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-};
+use crate::{Guards, Instances, Limits, Listener, Process, Server, Timeouts, Trace, Uuid};
+use std::fmt;
 
 /// A host's proxy: everything the forwarder needs to know. Nothing in it is privileged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,29 +43,6 @@ pub struct HostConfig {
     pub proxy: HostProxy,
     /// Its process.
     pub process: Process,
-}
-
-/// One TCP address of Nova's metadata service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port: the only one that the process may connect to.
-    pub port: Port,
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket_address().fmt(f)
-    }
-}
-
-impl Server {
-    /// For the standard library.
-    #[must_use]
-    pub fn socket_address(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port.get())
-    }
 }
 
 /// What the proxy says of an instance's requests.

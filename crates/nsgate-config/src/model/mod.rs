@@ -17,3 +17,4 @@ pub(crate) mod log;
 pub(crate) mod netns;
 pub(crate) mod path;
 pub(crate) mod pool;
+pub(crate) mod server;

@@ -4,10 +4,10 @@
 mod reload;
 
 use crate::gate::{self, Prepared};
-use nsgate_config::HostConfig;
+use nsgate_config::{HostConfig, ServerHost};
 use nsgate_forwarder::{Forwarder, TcpConnector, event::Network};
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_host};
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 pub(crate) use reload::Reload;
 
@@ -42,9 +42,14 @@ pub fn run(asked: Asked, file: &Path, options: &Options) -> Result<u8, LaunchErr
 
 fn serve(asked: Asked, file: &Path, options: &Options, mut running: Running<Prepared>) -> u8 {
     let Asked { config: HostConfig { proxy, process }, written } = asked;
-    let (server, known) = (proxy.server.socket_address(), proxy.instances.len());
+    let known = proxy.instances.len();
+    // The launcher has looked it up; where nobody has, nothing is reached.
+    let server = running.server.unwrap_or(SocketAddr::from(([0; 4], 0)));
     let reader = running.reader.take();
-    let what = proxy.summary();
+    let what = match &proxy.server.host {
+        ServerHost::Address(_) => proxy.summary(),
+        ServerHost::Name(_) => format!("{} ({server})", proxy.summary()),
+    };
     gate::serve((&what, Network::host()), &process, options, running, |observer| {
         let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), observer);
         (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))

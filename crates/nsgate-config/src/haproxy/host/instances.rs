@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use crate::{
-    Instance, Instances, Port, ProjectId, Server, Signature, Timeouts, Uuid,
+    Instance, Instances, ProjectId, Server, Signature, Timeouts, Uuid,
     haproxy::{duration, global::digits},
     report::{Place, Report},
 };
@@ -38,8 +38,8 @@ pub(super) struct Found {
     pub(super) retries: u32,
 }
 
-const SERVER: &str = "write `server NAME ADDRESS:PORT`, for instance `server metasrv 192.0.2.10:8775`; a name of a host is \
-    not looked up, since that would take more than one TCP destination";
+const SERVER: &str = "write `server NAME HOST:PORT`, for instance `server metasrv 192.0.2.10:8775`; HOST may be a name, which is \
+    looked up once, when the proxy starts";
 const HEADERS: &str = "accepted: X-Instance-ID, X-Tenant-ID, X-Instance-ID-Signature";
 
 impl<'t> Collected<'t> {
@@ -87,19 +87,20 @@ impl<'t> Collected<'t> {
         match line.words() {
             ["http-request", "set-header", name, value] => backend.header(report, line, name, value),
             ["server", _, address] => {
-                let known = self.server.filter(|(text, _)| text == address);
                 if std::mem::replace(&mut backend.served, true) {
                     return report.error(line.place(0), "a second `server` in one backend", "keep one of the two");
                 }
-                match (known.or_else(|| Some((*address, server(address)?))), self.server) {
-                    (None, _) => {
-                        report.error(line.place(2), format!("`{address}` is not an address and a port"), SERVER)
-                    }
-                    (Some((_, found)), Some((_, server))) if found != server => {
-                        let message = format!("another server than `{}`", server.socket_address());
-                        report.error(line.place(2), message, "a host's proxy has one TCP destination");
-                    }
-                    (found, _) => self.server = found,
+                match &self.server {
+                    // The same words, ten thousand times.
+                    Some((text, _)) if text == address => {}
+                    known => match (Server::new(address), known) {
+                        (Err(reason), _) => report.error(line.place(2), reason, SERVER),
+                        (Ok(found), Some((_, server))) if found != *server => {
+                            let message = format!("another server than `{server}`");
+                            report.error(line.place(2), message, "a host's proxy has one TCP destination");
+                        }
+                        (Ok(found), _) => self.server = Some((*address, found)),
+                    },
                 }
             }
             ["mode", "http"] | ["balance", "roundrobin"] | ["option", "redispatch"] => {}
@@ -129,7 +130,7 @@ impl<'t> Collected<'t> {
     pub(super) fn finish(mut self, report: &mut Report<'_>, timeouts: &mut Timeouts) -> Option<Found> {
         let nowhere = Place::default();
         let retries = self.settings(report, timeouts);
-        let server = self.server.map(|(_, server)| server);
+        let server = self.server.take().map(|(_, server)| server);
         if server.is_none() {
             report.error(nowhere, "there is no `server` that can be reached", SERVER);
         }
@@ -221,13 +222,4 @@ impl Backend<'_> {
             Err(reason) => report.error(line.place(3), reason, ""),
         }
     }
-}
-
-/// `192.0.2.10:8775` or `[2001:db8::1]:8775`.
-fn server(text: &str) -> Option<Server> {
-    let (address, port) = text.rsplit_once(':')?;
-    let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-    let port: Port = port.parse().ok()?;
-    let address: IpAddr = plain.parse().ok()?;
-    (!address.is_unspecified() && !address.is_multicast()).then_some(Server { address, port })
 }

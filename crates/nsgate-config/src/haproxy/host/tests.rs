@@ -58,12 +58,18 @@ fn neutrons_text_is_a_host_of_three() {
     for stranger in ["240.0.0.1", "240.0.0.5", "::1", "0.0.0.0"] {
         assert_eq!(proxy.instances.at(stranger.parse().unwrap()), None, "{stranger}");
     }
-    assert_eq!(proxy.server.socket_address().to_string(), "192.0.2.10:8775");
+    assert_eq!(proxy.server.to_string(), "192.0.2.10:8775");
     assert_eq!(proxy.listeners[0].to_string(), "0.0.0.0:80");
     assert_eq!(proxy.monitor.unwrap().as_str(), "/monitoruri");
     assert_eq!(proxy.statistics.unwrap().as_str(), "/admin/stats");
     assert_eq!((proxy.timeouts.server.as_secs(), proxy.timeouts.client.as_secs(), proxy.retries), (30, 32, 3));
     assert!(config.process.daemon && config.process.user.to_string() == "neutron");
+}
+
+#[test]
+fn a_server_may_have_a_name() {
+    let named = FIXTURE.replace("192.0.2.10:8775", "nova.example:8775");
+    assert_eq!(read(&named).config.proxy.summary(), "3 instances through nova.example:8775");
 }
 
 #[test]
@@ -93,9 +99,14 @@ fn what_would_mean_something_else_is_refused() {
         (
             "server metasrv 192.0.2.10:8775\n\n\nbackend",
             "server metasrv nova.example:8775\n\n\nbackend",
-            "nova.example",
+            "another server than `nova.example:8775`",
         ),
-        ("server metasrv 192.0.2.10:8775\n\n\nbackend", "server metasrv 192.0.2.10:0\n\n\nbackend", "192.0.2.10:0"),
+        (
+            "server metasrv 192.0.2.10:8775\n\n\nbackend",
+            "server metasrv no/va:8775\n\n\nbackend",
+            "`no/va` is neither an address nor the name of a host",
+        ),
+        ("server metasrv 192.0.2.10:8775\n\n\nbackend", "server metasrv 192.0.2.10:0\n\n\nbackend", "port 0"),
         ("    option redispatch\n", "    http-request deny\n", "in this form"),
         ("    retries         3\n", "    retries         300\n", "0 to 100"),
         ("    monitor-uri     /monitoruri\n", "    monitor-uri     relative\n", "not a path"),

@@ -1,0 +1,96 @@
+//! A host's name becomes an address, once, and not as root.
+//!
+//! What a name server answers is somebody else's bytes, and the C library's resolver and its plug-ins read them. So that
+//! happens in a process of its own that has become the proxy's user and given everything else up; it is heard for one
+//! address, and for a moment only.
+
+use crate::{LaunchError, daemon, descriptors::failed, sys};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::pipe2,
+};
+use nsgate_config::{Server, ServerHost, reachable};
+use nsgate_sandbox::{Ids, Policy, Sandbox};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{SocketAddr, ToSocketAddrs},
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+/// How long it may take. An agent waits for its proxy meanwhile; the resolver's own patience (resolv.conf(5)) is 5 s for
+/// each attempt.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// First byte of what the process says, before an address or a sentence.
+const FOUND: u8 = b'+';
+
+/// The one address of `server`.
+pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchError> {
+    let name = match &server.host {
+        ServerHost::Address(address) => return Ok(SocketAddr::new(*address, server.port.get())),
+        ServerHost::Name(name) => name.as_str(),
+    };
+    let (said, says) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let Some(child) = daemon::fork()? else {
+        drop(said);
+        let word = match ask(name, server.port.get(), ids) {
+            Ok(address) => [&[FOUND], address.to_string().as_bytes()].concat(),
+            Err(reason) => [b"-", reason.as_bytes()].concat(),
+        };
+        // Whoever does not listen any more has lost patience.
+        let _ = File::from(says).write_all(&word);
+        sys::exit(0);
+    };
+    drop(says);
+    let heard = hear(File::from(said));
+    child.end();
+    let wrong = |reason: String| LaunchError::Server { server: server.to_string(), reason };
+    let heard = heard.map_err(|error| match error {
+        Errno::ETIMEDOUT => wrong(format!("no name server answered within {} s", PATIENCE.as_secs())),
+        error => wrong(error.to_string()),
+    })?;
+    let text = String::from_utf8_lossy(heard.get(1..).unwrap_or_default()).into_owned();
+    if heard.first() != Some(&FOUND) {
+        return Err(wrong(if text.is_empty() { "the look-up ended without a word".to_owned() } else { text }));
+    }
+    let address: SocketAddr = text.parse().map_err(|_| wrong(format!("the look-up said `{text}`")))?;
+    reachable(address.ip())
+        .map_err(|reason| wrong(format!("the name stands for an address that cannot be: {reason}")))?;
+    // The port is the configuration's, whatever was said.
+    Ok(SocketAddr::new(address.ip(), server.port.get()))
+}
+
+/// In the process of its own.
+fn ask(name: &str, port: u16, ids: &Ids) -> Result<SocketAddr, String> {
+    let sandbox = Sandbox::new(Policy::supervisor()).map_err(|error| error.to_string())?;
+    let _dropped = sandbox.drop_privileges(ids).map_err(|error| error.to_string())?;
+    // In the order of RFC 6724 (getaddrinfo(3)): the first is the one that this host reaches best.
+    let mut found = (name, port).to_socket_addrs().map_err(|error| format!("the name is not known: {error}"))?;
+    found.next().ok_or_else(|| "the name stands for no address".to_owned())
+}
+
+/// All that is said, within [`PATIENCE`] and 4 KiB.
+fn hear(mut said: File) -> Result<Vec<u8>, Errno> {
+    let end = Instant::now() + PATIENCE;
+    let mut heard = Vec::new();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let mut ready = [PollFd::new(said.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)) {
+            Ok(0) => return Err(Errno::ETIMEDOUT),
+            Err(Errno::EINTR) => continue,
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        let mut piece = [0; 1024];
+        match said.read(&mut piece) {
+            Ok(0) => return Ok(heard),
+            Ok(count) if heard.len() < 4096 => heard.extend_from_slice(piece.get(..count).unwrap_or_default()),
+            Ok(_) => return Err(Errno::EMSGSIZE),
+            Err(error) => return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+        }
+    }
+}
