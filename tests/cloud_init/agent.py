@@ -27,12 +27,19 @@ FILES = {
     "/latest/meta-data/instance-id": "i-00000001",
     "/latest/meta-data/local-ipv4": "10.0.0.11",
 }
+# The EC2 data source asks for the oldest version that it knows.
+for path in [path for path in FILES if path.startswith("/latest/")]:
+    FILES[path.replace("/latest/", "/2009-04-04/")] = FILES[path]
+FILES["/2009-04-04/dynamic/instance-identity"] = ""
+FILES["/2009-04-04/user-data"] = FILES["/openstack/2018-08-27/user_data"]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         known = self.headers.get("X-Neutron-Network-ID") == NETWORK
         known = known and self.headers.get("X-Forwarded-For") in ADDRESSES
+        # Session tokens are between guest and gate.
+        known = known and not any("token" in name.lower() for name in self.headers)
         body = FILES.get(self.path, FILES.get(self.path.rstrip("/"))) if known else None
         self.send_response(404 if body is None else 200)
         payload = (body or "").encode()

@@ -54,6 +54,40 @@ listen listener
     http-request set-header X-Neutron-Network-ID {NETWORK}
 """
 
+TOKENS = 8080
+OTHERS = 8081
+GUARDS = {
+    TOKENS: 'tokens = "required"',
+    OTHERS: """
+refuse_forwarded = true
+hosts = ["169.254.169.254"]
+tokens = "optional"
+methods = ["GET"]
+paths = ["/openstack/", "/latest/"]
+expiring = { names = ["user_data", "user-data"], after = "10m" }
+hop_limit = 1
+""",
+}
+
+
+def start_guarded(nsgate: str, port: int) -> None:
+    """A gate with guards, beside the one that Neutron would have started."""
+    config = lab.STATE / f"{port}.toml"
+    config.write_text(
+        f"""
+network_id = "{NETWORK}"
+listen = ["169.254.169.254:{port}"]
+backend = "{lab.SOCKET}"
+user = "neutron"
+group = "neutron"
+daemon = true
+pid_file = "{lab.STATE}/{port}.pid"
+[guards]
+{GUARDS[port]}
+"""
+    )
+    subprocess.run(["ip", "netns", "exec", lab.GATE, nsgate, "run", "--config", str(config)], check=True, timeout=20)
+
 
 def start_agent() -> subprocess.Popen:
     addresses = f"10.0.0.11,{lab.GUEST_LINK_LOCAL}"
@@ -69,8 +103,8 @@ def stop(process: subprocess.Popen) -> None:
     lab.SOCKET.unlink(missing_ok=True)
 
 
-def crawl(url: str = "http://169.254.169.254", wait: int = 10) -> dict:
-    command = ["ip", "netns", "exec", lab.GUEST, "/usr/bin/python3", str(HERE / "crawl.py"), url, str(wait)]
+def crawl(url: str = "http://169.254.169.254", wait: int = 10, script: str = "crawl.py") -> dict:
+    command = ["ip", "netns", "exec", lab.GUEST, "/usr/bin/python3", str(HERE / script), url, str(wait)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90)
     if done.returncode != 0:
         raise AssertionError(f"cloud-init failed:\n{done.stderr[-1500:]}")
@@ -128,6 +162,30 @@ def cloud_init_waits_for_an_agent_that_starts_late() -> None:
         thread.join()
 
 
+def cloud_inits_ec2_source_asks_for_a_token_where_one_is_required() -> None:
+    found = crawl(f"http://169.254.169.254:{TOKENS}", script="crawl_ec2.py")
+    assert found["metadata"]["instance-id"] == "i-00000001", found
+    assert found["metadata"]["local-ipv4"] == "10.0.0.11", found
+    assert found["userdata"].startswith("#cloud-config"), found
+    assert len(found["token"]) == 82, found
+
+
+def cloud_inits_openstack_source_has_no_token_and_finds_nothing_where_one_is_required() -> None:
+    try:
+        found = crawl(f"http://169.254.169.254:{TOKENS}", wait=1)
+    except AssertionError as error:
+        assert "found no OpenStack metadata" in str(error) or "cloud-init failed" in str(error), error
+        return
+    raise AssertionError(f"without a token: {found}")
+
+
+def cloud_inits_openstack_source_passes_all_other_guards_at_once() -> None:
+    found = crawl(f"http://169.254.169.254:{OTHERS}")
+    check(found)
+    assert found["userdata"].startswith("#cloud-config"), found
+    assert found["ec2"]["local-ipv4"] == "10.0.0.11", found
+
+
 CASES = [
     cloud_init_reads_meta_data,
     cloud_init_reads_user_data,
@@ -136,6 +194,12 @@ CASES = [
     cloud_init_reads_the_ec2_metadata,
     cloud_init_reads_over_link_local_ipv6,
     cloud_init_waits_for_an_agent_that_starts_late,
+]
+# haproxy has no guards: these are of nsgate alone.
+GUARDED = [
+    cloud_inits_ec2_source_asks_for_a_token_where_one_is_required,
+    cloud_inits_openstack_source_has_no_token_and_finds_nothing_where_one_is_required,
+    cloud_inits_openstack_source_passes_all_other_guards_at_once,
 ]
 
 
@@ -146,7 +210,9 @@ def main() -> int:
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     haproxy = os.path.abspath(options.haproxy)
-    chosen = [case for case in CASES if not options.words or any(word in case.__name__ for word in options.words)]
+    nsgate = pathlib.Path(haproxy).with_name("nsgate")
+    cases = CASES + (GUARDED if nsgate.exists() else [])
+    chosen = [case for case in cases if not options.words or any(word in case.__name__ for word in options.words)]
     print(f"suite cloud-init: {len(chosen)} cases of {haproxy}", flush=True)
     lab.STATE.mkdir(parents=True, exist_ok=True)
     lab.make_network()
@@ -154,6 +220,9 @@ def main() -> int:
     config.write_text(CONFIG)
     agent = start_agent()
     subprocess.run(["ip", "netns", "exec", lab.GATE, haproxy, "-f", str(config)], check=True, timeout=20)
+    ports = GUARDS if nsgate.exists() else []
+    for port in ports:
+        start_guarded(str(nsgate), port)
     passed = failed = 0
     for case in chosen:
         start = time.monotonic()
@@ -168,7 +237,8 @@ def main() -> int:
         print(f"test {case.__name__} ... {word} ({time.monotonic() - start:.2f} s)", flush=True)
         if word == "FAILED":
             print("\n".join(f"    | {line}" for line in reason.splitlines()), flush=True)
-    os.kill(int((lab.STATE / "gate.pid").read_text()), 15)
+    for name in ["gate", *ports]:
+        os.kill(int((lab.STATE / f"{name}.pid").read_text()), 15)
     stop(agent)
     print(f"cloud-init: {passed} passed, {failed} failed, 0 skipped", flush=True)
     return 1 if failed else 0

@@ -1,0 +1,25 @@
+"""Inside the guest: cloud-init's own EC2 data source, which knows session tokens (IMDSv2), crawls and prints as JSON."""
+
+import json
+import logging
+import sys
+
+from cloudinit import helpers
+from cloudinit.sources import DataSourceEc2
+
+URL, WAIT = sys.argv[1], int(sys.argv[2])
+
+logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+settings = {
+    "datasource_list": ["Ec2"],
+    "datasource": {"Ec2": {"metadata_urls": [URL], "max_wait": WAIT, "timeout": 5}},
+}
+# The machine's DMI tables say whether it is an instance of AWS; this one plays one, or the source would not use tokens.
+DataSourceEc2.identify_platform = lambda: DataSourceEc2.CloudNames.AWS
+paths = helpers.Paths({"cloud_dir": "/run/lab/cloud", "run_dir": "/run/lab/cloud"})
+source = DataSourceEc2.DataSourceEc2(settings, None, paths)
+if not source._get_data():
+    sys.exit("cloud-init found no EC2 metadata")
+text = lambda value: value.decode() if isinstance(value, bytes) else str(value)
+found = {"metadata": source.metadata, "userdata": text(source.userdata_raw), "token": text(source._api_token)}
+json.dump(found, sys.stdout)
