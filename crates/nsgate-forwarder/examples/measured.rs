@@ -1,24 +1,34 @@
 //! A forwarder that tells nobody of anything, for counting what a request costs (`cargo xtask counts`):
-//! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS]`, until its standard input ends.
+//! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS|- [guards]]`, until its standard input ends.
 //! A counter makes it slow: what happens after a time does not happen.
 
 use nsgate_config::native;
-use nsgate_forwarder::{Forwarder, Stop, UnixConnector};
+use nsgate_forwarder::{Forwarder, Stop, TokenKey, UnixConnector};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, unix::pipe::Receiver},
     sync::watch,
 };
 
+/// All guards that look at a request.
+const GUARDS: &str = "[guards]\nrefuse_forwarded = true\nhosts = [\"169.254.169.254\", \"fe80::a9fe:a9fe\"]\n\
+    require_header = { name = \"Metadata-Flavor\", value = \"Google\" }\ntokens = \"required\"\n\
+    methods = [\"GET\", \"HEAD\", \"POST\"]\npaths = [\"/openstack/\", \"/latest/\"]\n\
+    expiring = { names = [\"user_data\", \"user-data\"], after = \"12h\" }\n";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
     let socket = words.next().ok_or("which socket does the agent listen on?")?;
     let port: u16 = words.next().ok_or("which port?")?.parse()?;
-    let rate = words.next().map(|count| format!("[[rate_limits]]\nrequests = {count}\nwindow = \"12h\"\n"));
+    let rate = words
+        .next()
+        .filter(|count| count != "-")
+        .map(|count| format!("[[rate_limits]]\nrequests = {count}\nwindow = \"12h\"\n"));
+    let guards = if words.next().as_deref() == Some("guards") { GUARDS } else { "" };
     let text = format!(
         "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"127.0.0.1:{port}\"]\nuser = \"nobody\"\n\
-         backend = \"{socket}\"\n{}[limits]\nconnections = 20000\nconnections_per_source = 20000\n\
+         backend = \"{socket}\"\n{}{guards}[limits]\nconnections = 20000\nconnections_per_source = 20000\n\
          unfinished_heads = 20000\nunfinished_heads_per_source = 20000\nhead_bytes = 65536\n\
          body_bytes = 1048576\nbackend_request_bytes = 2097152\n\
          [timeouts]\nrequest = \"1h\"\nconnect = \"2h\"\nserver = \"2h\"\nclient = \"1h\"\nkeep_alive = \"1h\"\nbody = \"1h\"\nconnection = \"12h\"\n",
@@ -34,6 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = stop.send(Some(Stop::Now));
     });
     println!("ready");
-    Forwarder::new(gate, UnixConnector::new(socket.into(), None), ()).serve(vec![listener], stopped).await;
+    let forwarder = Forwarder::new(gate, UnixConnector::new(socket.into(), None), ());
+    // A key for counting, and for nothing else.
+    forwarder.keyed(Some(TokenKey::new(&[0; 64]))).serve(vec![listener], stopped).await;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod cgroup;
 pub(crate) mod fairness;
+mod guards;
 mod load;
 mod memory;
 pub(crate) mod pool;
@@ -45,6 +46,9 @@ struct Contender {
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if arguments.first().is_some_and(|word| word == "pool") {
         return pool::run(&arguments[1..]);
+    }
+    if arguments.first().is_some_and(|word| word == "guards") {
+        return guards::run(&arguments[1..]);
     }
     let quick = arguments.iter().any(|word| word == "--quick");
     tools::IP.ensure()?;

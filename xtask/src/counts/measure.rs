@@ -46,6 +46,45 @@ pub(crate) fn cost(load: Load) -> Result<Cost, String> {
     })
 }
 
+/// What one request costs without guards and with all of them, both with the headers that guards want.
+pub(crate) fn guards(load: Load) -> Result<[Cost; 2], String> {
+    let cost = |words: &'static [&'static str]| -> Result<Cost, String> {
+        let each = |counter: Counter| -> Result<f64, String> {
+            let run = |count: usize| {
+                let run = Run::start(counter, words)?;
+                // Without guards it goes to the agent, whose answer has no token in it; both runs ask.
+                let said = put(run.port()).map_err(|error| format!("a token: {error}"))?;
+                let token = if words.is_empty() { "0".repeat(82) } else { said };
+                run.ask(load, &showing(load, &token), count)
+            };
+            Ok((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)
+        };
+        Ok(Cost {
+            instructions: each(Counter::Instructions)?,
+            allocations: each(Counter::Allocations)?,
+            calls: each(Counter::Calls)?,
+        })
+    };
+    Ok([cost(&[])?, cost(&["-", "guards"])?])
+}
+
+/// A request that all guards let pass.
+fn showing(load: Load, token: &str) -> Vec<u8> {
+    let plain = String::from_utf8_lossy(&request(load, 0, 0)).into_owned();
+    let fields = format!("Metadata-Flavor: Google\r\nX-aws-ec2-metadata-token: {token}\r\n\r\n");
+    plain.replacen("\r\n\r\n", &format!("\r\n{fields}"), 1).into_bytes()
+}
+
+/// Asks for a token.
+fn put(port: u16) -> std::io::Result<String> {
+    let mut stream = connect(port)?;
+    stream.write_all(
+        b"PUT /latest/api/token HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata-Flavor: Google\r\n\
+          X-aws-ec2-metadata-token-ttl-seconds: 21600\r\nConnection: close\r\n\r\n",
+    )?;
+    Ok(nsgate_tests::Response::read(&mut stream)?.text())
+}
+
 /// A request with so many more headers, and a body of so many bytes.
 pub(crate) fn request(load: Load, headers: usize, body: usize) -> Vec<u8> {
     let method = if body > 0 { "POST" } else { "GET" };

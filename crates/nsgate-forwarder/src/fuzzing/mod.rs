@@ -5,11 +5,13 @@
 
 mod answer;
 mod connection;
+mod guards;
 mod pieces;
 mod rates;
 
 pub use answer::{Understood, read_answer};
 pub use connection::{Served, serve};
+pub use guards::{Guard, is_good, token};
 pub use pieces::Pieces;
 pub use rates::{MOST, Rates};
 

@@ -50,7 +50,7 @@ impl TokenKey {
     }
 
     /// A token for this address under this identity, good for `life` from `now` on.
-    pub(super) fn token(&self, source: IpAddr, identity: &[u8], life: Duration, now: Instant) -> String {
+    pub(crate) fn token(&self, source: IpAddr, identity: &[u8], life: Duration, now: Instant) -> String {
         let expiry = self.since(now).saturating_add(millis(life));
         let mac = self.mac(VERSION, expiry, source, identity).finalize().into_bytes();
         let mut token = String::with_capacity(LENGTH * 2);
@@ -61,7 +61,7 @@ impl TokenKey {
     }
 
     /// Whether this is such a token. The code is compared in a time that does not depend on where it differs.
-    pub(super) fn is_good(&self, token: &[u8], source: IpAddr, identity: &[u8], now: Instant) -> bool {
+    pub(crate) fn is_good(&self, token: &[u8], source: IpAddr, identity: &[u8], now: Instant) -> bool {
         let Some((version, expiry, mac)) = parse(token) else { return false };
         let left = expiry.saturating_sub(self.since(now));
         version == VERSION
