@@ -4,6 +4,7 @@ pub mod answer;
 pub mod chunked;
 pub mod configuration;
 pub mod gates;
+pub mod guards;
 pub mod guest;
 pub mod handover;
 pub mod haproxy;
@@ -30,4 +31,5 @@ pub const ALL: &[Target] = &[
     answer::TARGET,
     log::TARGET,
     rate::TARGET,
+    guards::TARGET,
 ];
