@@ -489,6 +489,11 @@ fn the_site_speaks_for_the_host_wide_proxy_too(lab: &Lab) {
     assert_eq!(ask(12, "GET /", &format!("{other}X-Forwarded-For: x\r\n")).status, 403);
     assert_eq!(ask(13, "PUT /latest/api/token", WANT).status, 503, "a stranger gets no token");
     assert_eq!(ask(13, "GET /monitoruri", "").status, 200, "who asks whether the proxy is there is answered");
+    // Read anew, it has the same guards and the same key.
+    fs::write(&gate.file, text(&gate.file).replace("10.0.0.14", "10.0.0.13")).unwrap();
+    gate.signal(nix::sys::signal::Signal::SIGHUP);
+    assert!(wait_until(5.0, || ask(13, "GET /", "").status == 401), "a stranger no more, and without a token");
+    assert_eq!(ask(11, "GET /", &one).status, 200);
     drop(gate);
 }
 
