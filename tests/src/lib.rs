@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod agent;
+pub mod book;
 pub mod config;
 #[cfg(target_arch = "x86_64")]
 pub mod escape;

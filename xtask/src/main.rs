@@ -3,6 +3,7 @@
 
 mod api;
 mod bench;
+mod book;
 mod build;
 mod command;
 mod counts;
@@ -33,6 +34,7 @@ The build tool of nsgate.
     cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny package unit doc counts e2e neutron cloud-init
                 [--haproxy PATH]         run the suites against another haproxy, to compare
                 [-- WORD ...]            only the tests whose names contain a word
+    cargo xtask book                   whether links lead somewhere and every command of the documentation exists
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(),
         Some("test") => test::run(rest),
         Some("api") => api::run(rest),
+        Some("book") => book::run(),
         Some("deny") => deny::run(),
         Some("package") => package::run(),
         Some("dependencies") => dependencies::run(rest),

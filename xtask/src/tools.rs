@@ -62,6 +62,9 @@ pub(crate) const VALGRIND: Tool = Tool {
     package: "valgrind",
     used_for: "what a request costs, in instructions and allocations",
 };
+/// curl, the guest of docs/getting-started.md.
+pub(crate) const CURL: Tool =
+    Tool { name: "curl", probe: ("/usr/bin/curl", &["--version"]), package: "curl", used_for: "the pages of docs/" };
 /// Python's venv, for Neutron.
 pub(crate) const VENV: Tool = Tool {
     name: "python3 -m venv",
@@ -76,7 +79,7 @@ pub(crate) const CLOUD_INIT: Tool = Tool {
     package: "cloud-init",
     used_for: "the cloud-init suite",
 };
-const ALL: [Tool; 9] = [IP, HAPROXY, STRACE, JOURNALD, VALGRIND, NGINX, WRK, VENV, CLOUD_INIT];
+const ALL: [Tool; 10] = [IP, HAPROXY, CURL, STRACE, JOURNALD, VALGRIND, NGINX, WRK, VENV, CLOUD_INIT];
 
 impl Tool {
     /// Whether it is there.

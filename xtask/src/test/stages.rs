@@ -150,6 +150,9 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::STRACE.ensure() {
         println!("{missing} (the count of system calls is skipped)");
     }
+    if let Err(missing) = tools::CURL.ensure() {
+        println!("{missing} (the pages of docs/ are not run)");
+    }
     if let Err(missing) = tools::neutron_python() {
         println!("{missing} (the readers of Python in the forging suite are skipped)");
     }

@@ -45,6 +45,12 @@ enum Command {
     Cleanup(cleanup::Cleanup),
 }
 
+/// The command line as a value, for whoever writes manual pages and completions: they say what `--help` says.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the program and returns its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -90,10 +96,8 @@ const POOL: &str = "/run/nsgate/pool.sock";
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }
