@@ -10,10 +10,15 @@ use crate::terminal::table;
 /// The one file of each crate that may hold `unsafe`.
 const UNSAFE_FILE: &str = "src/sys.rs";
 
-/// The files of the products that may ask for the time of the day: where a line of the log gets its date. Everything else
-/// counts on a clock that is never set, so that a step of the host's clock changes a date in the log and nothing else.
-const DATED: [&str; 3] =
-    ["crates/nsgate-forwarder/src/exchange.rs", "crates/nsgate/src/log/sink.rs", "crates/nsgate/src/log/syslog.rs"];
+/// The files of the products that may ask for the time of the day: where a line of the log gets its date, and where the
+/// numbers of traces begin (any two starts differ; nothing counts on it). Everything else counts on a clock that is never
+/// set, so that a step of the host's clock changes a date in the log and nothing else.
+const DATED: [&str; 4] = [
+    "crates/nsgate-forwarder/src/exchange.rs",
+    "crates/nsgate-forwarder/src/trace.rs",
+    "crates/nsgate/src/log/sink.rs",
+    "crates/nsgate/src/log/syslog.rs",
+];
 
 /// An `unsafe` block or function.
 #[derive(Debug, PartialEq, Eq)]

@@ -83,7 +83,7 @@ const SOURCES: [Source; 3] = [
                 backend = \"/var/lib/neutron/metadata_proxy\"\nuser = \"neutron\"\n\
                 rate_limits = [{ requests = 5, window = \"10s\" }]\n\
                 [guards]\nrequire_header = { name = \"metadata\", value = \"true\" }\n\
-                expiring = { names = [\"user_data\"], after = \"10m\" }\n",
+                expiring = { names = [\"user_data\"], after = \"10m\" }\n[audit]\nto = \"journald\"\n",
         complete: |text| {
             native::parse("gate.toml", text).map(|one| native::render(&one.config)).map_err(|e| e.to_string())
         },
@@ -97,7 +97,7 @@ const SOURCES: [Source; 3] = [
         keys: "site::Draft",
         least: "pool = \"/run/nsgate/pool.sock\"\n\
                 [guards]\nrequire_header = { name = \"metadata\", value = \"true\" }\n\
-                expiring = { names = [\"user_data\"], after = \"10m\" }\n",
+                expiring = { names = [\"user_data\"], after = \"10m\" }\n[audit]\nto = \"journald\"\n",
         complete: |text| Site::parse("nsgate.toml", text).map(|site| site.render()).map_err(|e| e.to_string()),
     },
     Source {
