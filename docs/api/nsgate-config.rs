@@ -396,6 +396,10 @@ pub struct HostProxy {
     pub guards: Guards,
     pub trace: Option<Trace>,
 }
+impl HostProxy {
+    #[must_use]
+    pub fn summary(&self) -> String {}
+}
 #[derive(Clone, PartialEq, Eq)]
 pub struct Instance {
     pub id: Uuid,
@@ -409,16 +413,6 @@ impl ProjectId {
     pub fn new(text: &str) -> Result<Self, String> {}
 }
 impl fmt::Display for ProjectId {}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server {
-    pub address: IpAddr,
-    pub port: Port,
-}
-impl fmt::Display for Server {}
-impl Server {
-    #[must_use]
-    pub fn socket_address(&self) -> SocketAddr {}
-}
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(__private);
 impl Signature {
@@ -609,6 +603,28 @@ impl PoolUse {
     #[must_use]
     pub fn at(socket: AbsolutePath) -> Self {}
 }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(__private);
+impl HostName {
+    pub fn new(text: &str) -> Result<Self, String> {}
+    #[must_use]
+    pub fn as_str(&self) -> &str {}
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub host: ServerHost,
+    pub port: Port,
+}
+impl Server {
+    pub fn new(text: &str) -> Result<Self, String> {}
+}
+impl fmt::Display for Server {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerHost {
+    Address(IpAddr),
+    Name(HostName),
+}
+pub fn reachable(address: IpAddr) -> Result<(), String> {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
     pub config: Config,
