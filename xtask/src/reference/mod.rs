@@ -106,7 +106,8 @@ const SOURCES: [Source; 3] = [
                 of `nsgate pool` have the names of these keys, with `-` for `_`, and take precedence.",
         example: include_str!("pool.toml"),
         keys: "DraftPool",
-        least: "socket = \"/run/nsgate/pool.sock\"\nbackends = [\"/var/lib/neutron/metadata_proxy\"]\nuser = \"nsgate\"\n",
+        least: "socket = \"/run/nsgate/pool.sock\"\nbackends = [\"/var/lib/neutron/metadata_proxy\"]\nuser = \"nsgate\"\n\
+                [audit]\nto = \"journald\"\n",
         complete: |text| {
             let draft = DraftPool::read("pool.toml", text).map_err(|e| e.to_string())?;
             let (config, _) = draft.finish("pool.toml", text).map_err(|e| e.to_string())?;
