@@ -56,15 +56,17 @@ fn traced(lab: &Lab, life: impl FnOnce(&Lab, &Network, &Config, SyslogReader)) -
     let mut strace = command.stdin(Stdio::null()).spawn().unwrap();
     assert!(wait_until(20.0, || !network.gate.listening().is_empty() && config.pid_file.exists()));
     life(lab, &network, &config, log);
-    let pid = text(&config.pid_file).trim().parse().unwrap();
-    for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
-        std::thread::sleep(Duration::from_millis(200));
-        kill(Pid::from_raw(pid), signal).unwrap();
-    }
-    std::thread::sleep(Duration::from_millis(200));
-    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    pause_and_end(Pid::from_raw(text(&config.pid_file).trim().parse().unwrap()));
     assert!(wait_until(20.0, || strace.try_wait().unwrap().is_some()), "it ends");
     count(&text(&trace))
+}
+
+/// Stops the supervisor, lets it go on (it takes up its waiting again: `restart_syscall`), and tells it to end.
+fn pause_and_end(supervisor: Pid) {
+    for signal in [Signal::SIGSTOP, Signal::SIGCONT, Signal::SIGTERM] {
+        std::thread::sleep(Duration::from_millis(200));
+        kill(supervisor, signal).unwrap();
+    }
 }
 
 /// Requests of every kind, an agent and a log that go and come back, a guest that leaves early, and a quiet second.
@@ -169,7 +171,7 @@ fn trace_host(lab: &Lab) -> String {
     let _log = SyslogReader::bind(&log);
     assert_eq!(host::ask_from(&network, 11, "/").status, 200);
     std::thread::sleep(Duration::from_millis(2500));
-    kill(pid, Signal::SIGTERM).unwrap();
+    pause_and_end(pid);
     assert!(wait_until(20.0, || strace.try_wait().unwrap().is_some()), "it ends");
     text(&trace)
 }
