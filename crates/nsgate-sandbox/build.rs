@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mismatch = if logs { compile::Mismatch::Log } else { compile::Mismatch::Kill };
     let more = if env::var("PROFILE").is_ok_and(|profile| profile == "debug") { DEVELOPMENT } else { "" };
     let mut code = String::new();
-    for role in ["dispatcher", "gate", "hostproxy", "keeper", "reader", "supervisor", "worker", "zygote"] {
+    for role in ["courier", "dispatcher", "gate", "hostproxy", "keeper", "reader", "supervisor", "worker", "zygote"] {
         let path = format!("policy/{role}.toml");
         let text = fs::read_to_string(&path)? + more;
         let source = compile::rust_source(role, &text, &arch, mismatch);

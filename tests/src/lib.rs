@@ -21,6 +21,7 @@ pub mod inject;
 pub mod journald;
 pub mod lab;
 pub mod load;
+pub mod manager;
 pub mod network;
 pub mod pool;
 #[cfg(target_arch = "x86_64")]

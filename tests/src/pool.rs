@@ -70,17 +70,18 @@ impl Pool {
 
     /// Starts a worker and does not wait.
     pub fn spawn(lab: &Lab, more: &[&str]) -> Pool {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(words(lab, more));
+        Pool::spawn_as(lab, command)
+    }
+
+    /// The same with a command of the caller's.
+    pub fn spawn_as(lab: &Lab, mut command: Command) -> Pool {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = lab.state().join(format!("pool-{count}.log"));
         let output = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log");
-        let child = Command::new(lab.program.nsgate())
-            .args(words(lab, more))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .expect("nsgate pool");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn().expect("nsgate pool");
         Pool { socket: socket_path(lab), log, child }
     }
 

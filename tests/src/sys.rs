@@ -121,3 +121,20 @@ pub fn instead_of_syscall_with(number: i64, first: Option<u32>, errno: i32) -> i
     let answer = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// A descriptor that the kernel has just installed (recvmsg(2)), with its owner.
+pub fn received(number: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: a received message has brought this descriptor, and nobody else owns it.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(number) }
+}
+
+/// The kernel's number of a socket (SO_COOKIE, socket(7)).
+pub fn cookie(socket: &impl std::os::fd::AsRawFd) -> u64 {
+    let (mut value, mut size) = (0u64, 8 as libc::socklen_t);
+    let place = std::ptr::from_mut(&mut value).cast();
+    // SAFETY: the option's value is a u64, and the kernel gets a pointer to one with its size.
+    let done = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, place, &mut size) };
+    assert_eq!(done, 0, "SO_COOKIE");
+    value
+}

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use nsgate_tests::gate::write_config;
 use nsgate_tests::host;
 use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::manager::Manager;
 use nsgate_tests::pool::{self, Pool};
 use nsgate_tests::program::workspace;
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Network, RecordingAgent, SyslogReader, suite};
@@ -24,6 +25,7 @@ fn main() {
         every_call_a_worker_may_make_is_made,
         every_call_a_keeper_may_make_is_made,
         every_call_a_zygote_and_a_dispatcher_may_make_is_made,
+        every_call_a_courier_may_make_is_made,
         a_request_on_a_kept_connection_costs_ten_calls_beside_waiting,
         a_request_on_a_connection_of_its_own_costs_fifteen_calls_beside_waiting,
     ]
@@ -327,6 +329,27 @@ fn every_call_a_zygote_and_a_dispatcher_may_make_is_made(lab: &Lab) {
         }
     }
     judge("zygote", &all);
+}
+
+fn every_call_a_courier_may_make_is_made(lab: &Lab) {
+    lab.needs("/usr/bin/strace", "apt-get install strace");
+    lab.needs_root("courier and worker are different users");
+    let network = lab.network();
+    let mut manager = Manager::start(lab, 100);
+    let _pool = manager.run(lab, &[], &[]);
+    let trace = lab.state().join("trace");
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&trace).arg(lab.program.nsgate()).arg("add");
+    command.arg(format!("--pool={}", pool::socket_path(lab).display()));
+    command.arg(format!("--netns={}", network.gate.name()));
+    command.arg(format!("--backend={}", lab.socket().display()));
+    command.args(["--network-id=7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10", "--listen=169.254.169.254:80"]);
+    command.args(["--user=neutron", "--group=neutron"]);
+    assert!(command.stdin(Stdio::null()).status().unwrap().success());
+    let trace = text(&trace);
+    let (found, _) = uses(&trace);
+    assert_eq!(found.len(), 1, "{found:?}");
+    judge("courier", found.values().next().unwrap());
 }
 
 fn judge(role: &str, uses: &Uses) {

@@ -14,17 +14,18 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// container deployments find the process (`neutron/agent/linux/external_process.py`).
 const KEPT: [&str; 2] = ["NOTIFY_SOCKET", "PROCESS_TAG"];
 
-/// Closes inherited descriptors, but for a copy of `kept`, which is returned if it is open; sets umask, forbids core
-/// dumps, empties the environment, unblocks signals.
-pub(crate) fn start_clean(kept: Option<u16>) -> Result<Option<OwnedFd>, LaunchError> {
+/// Closes inherited descriptors, but for the `passed` first ones behind standard error (sd_listen_fds(3)) and a copy of
+/// `kept`, which is returned if it is open; sets umask, forbids core dumps, empties the environment, unblocks signals.
+pub(crate) fn start_clean(kept: Option<u16>, passed: u32) -> Result<Option<OwnedFd>, LaunchError> {
     // 0, 1 and 2 are open: the standard library opens /dev/null for those that are not.
+    let first = FIRST_OF_OTHERS.saturating_add(passed);
     let kept = kept.and_then(|number| sys::copy_of(number.into()).ok());
     let number = kept.as_ref().and_then(|kept| u32::try_from(kept.as_raw_fd()).ok());
-    if let Some(number) = number.filter(|number| *number > FIRST_OF_OTHERS) {
-        sys::close_range(FIRST_OF_OTHERS, number - 1).map_err(failed("close_range"))?;
+    if let Some(number) = number.filter(|number| *number > first) {
+        sys::close_range(first, number - 1).map_err(failed("close_range"))?;
     }
-    sys::close_range(number.map_or(FIRST_OF_OTHERS, |number| number + 1), u32::MAX).map_err(failed("close_range"))?;
-    only(number.as_slice())?;
+    sys::close_range(number.map_or(first, |number| number + 1), u32::MAX).map_err(failed("close_range"))?;
+    only(&(FIRST_OF_OTHERS..first).chain(number).collect::<Vec<_>>())?;
     umask(Mode::from_bits_truncate(0o077));
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit(RLIMIT_CORE)"))?;
     // The time zone is read now: later there is no file and no variable.

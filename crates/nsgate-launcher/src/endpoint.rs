@@ -60,7 +60,7 @@ impl Endpoint {
             Some(found) if kind(&found) != SFlag::S_IFSOCK => {
                 return Err(place.wrong(&format!("this is {}, not a socket; it is left alone", kind_name(&found))));
             }
-            Some(_) => answers(&place, kind_of),
+            Some(_) => answers(&place, kind_of)?,
         };
         if predecessor.is_some() && !replace {
             return Err(place.wrong("a worker answers here already; `--replace` takes over from it"));
@@ -116,9 +116,16 @@ impl Endpoint {
 }
 
 /// A connection to whoever listens at the place; a socket that nobody listens at is a stale one.
-fn answers(place: &Pinned, kind: SockType) -> Option<OwnedFd> {
-    let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None).ok()?;
+fn answers(place: &Pinned, kind: SockType) -> Result<Option<OwnedFd>, LaunchError> {
     let address = format!("/proc/self/fd/{}/{}", place.directory().as_raw_fd(), place.name());
-    connect(socket.as_raw_fd(), &UnixAddr::new(address.as_str()).ok()?).ok()?;
-    Some(socket)
+    let attempt = || {
+        let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(address.as_str())?)?;
+        Ok(socket)
+    };
+    match attempt() {
+        Ok(socket) => Ok(Some(socket)),
+        Err(Errno::EPROTOTYPE) => Err(place.wrong("a socket of another kind answers here; it is left alone")),
+        Err(_) => Ok(None),
+    }
 }

@@ -19,6 +19,7 @@ mod listeners;
 mod log_file;
 mod log_socket;
 mod look_up;
+mod manager;
 mod namespace;
 pub mod order;
 mod pid_file;
@@ -39,8 +40,11 @@ pub use config_file::{ConfigText, MOST, MOST_OF_HOST, read_config, read_config_u
 pub use daemon::Readiness;
 pub use error::LaunchError;
 pub use log_socket::LogSocket;
+pub use manager::Keeping;
 pub use nsgate_sandbox::Ids;
-pub use order::{Agent, Launched, Mode, Options, Running, launch, launch_host, launch_keeper, launch_worker};
+pub use order::{
+    Agent, Launched, Mode, Options, Running, launch, launch_courier, launch_host, launch_keeper, launch_worker,
+};
 pub use reader::{Answer, Incoming, Nonsense, Reader};
 pub use replace::Replace;
 pub use zygote::{ASKED, Part, Zygote, raise};

@@ -10,6 +10,7 @@ use crate::{
     log_file::LogFile,
     log_socket,
     look_up::look_up,
+    manager::{self, Keeping},
     namespace,
     pid_file::PidFile,
     pinned::{self, Pinned},
@@ -28,7 +29,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     num::NonZeroU8,
-    os::fd::OwnedFd,
+    os::fd::{OwnedFd, RawFd},
     path::{Path, PathBuf},
 };
 
@@ -57,13 +58,24 @@ pub struct Options {
     /// Told to whoever answers at a worker's socket, once the new one has taken its place. Without it a socket at which
     /// somebody answers is an error.
     pub farewell: Option<Vec<u8>>,
+    /// Descriptors that a service manager has passed, from 3 on without a gap, and their names (sd_listen_fds(3)). Only a
+    /// pool's worker has a use for them.
+    pub passed: Vec<(RawFd, String)>,
 }
 
 impl Options {
     /// A process that leaves, or stays, and nothing else.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
-        Self { mode, replace: Vec::new(), address_space: None, on_ready: None, log_file: None, farewell: None }
+        Self {
+            mode,
+            replace: Vec::new(),
+            address_space: None,
+            on_ready: None,
+            log_file: None,
+            farewell: None,
+            passed: Vec::new(),
+        }
     }
 }
 
@@ -89,6 +101,10 @@ pub struct Running<T> {
     pub agents: Vec<Agent>,
     /// The sockets that a pool's worker is reached at: for handovers and, if asked for, for metrics.
     pub endpoints: Vec<OwnedFd>,
+    /// What a service manager has kept for a pool's worker: names and descriptors, which nobody has judged yet.
+    pub passed: Vec<(String, OwnedFd)>,
+    /// The service manager, if it keeps anything.
+    pub keeping: Option<Keeping>,
     /// Who may hand over beside root: the number of the group.
     pub handover_gid: Option<u32>,
     /// The pool's socket, as a keeper sees it.
@@ -196,6 +212,21 @@ pub fn launch_keeper<T>(
     start(&plan, options, prepare)
 }
 
+/// The same for a courier: it hands a network over to a pool that keeps it, and is gone.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind.
+pub fn launch_courier<T>(
+    config: &Config,
+    pool: &AbsolutePath,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    let Config { gate, process } = config;
+    let plan = Plan::new(process, &gate.listeners, FIXED_DESCRIPTORS, Kind::Courier(&gate.backend, pool));
+    start(&plan.hop_limit(&gate.guards), options, prepare)
+}
+
 /// The same for a pool's worker, which binds no address: it is handed listeners at a UNIX socket. Where there is more
 /// than one, it is their zygote ([`crate::raise`]).
 ///
@@ -245,6 +276,8 @@ enum Kind<'a> {
     Host(&'a Server, &'a Path),
     /// One network's keeper: the agent and the pool.
     Keeper(&'a Backend, &'a AbsolutePath),
+    /// One network on its way into a pool that keeps it: the pool.
+    Courier(&'a Backend, &'a AbsolutePath),
     /// A pool's worker: the agents.
     Worker(&'a Pool),
 }
@@ -252,7 +285,7 @@ enum Kind<'a> {
 impl<'a> Kind<'a> {
     fn backends(self) -> &'a [Backend] {
         match self {
-            Self::Gate(backend) | Self::Keeper(backend, _) => std::slice::from_ref(backend),
+            Self::Gate(backend) | Self::Keeper(backend, _) | Self::Courier(backend, _) => std::slice::from_ref(backend),
             Self::Host(..) => &[],
             Self::Worker(pool) => &pool.backends,
         }
@@ -263,6 +296,7 @@ impl<'a> Kind<'a> {
             Self::Gate(_) => Policy::gate(descriptors),
             Self::Host(server, _) => Policy::host_proxy(descriptors, server.port.get()),
             Self::Keeper(..) => Policy::keeper(descriptors),
+            Self::Courier(..) => Policy::courier(descriptors),
             Self::Worker(pool) if pool.workers > 1 => Policy::zygote(descriptors),
             Self::Worker(_) => Policy::worker(descriptors),
         }
@@ -277,7 +311,10 @@ fn start<T>(
     let process = plan.process;
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
     let audit = process.audit.as_ref();
-    let given = descriptors::start_clean(audit_output::wanted(audit))?;
+    let most = manager::most();
+    let count = u32::try_from(options.passed.len()).unwrap_or(u32::MAX);
+    let given = descriptors::start_clean(audit_output::wanted(audit), count)?;
+    let mut passed = manager::take(&options.passed);
     // 2. Names become numbers, once.
     let ids = accounts::resolve(process)?;
     let owners: Vec<Option<u32>> = plan.kind.backends().iter().map(accounts::owner).collect::<Result<_, _>>()?;
@@ -289,7 +326,7 @@ fn start<T>(
     let backends: Vec<Pinned> =
         plan.kind.backends().iter().map(|agent| pinned::backend(agent.path(), &ids)).collect::<Result<_, _>>()?;
     let pool = match plan.kind {
-        Kind::Keeper(_, path) => Some(pinned::backend(path, &ids)?),
+        Kind::Keeper(_, path) | Kind::Courier(_, path) => Some(pinned::backend(path, &ids)?),
         _ => None,
     };
     let (source, server) = match plan.kind {
@@ -308,8 +345,12 @@ fn start<T>(
     let (bound, unbound) = listeners::bind(plan.listeners, manner)?;
     warnings.extend(unbound);
     let sockets = match plan.kind {
-        Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids)?,
+        Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids, &mut passed, &mut warnings)?,
         _ => Sockets::default(),
+    };
+    let keeping = match plan.kind {
+        Kind::Worker(_) => manager::connect(most, &mut warnings),
+        _ => None,
     };
     // 5. A process of its own, the first of its PID namespace. The starter waits.
     let forked = separate();
@@ -339,12 +380,15 @@ fn start<T>(
             audit,
             bound,
             endpoints: sockets.listening,
+            passed,
+            keeping,
             handover_gid: handover_gid.map(Gid::as_raw),
             warnings,
         };
         return Ok(steps.take(readiness, prepare));
     };
     drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
+    drop((passed, keeping));
     wait(starter, child, pid_file, &sockets.waiting, options, &ids)
 }
 
@@ -364,11 +408,23 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn bind(pool: &Pool, gid: Option<Gid>, options: &Options, ids: &Ids) -> Result<Self, LaunchError> {
+    fn bind(
+        pool: &Pool,
+        gid: Option<Gid>,
+        options: &Options,
+        ids: &Ids,
+        passed: &mut Vec<(String, OwnedFd)>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LaunchError> {
         let mut sockets = Self::default();
         let replace = options.farewell.is_some();
         let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
         for (path, purpose) in std::iter::once((&pool.socket, Purpose::Handover(gid))).chain(metrics) {
+            // A socket that the service manager has bound stays where it is, also when this worker ends.
+            if let Some(listening) = manager::bound(passed, path, purpose, warnings) {
+                sockets.listening.push(listening);
+                continue;
+            }
             match Endpoint::bind(path, purpose, replace, ids) {
                 Ok((waiting, listening)) => {
                     sockets.waiting.push(waiting);
@@ -376,7 +432,9 @@ impl Sockets {
                 }
                 Err(error) => {
                     sockets.withdraw();
-                    return Err(error);
+                    // What was passed under the name and is not used may well be whoever answers there.
+                    let passed = warnings.iter().find(|warning| warning.contains("passed as"));
+                    return Err(passed.map_or(error, |warning| LaunchError::Gate(warning.clone())));
                 }
             }
         }
@@ -405,6 +463,8 @@ struct Steps<'a> {
     audit: Option<AuditOutput>,
     bound: Vec<Bound>,
     endpoints: Vec<OwnedFd>,
+    passed: Vec<(String, OwnedFd)>,
+    keeping: Option<Keeping>,
     handover_gid: Option<u32>,
     warnings: Vec<String>,
 }
@@ -487,6 +547,8 @@ impl Steps<'_> {
             listening,
             agents,
             endpoints,
+            passed: self.passed,
+            keeping: self.keeping,
             handover_gid,
             pool,
             reader,

@@ -11,7 +11,7 @@ use nix::{
 };
 use std::{
     ffi::CStr,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
     ptr,
 };
 
@@ -27,6 +27,14 @@ pub(crate) fn copy_of(number: i32) -> Result<OwnedFd, Errno> {
     let copy = Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
     // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// A descriptor that this process was started with, as an owned one; nothing if it is not open.
+pub(crate) fn own(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: a number and a flag; a descriptor that is not open is an error.
+    let open = Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }).is_ok();
+    // SAFETY: it was passed to this process (sd_listen_fds(3)), and each number is asked for once: nobody else owns it.
+    open.then(|| unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// `fork(2)`: the child's id in the parent, nothing in the child.

@@ -8,6 +8,7 @@ use crate::{
 use nsgate_config::Identity;
 use std::{
     io,
+    os::fd::BorrowedFd,
     path::Path,
     time::{Duration, Instant},
 };
@@ -51,8 +52,36 @@ pub fn list(pool: &Path) -> Result<Vec<NetworkStatus>, AskError> {
 /// # Errors
 /// [`AskError::Refused`] if there is no such network, or what went wrong.
 pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {
-    let channel = ask(pool, &Request::Remove(identity))?;
-    match next(&channel)? {
+    done(&ask(pool, &Request::Remove(identity))?)
+}
+
+/// Whether a service manager keeps networks for the worker at `pool`.
+///
+/// # Errors
+/// [`AskError::Refused`] if it does not, also from a worker that does not know the question; or what went wrong.
+pub fn stores(pool: &Path) -> Result<(), AskError> {
+    done(&ask(pool, &Request::Stores)?)
+}
+
+/// Lets the worker at `pool` serve a network, and a service manager keep it for the next: a sealed record
+/// ([`crate::record`]) and its listeners, in order.
+///
+/// # Errors
+/// [`AskError::Refused`], or what went wrong: nothing was taken then.
+pub fn keep(
+    pool: &Path,
+    identity: Identity,
+    record: BorrowedFd<'_>,
+    listeners: &[BorrowedFd<'_>],
+) -> Result<(), AskError> {
+    let channel = Channel::connect(pool)?;
+    let all: Vec<BorrowedFd<'_>> = std::iter::once(record).chain(listeners.iter().copied()).collect();
+    channel.send(&Request::Keep(identity).to_bytes(), &all)?;
+    done(&channel)
+}
+
+fn done(channel: &Channel) -> Result<(), AskError> {
+    match next(channel)? {
         Reply::Done => Ok(()),
         reply => Err(unwanted(reply)),
     }

@@ -14,12 +14,13 @@ mod descriptor;
 mod offer;
 mod peer;
 pub mod protocol;
+pub mod record;
 mod shard;
 mod sys;
 #[cfg(feature = "worker")]
 pub mod worker;
 
-pub use ask::{AskError, list, remove};
+pub use ask::{AskError, keep, list, remove, stores};
 pub use channel::Channel;
 pub use descriptor::{check, check_hop_limit};
 pub use offer::{Offer, OfferError, Offered, Served, Word};

@@ -76,8 +76,18 @@ pub(crate) fn number(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<libc
     Errno::result(done).map(|_| value)
 }
 
+/// User and group that a file belongs to. By the number of the call: the C library would ask by path (`newfstatat`),
+/// which a worker may not.
+#[cfg_attr(not(feature = "worker"), allow(dead_code, reason = "the receiving half asks"))]
+pub(crate) fn owner(file: BorrowedFd<'_>) -> Result<(u32, u32), Errno> {
+    // SAFETY: all zeros is a valid `stat`.
+    let mut found: libc::stat = unsafe { mem::zeroed() };
+    // SAFETY: the kernel fills a `stat` of this architecture, and gets a pointer to one that lives for the call.
+    let done = unsafe { libc::syscall(libc::SYS_fstat, file.as_raw_fd(), ptr::from_mut(&mut found)) };
+    Errno::result(done).map(|_| (found.st_uid, found.st_gid))
+}
+
 /// The number that the kernel has given to this socket and to no other (SO_COOKIE, Linux 4.6).
-#[cfg(feature = "worker")]
 pub(crate) fn cookie(socket: BorrowedFd<'_>) -> Result<u64, Errno> {
     let mut value: u64 = 0;
     let mut size = mem::size_of::<u64>() as libc::socklen_t;

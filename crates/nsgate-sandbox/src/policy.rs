@@ -17,6 +17,8 @@ pub enum Role {
     Worker,
     /// Stands for one network of a worker, and serves it where there is none.
     Keeper,
+    /// Hands one network over to a worker that a service manager keeps it for, and ends.
+    Courier,
     /// Makes the dispatcher and the workers of a pool that has more than one.
     Zygote,
     /// Passes each peer of such a pool on to its worker.
@@ -38,13 +40,14 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gate,
         Self::HostProxy,
         Self::Reader,
         Self::Supervisor,
         Self::Worker,
         Self::Keeper,
+        Self::Courier,
         Self::Zygote,
         Self::Dispatcher,
     ];
@@ -59,6 +62,7 @@ impl Role {
             Self::Supervisor => "supervisor",
             Self::Worker => "worker",
             Self::Keeper => "keeper",
+            Self::Courier => "courier",
             Self::Zygote => "zygote",
             Self::Dispatcher => "dispatcher",
         }
@@ -72,6 +76,7 @@ impl Role {
             Self::Supervisor => &SUPERVISOR_PROGRAM,
             Self::Worker => &WORKER_PROGRAM,
             Self::Keeper => &KEEPER_PROGRAM,
+            Self::Courier => &COURIER_PROGRAM,
             Self::Zygote => &ZYGOTE_PROGRAM,
             Self::Dispatcher => &DISPATCHER_PROGRAM,
         }
@@ -88,6 +93,7 @@ pub fn policy(role: Role) -> &'static [Entry] {
         Role::Supervisor => &SUPERVISOR_ENTRIES,
         Role::Worker => &WORKER_ENTRIES,
         Role::Keeper => &KEEPER_ENTRIES,
+        Role::Courier => &COURIER_ENTRIES,
         Role::Zygote => &ZYGOTE_ENTRIES,
         Role::Dispatcher => &DISPATCHER_ENTRIES,
     }
@@ -100,13 +106,14 @@ mod tests {
     use crate::compile::{File, Mismatch};
     use seccompiler::sock_filter;
 
-    const TEXTS: [&str; 8] = [
+    const TEXTS: [&str; 9] = [
         include_str!("../policy/gate.toml"),
         include_str!("../policy/hostproxy.toml"),
         include_str!("../policy/reader.toml"),
         include_str!("../policy/supervisor.toml"),
         include_str!("../policy/worker.toml"),
         include_str!("../policy/keeper.toml"),
+        include_str!("../policy/courier.toml"),
         include_str!("../policy/zygote.toml"),
         include_str!("../policy/dispatcher.toml"),
     ];
@@ -163,7 +170,7 @@ mod tests {
             more(Role::Keeper),
             (vec![], vec!["sendmsg", "recvmsg", wait, "epoll_create1", "eventfd2", "fcntl"])
         );
-        let worker = ["getsockopt", "getsockname", "fcntl", "recvmsg", "sendmsg"];
+        let worker = ["getsockopt", "getsockname", "fcntl", "recvmsg", "sendmsg", "fstat", "pread64"];
         assert_eq!(more(Role::Worker), (vec!["getsockopt"], worker.to_vec()));
     }
 

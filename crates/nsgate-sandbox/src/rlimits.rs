@@ -12,8 +12,14 @@ use std::os::fd::AsFd;
 
 /// Sets the limits and reads them back. `descriptors` is the number of open files, whatever the caller's limits were:
 /// container engines leave a thousand million, and some leave too few. `address_space` is in bytes.
-/// With `forks` the number of the user's processes stays as it was, with `appends` a file may grow.
-pub(crate) fn apply(descriptors: u64, address_space: Option<u64>, forks: bool, appends: bool) -> Result<Vec<String>> {
+/// With `forks` the number of the user's processes stays as it was. `file` is the longest file that may be written, in
+/// bytes; without it a file may grow.
+pub(crate) fn apply(
+    descriptors: u64,
+    address_space: Option<u64>,
+    forks: bool,
+    file: Option<u64>,
+) -> Result<Vec<String>> {
     let mut shortfalls = Vec::new();
     exactly(Resource::RLIMIT_CORE, "RLIMIT_CORE", 0)?;
     if !forks {
@@ -21,8 +27,8 @@ pub(crate) fn apply(descriptors: u64, address_space: Option<u64>, forks: bool, a
     }
     exactly(Resource::RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK", 0)?;
     exactly(Resource::RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE", 0)?;
-    if !appends && !writes_a_file() {
-        exactly(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", 0)?;
+    if let (Some(bytes), false) = (file, writes_a_file()) {
+        exactly(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", bytes)?;
     }
     if let Some(bytes) = address_space {
         exactly(Resource::RLIMIT_AS, "RLIMIT_AS", bytes)?;

@@ -3,6 +3,9 @@
 use crate::{Filter, Ids, Landlock, OneFile, Result, Role, Root, privileges, readback::OwnStatus, rlimits, ruleset};
 use std::fmt;
 
+/// Room for what a courier writes of a network, in bytes: a record in memory, which is a file to the kernel.
+const RECORD: u64 = 64 * 1024;
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -21,6 +24,8 @@ pub struct Policy {
     forks: bool,
     /// It appends to a file that it was given.
     appends: bool,
+    /// The longest file that it writes, in bytes.
+    file: u64,
 }
 
 impl Policy {
@@ -50,6 +55,12 @@ impl Policy {
     #[must_use]
     pub fn worker(descriptors: u64) -> Self {
         Self { small_root: true, ..Self::custom(Role::Worker.into(), descriptors) }
+    }
+
+    /// A courier.
+    #[must_use]
+    pub fn courier(descriptors: u64) -> Self {
+        Self { small_root: true, file: RECORD, ..Self::custom(Role::Courier.into(), descriptors) }
     }
 
     /// The process that makes a pool's workers, each of which needs this many descriptors.
@@ -85,6 +96,7 @@ impl Policy {
             dies_with_parent: false,
             forks: false,
             appends: false,
+            file: 0,
         }
     }
 
@@ -166,8 +178,9 @@ impl Sandbox<Privileged> {
     /// # Errors
     /// The step that failed or did not take. The process must end.
     pub fn drop_privileges(mut self, ids: &Ids) -> Result<Sandbox<Dropped>> {
-        let Policy { descriptors, address_space, forks, appends, .. } = self.policy;
-        self.shortfalls.extend(rlimits::apply(descriptors, address_space, forks, appends)?);
+        let Policy { descriptors, address_space, forks, appends, file, .. } = self.policy;
+        let file = (!appends).then_some(file);
+        self.shortfalls.extend(rlimits::apply(descriptors, address_space, forks, file)?);
         let left = privileges::drop_all(ids, self.stage.groups_denied, self.policy.dies_with_parent)?;
         self.shortfalls.extend(left.shortfalls);
         let Self { policy, status, shortfalls, .. } = self;

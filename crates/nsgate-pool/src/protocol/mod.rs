@@ -9,6 +9,8 @@
 //! | `finish` | nothing | after `serving` | `end`, when the requests under way are finished |
 //! | `list` | nothing | first | `network` for each, then `done` |
 //! | `remove` | an identity | first | `done` or `refused` |
+//! | `stores` | nothing | first | `done` if a service manager keeps networks for it, or `refused` |
+//! | `keep` | an identity; a record ([`crate::record`]) and the listeners as descriptors | first | `done`: the network is served, and kept for the next worker; or `refused` |
 //! | `leave` | nothing | first | `done`; networks are served until their owners have left |
 //!
 //! | from a worker | what follows | what it means |
@@ -24,10 +26,13 @@ mod request;
 pub use reply::{NetworkStatus, Reply};
 pub use request::Request;
 
-use nsgate_config::Identity;
+use nsgate_config::{Config, Identity, native};
 
 /// The version that is spoken. Another one is refused by name.
 pub const VERSION: u32 = 1;
+
+// Words are added within a version: who does not know one refuses it by name, and the other side does without. What a
+// word means does not change. A version that is not spoken is refused by name as well, and a keeper serves by itself.
 
 /// Name of the protocol: the first word of every message.
 const NAME: &str = "nsgate-pool";
@@ -78,6 +83,27 @@ fn identity(text: &str) -> Result<Identity, String> {
         "ovn-network" => Ok(Identity::OvnNetwork(id)),
         _ => Err(format!("`{kind}` is not a kind of identity; network, router or ovn-network")),
     }
+}
+
+/// A record of a network: the kernel's numbers of its listeners, and the gate.
+pub(crate) fn kept_bytes(config: &Config, cookies: &[u64]) -> Vec<u8> {
+    let cookies: Vec<String> = cookies.iter().map(ToString::to_string).collect();
+    message("kept", &format!("{}\n{}", cookies.join(" "), native::render(config)))
+}
+
+/// Reads a record.
+pub(crate) fn parse_kept(bytes: &[u8]) -> Result<(Config, Vec<u64>), String> {
+    let read = || {
+        let (word, rest) = split(bytes)?;
+        let (numbers, gate) = rest.split_once('\n').ok_or("the record has no listeners")?;
+        if word != "kept" {
+            return Err("the record's word is not `kept`".to_owned());
+        }
+        let cookies = numbers.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>();
+        let cookies = cookies.map_err(|_| "a listener's number is none".to_owned())?;
+        Ok((request::gate(gate)?, cookies))
+    };
+    read().map_err(|wrong: String| sentence(&wrong))
 }
 
 /// Nothing may follow.

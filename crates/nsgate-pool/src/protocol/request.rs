@@ -15,6 +15,11 @@ pub enum Request {
     List,
     /// Serve this network no longer.
     Remove(Identity),
+    /// Does a service manager keep networks for this worker?
+    Stores,
+    /// Serve the network of the record that comes with the message, at the listeners behind it, without an owner: for as
+    /// long as a service manager keeps them for this worker and those after it.
+    Keep(Identity),
     /// Another worker takes over.
     Leave,
 }
@@ -28,6 +33,8 @@ impl Request {
             Self::Finish => message("finish", ""),
             Self::List => message("list", ""),
             Self::Remove(identity) => message("remove", &identity_text(identity)),
+            Self::Stores => message("stores", ""),
+            Self::Keep(identity) => message("keep", &identity_text(identity)),
             Self::Leave => message("leave", ""),
         }
     }
@@ -43,11 +50,9 @@ impl Request {
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let (word, rest) = split(bytes)?;
         match word {
-            "serve" => {
-                let parsed = native::parse("handover", rest)
-                    .map_err(|errors| format!("the gate is not right: {}", first(&errors.to_string())))?;
-                Ok(Self::Serve(Box::new(parsed.config)))
-            }
+            "serve" => Ok(Self::Serve(Box::new(gate(rest)?))),
+            "stores" => nothing(rest, Self::Stores),
+            "keep" => identity(rest).map(Self::Keep),
             "finish" => nothing(rest, Self::Finish),
             "list" => nothing(rest, Self::List),
             "remove" => identity(rest).map(Self::Remove),
@@ -55,6 +60,14 @@ impl Request {
             _ => Err("the message's word is none that a worker knows".to_owned()),
         }
     }
+}
+
+/// A gate as text.
+pub(super) fn gate(text: &str) -> Result<Config, String> {
+    let parsed = native::parse("handover", text);
+    parsed
+        .map(|parsed| parsed.config)
+        .map_err(|errors| format!("the gate is not right: {}", first(&errors.to_string())))
 }
 
 /// The first line of what is wrong with a gate: the rest shows the text, which may be long.
@@ -77,6 +90,8 @@ mod tests {
         let identities = [Identity::Network(id), Identity::Router(id), Identity::OvnNetwork(id)];
         let mut all = vec![Request::Serve(Box::new(config)), Request::Finish, Request::List, Request::Leave];
         all.extend(identities.map(Request::Remove));
+        all.extend(identities.map(Request::Keep));
+        all.push(Request::Stores);
         for request in all {
             assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
         }

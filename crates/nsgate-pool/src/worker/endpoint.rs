@@ -93,7 +93,7 @@ async fn passed_on(dispatcher: &Peering) -> io::Result<Visitor> {
 }
 
 #[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; these do")]
-fn watched<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(super) fn watched<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(descriptor, interest)
 }
 

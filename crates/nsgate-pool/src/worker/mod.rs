@@ -7,14 +7,17 @@
 mod counters;
 mod dispatcher;
 mod endpoint;
+mod kept;
 mod merge;
 mod metrics;
 mod network;
 mod page;
 mod registry;
 mod session;
+mod store;
 
 pub use dispatcher::Dispatcher;
+pub use store::Manager;
 
 use crate::Allowed;
 use counters::Latency;
@@ -32,6 +35,7 @@ use std::{
     },
     time::Duration,
 };
+use store::Store;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::timeout,
@@ -76,13 +80,14 @@ pub struct Settings {
 pub type Observe = Box<dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync>;
 
 /// Serves networks.
-pub struct Worker(Arc<Shared>);
+pub struct Worker(Arc<Shared>, Vec<(String, OwnedFd)>);
 
 /// What every part of a worker knows.
 struct Shared {
     settings: Settings,
     observe: Observe,
     networks: Mutex<Registry>,
+    store: Option<Store>,
     sharing: Sharing,
     latency: Arc<Latency>,
     handovers: AtomicU64,
@@ -117,16 +122,31 @@ impl Worker {
     pub fn new(settings: Settings, observe: Observe) -> Self {
         let places = Arc::new(Semaphore::new(settings.connections.min(Semaphore::MAX_PERMITS)));
         let sharing = Sharing { places, reserved: settings.reserved };
-        Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             settings,
             observe,
             networks: Mutex::default(),
+            store: None,
             sharing,
             latency: Arc::default(),
             handovers: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             phase: watch::Sender::new(Phase::Open),
-        }))
+        });
+        Self(shared, Vec::new())
+    }
+
+    /// The same with a service manager that keeps networks for the next worker, and what it has kept for this one: names
+    /// and descriptors. Needs a runtime.
+    ///
+    /// # Errors
+    /// A socket that cannot be waited for.
+    pub fn keeping(self, manager: Option<Manager>, passed: Vec<(String, OwnedFd)>) -> io::Result<Self> {
+        let Self(mut shared, _) = self;
+        if let (Some(manager), Some(shared)) = (manager, Arc::get_mut(&mut shared)) {
+            shared.store = Some(Store::new(manager)?);
+        }
+        Ok(Self(shared, passed))
     }
 
     /// Takes handovers at `handover`, a listening `SOCK_SEQPACKET` socket, and tells metrics at `metrics`, until `stop`
@@ -168,9 +188,10 @@ impl Worker {
     }
 
     async fn attend(self, door: Door, mut stop: watch::Receiver<Option<Stop>>) {
-        let shared = self.0;
+        let Self(shared, passed) = self;
         // Every network and every peer holds a copy of the sender; nothing is ever sent.
         let (alive, mut ended) = mpsc::channel::<()>(1);
+        kept::restore(&shared, passed, &alive).await;
         let fresh = Arc::new(Semaphore::new(FRESH));
         let mut phase = shared.phase.subscribe();
         let mut asked = None;

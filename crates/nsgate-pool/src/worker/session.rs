@@ -4,6 +4,7 @@
 use super::{
     Phase, Shared,
     endpoint::Peering,
+    kept,
     network::{Checked, Dismissal, Network},
 };
 use crate::{
@@ -51,8 +52,21 @@ pub(super) async fn meet(
                 Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
             }
         }
+        (Request::Keep(identity), descriptors) => {
+            let kept = kept::keep(&shared, identity, descriptors, alive).await;
+            match kept {
+                Ok(()) => drop(peering.send(&Reply::Done.to_bytes()).await),
+                Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
+            }
+        }
         (_, descriptors) if !descriptors.is_empty() => {
             refuse(&shared, &peering, "descriptors came with a message that takes none").await;
+        }
+        (Request::Stores, _) => {
+            // A question, and not a handover: that the answer is no is nobody's mistake.
+            let no = || Reply::Refused("no service manager keeps networks for this worker".to_owned());
+            let reply = if shared.store.is_some() { Reply::Done } else { no() };
+            let _ = peering.send(&reply.to_bytes()).await;
         }
         (Request::List, _) => list(&shared, &peering).await,
         (Request::Remove(identity), _) => remove(&shared, &peering, &identity).await,
@@ -154,13 +168,13 @@ async fn owned(
 }
 
 /// The phase, when it is another one than what is known.
-async fn later(phase: &mut watch::Receiver<Phase>, known: Phase) -> Phase {
+pub(super) async fn later(phase: &mut watch::Receiver<Phase>, known: Phase) -> Phase {
     let now = phase.wait_for(|phase| *phase != known).await;
     now.map_or(Phase::Ending(Stop::Now), |now| *now)
 }
 
 /// Passes a worker's end on to a network whose connections still last.
-async fn follow(shared: &Shared, network: &Network) {
+pub(super) async fn follow(shared: &Shared, network: &Network) {
     let mut phase = shared.phase.subscribe();
     let mut known = Phase::Open;
     loop {
@@ -230,6 +244,6 @@ async fn remove(shared: &Shared, peering: &Peering, identity: &Identity) {
 }
 
 /// As it stands in the log.
-fn named(identity: &Identity) -> String {
+pub(super) fn named(identity: &Identity) -> String {
     format!("{} {}", identity.header(), identity.uuid())
 }

@@ -1,7 +1,10 @@
 //! `nsgate add`: one network for the pool, without an agent that would start a keeper.
 
 use super::{pool_socket, run::Network};
-use crate::{notify, pool::run_keeper};
+use crate::{
+    notify,
+    pool::{run_courier, run_keeper},
+};
 use nsgate_config::PoolUse;
 use nsgate_launcher::{Mode, Options};
 
@@ -9,6 +12,9 @@ use nsgate_launcher::{Mode, Options};
 ///
 /// The process goes into the background once the network is served. When it ends (`nsgate remove`, SIGTERM), the network
 /// is served no longer.
+///
+/// Where the pool runs under systemd with a file descriptor store there is no such process: systemd keeps the network for
+/// the worker and those after it, until `nsgate remove`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  nsgate add --netns qdhcp-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10 --listen 169.254.169.254:80 \\\n      \
@@ -33,6 +39,12 @@ impl Add {
     pub(super) fn execute(self) -> Result<u8, String> {
         let pool = PoolUse { fallback: self.fallback, ..PoolUse::at(pool_socket(self.pool.as_deref())?) };
         let config = self.network.configuration()?;
+        // A pid file, the foreground and serving by itself are for a process that stays.
+        let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
+        if !stays && nsgate_pool::stores(pool.socket.as_path()).is_ok() {
+            let options = Options::new(Mode::Daemon);
+            return run_courier(&config, &pool.socket, &options).map_err(|error| error.to_string());
+        }
         let mode = if self.foreground { Mode::Foreground } else { Mode::Daemon };
         let options = Options { on_ready: Some(notify::ready), ..Options::new(mode) };
         run_keeper(&config, &pool, &options).map_err(|error| error.to_string())

@@ -8,7 +8,7 @@ use nsgate_config::{
 };
 use nsgate_launcher::{ConfigText, Mode, Options, read_config};
 use nsgate_pool::protocol::Request;
-use std::path::PathBuf;
+use std::{os::fd::RawFd, path::PathBuf};
 
 /// Serves every network that is handed over, in the foreground unless told otherwise.
 #[derive(Debug, clap::Args)]
@@ -76,10 +76,19 @@ struct Flags {
 
 impl PoolCommand {
     pub(super) fn execute(self) -> Result<u8, String> {
+        let self_replaces = self.replace;
         let farewell = self.replace.then(|| Request::Leave.to_bytes());
         let config = self.configuration()?;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-        let options = Options { on_ready: Some(notify::ready), farewell, ..Options::new(mode) };
+        if self_replaces {
+            replaceable(&config)?;
+        }
+        let passed = sd_notify::listen_fds_with_names().map_err(|error| format!("LISTEN_FDS: {error}"))?;
+        let passed: Vec<(RawFd, String)> = passed.collect();
+        if config.pool.workers > 1 {
+            only_sockets(&passed)?;
+        }
+        let options = Options { on_ready: Some(notify::ready), farewell, passed, ..Options::new(mode) };
         run_worker(&config, &options).map_err(|error| error.to_string())
     }
 
@@ -96,6 +105,30 @@ impl PoolCommand {
             eprintln!("{}", warning.render(colours()));
         }
         Ok(config)
+    }
+}
+
+/// Networks that a service manager keeps come to the next worker of that manager, and to no other.
+fn replaceable(config: &PoolConfig) -> Result<(), String> {
+    let socket = &config.pool.socket;
+    match nsgate_pool::stores(socket.as_path()) {
+        Ok(()) => Err(format!(
+            "{socket}: a service manager keeps networks for the worker that answers here; have the manager restart it \
+             (`systemctl restart`), which loses nothing either"
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Several workers keep no networks with a manager: what it still keeps would be lost without a word.
+fn only_sockets(passed: &[(RawFd, String)]) -> Result<(), String> {
+    match passed.iter().find(|(_, name)| name != "handover" && name != "metrics") {
+        Some((_, name)) => Err(format!(
+            "the service manager keeps `{}` for one worker; with `workers` above 1 it keeps none: remove the network \
+             first, or go back to one worker",
+            name.escape_debug()
+        )),
+        None => Ok(()),
     }
 }
 

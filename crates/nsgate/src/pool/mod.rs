@@ -1,9 +1,11 @@
 //! Many networks in one worker: the worker's process, and the keeper that stands for each network.
 
 mod alone;
+mod courier;
 mod crew;
 mod keeper;
 mod worker;
 
+pub use courier::run_courier;
 pub use keeper::run_keeper;
 pub use worker::run_worker;

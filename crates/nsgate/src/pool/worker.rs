@@ -9,10 +9,10 @@ use crate::{
 };
 use nsgate_config::{Config, Guards, PoolConfig};
 use nsgate_forwarder::{TokenKey, event::Network};
-use nsgate_launcher::{Agent, LaunchError, Launched, Options, Running, launch_worker};
+use nsgate_launcher::{Agent, Keeping, LaunchError, Launched, Options, Running, launch_worker};
 use nsgate_pool::{
     Allowed,
-    worker::{Backend, Observe, Settings, Worker},
+    worker::{Backend, Manager, Observe, Settings, Worker},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -44,7 +44,8 @@ fn prepare() -> std::io::Result<Prepared> {
 }
 
 fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> u8 {
-    let Running { prepared: Prepared { runtime, signals, key }, confined, agents, endpoints, .. } = running;
+    let Running { prepared: Prepared { runtime, signals, key }, confined, agents, endpoints, passed, keeping, .. } =
+        running;
     let PoolConfig { pool, process } = config;
     let outputs = (running.log, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
@@ -56,6 +57,8 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> 
         let (stop, stopped) = watch::channel(None);
         let mut endpoints = endpoints.into_iter();
         let Some(handover) = endpoints.next() else { return Ok(()) };
+        let manager = keeping.map(|Keeping { socket, most }| Manager { socket, most });
+        let worker = worker.keeping(manager, passed)?;
         running.readiness.tell();
         // A worker is told to end when it is updated or the host goes down: guests keep what is under way.
         tokio::spawn(gate::obey(signals, stop, nsgate_forwarder::Stop::Drain));

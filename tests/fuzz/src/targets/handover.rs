@@ -16,6 +16,8 @@ pub const TARGET: Target = Target {
         "nsgate-pool 1 list\n",
         "nsgate-pool 1 remove\nrouter 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10",
         "nsgate-pool 1 leave\n",
+        "nsgate-pool 1 stores\n",
+        "nsgate-pool 1 keep\nnetwork 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10",
         "nsgate-pool 1 serving\n",
         "nsgate-pool 1 refused\n",
         "nsgate-pool 1 end\n",

@@ -1,0 +1,113 @@
+//! What a service manager gives a pool: descriptors it has passed (sd_listen_fds(3)), and a way to have it keep some.
+//!
+//! A socket that it has bound in the place of the pool's is looked at before it is used: kind, place, and that it listens.
+//! Whatever else it has kept goes to the worker, which judges it when it can do no more harm.
+
+use crate::{endpoint::Purpose, sys};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::socket::{SockType, UnixAddr, getsockname, getsockopt, sockopt},
+};
+use nsgate_config::AbsolutePath;
+use std::{
+    env,
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
+};
+
+/// Names of the sockets that a manager may have bound (`FileDescriptorName=`, systemd.socket(5)).
+pub(crate) const HANDOVER: &str = "handover";
+pub(crate) const METRICS: &str = "metrics";
+
+/// Where the manager hears, and how much it keeps.
+#[derive(Debug)]
+pub struct Keeping {
+    /// A connected datagram socket that never waits.
+    pub socket: OwnedFd,
+    /// Descriptors that it keeps at most.
+    pub most: usize,
+}
+
+/// How many descriptors the manager keeps (`FDSTORE`, set by systemd since version 254 and by a unit before it); read
+/// before the environment is cleared.
+pub(crate) fn most() -> usize {
+    env::var("FDSTORE").ok().and_then(|most| most.parse().ok()).unwrap_or(0)
+}
+
+/// Connects to the manager, if it keeps anything. One that cannot be reached is a warning: a worker serves without.
+pub(crate) fn connect(most: usize, warnings: &mut Vec<String>) -> Option<Keeping> {
+    let place = env::var("NOTIFY_SOCKET").ok().filter(|_| most > 0)?;
+    let connected = UnixDatagram::unbound().and_then(|socket| {
+        match place.strip_prefix('@') {
+            Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+            None => socket.connect(&place)?,
+        }
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    match connected {
+        Ok(socket) => Some(Keeping { socket: socket.into(), most }),
+        Err(error) => {
+            warnings.push(format!("the service manager at {place} keeps nothing: {error}"));
+            None
+        }
+    }
+}
+
+/// Takes what was passed, which is this process's now and is not passed on.
+pub(crate) fn take(passed: &[(RawFd, String)]) -> Vec<(String, OwnedFd)> {
+    passed.iter().filter_map(|(number, name)| Some((name.clone(), sys::own(*number)?))).collect()
+}
+
+/// The socket for this purpose among those that were passed; what has its name and is something else is closed, with a
+/// warning.
+pub(crate) fn bound(
+    passed: &mut Vec<(String, OwnedFd)>,
+    path: &AbsolutePath,
+    purpose: Purpose,
+    warnings: &mut Vec<String>,
+) -> Option<OwnedFd> {
+    let wanted = match purpose {
+        Purpose::Handover(_) => HANDOVER,
+        Purpose::Metrics => METRICS,
+    };
+    let mut found = None;
+    for (name, descriptor) in std::mem::take(passed) {
+        if name != wanted {
+            passed.push((name, descriptor));
+            continue;
+        }
+        match judge(&descriptor, path, purpose) {
+            Ok(()) if found.is_none() => found = Some(descriptor),
+            Ok(()) => warnings.push(format!("two sockets were passed as `{wanted}`; one is used")),
+            Err(reason) => warnings.push(format!("the descriptor passed as `{wanted}` is {reason}; it is closed")),
+        }
+    }
+    found
+}
+
+/// Whether this is a socket that listens at `path`; it will not wait from now on.
+fn judge(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Purpose) -> Result<(), String> {
+    let kind = getsockopt(descriptor, sockopt::SockType).map_err(|error| format!("not a socket: {error}"))?;
+    let name = getsockname::<UnixAddr>(descriptor.as_raw_fd()).map_err(|_| "not a UNIX socket".to_owned())?;
+    if name.path() != Some(path.as_path()) {
+        let place = name.path().map_or("nowhere".to_owned(), |place| format!("at {}", place.display()));
+        return Err(format!("bound {place}, not at {path}"));
+    }
+    let (wanted, word) = match purpose {
+        Purpose::Handover(_) => (SockType::SeqPacket, "ListenSequentialPacket="),
+        Purpose::Metrics => (SockType::Stream, "ListenStream="),
+    };
+    if kind != wanted {
+        return Err(format!("of another kind: a unit has it with `{word}`"));
+    }
+    if !getsockopt(descriptor, sockopt::AcceptConn).unwrap_or(false) {
+        return Err("a socket that does not listen: a unit has it with `Accept=no`".to_owned());
+    }
+    let flags = fcntl(descriptor, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
+    let set = flags.and_then(|flags| fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)));
+    set.map(drop).map_err(|error| format!("in blocking mode: fcntl: {error}"))
+}

@@ -1,0 +1,46 @@
+//! `nsgate add` where a service manager keeps networks: the listeners are bound, handed over with a sealed record of the
+//! gate, and this process is gone.
+
+use crate::gate;
+use nsgate_config::{AbsolutePath, Account, Config, Process};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_courier};
+use nsgate_pool::{keep, record};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Hands `config`'s network over to the worker at `pool`, which keeps it, and returns the exit status of this process.
+///
+/// # Errors
+/// Whatever kept the network from being served. Nothing is left behind then.
+pub fn run_courier(config: &Config, pool: &AbsolutePath, options: &Options) -> Result<u8, LaunchError> {
+    // The record is made before the filter, and written when it is known what was bound.
+    match launch_courier(config, pool, options, record::blank)? {
+        Launched::Finished(status) => Ok(status),
+        Launched::Gate(running) => Ok(deliver(config, pool, options, *running)),
+    }
+}
+
+fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<OwnedFd>) -> u8 {
+    let Running { prepared: blank, agents, listeners, readiness, .. } = running;
+    // What could not be done is told where the network's own log is; its requests are logged by the worker.
+    let process = Process { audit: None, ..config.process.clone() };
+    let _ = gate::log(&process, options, (running.log, None), running.host_pid, &running.warnings);
+    let mut config = config.clone();
+    config.gate.listeners = running.listening;
+    config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);
+    let listeners: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
+    let delivered = record::fill(blank, &config, &listeners).map_err(|error| format!("the record: {error}"));
+    let delivered = delivered.and_then(|record| {
+        let path = running.pool.unwrap_or_default();
+        keep(&path, config.gate.identity, record.as_fd(), &listeners).map_err(|error| error.to_string())
+    });
+    match delivered {
+        Ok(()) => {
+            readiness.tell();
+            0
+        }
+        Err(reason) => {
+            readiness.fail(&format!("{pool}: {reason}"));
+            1
+        }
+    }
+}
