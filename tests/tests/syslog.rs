@@ -247,13 +247,16 @@ fn no_log_socket_at_all_is_no_error(lab: &Lab) {
     gate.signal(Signal::SIGTERM);
 }
 
-/// The same conversation with the program under test and with the distribution's haproxy: the lines differ in numbers only.
+/// The same conversation with the program under test and with the distribution's haproxy: the lines differ in numbers
+/// only, and in the query, which haproxy writes and a gate does not: it may hold a secret.
 fn the_lines_are_haproxys_own(lab: &Lab) {
     let Some(haproxy) = Program::real_haproxy() else {
         lab.skip("no /usr/sbin/haproxy to compare with; apt-get install haproxy");
     };
     let ours = conversation(lab, "ours");
     let theirs = conversation(&Lab::enter(haproxy), "theirs");
+    assert!(theirs.iter().any(|line| line.contains("/missing?query=1 ")), "{theirs:?}");
+    let theirs: Vec<String> = theirs.iter().map(|line| line.replace("?query=1 ", "?- ")).collect();
     assert_eq!(ours, theirs);
 }
 
