@@ -335,6 +335,9 @@ fn an_upgrade_to_another_number_of_workers_loses_no_request(lab: &Lab) {
         assert!(wait_until(10.0, || status(lab).len() == 6), "{}", text(&next.log));
         assert!(pool.ended_within(20.0), "the old one leaves: {}", text(&pool.log));
         pool = next;
+        // An upgrade is over in a few milliseconds: the next one begins among requests, too.
+        let asked = load.asked();
+        assert!(wait_until(10.0, || load.asked() > asked + 50), "guests go on asking");
     }
     let (asked, failed) = load.end();
     assert!(asked > 100 && failed == 0, "{failed} of {asked}");
