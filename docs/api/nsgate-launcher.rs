@@ -15,6 +15,7 @@ pub mod order {
         pub on_ready: Option<fn()>,
         pub log_file: Option<config::LogFile>,
         pub farewell: Option<Vec<u8>>,
+        pub passed: Vec<(RawFd, String)>,
     }
     impl Options {
         #[must_use]
@@ -32,6 +33,8 @@ pub mod order {
         pub listening: Vec<Listener>,
         pub agents: Vec<Agent>,
         pub endpoints: Vec<OwnedFd>,
+        pub passed: Vec<(String, OwnedFd)>,
+        pub keeping: Option<Keeping>,
         pub handover_gid: Option<u32>,
         pub pool: Option<PathBuf>,
         pub reader: Option<Reader>,
@@ -60,6 +63,12 @@ pub mod order {
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<Launched<T>, LaunchError> {}
     pub fn launch_keeper<T>(
+        config: &Config,
+        pool: &AbsolutePath,
+        options: &Options,
+        prepare: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Launched<T>, LaunchError> {}
+    pub fn launch_courier<T>(
         config: &Config,
         pool: &AbsolutePath,
         options: &Options,
@@ -141,6 +150,11 @@ pub struct LogSocket {
     pub socket: Option<UnixDatagram>,
     pub reconnect: Option<PathBuf>,
 }
+#[derive(Debug)]
+pub struct Keeping {
+    pub socket: OwnedFd,
+    pub most: usize,
+}
 pub use nsgate_sandbox::Ids;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
@@ -165,6 +179,7 @@ pub struct Options {
     pub on_ready: Option<fn()>,
     pub log_file: Option<config::LogFile>,
     pub farewell: Option<Vec<u8>>,
+    pub passed: Vec<(RawFd, String)>,
 }
 #[derive(Debug)]
 pub struct Running<T> {
@@ -173,6 +188,8 @@ pub struct Running<T> {
     pub listening: Vec<Listener>,
     pub agents: Vec<Agent>,
     pub endpoints: Vec<OwnedFd>,
+    pub passed: Vec<(String, OwnedFd)>,
+    pub keeping: Option<Keeping>,
     pub handover_gid: Option<u32>,
     pub pool: Option<PathBuf>,
     pub reader: Option<Reader>,
@@ -186,6 +203,12 @@ pub struct Running<T> {
 }
 pub fn launch<T>(
     config: &Config,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {}
+pub fn launch_courier<T>(
+    config: &Config,
+    pool: &AbsolutePath,
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {}

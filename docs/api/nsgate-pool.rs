@@ -35,6 +35,8 @@ pub mod protocol {
         Finish,
         List,
         Remove(Identity),
+        Stores,
+        Keep(Identity),
         Leave,
     }
     impl Request {
@@ -43,6 +45,14 @@ pub mod protocol {
         pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
     }
     pub const VERSION: u32 = _;
+}
+pub mod record {
+    pub fn blank() -> io::Result<OwnedFd> {}
+    pub fn fill(
+        record: OwnedFd,
+        config: &Config,
+        listeners: &[BorrowedFd<'_>],
+    ) -> io::Result<OwnedFd> {}
 }
 #[cfg(feature = "worker")]
 pub mod worker {
@@ -55,6 +65,11 @@ pub mod worker {
             metrics: Option<OwnedFd>,
             mut stop: watch::Receiver<Option<Stop>>,
         ) -> io::Result<()> {}
+    }
+    #[derive(Debug)]
+    pub struct Manager {
+        pub socket: OwnedFd,
+        pub most: usize,
     }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Backend {
@@ -75,10 +90,15 @@ pub mod worker {
     pub type Observe = Box<
         dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync,
     >;
-    pub struct Worker(__private);
+    pub struct Worker(__private, __private);
     impl Worker {
         #[must_use]
         pub fn new(settings: Settings, observe: Observe) -> Self {}
+        pub fn keeping(
+            self,
+            manager: Option<Manager>,
+            passed: Vec<(String, OwnedFd)>,
+        ) -> io::Result<Self> {}
         pub async fn serve(
             self,
             handover: OwnedFd,
@@ -99,8 +119,15 @@ pub enum AskError {
     Refused(String),
     Odd(String),
 }
+pub fn keep(
+    pool: &Path,
+    identity: Identity,
+    record: BorrowedFd<'_>,
+    listeners: &[BorrowedFd<'_>],
+) -> Result<(), AskError> {}
 pub fn list(pool: &Path) -> Result<Vec<NetworkStatus>, AskError> {}
 pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {}
+pub fn stores(pool: &Path) -> Result<(), AskError> {}
 #[derive(Debug)]
 pub struct Channel(__private);
 impl Channel {

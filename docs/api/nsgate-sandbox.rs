@@ -159,11 +159,12 @@ pub enum Role {
     Supervisor,
     Worker,
     Keeper,
+    Courier,
     Zygote,
     Dispatcher,
 }
 impl Role {
-    pub const ALL: [Self; 8] = _;
+    pub const ALL: [Self; 9] = _;
     #[must_use]
     pub fn name(self) -> &'static str {}
 }
@@ -226,6 +227,8 @@ impl Policy {
     pub fn reader(file: &OneFile) -> Result<Self> {}
     #[must_use]
     pub fn worker(descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn courier(descriptors: u64) -> Self {}
     #[must_use]
     pub fn zygote(descriptors: u64) -> Self {}
     #[must_use]
