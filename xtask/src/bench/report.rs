@@ -56,14 +56,14 @@ fn memory_table(out: &mut String, contenders: &[Contender], sizes: &[Vec<Memory>
 /// What a request costs in numbers that do not depend on how busy the machine is.
 pub(super) fn counted(numbers: &crate::counts::Numbers) -> String {
     let mut out = format!(
-        "\n## Counts\n\nOf the forwarder alone, for one request (`cargo xtask counts`; {}). The test command compares them with \
-         the numbers in the repository.\n\n| request on | instructions | allocations | system calls, beside waiting |\n\
+        "\n## Counts\n\nOf the forwarder alone (`cargo xtask counts`; {}). The test command compares them with \
+         the numbers in the repository.\n\n| | instructions | allocations | system calls, beside waiting |\n\
          |---|---:|---:|---:|\n",
         numbers.compiler
     );
     for (load, cost) in numbers.loads() {
         let [instructions, allocations, calls] = cost.parts().map(|(_, number)| number);
-        let _ = writeln!(out, "| a {load} | {instructions:.0} | {allocations:.0} | {calls:.0} |");
+        let _ = writeln!(out, "| {load} | {instructions:.0} | {allocations:.0} | {calls:.0} |");
     }
     out
 }

@@ -26,8 +26,8 @@ pub(crate) enum Load {
 }
 
 /// Requests in the short run and in the long one.
-const SHORT: usize = 200;
-const LONG: usize = 1200;
+pub(super) const SHORT: usize = 200;
+pub(super) const LONG: usize = 1200;
 
 /// The metadata agent's answer.
 const ANSWER: usize = 440;
@@ -114,6 +114,30 @@ pub(crate) enum Counter {
     Calls,
 }
 
+impl Counter {
+    /// The counter, to be followed by the program that is counted. What it writes down lies in `directory`.
+    pub(super) fn command(self, directory: &Path) -> Command {
+        match self {
+            Counter::Instructions => valgrind(&["--tool=callgrind", "--callgrind-out-file=/dev/null"]),
+            Counter::Allocations => valgrind(&["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"]),
+            Counter::Calls => {
+                let mut command = Command::new("strace");
+                command.args(["-f", "-qq", "-o"]).arg(directory.join("trace"));
+                command
+            }
+        }
+    }
+
+    /// The count, from what the counter said at the end.
+    pub(super) fn total(self, said: &str, directory: &Path) -> Option<f64> {
+        match self {
+            Counter::Instructions => after(said, "Collected :"),
+            Counter::Allocations => after(said, "total heap usage:"),
+            Counter::Calls => Some(calls(&fs::read_to_string(directory.join("trace")).unwrap_or_default())),
+        }
+    }
+}
+
 /// A forwarder that is counted, and its agent.
 pub(crate) struct Run {
     counter: Counter,
@@ -157,15 +181,7 @@ impl Run {
         let directory = std::env::temp_dir().join(format!("nsgate-counts-{}-{counter:?}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
         let agent = Agent::start(&directory.join("agent"))?;
-        let mut command = match counter {
-            Counter::Instructions => valgrind(&["--tool=callgrind", "--callgrind-out-file=/dev/null"]),
-            Counter::Allocations => valgrind(&["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"]),
-            Counter::Calls => {
-                let mut command = Command::new("strace");
-                command.args(["-f", "-qq", "-o"]).arg(directory.join("trace"));
-                command
-            }
-        };
+        let mut command = counter.command(&directory);
         command.arg(target().join("release/examples").join(example)).args(paths(&directory));
         command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
@@ -198,11 +214,7 @@ impl Run {
             errors.read_to_string(&mut said).map_err(|error| error.to_string())?;
         }
         let status = self.child.wait().map_err(|error| error.to_string())?;
-        let total = match self.counter {
-            Counter::Instructions => after(&said, "Collected :"),
-            Counter::Allocations => after(&said, "total heap usage:"),
-            Counter::Calls => Some(calls(&fs::read_to_string(self.directory.join("trace")).unwrap_or_default())),
-        };
+        let total = self.counter.total(&said, &self.directory);
         drop(self.agent);
         let _ = fs::remove_dir_all(&self.directory);
         if !status.success() {

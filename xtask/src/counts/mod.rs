@@ -1,6 +1,7 @@
-//! `cargo xtask counts`: what a request costs, in numbers that do not depend on how busy the machine is: instructions,
-//! allocations and system calls of the forwarder, compared with those in the repository.
+//! `cargo xtask counts`: what a request and its event cost, in numbers that do not depend on how busy the machine is:
+//! instructions, allocations and system calls of the forwarder, compared with those in the repository.
 
+mod event;
 pub(crate) mod measure;
 mod numbers;
 
@@ -47,13 +48,16 @@ pub(crate) fn measured() -> Result<Numbers, String> {
     tools::VALGRIND.ensure()?;
     tools::STRACE.ensure()?;
     build()?;
-    Ok(Numbers { compiler: numbers::compiler()?, kept: measure::cost(Load::Kept)?, own: measure::cost(Load::Own)? })
+    let (kept, own) = (measure::cost(Load::Kept)?, measure::cost(Load::Own)?);
+    Ok(Numbers { compiler: numbers::compiler()?, kept, own, event: event::cost()? })
 }
 
-/// The forwarder that is counted.
+/// The programs that are counted.
 pub(crate) fn build() -> Result<(), String> {
-    let build = ["build", "--release", "--quiet", "--locked", "--package", "nsgate-forwarder", "--example", "measured"];
-    if plain(cargo(&build))? { Ok(()) } else { Err("the example does not build; its errors are above".to_owned()) }
+    let examples = ["--example", "measured", "--example", "event"];
+    let build =
+        [&["build", "--release", "--quiet", "--locked", "--package", "nsgate-forwarder"][..], &examples].concat();
+    if plain(cargo(&build))? { Ok(()) } else { Err("the examples do not build; their errors are above".to_owned()) }
 }
 
 /// One sentence for each number that is not what it was.
@@ -70,10 +74,10 @@ pub(crate) fn judge(known: &Numbers, found: &Numbers) -> Result<(), String> {
 }
 
 fn rows(known: &Numbers, found: &Numbers) -> Vec<Vec<String>> {
-    let mut rows = vec![["for each request", "found", "expected"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["what it takes", "found", "expected"].map(str::to_owned).to_vec()];
     for ((load, found), (_, known)) in found.loads().into_iter().zip(known.loads()) {
         for ((what, found), (_, known)) in found.parts().into_iter().zip(known.parts()) {
-            rows.push(vec![format!("{what}, {load}"), format!("{found:.2}"), format!("{known:.2}")]);
+            rows.push(vec![format!("{what} for {load}"), format!("{found:.2}"), format!("{known:.2}")]);
         }
     }
     rows

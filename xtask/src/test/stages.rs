@@ -107,7 +107,7 @@ fn doc(_: &Wish) -> Outcome {
     verdict(&finished, Totals::of_cargo(&finished.output))
 }
 
-/// What a request costs is what it did: six numbers.
+/// What a request and an event cost is what they did.
 fn counts(_: &Wish) -> Outcome {
     if let Err(missing) = tools::VALGRIND.ensure().and_then(|()| tools::STRACE.ensure()) {
         return Err(Trouble::Skipped(missing));

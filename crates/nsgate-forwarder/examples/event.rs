@@ -1,0 +1,45 @@
+//! Writes the same event so often: for counting what an audit costs (docs/audit.md).
+//! `event COUNT FILE`
+
+use nsgate_config::native;
+use nsgate_forwarder::{
+    AccessRecord, Termination,
+    event::{Missed, Network, format},
+};
+use std::{
+    io::Write,
+    time::{Duration, SystemTime},
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut words = std::env::args().skip(1);
+    let count: u32 = words.next().ok_or("how many events?")?.parse()?;
+    let mut file = std::fs::OpenOptions::new().append(true).open(words.next().ok_or("to which file?")?)?;
+    let text = "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"127.0.0.1:80\"]\nuser = \"u\"\nbackend = \"/b\"\n";
+    let network = Network::of(&native::parse("event", text)?.config.gate.identity);
+    let time = Some(Duration::from_micros(1234));
+    let record = AccessRecord {
+        client: ([10, 0, 0, 5], 41234).into(),
+        started: SystemTime::now(),
+        head_time: time,
+        queue_time: time,
+        connect_time: time,
+        response_time: time,
+        total_time: Duration::from_micros(1234),
+        status: 200,
+        bytes: 440,
+        termination: Termination::NORMAL,
+        reason: None,
+        token: None,
+        connections: 1,
+        retries: 0,
+        served: true,
+        trace: None,
+        request_line: b"GET /openstack/latest/meta_data.json HTTP/1.1".to_vec(),
+    };
+    for _ in 0..count {
+        let line = format(&network, &record, Missed::default()) + "\n";
+        file.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}
