@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each suite uses a part of it")]
 mod served;
 
-use nsgate_forwarder::{Reason, Verdict};
+use nsgate_forwarder::{PathClass, Reason, Verdict};
 use served::{HELLO, Served, get};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -116,4 +116,16 @@ async fn of_a_guest_that_goes_away() {
     let _held = listener.accept().await.unwrap();
     served.stop.send(Some(nsgate_forwarder::Stop::Now)).unwrap();
     assert_eq!(told(&served).await, yes(0, "CH", Reason::GateStopped));
+}
+
+#[test]
+fn the_documentation_has_every_reason_and_every_class() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/audit.md")).unwrap();
+    for reason in Reason::ALL {
+        let row = format!("| `{}` | {} | {} |", reason.name(), reason.verdict().name(), reason.meaning());
+        assert!(page.contains(&row), "docs/audit.md lacks {row}");
+    }
+    for class in PathClass::ALL {
+        assert!(page.contains(&format!("\n| `{}` | ", class.name())), "docs/audit.md lacks the class {}", class.name());
+    }
 }
