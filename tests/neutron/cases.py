@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import threading
 import time
 import unittest
@@ -17,6 +18,7 @@ from oslo_config import cfg
 
 HOSTNAME = "/latest/meta-data/hostname"
 OWN = f"host-of-{ports.GUEST.instance}"
+TRACED = "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nTracestate: a=1\r\nBaggage: a=1\r\n"
 
 
 class Case(unittest.TestCase):
@@ -179,6 +181,11 @@ class Basics:
         seen = self.assert_echo(self.get("/echo", "".join(f"{n}: {ports.VICTIM.instance}\r\n" for n in names)))
         self.assertNotIn(ports.VICTIM.instance, json.dumps(seen["headers"]))
 
+    def test_a_guests_trace_context_does_not_reach_nova(self) -> None:
+        self.spawn()
+        seen = self.assert_echo(self.get("/echo", TRACED))
+        self.assertFalse({"traceparent", "tracestate", "baggage"} & {name for name, _ in seen["headers"]})
+
     def test_identity_named_by_the_connection_header_stays(self) -> None:
         self.spawn()
         names = ", ".join(["close", "x-forwarded-for", *IDENTITY.values(), "X-Neutron-Router-ID"])
@@ -329,6 +336,20 @@ class Trouble:
         self.assertEqual(tally(lab.storm(200, HOSTNAME)), {"200": 200})
 
 
+class Traces:
+    def test_the_agent_itself_does_not_pass_a_trace_context_on(self) -> None:
+        """What docs/audit.md says of Neutron's agents: they ask Nova with headers of their own alone."""
+        head = f"GET /echo HTTP/1.1\r\n{IDENTITY[self.kind]}: {self.uuid}\r\nX-Forwarded-For: 10.0.0.11\r\n{TRACED}"
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.settimeout(20)
+            agent.connect(str(lab.SOCKET))
+            agent.sendall(f"{head}Host: h\r\nConnection: close\r\n\r\n".encode())
+            seen = json.loads(b"".join(iter(lambda: agent.recv(65536), b"")).partition(b"\r\n\r\n")[2])
+        names = {name for name, _ in seen["headers"]}
+        self.assertIn("x-instance-id-signature", names)
+        self.assertFalse({"traceparent", "tracestate", "baggage"} & names, names)
+
+
 class RateLimit:
     """The rate limiting Neutron configures."""
 
@@ -377,7 +398,7 @@ class LinkLocal:
         self.assert_own_metadata(self.get(HOSTNAME, f"X-Forwarded-For: {ports.NEIGHBOUR.address}\r\n"))
 
 
-class NeutronNetwork(Basics, Lifecycle, Trouble, RateLimit, Case):
+class NeutronNetwork(Basics, Lifecycle, Trouble, Traces, RateLimit, Case):
     kind = "neutron"
     config_dir = "ns-metadata-proxy"
 
@@ -400,7 +421,7 @@ class NeutronRouter(Basics, Lifecycle, Case):
         self.assert_own_metadata(self.get(HOSTNAME, host="fd00::1", source="fd00::11"))
 
 
-class OvnNetwork(Basics, Lifecycle, Trouble, RateLimit, Case):
+class OvnNetwork(Basics, Lifecycle, Trouble, Traces, RateLimit, Case):
     kind = "ovn"
     config_dir = "ovn-metadata-proxy"
 

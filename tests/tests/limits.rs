@@ -30,6 +30,8 @@ fn main() {
         every_connection_at_its_worst_fits_into_the_stated_memory,
         sources_of_one_ipv6_network_count_as_one,
         a_gate_that_was_stopped_for_a_while_goes_on,
+        a_gate_that_was_stopped_longer_than_every_timeout_goes_on,
+        a_head_with_too_many_fields_is_431,
         a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody,
     ]
 }
@@ -290,6 +292,50 @@ fn a_gate_that_was_stopped_for_a_while_goes_on(lab: &Lab) {
         let answer = String::from_utf8(read_all(stream).unwrap()).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
     }
+}
+
+/// What a minute is to the usual timeouts, three seconds are to these: every one of them has passed when it wakes.
+fn a_gate_that_was_stopped_longer_than_every_timeout_goes_on(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut config = Config::new(Kind::Network);
+    config.timeouts = [1; 5];
+    let gate = Gate::start(lab, &network.gate, &config);
+    let guest = Guest::new(&network.guest);
+    let ask = |stream: &mut std::net::TcpStream, end: &str| {
+        stream.write_all(format!("GET / HTTP/1.1\r\nHost: h\r\n{end}\r\n").as_bytes())
+    };
+    let mut kept = guest.connect().unwrap();
+    ask(&mut kept, "").unwrap();
+    assert_eq!(nsgate_tests::Response::read(&mut kept).unwrap().status, 200);
+    let mut half = guest.connect().unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost").unwrap();
+    gate.signal(Signal::SIGSTOP);
+    let mut waiting: Vec<_> = (0..20).map(|_| guest.connect().unwrap()).collect();
+    for stream in &mut waiting {
+        ask(stream, "Connection: close\r\n").unwrap();
+    }
+    ask(&mut kept, "Connection: close\r\n").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    gate.signal(Signal::SIGCONT);
+    for stream in &mut waiting {
+        let answer = String::from_utf8(read_all(stream).unwrap()).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    }
+    // A connection whose time between two requests is over may be closed, as ever; what comes is whole.
+    let answer = String::from_utf8(read_all(&mut kept).unwrap_or_default()).unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    let answer = String::from_utf8(read_all(&mut half).unwrap_or_default()).unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(guest.get("/").unwrap().status, 200);
+}
+
+/// The bound on their number, and not on their length.
+fn a_head_with_too_many_fields_is_431(lab: &Lab) {
+    let served = simple(lab);
+    let ask = |count: usize| served.guest().get_with("/", &"A: b\r\n".repeat(count)).unwrap().status;
+    // Four are the guest's usual ones.
+    assert_eq!((ask(96), ask(97)), (200, 431));
 }
 
 /// As the kernel ends a process when the host is out of memory: SIGKILL, in the middle of what it does. Both gates have

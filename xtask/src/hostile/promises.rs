@@ -1,7 +1,7 @@
 //! What is promised of a hostile guest, and the tests, benchmarks and commands that show it, by their names.
 
 /// A promise and what shows it: a test function, or a command of xtask.
-pub(super) const ALL: [(&str, &[&str]); 27] = [
+pub(super) const ALL: [(&str, &[&str]); 30] = [
     (
         "the request is rebuilt from what the table allows",
         &[
@@ -24,8 +24,9 @@ pub(super) const ALL: [(&str, &[&str]); 27] = [
     ),
     ("bytes that the fuzzer found are tried again", &["cargo xtask fuzz", "no_target_is_left_out"]),
     (
-        "head: 431, target: 414, body: 413",
+        "head and number of its fields: 431, target: 414, body: 413",
         &[
+            "a_head_with_too_many_fields_is_431",
             "a_head_that_cannot_fit_is_refused_with_431",
             "a_target_beyond_its_bound_is_414",
             "a_body_that_cannot_fit_is_refused_with_413",
@@ -76,6 +77,23 @@ pub(super) const ALL: [(&str, &[&str]); 27] = [
         "a truncated answer never looks whole",
         &["a_body_shorter_than_it_said_is_cut_and_not_completed", "an_answer_that_was_cut_never_looks_whole"],
     ),
+    (
+        "interim answers, bytes above 127, no length and no close",
+        &[
+            "interim_answers_are_not_the_answer",
+            "header_values_beyond_ascii_pass_and_split_nothing",
+            "no_length_and_no_close_is_cut_after_the_server_timeout",
+            "a_body_longer_than_it_said_is_what_it_said",
+        ],
+    ),
+    (
+        "pipelined requests are answered in order, and connection churn costs a neighbour nothing",
+        &["pipelined_requests_are_answered_in_order_on_one_connection", "cargo xtask bench"],
+    ),
+    (
+        "why a request was refused is a word in its event, and no secret is",
+        &["each_refusal_has_its_own_word", "no_secret_is_in_any_log"],
+    ),
     ("an agent that goes and comes back under load", &["it_disappears_and_comes_back_under_load"]),
     (
         "the rate limit counts in two windows, IPv4 and IPv6 at once, and says when to come again",
@@ -93,7 +111,11 @@ pub(super) const ALL: [(&str, &[&str]); 27] = [
     ("a step of the clock", &["a_step_of_the_clock_changes_dates_in_the_log_and_nothing_else"]),
     (
         "SIGSTOP, and a neighbouring gate that is killed",
-        &["a_gate_that_was_stopped_for_a_while_goes_on", "a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody"],
+        &[
+            "a_gate_that_was_stopped_for_a_while_goes_on",
+            "a_gate_that_was_stopped_longer_than_every_timeout_goes_on",
+            "a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody",
+        ],
     ),
     ("after half an hour of all of it, descriptors and memory are where they began", &["cargo xtask soak"]),
 ];
