@@ -37,6 +37,7 @@ The build tool of nsgate.
     cargo xtask book                   whether links lead somewhere and every command of the documentation exists
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
+    cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
     cargo xtask counts [--json]        instructions, allocations and system calls of a request, against those known
                 [--write]                write them down

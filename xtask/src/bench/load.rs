@@ -106,8 +106,8 @@ impl Drop for Drain {
 }
 
 impl Field {
-    /// Starts everything.
-    pub(super) fn new(lab: &Lab, haproxy: &str) -> Field {
+    /// Starts everything; `beside` is another build of nsgate to compare with.
+    pub(super) fn new(lab: &Lab, haproxy: &str, beside: Option<&Program>) -> Field {
         let network = Network::create();
         addresses(&network);
         let log = Drain::start();
@@ -118,6 +118,7 @@ impl Field {
             proxy(lab, &network, &format!("{haproxy}, 1 thread"), &haproxy_program(), 8003, Some(1)),
         ];
         peers.push(nginx_proxy(lab, &network, 8004));
+        peers.extend(beside.map(|program| proxy(lab, &network, "nsgate, beside", program, 8005, None)));
         let script = lab.state().join("load.lua");
         fs::write(&script, SCRIPT).expect("the script");
         Field { network, script, peers, _log: log, _backend: backend }
@@ -333,10 +334,10 @@ fn memory(peer: &Peer) -> f64 {
     peer.pids.iter().map(|pid| Process::new(*pid).private_dirty() as f64).sum()
 }
 
-/// Every kind of work, every proxy, in turns; the first round warms up and does not count.
-pub(super) fn of(field: &Field, rounds: usize, seconds: u64) -> Vec<Vec<Vec<Sample>>> {
+/// Every kind of work, every proxy, in turns.
+pub(super) fn of(field: &Field, works: &[Work], rounds: usize, seconds: u64) -> Vec<Vec<Vec<Sample>>> {
     let began = Instant::now();
-    WORKS
+    works
         .iter()
         .map(|work| {
             println!("load: {} … ({:.0} s so far)", work.name, began.elapsed().as_secs_f64());

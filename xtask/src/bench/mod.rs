@@ -5,6 +5,7 @@ pub(crate) mod fairness;
 mod guards;
 mod load;
 mod memory;
+mod one;
 pub(crate) mod pool;
 mod report;
 mod sandbox;
@@ -49,6 +50,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     if arguments.first().is_some_and(|word| word == "guards") {
         return guards::run(&arguments[1..]);
+    }
+    if arguments.first().is_some_and(|word| word == "load") {
+        return one::run(&arguments[1..]);
     }
     let quick = arguments.iter().any(|word| word == "--quick");
     tools::IP.ensure()?;
@@ -104,10 +108,10 @@ fn measure(size: &Size, counted: &crate::counts::Numbers) -> String {
     // From here on nginx is the agent.
     drop(agent);
     let _ = fs::remove_file(lab.socket());
-    let field = load::Field::new(&lab, &contenders[1].name);
+    let field = load::Field::new(&lab, &contenders[1].name, None);
     // Fresh from the start, before any other load.
     let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
-    let loads = load::of(&field, size.rounds, size.seconds);
+    let loads = load::of(&field, &load::WORKS, size.rounds, size.seconds);
     let mut text = report::text(starts, &contenders, &[few, memory], &start);
     text.push_str(&substance::table(&lab));
     text.push_str(&report::counted(counted));

@@ -6,7 +6,7 @@ use nsgate_tests::Program;
 use nsgate_tests::lab::text as read;
 
 use super::Contender;
-use super::load::{Burst, Peer, Sample, WORKS};
+use super::load::{Burst, Peer, Sample, WORKS, Work};
 use super::memory::Memory;
 use super::start::Starts;
 
@@ -108,7 +108,21 @@ pub(super) fn loads(
          time is the proxy's alone, user and system, from `/proc/PID/task/*/schedstat`. Ratios are to haproxy with Neutron's\n\
          configuration (2 threads). Errors are answers other than 200 and connections that broke.\n"
     );
-    for (work, samples) in WORKS.iter().zip(loads) {
+    out.push_str(&load_tables(peers, &WORKS, loads));
+    out.push_str(
+        "\n## Memory around a burst\n\nPrivate dirty KiB of a fresh proxy, with 512 busy connections, and two seconds after they are gone.\n\n| proxy | before | during | after | after / before |\n|---|---:|---:|---:|---:|\n",
+    );
+    for (peer, burst) in peers.iter().zip(bursts) {
+        let Burst { idle, loaded, after } = burst;
+        let _ = writeln!(out, "| {} | {idle:.0} | {loaded:.0} | {after:.0} | {:.2} |", peer.name, after / idle);
+    }
+    out
+}
+
+/// A table for each kind of work.
+pub(super) fn load_tables(peers: &[Peer], works: &[Work], loads: &[Vec<Vec<Sample>>]) -> String {
+    let mut out = String::new();
+    for (work, samples) in works.iter().zip(loads) {
         let _ = write!(
             out,
             "\n### {}\n\n| proxy | µs / request | lowest – highest | ratio | requests / s | p50 ms | p99 ms | p99 ratio | p99.9 ms | errors |\n\
@@ -136,13 +150,6 @@ pub(super) fn loads(
                 median(samples, |sample| sample.latency[2]),
             );
         }
-    }
-    out.push_str(
-        "\n## Memory around a burst\n\nPrivate dirty KiB of a fresh proxy, with 512 busy connections, and two seconds after they are gone.\n\n| proxy | before | during | after | after / before |\n|---|---:|---:|---:|---:|\n",
-    );
-    for (peer, burst) in peers.iter().zip(bursts) {
-        let Burst { idle, loaded, after } = burst;
-        let _ = writeln!(out, "| {} | {idle:.0} | {loaded:.0} | {after:.0} | {:.2} |", peer.name, after / idle);
     }
     out
 }
