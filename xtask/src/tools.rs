@@ -12,6 +12,9 @@ use crate::terminal::table;
 /// The release of Neutron whose code the suite runs.
 pub(crate) const NEUTRON: &str = "29.0.0";
 
+/// The last release of Neutron with a metadata proxy in Python (Ocata).
+pub(crate) const OCATA: &str = "10.0.7";
+
 /// A tool: how to see that it is there, and the Debian package it comes in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
@@ -161,6 +164,37 @@ pub(crate) fn neutron_python() -> Result<PathBuf, String> {
     }
     fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
     Ok(python)
+}
+
+/// The Python proxy that nsgate's third name replaces, as Neutron had it until Ocata, on the libraries of a current Neutron:
+/// an interpreter, and the directory that has to be its `PYTHONPATH`.
+///
+/// # Errors
+/// What is missing or what pip could not do.
+pub(crate) fn namespace_proxy() -> Result<(PathBuf, PathBuf), String> {
+    let python = neutron_python()?;
+    let directory = target().join("neutron/ocata");
+    let complete = directory.join(format!(".neutron-{OCATA}"));
+    if !complete.exists() {
+        println!("installing Neutron {OCATA} into {} …", directory.display());
+        let mut install = Command::new(&python);
+        let package = format!("neutron=={OCATA}");
+        // Its own dependencies are too old for a current Python; the proxy needs only those that Neutron still has.
+        install.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "--no-deps"]);
+        install.args(["--upgrade", "--target"]).arg(&directory).arg(&package);
+        if !plain(install)? {
+            return Err(format!("Neutron {OCATA} could not be installed into {}; see above", directory.display()));
+        }
+        fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
+    }
+    let mut import = Command::new(&python);
+    import.args(["-W", "ignore", "-c", "import neutron.agent.metadata.namespace_proxy"]).env("PYTHONPATH", &directory);
+    let imported = import.output().map_err(|e| format!("{}: {e}", python.display()))?;
+    if imported.status.success() {
+        return Ok((python, directory));
+    }
+    let said = String::from_utf8_lossy(&imported.stderr).trim().lines().last().unwrap_or_default().to_owned();
+    Err(format!("the proxy of Neutron {OCATA} cannot be imported: {said}"))
 }
 
 /// `cargo xtask tools`: what is there and what is not. Installs nothing.

@@ -11,8 +11,9 @@ pub(super) struct Cgroup(Option<(PathBuf, f64)>);
 const MEMORY: &str = "/sys/fs/cgroup/memory";
 
 impl Cgroup {
-    pub(super) fn enter() -> Cgroup {
-        let path = Path::new(MEMORY).join(format!("nsgate-bench-{}", number()));
+    /// `name` tells those of one run apart.
+    pub(super) fn enter(name: &str) -> Cgroup {
+        let path = Path::new(MEMORY).join(format!("nsgate-bench-{}-{name}", number()));
         let made = fs::create_dir(&path).and_then(|()| fs::write(path.join("cgroup.procs"), "0"));
         Cgroup(made.ok().map(|()| {
             let before = usage(&path);

@@ -13,10 +13,17 @@ use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::procfs::Process;
 use nsgate_tests::{Config, Kind, Lab, Network, Program, SyslogReader};
 
+use super::cgroup::Cgroup;
+use super::ocata::Ocata;
+use crate::tools::OCATA;
+
 /// Guests in a table of many connections: nsgate bounds the connections of one source address, so they have several.
 const SOURCES: usize = 4;
 /// Bytes of the canned answer.
 const ANSWER: usize = 440;
+
+/// Greenthreads of the Python proxy (`wsgi_default_pool_size` of Neutron): a connection that is kept holds one.
+const OCATA_MOST: usize = 100;
 
 /// One kind of work.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +42,18 @@ const fn work(name: &'static str, connections: usize) -> Work {
 const CLOSE: &[&str] = &["Connection: close"];
 
 /// Every kind, in the order of the table.
-pub(super) const WORKS: [Work; 8] = [
+pub(super) const WORKS: [Work; 11] = [
     work("kept connections, 1", 1),
     work("kept connections, 32", 32),
     work("kept connections, 512", 512),
     Work { headers: CLOSE, ..work("a connection for each request, 1", 1) },
     Work { headers: CLOSE, ..work("a connection for each request, 32", 32) },
     Work { headers: CLOSE, ..work("a connection for each request, 512", 512) },
+    Work { post: true, ..work("password posts, 1", 1) },
     Work { post: true, ..work("password posts, 32", 32) },
-    Work { path: "/big", ..work("answers of 3 MB, 8", 8) },
+    Work { post: true, ..work("password posts, 512", 512) },
+    Work { path: "/big", ..work("answers of 3 MB, 1", 1) },
+    Work { path: "/big", ..work("answers of 3 MB, 32", 32) },
 ];
 
 /// A proxy that runs.
@@ -51,6 +61,10 @@ pub(super) struct Peer {
     pub(super) name: String,
     port: u16,
     pids: Vec<i32>,
+    /// Connections beyond which it serves no more of them at a time.
+    most: usize,
+    /// With everything that it started.
+    cgroup: Cgroup,
 }
 
 /// What one run gave.
@@ -66,11 +80,22 @@ pub(super) struct Sample {
     pub(super) errors: u64,
 }
 
-/// Memory of one proxy around a burst of 512 connections, private dirty KiB.
+/// Memory of one proxy around a burst of 512 connections.
 pub(super) struct Burst {
-    pub(super) idle: f64,
-    pub(super) loaded: f64,
-    pub(super) after: f64,
+    pub(super) idle: Held,
+    pub(super) loaded: Held,
+    pub(super) after: Held,
+}
+
+/// KiB that a proxy holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// Private dirty pages.
+    pub(super) private: f64,
+    /// Its part of everything mapped (PSS).
+    pub(super) proportional: f64,
+    /// As its memory cgroup counts.
+    pub(super) counted: Option<f64>,
 }
 
 /// Every proxy in one namespace, the guests in another, one backend for all.
@@ -107,7 +132,7 @@ impl Drop for Drain {
 
 impl Field {
     /// Starts everything; `beside` is another build of nsgate to compare with.
-    pub(super) fn new(lab: &Lab, haproxy: &str, beside: Option<&Program>) -> Field {
+    pub(super) fn new(lab: &Lab, haproxy: &str, ocata: Option<&Ocata>, beside: Option<&Program>) -> Field {
         let network = Network::create();
         addresses(&network);
         let log = Drain::start();
@@ -118,6 +143,12 @@ impl Field {
             proxy(lab, &network, &format!("{haproxy}, 1 thread"), &haproxy_program(), 8003, Some(1)),
         ];
         peers.push(nginx_proxy(lab, &network, 8004));
+        peers.extend(ocata.map(|ocata| {
+            let cgroup = Cgroup::enter("ocata");
+            let pids = vec![ocata.start(lab, &network, 8006)];
+            cgroup.leave();
+            Peer { name: format!("Python, Neutron {OCATA}"), port: 8006, pids, most: OCATA_MOST, cgroup }
+        }));
         peers.extend(beside.map(|program| proxy(lab, &network, "nsgate, beside", program, 8005, None)));
         let script = lab.state().join("load.lua");
         fs::write(&script, SCRIPT).expect("the script");
@@ -152,7 +183,7 @@ impl Field {
         std::thread::sleep(Duration::from_secs(2));
         let work = WORKS[2];
         let idle = memory(peer);
-        let each = work.connections / SOURCES;
+        let each = work.connections.min(peer.most) / SOURCES;
         let guests: Vec<Child> = (1..=SOURCES).map(|n| self.wrk(&work, peer, n, each, 2)).collect();
         std::thread::sleep(Duration::from_secs(1));
         let loaded = memory(peer);
@@ -301,10 +332,12 @@ fn proxy(lab: &Lab, network: &Network, name: &str, program: &Program, port: u16,
     fs::write(&file, content).expect("the configuration");
     let mut command = network.gate.command(&program.path().to_string_lossy());
     command.arg("-f").arg(&file);
+    let cgroup = Cgroup::enter(&port.to_string());
     let started = communicate(command, Duration::from_secs(10));
     assert!(started.ok(), "{name}: {started:#?}");
+    cgroup.leave();
     let pid: i32 = text(&config.pid_file).trim().parse().expect("a pid");
-    Peer { name: name.to_owned(), port, pids: vec![pid] }
+    Peer { name: name.to_owned(), port, pids: vec![pid], most: usize::MAX, cgroup }
 }
 
 fn nginx_proxy(lab: &Lab, network: &Network, port: u16) -> Peer {
@@ -316,8 +349,10 @@ fn nginx_proxy(lab: &Lab, network: &Network, port: u16) -> Peer {
         lab.socket().display(),
         nsgate_tests::config::NETWORK
     );
+    let cgroup = Cgroup::enter("nginx");
     let pids = nginx(lab, "proxy", "proxy_temp_path /run/lab/temp-proxy;", &server, Some(network));
-    Peer { name: "nginx, 1 worker".to_owned(), port, pids }
+    cgroup.leave();
+    Peer { name: "nginx, 1 worker".to_owned(), port, pids, most: usize::MAX, cgroup }
 }
 
 /// Processor time of every thread so far, in microseconds (`/proc/PID/task/TID/schedstat`, the first number, in ns).
@@ -330,8 +365,9 @@ pub(super) fn processor_time(pids: &[i32]) -> f64 {
     spent.sum::<f64>() / 1000.0
 }
 
-fn memory(peer: &Peer) -> f64 {
-    peer.pids.iter().map(|pid| Process::new(*pid).private_dirty() as f64).sum()
+fn memory(peer: &Peer) -> Held {
+    let sum = |of: fn(&Process) -> u64| peer.pids.iter().map(|pid| of(&Process::new(*pid)) as f64).sum();
+    Held { private: sum(Process::private_dirty), proportional: sum(Process::pss), counted: peer.cgroup.more() }
 }
 
 /// Every kind of work, every proxy, in turns.
@@ -343,7 +379,8 @@ pub(super) fn of(field: &Field, works: &[Work], rounds: usize, seconds: u64) -> 
             println!("load: {} … ({:.0} s so far)", work.name, began.elapsed().as_secs_f64());
             let mut samples: Vec<Vec<Sample>> = field.peers.iter().map(|_| Vec::new()).collect();
             for _ in 0..rounds {
-                for (peer, samples) in field.peers.iter().zip(&mut samples) {
+                let able = field.peers.iter().zip(&mut samples).filter(|(peer, _)| work.connections <= peer.most);
+                for (peer, samples) in able {
                     samples.push(field.run(work, peer, seconds));
                 }
             }

@@ -22,7 +22,7 @@ pub(super) struct Memory {
 pub(super) fn of(contender: &Contender, namespace: &Namespace, gates: usize) -> Memory {
     println!("memory: {gates} gates of {} …", contender.name);
     let lab = Lab::enter(contender.program.clone());
-    let cgroup = Cgroup::enter();
+    let cgroup = Cgroup::enter("gates");
     let all: Vec<Gate> = (1..=gates).map(|n| Gate::start(&lab, namespace, &config(n))).collect();
     std::thread::sleep(std::time::Duration::from_secs(1));
     let idle = mean(&all, Process::private_dirty);

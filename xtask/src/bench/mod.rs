@@ -5,6 +5,7 @@ pub(crate) mod fairness;
 mod guards;
 mod load;
 mod memory;
+mod ocata;
 mod one;
 pub(crate) mod pool;
 mod report;
@@ -12,6 +13,7 @@ mod sandbox;
 pub(crate) mod soak;
 mod start;
 mod substance;
+mod targets;
 
 pub(crate) use report::{haproxy_name, machine};
 
@@ -32,10 +34,12 @@ struct Size {
     rounds: usize,
     /// Seconds of each.
     seconds: u64,
+    /// Seconds of each attack.
+    attack: u64,
 }
 
-const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 3, seconds: 2 };
-const QUICK: Size = Size { gates: 10, starts: 4, rounds: 1, seconds: 1 };
+const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 5, seconds: 1, attack: 4 };
+const QUICK: Size = Size { gates: 10, starts: 4, rounds: 1, seconds: 1, attack: 2 };
 
 /// A program and the name it has in the tables.
 struct Contender {
@@ -61,12 +65,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     tools::WRK.ensure()?;
     build::programs()?;
     sandbox::build()?;
+    let ocata = tools::namespace_proxy().map(|(python, code)| ocata::Ocata { python, code });
     println!("instructions …");
     let counted = crate::counts::measured()?;
     let file = workspace().join("docs/benchmarks.md");
     let status = world::run(move || {
         let size = if quick { QUICK } else { WHOLE };
-        let text = measure(&size, &counted);
+        let text = measure(&size, &counted, &ocata);
         println!("\n{text}");
         if quick {
             return 0;
@@ -90,7 +95,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-fn measure(size: &Size, counted: &crate::counts::Numbers) -> String {
+fn measure(size: &Size, counted: &crate::counts::Numbers, ocata: &Result<ocata::Ocata, String>) -> String {
     let (gates, starts) = (size.gates, size.starts);
     let lab = Lab::enter(Program::under_test());
     let contenders = [
@@ -108,19 +113,20 @@ fn measure(size: &Size, counted: &crate::counts::Numbers) -> String {
     // From here on nginx is the agent.
     drop(agent);
     let _ = fs::remove_file(lab.socket());
-    let field = load::Field::new(&lab, &contenders[1].name, None);
+    let field = load::Field::new(&lab, &contenders[1].name, ocata.as_ref().ok(), None);
     // Fresh from the start, before any other load.
     let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
     let loads = load::of(&field, &load::WORKS, size.rounds, size.seconds);
-    let mut text = report::text(starts, &contenders, &[few, memory], &start);
+    let targets = targets::table(&memory, &start, &loads, &bursts);
+    let mut text = report::text(starts, &contenders, &[few, memory], &start, &(ocata::said(ocata) + &targets));
     text.push_str(&substance::table(&lab));
     text.push_str(&report::counted(counted));
     text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
     text.push_str(&sandbox::table(&lab, size.rounds, size.seconds));
     // Its proxies and its backend end before others begin.
     drop(field);
-    let fair: Vec<_> = contenders.iter().map(|c| fairness::of(&lab, &c.name, &c.program, size.seconds * 2)).collect();
-    text.push_str(&fairness::table(&fair, size.seconds * 2));
+    let fair: Vec<_> = contenders.iter().map(|c| fairness::of(&lab, &c.name, &c.program, size.attack)).collect();
+    text.push_str(&fairness::table(&fair, size.attack));
     text
 }
 

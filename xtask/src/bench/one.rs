@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     let Choice { rounds, seconds, beside, .. } = choice;
     let status = world::run(move || {
         let lab = Lab::enter(Program::under_test());
-        let field = load::Field::new(&lab, &report::haproxy_name(), beside.as_ref());
+        let field = load::Field::new(&lab, &report::haproxy_name(), None, beside.as_ref());
         let loads = load::of(&field, &works, rounds, seconds);
         println!("{}", report::load_tables(&field.peers, &works, &loads));
         0

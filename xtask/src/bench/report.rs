@@ -6,7 +6,7 @@ use nsgate_tests::Program;
 use nsgate_tests::lab::text as read;
 
 use super::Contender;
-use super::load::{Burst, Peer, Sample, WORKS, Work};
+use super::load::{Burst, Held, Peer, Sample, WORKS, Work};
 use super::memory::Memory;
 use super::start::Starts;
 
@@ -18,15 +18,20 @@ pub(crate) fn haproxy_name() -> String {
 }
 
 /// The whole document.
-pub(super) fn text(starts: usize, contenders: &[Contender], memory: &[Vec<Memory>], start: &[Starts]) -> String {
+pub(super) fn text(
+    starts: usize,
+    contenders: &[Contender],
+    memory: &[Vec<Memory>],
+    start: &[Starts],
+    summary: &str,
+) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
         "# Benchmarks\n\nWritten by `cargo xtask bench` on {}. Every figure is taken from both programs in the same run, with the\n\
          configuration Neutron 29 writes for a network. Many networks in one worker have a page of their own,\n\
-         [pool-benchmarks.md](pool-benchmarks.md), and how costs grow has another, [growth.md](growth.md). The Python\n\
-         `neutron-ns-metadata-proxy` (Neutron 10, Ocata) is not among the peers: its dependencies (ryu) no longer build with a\n\
-         current Python.\n\n",
+         [pool-benchmarks.md](pool-benchmarks.md), and how costs grow has another, [growth.md](growth.md).\n\
+         {summary}\n",
         machine()
     );
     memory_table(&mut out, contenders, memory);
@@ -48,6 +53,7 @@ fn memory_table(out: &mut String, contenders: &[Contender], sizes: &[Vec<Memory>
             let _ = writeln!(out, "| {} | {gates} | {idle:.0} | {served:.0} | {pss:.0} | {counted} |", contender.name);
         }
     }
+    out.push_str("\n1,000 networks of one worker stand in [pool-benchmarks.md](pool-benchmarks.md).\n");
     if let Some([ours, theirs]) = sizes.last().map(Vec::as_slice) {
         let _ = writeln!(out, "\nRatio (nsgate to haproxy, after a request): {:.3}\n", ours.served / theirs.served);
     }
@@ -109,14 +115,32 @@ pub(super) fn loads(
          configuration (2 threads). Errors are answers other than 200 and connections that broke.\n"
     );
     out.push_str(&load_tables(peers, &WORKS, loads));
-    out.push_str(
-        "\n## Memory around a burst\n\nPrivate dirty KiB of a fresh proxy, with 512 busy connections, and two seconds after they are gone.\n\n| proxy | before | during | after | after / before |\n|---|---:|---:|---:|---:|\n",
-    );
-    for (peer, burst) in peers.iter().zip(bursts) {
-        let Burst { idle, loaded, after } = burst;
-        let _ = writeln!(out, "| {} | {idle:.0} | {loaded:.0} | {after:.0} | {:.2} |", peer.name, after / idle);
-    }
+    burst_table(&mut out, peers, bursts);
     out
+}
+
+fn burst_table(out: &mut String, peers: &[Peer], bursts: &[Burst]) {
+    out.push_str(
+        "\n## Memory around a burst\n\nKiB of a fresh proxy, with 512 busy connections (the Python proxy: 100), and two seconds after \
+         they are gone. The memory cgroup\ncounts what the kernel holds for its sockets as well. The ratio is that of private dirty \
+         pages.\n\n| proxy | private dirty: before | during | after | after / before | PSS: before | during | after | \
+         memory cgroup: before | during | after |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for (peer, Burst { idle, loaded, after }) in peers.iter().zip(bursts) {
+        let all = [idle, loaded, after];
+        let [private, proportional] = [|held: &Held| held.private, |held: &Held| held.proportional]
+            .map(|of| all.map(|held| format!("{:.0}", of(held))));
+        let counted = all.map(|held| super::cgroup::shown(held.counted));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {:.2} | {} | {} |",
+            peer.name,
+            private.join(" | "),
+            after.private / idle.private,
+            proportional.join(" | "),
+            counted.join(" | ")
+        );
+    }
 }
 
 /// A table for each kind of work.
@@ -129,11 +153,8 @@ pub(super) fn load_tables(peers: &[Peer], works: &[Work], loads: &[Vec<Vec<Sampl
              |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
             work.name
         );
-        let median = |samples: &[Sample], figure: fn(&Sample) -> f64| {
-            quantile(&samples.iter().map(figure).collect::<Vec<_>>(), 0.5)
-        };
         let theirs = samples.get(1).map(Vec::as_slice).unwrap_or_default();
-        for (peer, samples) in peers.iter().zip(samples) {
+        for (peer, samples) in peers.iter().zip(samples).filter(|(_, samples)| !samples.is_empty()) {
             let cpu: Vec<f64> = samples.iter().map(|sample| sample.cpu).collect();
             let (low, high) = (quantile(&cpu, 0.0), quantile(&cpu, 1.0));
             let p99 = median(samples, |sample| sample.latency[1]);
@@ -154,8 +175,13 @@ pub(super) fn load_tables(peers: &[Peer], works: &[Work], loads: &[Vec<Vec<Sampl
     out
 }
 
+/// The median of one figure.
+pub(super) fn median(samples: &[Sample], figure: fn(&Sample) -> f64) -> f64 {
+    quantile(&samples.iter().map(figure).collect::<Vec<_>>(), 0.5)
+}
+
 /// The value below which `part` of the figures lie.
-fn quantile(figures: &[f64], part: f64) -> f64 {
+pub(super) fn quantile(figures: &[f64], part: f64) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let index = ((sorted.len().saturating_sub(1)) as f64 * part).round() as usize;

@@ -61,7 +61,7 @@ impl Crowd {
     /// One process for each of the first `count` networks, without a pool.
     pub(super) fn processes(&self, lab: &Lab, program: &Program, count: usize, what: &str) -> Processes {
         println!("{count} {what} …");
-        let cgroup = Cgroup::enter();
+        let cgroup = Cgroup::enter("gates");
         let configs = configs(count);
         let start = self.start(lab, program, &configs, None);
         let processes = self.judge(&configs, start, &cgroup);
@@ -76,7 +76,7 @@ impl Crowd {
         let worker = || Process::new(pool.worker()).private_dirty() as f64;
         std::thread::sleep(Duration::from_millis(500));
         let empty = worker();
-        let cgroup = Cgroup::enter();
+        let cgroup = Cgroup::enter("gates");
         let configs = configs(count);
         let start = self.start(lab, &lab.program, &configs, Some(&socket_path(lab)));
         std::thread::sleep(Duration::from_millis(500));
