@@ -56,7 +56,7 @@ fn page(all: &[Series]) -> String {
             one.title, one.what, one.title, one.name, one.unit
         ));
         for (x, y) in &one.points {
-            text.push_str(&format!("| {x} | {y:.0} | {:.0} |\n", one.expected_at(*x)));
+            text.push_str(&format!("| {x} | {y:.0} | {:.0} |\n", one.expected_at(*x as f64)));
         }
     }
     text

@@ -26,11 +26,11 @@ pub(super) struct Series {
 
 impl Series {
     /// What is expected where there is so much.
-    pub(super) fn expected_at(&self, x: usize) -> f64 {
+    pub(super) fn expected_at(&self, x: f64) -> f64 {
         let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else { return 0.0 };
         match self.expected {
             Expected::Constant => first.1,
-            Expected::Linear => first.1 + (last.1 - first.1) * (x - first.0) as f64 / (last.0 - first.0) as f64,
+            Expected::Linear => first.1 + (last.1 - first.1) * (x - first.0 as f64) / (last.0 - first.0) as f64,
         }
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn headers() -> Result<Series, String> {
 }
 
 pub(super) fn body() -> Result<Series, String> {
-    let points = points("body", &[0, 1_000, 10_000, 100_000, 1_000_000], |length| {
+    let points = points("body", &[0, 1_000, 10_000, 100_000, 250_000, 500_000, 1_000_000], |length| {
         each(&[], 0, &request(Load::Kept, 0, length), |_| Ok(()))
     })?;
     Ok(Series {
@@ -104,7 +104,7 @@ pub(super) fn body() -> Result<Series, String> {
 pub(super) fn connections() -> Result<Series, String> {
     raise()?;
     let plain = request(Load::Kept, 0, 0);
-    let points = points("connections", &[1, 10, 100, 1_000, 9_000], |count| {
+    let points = points("connections", &[1, 10, 100, 1_000, 10_000], |count| {
         each(&[], count, &plain, |port| {
             let mut open: Vec<TcpStream> = (1..count).map(|_| connect(port)).collect::<Result<_, _>>()?;
             // Each has asked once: it is known, and idle.
@@ -125,10 +125,16 @@ pub(super) fn connections() -> Result<Series, String> {
     })
 }
 
+/// For 10,000 connections and a few files.
+const DESCRIPTORS: u64 = 11_000;
+
 /// Both processes hold an end of each connection.
 fn raise() -> Result<(), String> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(|error| error.to_string())
+    let most = hard.max(DESCRIPTORS);
+    let refused =
+        |error| format!("setrlimit(RLIMIT_NOFILE, {most}): {error}; `ulimit -Hn` must be {DESCRIPTORS} or more");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(refused)
 }
 
 pub(super) fn sources() -> Result<Series, String> {
