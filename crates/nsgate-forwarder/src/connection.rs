@@ -82,6 +82,9 @@ pub(crate) async fn serve<C: Connector>(
     }
 }
 
+/// Header fields that the HTTP library takes without being asked; for another number it fills its table first.
+const OWN_HEADERS: u32 = 100;
+
 /// How the HTTP library is asked to serve.
 pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
     let mut protocol = http1::Builder::new();
@@ -89,8 +92,10 @@ pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
         // Whether a guest that closed its side has gone is for the strict reader to say.
         .half_close(false)
         .auto_date_header(false)
-        .max_headers(usize::try_from(limits.headers).unwrap_or(usize::MAX))
         .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192));
+    if limits.headers != OWN_HEADERS {
+        protocol.max_headers(usize::try_from(limits.headers).unwrap_or(usize::MAX));
+    }
     protocol
 }
 

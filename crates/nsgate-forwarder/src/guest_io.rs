@@ -54,13 +54,13 @@ pub(crate) struct GuestIo<S> {
     socket: Arc<Mutex<S>>,
     exchange: Arc<Exchange>,
     limits: Limits,
-    /// Read, and not yet judged.
+    /// Read: what is judged good, and behind it what is not judged yet.
     raw: Vec<u8>,
-    /// How much of `raw` has been searched for a head's end.
-    searched: usize,
-    /// Judged, and not yet taken by the library.
-    good: Vec<u8>,
+    /// How much of `raw` is judged, and how much of that the library has taken.
+    good: usize,
     taken: usize,
+    /// How much of `raw` has been searched for a head's end. Nothing is judged meanwhile.
+    searched: usize,
     body: Body,
     /// The guest will send no more.
     closed: bool,
@@ -82,9 +82,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             exchange,
             limits,
             raw: Vec::new(),
-            searched: 0,
-            good: Vec::new(),
+            good: 0,
             taken: 0,
+            searched: 0,
             body: Body::Length(0),
             closed: false,
             heads,
@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Moves judged bytes of the body from `raw` to `good`.
+    /// Judges what there is of the body.
     fn judge_body(&mut self) -> std::result::Result<(), Refusal> {
         let here = match &mut self.body {
             Body::Length(left) => {
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             }
             Body::Chunked(chunked) => chunked.take(&self.raw)?,
         };
-        self.good = self.raw.drain(..here).collect();
+        self.good = here;
         Ok(())
     }
 
@@ -145,8 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             Framing::Length(length) => Body::Length(length),
             Framing::Chunked => Body::Chunked(Chunked::new(self.limits.body_bytes.into())),
         };
-        self.good = self.raw.drain(..end).collect();
-        self.searched = 0;
+        (self.good, self.searched) = (end, 0);
         self.queue = Queue::Outside;
         self.exchange.release(head);
         Ok(true)
@@ -184,10 +183,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
     /// Ready when there is something in `good`, or nothing will come any more.
     fn poll_good(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
-            if self.taken < self.good.len() {
+            if self.taken < self.good {
                 return Poll::Ready(Ok(()));
             }
-            (self.good, self.taken) = (Vec::new(), 0);
+            self.raw.drain(..self.good);
+            (self.good, self.taken) = (0, 0);
             let (refused, in_flight) = {
                 let state = self.exchange.lock();
                 (state.refusal.is_some(), state.in_flight || state.answered)
@@ -200,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                     self.refuse(refusal);
                     continue;
                 }
-                if self.good.is_empty() {
+                if self.good == 0 {
                     if self.closed || ready!(self.poll_fill(cx))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
@@ -258,8 +258,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<Result<()>> {
         self.exchange.lock().reader = Some(cx.waker().clone());
         ready!(self.poll_good(cx))?;
-        let count = buffer.remaining().min(self.good.len().saturating_sub(self.taken));
-        buffer.put_slice(self.good.get(self.taken..self.taken + count).unwrap_or_default());
+        let count = buffer.remaining().min(self.good.saturating_sub(self.taken));
+        buffer.put_slice(self.raw.get(self.taken..self.taken + count).unwrap_or_default());
         self.taken += count;
         Poll::Ready(Ok(()))
     }

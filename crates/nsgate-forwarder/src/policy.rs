@@ -4,6 +4,8 @@
 //! spelling (a CGI or WSGI server folds `-` and `_`), and everything the agent has no use for. A name with an underscore
 //! is never in the table. `content-length`, `connection`, the identity and `x-forwarded-for` are written by the gate.
 
+use http::{HeaderName, header};
+
 /// Why a header passes, and what happens if the request would be too long for the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passes {
@@ -13,23 +15,23 @@ pub(crate) enum Passes {
     IfThereIsRoom,
 }
 
-/// Names in lower case, in the order in which they are written.
-pub(crate) const PASSING: &[(&str, Passes)] = &[
+/// Names in the order in which they are written.
+pub(crate) static PASSING: [(HeaderName, Passes); 10] = [
     // The agent builds the URL for Nova from the path, but a WSGI environment wants a host (RFC 9112, section 3.2).
-    ("host", Passes::Required),
+    (header::HOST, Passes::Required),
     // A password is posted as text, and Nova looks at the type.
-    ("content-type", Passes::Required),
+    (header::CONTENT_TYPE, Passes::Required),
     // Nova answers JSON or text by it.
-    ("accept", Passes::IfThereIsRoom),
+    (header::ACCEPT, Passes::IfThereIsRoom),
     // Tokens and flavours of other clouds' clients; Nova may learn to want them.
-    ("x-aws-ec2-metadata-token", Passes::IfThereIsRoom),
-    ("x-aws-ec2-metadata-token-ttl-seconds", Passes::IfThereIsRoom),
-    ("metadata-flavor", Passes::IfThereIsRoom),
-    ("metadata", Passes::IfThereIsRoom),
-    ("if-none-match", Passes::IfThereIsRoom),
-    ("if-modified-since", Passes::IfThereIsRoom),
+    (HeaderName::from_static("x-aws-ec2-metadata-token"), Passes::IfThereIsRoom),
+    (HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds"), Passes::IfThereIsRoom),
+    (HeaderName::from_static("metadata-flavor"), Passes::IfThereIsRoom),
+    (HeaderName::from_static("metadata"), Passes::IfThereIsRoom),
+    (header::IF_NONE_MATCH, Passes::IfThereIsRoom),
+    (header::IF_MODIFIED_SINCE, Passes::IfThereIsRoom),
     // For the agent's log.
-    ("user-agent", Passes::IfThereIsRoom),
+    (header::USER_AGENT, Passes::IfThereIsRoom),
 ];
 
 /// Whether a value may go on: visible ASCII and blanks. Other bytes have no meaning of their own (RFC 9110, section 5.5);
@@ -72,9 +74,9 @@ mod tests {
             "tracestate",
             "baggage",
         ];
-        for (name, _) in PASSING {
-            assert!(!name.contains('_') && *name == name.to_lowercase(), "{name}");
-            assert!(!identities.contains(name), "{name}");
+        for (name, _) in &PASSING {
+            assert!(!name.as_str().contains('_'), "{name}");
+            assert!(!identities.contains(&name.as_str()), "{name}");
         }
     }
 }

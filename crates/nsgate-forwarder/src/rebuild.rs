@@ -8,9 +8,9 @@ use crate::{
     refusal::Refusal,
     strict::Head,
 };
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use nsgate_config::{Gate, Instance, Limits};
-use std::net::IpAddr;
+use std::{borrow::Cow, io::Write, net::IpAddr};
 
 /// The identity as a header field, with the end of its line. The same for every request of a gate: written once.
 pub(crate) fn identity(gate: &Gate) -> Vec<u8> {
@@ -27,6 +27,9 @@ pub(crate) fn instance(instance: &Instance) -> Vec<u8> {
     field(&mut text, "x-instance-id-signature", instance.signature.hexadecimal().as_bytes());
     text
 }
+
+/// One connection for each request, and the end of its head.
+const LAST_FIELD: &str = "connection: close\r\n\r\n";
 
 /// Head and body for the agent, at most `limits.backend_request_bytes` long, with the gate's own words first: `identity`,
 /// the source, and `trace` (nothing, or a header field), in this order.
@@ -49,31 +52,33 @@ pub(crate) fn request(
     }
     text.extend_from_slice(identity);
     // An IPv4 guest of a dual-stack listener is written as IPv4, and no address has a scope: agents parse it.
-    field(&mut text, "x-forwarded-for", peer.to_canonical().to_string().as_bytes());
+    // Writing to a Vec cannot fail.
+    let _ = write!(text, "x-forwarded-for: {}\r\n", peer.to_canonical());
     text.extend_from_slice(trace);
-    let mut end = Vec::with_capacity(64);
-    if !body.is_empty() || headers.contains_key("content-length") || headers.contains_key("transfer-encoding") {
-        field(&mut end, "content-length", body.len().to_string().as_bytes());
-    }
-    end.extend_from_slice(b"connection: close\r\n\r\n");
+    let announced = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+    let end = if announced || !body.is_empty() {
+        Cow::Owned(format!("content-length: {}\r\n{LAST_FIELD}", body.len()))
+    } else {
+        Cow::Borrowed(LAST_FIELD)
+    };
     let rest = end.len() + body.len();
-    for (name, passes) in PASSING {
+    for (name, passes) in &PASSING {
         // Of several fields with one name the first counts, here and for everybody behind.
-        let value = headers.get(*name).map(http::HeaderValue::as_bytes);
+        let value = headers.get(name).map(http::HeaderValue::as_bytes);
         let Some(value) = value.filter(|value| readable(value)) else { continue };
-        let fits = text.len() + name.len() + value.len() + 4 + rest <= bound;
+        let fits = text.len() + name.as_str().len() + value.len() + 4 + rest <= bound;
         match passes {
             Passes::Required if !fits => {
                 return Err(Refusal::does_not_fit(if body.is_empty() { 431 } else { 413 }));
             }
-            _ if fits => field(&mut text, name, value),
+            _ if fits => field(&mut text, name.as_str(), value),
             _ => {}
         }
     }
     if text.len() + rest > bound {
         return Err(Refusal::does_not_fit(if body.is_empty() { 431 } else { 413 }));
     }
-    text.extend_from_slice(&end);
+    text.extend_from_slice(end.as_bytes());
     text.extend_from_slice(body);
     Ok(text)
 }

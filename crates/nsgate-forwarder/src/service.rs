@@ -12,7 +12,7 @@ use crate::{
     source::Source,
     trace::Traces,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -130,7 +130,7 @@ async fn forward<C: Connector>(
     exchange: &Exchange,
     own_turns: Arc<Semaphore>,
     request: Request<Incoming>,
-) -> Result<(Answer, Turns, C::Stream, Vec<u8>), Outcome> {
+) -> Result<(Answer, Turns, C::Stream, BytesMut), Outcome> {
     let Terms { limits, timeouts, retries, traces } = &shared.terms;
     let head = exchange.lock().head.take().ok_or(Outcome::Gone)?;
     let peer = exchange.client().ip();
@@ -163,7 +163,9 @@ async fn forward<C: Connector>(
     let trace = traces.as_ref().map(Traces::begin);
     let field = trace.as_ref().map_or(&[][..], |(_, field)| field);
     let text = rebuild::request(limits, (&identity, field), &head, peer, &parts.headers, &body)?;
-    drop(body);
+    let head_only = parts.method == Method::HEAD;
+    // Here, and not with the answer: as long as any of it is there, the HTTP library cannot use its buffer again.
+    drop((parts, body));
 
     let arrived = Instant::now();
     let deadline = arrived + timeouts.connect;
@@ -201,8 +203,7 @@ async fn forward<C: Connector>(
 
     exchange.goes();
     let sent = Instant::now();
-    let mut rest = Vec::new();
-    let head_only = parts.method == Method::HEAD;
+    let mut rest = BytesMut::new();
     let talk = async {
         // An agent that closes without reading may still have answered.
         let written = stream.write_all(&text).await;
@@ -242,7 +243,7 @@ async fn collect(mut body: Incoming, bound: u32) -> Result<Vec<u8>, Outcome> {
 /// An answer that has come whole is let go of the agent at once.
 fn content<S: tokio::io::AsyncRead + Unpin>(
     body: Delimited,
-    mut rest: Vec<u8>,
+    mut rest: BytesMut,
     stream: S,
     turns: Turns,
     patience: Duration,
@@ -251,9 +252,9 @@ fn content<S: tokio::io::AsyncRead + Unpin>(
         Delimited::Empty => Content::Whole(None),
         Delimited::Length(length) if usize::try_from(length).is_ok_and(|length| length <= rest.len()) => {
             rest.truncate(usize::try_from(length).unwrap_or(0));
-            Content::Whole(Some(rest.into()))
+            Content::Whole(Some(rest.freeze()))
         }
-        _ => Content::Coming(AgentBody::new(stream, rest, body, patience), turns),
+        _ => Content::Coming(AgentBody::new(stream, rest.into(), body, patience), turns),
     }
 }
 

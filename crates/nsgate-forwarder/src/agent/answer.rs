@@ -1,7 +1,9 @@
 //! The head of the agent's answer.
 
 use crate::{Reason, policy::hop_by_hop, refusal::Refusal};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::mem::MaybeUninit;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Longest head, and most headers, of an answer.
@@ -40,7 +42,7 @@ const MALFORMED: Refusal = Refusal::bad_gateway(Reason::AnswerMalformed);
 /// Reads the head; what was read of the body stays in `buffer`. `head_only` says that the request was a HEAD.
 pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
     stream: &mut S,
-    buffer: &mut Vec<u8>,
+    buffer: &mut BytesMut,
     head_only: bool,
 ) -> Result<Answer, Refusal> {
     let mut searched = 0;
@@ -59,19 +61,17 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
                 Ok(0) => {
                     // Neutron 2025.1 leaves out the blank line after an empty body.
                     buffer.extend_from_slice(b"\r\n\r\n");
-                    let answer = parse(buffer, head_only).ok_or(MALFORMED)?;
+                    let answer = parse(&buffer.split().freeze(), head_only).ok_or(MALFORMED)?;
                     // An interim answer has no body either, but something was to follow.
                     let complete = matches!(answer.body, Delimited::Empty | Delimited::Length(0))
                         && !answer.status.is_informational();
-                    buffer.clear();
                     return if complete { Ok(answer) } else { Err(Refusal::bad_gateway(Reason::AnswerCut)) };
                 }
                 Ok(_) => {}
                 Err(_) => return Err(Refusal::bad_gateway(Reason::AgentClosed)),
             }
         };
-        let answer = parse(buffer.get(..end).unwrap_or_default(), head_only).ok_or(MALFORMED)?;
-        buffer.drain(..end);
+        let answer = parse(&buffer.split_to(end).freeze(), head_only).ok_or(MALFORMED)?;
         searched = 0;
         match answer.status.as_u16() {
             // Nobody asked to switch protocols.
@@ -94,12 +94,14 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-fn parse(head: &[u8], head_only: bool) -> Option<Answer> {
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut fields);
+/// The values of the headers are parts of `head`, not copies.
+fn parse(head: &Bytes, head_only: bool) -> Option<Answer> {
+    let mut fields = [const { MaybeUninit::uninit() }; HEADERS];
+    let mut response = httparse::Response::new(&mut []);
     let mut config = httparse::ParserConfig::default();
     config.allow_spaces_after_header_name_in_responses(true);
-    config.parse_response(&mut response, head).ok()?.is_complete().then_some(())?;
+    let parsed = config.parse_response_with_uninit_headers(&mut response, head, &mut fields);
+    parsed.ok()?.is_complete().then_some(())?;
     let status = StatusCode::from_u16(response.code?).ok()?;
     let mut headers = HeaderMap::with_capacity(response.headers.len());
     let (mut length, mut chunked) = (None, false);
@@ -119,7 +121,7 @@ fn parse(head: &[u8], head_only: bool) -> Option<Answer> {
             chunked = true;
         } else if !hop_by_hop(field.name) {
             let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-            headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
+            headers.append(name, HeaderValue::from_maybe_shared(head.slice_ref(field.value)).ok()?);
         }
     }
     let none = head_only || status.is_informational() || matches!(status.as_u16(), 204 | 304);
@@ -138,17 +140,17 @@ fn parse(head: &[u8], head_only: bool) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Delimited, read_answer};
+    use super::{Answer, BytesMut, Delimited, read_answer};
     use proptest::prelude::*;
 
     fn read(bytes: &[u8]) -> Result<(Answer, Vec<u8>), u16> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut buffer = Vec::new();
+        let mut buffer = BytesMut::new();
         let mut stream = bytes;
         let answer =
             runtime.block_on(read_answer(&mut stream, &mut buffer, false)).map_err(|refusal| refusal.status)?;
         buffer.extend_from_slice(stream);
-        Ok((answer, buffer))
+        Ok((answer, buffer.into()))
     }
 
     #[test]

@@ -31,14 +31,14 @@ pub struct Understood {
 pub fn read_answer(pieces: &Pieces, head_only: bool) -> Result<Understood, u16> {
     let mut stream = Memory::new(pieces.clone());
     let outcome = run(async {
-        let mut buffer = Vec::new();
+        let mut buffer = bytes::BytesMut::new();
         let answer = agent::read_answer(&mut stream, &mut buffer, head_only).await.map_err(status)?;
         let announced = match answer.body {
             Delimited::Empty => Some(0),
             Delimited::Length(length) => Some(length),
             Delimited::Chunked | Delimited::Close => None,
         };
-        let mut coming = AgentBody::new(&mut stream, buffer, answer.body, Duration::from_secs(1));
+        let mut coming = AgentBody::new(&mut stream, buffer.into(), answer.body, Duration::from_secs(1));
         let (mut body, mut complete) = (Vec::new(), true);
         while let Some(piece) = poll_fn(|cx| coming.poll_piece(cx)).await {
             match piece {

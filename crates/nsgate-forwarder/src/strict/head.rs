@@ -30,19 +30,15 @@ impl Head {
     }
 }
 
-/// Length of the head at the beginning of `bytes`, its empty line included; looks from `from` on. A line that ends
-/// with a bare LF ends the search as well, so that it is judged at once and not waited for.
+/// Length of the head at the beginning of `bytes`, its empty line included; there is no end before `from`. A line that
+/// ends with a bare LF ends the search as well, so that it is judged at once and not waited for.
 pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    let start = from.saturating_sub(3);
-    let rest = bytes.get(start..)?;
-    let end = rest.windows(4).position(|window| window == b"\r\n\r\n").map(|at| start + at + 4);
-    let bare = rest.iter().enumerate().find(|(at, byte)| {
-        **byte == b'\n' && at.checked_sub(1).map_or(start == 0, |before| rest.get(before) != Some(&b'\r'))
+    let mut line_feeds = bytes.iter().enumerate().skip(from).filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+    let end = line_feeds.find(|at| match bytes.get(..*at) {
+        Some([before @ .., b'\r']) => before.ends_with(b"\r\n"),
+        _ => true,
     });
-    match (end, bare.map(|(at, _)| start + at + 1)) {
-        (Some(end), Some(bare)) => Some(end.min(bare)),
-        (end, bare) => end.or(bare),
-    }
+    end.map(|at| at + 1)
 }
 
 /// Short, since most of what follows ends in it.
@@ -82,19 +78,18 @@ impl<'a> Iterator for Lines<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let end = self.0.windows(2).position(|pair| pair == b"\r\n");
-        let (line, rest) = match end {
-            Some(end) => (self.0.get(..end)?, self.0.get(end + 2..)?),
-            None => (self.0, &[][..]),
+        let special = self.0.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let (line, rest) = self.0.split_at_checked(special.unwrap_or(self.0.len()))?;
+        let wrong = match rest {
+            [] | [b'\r', b'\n', ..] => {
+                self.0 = rest.get(2..).unwrap_or_default();
+                return Some(Ok(line));
+            }
+            [b'\r', ..] => Reason::BareCr,
+            [b'\n', ..] => Reason::BareLf,
+            _ => Reason::Nul,
         };
-        self.0 = rest;
-        let wrong = line.iter().find_map(|byte| match byte {
-            b'\r' => Some(Reason::BareCr),
-            b'\n' => Some(Reason::BareLf),
-            0 => Some(Reason::Nul),
-            _ => None,
-        });
-        Some(wrong.map_or(Ok(line), |reason| Err(bad(reason))))
+        Some(Err(bad(wrong)))
     }
 }
 
@@ -111,7 +106,7 @@ fn request_line(line: &[u8]) -> Result<(std::ops::Range<usize>, bool), Refusal> 
         b"HTTP/1.0" => true,
         _ => return Err(bad(Reason::Version)),
     };
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| token(*byte)) {
+    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| has(TOKEN, *byte)) {
         return Err(bad(Reason::Method));
     }
     if method == b"CONNECT" {
@@ -125,6 +120,9 @@ fn request_line(line: &[u8]) -> Result<(std::ops::Range<usize>, bool), Refusal> 
     }
     Ok((first + 1..last, old))
 }
+
+/// Bytes of the longest name that decides anything: `transfer-encoding`.
+const LONGEST_NAME: usize = 17;
 
 /// The fields that decide how a message is read; the others are only looked at.
 #[derive(Default)]
@@ -143,19 +141,24 @@ impl Fields {
         let colon = field.iter().position(|byte| *byte == b':').ok_or(bad(Reason::HeaderLine))?;
         let name = field.get(..colon).unwrap_or_default();
         let value = trim(field.get(colon + 1..).unwrap_or_default());
-        if name.is_empty() || !name.iter().all(|byte| token(*byte)) {
+        if name.is_empty() || !name.iter().all(|byte| has(TOKEN, *byte)) {
             return Err(bad(Reason::HeaderName));
         }
         if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
             return Err(bad(Reason::HeaderValue));
         }
-        match name.to_ascii_lowercase().as_slice() {
+        // A longer name decides nothing.
+        let mut lower = [0; LONGEST_NAME];
+        let Some(lower) = lower.get_mut(..name.len()) else { return Ok(()) };
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        match &*lower {
             b"host" => {
                 self.hosts += 1;
                 if self.hosts > 1 {
                     return Err(bad(Reason::TwoHosts));
                 }
-                if !value.iter().all(|byte| host_byte(*byte)) {
+                if !value.iter().all(|byte| has(HOST, *byte)) {
                     return Err(bad(Reason::Host));
                 }
             }
@@ -217,13 +220,23 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
-fn token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+const TOKEN: u128 = ALPHANUMERIC | set(b"!#$%&'*+-.^_`|~");
+/// What a host and a port are written with (RFC 3986, section 3.2.2), without the comma that joins two fields.
+const HOST: u128 = ALPHANUMERIC | set(b"-._~:[]%!$&'()*+;=");
+const ALPHANUMERIC: u128 = set(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+/// A set of ASCII bytes, one bit for each.
+const fn set(mut bytes: &[u8]) -> u128 {
+    let mut set = 0;
+    while let [byte, rest @ ..] = bytes {
+        set |= 1 << *byte;
+        bytes = rest;
+    }
+    set
 }
 
-/// What a host and a port are written with (RFC 3986, section 3.2.2), without the comma that joins two fields.
-fn host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~:[]%!$&'()*+;=".contains(&byte)
+fn has(set: u128, byte: u8) -> bool {
+    byte.is_ascii() && (set >> byte) & 1 == 1
 }
 
 #[cfg(test)]
