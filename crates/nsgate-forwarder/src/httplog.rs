@@ -54,9 +54,9 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
         time(record.queue_time),
         time(record.connect_time),
         time(record.response_time),
-        record.total_time.as_millis(),
+        time(Some(record.total_time)),
     );
-    let status = if record.status == 0 { "-1".to_owned() } else { record.status.to_string() };
+    let status = if record.status == 0 { -1 } else { i32::from(record.status) };
     let (all, at_agent) = (record.connections, u32::from(record.served));
     let _ = write!(
         line,
@@ -79,8 +79,9 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
     line
 }
 
-fn time(duration: Option<Duration>) -> String {
-    duration.map_or_else(|| "-1".to_owned(), |duration| duration.as_millis().to_string())
+/// In milliseconds; -1 for what never was.
+fn time(duration: Option<Duration>) -> i64 {
+    duration.map_or(-1, |duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What could break the line, or be taken for its end, is written as `#` and two hexadecimal digits.
