@@ -1,5 +1,6 @@
 //! How the agent is reached.
 
+mod prompt;
 mod stream;
 mod tcp;
 
@@ -9,11 +10,13 @@ pub use tcp::TcpConnector;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,
 };
+use prompt::Promptness;
 use std::{
     future::Future,
     io::{Error, ErrorKind, Result},
     os::{fd::AsRawFd, unix::net::UnixStream},
     path::PathBuf,
+    sync::Arc,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -37,6 +40,7 @@ pub trait Connector: Send + Sync + 'static {
 pub struct UnixConnector {
     path: PathBuf,
     owner: Option<u32>,
+    prompt: Arc<Promptness>,
 }
 
 impl UnixConnector {
@@ -44,7 +48,7 @@ impl UnixConnector {
     /// unix(7): the credentials of the moment when it began to listen).
     #[must_use]
     pub fn new(path: PathBuf, owner: Option<u32>) -> Self {
-        Self { path, owner }
+        Self { path, owner, prompt: Arc::default() }
     }
 
     /// On a UNIX socket connect(2) is done when it returns: there is nothing to wait for, and nothing to ask afterwards.
@@ -59,7 +63,7 @@ impl UnixConnector {
                 return Err(Error::new(ErrorKind::PermissionDenied, reason));
             }
         }
-        Ok(AgentStream::new(UnixStream::from(socket)))
+        Ok(AgentStream::new(UnixStream::from(socket), self.prompt.clone()))
     }
 }
 

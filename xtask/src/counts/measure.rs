@@ -26,11 +26,15 @@ pub(crate) enum Load {
 }
 
 /// Requests in the short run and in the long one.
-pub(super) const SHORT: usize = 200;
-pub(super) const LONG: usize = 1200;
+pub(super) const SHORT: usize = 100;
+pub(super) const LONG: usize = 800;
 
 /// The metadata agent's answer.
 const ANSWER: usize = 440;
+
+/// How long the agent takes. An answer that is there at once is not waited for, and which are depends on who is quicker: with
+/// this, hardly any.
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// What one request costs.
 pub(crate) fn cost(load: Load) -> Result<Cost, String> {
@@ -303,6 +307,7 @@ impl Agent {
                     return;
                 }
                 if whole(&mut stream) {
+                    std::thread::sleep(PAUSE);
                     let _ = stream.write_all(answer.as_bytes());
                 }
             }

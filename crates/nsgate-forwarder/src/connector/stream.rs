@@ -1,19 +1,37 @@
 //! A connection to the agent that bothers the event loop as little as it can.
 //!
-//! A request is written at once, before anybody is asked to watch the socket: it fits the socket's buffer. Only then is
-//! the socket watched, for reading alone, so that the next wake-up is the answer and not the news that one may write.
+//! A request is written at once, before anybody is asked to watch the socket: it fits the socket's buffer. Where the agent
+//! is prompt, the answer is looked for when the other guests have been seen to. Only then is the socket watched, for
+//! reading alone, so that the next wake-up is the answer and not the news that one may write.
 
+use super::prompt::Promptness;
 use std::{
     io::{ErrorKind, Read, Result, Write},
     os::unix::net::UnixStream,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
 
 /// A connected, non-blocking UNIX stream socket.
 #[derive(Debug)]
-pub struct AgentStream(State);
+pub struct AgentStream {
+    state: State,
+    look: Look,
+    prompt: Arc<Promptness>,
+}
+
+/// Looking for an answer before it is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Nothing was read yet.
+    Open,
+    /// When it is this request's turn again.
+    Next,
+    /// Looked, or decided not to.
+    Done,
+}
 
 #[derive(Debug)]
 enum State {
@@ -26,18 +44,32 @@ enum State {
 }
 
 impl AgentStream {
-    pub(super) fn new(stream: UnixStream) -> Self {
-        Self(State::Plain(stream))
+    pub(super) fn new(stream: UnixStream, prompt: Arc<Promptness>) -> Self {
+        Self { state: State::Plain(stream), look: Look::Open, prompt }
+    }
+
+    /// Reads what is there, if anything is.
+    fn look(&self, buffer: &mut ReadBuf<'_>) -> Result<bool> {
+        let State::Plain(stream) = &self.state else { return Ok(false) };
+        match (&*stream).read(buffer.initialize_unfilled()) {
+            Ok(count) => {
+                buffer.advance(count);
+                Ok(true)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     #[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; this one does")]
     fn watch(&mut self, interest: Interest) -> Result<&AsyncFd<UnixStream>> {
-        if let State::Plain(_) = self.0 {
-            if let State::Plain(stream) = std::mem::replace(&mut self.0, State::Gone) {
-                self.0 = State::Watched(AsyncFd::try_with_interest(stream, interest)?);
+        self.look = Look::Done;
+        if let State::Plain(_) = self.state {
+            if let State::Plain(stream) = std::mem::replace(&mut self.state, State::Gone) {
+                self.state = State::Watched(AsyncFd::try_with_interest(stream, interest)?);
             }
         }
-        match &self.0 {
+        match &self.state {
             State::Watched(watched) => Ok(watched),
             _ => Err(ErrorKind::NotConnected.into()),
         }
@@ -46,7 +78,7 @@ impl AgentStream {
 
 impl AsyncWrite for AgentStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        if let State::Plain(stream) = &self.0 {
+        if let State::Plain(stream) = &self.state {
             match (&*stream).write(bytes) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -73,6 +105,24 @@ impl AsyncWrite for AgentStream {
 
 impl AsyncRead for AgentStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        match self.look {
+            Look::Open if self.prompt.looks() => {
+                self.look = Look::Next;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Look::Next => {
+                let found = self.look(buffer);
+                self.look = Look::Done;
+                self.prompt.found(!matches!(found, Ok(false)));
+                match found {
+                    Ok(true) => return Poll::Ready(Ok(())),
+                    Ok(false) => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            Look::Open | Look::Done => {}
+        }
         let watched = self.watch(Interest::READABLE)?;
         loop {
             let mut ready = ready!(watched.poll_read_ready(cx))?;
@@ -91,5 +141,50 @@ impl AsyncRead for AgentStream {
                 Err(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AgentStream, Arc, Promptness};
+    use std::{io::Write, os::unix::net::UnixStream, time::Duration};
+    use tokio::{io::AsyncReadExt, runtime::Builder};
+
+    /// A connection to an agent that was prompt so far.
+    fn pair() -> (AgentStream, UnixStream) {
+        let prompt = Arc::new(Promptness::default());
+        prompt.found(true);
+        let (gate, agent) = UnixStream::pair().unwrap();
+        gate.set_nonblocking(true).unwrap();
+        (AgentStream::new(gate, prompt), agent)
+    }
+
+    #[test]
+    fn an_answer_that_is_there_is_read_without_an_event_loop_to_watch_for_it() {
+        let without = Builder::new_current_thread().build().unwrap();
+        let (mut gate, mut agent) = pair();
+        agent.write_all(b"hello").unwrap();
+        let mut bytes = [0; 16];
+        assert_eq!(without.block_on(gate.read(&mut bytes)).unwrap(), 5);
+        let (mut gate, agent) = pair();
+        drop(agent);
+        assert_eq!(without.block_on(gate.read(&mut bytes)).unwrap(), 0, "an agent that closed is seen as well");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_there_yet_is_watched_for() {
+        let (mut gate, mut agent) = pair();
+        let prompt = gate.prompt.clone();
+        let agent = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            agent.write_all(b"hello").unwrap();
+            agent
+        });
+        let with = Builder::new_current_thread().enable_io().build().unwrap();
+        let mut bytes = [0; 16];
+        assert_eq!(with.block_on(async { gate.read(&mut bytes).await }).unwrap(), 5);
+        assert!(!prompt.looks(), "it was not prompt");
+        with.block_on(async { drop(gate) });
+        agent.join().unwrap();
     }
 }
