@@ -55,7 +55,9 @@ impl Directory {
     pub fn replace(&self, instances: Instances) {}
 }
 #[derive(Debug)]
-pub struct AgentStream(__private);
+pub struct AgentStream {
+    __private: (),
+}
 impl AsyncWrite for AgentStream {}
 impl AsyncRead for AgentStream {}
 pub trait Connector: Send + Sync + 'static {
