@@ -23,8 +23,8 @@ LOG = "/run/lab/driver.log"
 IDENTITY = {"neutron": "X-Neutron-Network-ID", "ovn": "X-OVN-Network-ID"}
 
 
-def configure(haproxy: str) -> None:
-    """Once per process: options registered, the haproxy under test first on PATH."""
+def configure(haproxy: str | None) -> None:
+    """Once per process: options registered, the haproxy under test first on PATH, or PATH as it is."""
     config.register_common_config_options()
     agent_conf.register_root_helper(cfg.CONF)
     agent_conf.register_external_process_opts(cfg.CONF)
@@ -38,7 +38,8 @@ def configure(haproxy: str) -> None:
     for context in vars(privileged).values():
         if hasattr(context, "set_client_mode"):
             context.set_client_mode(False)
-    os.environ["PATH"] = os.path.dirname(os.path.abspath(haproxy)) + ":/usr/sbin:/usr/bin:/sbin:/bin"
+    if haproxy:
+        os.environ["PATH"] = os.path.dirname(os.path.abspath(haproxy)) + ":/usr/sbin:/usr/bin:/sbin:/bin"
     cfg.CONF.set_override("log_file", LOG)
     config.setup_logging()
 

@@ -12,8 +12,8 @@ use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{agent_command, communicate, nsgate, run_flags, write_config};
 use nsgate_tests::network::Network;
 use nsgate_tests::procfs;
-use nsgate_tests::world::STRANGER_ID;
-use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Started, suite, sys};
+use nsgate_tests::world::{NEUTRON_ID, STRANGER_ID};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Program, RecordingAgent, Started, suite, sys};
 
 fn main() {
     suite!["bad_input":
@@ -55,6 +55,9 @@ fn main() {
         refused_a_configuration_of_4_megabytes,
         refused_a_configuration_that_is_not_utf8,
         refused_a_kernel_without_seccomp,
+        refused_beside_a_running_haproxy_on_the_same_port,
+        refused_a_full_disk_under_the_pid_file,
+        a_user_who_is_deleted_is_missed_by_the_next_gate_and_not_by_the_running_one,
     ]
 }
 
@@ -382,4 +385,74 @@ fn refused_a_kernel_without_seccomp(lab: &Lab) {
     let started = communicate(agent_command(lab, &network.gate, NETWORK, &arguments), Duration::from_secs(10));
     assert_refused(lab, &network, &started, &["seccomp"]);
     assert!(residue(&config()).is_empty(), "a pid file is left");
+}
+
+/// What was installed beside it, and whose gate is started without the agent having ended haproxy's.
+fn refused_beside_a_running_haproxy_on_the_same_port(lab: &Lab) {
+    let Some(haproxy) = Program::real_haproxy() else { lab.skip("no haproxy: apt-get install haproxy") };
+    lab.needs_root("haproxy changes to a user of its own");
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let theirs = Lab::enter(haproxy);
+    let mut running = Gate::start(&theirs, &network.gate, &config());
+    let second = config().with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
+    let started = Gate::try_start(lab, &network.gate, &second).expect_err("the address is haproxy's");
+    assert!(started.closed && started.code() == Some(1), "{started:#?}");
+    for word in ["169.254.169.254:80", "EADDRINUSE", "another process listens there", "ss -ltnp"] {
+        assert!(started.stderr.contains(word), "the message should name {word:?}:\n{}", started.stderr);
+    }
+    assert!(!second.pid_file.exists() || second.pid_file == config().pid_file);
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200, "haproxy serves as before");
+    // Once haproxy has ended, it is not in the way.
+    assert!(running.terminate(Duration::from_secs(5)).is_some());
+    running.pid_file = second.pid_file.clone();
+    let _gate = Gate::start(lab, &network.gate, &second);
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+}
+
+/// A file system of two pages, one of which somebody else has filled and the other is the directory's.
+fn refused_a_full_disk_under_the_pid_file(lab: &Lab) {
+    use nix::mount::{MsFlags, mount};
+    let directory = config().pid_file.parent().unwrap().to_owned();
+    let size = Some("size=4k,mode=0755");
+    mount(Some("lab"), &directory, Some("tmpfs"), MsFlags::empty(), size).expect("a tiny file system");
+    lab.give(&directory, if lab.is_root() { NEUTRON_ID } else { nix::unistd::getuid().as_raw() });
+    fs::write(directory.join("full"), [b'x'; 4096]).unwrap();
+    let network = lab.network();
+    let before = residue(&config());
+    let started = Gate::try_start(lab, &network.gate, &config()).expect_err("the disk is full");
+    let path = config().pid_file;
+    assert_refused(lab, &network, &started, &[path.to_str().unwrap(), "ENOSPC", "make room there"]);
+    assert_eq!(residue(&config()), before, "something was left behind");
+    fs::remove_file(directory.join("full")).unwrap();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let _gate = Gate::start(lab, &network.gate, &config());
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+}
+
+fn a_user_who_is_deleted_is_missed_by_the_next_gate_and_not_by_the_running_one(lab: &Lab) {
+    lab.needs_root("the gate's user is another one than the caller");
+    let network = lab.network();
+    let other = Network::named("gate2", "guest2");
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let gate = Gate::start(lab, &network.gate, &config());
+    for file in ["/etc/passwd", "/etc/group"] {
+        // Bound over the file by the world, so it is written and not replaced.
+        let text = fs::read_to_string(file).unwrap();
+        let kept: String =
+            text.lines().filter(|line| !line.starts_with("neutron:")).map(|l| format!("{l}\n")).collect();
+        fs::write(file, kept).unwrap();
+    }
+    // A number was all that it needed.
+    for _ in 0..10 {
+        assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+    }
+    assert_eq!(procfs::Process::new(gate.pid).status_numbers("Uid")[0], u64::from(NEUTRON_ID));
+    let second = config().with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
+    let started = Gate::try_start(lab, &other.gate, &second).expect_err("nobody of that name is left");
+    for word in ["user `neutron`", "there is no such user", "getent passwd"] {
+        assert!(started.stderr.contains(word), "the message should name {word:?}:\n{}", started.stderr);
+    }
+    assert!(other.gate.listening().is_empty() && procfs::having(&second.id).is_empty(), "something was started");
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200, "the running gate is as it was");
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask build`: the programs as real files in `target/dist/bin/`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use nsgate_tests::program::{dist, target};
+use nsgate_tests::program::{dist, target, workspace};
 
 use crate::command::{cargo, plain};
 
@@ -22,7 +23,7 @@ pub(crate) fn run() -> Result<(), String> {
 
 /// Builds (release) and returns where the programs are.
 pub(crate) fn programs() -> Result<Vec<PathBuf>, String> {
-    if !plain(cargo(&["build", "--release", "--locked", "--package", "nsgate", "--bins"]))? {
+    if !plain(release(&workspace(), &["--locked"]))? {
         return Err("the release build failed; its errors are above".to_owned());
     }
     let into = dist();
@@ -30,8 +31,15 @@ pub(crate) fn programs() -> Result<Vec<PathBuf>, String> {
     PROGRAMS.iter().map(|name| install(name, &into)).collect()
 }
 
+/// The command that builds the programs of the source tree at `source`: here, and of a release's tarball.
+pub(crate) fn release(source: &Path, more: &[&str]) -> Command {
+    let mut command = cargo(&["build", "--release", "--package", "nsgate", "--bins"]);
+    command.args(more).current_dir(source);
+    command
+}
+
 /// Copies under another name and renames, so that a running program is never written to.
-fn install(name: &str, into: &std::path::Path) -> Result<PathBuf, String> {
+fn install(name: &str, into: &Path) -> Result<PathBuf, String> {
     let (from, to) = (target().join("release").join(name), into.join(name));
     let new = into.join(format!(".{name}.new"));
     let copy = fs::copy(&from, &new).and_then(|_| fs::rename(&new, &to));

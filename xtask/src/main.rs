@@ -10,6 +10,7 @@ mod counts;
 mod demo;
 mod deny;
 mod dependencies;
+mod dist;
 #[cfg(target_arch = "x86_64")]
 mod escape;
 mod forging;
@@ -32,10 +33,14 @@ The build tool of nsgate.
 
     cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
     cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny package unit doc counts e2e neutron cloud-init
+                                       dist
                 [--haproxy PATH]         run the suites against another haproxy, to compare
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask book                   whether links lead somewhere and every command of the documentation exists
     cargo xtask build                  the programs, in target/dist/bin/
+    cargo xtask dist                   packages, source tarball, bill of materials, sums, in target/dist/packages/
+                [--check]                everything twice, in different directories, compared bit by bit
+                [stage DIR]              the packages' files below DIR, for packagers
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
@@ -74,6 +79,7 @@ fn main() -> ExitCode {
         Some("package") => package::run(),
         Some("dependencies") => dependencies::run(rest),
         Some("build") => build::run(),
+        Some("dist") => dist::run(rest),
         Some("bench") => bench::run(rest),
         Some("growth") => growth::run(rest),
         Some("counts") => counts::run(rest),

@@ -82,7 +82,90 @@ pub(crate) const CLOUD_INIT: Tool = Tool {
     package: "cloud-init",
     used_for: "the cloud-init suite",
 };
-const ALL: [Tool; 10] = [IP, HAPROXY, CURL, STRACE, JOURNALD, VALGRIND, NGINX, WRK, VENV, CLOUD_INIT];
+/// debootstrap, for a clean machine.
+pub(crate) const DEBOOTSTRAP: Tool = Tool {
+    name: "debootstrap",
+    probe: ("/usr/sbin/debootstrap", &["--version"]),
+    package: "debootstrap",
+    used_for: "the machine that packages are tried on",
+};
+/// dpkg-dev, which knows what a program's libraries are called.
+pub(crate) const DPKG_DEV: Tool = Tool {
+    name: "dpkg-shlibdeps",
+    probe: ("dpkg-shlibdeps", &["--version"]),
+    package: "dpkg-dev",
+    used_for: "Debian packages",
+};
+/// rpmbuild.
+pub(crate) const RPM: Tool =
+    Tool { name: "rpmbuild", probe: ("rpmbuild", &["--version"]), package: "rpm", used_for: "RPM packages" };
+/// lintian.
+pub(crate) const LINTIAN: Tool = Tool {
+    name: "lintian",
+    probe: ("lintian", &["--version"]),
+    package: "lintian",
+    used_for: "what Debian thinks of the packages",
+};
+/// rpmlint.
+pub(crate) const RPMLINT: Tool = Tool {
+    name: "rpmlint",
+    probe: ("rpmlint", &["--version"]),
+    package: "rpmlint",
+    used_for: "what RPM distributions think of the packages",
+};
+/// AppArmor's compiler.
+pub(crate) const APPARMOR: Tool = Tool {
+    name: "apparmor_parser",
+    probe: ("apparmor_parser", &["--version"]),
+    package: "apparmor",
+    used_for: "the AppArmor profile",
+};
+/// SELinux's compiler.
+pub(crate) const CHECKPOLICY: Tool = Tool {
+    name: "checkmodule",
+    probe: ("checkmodule", &["-V"]),
+    package: "checkpolicy",
+    used_for: "the SELinux module",
+};
+/// What packs an SELinux module.
+pub(crate) const SEMODULE: Tool = Tool {
+    name: "semodule_package",
+    probe: ("test", &["-x", "/usr/bin/semodule_package"]),
+    package: "semodule-utils",
+    used_for: "the SELinux module",
+};
+/// man, and groff behind it.
+pub(crate) const MAN: Tool =
+    Tool { name: "man", probe: ("man", &["--version"]), package: "man-db", used_for: "the manual pages" };
+/// zsh.
+pub(crate) const ZSH: Tool =
+    Tool { name: "zsh", probe: ("zsh", &["--version"]), package: "zsh", used_for: "its completion" };
+/// fish.
+pub(crate) const FISH: Tool =
+    Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
+const ALL: [Tool; 21] = [
+    IP,
+    HAPROXY,
+    CURL,
+    STRACE,
+    JOURNALD,
+    VALGRIND,
+    NGINX,
+    WRK,
+    VENV,
+    CLOUD_INIT,
+    DEBOOTSTRAP,
+    DPKG_DEV,
+    RPM,
+    LINTIAN,
+    RPMLINT,
+    APPARMOR,
+    CHECKPOLICY,
+    SEMODULE,
+    MAN,
+    ZSH,
+    FISH,
+];
 
 impl Tool {
     /// Whether it is there.
@@ -195,6 +278,33 @@ pub(crate) fn namespace_proxy() -> Result<(PathBuf, PathBuf), String> {
     }
     let said = String::from_utf8_lossy(&imported.stderr).trim().lines().last().unwrap_or_default().to_owned();
     Err(format!("the proxy of Neutron {OCATA} cannot be imported: {said}"))
+}
+
+/// What checks packages and examples, from PyPI; the names are pip's.
+const OF_PACKAGES: [&str; 3] = ["ansible-core", "cyclonedx-python-lib[json-validation]", "kubernetes-validate"];
+
+/// An interpreter that has them: `target/dist/venv/bin/python`, made if it is not there yet.
+///
+/// # Errors
+/// What is missing or what pip could not do.
+pub(crate) fn packaging_python() -> Result<PathBuf, String> {
+    let venv = target().join("dist/venv");
+    let python = venv.join("bin/python");
+    if works(&python.to_string_lossy(), &["-c", "import ansible, cyclonedx, jsonschema, kubernetes_validate"]) {
+        return Ok(python);
+    }
+    VENV.ensure()?;
+    println!("installing {} into {} …", OF_PACKAGES.join(", "), venv.display());
+    let mut make = Command::new("/usr/bin/python3");
+    make.args(["-m", "venv", "--clear"]).arg(&venv);
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(OF_PACKAGES);
+    for command in [make, install] {
+        if !plain(command)? {
+            return Err(format!("{} could not be made; see above", venv.display()));
+        }
+    }
+    Ok(python)
 }
 
 /// `cargo xtask tools`: what is there and what is not. Installs nothing.

@@ -57,7 +57,11 @@ impl PidFile {
         });
         written.map_err(|error| {
             self.unlink(&new);
-            self.place.wrong(&format!("the file cannot be written: {error}"))
+            let advice = match error {
+                Errno::ENOSPC | Errno::EDQUOT => "; make room there, or name another place",
+                _ => "",
+            };
+            self.place.wrong(&format!("the file cannot be written: {error}{advice}"))
         })
     }
 

@@ -35,8 +35,9 @@ use crate::{Error, Result, sys};
 /// from `/proc` was done before. The mount is this process's own, nobody else sees it.
 const SITE: &str = "/proc";
 
-/// Room for the root and its windows' directories, no more.
-const TMPFS: &str = "mode=0555,size=4k,nr_inodes=32";
+/// Room for the root and its windows' directories, no more. Its owner may write until it is made read-only, so that no
+/// CAP_DAC_OVERRIDE is needed.
+const TMPFS: &str = "mode=0755,size=4k,nr_inodes=32";
 
 /// A directory that will be seen in the small root.
 #[derive(Debug)]

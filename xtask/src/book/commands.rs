@@ -9,7 +9,7 @@ use super::Page;
 use crate::HELP;
 
 /// Programs of the host that pages speak of, and why a test does not run them for the page's sake.
-const HOSTS: [(&str, &str); 28] = [
+const HOSTS: [(&str, &str); 30] = [
     ("ansible-playbook", "needs hosts; the role is an example"),
     ("apparmor_parser", "changes this host's profiles; the profile is compiled by a test"),
     ("apt", "changes this host; packages are installed by a test, in a root of their own"),
@@ -35,6 +35,8 @@ const HOSTS: [(&str, &str); 28] = [
     ("printf", "says something"),
     ("rpm", "changes this host"),
     ("semodule", "changes this host's policy; the module is compiled by a test"),
+    ("restorecon", "changes this host's labels"),
+    ("semodule_package", "the module is compiled by a test"),
     ("sha256sum", "compares files that the page's reader has"),
     ("systemctl", "changes this host's services; units are tested where they are made"),
     ("systemd-analyze", "judges units that the page's host has"),

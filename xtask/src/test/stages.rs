@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use nsgate_tests::program::{dist, workspace};
+use nsgate_tests::program::{self, workspace};
 use nsgate_tests::world;
 
 use super::Wish;
 use super::totals::Totals;
 use crate::command::{Finished, cargo, plain, stream, works};
-use crate::{build, tools};
+use crate::{build, dist, tools};
 
 /// Why a stage gave no numbers.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Stage {
 }
 
 /// Every stage.
-pub(crate) const ALL: [Stage; 10] = [
+pub(crate) const ALL: [Stage; 11] = [
     Stage { name: "fmt", run: fmt },
     Stage { name: "clippy", run: clippy },
     Stage { name: "deny", run: deny },
@@ -46,6 +46,7 @@ pub(crate) const ALL: [Stage; 10] = [
     Stage { name: "e2e", run: e2e },
     Stage { name: "neutron", run: neutron },
     Stage { name: "cloud-init", run: cloud_init },
+    Stage { name: "dist", run: packages },
 ];
 
 fn one(totals: Totals) -> Outcome {
@@ -130,7 +131,7 @@ fn program(wish: &Wish) -> Result<PathBuf, Trouble> {
         };
     }
     build::programs()?;
-    Ok(dist().join("haproxy"))
+    Ok(program::dist().join("haproxy"))
 }
 
 /// The namespaces every suite needs.
@@ -194,6 +195,35 @@ fn cloud_init(wish: &Wish) -> Outcome {
     namespaces()?;
     tools::CLOUD_INIT.ensure().map_err(Trouble::Skipped)?;
     python_suite(wish, PathBuf::from("/usr/bin/python3"), "tests/cloud_init/run.py")
+}
+
+/// Packages of the programs under test: what tools say of them, and what becomes of a machine that they are installed on.
+fn packages(wish: &Wish) -> Outcome {
+    for tool in [tools::DPKG_DEV, tools::RPM] {
+        tool.ensure().map_err(Trouble::Skipped)?;
+    }
+    program(wish)?;
+    let trial = dist::proof::Trial::pack()?;
+    let mut suites = vec![("files".to_owned(), dist::proof::run(&trial, &wish.words))];
+    let machine = tools::IP.ensure().and_then(|()| dist::debian::root());
+    let root = match machine {
+        Ok(root) => root,
+        Err(why) => {
+            println!("machine: skipped: {why}");
+            suites.push(("machine".to_owned(), Totals::skipped(1)));
+            return Ok(suites);
+        }
+    };
+    if let Err(missing) = tools::neutron_python() {
+        println!("{missing} (the tests with Neutron's driver are skipped)");
+    }
+    let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", "packages", "--"]);
+    command.args(&wish.words).env("NSGATE_PACKAGES", trial.place).env("NSGATE_DEBIAN", root);
+    let finished = stream(command)?;
+    let machine = Totals::of_suites(&finished.output).pop().map_or(Totals::failed(1), |(_, totals)| totals);
+    let silent = !finished.success && machine.failed == 0;
+    suites.push(("machine".to_owned(), if silent { Totals { failed: 1, ..machine } } else { machine }));
+    Ok(suites)
 }
 
 /// Runs a suite of Python in a world; we run ourselves again for that, so that its output can be counted.

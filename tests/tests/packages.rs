@@ -1,0 +1,454 @@
+//! Packages on a clean Debian machine whose first process is systemd: installed, run, upgraded while guests ask, removed
+//! and purged. `cargo xtask test dist` builds them and says where they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::gate::write_config;
+use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::program::{target, workspace};
+use nsgate_tests::world::NEUTRON_ID;
+use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Machine, Namespace, Network, RecordingAgent, suite};
+
+fn main() {
+    suite!["packages":
+        installed_it_makes_an_account_and_starts_nothing,
+        the_pool_goes_over_to_the_next_version_while_guests_ask,
+        a_namespace_is_served_by_name,
+        metrics_reach_tcp_and_a_shell_completes_networks,
+        an_ansible_role_goes_there_twice_and_back,
+        removed_gates_go_on_and_purged_nothing_is_left,
+        neutron_finds_nsgate_with_the_package_and_haproxy_without_it,
+        neutrons_rootwrap_lets_nsgate_start_and_end_where_no_haproxy_is,
+    ]
+}
+
+/// Where systemd and dpkg keep what they know of packages, which is theirs.
+const DIRECTORIES: [&str; 6] = ["/etc", "/usr", "/opt", "/srv", "/var/lib", "/var/cache"];
+
+/// Directories of the packages to begin with, and of the next version.
+fn packages(version: &str) -> PathBuf {
+    let place = std::env::var_os("NSGATE_PACKAGES").expect("NSGATE_PACKAGES: run this as `cargo xtask test dist`");
+    Path::new(&place).join(version)
+}
+
+fn debian() -> PathBuf {
+    std::env::var_os("NSGATE_DEBIAN").expect("NSGATE_DEBIAN: run this as `cargo xtask test dist`").into()
+}
+
+fn machine(lab: &Lab, shown: &[&Path]) -> Machine {
+    let packages = packages("");
+    let shown: Vec<&Path> = shown.iter().copied().chain([packages.as_path()]).collect();
+    let machine = Machine::boot(lab, &debian(), &shown);
+    let id = NEUTRON_ID;
+    machine.script(&format!("groupadd -g {id} neutron; useradd -u {id} -g {id} -s /usr/sbin/nologin neutron"));
+    machine
+}
+
+/// Installs packages of a version, by their names.
+#[track_caller]
+fn install(machine: &Machine, version: &str, names: &[&str]) {
+    let place = packages(version);
+    let files = fs::read_dir(&place).expect("packages").flatten().map(|entry| entry.path());
+    let wanted = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.ends_with(".deb") && names.iter().any(|package| name.starts_with(&format!("{package}_")))
+    };
+    let files: Vec<String> = files.filter(wanted).map(|path| path.display().to_string()).collect();
+    assert_eq!(files.len(), names.len(), "{} should hold {names:?}", place.display());
+    machine.run(&[vec!["dpkg".to_owned(), "--install".to_owned()], files].concat());
+}
+
+const BOTH: [&str; 2] = ["nsgate", "nsgate-haproxy-compat"];
+
+/// A guest that asks again and again until it is told to stop.
+struct Asking {
+    stop: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Asking {
+    fn start(namespace: &Namespace) -> Asking {
+        let guest = Guest::new(namespace).patient(20);
+        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, count) = (stop.clone(), asked.clone());
+        let thread = std::thread::spawn(move || {
+            let mut failures = Vec::new();
+            while !stopped.load(Ordering::Relaxed) {
+                match guest.get("/") {
+                    Ok(answer) if answer.status == 200 => {}
+                    Ok(answer) => failures.push(format!("status {}", answer.status)),
+                    Err(error) => failures.push(error.to_string()),
+                }
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            failures
+        });
+        Asking { stop, asked, thread }
+    }
+
+    /// Waits for so many more requests.
+    #[track_caller]
+    fn more(&self, count: usize) {
+        let want = self.asked.load(Ordering::Relaxed) + count;
+        assert!(wait_until(30.0, || self.asked.load(Ordering::Relaxed) >= want), "the guest hangs");
+    }
+
+    /// How many requests there were; none failed.
+    #[track_caller]
+    fn end(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        let failures = self.thread.join().expect("the guest");
+        let asked = self.asked.load(Ordering::Relaxed);
+        assert!(failures.is_empty(), "{} of {asked} requests failed: {:?}", failures.len(), failures.first());
+        asked
+    }
+}
+
+#[track_caller]
+fn served(namespace: &Namespace) {
+    assert_eq!(Guest::new(namespace).get("/").expect("an answer").status, 200);
+}
+
+/// The program of a process, as the machine's root shows it.
+fn program(pid: i32) -> String {
+    fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+fn installed_it_makes_an_account_and_starts_nothing(lab: &Lab) {
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    assert!(machine.run(&["getent", "passwd", "nsgate"]).ends_with(":/usr/sbin/nologin\n"));
+    let unit = "nsgate-pool.service";
+    assert_eq!(machine.ask(&["systemctl", "is-enabled", unit]).stdout.trim(), "disabled");
+    assert_eq!(machine.property(unit, "ActiveState"), "inactive");
+    assert_eq!(machine.ask(&["pgrep", "-l", "nsgate|haproxy"]).stdout, "", "something was started");
+    assert!(machine.run(&["nsgate", "--version"]).starts_with("nsgate "));
+    machine.run(&["dpkg", "--verify", "nsgate", "nsgate-haproxy-compat"]);
+    machine.run(&["nsgate", "check", "--dialect", "site", "/etc/nsgate/nsgate.toml"]);
+    machine.run(&["nsgate", "check", "--dialect", "pool", "/etc/nsgate/pool.toml"]);
+    machine.script("systemd-analyze verify --man=no nsgate-pool.service nsgate@gate.service");
+}
+
+/// The pool of the laboratory's networks, as an operator sets it up.
+fn pool(lab: &Lab, machine: &Machine) {
+    let agent = lab.socket();
+    machine.script(&format!(
+        "sed -i -e 's|^user = .*|user = \"neutron\"|' -e 's|^#handover_group|handover_group|' \
+             -e 's|^backends = .*|backends = [\"{}\"]|' /etc/nsgate/pool.toml
+         printf 'pool = \"/run/nsgate/pool.sock\"\\n' >/etc/nsgate/nsgate.toml",
+        agent.display()
+    ));
+    start(machine, "nsgate-pool.service");
+}
+
+/// Starts a service that must come up.
+#[track_caller]
+fn start(machine: &Machine, unit: &str) {
+    let started = machine.ask(&["systemctl", "start", unit]);
+    assert!(started.ok(), "{unit}: {}{}", started.stderr, machine.journal(unit));
+}
+
+/// Starts a gate or keeper as an agent does, and returns its pid as the world sees it.
+#[track_caller]
+fn spawn(lab: &Lab, machine: &Machine, namespace: &Namespace, config: &Config, haproxy: &str) -> i32 {
+    let file = write_config(lab, config);
+    let words = ["ip", "netns", "exec", namespace.name(), "env", "PROCESS_TAG=test", haproxy, "-f"];
+    machine.run(&[&words[..], &[&file.display().to_string()]].concat());
+    found(&config.id)
+}
+
+/// The process that has this identity on its command line, and is nobody's shell.
+#[track_caller]
+fn found(id: &str) -> i32 {
+    let pids = nsgate_tests::procfs::having(id);
+    *pids.first().unwrap_or_else(|| panic!("no process has {id} on its command line"))
+}
+
+const HAPROXY: &str = "/usr/lib/nsgate/bin/haproxy";
+
+fn the_pool_goes_over_to_the_next_version_while_guests_ask(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    pool(lab, &machine);
+    let keeper = spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    served(&network.guest);
+    let list = || machine.run(&["nsgate", "list"]);
+    assert!(list().contains(NETWORK), "{}", machine.journal("nsgate-pool.service"));
+    // Nothing that the unit's own limits took away is missing from the worker's confinement.
+    let started = machine.journal("nsgate-pool.service");
+    let line = started.lines().find(|line| line.contains("Handovers are taken")).unwrap_or_default();
+    let full = text("/proc/sys/kernel/osrelease").split('.').next().is_some_and(|major| major >= "6");
+    assert!(!full || !line.contains(" not ") && line.contains("Landlock ABI"), "{started}");
+    let before = machine.property("nsgate-pool.service", "MainPID");
+    let guest = Asking::start(&network.guest);
+    guest.more(50);
+    install(&machine, "next", &BOTH);
+    guest.more(50);
+    assert!(wait_until(10.0, || list().contains(NETWORK)), "the next worker serves it: {}", list());
+    guest.more(50);
+    let asked = guest.end();
+    let after = machine.property("nsgate-pool.service", "MainPID");
+    assert!(after != "0" && after != before, "the worker is {after}, was {before}; {asked} requests");
+    assert!(machine.run(&["readlink", &format!("/proc/{after}/exe")]).starts_with("/usr/bin/nsgate\n"));
+    assert_eq!(found(NETWORK), keeper, "the process that Neutron watches is the same");
+}
+
+fn metrics_reach_tcp_and_a_shell_completes_networks(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    pool(lab, &machine);
+    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    served(&network.guest);
+    machine.script(
+        "cp /usr/share/doc/nsgate/docs/examples/systemd/nsgate-metrics.* /etc/systemd/system/
+         systemctl daemon-reload
+         systemctl start nsgate-metrics.socket",
+    );
+    let fetch = "import urllib.request
+print(urllib.request.urlopen('http://127.0.0.1:9517/metrics', timeout=20).read().decode())";
+    let metrics = machine.run(&["python3", "-c", fetch]);
+    assert!(metrics.contains("nsgate_networks 1\n"), "{metrics}");
+    let complete = "source /usr/share/bash-completion/completions/nsgate
+COMP_WORDS=(nsgate remove --network-id ''); COMP_CWORD=3; _nsgate_networks nsgate '' --network-id; echo \"${COMPREPLY[*]}\"
+COMP_WORDS=(nsgate remove --router-id ''); COMP_CWORD=3; _nsgate_networks nsgate '' --router-id; echo \"${COMPREPLY[*]}\"
+COMP_WORDS=(nsgate att); COMP_CWORD=1; _nsgate_networks nsgate att nsgate; echo \"${COMPREPLY[*]}\"";
+    assert_eq!(machine.run(&["bash", "-c", complete]), format!("{NETWORK}\n\nattest\n"));
+}
+
+fn an_ansible_role_goes_there_twice_and_back(lab: &Lab) {
+    let (venv, role) = (target().join("dist/venv"), workspace().join("docs/examples/ansible"));
+    let ansible = venv.join("bin/ansible-playbook");
+    lab.needs(&ansible.display().to_string(), "cargo xtask test dist, with PyPI in reach");
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[&venv, &role]);
+    let inventory = "/run/lab/neutron/inventory";
+    let words = "[network_nodes]\nhere ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n";
+    fs::write(inventory, words).expect("an inventory");
+    let packages = packages("first");
+    let play = |more: &str| {
+        let socket = lab.socket();
+        machine.script(&format!(
+            "HOME=/root {} --inventory {inventory} --extra-vars 'nsgate_packages={} nsgate_pool=true' \
+                 --extra-vars '{{\"nsgate_backends\": [\"{}\"]}}' {more} {}/site.yml",
+            ansible.display(),
+            packages.display(),
+            socket.display(),
+            role.display()
+        ))
+    };
+    let first = play("");
+    assert!(first.contains("failed=0") && !first.contains("changed=0"), "{first}");
+    assert_eq!(machine.property("nsgate-pool.service", "ActiveState"), "active");
+    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    served(&network.guest);
+    assert!(machine.run(&["nsgate", "list"]).contains(NETWORK), "its keeper found the pool");
+    let again = play("");
+    assert!(again.contains("changed=0") && again.contains("failed=0"), "{again}");
+    let back = play("--extra-vars nsgate_for_neutron=false");
+    assert!(back.contains("failed=0"), "{back}");
+    assert!(!machine.ask(&["test", "-e", HAPROXY]).ok(), "nsgate is no haproxy any more");
+    served(&network.guest);
+}
+
+fn a_namespace_is_served_by_name(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &["nsgate"]);
+    let example = "/usr/share/doc/nsgate/examples/gate.toml.example";
+    machine.script(&format!(
+        "mkdir -p /etc/nsgate/gates
+         sed 's|^backend = .*|backend = \"{}\"|' {example} >/etc/nsgate/gates/gate.toml",
+        lab.socket().display()
+    ));
+    start(&machine, "nsgate@gate.service");
+    assert_eq!(machine.property("nsgate@gate.service", "ActiveState"), "active");
+    served(&network.guest);
+    // The template's own limits left the gate what it takes to be confined.
+    let main = machine.property("nsgate@gate.service", "MainPID");
+    machine.script(&format!("nsgate attest $(cat /proc/{main}/task/{main}/children)"));
+    machine.run(&["systemctl", "stop", "nsgate@gate.service"]);
+    assert!(network.gate.listening().is_empty(), "its address is free");
+    let refused = machine.ask(&["systemctl", "start", "nsgate@absent.service"]);
+    assert_eq!(machine.property("nsgate@absent.service", "ActiveState"), "inactive", "{refused:?}");
+}
+
+fn removed_gates_go_on_and_purged_nothing_is_left(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    let files = || {
+        let all = machine.files(&DIRECTORIES);
+        // dpkg's and systemd's own books, and the account files' backups, which useradd(8) writes.
+        let books = [
+            "/var/lib/dpkg",
+            "/etc/passwd-",
+            "/etc/group-",
+            "/etc/shadow-",
+            "/etc/gshadow-",
+            "/etc/subuid",
+            "/etc/subgid",
+            "/var/lib/systemd",
+        ];
+        all.into_iter().filter(|line| !books.iter().any(|book| line.contains(&format!(" {book}")))).collect::<Vec<_>>()
+    };
+    let accounts = || machine.run(&["cat", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"]);
+    let (files_before, accounts_before) = (files(), accounts());
+    install(&machine, "first", &BOTH);
+    pool(lab, &machine);
+    machine.run(&["systemctl", "enable", "nsgate-pool.service"]);
+    let keeper = spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    let guest = Asking::start(&network.guest);
+    guest.more(20);
+    machine.run(&["dpkg", "--remove", "nsgate-haproxy-compat", "nsgate"]);
+    assert_ne!(machine.property("nsgate-pool.service", "ActiveState"), "active");
+    // Without a worker the keeper serves by itself: a gate is its agent's, and no package's.
+    guest.more(20);
+    machine.run(&["dpkg", "--purge", "nsgate-haproxy-compat", "nsgate"]);
+    guest.more(20);
+    guest.end();
+    assert_eq!(found(NETWORK), keeper);
+    let left: Vec<String> = files().into_iter().filter(|line| !files_before.contains(line)).collect();
+    assert!(left.is_empty(), "left behind: {left:#?}");
+    assert_eq!(accounts(), accounts_before, "the account is gone");
+    assert_eq!(machine.ask(&["ls", "/run/nsgate"]).code(), Some(2), "its directory in /run is gone");
+}
+
+/// Neutron's own driver, run as a service called neutron-l3-agent.
+struct Neutron<'a> {
+    machine: &'a Machine,
+    helper: &'a str,
+}
+
+const ROUTER: &str = "2f6c0b1e-8d3a-4c57-9b7e-5a1d0c9e8f42";
+const THIRD: &str = "c3a9e7d5-1b2f-4e60-8a4c-7d6b5e4f3a21";
+
+impl Neutron<'_> {
+    fn venv() -> PathBuf {
+        target().join("neutron/venv")
+    }
+
+    fn install(&self) {
+        let (python, script) = (Neutron::venv().join("bin/python"), workspace().join("tests/neutron/switch.py"));
+        self.machine.script(&format!(
+            "cat >/etc/systemd/system/neutron-l3-agent.service <<END
+[Service]
+Type=oneshot
+KillMode=process
+Environment=PYTHONDONTWRITEBYTECODE=1 NSGATE_ROOT_HELPER=\"{}\"
+ExecStart={} -W ignore {} /run/lab/neutron/task
+END
+systemctl daemon-reload",
+            self.helper,
+            python.display(),
+            script.display()
+        ));
+    }
+
+    /// One life of the agent, in which it does this.
+    #[track_caller]
+    fn does(&self, task: &str) {
+        fs::write("/run/lab/neutron/task", task).expect("a task");
+        let started = self.machine.ask(&["systemctl", "start", "neutron-l3-agent.service"]);
+        assert!(started.ok(), "{task}: {}", self.machine.journal("neutron-l3-agent.service"));
+    }
+}
+
+/// What of this workspace a machine shows for it.
+fn neutron(lab: &Lab) -> Machine {
+    let (venv, scripts) = (Neutron::venv(), workspace().join("tests/neutron"));
+    lab.needs(&venv.join("bin/python").display().to_string(), "cargo xtask test neutron");
+    let machine = machine(lab, &[&venv, &scripts]);
+    lab.give(&lab.state(), NEUTRON_ID);
+    lab.give(&lab.state().join("ns-metadata-proxy"), NEUTRON_ID);
+    lab.give(&lab.state().join("external"), NEUTRON_ID);
+    lab.give(&lab.state().join("external/pids"), NEUTRON_ID);
+    machine
+}
+
+fn neutron_finds_nsgate_with_the_package_and_haproxy_without_it(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let third = Network::named("gate3", "guest3");
+    let machine = neutron(lab);
+    let agent = Neutron { machine: &machine, helper: "env" };
+    agent.install();
+    let (first, other) = (Asking::start, |guest: &Network| served(&guest.guest));
+    // Before: haproxy.
+    agent.does(&format!("spawn gate network {NETWORK}"));
+    assert_eq!(program(found(NETWORK)), "/usr/sbin/haproxy");
+    let guest = first(&network.guest);
+    guest.more(20);
+    // With the package: nsgate for the next, and haproxy goes on.
+    install(&machine, "first", &BOTH);
+    agent.does(&format!("spawn gate router {ROUTER}"));
+    assert_eq!(program(found(ROUTER)), HAPROXY);
+    assert_eq!(program(found(NETWORK)), "/usr/sbin/haproxy");
+    guest.more(20);
+    // The network's next proxy is nsgate.
+    guest.end();
+    agent.does(&format!("destroy gate network {NETWORK}\nspawn gate network {NETWORK}"));
+    assert_eq!(program(found(NETWORK)), HAPROXY);
+    let guest = first(&network.guest);
+    guest.more(20);
+    // Without it: haproxy again for the next, and nsgate goes on, until the agent ends it.
+    machine.run(&["dpkg", "--remove", "nsgate-haproxy-compat"]);
+    guest.more(20);
+    agent.does(&format!("spawn gate3 network {THIRD}"));
+    assert_eq!(program(found(THIRD)), "/usr/sbin/haproxy");
+    other(&third);
+    guest.more(20);
+    guest.end();
+    assert!(program(found(NETWORK)).starts_with(HAPROXY), "{}", program(found(NETWORK)));
+    agent.does(&format!("destroy gate network {NETWORK}\nspawn gate network {NETWORK}"));
+    assert_eq!(program(found(NETWORK)), "/usr/sbin/haproxy");
+    served(&network.guest);
+}
+
+fn neutrons_rootwrap_lets_nsgate_start_and_end_where_no_haproxy_is(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = neutron(lab);
+    let venv = Neutron::venv();
+    let rootwrap = "/usr/bin/neutron-rootwrap";
+    machine.script(&format!(
+        "dpkg --purge haproxy
+         mkdir -p /etc/neutron/rootwrap.d
+         cp {venv}/etc/neutron/rootwrap.conf /etc/neutron/
+         cp {venv}/etc/neutron/rootwrap.d/* /etc/neutron/rootwrap.d/
+         printf '#!{venv}/bin/python\\nfrom oslo_rootwrap.cmd import main\\nmain()\\n' >{rootwrap}
+         chmod 0755 {rootwrap}
+         printf 'neutron ALL=(root) NOPASSWD: {rootwrap} /etc/neutron/rootwrap.conf *\\n' >/etc/sudoers.d/neutron
+         chmod 0440 /etc/sudoers.d/neutron",
+        venv = venv.display()
+    ));
+    let helper = format!("runuser -u neutron -- sudo -n {rootwrap} /etc/neutron/rootwrap.conf");
+    let agent = Neutron { machine: &machine, helper: &helper };
+    agent.install();
+    let task = format!("spawn gate network {NETWORK}");
+    fs::write("/run/lab/neutron/task", &task).expect("a task");
+    assert!(!machine.ask(&["systemctl", "start", "neutron-l3-agent.service"]).ok(), "there is nothing to be found yet");
+    let said = text("/run/lab/driver.log");
+    assert!(said.contains("no filter matched"), "{said}");
+    install(&machine, "first", &BOTH);
+    machine.run(&["visudo", "--check"]);
+    agent.does(&task);
+    assert_eq!(program(found(NETWORK)), HAPROXY);
+    served(&network.guest);
+    let pid = found(NETWORK).to_string();
+    // Neutron up to Victoria ended it so.
+    let own = machine.run(&["pgrep", "-f", NETWORK]);
+    let own = own.lines().next().unwrap_or_default();
+    let kill = format!("{helper} kill -15 {own}");
+    machine.run(&kill.split(' ').collect::<Vec<_>>());
+    assert!(wait_until(5.0, || !Path::new(&format!("/proc/{pid}")).exists()), "{}", text(format!("/proc/{pid}/stat")));
+    // A program of that name elsewhere is not what the filters mean.
+    machine.script("mkdir /opt/other; cp /usr/bin/sleep /opt/other/haproxy; /opt/other/haproxy 60 >/dev/null 2>&1 & echo $! >/run/lab/neutron/other");
+    let other = text("/run/lab/neutron/other");
+    let kill = format!("{helper} kill -15 {}", other.trim());
+    assert!(!machine.ask(&kill.split(' ').collect::<Vec<_>>()).ok(), "a stranger's process was ended");
+}
