@@ -59,7 +59,9 @@ impl Channel {
 
     /// One message, if there is one; `None` if the other end is gone.
     pub(crate) fn receive(&self) -> io::Result<Option<Message>> {
-        let mut bytes = vec![0; LONGEST];
+        // Most messages are a line: room for the longest would stay with a keeper for as long as it sleeps.
+        let length = sys::next_length(self.0.as_fd())?;
+        let mut bytes = vec![0; length.min(LONGEST)];
         let received = sys::receive(self.0.as_fd(), &mut bytes)?;
         if received.length == 0 {
             // An empty message is none; its descriptors are closed here.

@@ -26,6 +26,16 @@ pub(crate) struct Received {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
+/// The length of the datagram that [`receive`] would take now. It stays where it is, and so do its descriptors.
+pub(crate) fn next_length(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
+    // SAFETY: all zeros is a valid `msghdr`: no address, no buffer, no room for control messages.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    // SAFETY: the header lives for the call and points nowhere.
+    let length = Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, flags) })?;
+    Ok(usize::try_from(length).unwrap_or(0))
+}
+
 /// Receives one datagram without waiting.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
     let mut control = [MaybeUninit::<u64>::zeroed(); CONTROL];
