@@ -122,6 +122,21 @@ impl Process {
         self.rollup("Private_Dirty")
     }
 
+    /// Private dirty memory in KiB of the mappings with these names (`smaps`).
+    pub fn private_dirty_of(&self, names: &[&str]) -> u64 {
+        let (mut named, mut sum) = (false, 0);
+        for line in text(self.path("smaps")).lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("Private_Dirty:") if named => sum += words.next().and_then(|kib| kib.parse().ok()).unwrap_or(0),
+                // The first line of a mapping begins with its addresses; its name is the last word.
+                Some(first) if !first.ends_with(':') => named = words.last().is_some_and(|name| names.contains(&name)),
+                _ => {}
+            }
+        }
+        sum
+    }
+
     /// Proportional share of the memory in KiB.
     pub fn pss(&self) -> u64 {
         self.rollup("Pss")

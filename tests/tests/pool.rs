@@ -24,6 +24,7 @@ fn main() {
         a_keeper_is_what_neutron_watches_and_the_worker_serves,
         each_network_is_served_in_its_own_name,
         a_worker_holds_nothing_but_descriptors,
+        a_sleeping_keeper_has_given_back_what_starting_took,
         a_network_ends_with_its_keeper_within_a_second,
         sigusr1_lets_a_keeper_finish_its_requests,
         a_worker_that_dies_loses_no_connection_made_meanwhile,
@@ -149,6 +150,16 @@ fn a_worker_holds_nothing_but_descriptors(lab: &Lab) {
         let attested = communicate(command, Duration::from_secs(10));
         assert!(attested.ok(), "{attested:#?}");
     }
+}
+
+fn a_sleeping_keeper_has_given_back_what_starting_took(lab: &Lab) {
+    let world = world(lab);
+    let _pool = Pool::start(lab);
+    let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    // Pages, not time: about ten are left of what is about seventeen when it has just been started.
+    let dirty = || Process::new(keeper.pid).private_dirty_of(&["[heap]", "[stack]"]);
+    assert!(wait_until(5.0, || (1..=52).contains(&dirty())), "{} KiB of heap and stack", dirty());
+    assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 200);
 }
 
 fn a_network_ends_with_its_keeper_within_a_second(lab: &Lab) {

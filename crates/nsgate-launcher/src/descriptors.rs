@@ -25,11 +25,12 @@ pub(crate) fn start_clean(kept: Option<u16>, passed: u32) -> Result<Option<Owned
         sys::close_range(first, number - 1).map_err(failed("close_range"))?;
     }
     sys::close_range(number.map_or(first, |number| number + 1), u32::MAX).map_err(failed("close_range"))?;
+    // The time zone is read now: later there is no file and no variable. It stays in memory, so it comes before what
+    // only passes through: a page of the heap that holds nothing else would be kept for it.
+    clock::read_zone();
     only(&(FIRST_OF_OTHERS..first).chain(number).collect::<Vec<_>>())?;
     umask(Mode::from_bits_truncate(0o077));
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit(RLIMIT_CORE)"))?;
-    // The time zone is read now: later there is no file and no variable.
-    clock::read_zone();
     clear_environment(&KEPT);
     signals::reset()?;
     Ok(kept)

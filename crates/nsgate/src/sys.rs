@@ -67,6 +67,30 @@ pub(crate) fn random(bytes: &mut [u8; 64]) -> io::Result<()> {
     }
 }
 
+/// As far below as the start of a process reaches, in bytes, and half a page for the call that gives back.
+const DEEPEST: usize = 256 * 1024;
+const MARGIN: usize = 2048;
+
+/// Returns the pages of the stack below the caller (madvise(2)): what deeper calls have left there. For a process that is
+/// about to sleep for long, with one thread and on the stack that it was started with.
+#[inline(never)]
+#[allow(unsafe_code)]
+pub(crate) fn give_back_stack() {
+    // SAFETY: the call takes an integer.
+    let page = usize::try_from(unsafe { nix::libc::sysconf(nix::libc::_SC_PAGESIZE) }).unwrap_or(0);
+    let mark = 0u8;
+    let here = std::ptr::from_ref(black_box(&mark)).addr();
+    let Some(rest) = here.saturating_sub(MARGIN).checked_rem(page) else { return };
+    let end = here.saturating_sub(MARGIN + rest);
+    let start = std::ptr::without_provenance_mut(end.saturating_sub(DEEPEST));
+    // SAFETY: the stack grows down, so nothing that lies below this frame is live; the margin holds whatever the call
+    // itself puts there, red zone included. The range ends on a page and is a multiple of every page size long. It may
+    // reach below the stack, where the kernel maps nothing for a megabyte (stack_guard_gap): such a part is passed over.
+    unsafe {
+        nix::libc::madvise(start, DEEPEST, nix::libc::MADV_DONTNEED);
+    }
+}
+
 #[allow(unsafe_code)]
 fn trim() {
     // SAFETY: malloc_trim takes no pointer, keeps every live allocation and may be called at any time.

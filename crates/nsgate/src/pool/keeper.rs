@@ -109,8 +109,6 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {
-        // What starting took, or serving, is not needed for sleeping.
-        sys::give_back();
         match keeper.watch(&signals, served.take(), &mut readiness) {
             Next::Exit(status) => return status,
             Next::Alone => match alone::serve(&mut keeper, signals, &mut readiness) {
@@ -152,6 +150,7 @@ impl Keeper<'_> {
         let mut since = Instant::now();
         let mut pause = SHORTEST;
         let mut wait = if served.is_some() { Wait::Nothing } else { Wait::Attempt(since) };
+        let mut awake = true;
         loop {
             if let Wait::Attempt(when) = wait {
                 if when <= Instant::now() {
@@ -163,6 +162,11 @@ impl Keeper<'_> {
                         },
                     };
                 }
+            }
+            if std::mem::replace(&mut awake, !matches!(wait, Wait::Nothing)) && !awake {
+                // Whatever was told is told. What starting took, or serving, is not needed for sleeping.
+                sys::give_back();
+                sys::give_back_stack();
             }
             match ready(signals, &wait, served.as_ref()) {
                 Ready::Signal => {
