@@ -1,7 +1,9 @@
 //! Trouble and load: an agent that is away, slow or overrun, guests that are slow or too many, and what each is answered.
 
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -16,6 +18,7 @@ fn main() {
     suite!["limits":
         no_agent_is_503_with_retry_after,
         an_agent_that_comes_a_moment_later_answers,
+        an_agent_whose_socket_is_closed_to_others_for_a_moment_answers,
         an_agent_that_closes_without_a_byte_is_502,
         an_agent_that_answers_nonsense_is_502,
         a_silent_agent_is_504_after_the_configured_time,
@@ -84,6 +87,18 @@ fn an_agent_that_comes_a_moment_later_answers(lab: &Lab) {
     let asking = std::thread::spawn(move || guest.get("/"));
     std::thread::sleep(Duration::from_millis(700));
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    assert_hello(asking.join().unwrap());
+}
+
+/// An agent binds its socket and opens it to others afterwards; Neutron's does so at every start.
+fn an_agent_whose_socket_is_closed_to_others_for_a_moment_answers(lab: &Lab) {
+    let served = simple(lab);
+    let set_mode = |mode| fs::set_permissions(served.agent.path(), Permissions::from_mode(mode)).unwrap();
+    set_mode(0o700);
+    let guest = served.guest().patient(40);
+    let asking = std::thread::spawn(move || guest.get("/"));
+    std::thread::sleep(Duration::from_millis(300));
+    set_mode(0o666);
     assert_hello(asking.join().unwrap());
 }
 

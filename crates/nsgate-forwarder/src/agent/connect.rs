@@ -45,7 +45,7 @@ impl Turnstile {
                 Ok(Err(error)) => error,
                 Err(_) => return Err((Refusal::unavailable(Reason::AgentFull), retries)),
             };
-            if error.kind() == ErrorKind::PermissionDenied {
+            if error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
                 tracing::error!("the agent cannot be used: {error}");
                 return Err((Refusal::unavailable(Reason::AgentStranger), retries));
             }
