@@ -4,6 +4,8 @@
 //! percent encoding is undone as often as agent and Nova could undo it, case is ignored, `.`, `..` and empty components
 //! are passed over. A path that only looks like a secret's is called one as well.
 
+use std::borrow::Cow;
+
 /// A kind of path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathClass {
@@ -81,10 +83,10 @@ impl PathClass {
         let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
         let path = decoded(path);
         let components = || path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"." | b".."));
-        let has = |names: &[&str]| {
-            components().any(|part| names.iter().any(|name| part.eq_ignore_ascii_case(name.as_bytes())))
+        let known = |part: &[u8]| {
+            NAMES.iter().position(|(_, names)| names.iter().any(|name| part.eq_ignore_ascii_case(name.as_bytes())))
         };
-        if let Some((class, _)) = NAMES.iter().find(|(_, names)| has(names)) {
+        if let Some((class, _)) = components().filter_map(known).min().and_then(|most| NAMES.get(most)) {
             return *class;
         }
         if path.first() == Some(&b'/') && components().all(is_version) { Self::Index } else { Self::Other }
@@ -92,13 +94,13 @@ impl PathClass {
 }
 
 /// Without percent encoding.
-fn decoded(path: &[u8]) -> Vec<u8> {
-    let mut path = path.to_vec();
+fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
+    let mut path = Cow::Borrowed(path);
     for _ in 0..DECODINGS {
         if !path.contains(&b'%') {
             break;
         }
-        path = decoded_once(&path);
+        path = Cow::Owned(decoded_once(&path));
     }
     path
 }
