@@ -354,6 +354,7 @@ fn finding_4_cleanup_removes_leftovers_and_only_those(lab: &Lab) {
     let network = lab.network();
     let none = clean(lab, &network);
     assert!(none.code() == Some(0) && none.stdout.is_empty(), "no directory is missed: {none:#?}");
+    lab.directory("neutron/ovn-metadata-proxy", 0o755);
     let before = tree(&lab.state());
     let other = "b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21";
     let stay = [
@@ -362,14 +363,19 @@ fn finding_4_cleanup_removes_leftovers_and_only_those(lab: &Lab) {
         format!("external/pids/{other}.pid"),
         format!("external/pids/{NETWORK}.pid.radvd"),
     ];
-    let leave = ["ns-metadata-proxy/UUID.conf", "external/pids/UUID.pid", "external/pids/UUID.pid.haproxy"];
+    let leave = [
+        "ns-metadata-proxy/UUID.conf",
+        "ovn-metadata-proxy/UUID.conf",
+        "external/pids/UUID.pid",
+        "external/pids/UUID.pid.haproxy",
+    ];
     let leave = leave.map(|name| name.replace("UUID", NETWORK));
     for name in stay.iter().chain(&leave) {
         fs::write(lab.state().join(name), "x").unwrap();
     }
     let cleaned = clean(lab, &network);
     assert_eq!(cleaned.code(), Some(0), "{cleaned:#?}");
-    assert_eq!(cleaned.stdout.matches("removed /run/lab/neutron/").count(), 3, "{cleaned:#?}");
+    assert_eq!(cleaned.stdout.matches("removed /run/lab/neutron/").count(), 4, "{cleaned:#?}");
     let mut expected = before;
     expected.extend(stay.iter().map(|name| lab.state().join(name)));
     expected.sort();

@@ -1,6 +1,9 @@
 //! The command line of the original: every option in every spelling, and what each of the findings would have passed.
 
-use super::{Asked, Command, parse};
+use super::{
+    Asked, Command, parse,
+    words::{SWITCHES, VALUES},
+};
 use crate::{Account, Identity, Level};
 use std::ffi::OsString;
 
@@ -58,6 +61,70 @@ fn both_spellings_of_names_and_values_are_one() {
     assert_eq!(one, other);
     let log = one.config.process.log.unwrap();
     assert_eq!((log.facility.name, log.tag), ("user", format!("neutron-ns-metadata-proxy-{ID}")));
+}
+
+/// Each of them says the same in each spelling, and something else than nothing.
+#[test]
+fn every_option_in_every_spelling() {
+    let options = [
+        ("network_id", ID),
+        ("router_id", ID),
+        ("pid_file", "/run/p.pid"),
+        ("metadata_port", "80"),
+        ("metadata_proxy_socket", "/run/s"),
+        ("metadata_proxy_user", "someone"),
+        ("metadata_proxy_group", "121"),
+        ("state_path", "/opt/n"),
+        ("log_file", "x.log"),
+        ("log_dir", "/var/log/other"),
+        ("syslog_log_facility", "LOG_LOCAL3"),
+    ];
+    assert_eq!(options.map(|(name, _)| name), VALUES, "an option without a test");
+    for (name, value) in options {
+        // What it cannot be said without, or is of use with.
+        let usual =
+            [("network_id", ID), ("metadata_proxy_user", "neutron"), ("log_dir", "/var/log/n"), ("use_syslog", "")];
+        let beside = usual.into_iter().filter(|(other, _)| match *other {
+            "network_id" => name != "router_id" && name != "network_id",
+            "log_dir" => name == "log_file",
+            "use_syslog" => name == "syslog_log_facility",
+            other => other != name,
+        });
+        let beside: Vec<String> = beside
+            .map(|(name, value)| if value.is_empty() { format!("--{name}") } else { format!("--{name}={value}") })
+            .collect();
+        let beside = beside.join(" ");
+        let dashed = name.replace('_', "-");
+        let said = [
+            format!("--{name}={value}"),
+            format!("--{dashed}={value}"),
+            format!("--{name} {value}"),
+            format!("--{dashed} {value}"),
+        ];
+        let all = said.map(|said| run(&format!("{beside} {said}")));
+        assert!(all.iter().all(|one| *one == all[0]), "{name}");
+        let without = words(&beside);
+        assert_ne!(without, Ok(Command::Run(Box::new(all[0].clone()))), "`{name}` changes something");
+    }
+    let least = format!("--network_id={ID} --metadata_proxy_user=neutron");
+    for name in SWITCHES {
+        let dashed = name.replace('_', "-");
+        for no in ["", "no"] {
+            let [one, other] = [name, &dashed].map(|name| run(&format!("{least} --{no}{name}")));
+            assert_eq!(one, other, "{no}{name}");
+            // What is on without being said, and what is accepted and changes nothing.
+            let changes = match name {
+                "daemonize" => no == "no",
+                "metadata_proxy_watch_log" | "verbose" => false,
+                _ => no.is_empty(),
+            };
+            // A level is one of a log.
+            let log = if name == "debug" { "--use-syslog" } else { "" };
+            let [with, without] =
+                [format!("--{no}{name}"), String::new()].map(|more| run(&format!("{least} {log} {more}")));
+            assert_eq!(with != without, changes, "{no}{name}");
+        }
+    }
 }
 
 #[test]

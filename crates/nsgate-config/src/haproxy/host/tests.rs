@@ -1,7 +1,7 @@
 //! The configuration of a whole host: as Neutron writes it, with everything that could be wrong, and ten thousand instances.
 
 use super::{ParsedHost, is_host_proxy, parse_host};
-use std::{fmt::Write, net::IpAddr, time::Instant};
+use std::{fmt::Write, net::IpAddr};
 
 const FIXTURE: &str = include_str!("../../../tests/fixtures/2026.2-hostproxy-3-instances.cfg");
 
@@ -135,23 +135,11 @@ fn an_error_has_its_place() {
 }
 
 #[test]
-fn ten_thousand_instances_are_read_in_a_moment_and_found_at_once() {
-    let text = text(10_000);
-    let timed = |_| {
-        let start = Instant::now();
-        (read(&text), start.elapsed())
-    };
-    // The fastest of three: the machine may be busy with something else.
-    let (parsed, took) = [(); 3].map(timed).into_iter().min_by_key(|(_, took)| *took).unwrap();
-    let instances = parsed.config.proxy.instances;
+fn each_of_ten_thousand_instances_is_found() {
+    let instances = read(&text(10_000)).config.proxy.instances;
     assert_eq!(instances.len(), 10_000);
-    let start = Instant::now();
     for number in 0..10_000 {
         let found = instances.at(address(number)).unwrap();
         assert_eq!(found.id.to_string().get(24..), Some(format!("2f6d{number:08x}").as_str()));
     }
-    println!("{} bytes in {took:?}, 10,000 look-ups and comparisons in {:?}", text.len(), start.elapsed());
-    // A build without optimisation is ten times slower.
-    let bound = if cfg!(debug_assertions) { 3000 } else { 100 };
-    assert!(took.as_millis() < bound, "{took:?}");
 }
