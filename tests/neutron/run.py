@@ -20,6 +20,7 @@ import cases
 import driver
 import host_cases
 import lab
+import rootwrap_cases
 
 
 class Lines(unittest.TestResult):
@@ -72,7 +73,8 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="run the cases whose names contain one of these")
     options = parser.parse_args()
     loader = unittest.TestLoader()
-    chosen = [test for cls in cases.CLASSES + host_cases.CLASSES for test in loader.loadTestsFromTestCase(cls)]
+    classes = [*cases.CLASSES, *host_cases.CLASSES, *rootwrap_cases.CLASSES]
+    chosen = [test for cls in classes for test in loader.loadTestsFromTestCase(cls)]
     if options.words:
         chosen = [test for test in chosen if any(word in name(test) for word in options.words)]
     if options.list:
