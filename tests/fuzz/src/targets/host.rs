@@ -68,7 +68,10 @@ fn agrees(text: &str, proxy: &HostProxy) {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words.as_slice() {
             ["backend", name, ..] => section = name,
-            ["acl", name, "src", address] => acls.extend(address.parse().map(|address: IpAddr| (address, *name))),
+            // `::ffff:240.0.0.2` is the same guest as `240.0.0.2`.
+            ["acl", name, "src", address] => {
+                acls.extend(address.parse().map(|address: IpAddr| (address.to_canonical(), *name)));
+            }
             ["use_backend", name, "if", acl] => rules.push((*acl, *name)),
             ["http-request", "set-header", header, id] if header.eq_ignore_ascii_case("X-Instance-ID") => {
                 ids.insert(section, *id);
