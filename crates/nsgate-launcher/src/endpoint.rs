@@ -42,6 +42,26 @@ pub(crate) struct Endpoint {
     predecessor: Option<OwnedFd>,
 }
 
+/// A process without privileges makes no socket that is root's: a service manager does.
+pub(crate) fn not_passed(path: &AbsolutePath, purpose: Purpose) -> LaunchError {
+    let (word, name) = purpose.words();
+    let reason = format!(
+        "this process was started without privileges, and does not make it; a socket unit does, with `{word}{path}` and \
+         `FileDescriptorName={name}`"
+    );
+    LaunchError::Path { purpose: "socket", path: path.as_path().to_owned(), reason }
+}
+
+impl Purpose {
+    /// The words of a socket unit (systemd.socket(5)): the kind of socket, and the name by which it is passed.
+    pub(crate) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Handover(_) => ("ListenSequentialPacket=", "handover"),
+            Self::Metrics => ("ListenStream=", "metrics"),
+        }
+    }
+}
+
 impl Endpoint {
     /// Makes the socket. `replace` says that a worker which answers already will be told to leave.
     pub(crate) fn bind(

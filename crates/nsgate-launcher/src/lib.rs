@@ -28,6 +28,7 @@ mod reader;
 mod replace;
 mod signals;
 mod source;
+mod standing;
 mod supervisor;
 mod sys;
 mod zygote;

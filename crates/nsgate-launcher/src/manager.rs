@@ -18,10 +18,6 @@ use std::{
     },
 };
 
-/// Names of the sockets that a manager may have bound (`FileDescriptorName=`, systemd.socket(5)).
-pub(crate) const HANDOVER: &str = "handover";
-pub(crate) const METRICS: &str = "metrics";
-
 /// Where the manager hears, and how much it keeps.
 #[derive(Debug)]
 pub struct Keeping {
@@ -70,10 +66,7 @@ pub(crate) fn bound(
     purpose: Purpose,
     warnings: &mut Vec<String>,
 ) -> Option<OwnedFd> {
-    let wanted = match purpose {
-        Purpose::Handover(_) => HANDOVER,
-        Purpose::Metrics => METRICS,
-    };
+    let (_, wanted) = purpose.words();
     let mut found = None;
     for (name, descriptor) in std::mem::take(passed) {
         if name != wanted {
@@ -97,9 +90,10 @@ fn judge(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Purpose) -> Result<
         let place = name.path().map_or("nowhere".to_owned(), |place| format!("at {}", place.display()));
         return Err(format!("bound {place}, not at {path}"));
     }
-    let (wanted, word) = match purpose {
-        Purpose::Handover(_) => (SockType::SeqPacket, "ListenSequentialPacket="),
-        Purpose::Metrics => (SockType::Stream, "ListenStream="),
+    let (word, _) = purpose.words();
+    let wanted = match purpose {
+        Purpose::Handover(_) => SockType::SeqPacket,
+        Purpose::Metrics => SockType::Stream,
     };
     if kind != wanted {
         return Err(format!("of another kind: a unit has it with `{word}`"));

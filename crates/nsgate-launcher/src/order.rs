@@ -5,7 +5,7 @@ use crate::{
     AuditOutput, LaunchError, LogSocket, Readiness, Replace, accounts, audit_output,
     daemon::{self, Starter},
     descriptors,
-    endpoint::{Endpoint, Purpose},
+    endpoint::{self, Endpoint, Purpose},
     listeners::{self, Bound, Manner},
     log_file::LogFile,
     log_socket,
@@ -17,6 +17,7 @@ use crate::{
     reader::{self, Reader},
     signals,
     source::Source,
+    standing::{self, Given},
     supervisor,
 };
 use nix::unistd::Gid;
@@ -24,7 +25,11 @@ use nsgate_config::{
     self as config, AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process,
     SandboxLevel, Server,
 };
-use nsgate_sandbox::{Confined, Ids, Link, Policy, Root, Sandbox, namespaces, small_root};
+use nsgate_sandbox::{
+    Confined, GivenRoot, Ids, Link, Policy, Root, Sandbox, SmallRoot,
+    given_root::{self, Opening},
+    namespaces, small_root,
+};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -311,12 +316,16 @@ fn start<T>(
     let process = plan.process;
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
     let audit = process.audit.as_ref();
-    let most = manager::most();
+    let (most, directory) = (manager::most(), standing::directory());
     let count = u32::try_from(options.passed.len()).unwrap_or(u32::MAX);
     let given = descriptors::start_clean(audit_output::wanted(audit), count)?;
     let mut passed = manager::take(&options.passed);
-    // 2. Names become numbers, once.
+    // 2. Names become numbers, once. A worker may be started without a privilege: it proves then what it does not give up.
     let ids = accounts::resolve(process)?;
+    let without = match plan.kind {
+        Kind::Worker(_) => standing::of(process, &ids, directory)?,
+        _ => None,
+    };
     let owners: Vec<Option<u32>> = plan.kind.backends().iter().map(accounts::owner).collect::<Result<_, _>>()?;
     let handover_gid = match plan.kind {
         Kind::Worker(pool) => pool.group.as_ref().map(accounts::group).transpose()?,
@@ -345,6 +354,7 @@ fn start<T>(
     let (bound, unbound) = listeners::bind(plan.listeners, manner)?;
     warnings.extend(unbound);
     let sockets = match plan.kind {
+        Kind::Worker(pool) if without.is_some() => Sockets::passed(pool, handover_gid, &mut passed, &mut warnings)?,
         Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids, &mut passed, &mut warnings)?,
         _ => Sockets::default(),
     };
@@ -353,7 +363,8 @@ fn start<T>(
         _ => None,
     };
     // 5. A process of its own, the first of its PID namespace. The starter waits.
-    let forked = separate();
+    let has_none = without.is_some();
+    let forked = separate(has_none);
     let (starter, readiness, child) = match forked {
         Ok(forked) => forked,
         Err(error) => {
@@ -368,6 +379,7 @@ fn start<T>(
             plan: *plan,
             options,
             ids,
+            without,
             backends,
             owners,
             pool,
@@ -388,15 +400,18 @@ fn start<T>(
         return Ok(steps.take(readiness, prepare));
     };
     drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
-    drop((passed, keeping));
-    wait(starter, child, pid_file, &sockets.waiting, options, &ids)
+    drop((passed, keeping, without));
+    wait(starter, child, pid_file, &sockets.waiting, options, &ids, has_none)
 }
 
-/// A child in a PID namespace of its own (`None` in the child), and a pipe to it.
-fn separate() -> Result<(Starter, Readiness, Option<daemon::Child>), LaunchError> {
+/// A child in a PID namespace of its own (`None` in the child), and a pipe to it. Without privileges it stays in the one
+/// that the service manager gave.
+fn separate(has_none: bool) -> Result<(Starter, Readiness, Option<daemon::Child>), LaunchError> {
     signals::block()?;
     let (starter, readiness) = daemon::channel()?;
-    namespaces::separate_pid()?;
+    if !has_none {
+        namespaces::separate_pid()?;
+    }
     Ok((starter, readiness, daemon::fork()?))
 }
 
@@ -418,8 +433,7 @@ impl Sockets {
     ) -> Result<Self, LaunchError> {
         let mut sockets = Self::default();
         let replace = options.farewell.is_some();
-        let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
-        for (path, purpose) in std::iter::once((&pool.socket, Purpose::Handover(gid))).chain(metrics) {
+        for (path, purpose) in Self::of(pool, gid) {
             // A socket that the service manager has bound stays where it is, also when this worker ends.
             if let Some(listening) = manager::bound(passed, path, purpose, warnings) {
                 sockets.listening.push(listening);
@@ -432,17 +446,58 @@ impl Sockets {
                 }
                 Err(error) => {
                     sockets.withdraw();
-                    // What was passed under the name and is not used may well be whoever answers there.
-                    let passed = warnings.iter().find(|warning| warning.contains("passed as"));
-                    return Err(passed.map_or(error, |warning| LaunchError::Gate(warning.clone())));
+                    return Err(unused(warnings, error));
                 }
             }
         }
         Ok(sockets)
     }
 
+    /// Those that the service manager has bound, and no others.
+    fn passed(
+        pool: &Pool,
+        gid: Option<Gid>,
+        passed: &mut Vec<(String, OwnedFd)>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, LaunchError> {
+        let mut sockets = Self::default();
+        for (path, purpose) in Self::of(pool, gid) {
+            let bound = manager::bound(passed, path, purpose, warnings);
+            let missing = || unused(warnings, endpoint::not_passed(path, purpose));
+            sockets.listening.push(bound.ok_or_else(missing)?);
+        }
+        Ok(sockets)
+    }
+
+    /// Where they are, and what for.
+    fn of(pool: &Pool, gid: Option<Gid>) -> impl Iterator<Item = (&AbsolutePath, Purpose)> {
+        let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
+        std::iter::once((&pool.socket, Purpose::Handover(gid))).chain(metrics)
+    }
+
     fn withdraw(&self) {
         self.waiting.iter().for_each(Endpoint::withdraw);
+    }
+}
+
+/// What was passed under a socket's name and is not used says more than that there is none.
+fn unused(warnings: &[String], error: LaunchError) -> LaunchError {
+    let passed = warnings.iter().find(|warning| warning.contains("passed as"));
+    passed.map_or(error, |warning| LaunchError::Gate(warning.clone()))
+}
+
+/// The root that a gate stands in: of its own making, or the service manager's.
+enum Standing {
+    Made(SmallRoot),
+    Given(GivenRoot),
+}
+
+impl Standing {
+    fn root(&self) -> Root<'_> {
+        match self {
+            Self::Made(root) => Root::Small(root),
+            Self::Given(root) => Root::Given(root),
+        }
     }
 }
 
@@ -451,6 +506,7 @@ struct Steps<'a> {
     plan: Plan<'a>,
     options: &'a Options,
     ids: Ids,
+    without: Option<Given>,
     backends: Vec<Pinned>,
     owners: Vec<Option<u32>>,
     pool: Option<Pinned>,
@@ -495,33 +551,50 @@ impl Steps<'_> {
     ) -> Result<Running<T>, LaunchError> {
         let foreground = self.options.mode == Mode::Foreground;
         daemon::detach(foreground)?;
-        namespaces::assert_first()?;
+        if self.without.is_none() {
+            namespaces::assert_first()?;
+        }
         let host_pid = daemon::host_pid()?;
-        // 6. Mount, IPC and UTS namespaces; a root that shows the backend's directory.
-        let (mut windows, mut links, mut agents) = (Vec::new(), Vec::new(), Vec::new());
+        // 6. Mount, IPC and UTS namespaces; a root that shows the backend's directory. Where a service manager has made them
+        // for a process without privileges: the same names in its own directory, and proof that the rest is small.
+        let top = Path::new(if self.without.is_some() { "" } else { "/" });
+        let (mut shown, mut links, mut agents) = (Vec::new(), Vec::new(), Vec::new());
         for ((backend, owner), (window, agent)) in self.backends.iter().zip(&self.owners).zip(BACKENDS) {
-            windows.push(small_root::take(window, backend.directory())?);
+            shown.push((window, backend));
             links.push(Link::new(agent, window, backend.name()));
-            agents.push(Agent { path: PathBuf::from("/").join(agent), owner: *owner });
+            agents.push(Agent { path: top.join(agent), owner: *owner });
         }
         if let Some(pool) = &self.pool {
-            windows.push(small_root::take(WORKER, pool.directory())?);
+            shown.push((WORKER, pool));
             links.push(Link::new(POOL, WORKER, pool.name()));
         }
         if let Some(directory) = &self.log_directory {
-            windows.push(small_root::take(LOG, directory.directory())?);
+            shown.push((LOG, directory));
             links.push(Link::new(SYSLOG, LOG, directory.name()));
         }
+        let windows = match self.without {
+            None => shown.iter().map(|(name, place)| small_root::take(name, place.directory())).collect(),
+            Some(_) => Ok(Vec::new()),
+        }?;
         let strict = self.plan.process.sandbox == SandboxLevel::Strict;
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
         let terms = reader::Terms { ids: self.ids, strict };
         let reader = self.source.as_ref().map(|source| reader::start(source, terms)).transpose()?;
-        namespaces::separate_rest()?;
+        if self.without.is_none() {
+            namespaces::separate_rest()?;
+        }
         let policy = self.plan.kind.policy(self.plan.descriptors);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let policy = policy.appends(matches!(self.audit, Some(AuditOutput::Descriptor(_))));
-        let sandbox = Sandbox::new(policy)?;
-        let root = small_root::enter(windows, &links)?;
+        let sandbox = Sandbox::new(policy.given(self.without.is_some()))?;
+        let standing = match &self.without {
+            None => Standing::Made(small_root::enter(windows, &links)?),
+            Some(place) => {
+                let openings: Vec<Opening<'_>> =
+                    shown.iter().map(|(name, place)| Opening::new(name, place.above(), place.directory())).collect();
+                Standing::Given(given_root::look(place.directory(), &openings, &links)?)
+            }
+        };
         // 7. The log file and the pid file, through the directories that were pinned.
         if let Some(file) = &self.log_file {
             file.take(&self.ids)?;
@@ -533,11 +606,13 @@ impl Steps<'_> {
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
-        let reconnect = self.log_directory.is_some().then(|| PathBuf::from("/").join(SYSLOG));
-        let pool = self.pool.is_some().then(|| PathBuf::from("/").join(POOL));
-        drop((self.backends, self.pool, self.source, self.log_directory));
+        let reconnect = self.log_directory.is_some().then(|| top.join(SYSLOG));
+        let pool = self.pool.is_some().then(|| top.join(POOL));
+        drop((self.backends, self.pool, self.source, self.log_directory, self.without));
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.
-        let confined = sandbox.restrict_files(Root::Small(&root))?.filter_syscalls()?;
+        let sandbox = sandbox.restrict_files(standing.root())?;
+        drop(standing);
+        let confined = sandbox.filter_syscalls()?;
         let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
         let (warnings, endpoints, handover_gid) = (self.warnings, self.endpoints, self.handover_gid);
         let log = LogSocket { reconnect, ..self.log };
@@ -571,6 +646,7 @@ fn wait<T>(
     sockets: &[Endpoint],
     options: &Options,
     ids: &Ids,
+    has_none: bool,
 ) -> Result<Launched<T>, LaunchError> {
     let foreground = options.mode == Mode::Foreground;
     let outcome = starter.listen();
@@ -598,5 +674,5 @@ fn wait<T>(
         ready();
     }
     drop(pid_file);
-    supervisor::watch(child, ids).map(Launched::Finished)
+    supervisor::watch(child, ids, has_none).map(Launched::Finished)
 }

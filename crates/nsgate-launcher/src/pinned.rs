@@ -53,12 +53,17 @@ impl Pinned {
         self.directory.as_fd()
     }
 
+    /// Its path.
+    pub(crate) fn above(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
     /// The name in it.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The whole path, for messages.
+    /// The whole path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -10,11 +10,11 @@ use nsgate_sandbox::{Ids, Policy, Root, Sandbox};
 use std::os::fd::AsFd;
 
 /// Gives up every privilege and watches. Returns the status to exit with: the gate's, or 128 and its signal.
-pub(crate) fn watch(child: Child, ids: &Ids) -> Result<u8, LaunchError> {
+pub(crate) fn watch(child: Child, ids: &Ids, given: bool) -> Result<u8, LaunchError> {
     let failed = |call| move |source| LaunchError::Daemon { call, source };
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&signals::set(), flags).map_err(failed("signalfd"))?;
-    let sandbox = Sandbox::new(Policy::supervisor())?;
+    let sandbox = Sandbox::new(Policy::supervisor().given(given))?;
     let _confined = sandbox.drop_privileges(ids)?.restrict_files(Root::Kept)?.filter_syscalls()?;
     loop {
         let mut ready =

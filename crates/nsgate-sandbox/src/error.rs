@@ -93,6 +93,23 @@ pub enum Error {
     /// A gate must stand in a small root.
     #[error("a gate cannot keep the root it was started in; call small_root::enter and pass what it returns")]
     RootKept,
+    /// A process without privileges stands in a root that was not made for it.
+    #[error(
+        "without privileges nsgate makes no root directory of its own, and the one that it was started in {found}; start it \
+         as root, or by a unit that gives it one (nsgate-pool.service)"
+    )]
+    RootGiven {
+        /// What it is.
+        found: String,
+    },
+    /// Short names could not be made in the directory of a process without privileges.
+    #[error("{call}: {source}; the short names in the service's own directory cannot be made or lead elsewhere")]
+    Names {
+        /// The system call.
+        call: &'static str,
+        /// What the kernel said.
+        source: Errno,
+    },
     /// `strict`, and the kernel cannot give everything.
     #[error(
         "sandbox = \"strict\", and this host cannot give everything: {missing}; use another kernel, or the default"

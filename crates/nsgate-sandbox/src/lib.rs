@@ -23,6 +23,10 @@
 //! in [`Report::shortfalls`]. Ids, capabilities, `no_new_privs`, the small root and seccomp are the floor: without one
 //! of them there is no [`Confined`].
 //!
+//! A process that a service manager starts without a privilege takes the same steps from [`Sandbox::new`] on: it proves that
+//! it holds nothing where another one gives it up, and [`given_root::look`] stands in the place of the namespaces and the
+//! small root, which it cannot make.
+//!
 //! [`attest`] is the other half: it reads any process back from `/proc` and says what it still holds.
 //!
 //! Filtering before dropping does not compile:
@@ -74,6 +78,7 @@ pub mod attest;
 mod compile;
 mod error;
 mod filter;
+pub mod given_root;
 pub mod namespaces;
 mod one_file;
 mod policy;
@@ -88,9 +93,10 @@ mod sys;
 
 pub use error::{Error, Result};
 pub use filter::Filter;
+pub use given_root::GivenRoot;
 pub use one_file::OneFile;
 pub use policy::{Entry, Role, policy};
-pub use privileges::Ids;
+pub use privileges::{Ids, none as unprivileged};
 pub use ruleset::Landlock;
 pub use small_root::{Link, Root, SmallRoot, Window};
 pub use stage::{Confined, Dropped, FilterReport, Policy, Privileged, Report, Ruled, Sandbox};

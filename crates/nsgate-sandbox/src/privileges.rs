@@ -21,7 +21,9 @@ pub struct Ids {
 
 /// Root is nobody special, capabilities do not survive a change of user, none becomes ambient; all locked
 /// (`SECBIT_*`, capabilities(7)). `SECBIT_NO_SETUID_FIXUP` stays off: the change of user shall take capabilities away.
-const SECUREBITS: libc::c_ulong = 0x01 | 0x02 | 0x08 | 0x20 | 0x40 | 0x80;
+const SECUREBITS: libc::c_ulong = 0x01 | 0x02 | 0x08 | 0x20 | RAISING;
+/// `SECBIT_NO_CAP_AMBIENT_RAISE` and its lock.
+const RAISING: libc::c_ulong = 0x40 | 0x80;
 
 /// What could not be given away.
 pub(crate) struct Left {
@@ -31,17 +33,45 @@ pub(crate) struct Left {
     pub(crate) groups: bool,
 }
 
-/// Drops everything. `groups_denied` says that a user namespace forbids setgroups(2) for good.
-pub(crate) fn drop_all(ids: &Ids, groups_denied: bool, dies_with_parent: bool) -> Result<Left> {
-    let kept = groups(groups_denied)?;
-    let groups = !kept.is_empty();
-    let mut shortfalls = Vec::new();
-    // The group itself may be in the list: it is nothing that the gate does not have.
-    let others = kept.iter().filter(|gid| **gid != ids.gid).count();
-    if others > 0 {
-        let why = "the user namespace forbids setgroups(2) for good";
-        shortfalls.push(format!("{others} supplementary groups are kept: {why}"));
+/// What a process begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// It may give everything away.
+    Privileged,
+    /// The same, but that a user namespace forbids setgroups(2) for good.
+    GroupsDenied,
+    /// Nothing: it is who it shall be already.
+    Given,
+}
+
+/// Drops everything, or proves that there is nothing to drop.
+pub(crate) fn drop_all(ids: &Ids, start: Start, dies_with_parent: bool) -> Result<Left> {
+    let mut left = match start {
+        Start::Given => given(ids)?,
+        _ => give_away(ids, start == Start::GroupsDenied)?,
+    };
+    prctl::set_no_new_privs().map_err(failed("prctl(PR_SET_NO_NEW_PRIVS)", "the kernel is older than Linux 3.5"))?;
+    prctl::set_dumpable(false).map_err(failed("prctl(PR_SET_DUMPABLE)", "this cannot fail on Linux"))?;
+    match sys::set_mdwe().and_then(|()| sys::mdwe()) {
+        Ok(took) => holds("memory that denies write and execute (PR_GET_MDWE)", true, took)?,
+        Err(error) => left
+            .shortfalls
+            .push(format!("written memory may become executable: prctl(PR_SET_MDWE): {error} (Linux 6.3 has it)")),
     }
+    if dies_with_parent {
+        // After the ids: a change of user forgets it (prctl(2)).
+        prctl::set_pdeathsig(Signal::SIGKILL)
+            .map_err(failed("prctl(PR_SET_PDEATHSIG)", "this cannot fail on Linux"))?;
+    }
+    read_back(ids, !left.groups)?;
+    no_way_back(ids)?;
+    Ok(left)
+}
+
+/// Groups, capabilities and ids go.
+fn give_away(ids: &Ids, groups_denied: bool) -> Result<Left> {
+    let kept = groups(groups_denied)?;
+    let mut shortfalls = others(&kept, ids, "the user namespace forbids setgroups(2) for good");
     // Bounding and ambient before the ids: CAP_SETPCAP goes with the user.
     clear(CapSet::Ambient, "prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     clear(CapSet::Bounding, "prctl(PR_CAPBSET_DROP)")?;
@@ -55,21 +85,36 @@ pub(crate) fn drop_all(ids: &Ids, groups_denied: bool, dies_with_parent: bool) -
     clear(CapSet::Inheritable, "capset(inheritable)")?;
     clear(CapSet::Effective, "capset(effective)")?;
     clear(CapSet::Permitted, "capset(permitted)")?;
-    prctl::set_no_new_privs().map_err(failed("prctl(PR_SET_NO_NEW_PRIVS)", "the kernel is older than Linux 3.5"))?;
-    prctl::set_dumpable(false).map_err(failed("prctl(PR_SET_DUMPABLE)", "this cannot fail on Linux"))?;
-    match sys::set_mdwe().and_then(|()| sys::mdwe()) {
-        Ok(took) => holds("memory that denies write and execute (PR_GET_MDWE)", true, took)?,
-        Err(error) => shortfalls
-            .push(format!("written memory may become executable: prctl(PR_SET_MDWE): {error} (Linux 6.3 has it)")),
+    Ok(Left { shortfalls, groups: !kept.is_empty() })
+}
+
+/// Nothing can be given away, and only what whoever started the process left to it is looked at here; the rest is read
+/// back as it is after a drop.
+fn given(ids: &Ids) -> Result<Left> {
+    let kept = getgroups().map_err(failed("getgroups", "this cannot fail on Linux"))?;
+    let mut shortfalls = others(&kept, ids, "without CAP_SETGID nobody gives a group away");
+    // Who may raise nothing has no use for the two bits about raising.
+    let wanted = SECUREBITS & !RAISING;
+    let found = sys::securebits().map_err(failed("prctl(PR_GET_SECUREBITS)", "this cannot fail on Linux"))?;
+    if found & wanted != wanted {
+        shortfalls.push(format!("securebits are {found:#x} and not {wanted:#x} (SecureBits= of the unit)"));
     }
-    if dies_with_parent {
-        // After the ids: a change of user forgets it (prctl(2)).
-        prctl::set_pdeathsig(Signal::SIGKILL)
-            .map_err(failed("prctl(PR_SET_PDEATHSIG)", "this cannot fail on Linux"))?;
-    }
-    read_back(ids, !groups)?;
-    no_way_back(ids)?;
-    Ok(Left { shortfalls, groups })
+    Ok(Left { shortfalls, groups: !kept.is_empty() })
+}
+
+/// Groups that stay. The group itself may be in the list: it is nothing that the gate does not have.
+fn others(kept: &[Gid], ids: &Ids, why: &str) -> Vec<String> {
+    let count = kept.iter().filter(|gid| **gid != ids.gid).count();
+    (count > 0).then(|| format!("{count} supplementary groups are kept: {why}")).into_iter().collect()
+}
+
+/// Whether this process has no capability that it could use: it is not root, and was started with none.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn none() -> Result<bool> {
+    let sets = sys::capget().map_err(failed("capget", "this cannot fail on Linux"))?;
+    Ok(sets == sys::Sets { effective: 0, permitted: 0, inheritable: 0 } && !Uid::effective().is_root())
 }
 
 /// Gives the groups away, and returns those that a user namespace forbids to give away.

@@ -3,7 +3,7 @@
 //! Everything that the running kernel knows is handled and nothing is allowed, but for three things. A host's proxy may
 //! connect to one TCP port. Its reader may read files in the directory of its configuration; which one, the filter says.
 //! And from ABI 9 a connect to a UNIX socket by path is a right of its own, and it is allowed below the windows of the
-//! small root. Older kernels do not look at such connects; there the small root alone decides.
+//! small root, or the openings of a given one. Older kernels do not look at such connects; there the root alone decides.
 
 use crate::{Error, Result, Root, sys};
 use landlock::{
@@ -110,6 +110,11 @@ fn enforce(allowed: Allowed<'_>, root: Root<'_>, known: ABI, abi: i32) -> Result
         for name in small.windows() {
             let window = PathFd::new(format!("/{name}")).map_err(|source| Error::LandlockWindow { name, source })?;
             created = created.add_rule(PathBeneath::new(window, AccessFs::ResolveUnix)).map_err(refused)?;
+        }
+    }
+    if let (true, Root::Given(given)) = (known >= ABI::V9, root) {
+        for (_, directory) in given.openings() {
+            created = created.add_rule(PathBeneath::new(directory, AccessFs::ResolveUnix)).map_err(refused)?;
         }
     }
     let status = created.restrict_self().map_err(refused)?;

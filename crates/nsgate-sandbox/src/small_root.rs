@@ -29,7 +29,7 @@ use nix::{
     unistd::{chdir, mkdir, pivot_root},
 };
 
-use crate::{Error, Result, sys};
+use crate::{Error, GivenRoot, Result, sys};
 
 /// Where the tmpfs is put together before it becomes the root. It must exist, and it is of no use any more: every read
 /// from `/proc` was done before. The mount is this process's own, nobody else sees it.
@@ -63,6 +63,16 @@ impl Link {
     pub fn new(name: &'static str, window: &'static str, inside: &str) -> Self {
         Self { name, target: Path::new(window).join(inside) }
     }
+
+    /// The name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where it leads, from the directory that it is in.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
 }
 
 /// Proof that this process stands in a small root, and what that shows.
@@ -84,6 +94,8 @@ impl SmallRoot {
 pub enum Root<'a> {
     /// The small root: what a gate must have.
     Small(&'a SmallRoot),
+    /// One that a service manager put together for a process without privileges ([`Policy::given`](crate::Policy::given)).
+    Given(&'a GivenRoot),
     /// The root it was started in. Landlock and the filter alone keep files away; a supervisor may.
     Kept,
 }

@@ -1,6 +1,11 @@
 //! The order as types: a step is a method of the stage before it, and only the last one makes a [`Confined`].
 
-use crate::{Filter, Ids, Landlock, OneFile, Result, Role, Root, privileges, readback::OwnStatus, rlimits, ruleset};
+use crate::{
+    Filter, Ids, Landlock, OneFile, Result, Role, Root,
+    privileges::{self, Start},
+    readback::OwnStatus,
+    rlimits, ruleset,
+};
 use std::fmt;
 
 /// Room for what a courier writes of a network, in bytes: a record in memory, which is a file to the kernel.
@@ -26,6 +31,8 @@ pub struct Policy {
     appends: bool,
     /// The longest file that it writes, in bytes.
     file: u64,
+    /// It was started without a privilege.
+    given: bool,
 }
 
 impl Policy {
@@ -97,7 +104,15 @@ impl Policy {
             forks: false,
             appends: false,
             file: 0,
+            given: false,
         }
+    }
+
+    /// With `yes`, the process was started as the user that it is to be, without a privilege: it proves what others do
+    /// ([`Sandbox::drop_privileges`]), and may stand in a root that was given to it.
+    #[must_use]
+    pub fn given(self, yes: bool) -> Self {
+        Self { given: yes, ..self }
     }
 
     /// Landlock lets connections to this TCP port pass; without it, to none.
@@ -181,7 +196,12 @@ impl Sandbox<Privileged> {
         let Policy { descriptors, address_space, forks, appends, file, .. } = self.policy;
         let file = (!appends).then_some(file);
         self.shortfalls.extend(rlimits::apply(descriptors, address_space, forks, file)?);
-        let left = privileges::drop_all(ids, self.stage.groups_denied, self.policy.dies_with_parent)?;
+        let start = match (self.policy.given, self.stage.groups_denied) {
+            (true, _) => Start::Given,
+            (false, true) => Start::GroupsDenied,
+            (false, false) => Start::Privileged,
+        };
+        let left = privileges::drop_all(ids, start, self.policy.dies_with_parent)?;
         self.shortfalls.extend(left.shortfalls);
         let Self { policy, status, shortfalls, .. } = self;
         Ok(Sandbox { policy, status, shortfalls, stage: Dropped { ids: *ids, groups_kept: left.groups } })
@@ -206,8 +226,12 @@ impl Sandbox<Dropped> {
     }
 
     fn restrict(mut self, root: Root<'_>, file: Option<&OneFile>) -> Result<Sandbox<Ruled>> {
-        if let (true, Root::Kept) = (self.policy.small_root, root) {
-            return Err(crate::Error::RootKept);
+        match (self.policy.small_root, root) {
+            (true, Root::Kept) => return Err(crate::Error::RootKept),
+            // Who could have made a small root must have.
+            (true, Root::Given(_)) if !self.policy.given => return Err(crate::Error::RootKept),
+            (_, Root::Given(root)) => self.shortfalls.extend(root.shortfalls()),
+            _ => {}
         }
         let allowed = ruleset::Allowed {
             signals: self.policy.signals,

@@ -186,6 +186,12 @@ pub(crate) fn set_securebits(bits: libc::c_ulong) -> Result<(), Errno> {
     prctl(libc::PR_SET_SECUREBITS, bits, 0).map(drop)
 }
 
+/// Reads the securebits back.
+pub(crate) fn securebits() -> Result<libc::c_ulong, Errno> {
+    let bits = prctl(libc::PR_GET_SECUREBITS, 0, 0)?;
+    libc::c_ulong::try_from(bits).map_err(|_| Errno::ERANGE)
+}
+
 /// Memory that was written can never become executable (Linux 6.3).
 pub(crate) fn set_mdwe() -> Result<(), Errno> {
     prctl(libc::PR_SET_MDWE, libc::PR_MDWE_REFUSE_EXEC_GAIN.into(), 0).map(drop)

@@ -12,6 +12,7 @@ mod verdict;
 
 pub use namespaces::Namespace;
 pub use root::Mount;
+pub(crate) use root::of_this_process as mounts_of_this_process;
 pub use verdict::Row;
 
 use crate::{

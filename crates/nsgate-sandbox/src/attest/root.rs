@@ -23,6 +23,11 @@ pub(super) fn entries(directory: &Path) -> Option<Vec<String>> {
     Some(names)
 }
 
+/// The reader's own mounts.
+pub(crate) fn of_this_process() -> Option<Vec<Mount>> {
+    mounts(Path::new("/proc/self"))
+}
+
 /// The process's mounts.
 pub(super) fn mounts(directory: &Path) -> Option<Vec<Mount>> {
     let text = fs::read_to_string(directory.join("mountinfo")).ok()?;
