@@ -20,7 +20,7 @@ use std::{
 use nix::{
     errno::Errno,
     sys::stat::{fstat, stat},
-    unistd::{UnlinkatFlags, fchdir, getpid, getppid, unlinkat},
+    unistd::{AccessFlags, UnlinkatFlags, access, fchdir, getpid, getppid, unlinkat},
 };
 
 use crate::{
@@ -84,7 +84,7 @@ pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[Link]) -> 
     fchdir(place).map_err(failed("fchdir"))?;
     let mounts = mounts_of_this_process().ok_or_else(|| given("cannot be looked at: /proc is not mounted there"))?;
     let here = nix::unistd::getcwd().map_err(failed("getcwd"))?;
-    judge(&mounts, &here)?;
+    judge(&mounts, &here, |point| access(point, AccessFlags::W_OK).is_ok())?;
     for Opening { name, path, .. } in openings {
         name_it(place, name, path)?;
     }
@@ -104,11 +104,10 @@ pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[Link]) -> 
     Ok(GivenRoot { openings: openings.collect::<Result<_>>()?, shows, own_pids: first() })
 }
 
-/// The root is a read-only tmpfs, and so is or is read-only everything that is mounted in it, but for what is the kernel's
-/// and what is the process's own.
-fn judge(mounts: &[Mount], place: &Path) -> Result<()> {
-    // Of several mounts at one place the last is the one that is seen.
-    let root = mounts.iter().rfind(|mount| mount.point == "/");
+/// The root is a read-only tmpfs, and everything that is mounted in it is read-only or nothing that this process may write,
+/// but for what is the kernel's and what is the process's own.
+fn judge(mounts: &[Mount], place: &Path, writable: impl Fn(&Path) -> bool) -> Result<()> {
+    let root = mounts.iter().find(|mount| mount.point == "/");
     let root = root.ok_or_else(|| given("is not a mount of this process's own"))?;
     if root.kind != "tmpfs" {
         return Err(given(&format!("is a whole {}, and not one that was put together for it", root.kind)));
@@ -119,7 +118,9 @@ fn judge(mounts: &[Mount], place: &Path) -> Result<()> {
         KERNELS.iter().any(|(top, kinds)| below(top) && kinds.contains(&mount.kind.as_str()))
     };
     let read_only = |mount: &Mount| mount.options.split(',').any(|option| option == "ro");
-    match mounts.iter().find(|mount| !read_only(mount) && !kernels(mount) && !own(mount)) {
+    // What is root's in an empty file system.
+    let roots = |mount: &Mount| mount.kind == "tmpfs" && mount.point != "/" && !writable(Path::new(&mount.point));
+    match mounts.iter().find(|mount| !read_only(mount) && !kernels(mount) && !own(mount) && !roots(mount)) {
         Some(mount) => Err(given(&format!("can be written at {}", mount.point))),
         None => Ok(()),
     }
@@ -165,26 +166,29 @@ mod tests {
     use crate::attest::Mount;
     use std::path::Path;
 
+    const PLACE: &str = "/run/nsgate-pool";
+
     fn mount(point: &str, options: &str, kind: &str) -> Mount {
         Mount { point: point.to_owned(), options: options.to_owned(), kind: kind.to_owned() }
     }
 
     fn refused(mounts: &[Mount]) -> String {
-        judge(mounts, Path::new("/run/nsgate-pool")).unwrap_err().to_string()
+        judge(mounts, PLACE.as_ref(), |point| point == Path::new("/tmp")).unwrap_err().to_string()
     }
 
     #[test]
     fn a_root_that_was_put_together_is_taken() {
         let mounts = [
-            mount("/", "rw,relatime", "ext4"),
             mount("/", "ro,nosuid,nodev", "tmpfs"),
             mount("/usr/bin/nsgate", "ro,nosuid", "ext4"),
             mount("/proc", "rw,nosuid", "proc"),
             mount("/dev/pts", "rw", "devpts"),
+            mount("/run", "rw,nosuid", "tmpfs"),
             mount("/run/nsgate-pool", "rw,nosuid", "tmpfs"),
         ];
-        assert!(judge(&mounts, Path::new("/run/nsgate-pool")).is_ok());
-        assert!(judge(&mounts, Path::new("/run/other")).is_err(), "that one is not its own");
+        let writable = |point: &Path| point == Path::new(PLACE);
+        assert!(judge(&mounts, PLACE.as_ref(), writable).is_ok());
+        assert!(judge(&mounts, Path::new("/run/other"), writable).is_err(), "that one is not its own");
     }
 
     #[test]

@@ -19,8 +19,10 @@ pub(crate) enum Package {
 }
 
 /// A file that is installed as it stands in `xtask/packaging/`.
-const PACKAGED: [(Package, &str, &str); 22] = [
+const PACKAGED: [(Package, &str, &str); 24] = [
     (Package::Nsgate, "systemd/nsgate-pool.service", "usr/lib/systemd/system/"),
+    (Package::Nsgate, "systemd/nsgate-pool.socket", "usr/lib/systemd/system/"),
+    (Package::Nsgate, "systemd/nsgate-pool-metrics.socket", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/nsgate@.service", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/sysusers.d/nsgate.conf", "usr/lib/sysusers.d/"),
     (Package::Nsgate, "systemd/tmpfiles.d/nsgate.conf", "usr/lib/tmpfiles.d/"),
