@@ -18,6 +18,11 @@ fn main() {
     suite!["packages":
         installed_it_makes_an_account_and_starts_nothing,
         the_pool_goes_over_to_the_next_version_while_guests_ask,
+        the_pool_holds_nothing_from_its_first_moment,
+        a_pool_that_could_do_more_than_it_should_does_not_start,
+        the_first_handover_starts_the_pool_and_what_it_was_handed_outlives_it,
+        several_workers_need_no_privilege_either,
+        a_drop_in_starts_the_pool_as_root_and_another_goes_back,
         a_namespace_is_served_by_name,
         metrics_reach_tcp_and_a_shell_completes_networks,
         an_ansible_role_goes_there_twice_and_back,
@@ -132,19 +137,57 @@ fn installed_it_makes_an_account_and_starts_nothing(lab: &Lab) {
     machine.run(&["dpkg", "--verify", "nsgate", "nsgate-haproxy-compat"]);
     machine.run(&["nsgate", "check", "--dialect", "site", "/etc/nsgate/nsgate.toml"]);
     machine.run(&["nsgate", "check", "--dialect", "pool", "/etc/nsgate/pool.toml"]);
-    machine.script("systemd-analyze verify --man=no nsgate-pool.service nsgate@gate.service");
+    machine.script("systemd-analyze verify --man=no nsgate-pool.service nsgate-pool.socket nsgate@gate.service");
 }
 
+const POOL: &str = "nsgate-pool.service";
+const SOCKETS: [&str; 2] = ["nsgate-pool.socket", "nsgate-pool-metrics.socket"];
+
 /// The pool of the laboratory's networks, as an operator sets it up.
-fn pool(lab: &Lab, machine: &Machine) {
+fn configure(lab: &Lab, machine: &Machine) {
     let agent = lab.socket();
     machine.script(&format!(
         "sed -i -e 's|^user = .*|user = \"neutron\"|' -e 's|^#handover_group|handover_group|' \
              -e 's|^backends = .*|backends = [\"{}\"]|' /etc/nsgate/pool.toml
-         printf 'pool = \"/run/nsgate/pool.sock\"\\n' >/etc/nsgate/nsgate.toml",
-        agent.display()
+         printf 'pool = \"/run/nsgate/pool.sock\"\\n' >/etc/nsgate/nsgate.toml
+         cp -r /usr/share/doc/nsgate/docs/examples/systemd/nsgate-pool.*.d /etc/systemd/system/
+         cd /etc/systemd/system/nsgate-pool.service.d
+         mv root.conf root.conf.not
+         sed -i 's|^#BindReadOnlyPaths=.*|BindReadOnlyPaths={}|' neutron.conf
+         systemctl daemon-reload",
+        agent.display(),
+        lab.state().display()
     ));
-    start(machine, "nsgate-pool.service");
+}
+
+/// The same, and it runs.
+fn pool(lab: &Lab, machine: &Machine) {
+    configure(lab, machine);
+    start(machine, POOL);
+}
+
+/// The children of a service's main process: of a pool, its worker or its zygote.
+fn children(machine: &Machine, unit: &str) -> Vec<String> {
+    let main = machine.property(unit, "MainPID");
+    let children = machine.run(&["cat", &format!("/proc/{main}/task/{main}/children")]);
+    children.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What `nsgate attest` says of a process that is not as a gate's: names of the rows, and the exit status.
+fn not_as_a_gates(machine: &Machine, pid: &str) -> (Vec<String>, Option<i32>) {
+    let attested = machine.ask(&["nsgate", "attest", pid]);
+    let rows = attested.stdout.lines().filter_map(|line| line.trim_start().strip_prefix("NO  "));
+    let names = rows.map(|row| row.split("  ").next().unwrap_or_default().to_owned()).collect();
+    (names, attested.code())
+}
+
+/// An `nsgate add` of the laboratory's first network, as root.
+#[track_caller]
+fn add(lab: &Lab, machine: &Machine) {
+    let backend = lab.socket().display().to_string();
+    let words = ["nsgate", "add", "--netns", "gate", "--network-id", NETWORK, "--listen", "169.254.169.254:80"];
+    let more = ["--backend", &backend, "--user", "neutron", "--group", "neutron"];
+    machine.run(&[&words[..], &more].concat());
 }
 
 /// Starts a service that must come up.
@@ -186,6 +229,7 @@ fn the_pool_goes_over_to_the_next_version_while_guests_ask(lab: &Lab) {
     let line = started.lines().find(|line| line.contains("Handovers are taken")).unwrap_or_default();
     let full = text("/proc/sys/kernel/osrelease").split('.').next().is_some_and(|major| major >= "6");
     assert!(!full || !line.contains(" not ") && line.contains("Landlock ABI"), "{started}");
+    assert!(line.contains("the root directory is the service manager's: dev etc lib lib64 proc root run"), "{line}");
     let before = machine.property("nsgate-pool.service", "MainPID");
     let guest = Asking::start(&network.guest);
     guest.more(50);
@@ -198,6 +242,137 @@ fn the_pool_goes_over_to_the_next_version_while_guests_ask(lab: &Lab) {
     assert!(after != "0" && after != before, "the worker is {after}, was {before}; {asked} requests");
     assert!(machine.run(&["readlink", &format!("/proc/{after}/exe")]).starts_with("/usr/bin/nsgate\n"));
     assert_eq!(found(NETWORK), keeper, "the process that Neutron watches is the same");
+}
+
+fn the_pool_holds_nothing_from_its_first_moment(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    pool(lab, &machine);
+    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    served(&network.guest);
+    assert!(machine.run(&["nsgate", "list"]).contains(NETWORK));
+    let worker = children(&machine, POOL).remove(0);
+    for pid in [&machine.property(POOL, "MainPID"), &worker] {
+        let less = ["pid namespace", "root shows", "writable mounts"].map(str::to_owned).to_vec();
+        assert_eq!(not_as_a_gates(&machine, pid), (less, Some(3)), "as docs/hardened.md has it");
+        let status = machine.run(&["cat", &format!("/proc/{pid}/status")]);
+        let lines: Vec<String> = status.lines().map(|line| line.replace('\t', " ")).collect();
+        let ids = format!("Uid: {NEUTRON_ID} {NEUTRON_ID} {NEUTRON_ID} {NEUTRON_ID}");
+        for line in [&ids, "CapBnd: 0000000000000000", "CapPrm: 0000000000000000"] {
+            assert!(lines.iter().any(|found| found == line), "{line}: {status}");
+        }
+    }
+    // What its user could write is its own directory of two links, and that only before it was confined.
+    let root = format!("/proc/{worker}/root");
+    let write = "find . -xdev -writable ! -type l; ls run/nsgate-pool";
+    let written = machine.script(&format!("cd {root} && runuser -u neutron -- sh -c '{write}'"));
+    assert_eq!(written.lines().collect::<Vec<_>>(), ["agent", "backend"], "{written}");
+}
+
+fn a_pool_that_could_do_more_than_it_should_does_not_start(lab: &Lab) {
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &["nsgate"]);
+    configure(lab, &machine);
+    let refused = |words: &str, said: &str| {
+        let place = "/run/systemd/system/nsgate-pool.service.d";
+        let file = format!("[Service]\nRestart=no\n{words}\n");
+        machine.script(&format!("mkdir -p {place}; printf '{file}' >{place}/zz.conf; systemctl daemon-reload"));
+        machine.ask(&["systemctl", "reset-failed", POOL]);
+        let started = machine.ask(&["systemctl", "start", POOL]);
+        let journal = machine.journal(POOL);
+        assert!(!started.ok() && journal.contains(said), "{words}: {journal}");
+    };
+    let none =
+        ["RootDirectory", "TemporaryFileSystem", "InaccessiblePaths", "BindPaths", "BindReadOnlyPaths", "MountAPIVFS"];
+    let whole: Vec<String> = none.iter().map(|word| format!("{word}=")).collect();
+    refused(&whole.join("\n"), "is a whole overlay, and not one that was put together for it");
+    refused("TemporaryFileSystem=/var:mode=1777", "can be written at /var;");
+    refused("User=nsgate", "this process was started without privileges as uid");
+    refused("RuntimeDirectoryMode=0777", "others may write in this directory");
+    refused("UnsetEnvironment=RUNTIME_DIRECTORY", "no service manager has given it a directory");
+    refused("CapabilityBoundingSet=CAP_CHOWN", "prctl(PR_CAPBSET_DROP)");
+    refused("UnsetEnvironment=LISTEN_FDS", "a socket unit does, with `ListenSequentialPacket=/run/nsgate/pool.sock`");
+    machine.script("sed -i '1i sandbox = \"strict\"' /etc/nsgate/pool.toml");
+    refused("", "cannot give everything: the root directory is the service manager");
+}
+
+fn the_first_handover_starts_the_pool_and_what_it_was_handed_outlives_it(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    configure(lab, &machine);
+    SOCKETS.iter().for_each(|socket| start(&machine, socket));
+    assert_eq!(machine.property(POOL, "ActiveState"), "inactive", "nobody has handed anything over");
+    add(lab, &machine);
+    served(&network.guest);
+    assert_eq!(machine.property(POOL, "ActiveState"), "active");
+    assert_eq!(machine.property(POOL, "NFileDescriptorStore"), "2", "a record and a listener");
+    assert!(nsgate_tests::procfs::having(NETWORK).is_empty(), "no process stands for it");
+    let guest = Asking::start(&network.guest);
+    for round in 0..3 {
+        guest.more(20);
+        let before = machine.property(POOL, "MainPID");
+        machine.run(&["systemctl", "restart", POOL]);
+        assert_ne!(machine.property(POOL, "MainPID"), before);
+        guest.more(20);
+        assert!(machine.run(&["nsgate", "list"]).contains(NETWORK), "restart {round}");
+    }
+    // The next version, while it serves.
+    install(&machine, "next", &BOTH);
+    guest.more(20);
+    guest.end();
+    // A worker that is killed takes with it what it was answering, and no network.
+    let worker = children(&machine, POOL).remove(0);
+    machine.run(&["kill", "-KILL", &worker]);
+    assert!(wait_until(20.0, || machine.property(POOL, "NRestarts") == "1"));
+    served(&network.guest);
+    assert!(!children(&machine, POOL).contains(&worker));
+    machine.run(&["nsgate", "remove", "--network-id", NETWORK]);
+    assert_eq!(machine.property(POOL, "NFileDescriptorStore"), "0");
+    assert!(network.gate.listening().is_empty(), "its address is free");
+}
+
+fn several_workers_need_no_privilege_either(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    machine.script("sed -i '/^user/i workers = 2' /etc/nsgate/pool.toml");
+    pool(lab, &machine);
+    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    served(&network.guest);
+    let zygote = children(&machine, POOL).remove(0);
+    let crew = machine.run(&["cat", &format!("/proc/{zygote}/task/{zygote}/children")]);
+    assert_eq!(crew.split_whitespace().count(), 3, "a dispatcher and two workers");
+    for pid in crew.split_whitespace() {
+        assert_eq!(not_as_a_gates(&machine, pid).0, ["pid namespace", "root shows", "writable mounts"]);
+    }
+    assert!(machine.run(&["nsgate", "list"]).contains(NETWORK));
+}
+
+fn a_drop_in_starts_the_pool_as_root_and_another_goes_back(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    pool(lab, &machine);
+    add(lab, &machine);
+    let guest = Asking::start(&network.guest);
+    let switch = |from: &str, to: &str| {
+        guest.more(20);
+        machine.script(&format!(
+            "cd /etc/systemd/system/nsgate-pool.service.d; mv {from}.conf {from}.conf.not; mv {to}.conf.not {to}.conf
+             systemctl daemon-reload; systemctl restart {POOL}"
+        ));
+        guest.more(20);
+        assert!(machine.run(&["nsgate", "list"]).contains(NETWORK), "what was handed over stays");
+    };
+    switch("neutron", "root");
+    let worker = children(&machine, POOL).remove(0);
+    assert_eq!(not_as_a_gates(&machine, &worker), (vec![], Some(0)), "a root and a PID namespace of its own");
+    switch("root", "neutron");
+    guest.end();
+    let worker = children(&machine, POOL).remove(0);
+    assert_eq!(not_as_a_gates(&machine, &worker).1, Some(3));
 }
 
 fn metrics_reach_tcp_and_a_shell_completes_networks(lab: &Lab) {
@@ -302,12 +477,17 @@ fn removed_gates_go_on_and_purged_nothing_is_left(lab: &Lab) {
     let (files_before, accounts_before) = (files(), accounts());
     install(&machine, "first", &BOTH);
     pool(lab, &machine);
-    machine.run(&["systemctl", "enable", "nsgate-pool.service"]);
+    machine.run(&["systemctl", "enable", POOL]);
+    assert_eq!(machine.ask(&["systemctl", "is-enabled", SOCKETS[0]]).stdout.trim(), "enabled", "with its sockets");
     let keeper = spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
     let guest = Asking::start(&network.guest);
     guest.more(20);
     machine.run(&["dpkg", "--remove", "nsgate-haproxy-compat", "nsgate"]);
-    assert_ne!(machine.property("nsgate-pool.service", "ActiveState"), "active");
+    for unit in [&[POOL][..], &SOCKETS].concat() {
+        assert_ne!(machine.property(unit, "ActiveState"), "active", "{unit}");
+    }
+    // What an operator wrote is the operator's.
+    machine.script("rm -r /etc/systemd/system/nsgate-pool.service.d /etc/systemd/system/nsgate-pool.socket.d");
     // Without a worker the keeper serves by itself: a gate is its agent's, and no package's.
     guest.more(20);
     machine.run(&["dpkg", "--purge", "nsgate-haproxy-compat", "nsgate"]);
@@ -318,6 +498,7 @@ fn removed_gates_go_on_and_purged_nothing_is_left(lab: &Lab) {
     assert!(left.is_empty(), "left behind: {left:#?}");
     assert_eq!(accounts(), accounts_before, "the account is gone");
     assert_eq!(machine.ask(&["ls", "/run/nsgate"]).code(), Some(2), "its directory in /run is gone");
+    assert_eq!(machine.ask(&["ls", "/run/nsgate-pool"]).code(), Some(2));
 }
 
 /// Neutron's own driver, run as a service called neutron-l3-agent.

@@ -82,6 +82,19 @@ pub(crate) fn bound(
     found
 }
 
+/// Sockets that no configuration asks for are closed, with a warning: nothing but what is kept goes on to the worker.
+pub(crate) fn close_unused(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<String>) {
+    let names = [Purpose::Handover(None), Purpose::Metrics].map(|purpose| purpose.words().1);
+    passed.retain(|(name, _)| {
+        let unused = names.contains(&name.as_str());
+        if unused {
+            warnings
+                .push(format!("a socket was passed as `{name}`, and the configuration has no `{name}`; it is closed"));
+        }
+        !unused
+    });
+}
+
 /// Whether this is a socket that listens at `path`; it will not wait from now on.
 fn judge(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Purpose) -> Result<(), String> {
     let kind = getsockopt(descriptor, sockopt::SockType).map_err(|error| format!("not a socket: {error}"))?;

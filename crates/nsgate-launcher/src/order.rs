@@ -358,6 +358,7 @@ fn start<T>(
         Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids, &mut passed, &mut warnings)?,
         _ => Sockets::default(),
     };
+    manager::close_unused(&mut passed, &mut warnings);
     let keeping = match plan.kind {
         Kind::Worker(_) => manager::connect(most, &mut warnings),
         _ => None,
