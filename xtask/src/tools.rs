@@ -7,6 +7,7 @@ use std::process::Command;
 use nsgate_tests::program::target;
 
 use crate::command::{plain, works};
+use crate::prepare;
 use crate::terminal::table;
 
 /// The release of Neutron whose code the suite runs.
@@ -198,29 +199,40 @@ impl Tool {
         if self.present() {
             return Ok(());
         }
-        let missing = format!("{} is missing; install it with `{}`", self.name, self.command());
-        if !nix::unistd::geteuid().is_root() || !works("apt-get", &["--version"]) {
-            return Err(missing);
-        }
-        println!("{} is missing: installing the Debian package {} …", self.name, self.package);
-        let apt = |arguments: &[&str]| {
-            let mut command = Command::new("apt-get");
-            command.args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-            plain(command)
-        };
-        let install = ["install", "--no-install-recommends", self.package];
-        if !apt(&install)? {
-            apt(&["update"])?;
-            apt(&install)?;
-        }
-        if self.package == CLOUD_INIT.package {
-            // Installed for its Python modules only: it must not configure this machine at the next boot.
-            fs::create_dir_all("/etc/cloud").map_err(|e| e.to_string())?;
-            fs::write("/etc/cloud/cloud-init.disabled", "").map_err(|e| e.to_string())?;
-            println!("wrote /etc/cloud/cloud-init.disabled, so that it leaves this machine alone");
-        }
-        if self.present() { Ok(()) } else { Err(missing) }
+        prepare::wait();
+        self.find().or_else(|missing| install(&[*self]).and_then(|()| self.find()).map_err(|_| missing))
     }
+}
+
+/// Installs those that are missing, in one transaction: as root on Debian, and said aloud.
+///
+/// # Errors
+/// Nobody here may, or apt-get could not.
+pub(crate) fn install(tools: &[Tool]) -> Result<(), String> {
+    let mut packages: Vec<&str> = tools.iter().filter(|tool| !tool.present()).map(|tool| tool.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !nix::unistd::geteuid().is_root() || !works("apt-get", &["--version"]) {
+        return Err(format!("only root on Debian installs {}", packages.join(" ")));
+    }
+    println!("installing the Debian packages {} …", packages.join(" "));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(["-q", "-y"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        plain(command)
+    };
+    let install = [&["install", "--no-install-recommends"], &packages[..]].concat();
+    let installed = apt(&install)? || (apt(&["update"])? && apt(&install)?);
+    if packages.contains(&CLOUD_INIT.package) {
+        // Installed for its Python modules only: it must not configure this machine at the next boot.
+        fs::create_dir_all("/etc/cloud").map_err(|e| e.to_string())?;
+        fs::write("/etc/cloud/cloud-init.disabled", "").map_err(|e| e.to_string())?;
+        println!("wrote /etc/cloud/cloud-init.disabled, so that it leaves this machine alone");
+    }
+    if installed { Ok(()) } else { Err(format!("apt-get could not install {}", packages.join(" "))) }
 }
 
 /// Neutron's interpreter: `target/neutron/venv/bin/python`, made if it is not there yet.
@@ -230,7 +242,12 @@ impl Tool {
 pub(crate) fn neutron_python() -> Result<PathBuf, String> {
     let venv = target().join("neutron/venv");
     let (python, complete) = (venv.join("bin/python"), venv.join(format!(".neutron-{NEUTRON}")));
-    if complete.exists() && works(&python.to_string_lossy(), &["-c", "import neutron"]) {
+    let made = || complete.exists() && works(&python.to_string_lossy(), &["-c", "import neutron"]);
+    if made() {
+        return Ok(python);
+    }
+    prepare::wait();
+    if made() {
         return Ok(python);
     }
     VENV.ensure()?;
@@ -290,7 +307,13 @@ const OF_PACKAGES: [&str; 3] = ["ansible-core", "cyclonedx-python-lib[json-valid
 pub(crate) fn packaging_python() -> Result<PathBuf, String> {
     let venv = target().join("dist/venv");
     let python = venv.join("bin/python");
-    if works(&python.to_string_lossy(), &["-c", "import ansible, cyclonedx, jsonschema, kubernetes_validate"]) {
+    let imports = ["-c", "import ansible, cyclonedx, jsonschema, kubernetes_validate"];
+    let made = || works(&python.to_string_lossy(), &imports);
+    if made() {
+        return Ok(python);
+    }
+    prepare::wait();
+    if made() {
         return Ok(python);
     }
     VENV.ensure()?;

@@ -8,7 +8,7 @@ use nsgate_tests::program::target;
 
 use super::{empty, release::said};
 use crate::command::plain;
-use crate::tools;
+use crate::{prepare, tools};
 
 /// What a host of Neutron's has anyway, and what the tests look with.
 const INCLUDED: &str = "systemd,systemd-sysv,dbus,iproute2,haproxy,python3,adduser,procps,sudo";
@@ -21,7 +21,12 @@ pub(crate) fn root() -> Result<PathBuf, String> {
     let release = codename()?;
     let root = target().join("dist/debian").join(&release);
     let complete = root.with_extension("complete");
-    if fs::read_to_string(&complete).is_ok_and(|with| with == INCLUDED) {
+    let made = || fs::read_to_string(&complete).is_ok_and(|with| with == INCLUDED);
+    if made() {
+        return Ok(root);
+    }
+    prepare::wait();
+    if made() {
         return Ok(root);
     }
     if !nix::unistd::geteuid().is_root() {

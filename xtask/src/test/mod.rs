@@ -5,6 +5,7 @@ mod totals;
 
 use std::time::Instant;
 
+use crate::prepare;
 use crate::terminal::{Style, seconds, table};
 pub(crate) use totals::Totals;
 
@@ -33,15 +34,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let wish = parse(arguments)?;
     let style = Style::detect();
     let (start, mut rows) = (Instant::now(), Vec::new());
-    for stage in stages::ALL {
-        if !wish.stages.is_empty() && !wish.stages.iter().any(|name| name == stage.name) {
-            continue;
-        }
+    let asked = |stage: &stages::Stage| wish.stages.is_empty() || wish.stages.iter().any(|name| name == stage.name);
+    prepare::begin(&stages::ALL.iter().filter(|stage| asked(stage)).map(|stage| stage.name).collect::<Vec<_>>());
+    for stage in stages::ALL.into_iter().filter(asked) {
         println!("\n{}", style.bold(&format!("== {} ==", stage.name)));
         let began = Instant::now();
         let outcome = (stage.run)(&wish);
         rows.extend(rows_of(stage.name, outcome, began));
     }
+    prepare::wait();
     finish(&rows, start, style)
 }
 

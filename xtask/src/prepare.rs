@@ -1,0 +1,116 @@
+//! What a new machine lacks is fetched while the first stages compile: Debian packages in one transaction, Neutron, the clean
+//! root that packages are tried on.
+//!
+//! It is a process of its own, with a log of its own; whoever needs a tool that is not there waits for its end first, so that no
+//! two of them install at once. It decides nothing: what could not be fetched is missed, and said, where it is needed.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use nsgate_tests::program::target;
+
+use crate::terminal::seconds;
+use crate::tools::{self, Tool};
+use crate::{deny, dist};
+
+/// Set for the process that prepares: it waits for nobody.
+const PREPARING: &str = "NSGATE_PREPARING";
+
+static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
+
+/// A stage, and the tools that it installs.
+const TOOLS: [(&str, &[Tool]); 6] = [
+    ("deny", &[tools::VENV]),
+    ("counts", &[tools::VALGRIND, tools::STRACE]),
+    ("e2e", &[tools::IP, tools::HAPROXY, tools::JOURNALD, tools::STRACE, tools::CURL, tools::VENV]),
+    ("neutron", &[tools::IP, tools::VENV]),
+    ("cloud-init", &[tools::IP, tools::CLOUD_INIT]),
+    (
+        "dist",
+        &[
+            tools::IP,
+            tools::DPKG_DEV,
+            tools::RPM,
+            tools::LINTIAN,
+            tools::RPMLINT,
+            tools::MAN,
+            tools::ZSH,
+            tools::FISH,
+            tools::VENV,
+            tools::APPARMOR,
+            tools::CHECKPOLICY,
+            tools::SEMODULE,
+            tools::DEBOOTSTRAP,
+        ],
+    ),
+];
+
+/// Begins, for these stages, and returns at once. As somebody who may not install, it does nothing.
+pub(crate) fn begin(stages: &[&str]) {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let log = target().join("prepare.log");
+    let begun = fs::create_dir_all(target()).and_then(|()| fs::File::create(&log)).and_then(|output| {
+        let errors = output.try_clone()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("prepare").args(stages).env(PREPARING, "1");
+        command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn()
+    });
+    match begun {
+        Ok(child) => *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(child),
+        // What is missing is installed where it is needed.
+        Err(error) => println!("nothing is prepared: {}: {error}", log.display()),
+    }
+}
+
+/// Waits until nothing is being prepared any more.
+pub(crate) fn wait() {
+    if std::env::var_os(PREPARING).is_some() {
+        return;
+    }
+    let Some(mut child) = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        return;
+    }
+    println!("waiting for what is being installed ({}) …", target().join("prepare.log").display());
+    let began = Instant::now();
+    let _ = child.wait();
+    println!("waited {}", seconds(began.elapsed()));
+}
+
+/// The process that prepares.
+pub(crate) fn run(stages: &[String]) -> Result<(), String> {
+    let wanted = |name: &str| stages.iter().any(|stage| stage == name);
+    let mut step = Step(Instant::now());
+    let all: Vec<Tool> =
+        TOOLS.iter().filter(|(stage, _)| wanted(stage)).flat_map(|(_, all)| all.iter().copied()).collect();
+    step.took("Debian packages", tools::install(&all));
+    if wanted("deny") {
+        step.took("cargo-deny", deny::find().map(drop));
+    }
+    if wanted("dist") {
+        step.took("a Debian root", dist::debian::root().map(drop));
+        step.took("tools of Python", tools::packaging_python().map(drop));
+    }
+    if wanted("e2e") || wanted("neutron") || wanted("dist") {
+        step.took("Neutron", tools::neutron_python().map(drop));
+    }
+    Ok(())
+}
+
+/// Says how long each took, and what went wrong; the next is tried all the same.
+struct Step(Instant);
+
+impl Step {
+    fn took(&mut self, what: &str, outcome: Result<(), String>) {
+        println!(
+            "{what}: {}{}",
+            seconds(self.0.elapsed()),
+            outcome.err().map_or(String::new(), |why| format!(": {why}"))
+        );
+        self.0 = Instant::now();
+    }
+}
