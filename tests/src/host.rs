@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,14 +27,19 @@ pub fn three_instances() -> String {
 
 /// The same for so many instances, from 10.0.0.1 on; the id of each ends in its number.
 pub fn many_instances(count: u32) -> String {
+    instances_at((1..=count).map(|number| Ipv4Addr::from(0x0a00_0000 + number)))
+}
+
+/// The same for an instance at each of these addresses; ids are numbered from 1 on.
+pub fn instances_at(addresses: impl IntoIterator<Item = Ipv4Addr>) -> String {
     let (head, rest) = FIXTURE.split_once("    acl ").unwrap();
     let (_, last) = rest.rsplit_once("\nbackend ").unwrap();
     let (_, backend) = last.split_once('\n').unwrap();
     let backend = backend.replace("192.0.2.10:8775", "127.0.0.1:8775");
-    let address = |number: u32| std::net::Ipv4Addr::from(0x0a00_0000 + number);
-    let numbers = 1..=count;
+    let addresses: Vec<Ipv4Addr> = addresses.into_iter().collect();
+    let numbers = 1..=addresses.len();
     let mut text = head.to_owned();
-    numbers.clone().for_each(|n| text.push_str(&format!("    acl i{n} src {}\n", address(n))));
+    numbers.clone().zip(&addresses).for_each(|(n, at)| text.push_str(&format!("    acl i{n} src {at}\n")));
     numbers.clone().for_each(|n| text.push_str(&format!("    use_backend b{n} if i{n}\n")));
     numbers.for_each(|n| {
         text.push_str(&format!("backend b{n}\n{}", backend.replace("2f6d1f5f1a02", &format!("2f6d{n:08}"))));

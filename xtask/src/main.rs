@@ -44,6 +44,7 @@ The build tool of nsgate.
                 [stage DIR]              the packages' files below DIR, for packagers
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
+    cargo xtask bench host             the proxy of a whole host as its instances become many, into docs/host-benchmarks.md
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
     cargo xtask counts [--json]        instructions, allocations and system calls of a request, against those known
                 [--write]                write them down

@@ -1,8 +1,9 @@
 //! A forwarder that tells nobody of anything, for counting what a request costs (`cargo xtask counts`):
-//! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS|- [guards]]`, until its standard input ends.
+//! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS|- [guards|CONFIGURATION]]`, until its standard input ends. A
+//! configuration, of a whole host's proxy, says who the instances are; `guards` is all guards of one network.
 //! A counter makes it slow: what happens after a time does not happen.
 
-use nsgate_config::native;
+use nsgate_config::{haproxy, native};
 use nsgate_forwarder::{Forwarder, Stop, TokenKey, UnixConnector};
 use tokio::{
     io::AsyncReadExt,
@@ -25,7 +26,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .next()
         .filter(|count| count != "-")
         .map(|count| format!("[[rate_limits]]\nrequests = {count}\nwindow = \"12h\"\n"));
-    let guards = if words.next().as_deref() == Some("guards") { GUARDS } else { "" };
+    let more = words.next();
+    let guards = if more.as_deref() == Some("guards") { GUARDS } else { "" };
+    let host = more.filter(|word| word != "guards").map(std::fs::read_to_string).transpose()?;
     let text = format!(
         "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"127.0.0.1:{port}\"]\nuser = \"nobody\"\n\
          backend = \"{socket}\"\n{}{guards}[limits]\nconnections = 20000\nconnections_per_source = 20000\n\
@@ -43,8 +46,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = input.read(&mut [0]).await;
         let _ = stop.send(Some(Stop::Now));
     });
+    let connector = UnixConnector::new(socket.into(), None);
+    let forwarder = match host {
+        Some(text) => Forwarder::for_host(haproxy::parse_host("measured", &text)?.config.proxy, connector, ()).0,
+        None => Forwarder::new(gate, connector, ()),
+    };
     println!("ready");
-    let forwarder = Forwarder::new(gate, UnixConnector::new(socket.into(), None), ());
     // A key for counting, and for nothing else.
     forwarder.keyed(Some(TokenKey::new(&[0; 64]))).serve(vec![listener], stopped).await;
     Ok(())

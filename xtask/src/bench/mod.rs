@@ -3,6 +3,7 @@
 mod cgroup;
 pub(crate) mod fairness;
 mod guards;
+mod host;
 mod load;
 mod memory;
 mod ocata;
@@ -51,6 +52,9 @@ struct Contender {
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if arguments.first().is_some_and(|word| word == "pool") {
         return pool::run(&arguments[1..]);
+    }
+    if arguments.first().is_some_and(|word| word == "host") {
+        return host::run(&arguments[1..]);
     }
     if arguments.first().is_some_and(|word| word == "guards") {
         return guards::run(&arguments[1..]);

@@ -30,7 +30,7 @@ pub(super) const SHORT: usize = 100;
 pub(super) const LONG: usize = 800;
 
 /// The metadata agent's answer.
-const ANSWER: usize = 440;
+pub(crate) const ANSWER: usize = 440;
 
 /// How long the agent takes. An answer that is there at once is not waited for, and which are depends on who is quicker: with
 /// this, hardly any.
@@ -43,11 +43,7 @@ pub(crate) fn cost(load: Load) -> Result<Cost, String> {
         let run = |count: usize| Run::start(counter, &[])?.ask(load, &request, count);
         Ok((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)
     };
-    Ok(Cost {
-        instructions: each(Counter::Instructions)?,
-        allocations: each(Counter::Allocations)?,
-        calls: each(Counter::Calls)?,
-    })
+    Cost::each(each)
 }
 
 /// What one request costs without guards and with all of them, both with the headers that guards want.
@@ -63,11 +59,7 @@ pub(crate) fn guards(load: Load) -> Result<[Cost; 2], String> {
             };
             Ok((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)
         };
-        Ok(Cost {
-            instructions: each(Counter::Instructions)?,
-            allocations: each(Counter::Allocations)?,
-            calls: each(Counter::Calls)?,
-        })
+        Cost::each(each)
     };
     Ok([cost(&[])?, cost(&["-", "guards"])?])
 }
@@ -120,7 +112,7 @@ pub(crate) enum Counter {
 
 impl Counter {
     /// The counter, to be followed by the program that is counted. What it writes down lies in `directory`.
-    pub(super) fn command(self, directory: &Path) -> Command {
+    pub(crate) fn command(self, directory: &Path) -> Command {
         match self {
             Counter::Instructions => valgrind(&["--tool=callgrind", "--callgrind-out-file=/dev/null"]),
             Counter::Allocations => valgrind(&["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"]),
@@ -133,13 +125,26 @@ impl Counter {
     }
 
     /// The count, from what the counter said at the end.
-    pub(super) fn total(self, said: &str, directory: &Path) -> Option<f64> {
+    pub(crate) fn total(self, said: &str, directory: &Path) -> Option<f64> {
         match self {
             Counter::Instructions => after(said, "Collected :"),
             Counter::Allocations => after(said, "total heap usage:"),
             Counter::Calls => Some(calls(&fs::read_to_string(directory.join("trace")).unwrap_or_default())),
         }
     }
+}
+
+/// The count of a whole run of an example.
+pub(super) fn once(counter: Counter, example: &str, words: &[&str]) -> Result<f64, String> {
+    let directory = std::env::temp_dir().join(format!("nsgate-{example}-{}-{counter:?}", std::process::id()));
+    fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let mut command = counter.command(&directory);
+    command.arg(target().join("release/examples").join(example)).args(words);
+    let out = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    let total = counter.total(&said, &directory).filter(|_| out.status.success());
+    let _ = fs::remove_dir_all(&directory);
+    total.ok_or_else(|| format!("{command:?}: {said}"))
 }
 
 /// A forwarder that is counted, and its agent.
@@ -250,7 +255,8 @@ fn calls(trace: &str) -> f64 {
     trace.lines().filter(call).count() as f64
 }
 
-fn free_port() -> Result<u16, String> {
+/// A port of the loopback that nobody has at the moment.
+pub(crate) fn free_port() -> Result<u16, String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| error.to_string())
 }

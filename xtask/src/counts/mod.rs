@@ -2,6 +2,7 @@
 //! instructions, allocations and system calls of the forwarder, compared with those in the repository.
 
 mod event;
+mod instance;
 pub(crate) mod measure;
 mod numbers;
 
@@ -49,14 +50,14 @@ pub(crate) fn measured() -> Result<Numbers, String> {
     tools::STRACE.ensure()?;
     build()?;
     let (kept, own) = (measure::cost(Load::Kept)?, measure::cost(Load::Own)?);
-    Ok(Numbers { compiler: numbers::compiler()?, kept, own, event: event::cost()? })
+    Ok(Numbers { compiler: numbers::compiler()?, kept, own, event: event::cost()?, instance: instance::cost()? })
 }
 
 /// The programs that are counted.
 pub(crate) fn build() -> Result<(), String> {
-    let examples = ["--example", "measured", "--example", "event"];
-    let build =
-        [&["build", "--release", "--quiet", "--locked", "--package", "nsgate-forwarder"][..], &examples].concat();
+    let packages = ["--package", "nsgate-forwarder", "--package", "nsgate-config"];
+    let examples = ["--example", "measured", "--example", "event", "--example", "instances"];
+    let build = [&["build", "--release", "--quiet", "--locked"][..], &packages, &examples].concat();
     if plain(cargo(&build))? { Ok(()) } else { Err("the examples do not build; their errors are above".to_owned()) }
 }
 

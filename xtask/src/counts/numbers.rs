@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::measure::Counter;
+
 /// What one request costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cost {
@@ -25,6 +27,8 @@ pub(crate) struct Numbers {
     pub(crate) own: Cost,
     /// What an audit adds to either.
     pub(crate) event: Cost,
+    /// What one more instance in the text of a host's proxy adds to reading it.
+    pub(crate) instance: Cost,
 }
 
 /// Instructions with the same compiler, and with another one, as a part of what is expected. They repeat within 0.3 % on
@@ -35,6 +39,15 @@ const OTHER: f64 = 0.15;
 const WHOLE: f64 = 0.25;
 
 impl Cost {
+    /// Of each thing that is counted.
+    pub(super) fn each(count: impl Fn(Counter) -> Result<f64, String>) -> Result<Cost, String> {
+        Ok(Cost {
+            instructions: count(Counter::Instructions)?,
+            allocations: count(Counter::Allocations)?,
+            calls: count(Counter::Calls)?,
+        })
+    }
+
     pub(crate) fn parts(&self) -> [(&'static str, f64); 3] {
         [("instructions", self.instructions), ("allocations", self.allocations), ("system calls", self.calls)]
     }
@@ -56,11 +69,12 @@ impl serde::Serialize for Numbers {
 }
 
 impl Numbers {
-    pub(crate) fn loads(&self) -> [(&'static str, Cost); 3] {
+    pub(crate) fn loads(&self) -> [(&'static str, Cost); 4] {
         [
             ("a request on a kept connection", self.kept),
             ("a request on a connection of its own", self.own),
             ("an event of an audit", self.event),
+            ("reading one of 10,000 instances", self.instance),
         ]
     }
 
@@ -69,7 +83,10 @@ impl Numbers {
             let rounded = cost.parts().map(|(what, number)| (what.to_owned(), json!((number * 100.0).round() / 100.0)));
             Value::Object(rounded.into_iter().collect())
         };
-        json!({ "compiler": self.compiler, "kept": cost(self.kept), "own": cost(self.own), "event": cost(self.event) })
+        json!({
+            "compiler": self.compiler, "kept": cost(self.kept), "own": cost(self.own), "event": cost(self.event),
+            "instance": cost(self.instance)
+        })
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
@@ -81,8 +98,10 @@ impl Numbers {
         let value: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         let cost = |key: &str| value.get(key).and_then(Cost::read);
         let compiler = value.get("compiler").and_then(Value::as_str).unwrap_or_default().to_owned();
-        match (cost("kept"), cost("own"), cost("event")) {
-            (Some(kept), Some(own), Some(event)) => Ok(Numbers { compiler, kept, own, event }),
+        match ["kept", "own", "event", "instance"].map(cost) {
+            [Some(kept), Some(own), Some(event), Some(instance)] => {
+                Ok(Numbers { compiler, kept, own, event, instance })
+            }
             _ => Err(format!("{}: numbers are missing; `cargo xtask counts --write` writes them", path.display())),
         }
     }
@@ -118,15 +137,15 @@ mod tests {
 
     fn numbers(instructions: f64, allocations: f64, calls: f64) -> Numbers {
         let cost = Cost { instructions, allocations, calls };
-        Numbers { compiler: "rustc 1.95.0".to_owned(), kept: cost, own: cost, event: cost }
+        Numbers { compiler: "rustc 1.95.0".to_owned(), kept: cost, own: cost, event: cost, instance: cost }
     }
 
     #[test]
     fn more_and_less_are_both_said_and_a_little_is_not() {
         let known = numbers(30_000.0, 20.0, 10.0);
         assert!(known.differences(&numbers(30_500.0, 20.1, 10.1)).is_empty());
-        assert_eq!(known.differences(&numbers(31_500.0, 20.0, 10.0)).len(), 3, "everything that is counted");
-        assert_eq!(known.differences(&numbers(30_000.0, 21.0, 9.0)).len(), 6, "better is to be written down as well");
+        assert_eq!(known.differences(&numbers(31_500.0, 20.0, 10.0)).len(), 4, "everything that is counted");
+        assert_eq!(known.differences(&numbers(30_000.0, 21.0, 9.0)).len(), 8, "better is to be written down as well");
         let other = Numbers { compiler: "rustc 1.99.0".to_owned(), ..numbers(33_000.0, 20.0, 10.0) };
         assert!(known.differences(&other).is_empty());
     }
