@@ -58,6 +58,29 @@ pub mod attest {
     pub fn gates() -> Result<Vec<i32>> {}
     pub fn process(pid: i32) -> Result<Holdings> {}
 }
+pub mod given_root {
+    #[derive(Debug)]
+    pub struct Opening<'a> {
+        __private: (),
+    }
+    impl<'a> Opening<'a> {
+        #[must_use]
+        pub fn new(
+            name: &'static str,
+            path: &'a Path,
+            directory: BorrowedFd<'a>,
+        ) -> Self {}
+    }
+    #[derive(Debug)]
+    pub struct GivenRoot {
+        __private: (),
+    }
+    pub fn look(
+        place: BorrowedFd<'_>,
+        openings: &[Opening<'_>],
+        links: &[Link],
+    ) -> Result<GivenRoot> {}
+}
 pub mod namespaces {
     pub fn separate_pid() -> Result<()> {}
     pub fn assert_first() -> Result<()> {}
@@ -87,6 +110,7 @@ pub mod small_root {
     #[derive(Clone, Copy, Debug)]
     pub enum Root<'a> {
         Small(&'a SmallRoot),
+        Given(&'a GivenRoot),
         Kept,
     }
     pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {}
@@ -107,6 +131,8 @@ pub enum Error {
     SmallRoot { call: &'static str, source: Errno },
     RootShows { expected: String, found: String },
     RootKept,
+    RootGiven { found: String },
+    Names { call: &'static str, source: Errno },
     Strict { missing: String },
     Rlimit { name: &'static str, value: u64, source: Errno },
     Drop { call: &'static str, source: io::Error, advice: &'static str },
@@ -136,6 +162,10 @@ impl Filter {
         name: &'static str,
         text: &str,
     ) -> std::result::Result<Self, Box<dyn std::error::Error>> {}
+}
+#[derive(Debug)]
+pub struct GivenRoot {
+    __private: (),
 }
 #[derive(Debug)]
 pub struct OneFile {
@@ -175,6 +205,7 @@ pub struct Ids {
     pub uid: Uid,
     pub gid: Gid,
 }
+pub fn unprivileged() -> Result<bool> {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landlock {
     Enforced(i32),
@@ -187,6 +218,7 @@ pub struct Link {
 #[derive(Clone, Copy, Debug)]
 pub enum Root<'a> {
     Small(&'a SmallRoot),
+    Given(&'a GivenRoot),
     Kept,
 }
 #[derive(Debug)]
@@ -237,6 +269,8 @@ impl Policy {
     pub fn supervisor() -> Self {}
     #[must_use]
     pub fn custom(filter: Filter, descriptors: u64) -> Self {}
+    #[must_use]
+    pub fn given(self, yes: bool) -> Self {}
     #[must_use]
     pub fn connects_to(self, port: u16) -> Self {}
     #[must_use]

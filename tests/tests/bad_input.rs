@@ -406,7 +406,7 @@ fn refused_a_pool_without_privileges_that_nobody_has_prepared(lab: &Lab) {
     assert!(said.contains("user `neutron`") && said.contains("without privileges as uid"), "{said}");
     let said = start(NEUTRON_ID, None);
     assert!(said.contains("no service manager has given it a directory"), "{said}");
-    let own = lab.directory("own", 0o700);
+    let own = lab.directory("own", 0o755);
     let said = start(NEUTRON_ID, Some(&own.join("absent")));
     assert!(said.contains("RUNTIME_DIRECTORY") && said.contains("no such directory"), "{said}");
     lab.give(&own, NEUTRON_ID);

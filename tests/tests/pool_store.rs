@@ -103,6 +103,11 @@ fn kept_networks_need_no_process_and_outlive_their_worker(lab: &Lab) {
         assert!(served(&world.network, port));
     }
     assert!(wait_until(2.0, || keepers() == 0), "no process stands for a kept network");
+    // Their namespace has no process, and their listeners are not a stranger's for that.
+    let mut attest = Command::new(lab.program.nsgate());
+    attest.args(["attest", &pool.worker().to_string()]);
+    let attested = communicate(attest, Duration::from_secs(10));
+    assert!(attested.ok() && attested.stdout.contains("3 tcp in an empty namespace"), "{attested:#?}");
     manager.hear();
     let name = format!("network.{}", id(FIRST));
     assert_eq!((manager.store.len(), manager.store[&name].len()), (3, 2), "a record and a listener each");

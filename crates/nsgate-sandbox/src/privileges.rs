@@ -25,6 +25,10 @@ const SECUREBITS: libc::c_ulong = 0x01 | 0x02 | 0x08 | 0x20 | RAISING;
 /// `SECBIT_NO_CAP_AMBIENT_RAISE` and its lock.
 const RAISING: libc::c_ulong = 0x40 | 0x80;
 
+/// For whoever starts a process without privileges.
+const EMPTY: &str =
+    "without CAP_SETPCAP nobody empties it: start it with an empty bounding set (CapabilityBoundingSet= of the unit)";
+
 /// What could not be given away.
 pub(crate) struct Left {
     /// One sentence each.
@@ -91,6 +95,9 @@ fn give_away(ids: &Ids, groups_denied: bool) -> Result<Left> {
 /// Nothing can be given away, and only what whoever started the process left to it is looked at here; the rest is read
 /// back as it is after a drop.
 fn given(ids: &Ids) -> Result<Left> {
+    if (0..64).any(|capability| sys::bounding_has(capability) == Ok(true)) {
+        return Err(failed("prctl(PR_CAPBSET_DROP)", EMPTY)(Errno::EPERM));
+    }
     let kept = getgroups().map_err(failed("getgroups", "this cannot fail on Linux"))?;
     let mut shortfalls = others(&kept, ids, "without CAP_SETGID nobody gives a group away");
     // Who may raise nothing has no use for the two bits about raising.

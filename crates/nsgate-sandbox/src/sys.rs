@@ -4,8 +4,12 @@
 #![allow(unsafe_code)]
 
 use std::{
-    ffi::CStr,
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    ffi::{CStr, CString},
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
     ptr,
 };
 
@@ -184,6 +188,20 @@ pub(crate) fn ambient_has(capability: u8) -> Result<bool, Errno> {
 /// Sets the securebits, `capabilities(7)`.
 pub(crate) fn set_securebits(bits: libc::c_ulong) -> Result<(), Errno> {
     prctl(libc::PR_SET_SECUREBITS, bits, 0).map(drop)
+}
+
+/// The protocol of the socket that this link in `/proc/PID/fd` leads to, as the kernel calls it: the attribute that sockets
+/// have in the place of others (`net/socket.c`).
+pub(crate) fn socket_protocol(link: &Path) -> Result<String, Errno> {
+    let path = CString::new(link.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let mut name = [0u8; 64];
+    // SAFETY: both strings are NUL-terminated, and the kernel writes at most as many bytes as there are.
+    let length = unsafe {
+        libc::getxattr(path.as_ptr(), c"system.sockprotoname".as_ptr(), name.as_mut_ptr().cast(), name.len())
+    };
+    let length = usize::try_from(Errno::result(length)?).map_err(|_| Errno::ERANGE)?;
+    let name = name.iter().take(length).take_while(|byte| **byte != 0).copied().collect();
+    String::from_utf8(name).map_err(|_| Errno::EILSEQ)
 }
 
 /// Reads the securebits back.

@@ -18,6 +18,12 @@ pub(super) const PINNED: &str = "pinned directory";
 /// without the descriptor as well.
 pub(super) const CHILD: &str = "pidfd of a child";
 
+/// Kind of a TCP socket in a network namespace that no process is in: a network that a service manager keeps. The table in
+/// which its state stands cannot be read without going there.
+pub(super) const ELSEWHERE: &str = "tcp in an empty namespace";
+/// Kind of a socket that is in no table.
+const OTHER: &str = "other socket";
+
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
     let mut sockets = Sockets::of(directory);
@@ -38,7 +44,10 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
         } else if is_child(directory, &entry) {
             CHILD.to_owned()
         } else {
-            kind(&target.to_string_lossy(), &mut sockets)
+            match kind(&target.to_string_lossy(), &mut sockets) {
+                unknown if unknown == OTHER && is_tcp(&entry.path()) => ELSEWHERE.to_owned(),
+                kind => kind,
+            }
         };
         *kinds.entry(kind).or_insert(0) += 1;
     }
@@ -75,6 +84,11 @@ fn is_child(directory: &Path, entry: &fs::DirEntry) -> bool {
         return false;
     };
     own.is_some() && number(&read(&proc.join(pid.to_string()).join("status")), "PPid:") == own
+}
+
+/// What the kernel itself calls the socket's protocol.
+fn is_tcp(path: &Path) -> bool {
+    crate::sys::socket_protocol(path).is_ok_and(|name| ["TCP", "TCPv6"].contains(&name.as_str()))
 }
 
 fn kind(target: &str, sockets: &mut Sockets) -> String {
@@ -121,7 +135,7 @@ impl Sockets {
                 }
             }
         }
-        self.known.get(inode).copied().unwrap_or("other socket")
+        self.known.get(inode).copied().unwrap_or(OTHER)
     }
 
     /// The sockets of one process's network namespace.

@@ -17,9 +17,10 @@ pub struct Row {
 }
 
 /// Kinds of descriptors that a gate has. Everything else is a file, a device, or a way to something.
-const EXPECTED_KINDS: [&str; 9] = [
+const EXPECTED_KINDS: [&str; 10] = [
     "tcp listener",
     "tcp connection",
+    super::descriptors::ELSEWHERE,
     "unix stream",
     "unix datagram",
     "unix seqpacket",
