@@ -171,6 +171,67 @@ pub fn channel(path: &Path) -> io::Result<OwnedFd> {
     Ok(channel)
 }
 
+/// Somebody who answers at the worker's socket and is none of this release: `answer` to each message, and what was asked.
+/// Dropped, it is gone.
+#[derive(Debug)]
+pub struct Stranger {
+    path: PathBuf,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<std::thread::JoinHandle<Vec<String>>>,
+}
+
+impl Stranger {
+    /// Takes the place of the worker's socket.
+    pub fn start(lab: &Lab, answer: &'static str) -> Stranger {
+        use nix::sys::socket::{Backlog, accept, bind, listen};
+        let path = socket_path(lab);
+        let _ = fs::remove_file(&path);
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let listener = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).expect("a socket");
+        bind(listener.as_raw_fd(), &UnixAddr::new(&path).expect("a path")).expect("bind");
+        listen(&listener, Backlog::new(100).expect("a queue")).expect("listen");
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("its mode");
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok(number) = accept(listener.as_raw_fd()) else {
+                    std::thread::sleep(Duration::from_millis(5));
+                    continue;
+                };
+                let channel = crate::sys::received(number);
+                if let Some(message) = receive(&channel) {
+                    asked.push(message);
+                    let _ = send(&channel, answer.as_bytes(), &[]);
+                }
+            }
+            asked
+        });
+        Stranger { path, stop, thread: Some(thread) }
+    }
+
+    /// Ends it; what it was asked.
+    pub fn end(mut self) -> Vec<String> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Vec<String> {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let asked = self.thread.take().map(|thread| thread.join().expect("its thread")).unwrap_or_default();
+        let _ = fs::remove_file(&self.path);
+        asked
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.finish();
+        }
+    }
+}
+
 /// Sends one message with descriptors.
 ///
 /// # Errors

@@ -31,6 +31,10 @@ fn main() {
         without_a_worker_a_keeper_serves_by_itself_and_returns_to_the_pool,
         a_keeper_waits_for_the_patience_that_the_site_says,
         without_fallback_a_network_is_not_added_where_no_worker_is,
+        a_worker_of_another_protocol_version_is_refused_and_the_keeper_serves,
+        nothing_is_added_to_a_worker_of_another_protocol_version,
+        a_keeper_copies_the_mounts_of_the_worker_and_not_of_the_host,
+        whoever_is_no_worker_lends_no_mounts,
         twenty_upgrades_lose_no_request,
         twenty_deaths_lose_only_what_was_under_way,
         a_plain_restart_finishes_what_is_under_way,
@@ -283,6 +287,116 @@ fn without_fallback_a_network_is_not_added_where_no_worker_is(lab: &Lab) {
     assert!(started.code() == Some(1) && started.stderr.contains("pool.sock"), "{started:#?}");
     assert!(world.network.gate.listening().is_empty());
     assert!(!Config::new(Kind::Network).pid_file.exists(), "nothing is left behind");
+}
+
+/// What a worker of the next version says to a message of this one, and a word that only it knows.
+const NEXT: [&str; 2] =
+    ["nsgate-pool 2 refused\nversion `1` of the protocol is not spoken here, version 2 is", "nsgate-pool 2 serving\n"];
+
+fn a_worker_of_another_protocol_version_is_refused_and_the_keeper_serves(lab: &Lab) {
+    let world = world(lab);
+    let second = Network::named("gate2", "guest2");
+    site(lab, &format!("pool = \"{}\"\npool_patience = \"2s\"\n", socket_path(lab).display()));
+    let log = SyslogReader::bind("/dev/log".as_ref());
+    let neighbour = nsgate_tests::Gate::start(lab, &second.gate, &Config::new(Kind::Ovn).with_id(OTHER));
+    assert!(log.find("serving by itself", 3.0).is_some(), "there is no worker yet");
+    let gate = nsgate_tests::Gate::start(lab, &world.network.gate, &Config::new(Kind::Network));
+    let (guest, other) = (Guest::new(&world.network.guest), Guest::new(&second.guest));
+    for answer in NEXT {
+        let mut pool = Pool::start(lab);
+        assert!(wait_until(10.0, || listed(lab).len() == 2), "{}", text(&pool.log));
+        log.all(0.5);
+        pool.crash();
+        let next = nsgate_tests::pool::Stranger::start(lab, answer);
+        // Patience first, with guests that wait; then both serve by themselves, and say why.
+        let waiting = guest.patient(8).get("/");
+        assert!(waiting.as_ref().is_ok_and(|answer| answer.status == 200), "{waiting:?}");
+        assert!(served(&other));
+        let said = log.all(1.0);
+        let why = said.iter().filter(|line| line.contains("serving by itself")).collect::<Vec<_>>();
+        let named = |line: &&&String| line.contains("version `2` of the protocol is not spoken here, version 1 is");
+        assert!(why.len() == 2 && why.iter().filter(named).count() == 2, "each says it once: {said:#?}");
+        assert!(gate.alive() && neighbour.alive());
+        let asked = next.end();
+        let serve = |message: &String| message.starts_with("nsgate-pool 1 serve\n");
+        assert!(asked.len() > 2 && asked.iter().all(|message| serve(message)), "{} of them", asked.len());
+    }
+    // And they return to one that speaks as they do.
+    let _pool = Pool::start(lab);
+    assert!(wait_until(10.0, || listed(lab).len() == 2));
+    assert!(served(&guest) && served(&other));
+}
+
+fn nothing_is_added_to_a_worker_of_another_protocol_version(lab: &Lab) {
+    let world = world(lab);
+    let words = add_words(lab, &world);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for answer in NEXT {
+        let next = nsgate_tests::pool::Stranger::start(lab, answer);
+        for command in [&words[..], &["list"], &["status"], &["remove", &format!("--network-id={NETWORK}")]] {
+            let said = nsgate(lab, command);
+            let reason = said.stderr.contains("version `2` of the protocol is not spoken here, version 1 is");
+            assert!(said.code() == Some(1) && reason, "{said:#?}");
+        }
+        assert!(world.network.gate.listening().is_empty(), "nothing is left behind");
+        assert!(next.end().iter().all(|message| message.starts_with("nsgate-pool 1 ")));
+    }
+    let again = Pool::start(lab);
+    assert!(nsgate(lab, &words).ok(), "{}", text(&again.log));
+    assert!(served(&Guest::new(&world.network.guest)));
+}
+
+/// Words of `nsgate add` for the network.
+fn add_words(lab: &Lab, world: &World) -> [String; 7] {
+    [
+        "add".to_owned(),
+        format!("--netns={}", world.network.gate.name()),
+        format!("--network-id={NETWORK}"),
+        format!("--backend={}", lab.socket().display()),
+        "--listen=169.254.169.254:80".to_owned(),
+        "--user=neutron".to_owned(),
+        "--group=neutron".to_owned(),
+    ]
+}
+
+/// Calls of `nsgate add` and its child that change namespaces.
+fn namespaces_of_add(lab: &Lab, world: &World) -> String {
+    lab.needs("/usr/bin/strace", "apt-get install --no-install-recommends strace");
+    let trace = lab.state().join("trace");
+    let mut command = Command::new("/usr/bin/strace");
+    command.args(["-f", "-e", "trace=setns,unshare", "-o"]).arg(&trace).arg(lab.program.nsgate());
+    command.arg("add").arg(format!("--pool={}", socket_path(lab).display())).args(&add_words(lab, world)[1..]);
+    command.arg("--fallback").stdin(std::process::Stdio::null());
+    // strace ends with the last that it follows, which is the keeper.
+    let mut strace = command.spawn().expect("strace");
+    assert!(wait_until(20.0, || served(&Guest::new(&world.network.guest))), "{}", text(&trace));
+    let said = text(&trace);
+    let keepers = nsgate_tests::procfs::having("--fallback").into_iter();
+    for pid in keepers.filter(|pid| text(format!("/proc/{pid}/comm")).trim() == "nsgate") {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    let _ = strace.wait();
+    said
+}
+
+fn a_keeper_copies_the_mounts_of_the_worker_and_not_of_the_host(lab: &Lab) {
+    let world = world(lab);
+    for workers in ["--workers=1", "--workers=2"] {
+        let _pool = Pool::start_with(lab, &[workers]);
+        let calls = namespaces_of_add(lab, &world);
+        let (entered, copied) = (calls.find("CLONE_NEWNS) = 0"), calls.find("unshare(CLONE_NEWNS"));
+        let entered = entered.filter(|at| calls[..*at].ends_with(", ") && calls[..*at].contains("setns("));
+        assert!(entered.is_some() && entered < copied, "{calls}");
+    }
+}
+
+fn whoever_is_no_worker_lends_no_mounts(lab: &Lab) {
+    let world = world(lab);
+    // The test itself stands in a root like a host's.
+    let stranger = nsgate_tests::pool::Stranger::start(lab, NEXT[0]);
+    let calls = namespaces_of_add(lab, &world);
+    assert!(calls.contains("unshare(CLONE_NEWNS") && !calls.contains("CLONE_NEWNS) = 0"), "{calls}");
+    assert!(!stranger.end().is_empty());
 }
 
 /// Six guests of the network: three with kept connections, three with fresh ones.

@@ -76,6 +76,13 @@ pub(crate) const VENV: Tool = Tool {
     package: "python3-venv",
     used_for: "the Neutron suite, and the readers of the forging suite",
 };
+/// The parser of Prometheus' own client, for the system's Python.
+pub(crate) const PROMETHEUS: Tool = Tool {
+    name: "prometheus_client",
+    probe: ("/usr/bin/python3", &["-c", "import prometheus_client.openmetrics.parser"]),
+    package: "python3-prometheus-client",
+    used_for: "the pool's metrics",
+};
 /// cloud-init.
 pub(crate) const CLOUD_INIT: Tool = Tool {
     name: "cloud-init",
@@ -144,7 +151,7 @@ pub(crate) const ZSH: Tool =
 /// fish.
 pub(crate) const FISH: Tool =
     Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
-const ALL: [Tool; 21] = [
+const ALL: [Tool; 22] = [
     IP,
     HAPROXY,
     CURL,
@@ -154,6 +161,7 @@ const ALL: [Tool; 21] = [
     NGINX,
     WRK,
     VENV,
+    PROMETHEUS,
     CLOUD_INIT,
     DEBOOTSTRAP,
     DPKG_DEV,

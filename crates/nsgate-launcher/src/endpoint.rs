@@ -22,7 +22,7 @@ use nsgate_sandbox::Ids;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Connections that wait to be accepted; the kernel's own bound is `net.core.somaxconn`.
-const QUEUE: i32 = 4096;
+pub(crate) const QUEUE: i32 = 4096;
 
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod daemon;
 mod descriptors;
 mod endpoint;
 mod error;
+mod lender;
 mod listeners;
 mod log_file;
 mod log_socket;

@@ -6,6 +6,7 @@ use crate::{
     daemon::{self, Starter},
     descriptors,
     endpoint::{self, Endpoint, Purpose},
+    lender,
     listeners::{self, Bound, Manner},
     log_file::LogFile,
     log_socket,
@@ -28,7 +29,8 @@ use nsgate_config::{
 use nsgate_sandbox::{
     Confined, GivenRoot, Ids, Link, Policy, Root, Sandbox, SmallRoot,
     given_root::{self, Opening},
-    namespaces, small_root,
+    namespaces::{self, Lender},
+    small_root,
 };
 use std::{
     io,
@@ -363,6 +365,8 @@ fn start<T>(
         Kind::Worker(_) => manager::connect(most, &mut warnings),
         _ => None,
     };
+    // Asked for here: in a PID namespace of its own a process cannot be told who others are.
+    let lender = pool.as_ref().and_then(lender::at);
     // 5. A process of its own, the first of its PID namespace. The starter waits.
     let has_none = without.is_some();
     let forked = separate(has_none);
@@ -383,6 +387,7 @@ fn start<T>(
             without,
             backends,
             owners,
+            lender,
             pool,
             source,
             server,
@@ -401,7 +406,7 @@ fn start<T>(
         return Ok(steps.take(readiness, prepare));
     };
     drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
-    drop((passed, keeping, without));
+    drop((passed, keeping, without, lender));
     wait(starter, child, pid_file, &sockets.waiting, options, &ids, has_none)
 }
 
@@ -510,6 +515,7 @@ struct Steps<'a> {
     without: Option<Given>,
     backends: Vec<Pinned>,
     owners: Vec<Option<u32>>,
+    lender: Option<Lender>,
     pool: Option<Pinned>,
     source: Option<Source>,
     server: Option<SocketAddr>,
@@ -581,15 +587,15 @@ impl Steps<'_> {
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
         let terms = reader::Terms { ids: self.ids, strict };
         let reader = self.source.as_ref().map(|source| reader::start(source, terms)).transpose()?;
-        if self.without.is_none() {
-            namespaces::separate_rest()?;
-        }
         let policy = self.plan.kind.policy(self.plan.descriptors);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let policy = policy.appends(matches!(self.audit, Some(AuditOutput::Descriptor(_))));
         let sandbox = Sandbox::new(policy.given(self.without.is_some()))?;
         let standing = match &self.without {
-            None => Standing::Made(small_root::enter(windows, &links)?),
+            None => {
+                let site = namespaces::separate_rest_from(self.lender)?;
+                Standing::Made(small_root::enter_at(&site, windows, &links)?)
+            }
             Some(place) => {
                 let openings: Vec<Opening<'_>> =
                     shown.iter().map(|(name, place)| Opening::new(name, place.above(), place.directory())).collect();
@@ -607,6 +613,7 @@ impl Steps<'_> {
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
+        lender::answer_for(&self.endpoints, endpoint::QUEUE);
         let reconnect = self.log_directory.is_some().then(|| top.join(SYSLOG));
         let pool = self.pool.is_some().then(|| top.join(POOL));
         drop((self.backends, self.pool, self.source, self.log_directory, self.without));

@@ -33,7 +33,7 @@ use crate::{Error, GivenRoot, Result, sys};
 
 /// Where the tmpfs is put together before it becomes the root. It must exist, and it is of no use any more: every read
 /// from `/proc` was done before. The mount is this process's own, nobody else sees it.
-const SITE: &str = "/proc";
+pub(crate) const SITE: &str = "/proc";
 
 /// Room for the root and its windows' directories, no more. Its owner may write until it is made read-only, so that no
 /// CAP_DAC_OVERRIDE is needed.
@@ -139,6 +139,15 @@ pub fn view(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
 ///
 /// [`Error::SmallRoot`] naming the call, [`Error::RootShows`] if the result is not what was asked for.
 pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+    enter_at(Path::new(SITE), windows, links)
+}
+
+/// The same, put together at a directory that [`separate_rest_from`](crate::namespaces::separate_rest_from) returned.
+///
+/// # Errors
+///
+/// As [`enter`].
+pub fn enter_at(site: &Path, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
     let mut wanted: Vec<(&'static str, (u64, u64))> = windows.iter().map(|it| (it.name, it.identity)).collect();
     wanted.sort_unstable();
     let mut names: Vec<&'static str> =
@@ -148,8 +157,8 @@ pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
         return Err(Error::WindowName { name });
     }
     let locked = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("tmpfs"), SITE, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
-    chdir(SITE).map_err(fail("chdir into the tmpfs"))?;
+    mount(Some("tmpfs"), site, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
+    chdir(site).map_err(fail("chdir into the tmpfs"))?;
     for Window { name, tree, .. } in windows {
         mkdir(name, Mode::from_bits_truncate(0o755)).map_err(fail("mkdir of a window in the tmpfs"))?;
         let path = CString::new(name).map_err(|_| Error::WindowName { name })?;

@@ -63,6 +63,15 @@ pub(crate) fn open_tree_clone(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// `ioctl(NS_GET_USERNS)`, ioctl_nsfs(2): the user namespace that a namespace belongs to; EPERM if that is out of reach.
+pub(crate) fn owner_of(namespace: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
+    // SAFETY: the request takes no argument and the descriptor is open for the length of the call.
+    let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) })?;
+    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// `mount_setattr(2)`: read-only, nosuid, nodev, noexec, and no propagation from where it was cloned.
 pub(crate) fn make_window(tree: BorrowedFd<'_>) -> Result<(), Errno> {
     let attributes =

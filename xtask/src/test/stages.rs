@@ -151,6 +151,9 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::STRACE.ensure() {
         println!("{missing} (the count of system calls is skipped)");
     }
+    if let Err(missing) = tools::PROMETHEUS.ensure() {
+        println!("{missing} (the pool's metrics are not read by Prometheus' parser)");
+    }
     if let Err(missing) = tools::CURL.ensure() {
         println!("{missing} (the pages of docs/ are not run)");
     }

@@ -276,15 +276,23 @@ impl<'a> Judge<'a> {
 
     pub(super) fn wrong<V>(&mut self, key: &str, said: &Spanned<V>, reason: String) {
         if is_on_command_line(&said.span()) {
-            self.report.error(Place::default(), format!("--{}: {reason}", key.replace('_', "-")), "");
+            self.report.error(Place::default(), format!("--{}: {reason}", flag(key)), "");
         } else {
             self.report.error(place(self.text, said.span()), format!("`{key}`: {reason}"), "");
         }
     }
 
     pub(super) fn missing(&mut self, key: &str, form: &str) {
-        let flag = key.replace('_', "-");
+        let flag = flag(key);
         self.report.error(Place::default(), format!("`{key}` (--{flag}) is missing"), format!("write {form}"));
+    }
+}
+
+/// What a key is called on the command line: a list's flag is said once for each of its values.
+fn flag(key: &str) -> String {
+    match key {
+        "backends" => "backend".to_owned(),
+        _ => key.replace('_', "-"),
     }
 }
 

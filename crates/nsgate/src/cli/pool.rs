@@ -167,3 +167,40 @@ impl Flags {
         draft.daemon |= self.daemon;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nsgate_config::native::{DraftPool, on_command_line};
+
+    #[test]
+    fn errors_name_flags_that_there_are() {
+        let command = crate::cli::command();
+        let pool = command.find_subcommand("pool").unwrap();
+        let flags: Vec<&str> = pool.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let relative = || on_command_line("relative".to_owned());
+        let wrong = DraftPool {
+            socket: Some(relative()),
+            backends: vec![relative(), relative()],
+            metrics: Some(relative()),
+            pid_file: Some(relative()),
+            workers: Some(on_command_line(-1)),
+            networks: Some(on_command_line(-1)),
+            connections: Some(on_command_line(-1)),
+            reserved_connections: Some(on_command_line(-1)),
+            ..DraftPool::default()
+        };
+        for draft in [DraftPool::default(), wrong] {
+            let said = draft.finish("command line", "").unwrap_err().to_string();
+            let named: Vec<&str> = said
+                .split("--")
+                .skip(1)
+                .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default())
+                .filter(|name| !name.is_empty())
+                .collect();
+            assert!(named.len() >= 3, "{said}");
+            for name in named {
+                assert!(flags.contains(&name), "--{name} is no flag of `nsgate pool`: {said}");
+            }
+        }
+    }
+}
