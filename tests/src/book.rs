@@ -4,15 +4,74 @@
 //! A line that begins with `$ ` or `# ` is a command (a `\` at its end goes on in the next line); the lines below it are
 //! its output, where `…` stands for anything in a line and a line of `…` alone for any number of lines.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use crate::config::NETWORK;
 use crate::lab::Lab;
+use crate::network::Namespace;
 use crate::program::workspace;
 
-/// Pages of docs/ whose every command runs in the laboratory, in the order of the page. The commands of all other pages are
-/// parsed (`cargo xtask book`).
-pub const RUN: [&str; 2] = ["getting-started.md", "diagnostics.md"];
+/// Every page with commands, by its path in the repository. Each is run by the suite `book`, in the order of the page, but
+/// for what stands in [`NOT_RUN`].
+pub const PAGES: [&str; 14] = [
+    "README.md",
+    "docs/audit.md",
+    "docs/diagnostics.md",
+    "docs/embedding.md",
+    "docs/fuzzing.md",
+    "docs/getting-started.md",
+    "docs/guards.md",
+    "docs/hardened.md",
+    "docs/host-proxy.md",
+    "docs/migration.md",
+    "docs/namespace-proxy.md",
+    "docs/operations.md",
+    "docs/packaging.md",
+    "docs/pool.md",
+];
+
+/// Commands that cannot be run for a page's sake: the page, how they begin, and why. A test fails if there is no such
+/// command any more.
+pub const NOT_RUN: [(&str, &str, &str); 16] = [
+    ("README.md", "cargo xtask demo", "makes a laboratory of its own, inside this one; it is tried by hand"),
+    ("README.md", "cargo xtask test", "would run this test"),
+    ("README.md", "cargo xtask build", "the programs under test come from it"),
+    ("docs/embedding.md", "cargo run --package nsgate-forwarder", "builds; the suite embedding runs the example"),
+    ("docs/embedding.md", "cargo build --package nsgate", "builds; the suite embedding runs the example"),
+    ("docs/embedding.md", "cargo xtask api", "builds; the unit tests compare the same"),
+    ("docs/embedding.md", "cargo xtask package", "takes minutes; a stage of the test command of its own"),
+    ("docs/fuzzing.md", "cargo xtask fuzz head --seconds", "takes minutes"),
+    ("docs/fuzzing.md", "cargo xtask fuzz head --replay", "replays what a run of the fuzzer found, and there is none"),
+    ("docs/fuzzing.md", "mv tests/fuzz/findings", "the same"),
+    ("docs/getting-started.md", "cargo xtask build", "the programs under test come from it"),
+    (
+        "docs/hardened.md",
+        "apparmor_parser",
+        "changes the profiles of the whole kernel; the stage dist compiles the profile",
+    ),
+    ("docs/hardened.md", "semodule -i", "changes the policy of the whole kernel; the stage dist compiles the module"),
+    ("docs/packaging.md", "cargo xtask dist", "takes minutes; the stage dist packs and installs"),
+    ("docs/packaging.md", "cargo xtask build", "the programs under test come from it"),
+    ("docs/packaging.md", "cargo xtask test", "would run this test"),
+];
+
+/// Commands that go on until they are told to end: the page, how they begin, and what succeeds once they serve. The test
+/// goes on beside them.
+const STAYS: [(&str, &str, &str); 3] = [
+    ("README.md", "nsgate run", "ip netns exec qdhcp-UUID curl -s -o /dev/null http://169.254.169.254/"),
+    ("docs/pool.md", "nsgate pool", "nsgate list"),
+    ("docs/pool.md", "nsgate status --watch", "true"),
+];
+
+/// Pages whose commands print what the page shows and nothing else, also where it shows nothing.
+const EXACT: [&str; 2] = ["docs/getting-started.md", "docs/diagnostics.md"];
+
+/// Why a command of a page is not run.
+pub fn reason_not_to_run(page: &str, command: &str) -> Option<&'static str> {
+    let entry = NOT_RUN.iter().find(|(of, begins, _)| *of == page && command.starts_with(begins));
+    entry.map(|(_, _, reason)| *reason)
+}
 
 /// A command of a page, and what it prints.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,52 +114,106 @@ pub fn steps(page: &str) -> Vec<Step> {
     found
 }
 
-/// Runs every command of a page of docs/ and panics where it does something else than the page says. Building is not run
-/// again: the programs under test are on the PATH.
-pub fn run(lab: &Lab, page: &str) {
-    let text = std::fs::read_to_string(workspace().join("docs").join(page)).expect("the page");
-    let mut shell = Command::new("bash")
-        .args(["--norc", "-c", "exec 2>&1; exec bash --norc -s"])
-        .current_dir(workspace())
-        .env("PATH", path(lab))
-        .env_remove("NO_COLOR")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("bash");
-    let (mut input, output) = (shell.stdin.take().expect("a pipe"), shell.stdout.take().expect("a pipe"));
-    let mut lines = BufReader::new(output).lines();
+/// Runs every command of a page, in the network namespace if one is named, and panics where it does something else than the
+/// page says.
+pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
+    let text = std::fs::read_to_string(workspace().join(page)).expect("the page");
+    let mut shell = Shell::start(lab, namespace);
     for Step { line, command, output } in steps(&text) {
-        if command.starts_with("cargo ") {
+        if reason_not_to_run(page, &command).is_some() {
             continue;
         }
-        writeln!(input, "{command}\nprintf '\\n==%d==\\n' $?").expect("the shell listens");
-        let mut said: Vec<String> = Vec::new();
-        let status = loop {
-            let next =
-                lines.next().unwrap_or_else(|| panic!("docs/{page}:{line}: the shell ended:\n{}", said.join("\n")));
-            let next = next.expect("text");
-            if let Some(status) = next.strip_prefix("==").and_then(|rest| rest.strip_suffix("==")) {
-                break status.to_owned();
-            }
-            said.push(next);
+        let place = format!("{page}:{line}: `{command}`");
+        let stays = STAYS.iter().find(|(of, begins, _)| *of == page && command.starts_with(begins));
+        let (status, said) = match stays {
+            Some((_, _, ready)) => shell.start_and_wait(&filled(&command), &filled(ready)),
+            None => shell.run(&filled(&command)),
         };
-        // The line break before the mark.
-        if said.last().is_some_and(String::is_empty) {
-            said.pop();
-        }
-        let refused = output.first().is_some_and(|first| first.starts_with("error"));
-        assert_eq!(status != "0", refused, "docs/{page}:{line}: `{command}` ended with {status}:\n{}", said.join("\n"));
+        let refused = output.iter().any(|shown| shown.starts_with("error"));
+        assert_eq!(status != "0", refused, "{place} ended with {status}:\n{}", said.join("\n"));
+        let compared = stays.is_none() && (!output.is_empty() || EXACT.contains(&page));
         assert!(
-            matches(&output, &said),
-            "docs/{page}:{line}: `{command}` prints\n{}\nand the page says\n{}",
+            !compared || matches(&output, &said),
+            "{place} prints\n{}\nand the page says\n{}",
             said.join("\n"),
             output.join("\n")
         );
+        if command.starts_with("kill ") {
+            // What was told to end needs a moment for it.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
     }
-    drop(input);
-    let _ = shell.kill();
-    let _ = shell.wait();
+}
+
+/// What a reader puts in.
+fn filled(command: &str) -> String {
+    let command = command.replace("7a1c4d2e-…", NETWORK).replace("UUID", NETWORK);
+    // The gate that was started last in the foreground: its supervisor's child.
+    command.replace(" PID", " $(cat /proc/$!/task/$!/children)")
+}
+
+/// A shell that is told one command after the other.
+struct Shell {
+    child: Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Shell {
+    fn start(lab: &Lab, namespace: Option<&Namespace>) -> Shell {
+        let mut command = namespace.map_or_else(|| Command::new("bash"), |namespace| namespace.command("bash"));
+        let mut child = command
+            .args(["--norc", "-c", "exec 2>&1; exec bash --norc -s"])
+            .current_dir(workspace())
+            .env("PATH", path(lab))
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash");
+        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        Shell { child, input, lines: BufReader::new(output).lines() }
+    }
+
+    /// Its status, and the lines that it printed.
+    fn run(&mut self, command: &str) -> (String, Vec<String>) {
+        writeln!(self.input, "{command}\nprintf '\\n==%d==\\n' $?").expect("the shell listens");
+        let mut said: Vec<String> = Vec::new();
+        loop {
+            let next = self.lines.next().unwrap_or_else(|| panic!("`{command}` ended the shell:\n{}", said.join("\n")));
+            let next = next.expect("text");
+            if let Some(status) = next.strip_prefix("==").and_then(|rest| rest.strip_suffix("==")) {
+                // The line break before the mark.
+                if said.last().is_some_and(String::is_empty) {
+                    said.pop();
+                }
+                return (status.to_owned(), said);
+            }
+            said.push(next);
+        }
+    }
+
+    /// The same for a command that goes on, which fails if it is not ready after ten seconds, or ends before.
+    fn start_and_wait(&mut self, command: &str, ready: &str) -> (String, Vec<String>) {
+        let first = self.run(&format!("{command} >/run/lab/stays 2>&1 &"));
+        let wait = format!(
+            "for n in $(seq 100); do kill -0 $! || break; {ready} >/dev/null 2>&1 && break; sleep 0.1; done; \
+             kill -0 $! && {ready} >/dev/null"
+        );
+        let (status, mut said) = self.run(&wait);
+        said.extend(first.1);
+        if status != "0" {
+            said.extend(self.run("cat /run/lab/stays").1);
+        }
+        (status, said)
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn path(lab: &Lab) -> std::ffi::OsString {

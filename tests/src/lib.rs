@@ -31,6 +31,7 @@ pub mod procfs;
 pub mod program;
 pub mod sys;
 pub mod syslog;
+pub mod terminal;
 pub mod vectors;
 pub mod world;
 

@@ -1,29 +1,209 @@
-//! The documentation does what it says: pages whose every command is run.
+//! The documentation does what it says: every command of every page is run, but for those that say why not.
 
-use nsgate_tests::book::{RUN, matches, run, steps};
-use nsgate_tests::{Lab, suite};
+use nix::mount::{MsFlags, mount};
+use nsgate_tests::book::{NOT_RUN, PAGES, matches, run, steps};
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::gate::{communicate, nsgate};
+use nsgate_tests::journald::Journald;
+use nsgate_tests::lab::wait_until;
+use nsgate_tests::program::workspace;
+use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Namespace, Network, RecordingAgent, host, suite};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 fn main() {
     suite!["book":
+        the_readme_does_what_it_says,
         getting_started_does_what_it_says,
         diagnostics_are_what_the_page_shows,
+        migration_there_and_back,
+        operations_asks_a_gate_what_it_holds,
+        the_pool_of_the_page_serves,
+        guards_give_out_tokens,
+        events_are_found_in_the_journal,
+        the_hosts_proxy_reads_anew,
+        the_proxy_of_before_haproxy,
+        profiles_are_put_in_their_places,
+        pages_of_which_nothing_can_be_run_say_why,
         a_page_that_says_something_else_is_noticed,
+        every_page_is_run_and_every_exception_is_needed,
     ]
 }
 
-fn runs(lab: &Lab, page: &str) {
+/// Another network of the same host.
+const OTHER: &str = "0b2f8f1e-51a4-4f7d-8f0c-3a5d1c9e7b42";
+
+fn runs(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
+    assert!(PAGES.contains(&page));
+    run(lab, page, namespace);
+}
+
+/// A directory of this world's own in the place of one of the host's.
+fn own(path: &str) {
+    let none: Option<&str> = None;
+    mount(Some("lab"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
+        .unwrap_or_else(|e| panic!("{path}: {e}"));
+    mount(none, path, none, MsFlags::MS_PRIVATE, none).expect("private");
+}
+
+/// A host as Neutron leaves it: its state directory, an agent, the accounts, nsgate's settings.
+fn neutrons_host(lab: &Lab) -> RecordingAgent {
     lab.needs_root("the pages are written for root");
     lab.needs("/usr/bin/curl", "apt-get install curl");
-    assert!(RUN.contains(&page));
-    run(lab, page);
+    lab.private_etc();
+    own("/var/lib");
+    own("/tmp");
+    for directory in ["ns-metadata-proxy", "external/pids"] {
+        fs::create_dir_all(Path::new("/var/lib/neutron").join(directory)).expect("Neutron's directories");
+    }
+    for directory in ["/etc/nsgate", "/run/nsgate"] {
+        fs::create_dir_all(directory).expect("nsgate's directories");
+    }
+    fs::write("/etc/nsgate/nsgate.toml", "allow_root = false\n").expect("the site's settings");
+    for (file, line) in
+        [("/etc/passwd", "nsgate:x:64044:64044::/nonexistent:/usr/sbin/nologin\n"), ("/etc/group", "nsgate:x:64044:\n")]
+    {
+        let text = fs::read_to_string(file).expect("accounts");
+        fs::write(file, line.to_owned() + &text).expect("accounts");
+    }
+    RecordingAgent::start(Path::new("/var/lib/neutron/metadata_proxy"), Answer::ok("hello"))
+}
+
+/// A namespace of Neutron's with the metadata address in it.
+fn namespace(name: &str) -> Namespace {
+    let namespace = Namespace::create(name);
+    nsgate_tests::network::ip(&format!("-n {name} addr add 169.254.169.254/32 dev lo\n"));
+    namespace
+}
+
+/// What Neutron writes for a network, where Neutron writes it.
+fn written(id: &str) -> String {
+    let path = format!("/var/lib/neutron/ns-metadata-proxy/{id}.conf");
+    let text = Config::new(Kind::Network).with_id(id).text().replace("/run/lab/neutron", "/var/lib/neutron");
+    fs::write(&path, text).expect("the configuration");
+    path
+}
+
+/// A gate for it, started as an agent does.
+fn started(lab: &Lab, id: &str) {
+    let mut command = namespace(&format!("qdhcp-{id}")).command("haproxy");
+    command.args(["-f", &written(id)]).env("PATH", lab.program.search_path());
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.ok(), "{started:#?}");
+}
+
+fn the_readme_does_what_it_says(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    written(NETWORK);
+    namespace(&format!("qdhcp-{NETWORK}"));
+    runs(lab, "README.md", None);
 }
 
 fn getting_started_does_what_it_says(lab: &Lab) {
-    runs(lab, "getting-started.md");
+    lab.needs_root("the pages are written for root");
+    lab.needs("/usr/bin/curl", "apt-get install curl");
+    runs(lab, "docs/getting-started.md", None);
 }
 
 fn diagnostics_are_what_the_page_shows(lab: &Lab) {
-    runs(lab, "diagnostics.md");
+    let _agent = neutrons_host(lab);
+    runs(lab, "docs/diagnostics.md", None);
+}
+
+fn migration_there_and_back(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    started(lab, NETWORK);
+    started(lab, OTHER);
+    runs(lab, "docs/migration.md", None);
+}
+
+fn operations_asks_a_gate_what_it_holds(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    started(lab, NETWORK);
+    runs(lab, "docs/operations.md", None);
+}
+
+fn the_pool_of_the_page_serves(lab: &Lab) {
+    let agent = neutrons_host(lab);
+    namespace(&format!("qdhcp-{NETWORK}"));
+    runs(lab, "docs/pool.md", None);
+    assert_eq!(agent.seen().len(), 1, "the guest of the page asked once");
+}
+
+/// A gate of nsgate's own configuration in the usual network, with these tables.
+fn gate(lab: &Lab, network: &Network, tables: &str) {
+    let file = "/run/nsgate/gate.toml";
+    let text = format!(
+        "network_id = \"{NETWORK}\"\nlisten = [\"169.254.169.254:80\"]\nbackend = \"/var/lib/neutron/metadata_proxy\"\n\
+         user = \"neutron\"\ndaemon = true\n{tables}"
+    );
+    fs::write(file, text).expect("a configuration");
+    let started = nsgate(lab, &network.gate, &["run", "--config", file]);
+    assert!(started.ok(), "{started:#?}");
+}
+
+fn guards_give_out_tokens(lab: &Lab) {
+    let agent = neutrons_host(lab);
+    let network = lab.network();
+    gate(lab, &network, "[guards]\ntokens = \"required\"\n");
+    runs(lab, "docs/guards.md", Some(&network.guest));
+    assert_eq!(agent.seen().len(), 1, "the second request of the page is let through, and the first is the gate's own");
+}
+
+fn events_are_found_in_the_journal(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    let journald = Journald::start(lab);
+    let network = lab.network();
+    gate(lab, &network, "[audit]\nto = \"journald\"\n[trace]\nsampled = true\n");
+    let guest = Guest::new(&network.guest);
+    let _ = guest.get("/openstack/latest/password");
+    let _ = guest.get("/latest/meta-data\nHost: x");
+    assert!(wait_until(5.0, || journald.now(&["NSGATE_CLASS=password"]).len() == 1), "an event of the password");
+    runs(lab, "docs/audit.md", None);
+}
+
+fn the_hosts_proxy_reads_anew(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    let network = lab.network();
+    let _nova = host::Nova::start(&network);
+    let text = host::three_instances().replace("/run/lab/neutron", "/var/lib/neutron");
+    fs::write("/var/lib/neutron/host_metadata_proxy.haproxy.conf", text).expect("the configuration");
+    runs(lab, "docs/host-proxy.md", Some(&network.gate));
+}
+
+fn the_proxy_of_before_haproxy(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    written(NETWORK);
+    namespace(&format!("qrouter-{NETWORK}"));
+    runs(lab, "docs/namespace-proxy.md", None);
+    let left = format!("/var/lib/neutron/ns-metadata-proxy/{NETWORK}.conf");
+    assert!(!Path::new(&left).exists(), "what older versions left is gone");
+}
+
+fn profiles_are_put_in_their_places(lab: &Lab) {
+    lab.needs("/usr/bin/checkmodule", "apt-get install checkpolicy");
+    lab.needs("/usr/bin/semodule_package", "apt-get install semodule-utils");
+    let _agent = neutrons_host(lab);
+    // As the package has them.
+    own("/usr/share");
+    for directory in ["apparmor", "selinux"] {
+        let to = Path::new("/usr/share/nsgate").join(directory);
+        fs::create_dir_all(&to).expect("a directory");
+        for entry in fs::read_dir(workspace().join("xtask/packaging").join(directory)).expect("files").flatten() {
+            fs::copy(entry.path(), to.join(entry.file_name())).expect("a file");
+        }
+    }
+    fs::create_dir_all("/etc/apparmor.d").expect("a directory");
+    own("/etc/apparmor.d");
+    runs(lab, "docs/hardened.md", None);
+    assert!(Path::new("/etc/apparmor.d/nsgate").exists() && Path::new("/tmp/nsgate.pp").exists());
+}
+
+fn pages_of_which_nothing_can_be_run_say_why(lab: &Lab) {
+    for page in ["docs/embedding.md", "docs/fuzzing.md", "docs/packaging.md"] {
+        runs(lab, page, None);
+    }
 }
 
 fn a_page_that_says_something_else_is_noticed(_: &Lab) {
@@ -35,4 +215,26 @@ fn a_page_that_says_something_else_is_noticed(_: &Lab) {
     assert!(matches(&found[0].output, &lines("one\ntwo 2\nthree")) && matches(&found[0].output, &lines("one\nthree")));
     assert!(!matches(&found[0].output, &lines("one\ntwo")) && !matches(&found[0].output, &lines("two\nthree")));
     assert!(matches(&lines("pid … of …."), &lines("pid 7 of me.")) && !matches(&lines("pid … of …."), &lines("pid 7")));
+}
+
+fn every_page_is_run_and_every_exception_is_needed(_: &Lab) {
+    let own = include_str!("book.rs");
+    for page in PAGES {
+        let once = own.contains(&format!("runs(lab, \"{page}\"")) || own.contains(&format!("[\"{page}\", "));
+        assert!(once || own.contains(&format!(", \"{page}\"")), "no test runs {page}");
+        let text = fs::read_to_string(workspace().join(page)).expect("the page");
+        assert!(!steps(&text).is_empty(), "{page} has no commands");
+    }
+    let mut pages: Vec<String> = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned(), "SECURITY.md".to_owned()];
+    let docs = fs::read_dir(workspace().join("docs")).expect("docs").flatten();
+    pages.extend(docs.map(|entry| format!("docs/{}", entry.file_name().to_string_lossy())));
+    for page in pages.iter().filter(|page| page.ends_with(".md") && !PAGES.contains(&page.as_str())) {
+        let text = fs::read_to_string(workspace().join(page)).expect("the page");
+        assert_eq!(steps(&text), [], "{page} has commands that no test runs");
+    }
+    for (page, begins, reason) in NOT_RUN {
+        let text = fs::read_to_string(workspace().join(page)).expect("the page");
+        let needed = steps(&text).iter().any(|step| step.command.starts_with(begins));
+        assert!(needed && !reason.is_empty(), "{page} has no `{begins}` any more");
+    }
 }

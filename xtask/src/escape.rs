@@ -25,6 +25,7 @@ pub(crate) fn run() -> Result<(), String> {
     let status = world::run(move || {
         let start = std::time::Instant::now();
         let (text, failed) = measure();
+        crate::json::say(&serde_json::json!({ "tables": crate::json::of_page(&text), "not_as_promised": failed }));
         let written = fs::read_to_string(&file)
             .map_err(|error| error.to_string())
             .and_then(|page| replace(&page, &text))
@@ -52,7 +53,11 @@ fn measure() -> (String, Vec<String>) {
     let mut run = |program: Program| -> Vec<Vec<Ran>> {
         println!("{} …", program.path().display());
         ground.change_program(program);
-        themes.iter().map(|(_, probes)| probes.iter().map(|probe| ground.run(probe)).collect()).collect()
+        let of_theme = |(theme, probes): &(&str, Vec<probes::Probe>)| {
+            println!("  {theme} …");
+            probes.iter().map(|probe| ground.run(probe)).collect()
+        };
+        themes.iter().map(of_theme).collect()
     };
     let ours = run(Program::under_test());
     let theirs = run(haproxy.clone());

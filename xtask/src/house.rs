@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nsgate_tests::program::workspace;
 
+use crate::json;
 use crate::terminal::table;
 
 /// The one file of each crate that may hold `unsafe`.
@@ -23,24 +24,40 @@ const DATED: [&str; 4] = [
 /// An `unsafe` block or function.
 #[derive(Debug, PartialEq, Eq)]
 struct Unsafe {
-    place: String,
+    file: String,
+    line: usize,
+    /// Its `SAFETY` comment, or that it only declares something.
     reason: String,
 }
 
-/// Prints the list (as JSON with `--json`), and fails if a rule is broken.
+/// What stands in the place of a reason where nothing is done.
+const DECLARATION: &str = "a declaration";
+
+/// Prints the list, and fails if a rule is broken.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let found = list();
-    if arguments.iter().any(|word| word == "--json") {
-        let rows: Vec<_> =
-            found.iter().map(|one| serde_json::json!({ "place": one.place, "reason": one.reason })).collect();
-        println!("{:#}", serde_json::Value::from(rows));
-    } else {
-        let mut rows = vec![vec![format!("unsafe ({})", found.len()), "why it is sound".to_owned()]];
-        rows.extend(found.into_iter().map(|one| vec![one.place, one.reason]));
-        println!("{}", table(&rows));
+    if let Some(other) = arguments.first() {
+        return Err(format!("`{other}`? cargo xtask house takes no words"));
     }
+    unsafe_code()?;
     let broken = broken();
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
+}
+
+/// `cargo xtask unsafe`: the list alone.
+pub(crate) fn unsafe_code() -> Result<(), String> {
+    let found = list();
+    let shown = |one: &Unsafe| serde_json::json!({ "place": one.place(), "file": one.file, "line": one.line, "reason": one.reason });
+    json::say(&found.iter().map(shown).collect());
+    let mut rows = vec![vec![format!("unsafe ({})", found.len()), "why it is sound".to_owned()]];
+    rows.extend(found.iter().map(|one| vec![one.place(), one.reason.clone()]));
+    println!("{}", table(&rows));
+    Ok(())
+}
+
+impl Unsafe {
+    fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
 }
 
 /// One sentence for each rule that a file breaks.
@@ -78,12 +95,19 @@ fn list() -> Vec<Unsafe> {
         let text = read(&path);
         let lines: Vec<&str> = text.lines().collect();
         for (index, _) in lines.iter().enumerate().filter(|(_, line)| is_unsafe(line)) {
-            let before = lines[..index].iter().rev().take(8).find_map(|line| line.trim().strip_prefix("// SAFETY: "));
-            let reason = before.unwrap_or("a declaration").to_owned();
-            found.push(Unsafe { place: format!("{}:{}", shown(&path), index + 1), reason });
+            let reason = reason(&lines[..index]).unwrap_or_else(|| DECLARATION.to_owned());
+            found.push(Unsafe { file: shown(&path), line: index + 1, reason });
         }
     }
     found
+}
+
+/// The whole comment that begins with `SAFETY` in the last lines before an `unsafe`.
+fn reason(before: &[&str]) -> Option<String> {
+    let near = before.len().saturating_sub(8);
+    let begin = before.iter().skip(near).rposition(|line| line.trim().starts_with("// SAFETY: "))? + near;
+    let comment = before[begin..].iter().map_while(|line| line.trim().strip_prefix("//").map(str::trim));
+    comment.collect::<Vec<_>>().join(" ").strip_prefix("SAFETY: ").map(str::to_owned)
 }
 
 /// A line of code with the keyword; comments, attributes and strings do not count.
@@ -130,7 +154,7 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DATED, asks_for_the_date, broken, is_unsafe, list, read};
+    use super::{DATED, DECLARATION, asks_for_the_date, broken, is_unsafe, list, read, reason};
     use nsgate_tests::program::workspace;
 
     #[test]
@@ -148,6 +172,18 @@ mod tests {
             let asks = read(&workspace().join(file)).contains("SystemTime::now");
             assert!(asks && !asks_for_the_date(file, text), "{file} asks for no date any more");
         }
+    }
+
+    #[test]
+    fn every_unsafe_block_has_its_reason() {
+        for one in list() {
+            let line = read(&workspace().join(&one.file)).lines().nth(one.line - 1).unwrap_or_default().to_owned();
+            let acts = line.contains("unsafe {") && !line.contains("extern");
+            assert!(!acts || one.reason != DECLARATION, "{}:{}: {line}", one.file, one.line);
+        }
+        let before = ["// SAFETY: the first line", "    // and the second", "let x = 1;"];
+        assert_eq!(reason(&before).unwrap(), "the first line and the second");
+        assert_eq!(reason(&["// another comment"]), None);
     }
 
     #[test]

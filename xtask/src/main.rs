@@ -18,6 +18,7 @@ mod fuzz;
 mod growth;
 mod hostile;
 mod house;
+mod json;
 mod lab;
 mod package;
 mod policy;
@@ -46,31 +47,41 @@ The build tool of nsgate.
     cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
     cargo xtask bench host             the proxy of a whole host as its instances become many, into docs/host-benchmarks.md
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
-    cargo xtask counts [--json]        instructions, allocations and system calls of a request, against those known
+    cargo xtask completion SHELL       the script that completes nsgate's words in bash, zsh or fish
+    cargo xtask counts                 instructions, allocations and system calls of a request, against those known
                 [--write]                write them down
     cargo xtask api [--write]          what each library crate offers, into docs/api/; compared with it
                 [--since REVISION]       what has come and gone since, and which version that asks for
     cargo xtask deny                   licences, bans and sources of all that is built in, by deny.toml
-    cargo xtask dependencies [--json]  how many packages each crate brings, and that it uses what it names
+    cargo xtask dependencies           how many packages each crate brings, and that it uses what it names
                 [--write]                into docs/dependencies.md
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs
                 [--replay FILE]          one input, without the fuzzer around it
     cargo xtask growth                 what a request costs as connections, sources, networks grow, into docs/growth.md
-    cargo xtask hostile [--json]       what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
-    cargo xtask house [--json]         rules of this tree that no compiler checks, and every unsafe with its reason
+    cargo xtask hostile                what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
+    cargo xtask house                  rules of this tree that no compiler checks, and every unsafe with its reason
+    cargo xtask unsafe                 every unsafe of this tree: file, line, why it is sound
     cargo xtask package                each crate as it would be published, and built from its own package
     cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
-    cargo xtask reference [--write]    every key of every configuration file, into docs/configuration.md; --json
+    cargo xtask reference [--write]    every key of every configuration file, into docs/configuration.md
     cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
     cargo xtask forging                what forged requests become here, at haproxy and at nginx, into docs/forging.md
     cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
     cargo xtask tools                  what the suites need and where it comes from
+
+Whatever prints a table prints it as JSON with --json (bench, book, counts, dependencies,
+escape, forging, growth, hostile, house, policy, reference, test, tools, unsafe), and
+everything else on standard error then. Colours are for a terminal, and not where NO_COLOR is set.
 ";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    if let Err(message) = apart(&mut words) {
+        eprintln!("xtask: {message}");
+        return ExitCode::FAILURE;
+    }
     let rest = words.get(1..).unwrap_or_default();
     let outcome = match words.first().map(String::as_str) {
         Some("demo") => demo::run(),
@@ -91,10 +102,12 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::run(rest),
         Some("hostile") => hostile::run(rest),
         Some("house") => house::run(rest),
+        Some("completion") => dist::completion::run(rest),
         Some("reference") => reference::run(rest),
         Some("policy") => policy::run(rest),
         Some("forging") => forging::run(),
         Some("lab") => lab::run(rest),
+        Some("unsafe") => house::unsafe_code(),
         Some("tools") => tools::report(),
         // What `test` starts beside itself.
         Some("prepare") => prepare::run(rest),
@@ -111,4 +124,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Takes `--json` out of the words, and makes room for it. A program that is run by `lab`, and the fuzzer, have their own.
+fn apart(words: &mut Vec<String>) -> Result<(), String> {
+    let Some(command) = words.first().filter(|command| !["lab", "fuzz"].contains(&command.as_str())) else {
+        return Ok(());
+    };
+    let ours = words.iter().take_while(|word| *word != "--");
+    let Some(place) = ours.enumerate().find_map(|(place, word)| (word == "--json").then_some(place)) else {
+        return Ok(());
+    };
+    if !json::COMMANDS.contains(&command.as_str()) {
+        return Err(format!("`{command}` prints no table; --json is for {}", json::COMMANDS.join(", ")));
+    }
+    words.remove(place);
+    json::ask()
 }

@@ -39,6 +39,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let names = names();
     let mut found = violations(&log.rest()?);
     found.retain(|number, _| names.get(number).is_none_or(|name| name != DEVELOPMENT));
+    let calls: Vec<_> = found.iter().map(|(number, times)| (names.get(number).cloned(), number, times)).collect();
+    let shown = |(name, number, times): &(Option<String>, &u32, &usize)| serde_json::json!({ "system_call": name, "number": number, "times": times });
+    crate::json::say(&calls.iter().map(shown).collect());
     if found.is_empty() {
         println!("\nno call outside the policies in {}", workspace().join("crates/nsgate-sandbox/policy").display());
         return Ok(());

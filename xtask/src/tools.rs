@@ -351,6 +351,11 @@ pub(crate) fn report() -> Result<(), String> {
     let deny = works("cargo-deny", &["--version"]) || target().join("tools").join("cargo-deny.txt").exists();
     let state = if deny { "found" } else { "made by `cargo xtask deny`" };
     rows.push(["cargo-deny", state, "licences, bans and sources"].map(str::to_owned).to_vec());
+    let one = |row: &Vec<String>| {
+        let [tool, state, used_for] = row.as_slice() else { return serde_json::Value::Null };
+        serde_json::json!({ "tool": tool, "found": state == "found", "state": state, "used_for": used_for })
+    };
+    crate::json::say(&rows.iter().skip(1).map(one).collect());
     print!("{}", table(&rows));
     Ok(())
 }

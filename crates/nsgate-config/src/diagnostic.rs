@@ -123,3 +123,13 @@ pub(crate) fn harmless(line: &str) -> String {
         })
         .collect()
 }
+
+/// A word as a shell takes it: in quotes if it needs them.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,[]~…".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -10,11 +10,13 @@ pub mod haproxy;
 pub mod namespace_proxy;
 pub mod native;
 
+mod command_line;
 mod diagnostic;
 mod model;
 mod report;
 mod suggest;
 
+pub use command_line::{CommandLine, Spot};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::{
     account::Account,
@@ -36,6 +38,7 @@ pub use model::{
     pool::{Pool, PoolConfig, PoolUse},
     server::{HostName, Server, ServerHost, reachable},
 };
+pub use suggest::closest;
 
 /// A configuration, and what is odd about its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,6 +39,13 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// An error that knows its place already, in another text.
+    pub(crate) fn put(&mut self, error: Diagnostic) {
+        if self.errors.len() < MOST {
+            self.errors.push(error);
+        }
+    }
+
     pub(crate) fn warning(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
         if self.warnings.len() < MOST {
             let diagnostic = self.diagnostic(Severity::Warning, place, message.into(), help.into());
@@ -65,7 +72,9 @@ impl<'a> Report<'a> {
         match value {
             Some(value) if self.errors.is_empty() => Ok((value, self.warnings)),
             _ => {
-                self.errors.sort_by_key(|error| (error.line == 0, error.line, error.column));
+                // What stands in another text comes behind, in its own order.
+                let elsewhere = |error: &Diagnostic| error.line == 0 || error.file != self.file;
+                self.errors.sort_by_key(|error| (elsewhere(error), error.line, error.column));
                 Err(Diagnostics(self.errors))
             }
         }

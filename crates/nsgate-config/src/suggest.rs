@@ -1,7 +1,7 @@
 //! "Did you mean": the closest of the words that would have been accepted.
 
-/// The candidate that is at most a third of its length away from `word`, if any.
-pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// "Did you mean": the candidate that is at most a third of its length away from `word`, if any.
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
     let (distance, candidate) = scored.min_by_key(|(distance, _)| *distance)?;
     (distance <= candidate.chars().count().div_ceil(3) && distance > 0).then_some(candidate)

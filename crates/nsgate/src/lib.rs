@@ -19,3 +19,4 @@ mod notify;
 pub mod pool;
 pub mod site;
 mod sys;
+mod terminal;

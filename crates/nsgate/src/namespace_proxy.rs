@@ -3,7 +3,7 @@
 //! Promises to do in one process what that program did in steps (write a configuration, run another program, unlink):
 //! the words become a gate in memory, and no file is written but the pid file and the log that were asked for.
 
-use crate::{gate, site};
+use crate::{gate, site, terminal};
 use nsgate_config::namespace_proxy::{Asked, Command, HELP, NAME, parse};
 use nsgate_launcher::{Mode, Options};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ pub fn main() -> ExitCode {
         Ok(Command::Version) => Ok(say(concat!("nsgate version ", env!("CARGO_PKG_VERSION")))),
         Ok(Command::Help) => Ok(say(HELP)),
         Ok(Command::Run(asked)) => run(*asked),
-        Err(mistake) => Err(format!("{mistake}; `--help` lists the options")),
+        Err(mistake) => Err(terminal::mistake(format!("{mistake}; `--help` lists the options"))),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -14,7 +14,7 @@ use super::load::{backend, processor_time};
 use crate::command::{cargo, plain};
 use crate::counts::measure::{self, Load};
 use crate::terminal::table;
-use crate::{build, counts, tools};
+use crate::{build, counts, json, tools};
 
 /// Rounds of each load, and seconds of each; `--quick` takes fewer, to try the tool itself.
 const ROUNDS: usize = 15;
@@ -46,10 +46,16 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     tools::VALGRIND.ensure()?;
     tools::STRACE.ensure()?;
     build::programs()?;
-    println!("{}", check()?);
-    println!("{}", counted()?);
+    let check = check()?;
+    println!("{}", table(&check));
+    let counted = counted()?;
+    println!("{}", table(&counted));
     match world::run(move || {
-        println!("{}", loads(rounds));
+        println!("load …");
+        let loads = loads(rounds);
+        println!("{}", table(&loads));
+        let [check, counted, loads] = [check, counted, loads].map(|rows| json::of_rows(&rows));
+        json::say(&serde_json::json!({ "check": check, "counted": counted, "loads": loads }));
         0
     }) {
         Ok(0) => Ok(()),
@@ -59,7 +65,7 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 /// The check of a token alone.
-fn check() -> Result<String, String> {
+fn check() -> Result<Vec<Vec<String>>, String> {
     let words = ["--release", "--quiet", "--locked", "--package", "nsgate-forwarder", "--features", "fuzzing"];
     let build: Vec<&str> = ["build"].into_iter().chain(words).chain(["--example", "token_check"]).collect();
     if !plain(cargo(&build))? {
@@ -76,11 +82,11 @@ fn check() -> Result<String, String> {
         };
         rows.push(vec![what, nanoseconds.to_owned()]);
     }
-    Ok(table(&rows))
+    Ok(rows)
 }
 
 /// What does not depend on how busy the machine is.
-fn counted() -> Result<String, String> {
+fn counted() -> Result<Vec<Vec<String>>, String> {
     counts::build()?;
     let header = ["of the forwarder, for each request", "without", "with", "more"].map(str::to_owned).to_vec();
     let mut rows = vec![header];
@@ -91,11 +97,11 @@ fn counted() -> Result<String, String> {
             rows.push(vec![format!("{what}, {name}"), format!("{without:.1}"), format!("{with:.1}"), more]);
         }
     }
-    Ok(table(&rows))
+    Ok(rows)
 }
 
 /// Processor time of a whole gate, confined and with its log.
-fn loads(rounds: usize) -> String {
+fn loads(rounds: usize) -> Vec<Vec<String>> {
     let lab = Lab::enter(Program::under_test());
     let network = Network::create();
     let _backend = backend(&lab);
@@ -125,7 +131,7 @@ fn loads(rounds: usize) -> String {
             [format!("{without:.1}"), format!("{with:.1}"), part(half), part(quarter), part(rounds - 1 - quarter)];
         rows.push(std::iter::once(load.to_owned()).chain(figures).collect());
     }
-    table(&rows)
+    rows
 }
 
 fn start(lab: &Lab, network: &Network, port: u16, guards: &str) -> Gate {

@@ -76,6 +76,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let status = world::run(move || {
         let size = if quick { QUICK } else { WHOLE };
         let text = measure(&size, &counted, &ocata);
+        crate::json::say(&crate::json::of_page(&text));
         println!("\n{text}");
         if quick {
             return 0;
@@ -111,24 +112,30 @@ fn measure(size: &Size, counted: &crate::counts::Numbers, ocata: &Result<ocata::
     ];
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let namespace = namespace(gates);
+    println!("memory …");
     let few: Vec<_> = contenders.iter().map(|c| memory::of(c, &namespace, 1)).collect();
     let memory: Vec<_> = contenders.iter().map(|c| memory::of(c, &namespace, gates)).collect();
+    println!("starts …");
     let start = start::of(&contenders, &namespace, starts);
     // From here on nginx is the agent.
     drop(agent);
     let _ = fs::remove_file(lab.socket());
     let field = load::Field::new(&lab, &contenders[1].name, ocata.as_ref().ok(), None);
     // Fresh from the start, before any other load.
+    println!("bursts …");
     let bursts: Vec<_> = field.peers.iter().map(|peer| field.burst(peer)).collect();
+    println!("load …");
     let loads = load::of(&field, &load::WORKS, size.rounds, size.seconds);
     let targets = targets::table(&memory, &start, &loads, &bursts);
     let mut text = report::text(starts, &contenders, &[few, memory], &start, &(ocata::said(ocata) + &targets));
     text.push_str(&substance::table(&lab));
     text.push_str(&report::counted(counted));
     text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
+    println!("the sandbox alone …");
     text.push_str(&sandbox::table(&lab, size.rounds, size.seconds));
     // Its proxies and its backend end before others begin.
     drop(field);
+    println!("neighbours under attack …");
     let fair: Vec<_> = contenders.iter().map(|c| fairness::of(&lab, &c.name, &c.program, size.attack)).collect();
     text.push_str(&fairness::table(&fair, size.attack));
     text

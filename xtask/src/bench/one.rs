@@ -39,8 +39,11 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     let status = world::run(move || {
         let lab = Lab::enter(Program::under_test());
         let field = load::Field::new(&lab, &report::haproxy_name(), None, beside.as_ref());
+        println!("load …");
         let loads = load::of(&field, &works, rounds, seconds);
-        println!("{}", report::load_tables(&field.peers, &works, &loads));
+        let text = report::load_tables(&field.peers, &works, &loads);
+        crate::json::say(&crate::json::of_page(&text));
+        println!("{text}");
         0
     });
     match status {

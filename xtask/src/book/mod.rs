@@ -1,7 +1,7 @@
 //! `cargo xtask book`: the documentation holds together. Every link leads somewhere, every page is in the index, every
 //! command is one that exists, and every message of a failed start has its paragraph.
 //!
-//! Pages in [`nsgate_tests::book::RUN`] are run besides, command by command, by the suite `book`.
+//! Pages with commands are run besides, command by command, by the suite `book`.
 
 mod commands;
 mod links;
@@ -21,10 +21,12 @@ pub(crate) struct Page {
 /// Says what is wrong.
 pub(crate) fn run() -> Result<(), String> {
     let pages = pages();
-    let (linked, commands) = (links::wrong(&pages), commands::wrong(&pages));
-    let wrong = [linked, commands, messages::wrong(&pages)?].concat();
+    let (linked, taken) = (links::wrong(&pages), commands::wrong(&pages));
+    let wrong = [linked, taken, messages::wrong(&pages)?].concat();
+    let commands = commands::count(&pages);
+    crate::json::say(&serde_json::json!({ "pages": pages.len(), "commands": commands, "wrong": wrong }));
     if wrong.is_empty() {
-        println!("{} pages, {} commands", pages.len(), commands::count(&pages));
+        println!("{} pages, {} commands", pages.len(), commands);
         Ok(())
     } else {
         Err(wrong.join("\n"))

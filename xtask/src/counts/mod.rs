@@ -12,7 +12,7 @@ use nsgate_tests::program::workspace;
 
 use crate::command::{cargo, plain};
 use crate::terminal::table;
-use crate::tools;
+use crate::{json, tools};
 use measure::Load;
 pub(crate) use numbers::{Cost, Numbers};
 
@@ -21,7 +21,7 @@ const USAGE: &str = "cargo xtask counts [--write] [--json]";
 /// Measures, prints, and compares or writes.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let has = |flag: &str| arguments.iter().any(|word| word == flag);
-    if let Some(other) = arguments.iter().find(|word| !["--write", "--json"].contains(&word.as_str())) {
+    if let Some(other) = arguments.iter().find(|word| *word != "--write") {
         return Err(format!("`{other}`? {USAGE}"));
     }
     let found = measured()?;
@@ -31,11 +31,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         return Ok(());
     }
     let known = Numbers::read(&file())?;
-    if has("--json") {
-        println!("{:#}", serde_json::json!({ "found": found, "expected": known }));
-    } else {
-        println!("{}", table(&rows(&known, &found)));
-    }
+    json::say(&serde_json::json!({ "found": found, "expected": known }));
+    println!("{}", table(&rows(&known, &found)));
     judge(&known, &found)
 }
 
@@ -49,8 +46,14 @@ pub(crate) fn measured() -> Result<Numbers, String> {
     tools::VALGRIND.ensure()?;
     tools::STRACE.ensure()?;
     build()?;
-    let (kept, own) = (measure::cost(Load::Kept)?, measure::cost(Load::Own)?);
-    Ok(Numbers { compiler: numbers::compiler()?, kept, own, event: event::cost()?, instance: instance::cost()? })
+    println!("counting a request on a kept connection …");
+    let kept = measure::cost(Load::Kept)?;
+    println!("counting a request on a connection of its own …");
+    let own = measure::cost(Load::Own)?;
+    println!("counting an event …");
+    let event = event::cost()?;
+    println!("counting an instance of a host …");
+    Ok(Numbers { compiler: numbers::compiler()?, kept, own, event, instance: instance::cost()? })
 }
 
 /// The programs that are counted.

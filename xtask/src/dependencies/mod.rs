@@ -41,13 +41,15 @@ pub(crate) struct Package {
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let (brought, packages) = (brought()?, packages()?);
     match arguments.first().map(String::as_str) {
-        None => println!("{}", table(&page::rows(&brought))),
-        Some("--json") => println!("{:#}", serde_json::json!({ "crates": brought, "packages": packages })),
+        None => {
+            crate::json::say(&serde_json::json!({ "crates": brought, "packages": packages }));
+            println!("{}", table(&page::rows(&brought)));
+        }
         Some("--write") => {
             fs::write(file(), page::page(&brought, &packages)).map_err(|e| format!("{}: {e}", file().display()))?;
             println!("wrote {}", file().display());
         }
-        Some(other) => return Err(format!("dependencies has no option `{other}`; it takes --write or --json")),
+        Some(other) => return Err(format!("dependencies has no option `{other}`; it takes --write")),
     }
     let unused = unused::find()?;
     if unused.is_empty() { Ok(()) } else { Err(unused.join("\n")) }

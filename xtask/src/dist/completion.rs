@@ -19,27 +19,51 @@ fn of(shell: Shell) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// `cargo xtask completion SHELL`: the script, to try it.
+pub(crate) fn run(words: &[String]) -> Result<(), String> {
+    let text = match words {
+        [shell] if shell == "bash" => bash(),
+        [shell] if shell == "zsh" => zsh(),
+        [shell] if shell == "fish" => fish(),
+        _ => return Err("cargo xtask completion takes one word: bash, zsh or fish".to_owned()),
+    };
+    print!("{text}");
+    Ok(())
+}
+
 /// The function of clap_complete, behind one that knows networks.
 fn bash() -> String {
     of(Shell::Bash)
         + r#"
 # The networks that the pool serves, where `nsgate remove` wants one.
 _nsgate_networks() {
-    if [[ ${COMP_WORDS[1]-} == remove && ${COMP_WORDS[COMP_CWORD-1]} == --@(network|router|ovn-network)-id ]]; then
-        local header
-        case ${COMP_WORDS[COMP_CWORD-1]} in
-            --network-id) header=X-Neutron-Network-ID ;;
-            --router-id) header=X-Neutron-Router-ID ;;
-            *) header=X-OVN-Network-ID ;;
-        esac
-        local ids
-        ids=$(nsgate list 2>/dev/null | while read -r kind id _; do
-            if [[ $kind == "$header" ]]; then echo "$id"; fi
+    local kind= names= index current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+    local -a pool=()
+    for ((index = 2; index < COMP_CWORD - 1; index++)); do
+        if [[ ${COMP_WORDS[index]} == --pool ]]; then
+            # `--pool=PATH` is three words.
+            if [[ ${COMP_WORDS[index+1]} == = ]]; then ((index++)); fi
+            pool=(--pool "${COMP_WORDS[index+1]}")
+        fi
+    done
+    case ${COMP_WORDS[1]-}:$before in
+        remove:--network-id) kind=X-Neutron-Network-ID ;;
+        remove:--router-id) kind=X-Neutron-Router-ID ;;
+        remove:--ovn-network-id) kind=X-OVN-Network-ID ;;
+        remove:--pool | remove:=) ;;
+        remove:*) if ((COMP_CWORD > 1)) && [[ $current != -* ]]; then names=yes; fi ;;
+    esac
+    if [[ $kind ]]; then
+        names=$(nsgate list "${pool[@]}" 2>/dev/null | while read -r header id _; do
+            if [[ $header == "$kind" ]]; then echo "$id"; fi
         done)
-        mapfile -t COMPREPLY < <(compgen -W "$ids" -- "${COMP_WORDS[COMP_CWORD]}")
+    elif [[ $names ]]; then
+        names=$(nsgate list --names "${pool[@]}" 2>/dev/null)
     else
         _nsgate "$@"
+        return
     fi
+    mapfile -t COMPREPLY < <(compgen -W "$names" -- "$current")
 }
 complete -F _nsgate_networks -o bashdefault -o default nsgate
 "#
@@ -48,13 +72,21 @@ complete -F _nsgate_networks -o bashdefault -o default nsgate
 /// clap_complete leaves values of these options to `_default`; a function of ours takes its place.
 fn zsh() -> String {
     const FUNCTION: &str = r#"
-# The networks that the pool serves.
+# The networks that the pool serves, of one kind if that is named.
 (( $+functions[_nsgate_networks] )) ||
 _nsgate_networks() {
-    local -a ids
-    ids=(${(f)"$(nsgate list 2>/dev/null | while read -r kind id _; do
-        if [[ $kind == $1 ]]; then echo $id; fi
-    done)"})
+    local -a ids pool
+    local -i at=${words[(I)--pool]}
+    (( at )) && pool=(--pool $words[at+1])
+    at=${words[(I)--pool=*]}
+    (( at )) && pool=($words[at])
+    if [[ -n $1 ]]; then
+        ids=(${(f)"$(nsgate list $pool 2>/dev/null | while read -r kind id _; do
+            if [[ $kind == $1 ]]; then echo $id; fi
+        done)"})
+    else
+        ids=(${(f)"$(nsgate list --names $pool 2>/dev/null)"})
+    fi
     compadd -a ids
 }
 
@@ -66,14 +98,16 @@ if [ "$funcstack[1]" = "_nsgate" ]; then"#;
         if line.starts_with('(') && line.ends_with(')') {
             removing = line == "(remove)";
         }
-        let header = [
-            ("'--network-id=[", "X-Neutron-Network-ID"),
-            ("'--router-id=[", "X-Neutron-Router-ID"),
-            ("--ovn-network-id=[", "X-OVN-Network-ID"),
+        let wanted = [
+            ("'--network-id=[", " X-Neutron-Network-ID"),
+            ("'--router-id=[", " X-Neutron-Router-ID"),
+            ("--ovn-network-id=[", " X-OVN-Network-ID"),
+            ("'::id -- ", ""),
         ];
-        let header = header.iter().find(|(option, _)| removing && line.contains(option));
-        match header {
-            Some((_, header)) => text.push_str(&line.replace(":_default'", &format!(":_nsgate_networks {header}'"))),
+        let kind = wanted.iter().find(|(option, _)| removing && line.contains(option));
+        match kind {
+            // The blank in front: called as it stands, without words of zsh's own between.
+            Some((_, kind)) => text.push_str(&line.replace(":_default'", &format!(": _nsgate_networks{kind}'"))),
             None => text.push_str(line),
         }
         text.push('\n');
@@ -84,12 +118,22 @@ if [ "$funcstack[1]" = "_nsgate" ]; then"#;
 fn fish() -> String {
     of(Shell::Fish)
         + r#"
-# The networks that the pool serves, where `nsgate remove` wants one.
+# The networks that the pool serves, where `nsgate remove` wants one; of one kind if that is named.
 function __fish_nsgate_networks
-    nsgate list 2>/dev/null | while read -l kind id rest
+    set -l words (commandline -opc)
+    set -l pool (string match -- '--pool=*' $words)
+    if set -l at (contains -i -- --pool $words)
+        set pool --pool $words[(math $at + 1)]
+    end
+    if not set -q argv[1]
+        nsgate list --names $pool 2>/dev/null
+        return
+    end
+    nsgate list $pool 2>/dev/null | while read -l kind id rest
         test "$kind" = "$argv[1]"; and echo $id
     end
 end
+complete -c nsgate -n "__fish_nsgate_using_subcommand remove" -f -a "(__fish_nsgate_networks)"
 complete -c nsgate -n "__fish_nsgate_using_subcommand remove" -l network-id -x -a "(__fish_nsgate_networks X-Neutron-Network-ID)"
 complete -c nsgate -n "__fish_nsgate_using_subcommand remove" -l router-id -x -a "(__fish_nsgate_networks X-Neutron-Router-ID)"
 complete -c nsgate -n "__fish_nsgate_using_subcommand remove" -l ovn-network-id -x -a "(__fish_nsgate_networks X-OVN-Network-ID)"

@@ -6,7 +6,7 @@
 
 mod bill;
 mod compile;
-mod completion;
+pub(crate) mod completion;
 mod deb;
 pub(crate) mod debian;
 mod files;

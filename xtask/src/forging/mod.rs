@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<(), String> {
     let status = world::run(move || {
         let (network, ovn) = tried();
         let text = report::text(&network, &ovn);
+        crate::json::say(&crate::json::of_page(&text));
         println!("{}", report::summary(&network, &ovn));
         if let Err(error) = fs::write(&file, &text) {
             eprintln!("{}: {error}", file.display());

@@ -32,7 +32,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     for one in &all {
         write(&directory.join(format!("{}.svg", one.name)), &plot::svg(one))?;
     }
-    write(&workspace().join("docs/growth.md"), &page(&all))
+    let text = page(&all);
+    crate::json::say(&crate::json::of_page(&text));
+    write(&workspace().join("docs/growth.md"), &text)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

@@ -26,7 +26,9 @@ struct Row {
 
 /// Measures, prints the table (as JSON with `--json`) and writes the document.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let json = arguments.iter().any(|word| word == "--json");
+    if let Some(other) = arguments.first() {
+        return Err(format!("`{other}`? cargo xtask hostile takes no words"));
+    }
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
     tools::NGINX.find()?;
@@ -38,11 +40,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         let mut rows = forged();
         rows.push(own);
         rows.extend(slow());
-        if json {
-            println!("{:#}", report::json(&rows));
-        } else {
-            println!("\n{}", report::table(&rows));
-        }
+        crate::json::say(&report::json(&rows));
+        println!("\n{}", report::table(&rows));
         if let Err(error) = fs::write(&file, report::text(&rows)) {
             eprintln!("{}: {error}", file.display());
             return 1;

@@ -120,13 +120,15 @@ const SOURCES: [Source; 3] = [
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let documents = documents()?;
     match arguments.first().map(String::as_str) {
-        None => print!("{}", markdown::page(&documents)),
-        Some("--json") => println!("{:#}", serde_json::json!(documents)),
+        None => {
+            crate::json::say(&serde_json::json!(documents));
+            print!("{}", markdown::page(&documents));
+        }
         Some("--write") => {
             fs::write(file(), markdown::page(&documents)).map_err(|e| format!("{}: {e}", file().display()))?;
             println!("wrote {}", file().display());
         }
-        Some(other) => return Err(format!("reference has no option `{other}`; it takes --write or --json")),
+        Some(other) => return Err(format!("reference has no option `{other}`; it takes --write")),
     }
     Ok(())
 }

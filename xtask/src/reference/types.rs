@@ -76,7 +76,7 @@ impl Types {
                     let private = !matches!(one.vis, syn::Visibility::Public(_));
                     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
                     let name = if private { format!("{stem}::{}", one.ident) } else { one.ident.to_string() };
-                    types.insert(name, one.fields.iter().filter_map(said).collect());
+                    types.insert(name, one.fields.iter().filter(|field| !never_read(field)).filter_map(said).collect());
                 }
             }
         }
@@ -112,6 +112,15 @@ fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         }
     }
     found.sort();
+}
+
+/// `#[serde(skip)]`: not a key.
+fn never_read(field: &Field) -> bool {
+    let skips = |attribute: &Attribute| match &attribute.meta {
+        Meta::List(list) => list.path.is_ident("serde") && list.tokens.to_string() == "skip",
+        _ => false,
+    };
+    field.attrs.iter().any(skips)
 }
 
 fn said(field: &Field) -> Option<Said> {

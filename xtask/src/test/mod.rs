@@ -3,8 +3,11 @@
 mod stages;
 mod totals;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
+use crate::json;
 use crate::prepare;
 use crate::terminal::{Style, seconds, table};
 pub(crate) use totals::Totals;
@@ -25,7 +28,8 @@ pub(crate) struct Wish {
 struct Row {
     name: String,
     totals: Totals,
-    took: String,
+    /// How long the stage took; its first row has it.
+    took: Option<Duration>,
     note: String,
 }
 
@@ -47,14 +51,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
 }
 
 fn rows_of(stage: &str, outcome: Result<Vec<(String, Totals)>, stages::Trouble>, began: Instant) -> Vec<Row> {
-    let took = seconds(began.elapsed());
+    let took = Some(began.elapsed());
     match outcome {
         Ok(parts) => {
             let several = parts.len() > 1;
             let name = |part: String| if several { format!("{stage}: {part}") } else { stage.to_owned() };
             let mut rows: Vec<Row> = parts
                 .into_iter()
-                .map(|(part, totals)| Row { name: name(part), totals, took: String::new(), note: String::new() })
+                .map(|(part, totals)| Row { name: name(part), totals, took: None, note: String::new() })
                 .collect();
             if let Some(first) = rows.first_mut() {
                 first.took = took;
@@ -80,9 +84,17 @@ fn finish(rows: &[Row], start: Instant, style: Style) -> Result<(), String> {
         let Totals { passed, failed, skipped } = row.totals;
         let numbers = [passed, failed, skipped].map(|n| n.to_string());
         let [passed, failed, skipped] = numbers;
-        lines.push(vec![row.name.clone(), passed, failed, skipped, row.took.clone(), row.note.clone()]);
+        lines.push(vec![
+            row.name.clone(),
+            passed,
+            failed,
+            skipped,
+            row.took.map_or_else(String::new, seconds),
+            row.note.clone(),
+        ]);
     }
     println!("\n{}", table(&lines));
+    json::say(&whole(rows, sum, start.elapsed()));
     let Totals { passed, failed, skipped } = sum;
     let line = format!("{passed} passed, {failed} failed, {skipped} skipped in {}", seconds(start.elapsed()));
     println!("{}", if failed == 0 { style.good(&line) } else { style.bad(&line) });
@@ -90,6 +102,21 @@ fn finish(rows: &[Row], start: Instant, style: Style) -> Result<(), String> {
         return Err("no stage ran".to_owned());
     }
     if failed == 0 { Ok(()) } else { Err("not everything passed".to_owned()) }
+}
+
+/// The table and its sum for programs.
+fn whole(rows: &[Row], sum: Totals, took: Duration) -> Value {
+    let one = |row: &Row| {
+        let Totals { passed, failed, skipped } = row.totals;
+        let seconds = row.took.map(|took| took.as_secs_f64());
+        let note = Some(&row.note).filter(|note| !note.is_empty());
+        serde_json::json!({ "stage": row.name, "passed": passed, "failed": failed, "skipped": skipped, "seconds": seconds, "note": note })
+    };
+    let Totals { passed, failed, skipped } = sum;
+    let stages: Vec<Value> = rows.iter().map(one).collect();
+    serde_json::json!({
+        "stages": stages, "passed": passed, "failed": failed, "skipped": skipped, "seconds": took.as_secs_f64(),
+    })
 }
 
 fn parse(arguments: &[String]) -> Result<Wish, String> {

@@ -157,6 +157,11 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::CURL.ensure() {
         println!("{missing} (the pages of docs/ are not run)");
     }
+    for shell in [tools::ZSH, tools::FISH] {
+        if let Err(missing) = shell.ensure() {
+            println!("{missing} (what it completes is not tried)");
+        }
+    }
     if let Err(missing) = tools::neutron_python() {
         println!("{missing} (the readers of Python in the forging suite are skipped)");
     }
@@ -180,6 +185,7 @@ fn e2e(wish: &Wish) -> Outcome {
     }
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     command.args(&wish.words).env("NSGATE_HAPROXY", program);
+    command.env("NSGATE_XTASK", std::env::current_exe().map_err(|e| e.to_string())?);
     let finished = stream(command)?;
     let mut suites = Totals::of_suites(&finished.output);
     if suites.is_empty() || (!finished.success && suites.iter().all(|(_, totals)| totals.failed == 0)) {

@@ -4,7 +4,7 @@ use super::{
     audit::{DraftAudit, DraftTrace},
     guards::DraftGuards,
 };
-use crate::Diagnostics;
+use crate::{CommandLine, Diagnostics};
 use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
@@ -13,6 +13,9 @@ use toml::Spanned;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
+    /// The command line that flags were taken from: mistakes in their values are shown there.
+    #[serde(skip)]
+    pub command_line: Option<CommandLine>,
     /// UUID of the network whose requests come in, one of the DHCP agent's. Exactly one of the three identities is written.
     pub network_id: Option<Spanned<String>>,
     /// UUID of the router whose requests come in, one of the L3 agent's.
@@ -143,16 +146,23 @@ pub struct DraftRate {
     pub window: Spanned<Time>,
 }
 
-/// Where a value from the command line stands: nowhere in the text.
-const COMMAND_LINE: Range<usize> = usize::MAX..usize::MAX;
+/// Where a value from the command line stands: behind the end of every text, as far as it is repeated.
+const COMMAND_LINE: usize = usize::MAX / 2;
 
 /// A value that was said on the command line.
 pub fn on_command_line<T>(value: T) -> Spanned<T> {
-    Spanned::new(COMMAND_LINE, value)
+    Spanned::new(COMMAND_LINE..COMMAND_LINE, value)
 }
 
-pub(super) fn is_on_command_line(span: &Range<usize>) -> bool {
-    *span == COMMAND_LINE
+/// The values of an option that may be said several times.
+pub fn all_on_command_line<T>(values: impl IntoIterator<Item = T>) -> Vec<Spanned<T>> {
+    let places = COMMAND_LINE..;
+    places.zip(values).map(|(place, value)| Spanned::new(place..place, value)).collect()
+}
+
+/// Which one of its option's values it is, if it was said on the command line.
+pub(super) fn number_on_command_line(span: &Range<usize>) -> Option<usize> {
+    span.start.checked_sub(COMMAND_LINE)
 }
 
 impl Draft {

@@ -2,12 +2,12 @@
 
 use super::{
     audit,
-    draft::{Draft, DraftLimits, DraftLog, DraftTimeouts, Time, Who, is_on_command_line},
+    draft::{Draft, DraftLimits, DraftLog, DraftTimeouts, Time, Who, number_on_command_line},
     place, time,
 };
 use crate::{
-    AbsolutePath, Account, Backend, Config, Diagnostic, Diagnostics, Facility, Gate, Identity, InterfaceName, Level,
-    Limits, Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
+    AbsolutePath, Account, Backend, CommandLine, Config, Diagnostic, Diagnostics, Facility, Gate, Identity,
+    InterfaceName, Level, Limits, Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
     model::{
         limits::{BACKEND_REQUESTS, RATE_REQUESTS},
         listener::plausible,
@@ -25,6 +25,7 @@ type Kind = fn(Uuid) -> Identity;
 /// The judge of one draft.
 pub(super) struct Judge<'a> {
     text: &'a str,
+    command_line: Option<CommandLine>,
     report: Report<'a>,
 }
 
@@ -35,15 +36,15 @@ impl Draft {
     /// # Errors
     /// Everything that is wrong, with its place, or with its flag.
     pub fn finish(self, file: &str, text: &str) -> Result<Parsed, Diagnostics> {
-        let mut judge = Judge::new(file, text);
+        let mut judge = Judge::new(file, text, self.command_line.clone());
         let config = judge.config(self);
         judge.finish(config).map(|(config, warnings)| Parsed { config, warnings })
     }
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { text, report: Report::new(file, text) }
+    pub(super) fn new(file: &'a str, text: &'a str, command_line: Option<CommandLine>) -> Self {
+        Self { text, command_line, report: Report::new(file, text) }
     }
 
     /// The value and its warnings, or everything that is wrong.
@@ -275,26 +276,41 @@ impl<'a> Judge<'a> {
     }
 
     pub(super) fn wrong<V>(&mut self, key: &str, said: &Spanned<V>, reason: String) {
-        if is_on_command_line(&said.span()) {
-            self.report.error(Place::default(), format!("--{}: {reason}", flag(key)), "");
-        } else {
+        let Some(number) = number_on_command_line(&said.span()) else {
             self.report.error(place(self.text, said.span()), format!("`{key}`: {reason}"), "");
+            return;
+        };
+        let option = format!("--{}", flag(key));
+        let message = format!("{option}: {reason}");
+        match &self.command_line {
+            Some(line) => self.report.put(line.error(line.value(&option, number), &message, "")),
+            None => self.report.error(Place::default(), message, ""),
         }
     }
 
     pub(super) fn missing(&mut self, key: &str, form: &str) {
         let flag = flag(key);
-        self.report.error(Place::default(), format!("`{key}` (--{flag}) is missing"), format!("write {form}"));
+        let message = format!("`{key}` (--{flag}) is missing");
+        match &self.command_line {
+            // Nothing but words was said: the answer is one more of them.
+            Some(line) if self.text.is_empty() => {
+                let form = form.split_once(" = ").map_or(form, |(_, value)| value).trim_matches(['[', ']', '"']);
+                let help = format!("write --{flag} {form}");
+                self.report.put(line.error(Some(line.end()), &message, &help));
+            }
+            _ => self.report.error(Place::default(), message, format!("write {form}")),
+        }
     }
 }
 
-/// What a key is called on the command line: a list's flag is said once for each of its values.
+/// The option that says the same as a key.
 fn flag(key: &str) -> String {
     match key {
         "backends" => "backend".to_owned(),
-        _ => key.replace('_', "-"),
+        key => key.replace('_', "-"),
     }
 }
+
 
 /// Names of the levels, most severe first.
 pub(super) const LEVELS: [(&str, Level); 5] = [

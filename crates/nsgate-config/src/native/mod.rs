@@ -13,7 +13,9 @@ mod site;
 mod time;
 
 pub use audit::{DraftAudit, DraftTrace};
-pub use draft::{Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, on_command_line};
+pub use draft::{
+    Draft, DraftLimits, DraftLog, DraftRate, DraftTimeouts, Time, Who, all_on_command_line, on_command_line,
+};
 pub use guards::{DraftExpiring, DraftGuards, DraftHeader, render as render_guards};
 pub use pool::DraftPool;
 pub use render::{render, render_pool};

@@ -7,7 +7,7 @@ use super::{
     read,
 };
 use crate::{
-    AbsolutePath, Backend, Diagnostic, Diagnostics, Pool, PoolConfig, Process,
+    AbsolutePath, Backend, CommandLine, Diagnostic, Diagnostics, Pool, PoolConfig, Process,
     model::pool::{MOST_BACKENDS, MOST_CONNECTIONS, MOST_NETWORKS, MOST_WORKERS},
 };
 use serde::Deserialize;
@@ -23,6 +23,9 @@ const RESERVED: u32 = 4;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftPool {
+    /// The command line that flags were taken from: mistakes in their values are shown there.
+    #[serde(skip)]
+    pub command_line: Option<CommandLine>,
     /// Path of the UNIX socket at which networks are handed over; the pool makes it.
     pub socket: Option<Spanned<String>>,
     /// Besides root, processes of this group may hand over, list and remove networks: the group that the keepers run in.
@@ -75,7 +78,7 @@ impl DraftPool {
     /// # Errors
     /// Everything that is wrong, with its place, or with its flag.
     pub fn finish(self, file: &str, text: &str) -> Result<(PoolConfig, Vec<Diagnostic>), Diagnostics> {
-        let mut judge = Judge::new(file, text);
+        let mut judge = Judge::new(file, text, self.command_line.clone());
         let config = judge.pool(self);
         judge.finish(config)
     }

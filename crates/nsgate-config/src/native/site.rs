@@ -58,7 +58,7 @@ impl Site {
     /// What is wrong with the text, or a key that is unknown.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let draft: Draft = read(file, text)?;
-        let mut judge = Judge::new(file, text);
+        let mut judge = Judge::new(file, text, None);
         let pool = judge.maybe("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
         let patience = judge.maybe("pool_patience", &draft.pool_patience, super::time::judge);
         let pool = pool.map(|pool| PoolUse {

@@ -1,5 +1,6 @@
 //! `nsgate attest`: what does a process still hold?
 
+use crate::terminal::Progress;
 use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
 
@@ -43,8 +44,14 @@ impl Attest {
 
     fn everyone(&self) -> Result<u8, String> {
         let pids = attest::gates().map_err(|error| error.to_string())?;
-        // One that has ended meanwhile is not there any more.
-        let found: Vec<Holdings> = pids.into_iter().filter_map(|pid| attest::process(pid).ok()).collect();
+        let mut progress = Progress::new("read", pids.len());
+        let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
+            progress.at(number);
+            // One that has ended meanwhile is not there any more.
+            attest::process(pid).ok()
+        });
+        let found: Vec<Holdings> = read.collect();
+        drop(progress);
         if self.json {
             json(&found)?;
         } else if found.is_empty() {

@@ -1,29 +1,31 @@
-//! `nsgate check`: is this text a gate, a pool, or a site's settings?
+//! `nsgate check`: is this text a gate, a pool, or a site's settings? Of many, which are not?
 
-use super::colours;
-use crate::site;
+use super::{colours, table::print};
+use crate::{site, terminal::Progress};
 use nsgate_config::{
-    Diagnostic, Diagnostics, Parsed, Process,
+    Diagnostic, Diagnostics, Listener, Parsed, Process,
     haproxy::{self, ParsedHost},
     native::{self, DraftPool, Site},
 };
 use nsgate_launcher::{MOST, MOST_OF_HOST, read_config_up_to, resolve};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Judges the text, and that user and group exist. Says nothing of the rest of this host.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  nsgate check /var/lib/neutron/ns-metadata-proxy/7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10.conf\n  \
-    nsgate check --dialect pool /etc/nsgate/pool.toml"
+    nsgate check --dialect pool /etc/nsgate/pool.toml\n  nsgate check /var/lib/neutron/ns-metadata-proxy/*.conf"
 )]
 pub(super) struct Check {
     /// The configuration: nsgate's TOML, haproxy's words as Neutron writes them for a network or a host, a
-    /// pool's, or a site's settings
-    file: PathBuf,
+    /// pool's, or a site's settings. Of several files a table is printed
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Take the text for this dialect instead of looking at it
     #[arg(long, value_enum)]
     dialect: Option<Dialect>,
-    /// Print what was found as JSON
+    /// Print what was found as JSON, a line for each file
     #[arg(long)]
     json: bool,
 }
@@ -59,45 +61,106 @@ impl Dialect {
 
 impl Check {
     pub(super) fn execute(&self) -> Result<u8, String> {
-        let text = read_config_up_to(&self.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
-        let dialect = self.dialect.unwrap_or_else(|| Dialect::of(&self.file, &text));
-        let name = self.file.display().to_string();
+        let mut progress = Progress::new("checked", self.files.len());
+        let mut rows = vec![["verdict", "file", "what"].map(str::to_owned).to_vec()];
+        let mut refused: Vec<String> = Vec::new();
+        for (number, file) in self.files.iter().enumerate() {
+            progress.at(number);
+            let name = file.display().to_string();
+            let judged = self.judge(file, &name);
+            if self.json {
+                println!("{}", json(&name, &judged));
+            }
+            match judged {
+                Ok(understood) => {
+                    rows.push(vec![understood.kind.to_owned(), name, understood.row()]);
+                    understood.warn();
+                    if !self.json && self.files.len() == 1 {
+                        print!("{}", understood.text);
+                    }
+                }
+                Err(refusal) => {
+                    rows.push(vec!["refused".to_owned(), name, refusal.row()]);
+                    refused.push(refusal.render());
+                }
+            }
+        }
+        drop(progress);
+        if !self.json && self.files.len() > 1 {
+            print(&rows, 3);
+        }
+        if refused.is_empty() { Ok(0) } else { Err(refused.join("\n")) }
+    }
+
+    fn judge(&self, file: &Path, name: &str) -> Result<Understood, Refusal> {
+        let failed = |error: &dyn std::fmt::Display| Refusal::Unusable(error.to_string());
+        let text = read_config_up_to(file, MOST_OF_HOST).map_err(|error| failed(&error))?;
+        let dialect = self.dialect.unwrap_or_else(|| Dialect::of(file, &text));
         let host = matches!(dialect, Dialect::Haproxy) && haproxy::is_host_proxy(&text);
         if !host && u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
-            return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
+            return Err(failed(&format!("{name}: the configuration is larger than {MOST} bytes")));
         }
-        match understand(dialect, &name, &text) {
-            Ok(understood) => self.accept(understood),
-            Err(errors) => Err(self.refuse(&errors)),
+        let understood = understand(dialect, name, &text).map_err(Refusal::Wrong)?;
+        if let Some(process) = &understood.process {
+            resolve(process).map_err(|error| failed(&error))?;
+        }
+        Ok(understood)
+    }
+}
+
+/// One line for programs; further keys may come.
+fn json(name: &str, judged: &Result<Understood, Refusal>) -> Value {
+    match judged {
+        Ok(Understood { text, kind, warnings, .. }) => {
+            json!({ "file": name, "valid": true, "kind": kind, "gate": text, "diagnostics": warnings })
+        }
+        Err(Refusal::Wrong(errors)) => json!({ "file": name, "valid": false, "diagnostics": errors }),
+        Err(Refusal::Unusable(reason)) => {
+            json!({ "file": name, "valid": false, "error": reason, "diagnostics": [] })
+        }
+    }
+}
+
+/// Why a file is no gate.
+enum Refusal {
+    /// It cannot be read, or names nobody of this host.
+    Unusable(String),
+    /// What it says.
+    Wrong(Diagnostics),
+}
+
+impl Refusal {
+    /// Whole, with carets.
+    fn render(&self) -> String {
+        match self {
+            Self::Unusable(reason) => reason.clone(),
+            Self::Wrong(errors) => errors.render(colours()),
         }
     }
 
-    fn accept(&self, understood: Understood) -> Result<u8, String> {
-        let Understood { text, process, warnings } = understood;
-        if let Some(process) = process {
-            resolve(&process).map_err(|error| error.to_string())?;
-        }
-        if self.json {
-            println!("{}", serde_json::json!({ "valid": true, "gate": text, "diagnostics": warnings }));
-        } else {
-            for warning in warnings {
-                eprintln!("{}", warning.render(colours()));
+    /// The first mistake, for a table.
+    fn row(&self) -> String {
+        match self {
+            Self::Unusable(reason) => reason.clone(),
+            Self::Wrong(Diagnostics(errors)) => {
+                let first = errors.first().map(|one| match one.line {
+                    0 => one.message.clone(),
+                    line => format!("{line}:{}: {}", one.column, one.message),
+                });
+                let more = errors.len().saturating_sub(1);
+                let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+                first.unwrap_or_default() + &more
             }
-            print!("{text}");
         }
-        Ok(0)
-    }
-
-    fn refuse(&self, errors: &Diagnostics) -> String {
-        if self.json {
-            println!("{}", serde_json::json!({ "valid": false, "diagnostics": errors }));
-        }
-        errors.render(colours())
     }
 }
 
 /// What a text means.
 struct Understood {
+    /// What it is the text of: `gate`, `host`, `pool`, `site`.
+    kind: &'static str,
+    /// In a few words.
+    summary: String,
     /// The same with every default written out.
     text: String,
     /// The process that it asks for, if it asks for one.
@@ -105,8 +168,32 @@ struct Understood {
     warnings: Vec<Diagnostic>,
 }
 
+impl Understood {
+    /// For a table.
+    fn row(&self) -> String {
+        match self.warnings.len() {
+            0 => self.summary.clone(),
+            1 => format!("{}; 1 warning", self.summary),
+            several => format!("{}; {several} warnings", self.summary),
+        }
+    }
+
+    fn warn(&self) {
+        for warning in &self.warnings {
+            eprintln!("{}", warning.render(colours()));
+        }
+    }
+}
+
+/// Where guests are heard.
+fn heard(listeners: &[Listener]) -> String {
+    listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
 fn understand(dialect: Dialect, name: &str, text: &str) -> Result<Understood, Diagnostics> {
     let gate = |Parsed { config, warnings }| Understood {
+        kind: "gate",
+        summary: format!("{} on {}", config.gate.identity.uuid(), heard(&config.gate.listeners)),
         text: native::render(&config),
         process: Some(config.process),
         warnings,
@@ -116,18 +203,21 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<Understood, Di
         Dialect::Haproxy if haproxy::is_host_proxy(text) => {
             let ParsedHost { config, warnings } = haproxy::parse_host(name, text)?;
             // It has no text in nsgate's own language.
-            let heard: Vec<String> = config.proxy.listeners.iter().map(ToString::to_string).collect();
-            let text = format!("{}, heard on {}\n", config.proxy.summary(), heard.join(" and "));
-            Ok(Understood { text, process: Some(config.process), warnings })
+            let summary = format!("{}, heard on {}", config.proxy.summary(), heard(&config.proxy.listeners));
+            let text = format!("{summary}\n");
+            Ok(Understood { kind: "host", summary, text, process: Some(config.process), warnings })
         }
         Dialect::Haproxy => haproxy::parse(name, text).map(gate),
         Dialect::Pool => {
             let (config, warnings) = DraftPool::read(name, text)?.finish(name, text)?;
-            Ok(Understood { text: native::render_pool(&config), process: Some(config.process), warnings })
+            let summary = format!("networks are handed over at {}", config.pool.socket);
+            let text = native::render_pool(&config);
+            Ok(Understood { kind: "pool", summary, text, process: Some(config.process), warnings })
         }
         Dialect::Site => {
             let site = Site::parse(name, text)?;
-            Ok(Understood { text: site.render(), process: None, warnings: Vec::new() })
+            let summary = "settings of every gate that agents start".to_owned();
+            Ok(Understood { kind: "site", summary, text: site.render(), process: None, warnings: Vec::new() })
         }
     }
 }

@@ -4,12 +4,14 @@ mod add;
 mod attest;
 mod check;
 mod cleanup;
+mod mistake;
 mod networks;
 mod pool;
 mod remove;
 mod run;
+mod table;
 
-use crate::site;
+use crate::{site, terminal::colours};
 use clap::{Parser, Subcommand};
 use nsgate_config::AbsolutePath;
 use std::process::ExitCode;
@@ -54,7 +56,11 @@ pub fn command() -> clap::Command {
 /// Runs the program and returns its exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return mistake::report(&error),
+    };
+    let outcome = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Attest(attest) => attest.execute(),
@@ -74,16 +80,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether standard error shows colours: on a terminal, unless NO_COLOR is set (no-color.org).
-fn colours() -> bool {
-    use std::io::IsTerminal;
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// The pool's socket: what the command line says, or the site's settings, or the usual place.
 fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
     match said {
-        Some(path) => AbsolutePath::new(path).map_err(|reason| format!("--pool: {reason}")),
+        Some(path) => AbsolutePath::new(path).map_err(|reason| mistake::refused("--pool", &reason)),
         None => match site::load()?.pool {
             Some(pool) => Ok(pool.socket),
             None => AbsolutePath::new(POOL),

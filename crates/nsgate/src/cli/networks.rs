@@ -1,6 +1,7 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
-use super::pool_socket;
+use super::{pool_socket, table::print};
+use crate::terminal::waiting;
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{list, protocol::NetworkStatus};
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use std::{io::IsTerminal, thread::sleep, time::Duration};
 
 /// Which networks the pool serves, where they listen and which agent they ask.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nsgate list --json | jq -r '.[].id'")]
+#[command(after_help = "Example:\n  nsgate list --json | jq -r '.[].id'\n  nsgate list --names")]
 pub(super) struct List {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
@@ -16,6 +17,9 @@ pub(super) struct List {
     /// JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// The UUIDs alone, one a line, for the shell
+    #[arg(long, conflicts_with = "json")]
+    names: bool,
 }
 
 /// What each network of the pool does: open connections, requests, and how these ended.
@@ -36,6 +40,10 @@ pub(super) struct Status {
 impl List {
     pub(super) fn execute(self) -> Result<u8, String> {
         let networks = ask(&pool_socket(self.pool.as_deref())?)?;
+        if self.names {
+            networks.iter().for_each(|one| println!("{}", one.identity.uuid()));
+            return Ok(0);
+        }
         if self.json {
             let rows: Vec<Value> = networks.iter().map(place).collect();
             println!("{:#}", Value::from(rows));
@@ -56,7 +64,7 @@ impl List {
 }
 
 fn ask(socket: &AbsolutePath) -> Result<Vec<NetworkStatus>, String> {
-    list(socket.as_path()).map_err(|error| format!("{socket}: {error}"))
+    waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| format!("{socket}: {error}"))
 }
 
 /// A last column with the worker of each network, where the pool has several.
@@ -137,21 +145,4 @@ fn show(networks: &[NetworkStatus]) {
         sum(|one| one.rejected),
         sum(|one| one.failed)
     );
-}
-
-/// A table: the first columns flush left, numbers flush right.
-fn print(rows: &[Vec<String>], left: usize) {
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
-        widths.resize(widths.len().max(row.len()), 0);
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
 }

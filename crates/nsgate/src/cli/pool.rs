@@ -1,10 +1,10 @@
 //! `nsgate pool`: the worker.
 
-use super::colours;
+use super::{colours, mistake::command_line};
 use crate::{notify, pool::run_worker};
 use nsgate_config::{
     PoolConfig,
-    native::{DraftPool, Who, on_command_line},
+    native::{DraftPool, Who, all_on_command_line, on_command_line},
 };
 use nsgate_launcher::{ConfigText, Mode, Options, read_config};
 use nsgate_pool::protocol::Request;
@@ -99,6 +99,7 @@ impl PoolCommand {
             None => ("command line".to_owned(), ConfigText::default()),
         };
         let mut draft = DraftPool::read(&name, &text).map_err(|errors| errors.render(colours()))?;
+        draft.command_line = Some(command_line());
         self.flags.fill(&mut draft);
         let (config, warnings) = draft.finish(&name, &text).map_err(|errors| errors.render(colours()))?;
         for warning in warnings {
@@ -135,7 +136,7 @@ fn only_sockets(passed: &[(RawFd, String)]) -> Result<(), String> {
 impl Flags {
     fn fill(self, draft: &mut DraftPool) {
         if !self.backends.is_empty() {
-            draft.backends = self.backends.into_iter().map(on_command_line).collect();
+            draft.backends = all_on_command_line(self.backends);
         }
         let text = |slot: &mut Option<_>, said: Option<String>| {
             if let Some(said) = said {

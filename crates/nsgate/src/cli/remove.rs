@@ -1,11 +1,13 @@
 //! `nsgate remove`: the pool serves a network no longer.
 
-use super::pool_socket;
-use nsgate_config::{Identity, Uuid};
+use super::{mistake, pool_socket};
+use crate::terminal::waiting;
+use nsgate_config::{AbsolutePath, Identity, Uuid};
 
 /// Ends one network of the pool; the process that kept it there ends as well.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nsgate remove --network-id 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10")]
+#[command(after_help = "Example:\n  nsgate remove 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\n  \
+    nsgate remove --router-id 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10")]
 pub(super) struct Remove {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
@@ -18,6 +20,9 @@ pub(super) struct Remove {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Which {
+    /// The network or router, as `nsgate list` shows it
+    #[arg(value_name = "UUID")]
+    id: Option<String>,
     /// A network of the DHCP agent
     #[arg(long, value_name = "UUID")]
     network_id: Option<String>,
@@ -32,20 +37,44 @@ struct Which {
 impl Remove {
     pub(super) fn execute(self) -> Result<u8, String> {
         let socket = pool_socket(self.pool.as_deref())?;
-        let identity = self.which.identity()?;
-        nsgate_pool::remove(socket.as_path(), identity).map_err(|error| format!("{socket}: {error}"))?;
+        let identity = self.which.identity(&socket)?;
+        let removed = waiting(socket.as_str(), || nsgate_pool::remove(socket.as_path(), identity));
+        removed.map_err(|error| format!("{socket}: {error}"))?;
         Ok(0)
     }
 }
 
 impl Which {
-    fn identity(self) -> Result<Identity, String> {
-        let Self { network_id, router_id, ovn_network_id } = self;
-        let network = network_id.map(|id| (id, Identity::Network as fn(Uuid) -> Identity));
-        let router = router_id.map(|id| (id, Identity::Router as fn(Uuid) -> Identity));
-        let ovn = ovn_network_id.map(|id| (id, Identity::OvnNetwork as fn(Uuid) -> Identity));
+    fn identity(self, socket: &AbsolutePath) -> Result<Identity, String> {
+        let Self { id, network_id, router_id, ovn_network_id } = self;
+        if let Some(id) = id {
+            return listed(socket, &id);
+        }
+        let network = network_id.map(|id| (id, "--network-id", Identity::Network as fn(Uuid) -> Identity));
+        let router = router_id.map(|id| (id, "--router-id", Identity::Router as fn(Uuid) -> Identity));
+        let ovn = ovn_network_id.map(|id| (id, "--ovn-network-id", Identity::OvnNetwork as fn(Uuid) -> Identity));
         let said = network.or(router).or(ovn);
-        let (said, make) = said.ok_or("name a network: --network-id, --router-id or --ovn-network-id")?;
-        said.parse().map(make)
+        let (said, option, make) = said.ok_or("name a network: its UUID, as `nsgate list` shows it")?;
+        said.parse().map(make).map_err(|reason: String| mistake::refused(option, &reason))
+    }
+}
+
+/// What the pool serves under this UUID: one identity, of whichever kind.
+fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
+    let uuid: Uuid = id.parse().map_err(|reason: String| mistake::refused_word(id, &reason, ""))?;
+    let networks = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
+    let networks = networks.map_err(|error| format!("{socket}: {error}"))?;
+    let mut found = networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => {
+            let reason = format!("{socket}: the pool serves no network `{uuid}`");
+            Err(mistake::refused_word(id, &reason, "`nsgate list` shows which it serves"))
+        }
+        (Some(_), Some(_)) => Err(mistake::refused_word(
+            id,
+            &format!("`{uuid}` is served under more than one identity"),
+            "say which: --network-id, --router-id or --ovn-network-id",
+        )),
     }
 }

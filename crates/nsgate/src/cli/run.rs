@@ -1,10 +1,10 @@
 //! `nsgate run`: one gate, from a file or from flags.
 
-use super::colours;
+use super::{colours, mistake::command_line};
 use crate::{gate, notify};
 use nsgate_config::{
     Config, Parsed,
-    native::{Draft, Who, on_command_line},
+    native::{Draft, Who, all_on_command_line, on_command_line},
 };
 use nsgate_launcher::{ConfigText, Mode, Options, read_config};
 use std::path::PathBuf;
@@ -92,6 +92,7 @@ impl Network {
             None => ("command line".to_owned(), ConfigText::default()),
         };
         let mut draft = Draft::read(&name, &text).map_err(|errors| errors.render(colours()))?;
+        draft.command_line = Some(command_line());
         self.flags.fill(&mut draft);
         let Parsed { config, warnings } = draft.finish(&name, &text).map_err(|errors| errors.render(colours()))?;
         for warning in warnings {
@@ -110,7 +111,7 @@ impl Flags {
             draft.ovn_network_id = self.ovn_network_id.map(on_command_line);
         }
         if !self.listen.is_empty() {
-            draft.listen = self.listen.into_iter().map(on_command_line).collect();
+            draft.listen = all_on_command_line(self.listen);
         }
         let account = |name: String| on_command_line(Who::Name(name));
         let put = |slot: &mut Option<_>, said: Option<String>| {

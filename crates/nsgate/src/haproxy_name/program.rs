@@ -1,7 +1,12 @@
 //! What `haproxy` does with its words.
 
 use super::{Args, Command, args, parse};
-use crate::{gate, host, notify, pool::run_keeper, site};
+use crate::{
+    gate, host, notify,
+    pool::run_keeper,
+    site,
+    terminal::{self, colours},
+};
 use nsgate_config::{AbsolutePath, Config, Diagnostic, PoolUse, Process, haproxy, native};
 use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
 use std::process::ExitCode;
@@ -16,7 +21,7 @@ pub fn main() -> ExitCode {
         Ok(Command::Build) => say(&format!("{VERSION}\n{}", build())),
         Ok(Command::Check(args)) => finish(check(&args)),
         Ok(Command::Run(args)) => finish(run(&args)),
-        Err(mistake) => finish(Err(mistake)),
+        Err(mistake) => finish(Err(terminal::mistake(mistake))),
     }
 }
 
@@ -134,7 +139,8 @@ fn configuration(args: &Args) -> Result<Asked, String> {
     warn(args, &warnings)?;
     let process = asked.process_mut();
     if let Some(path) = &args.pid_file {
-        process.pid_file = Some(AbsolutePath::new(path).map_err(|reason| format!("-p: {reason}"))?);
+        process.pid_file =
+            Some(AbsolutePath::new(path).map_err(|reason| terminal::mistake(format!("`-p`: {reason}")))?);
     }
     process.daemon = (process.daemon || args.daemon) && !args.foreground;
     let site = site::load()?;
@@ -161,20 +167,20 @@ fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>), String> {
     let name = args.file.display().to_string();
     let text: ConfigText = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
     if haproxy::is_host_proxy(&text) {
-        let parsed = haproxy::parse_host(&name, &text).map_err(|errors| errors.to_string())?;
+        let parsed = haproxy::parse_host(&name, &text).map_err(|errors| errors.render(colours()))?;
         return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), parsed.warnings));
     }
     if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
         return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
     }
-    let parsed = haproxy::parse(&name, &text).map_err(|errors| errors.to_string())?;
+    let parsed = haproxy::parse(&name, &text).map_err(|errors| errors.render(colours()))?;
     Ok((Asked::Gate(Box::new(parsed.config)), parsed.warnings))
 }
 
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
     let ignored =
         args.ignored.iter().map(|word| format!("`{word}` tunes what nsgate does not have: it changes nothing"));
-    let all: Vec<String> = ignored.chain(warnings.iter().map(ToString::to_string)).collect();
+    let all: Vec<String> = ignored.chain(warnings.iter().map(|one| one.render(colours()))).collect();
     if args.strict && !all.is_empty() {
         return Err(format!("{}\n`-dW` makes a warning an error; {}", all.join("\n"), args::USAGE));
     }
