@@ -179,13 +179,17 @@ fn devices() -> io::Result<()> {
         fs::write(&to, "")?;
         mount(Some(&from), &to, none, MsFlags::MS_BIND, none).map_err(|e| explain(&format!("binding {from:?}"), e))?;
     }
-    for name in ["pts", "shm"] {
-        let (from, to) = (Path::new("/dev").join(name), dev.join(name));
-        fs::create_dir(&to)?;
-        if from.is_dir() {
-            mount(Some(&from), &to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-                .map_err(|e| explain(&format!("binding {from:?}"), e))?;
-        }
+    // Terminals of this world's own: a bound /dev/ptmx would look for them beside the host's.
+    fs::create_dir(dev.join("pts"))?;
+    let terminals = Some("newinstance,mode=0620,ptmxmode=0666");
+    mount(Some("lab"), &dev.join("pts"), Some("devpts"), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, terminals)
+        .map_err(|e| explain("mounting a new /dev/pts", e))?;
+    symlink("pts/ptmx", dev.join("ptmx"))?;
+    let (from, to) = (Path::new("/dev/shm"), dev.join("shm"));
+    fs::create_dir(&to)?;
+    if from.is_dir() {
+        mount(Some(from), &to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
+            .map_err(|e| explain(&format!("binding {from:?}"), e))?;
     }
     for (link, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         symlink(target, dev.join(link))?;

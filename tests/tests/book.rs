@@ -107,6 +107,7 @@ fn getting_started_does_what_it_says(lab: &Lab) {
 }
 
 fn diagnostics_are_what_the_page_shows(lab: &Lab) {
+    lab.needs("/usr/bin/script", "apt-get install bsdutils");
     let _agent = neutrons_host(lab);
     runs(lab, "docs/diagnostics.md", None);
 }

@@ -88,7 +88,7 @@ fn a_mistake_in_a_flag_s_value_is_shown_below_that_value(lab: &Lab) {
     ];
     let said = error(&piped(&lab.program.nsgate(), &words));
     let line = "1 | nsgate run --network-id=7a1c --listen 169.254.169.254:80 --listen 169.254.169.254:0 …";
-    assert_eq!(said.lines().filter(|shown| shown.trim_end() == line).count(), 1, "{said}");
+    assert_eq!(said.lines().filter(|shown| shown.trim_end() == line).count(), 2, "{said}");
     let marked: Vec<String> = said
         .lines()
         .zip(said.lines().skip(1))
@@ -192,7 +192,7 @@ fn shell(lab: &Lab, mut command: Command, script: &str) -> Terminal {
     command.env("PATH", path).env("TERM", "dumb").env("HOME", lab.directory("home", 0o700));
     let mut terminal = Terminal::start(command);
     terminal.types(&format!("{script}\n"));
-    terminal.shows("\nready> ", 10);
+    terminal.shows("ready> ", 10);
     terminal.forget();
     terminal
 }
@@ -229,7 +229,7 @@ fn zsh_completes_networks_of_the_pool(lab: &Lab) {
     command.args(["-f", "-i"]);
     let directory = script.parent().unwrap_or(Path::new("/")).display();
     let begin = format!(
-        "fpath=({directory} $fpath); autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste; PS1='rea''dy> '"
+        "fpath=({directory} $fpath); autoload -U compinit; compinit -u -D; unset zle_bracketed_paste; PS1='rea''dy> '"
     );
     completes(shell(lab, command, &begin), &pool);
 }

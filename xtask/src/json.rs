@@ -37,11 +37,6 @@ pub(crate) fn ask() -> Result<(), String> {
     Ok(())
 }
 
-/// Whether it was asked for.
-pub(crate) fn asked() -> bool {
-    OUTPUT.get().is_some()
-}
-
 /// The value, if it was asked for.
 pub(crate) fn say(value: &Value) {
     if let Some(mut output) = OUTPUT.get() {
