@@ -40,6 +40,7 @@ pub mod native {
     }
     #[derive(Clone, Debug, Default, Deserialize)]
     pub struct Draft {
+        pub command_line: Option<CommandLine>,
         pub network_id: Option<Spanned<String>>,
         pub router_id: Option<Spanned<String>>,
         pub ovn_network_id: Option<Spanned<String>>,
@@ -115,6 +116,9 @@ pub mod native {
         Name(String),
         Number(i64),
     }
+    pub fn all_on_command_line<T>(
+        values: impl IntoIterator<Item = T>,
+    ) -> Vec<Spanned<T>> {}
     pub fn on_command_line<T>(value: T) -> Spanned<T> {}
     #[derive(Clone, Debug, Deserialize)]
     pub struct DraftExpiring {
@@ -141,6 +145,7 @@ pub mod native {
     pub fn render_guards(guards: &Guards) -> String {}
     #[derive(Clone, Debug, Default, Deserialize)]
     pub struct DraftPool {
+        pub command_line: Option<CommandLine>,
         pub socket: Option<Spanned<String>>,
         pub handover_group: Option<Spanned<Who>>,
         pub backends: Vec<Spanned<String>>,
@@ -185,6 +190,31 @@ pub mod native {
         pub fn render(&self) -> String {}
     }
     pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {}
+}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    __private: (),
+}
+impl CommandLine {
+    pub fn new(words: impl IntoIterator<Item = OsString>) -> Self {}
+    #[must_use]
+    pub fn end(&self) -> Spot {}
+    #[must_use]
+    pub fn word(&self, text: &str) -> Option<Spot> {}
+    #[must_use]
+    pub fn value(&self, option: &str, occurrence: usize) -> Option<Spot> {}
+    #[must_use]
+    pub fn spoken_of(&self, sentence: &str) -> Option<Spot> {}
+    #[must_use]
+    pub fn error(&self, spot: Option<Spot>, message: &str, help: &str) -> Diagnostic {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    __private: (),
+}
+impl Spot {
+    #[must_use]
+    pub fn is_first(&self) -> bool {}
 }
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
@@ -625,6 +655,10 @@ pub enum ServerHost {
     Name(HostName),
 }
 pub fn reachable(address: IpAddr) -> Result<(), String> {}
+pub fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
     pub config: Config,

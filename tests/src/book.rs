@@ -84,6 +84,14 @@ pub struct Step {
     pub output: Vec<String>,
 }
 
+impl Step {
+    /// Whether the page shows that it fails: of a pipe the status is the last program's.
+    pub fn is_refused(&self) -> bool {
+        let says_no = |shown: &String| ["error", "haproxy (nsgate): "].iter().any(|begin| shown.starts_with(begin));
+        self.output.iter().any(says_no) && !self.command.contains(" | ")
+    }
+}
+
 /// The commands of a page.
 pub fn steps(page: &str) -> Vec<Step> {
     let (mut found, mut inside): (Vec<Step>, bool) = (Vec::new(), false);
@@ -119,7 +127,9 @@ pub fn steps(page: &str) -> Vec<Step> {
 pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
     let text = std::fs::read_to_string(workspace().join(page)).expect("the page");
     let mut shell = Shell::start(lab, namespace);
-    for Step { line, command, output } in steps(&text) {
+    for step in steps(&text) {
+        let refused = step.is_refused();
+        let Step { line, command, output } = step;
         if reason_not_to_run(page, &command).is_some() {
             continue;
         }
@@ -129,9 +139,6 @@ pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
             Some((_, _, ready)) => shell.start_and_wait(&filled(&command), &filled(ready)),
             None => shell.run(&filled(&command)),
         };
-        // Of a pipe the status is the last program's.
-        let says_no = |shown: &String| ["error", "haproxy (nsgate): "].iter().any(|begin| shown.starts_with(begin));
-        let refused = output.iter().any(says_no) && !command.contains(" | ");
         assert_eq!(status != "0", refused, "{place} ended with {status}:\n{}", said.join("\n"));
         let compared = stays.is_none() && (!output.is_empty() || EXACT.contains(&page));
         assert!(
