@@ -319,7 +319,7 @@ fn a_worker_of_another_protocol_version_is_refused_and_the_keeper_serves(lab: &L
         assert!(gate.alive() && neighbour.alive());
         let asked = next.end();
         let serve = |message: &String| message.starts_with("nsgate-pool 1 serve\n");
-        assert!(asked.len() > 2 && asked.iter().all(|message| serve(message)), "{} of them", asked.len());
+        assert!(asked.len() > 2 && asked.iter().all(serve), "{} of them", asked.len());
     }
     // And they return to one that speaks as they do.
     let _pool = Pool::start(lab);

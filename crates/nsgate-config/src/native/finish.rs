@@ -311,7 +311,6 @@ fn flag(key: &str) -> String {
     }
 }
 
-
 /// Names of the levels, most severe first.
 pub(super) const LEVELS: [(&str, Level); 5] = [
     ("error", Level::Error),
