@@ -85,6 +85,15 @@ pub mod namespaces {
     pub fn separate_pid() -> Result<()> {}
     pub fn assert_first() -> Result<()> {}
     pub fn separate_rest() -> Result<()> {}
+    pub fn separate_rest_from(lender: Option<Lender>) -> Result<PathBuf> {}
+    #[derive(Debug)]
+    pub struct Lender {
+        __private: (),
+    }
+    impl Lender {
+        #[must_use]
+        pub fn of(pid: i32) -> Option<Self> {}
+    }
 }
 pub mod small_root {
     #[derive(Debug)]
@@ -116,6 +125,11 @@ pub mod small_root {
     pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {}
     pub fn view(dir: BorrowedFd<'_>) -> Result<OwnedFd> {}
     pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {}
+    pub fn enter_at(
+        site: &Path,
+        windows: Vec<Window>,
+        links: &[Link],
+    ) -> Result<SmallRoot> {}
 }
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
