@@ -52,6 +52,7 @@ fn main() {
         a_network_that_is_present_with_other_content_is_refused,
         ten_thousand_networks_disturb_nobody,
         peers_that_say_nothing_or_do_not_read_disturb_nobody,
+        a_peer_that_stops_reading_is_left_with_a_line_in_the_log,
         a_message_out_of_turn_ends_the_network_it_belongs_to,
         a_second_worker_is_refused_and_leaves_nothing,
         what_stands_in_the_sockets_place_is_left_alone,
@@ -826,6 +827,49 @@ fn peers_that_say_nothing_or_do_not_read_disturb_nobody(lab: &Lab) {
     assert!(wait_until(8.0, fewer), "they are left");
     assert!(served(&guest));
     drop(owner);
+}
+
+fn a_peer_that_stops_reading_is_left_with_a_line_in_the_log(lab: &Lab) {
+    let world = world(lab);
+    let second = Network::named("gate2", "guest2");
+    for workers in ["--workers=1", "--workers=2"] {
+        let pool = Pool::start_with(lab, &[workers]);
+        let keeper = keeper(lab, &second.gate, &Config::new(Kind::Network).with_id(OTHER));
+        let guest = Guest::new(&second.guest);
+        // More than a socket holds: a list of so many is not told to somebody who does not read.
+        let owners: Vec<OwnedFd> = (0..400u32)
+            .map(|number| {
+                let listen = format!("169.254.169.254:{}", 1024 + number);
+                let listener = listener(&world.network.gate, &listen);
+                let id = format!("00000000-0000-4000-8000-{number:012}");
+                let (answer, owner) = offer(lab, gate(lab, &id, &listen).as_bytes(), &[&listener]);
+                assert_eq!(answer, "nsgate-pool 1 serving\n");
+                owner
+            })
+            .collect();
+        let began = Instant::now();
+        let deaf: Vec<OwnedFd> = (0..20)
+            .map(|_| {
+                let channel = channel(&pool.socket).unwrap();
+                send(&channel, b"nsgate-pool 1 list\n", &[]).unwrap();
+                channel
+            })
+            .collect();
+        // Others are served, listed and taken in meanwhile.
+        assert!(served(&guest));
+        assert_eq!(listed(lab).len(), 401);
+        let good = listener(&world.network.gate, LISTEN);
+        let (answer, owner) = offer(lab, gate(lab, NETWORK, LISTEN).as_bytes(), &[&good]);
+        assert!(answer == "nsgate-pool 1 serving\n" && began.elapsed() < Duration::from_secs(4), "{answer}");
+        assert!(!pool.said("has not read"), "too early to say so");
+        let told = || text(&pool.log).matches("a peer has not read what it is told for 5 s: it is left").count();
+        assert!(wait_until(10.0, || told() == deaf.len()), "{} of {}", told(), deaf.len());
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(told(), deaf.len(), "once for each");
+        assert!(!pool.said("is refused"), "it is nobody else's mistake: {}", text(&pool.log));
+        assert!(served(&guest) && served(&Guest::new(&world.network.guest)));
+        drop((deaf, owners, owner, keeper, pool));
+    }
 }
 
 fn a_message_out_of_turn_ends_the_network_it_belongs_to(lab: &Lab) {

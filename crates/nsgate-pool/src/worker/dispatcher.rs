@@ -98,6 +98,8 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
     let may = Peer::of(peer.channel()).is_ok_and(|who| workers.allowed.judge(who).is_ok());
     match said {
         Some(request @ (Request::List | Request::Leave)) if may => {
+            // It has said what it wants: whoever does not read the answer keeps nobody else out.
+            drop(place);
             // Taken now: a connection that is closed with something unread in it takes the answer with it.
             match peer.receive().await {
                 Ok(Some(message)) if message.descriptors.is_empty() && request == Request::List => {
@@ -107,6 +109,7 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
                 Ok(Some(_)) => refuse(&peer, "descriptors came with a message that takes none").await,
                 Ok(None) | Err(_) => {}
             }
+            return;
         }
         Some(Request::Serve(config)) => pass_on(&workers, peer, shard(&config.gate.identity, workers.all.len())).await,
         Some(Request::Remove(identity)) => pass_on(&workers, peer, shard(&identity, workers.all.len())).await,
@@ -149,19 +152,27 @@ async fn word(worker: &Peering) -> io::Result<Reply> {
 
 async fn list(workers: &Workers, peer: &Peering) {
     for (number, worker) in (1..).zip(&workers.all) {
-        if let Err(error) = list_one(worker, peer).await {
-            return refuse(peer, &format!("worker {number} does not answer: {error}")).await;
+        match list_one(worker, peer).await {
+            Ok(true) => {}
+            // It has left, or does not read.
+            Ok(false) => return,
+            Err(error) => return refuse(peer, &format!("worker {number} does not answer: {error}")).await,
         }
     }
     let _ = peer.send(&Reply::Done.to_bytes()).await;
 }
 
-async fn list_one(worker: &Peering, peer: &Peering) -> io::Result<()> {
+/// Whether the peer wants to hear more.
+async fn list_one(worker: &Peering, peer: &Peering) -> io::Result<bool> {
     let worker = ask(worker, &Request::List).await?;
     loop {
         match word(&worker).await? {
-            reply @ Reply::Network(_) => peer.send(&reply.to_bytes()).await?,
-            _ => return Ok(()),
+            reply @ Reply::Network(_) => {
+                if peer.send(&reply.to_bytes()).await.is_err() {
+                    return Ok(false);
+                }
+            }
+            _ => return Ok(true),
         }
     }
 }

@@ -124,7 +124,7 @@ impl Peering {
         self.0.async_io(Interest::READABLE, Channel::peek).await
     }
 
-    /// Says something. A peer that does not read is left after a while.
+    /// Says something. A peer that does not read is left after a while, and the log says so.
     pub(super) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
         self.send_with(bytes, &[]).await
     }
@@ -132,6 +132,9 @@ impl Peering {
     /// The same with descriptors.
     pub(super) async fn send_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let sent = self.0.async_io(Interest::WRITABLE, |channel| channel.send(bytes, descriptors));
-        timeout(PATIENCE, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout(PATIENCE, sent).await.unwrap_or_else(|_| {
+            tracing::warn!("a peer has not read what it is told for {} s: it is left", PATIENCE.as_secs());
+            Err(io::ErrorKind::TimedOut.into())
+        })
     }
 }
