@@ -41,8 +41,10 @@ mod probing {
             the_reader_opens_one_file_whatever_code_runs_in_it,
             the_reader_cannot_change_what_it_opens,
             the_reader_reaches_nobody,
+            the_readers_calls_are_for_its_own_descriptors,
             the_proxy_connects_to_one_port_and_the_address_is_its_own_choice,
             the_proxy_opens_no_file_and_offers_no_port,
+            the_proxys_calls_have_the_arguments_of_its_policy,
         ]
     }
 
@@ -216,6 +218,29 @@ mod probing {
         ]);
     }
 
+    fn the_readers_calls_are_for_its_own_descriptors(lab: &Lab) {
+        // 0 is /dev/null, 4 the pipe that answers.
+        Ground::new(lab).in_a_reader(&[
+            ("reading another descriptor", KILLED, &|tracee, _| {
+                let room = tracee.place(&[0; 16]).unwrap();
+                call(tracee, libc::SYS_read, [0, room, 16, 0, 0, 0])
+            }),
+            ("reading the directory as a file", KILLED, &|tracee, _| {
+                let room = tracee.place(&[0; 16]).unwrap();
+                call(tracee, libc::SYS_read, [DIRECTORY, room, 16, 0, 0, 0])
+            }),
+            ("writing to another descriptor", KILLED, &|tracee, sealed| {
+                call(tracee, libc::SYS_write, [0, sealed.page, 1, 0, 0, 0])
+            }),
+            ("asking about the directory", KILLED, &|tracee, _| {
+                let room = tracee.place(&[0; 256]).unwrap();
+                call(tracee, libc::SYS_fstat, [DIRECTORY, room, 0, 0, 0, 0])
+            }),
+            ("closing the directory", KILLED, &|tracee, _| call(tracee, libc::SYS_close, [DIRECTORY, 0, 0, 0, 0, 0])),
+            ("closing the pipe that answers", KILLED, &|tracee, _| call(tracee, libc::SYS_close, [4, 0, 0, 0, 0, 0])),
+        ]);
+    }
+
     /// An IPv4 address and port as connect(2) takes them.
     fn inet(address: [u8; 4], port: u16) -> Vec<u8> {
         let mut bytes = vec![2, 0];
@@ -272,6 +297,36 @@ mod probing {
             let mut tracee = Tracee::attach(gate.pid).unwrap();
             assert_eq!(call(&mut tracee, number, arguments), KILLED, "{what}");
             assert!(wait_until(2.0, || !Path::new(&format!("/proc/{reader}")).exists()), "{what}: both end");
+        }
+    }
+
+    /// One forbidden value for each condition of `policy/hostproxy.toml`, with the others as they may be.
+    fn the_proxys_calls_have_the_arguments_of_its_policy(lab: &Lab) {
+        let ground = Ground::new(lab);
+        let (quiet, more, at_once) = (0x4000, 0xc000, 0x2000_4000);
+        for (what, number, arguments) in [
+            ("a stream of another family", libc::SYS_socket, [40, 1, 0, 0, 0, 0]),
+            ("a netlink socket", libc::SYS_socket, [16, 3, 0, 0, 0, 0]),
+            ("a packet socket", libc::SYS_socket, [17, 3, 0, 0, 0, 0]),
+            ("a UDP socket over IPv6", libc::SYS_socket, [10, 2, 0, 0, 0, 0]),
+            ("a raw socket over IPv6", libc::SYS_socket, [10, 3, 0, 0, 0, 0]),
+            ("sending with another flag", libc::SYS_sendto, [0, 0, 0, at_once, 0, 0]),
+            ("sending without MSG_NOSIGNAL", libc::SYS_sendto, [0, 0, 0, 0, 0, 0]),
+            ("sending to an address", libc::SYS_sendto, [0, 0, 0, quiet, 0, 16]),
+            ("sending more to an address", libc::SYS_sendto, [0, 0, 0, more, 0, 16]),
+            ("who the peer is", libc::SYS_getsockopt, [0, 1, 17, 0, 0, 0]),
+            ("an option of TCP", libc::SYS_getsockopt, [0, 6, 4, 0, 0, 0]),
+            ("another option of TCP", libc::SYS_setsockopt, [0, 6, 13, 0, 0, 0]),
+            ("another option of a socket", libc::SYS_setsockopt, [0, 1, 25, 0, 0, 0]),
+            ("SO_DEBUG, which has TCP_NODELAY's number", libc::SYS_setsockopt, [0, 1, 1, 0, 0, 0]),
+            ("an option of IP with SO_LINGER's number", libc::SYS_setsockopt, [0, 0, 13, 0, 0, 0]),
+            ("memory to execute", libc::SYS_mmap, [0, 4096, 7, 0x22, u64::MAX, 0]),
+            ("a file as memory", libc::SYS_mmap, [0, 4096, 1, 2, 0, 0]),
+            ("memory made executable", libc::SYS_mprotect, [0, 4096, 5, 0, 0, 0]),
+        ] {
+            let gate = start(lab, &ground.network, &three_instances());
+            let mut tracee = Tracee::attach(gate.pid).unwrap();
+            assert_eq!(call(&mut tracee, number, arguments), KILLED, "{what}");
         }
     }
 }
