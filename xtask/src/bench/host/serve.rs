@@ -66,7 +66,7 @@ pub(super) fn of(contenders: &[Contender; 2], network: &Network, instances: u32,
     for (index, (contender, served)) in contenders.iter().zip(&mut all).enumerate() {
         // haproxy takes over another text only under a master process.
         let gate = start(contender, network, instances, if index == 0 { &[] } else { &["-W"] });
-        reload(&gate, network, instances, size.reloads, served);
+        reload(&contender.name, &gate, network, size.reloads, served);
     }
     all
 }
@@ -81,7 +81,8 @@ fn start(contender: &Contender, network: &Network, instances: u32, more: &[&str]
 }
 
 /// The text changes between one with `NEW` and one without, and guests ask all the while.
-fn reload(gate: &Gate, network: &Network, instances: u32, reloads: usize, served: &mut Served) {
+fn reload(name: &str, gate: &Gate, network: &Network, reloads: usize, served: &mut Served) {
+    let instances = served.instances;
     let (stop, seen) = (AtomicBool::new(false), Mutex::new(Guests::default()));
     std::thread::scope(|scope| {
         scope.spawn(|| kept(&guest(network, ALWAYS), &stop, &seen));
@@ -89,7 +90,7 @@ fn reload(gate: &Gate, network: &Network, instances: u32, reloads: usize, served
         let newcomer = guest(network, NEW);
         let becomes = |status| {
             let answers = || newcomer.get("/").is_ok_and(|answer| answer.status == status);
-            assert!(wait_until(60.0, answers), "the new text is not taken over");
+            assert!(wait_until(60.0, answers), "{name}: {instances} instances: {NEW} is not answered {status}");
         };
         // The instance that is always there is the last of both texts.
         let without = text(instances, address(ALWAYS));
@@ -103,9 +104,13 @@ fn reload(gate: &Gate, network: &Network, instances: u32, reloads: usize, served
             becomes(200);
             served.reloads.push(milliseconds(began.elapsed()));
             served.spent.push(more(&before, &spent(gate.pid)));
+            // A master process that is still at the last reload does not hear of the next.
+            let settle = || std::thread::sleep(Duration::from_millis(300) + 2 * began.elapsed());
+            settle();
             replace(&without);
             gate.signal(Signal::SIGHUP);
             becomes(503);
+            settle();
         }
         stop.store(true, Ordering::Relaxed);
     });

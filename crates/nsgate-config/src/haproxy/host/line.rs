@@ -18,25 +18,34 @@ impl<'t> Line<'t> {
     /// Splits a line at blanks. A comment ends it; quotes, escapes and control characters have no use in what Neutron
     /// writes, and are refused.
     pub(super) fn read(text: &'t str, number: usize) -> Result<Self, (Place, &'static str)> {
-        let special =
-            |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\' | b'#' | 0x7f..) || (*byte < b' ' && *byte != b'\t');
-        let mut content = text;
-        if let Some(at) = text.bytes().position(|byte| special(&byte)) {
-            let before = text.get(..at).unwrap_or_default();
-            if !text.get(at..).is_some_and(|rest| rest.starts_with('#')) {
-                let place = Place { line: number, column: before.chars().count() + 1, length: 1 };
-                return Err((place, "quotes, escapes and other than visible ASCII have no use here"));
-            }
-            content = before;
-        }
         let mut line = Self { text, number, words: [""; MOST], count: 0 };
-        for word in content.split_ascii_whitespace() {
-            if let Some(slot) = line.words.get_mut(line.count) {
-                *slot = word;
+        let (mut begin, mut end) = (None, text.len());
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b' ' | b'\t' => line.push(begin.take(), at),
+                b'#' => {
+                    end = at;
+                    break;
+                }
+                b'"' | b'\'' | b'\\' | 0x7f.. | ..b' ' => {
+                    let before = text.get(..at).unwrap_or_default();
+                    let place = Place { line: number, column: before.chars().count() + 1, length: 1 };
+                    return Err((place, "quotes, escapes and other than visible ASCII have no use here"));
+                }
+                _ => begin = begin.or(Some(at)),
             }
-            line.count += 1;
         }
+        line.push(begin, end);
         Ok(line)
+    }
+
+    /// The word from `begin`, if there is one, to `end`.
+    fn push(&mut self, begin: Option<usize>, end: usize) {
+        let Some(word) = begin.and_then(|begin| self.text.get(begin..end)) else { return };
+        if let Some(slot) = self.words.get_mut(self.count) {
+            *slot = word;
+        }
+        self.count += 1;
     }
 
     pub(super) fn word(&self, index: usize) -> Option<&'t str> {
