@@ -15,6 +15,7 @@ mod manual_of_files;
 pub(crate) mod proof;
 mod release;
 mod rpm;
+mod rpm_proof;
 mod source;
 mod sums;
 mod twice;

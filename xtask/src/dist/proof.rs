@@ -8,7 +8,7 @@ use std::process::Command;
 use nsgate_tests::program::{dist, target, workspace};
 
 use super::files::packaged;
-use super::{Release, empty, pack, release::said, sums, twice};
+use super::{Release, empty, pack, release::said, rpm_proof, sums, twice};
 use crate::test::Totals;
 use crate::tools::{self, Tool};
 
@@ -40,7 +40,7 @@ impl From<String> for Verdict {
 
 type Check = (&'static str, fn(&Trial) -> Result<(), Verdict>);
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     ("packed_twice_every_file_is_the_same_bit_for_bit", |trial| {
         let other = trial.place.join("packed-once-more-in-a-longer-directory");
         empty(&other.join("work"))?;
@@ -59,7 +59,7 @@ const CHECKS: [Check; 12] = [
     ("lintian_finds_nothing_that_is_not_explained", |trial| {
         ensure(tools::LINTIAN)?;
         let mut lintian = Command::new("lintian");
-        lintian.args(["--fail-on", "error,warning", "--tag-display-limit", "0"]).args(trial.files("deb")?);
+        lintian.args(["--fail-on", "error,warning", "--tag-display-limit", "0"]).args(trial.files("first", "deb")?);
         // It refuses to be root for what it unpacks, unless told otherwise.
         lintian.arg("--allow-root");
         complaints(lintian)
@@ -67,8 +67,15 @@ const CHECKS: [Check; 12] = [
     ("rpmlint_finds_nothing_that_is_not_explained", |trial| {
         ensure(tools::RPMLINT)?;
         let mut rpmlint = Command::new("rpmlint");
-        rpmlint.args(["--strict", "--config"]).arg(packaged("rpm/rpmlint.toml")).args(trial.files("rpm")?);
+        rpmlint.args(["--strict", "--config"]).arg(packaged("rpm/rpmlint.toml")).args(trial.files("first", "rpm")?);
         complaints(rpmlint)
+    }),
+    ("rpms_are_installed_upgraded_and_erased_in_a_root_of_their_own", |trial| {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(Verdict::Skipped("only root installs into another root".to_owned()));
+        }
+        let (first, next) = (trial.files("first", "rpm")?, trial.files("next", "rpm")?);
+        Ok(rpm_proof::check(&trial.place.join("rpm-root"), &first, &next)?)
     }),
     ("manual_pages_are_formatted_without_a_warning", manual_pages),
     ("completions_are_scripts_that_their_shells_accept", completions),
@@ -146,8 +153,8 @@ impl Trial {
         self.place.join("first")
     }
 
-    fn files(&self, extension: &str) -> Result<Vec<PathBuf>, String> {
-        let entries = fs::read_dir(self.first()).map_err(|e| e.to_string())?;
+    fn files(&self, version: &str, extension: &str) -> Result<Vec<PathBuf>, String> {
+        let entries = fs::read_dir(self.place.join(version)).map_err(|e| e.to_string())?;
         let files = entries.flatten().map(|entry| entry.path());
         Ok(files.filter(|path| path.extension().is_some_and(|found| found == extension)).collect())
     }
