@@ -5,7 +5,10 @@
 //! can write there.
 
 use crate::{LaunchError, pinned::Pinned};
-use nix::unistd::{getresgid, getresuid};
+use nix::{
+    sys::prctl,
+    unistd::{getresgid, getresuid},
+};
 use nsgate_config::{AbsolutePath, Process};
 use nsgate_sandbox::{Ids, unprivileged};
 use std::os::fd::BorrowedFd;
@@ -24,6 +27,8 @@ pub(crate) fn of(process: &Process, ids: &Ids, directory: Option<String>) -> Res
     if !unprivileged()? {
         return Ok(None);
     }
+    // Others of the same user may attach to a process that was never root's, and from here on not to this one (ptrace(2)).
+    prctl::set_dumpable(false).map_err(|source| LaunchError::Clean { call: "prctl(PR_SET_DUMPABLE)", source })?;
     let (uid, gid) = (ids.uid, ids.gid);
     let users = getresuid().is_ok_and(|are| [are.real, are.effective, are.saved] == [uid; 3]);
     let groups = getresgid().is_ok_and(|are| [are.real, are.effective, are.saved] == [gid; 3]);
