@@ -29,7 +29,8 @@ pub(crate) fn same(one: &Path, other: &Path) -> Result<usize, String> {
     if first.keys().ne(second.keys()) {
         return Err(format!("other files: {:?} and {:?}", first.keys(), second.keys()));
     }
-    match first.iter().find(|(name, bytes)| second.get(*name) != Some(bytes)) {
+    // From the end: SHA256SUMS, which differs wherever another file does, stands first.
+    match first.iter().rfind(|(name, bytes)| second.get(*name) != Some(bytes)) {
         Some((name, _)) => Err(format!(
             "{} is not what it was the first time: {} and {}",
             name.display(),
