@@ -499,7 +499,10 @@ fn add_list_status_and_remove_do_what_they_say(lab: &Lab) {
     assert!(again.code() == Some(1) && again.stderr.contains("169.254.169.254:80"), "{again:#?}");
     let absent = nsgate(lab, &["remove", &format!("--network-id={OTHER}")]);
     assert!(absent.code() == Some(1) && absent.stderr.contains("is not served here"), "{absent:#?}");
-    let removed = nsgate(lab, &["remove", &id]);
+    let unknown = nsgate(lab, &["remove", OTHER]);
+    assert!(unknown.code() == Some(1) && unknown.stderr.contains("serves no network"), "{unknown:#?}");
+    assert!(unknown.stderr.contains("^^^^"), "{unknown:#?}");
+    let removed = nsgate(lab, &["remove", NETWORK]);
     assert!(removed.ok(), "{removed:#?}");
     assert!(wait_until(2.0, || world.network.gate.listening().is_empty()));
     assert!(listed(lab).is_empty());

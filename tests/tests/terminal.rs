@@ -17,6 +17,7 @@ fn main() {
         a_mistake_in_a_flag_s_value_is_shown_below_that_value,
         what_agents_log_is_one_line_and_a_person_sees_the_place,
         many_files_are_a_table_and_a_line_of_json_each,
+        a_reader_that_leaves_and_a_full_disk_are_no_panic,
         waiting_is_said_after_a_second_on_a_terminal_alone,
         bash_completes_networks_of_the_pool,
         zsh_completes_networks_of_the_pool,
@@ -142,6 +143,23 @@ fn many_files_are_a_table_and_a_line_of_json_each(lab: &Lab) {
     assert!(rows[2]["error"].is_string() && rows[2]["file"] == *absent, "{rows:?}");
     let all_well = piped(&lab.program.nsgate(), &["check", &good, &good]);
     assert!(all_well.status.success(), "{all_well:?}");
+}
+
+fn a_reader_that_leaves_and_a_full_disk_are_no_panic(lab: &Lab) {
+    let nsgate = lab.program.nsgate();
+    let file = lab.state().join("good.conf");
+    fs::write(&file, Config::new(Kind::Network).text()).expect("a file");
+    let file = file.display().to_string();
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    drop(reader);
+    let left = command(&nsgate, &["check", &file]).stdout(writer).stderr(std::process::Stdio::piped()).output();
+    let left = left.expect("the program");
+    assert!(left.status.success() && error(&left).lines().all(|line| !line.contains("panic")), "{left:?}");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let full = command(&nsgate, &["check", &file]).stdout(full).stderr(std::process::Stdio::piped()).output();
+    let full = full.expect("the program");
+    assert_eq!(full.status.code(), Some(1), "{full:?}");
+    assert!(error(&full).contains("standard output: No space left"), "{full:?}");
 }
 
 fn waiting_is_said_after_a_second_on_a_terminal_alone(lab: &Lab) {

@@ -77,6 +77,7 @@ everything else on standard error then. Colours are for a terminal, and not wher
 ";
 
 fn main() -> ExitCode {
+    quiet_where_nobody_reads();
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     if let Err(message) = apart(&mut words) {
         eprintln!("xtask: {message}");
@@ -124,6 +125,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `cargo xtask unsafe | head` ends where the reader does, and not with a panic.
+fn quiet_where_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+        if message.starts_with("failed printing to stdout: Broken pipe") {
+            std::process::exit(0);
+        }
+        usual(panic);
+    }));
 }
 
 /// Takes `--json` out of the words, and makes room for it. A program that is run by `lab`, and the fuzzer, have their own.

@@ -43,6 +43,9 @@ pub(crate) fn seconds(took: Duration) -> String {
     if s < 1.0 { format!("{:.0} ms", s * 1000.0) } else { format!("{s:.1} s") }
 }
 
+/// Longest line below a header.
+const RULE: usize = 120;
+
 /// A table with a header row, columns as wide as they need to be; numbers to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -57,7 +60,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
         text.push('\n');
         if index == 0 {
-            text.push_str(&"-".repeat(widths.iter().sum::<usize>() + 3 * columns.saturating_sub(1)));
+            text.push_str(&"-".repeat((widths.iter().sum::<usize>() + 3 * columns.saturating_sub(1)).min(RULE)));
             text.push('\n');
         }
     }

@@ -13,6 +13,28 @@ const WORTH_A_WORD: Duration = Duration::from_secs(1);
 /// How often a number is written anew.
 const ANEW: Duration = Duration::from_millis(100);
 
+/// Writes to standard output. Where the reader has gone (`nsgate list | head`) the program ends quietly, and where there is no
+/// room it says so: nothing that was asked for is lost without a word.
+pub(crate) fn write_out(text: std::fmt::Arguments<'_>) {
+    let mut stream = std::io::stdout().lock();
+    match stream.write_fmt(text).and_then(|()| stream.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("standard output: {error}");
+            std::process::exit(1)
+        }
+    }
+}
+
+/// A line on standard output, as `println!` has it, by [`write_out`].
+macro_rules! say {
+    ($form:literal $($part:tt)*) => {
+        $crate::terminal::write_out(format_args!(concat!($form, "\n") $($part)*))
+    };
+}
+pub(crate) use say;
+
 /// Whether standard error is a terminal.
 fn at_terminal() -> bool {
     std::io::stderr().is_terminal()

@@ -1,6 +1,6 @@
 //! `nsgate attest`: what does a process still hold?
 
-use crate::terminal::Progress;
+use crate::terminal::{Progress, say, write_out};
 use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ impl Attest {
                 if self.json {
                     json(&holdings)?
                 } else {
-                    print!("{holdings}")
+                    write_out(format_args!("{holdings}"))
                 }
                 Ok(status(&[holdings]))
             }
@@ -55,16 +55,16 @@ impl Attest {
         if self.json {
             json(&found)?;
         } else if found.is_empty() {
-            println!("no process is called nsgate or haproxy");
+            say!("no process is called nsgate or haproxy");
         } else {
-            found.iter().for_each(|holdings| println!("{}", line(holdings)));
+            found.iter().for_each(|holdings| say!("{}", line(holdings)));
         }
         Ok(status(&found))
     }
 }
 
 fn json(value: &impl Serialize) -> Result<(), String> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(|error| error.to_string())?);
+    say!("{}", serde_json::to_string_pretty(value).map_err(|error| error.to_string())?);
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 //! `nsgate check`: is this text a gate, a pool, or a site's settings? Of many, which are not?
 
 use super::{colours, table::print};
-use crate::{site, terminal::Progress};
+use crate::{
+    site,
+    terminal::{Progress, say, write_out},
+};
 use nsgate_config::{
     Diagnostic, Diagnostics, Listener, Parsed, Process,
     haproxy::{self, ParsedHost},
@@ -69,14 +72,14 @@ impl Check {
             let name = file.display().to_string();
             let judged = self.judge(file, &name);
             if self.json {
-                println!("{}", json(&name, &judged));
+                say!("{}", json(&name, &judged));
             }
             match judged {
                 Ok(understood) => {
                     rows.push(vec![understood.kind.to_owned(), name, understood.row()]);
                     understood.warn();
                     if !self.json && self.files.len() == 1 {
-                        print!("{}", understood.text);
+                        write_out(format_args!("{}", understood.text));
                     }
                 }
                 Err(refusal) => {

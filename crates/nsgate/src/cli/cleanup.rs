@@ -1,5 +1,6 @@
 //! `nsgate cleanup`: what proxies of older versions left behind.
 
+use crate::terminal::say;
 use nsgate_config::{AbsolutePath, Account, Process, SandboxLevel, Uuid};
 use nsgate_launcher::{Ids, Leftover, cleanup, resolve};
 
@@ -26,7 +27,7 @@ impl Cleanup {
         let mut kept: Vec<String> = Vec::new();
         for leftover in found {
             match leftover {
-                Leftover::Removed(path) => println!("removed {}", path.display()),
+                Leftover::Removed(path) => say!("removed {}", path.display()),
                 Leftover::Kept(error) => kept.push(error.to_string()),
             }
         }

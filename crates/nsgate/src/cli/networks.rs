@@ -1,7 +1,7 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
 use super::{pool_socket, table::print};
-use crate::terminal::waiting;
+use crate::terminal::{say, waiting, write_out};
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{list, protocol::NetworkStatus};
 use serde_json::{Value, json};
@@ -41,12 +41,12 @@ impl List {
     pub(super) fn execute(self) -> Result<u8, String> {
         let networks = ask(&pool_socket(self.pool.as_deref())?)?;
         if self.names {
-            networks.iter().for_each(|one| println!("{}", one.identity.uuid()));
+            networks.iter().for_each(|one| say!("{}", one.identity.uuid()));
             return Ok(0);
         }
         if self.json {
             let rows: Vec<Value> = networks.iter().map(place).collect();
-            println!("{:#}", Value::from(rows));
+            say!("{:#}", Value::from(rows));
             return Ok(0);
         }
         let several = networks.iter().any(|one| one.worker.is_some());
@@ -92,11 +92,11 @@ impl Status {
             let networks = ask(&socket)?;
             if self.json {
                 let rows: Vec<Value> = networks.iter().map(numbers).collect();
-                println!("{:#}", Value::from(rows));
+                say!("{:#}", Value::from(rows));
             } else {
                 if self.watch.is_some() && std::io::stdout().is_terminal() {
                     // Clear the screen, and begin at its top.
-                    print!("\x1b[2J\x1b[H");
+                    write_out(format_args!("\x1b[2J\x1b[H"));
                 }
                 show(&networks);
             }
@@ -136,7 +136,7 @@ fn show(networks: &[NetworkStatus]) {
     }
     print(&rows, 2);
     let sum = |of: fn(&NetworkStatus) -> u64| networks.iter().map(of).sum::<u64>();
-    println!(
+    say!(
         "{} networks, {} connections, {} requests: {} served, {} rejected, {} failed",
         networks.len(),
         sum(|one| one.connections.into()),

@@ -1,5 +1,7 @@
 //! Tables on standard output.
 
+use crate::terminal::say;
+
 /// Prints columns as wide as they need to be: the first ones flush left, numbers flush right.
 pub(super) fn print(rows: &[Vec<String>], left: usize) {
     let mut widths: Vec<usize> = Vec::new();
@@ -13,6 +15,6 @@ pub(super) fn print(rows: &[Vec<String>], left: usize) {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }
