@@ -184,6 +184,7 @@ fn waiting_is_said_after_a_second_on_a_terminal_alone(lab: &Lab) {
 
 /// A pool with two networks, and the completion script of a shell.
 fn completion(lab: &Lab, shell: &str) -> (Pool, Vec<nsgate_tests::Gate>, RecordingAgent, PathBuf) {
+    lab.needs_root("a pool gives its socket to a group");
     lab.needs(&format!("/usr/bin/{shell}"), &format!("apt-get install {shell}"));
     let xtask = std::env::var_os("NSGATE_XTASK").map_or_else(|| target().join("debug/xtask"), PathBuf::from);
     lab.needs(&xtask.display().to_string(), "cargo build --package xtask");
