@@ -485,7 +485,8 @@ fn an_ansible_role_goes_there_twice_and_back(lab: &Lab) {
     let play = |more: &str| {
         let socket = lab.socket();
         machine.script(&format!(
-            "HOME=/root {} --inventory {inventory} --extra-vars 'nsgate_packages={} nsgate_pool=true' \
+            "HOME=/root ANSIBLE_PIPELINING=1 ANSIBLE_GATHERING=explicit \
+                 {} --inventory {inventory} --extra-vars 'nsgate_packages={} nsgate_pool=true' \
                  --extra-vars '{{\"nsgate_backends\": [\"{}\"]}}' {more} {}/site.yml",
             ansible.display(),
             packages.display(),
