@@ -188,17 +188,26 @@ fn profiles_are_put_in_their_places(lab: &Lab) {
     let _agent = neutrons_host(lab);
     // As the package has them.
     own("/usr/share");
-    for directory in ["apparmor", "selinux"] {
-        let to = Path::new("/usr/share/nsgate").join(directory);
+    let examples = "docs/examples/systemd";
+    let units = ["nsgate-pool.service.d", "nsgate-pool.socket.d"].map(|unit| {
+        let directory = Path::new(examples).join(unit);
+        (directory.clone(), Path::new("/usr/share/doc/nsgate").join(directory))
+    });
+    let profiles = ["apparmor", "selinux"]
+        .map(|name| (Path::new("xtask/packaging").join(name), Path::new("/usr/share/nsgate").join(name)));
+    for (from, to) in profiles.into_iter().chain(units) {
         fs::create_dir_all(&to).expect("a directory");
-        for entry in fs::read_dir(workspace().join("xtask/packaging").join(directory)).expect("files").flatten() {
+        for entry in fs::read_dir(workspace().join(from)).expect("files").flatten() {
             fs::copy(entry.path(), to.join(entry.file_name())).expect("a file");
         }
     }
-    fs::create_dir_all("/etc/apparmor.d").expect("a directory");
-    own("/etc/apparmor.d");
+    for directory in ["/etc/apparmor.d", "/etc/systemd"] {
+        fs::create_dir_all(directory).expect("a directory");
+        own(directory);
+    }
     runs(lab, "docs/hardened.md", None);
-    assert!(Path::new("/etc/apparmor.d/nsgate").exists() && Path::new("/tmp/nsgate.pp").exists());
+    let placed = ["apparmor.d/nsgate", "systemd/system/nsgate-pool.service.d/root.conf"];
+    assert!(placed.iter().all(|path| Path::new("/etc").join(path).exists()) && Path::new("/tmp/nsgate.pp").exists());
 }
 
 fn pages_of_which_nothing_can_be_run_say_why(lab: &Lab) {
