@@ -114,7 +114,10 @@ impl Signature {
     /// As the header has it.
     #[must_use]
     pub fn hexadecimal(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut text = String::with_capacity(2 * self.0.len());
+        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        text.extend(halves.filter_map(|half| char::from_digit(half.into(), 16)));
+        text
     }
 }
 

@@ -24,7 +24,7 @@ struct Size {
     reloads: usize,
 }
 
-const WHOLE: Size = Size { starts: 10, reloads: 15 };
+const WHOLE: Size = Size { starts: 7, reloads: 9 };
 const QUICK: Size = Size { starts: 2, reloads: 2 };
 
 /// `--quick` takes few rounds, to try the tool itself; it writes no file.

@@ -43,10 +43,10 @@ pub(super) fn text(size: &Size, counted: &[Counted], served: &[[Served; 2]]) -> 
     rows(&mut out, served, 1, |one| &one.starts);
     let _ = write!(
         out,
-        "\n## Memory\n\nPrivate dirty KiB after a request (`/proc/PID/smaps_rollup`), of nsgate both processes, the one that serves \
-         and its reader.\n\n{columns}"
+        "\n## Memory\n\nKiB after a request, the sum of PSS (`/proc/PID/smaps_rollup`: what processes share is counted once), of \
+         nsgate the process that serves\nand its reader.\n\n{columns}"
     );
-    rows(&mut out, served, 0, |one| &one.private);
+    rows(&mut out, served, 0, |one| &one.memory);
     out
 }
 
@@ -56,23 +56,23 @@ fn reloads(out: &mut String, size: &Size, served: &[[Served; 2]]) {
         "\n## Another text\n\nMilliseconds from SIGHUP until an instance that is new in the text is answered, asked again and again; \
          {} reloads. haproxy has a\nmaster process here (`-W`), without which it takes over no other text. Meanwhile one guest asks \
          on a connection that it keeps,\nand one on a new connection each time: how many requests had no answer of 200, and how many \
-         kept connections ended. Processor\ntime is of all processes that are there at the end.\n\n\
+         kept connections ended. Processor\ntime is of nsgate's two processes.\n\n\
          | instances | program | median | lowest – highest | ratio | processor ms, median | requests | without an answer | kept \
          connections ended |\n|---:|---|---:|---:|---:|---:|---:|---:|---:|\n",
         size.reloads
     );
     for both in served {
-        for (name, one) in names().iter().zip(both) {
+        for (index, (name, one)) in names().iter().zip(both).enumerate() {
             let at = |part| quantile(&one.reloads, part);
+            let spent = if index == 0 { format!("{:.1}", quantile(&one.spent, 0.5)) } else { "-".to_owned() };
             let _ = writeln!(
                 out,
-                "| {} | {name} | {:.1} | {:.1} – {:.1} | {:.3} | {:.1} | {} | {} | {} |",
+                "| {} | {name} | {:.1} | {:.1} – {:.1} | {:.3} | {spent} | {} | {} | {} |",
                 one.instances,
                 at(0.5),
                 at(0.0),
                 at(1.0),
                 at(0.5) / quantile(&both[1].reloads, 0.5),
-                quantile(&one.spent, 0.5),
                 one.guests.asked,
                 one.guests.lost,
                 one.guests.closed

@@ -29,11 +29,11 @@ pub(super) struct Served {
     pub(super) instances: u32,
     /// Milliseconds from the start of the program until the first answer.
     pub(super) starts: Vec<f64>,
-    /// KiB that are private to its processes, after a request.
-    pub(super) private: Vec<f64>,
+    /// KiB of its processes, what they share counted once, after a request.
+    pub(super) memory: Vec<f64>,
     /// Milliseconds from the signal until the new instance is answered.
     pub(super) reloads: Vec<f64>,
-    /// Milliseconds of processor time of all its processes meanwhile.
+    /// Milliseconds of processor time of its processes meanwhile. Of nsgate's: haproxy's come and go.
     pub(super) spent: Vec<f64>,
     pub(super) guests: Guests,
 }
@@ -60,12 +60,14 @@ pub(super) fn of(contenders: &[Contender; 2], network: &Network, instances: u32,
             assert_eq!(guest(network, ALWAYS).get("/").expect("an answer").status, 200, "{}", contender.name);
             served.starts.push(milliseconds(began.elapsed()));
             std::thread::sleep(Duration::from_millis(200));
-            served.private.push(family(gate.pid).iter().map(|pid| Process::new(*pid).private_dirty() as f64).sum());
+            served.memory.push(family(gate.pid).iter().map(|pid| Process::new(*pid).pss() as f64).sum());
         }
     }
     for (index, (contender, served)) in contenders.iter().zip(&mut all).enumerate() {
         // haproxy takes over another text only under a master process.
         let gate = start(contender, network, instances, if index == 0 { &[] } else { &["-W"] });
+        // A master process does not hear of a signal before it has seen its worker serve.
+        std::thread::sleep(Duration::from_secs(1) + 2 * gate.started.took);
         reload(&contender.name, &gate, network, size.reloads, served);
     }
     all
