@@ -22,14 +22,15 @@ const MOST: usize = 20;
 /// The diagnostics of one text so far.
 pub(crate) struct Report<'a> {
     file: &'a str,
-    lines: Vec<&'a str>,
+    /// Cut into lines only for what is wrong with it: a host's text has a hundred thousand.
+    text: &'a str,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, lines: text.lines().collect(), errors: Vec::new(), warnings: Vec::new() }
+        Self { file, text, errors: Vec::new(), warnings: Vec::new() }
     }
 
     pub(crate) fn error(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
@@ -54,7 +55,7 @@ impl<'a> Report<'a> {
     }
 
     fn diagnostic(&self, severity: Severity, place: Place, message: String, help: String) -> Diagnostic {
-        let source = place.line.checked_sub(1).and_then(|index| self.lines.get(index));
+        let source = place.line.checked_sub(1).and_then(|index| self.text.lines().nth(index));
         Diagnostic {
             severity,
             file: self.file.to_owned(),
@@ -63,7 +64,7 @@ impl<'a> Report<'a> {
             length: place.length.max(1),
             message: harmless(&message),
             help: if help.is_empty() { None } else { Some(harmless(&help)) },
-            source: source.map(|line| harmless(line)).unwrap_or_default(),
+            source: source.map(harmless).unwrap_or_default(),
         }
     }
 
