@@ -6,10 +6,10 @@ use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate};
 use nsgate_tests::journald::Journald;
 use nsgate_tests::lab::wait_until;
-use nsgate_tests::program::workspace;
+use nsgate_tests::program::{target, workspace};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Namespace, Network, RecordingAgent, host, suite};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 fn main() {
@@ -39,12 +39,27 @@ fn runs(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
     run(lab, page, namespace);
 }
 
-/// A directory of this world's own in the place of one of the host's.
+/// A directory of this world's own in the place of one of the host's. The tree under test stays where it is, also below that.
 fn own(path: &str) {
     let none: Option<&str> = None;
-    mount(Some("lab"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=0755"))
-        .unwrap_or_else(|e| panic!("{path}: {e}"));
+    let failed = |e| panic!("{path}: {e}");
+    let below = |directory: &PathBuf| directory.starts_with(path);
+    let kept: Vec<(PathBuf, PathBuf)> = [workspace(), target()]
+        .into_iter()
+        .filter(below)
+        .enumerate()
+        .map(|(number, directory)| (directory, PathBuf::from(format!("/run/kept-{number}"))))
+        .collect();
+    for (directory, aside) in &kept {
+        fs::create_dir_all(aside).expect("a directory aside");
+        mount(Some(directory), aside, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).unwrap_or_else(failed);
+    }
+    mount(Some("lab"), path, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap_or_else(failed);
     mount(none, path, none, MsFlags::MS_PRIVATE, none).expect("private");
+    for (directory, aside) in &kept {
+        fs::create_dir_all(directory).expect("the tree's directory");
+        mount(Some(aside), directory, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).unwrap_or_else(failed);
+    }
 }
 
 /// A host as Neutron leaves it: its state directory, an agent, the accounts, nsgate's settings.

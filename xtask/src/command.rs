@@ -1,6 +1,7 @@
 //! Running other programs: their output passes through as it comes, and is kept for the totals.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What a program printed on standard output, and whether it succeeded.
@@ -46,4 +47,11 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 fn describe(command: &Command, error: &std::io::Error) -> String {
     format!("cannot run {}: {error}", command.get_program().to_string_lossy())
+}
+
+/// This program's own file. Where cargo has built it anew meanwhile, as it does for this package's tests, the kernel calls the
+/// one that runs `… (deleted)`; the new one has its place, and is made from the same sources.
+pub(crate) fn own_program() -> Result<PathBuf, String> {
+    let path = std::env::current_exe().map_err(|error| format!("this program's own file: {error}"))?;
+    Ok(path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(path.clone(), PathBuf::from))
 }

@@ -26,7 +26,7 @@ pub(super) fn own_address(python: &Path) -> Result<Row, String> {
 
 /// Failed cases and all of them; the suite's own totals say so.
 fn failures(python: &Path, program: &Path) -> Result<(usize, usize), String> {
-    let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
+    let mut command = Command::new(crate::command::own_program()?);
     command.arg("lab").arg(python).arg(workspace().join("tests/neutron/run.py"));
     command.arg("--haproxy").arg(program).arg(CASE).current_dir(workspace());
     command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).stderr(Stdio::inherit());

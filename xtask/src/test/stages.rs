@@ -8,7 +8,7 @@ use nsgate_tests::world;
 
 use super::Wish;
 use super::totals::Totals;
-use crate::command::{Finished, cargo, plain, stream, works};
+use crate::command::{Finished, cargo, own_program, plain, stream, works};
 use crate::{build, dist, tools};
 
 /// Why a stage gave no numbers.
@@ -185,7 +185,7 @@ fn e2e(wish: &Wish) -> Outcome {
     }
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     command.args(&wish.words).env("NSGATE_HAPROXY", program);
-    command.env("NSGATE_XTASK", std::env::current_exe().map_err(|e| e.to_string())?);
+    command.env("NSGATE_XTASK", own_program()?);
     let finished = stream(command)?;
     let mut suites = Totals::of_suites(&finished.output);
     if suites.is_empty() || (!finished.success && suites.iter().all(|(_, totals)| totals.failed == 0)) {
@@ -238,7 +238,7 @@ fn packages(wish: &Wish) -> Outcome {
 /// Runs a suite of Python in a world; we run ourselves again for that, so that its output can be counted.
 fn python_suite(wish: &Wish, python: PathBuf, script: &str) -> Outcome {
     let program = program(wish)?;
-    let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
+    let mut command = Command::new(own_program()?);
     command.arg("lab").arg(python).arg(workspace().join(script)).arg("--haproxy").arg(program).args(&wish.words);
     command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(workspace());
     let finished = stream(command)?;
