@@ -32,15 +32,19 @@ pub struct Pool {
 
 /// Words of `nsgate pool` for the laboratory.
 pub fn words(lab: &Lab, more: &[&str]) -> Vec<String> {
-    let usual = [
+    let more = more.iter().map(|word| (*word).to_owned());
+    words_at(lab, &socket_path(lab), &metrics_path(lab)).into_iter().chain(more).collect()
+}
+
+fn words_at(lab: &Lab, socket: &Path, metrics: &Path) -> Vec<String> {
+    vec![
         "pool".to_owned(),
-        format!("--socket={}", socket_path(lab).display()),
+        format!("--socket={}", socket.display()),
         format!("--backend={}", lab.socket().display()),
         "--user=neutron".to_owned(),
         "--handover-group=neutron".to_owned(),
-        format!("--metrics={}", metrics_path(lab).display()),
-    ];
-    usual.into_iter().chain(more.iter().map(|word| (*word).to_owned())).collect()
+        format!("--metrics={}", metrics.display()),
+    ]
 }
 
 /// Where the laboratory's pool is.
@@ -61,11 +65,23 @@ impl Pool {
 
     /// The same with more words.
     pub fn start_with(lab: &Lab, more: &[&str]) -> Pool {
-        let pool = Pool::spawn(lab, more);
-        assert!(wait_until(10.0, || pool.said("Handovers are taken")), "{}", text(&pool.log));
+        Pool::spawn(lab, more).ready()
+    }
+
+    /// Starts a worker beside others, with sockets of this name.
+    pub fn start_beside(lab: &Lab, name: &str) -> Pool {
+        let directory = lab.directory("pool", 0o755);
+        let socket = directory.join(format!("{name}.sock"));
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(words_at(lab, &socket, &directory.join(format!("{name}-metrics.sock"))));
+        Pool::spawn_at(lab, socket, command).ready()
+    }
+
+    fn ready(self) -> Pool {
+        assert!(wait_until(10.0, || self.said("Handovers are taken")), "{}", text(&self.log));
         // It says so before its socket takes the place.
-        assert!(wait_until(10.0, || channel(&pool.socket).is_ok()), "{}", text(&pool.log));
-        pool
+        assert!(wait_until(10.0, || channel(&self.socket).is_ok()), "{}", text(&self.log));
+        self
     }
 
     /// Starts a worker and does not wait.
@@ -76,13 +92,17 @@ impl Pool {
     }
 
     /// The same with a command of the caller's.
-    pub fn spawn_as(lab: &Lab, mut command: Command) -> Pool {
+    pub fn spawn_as(lab: &Lab, command: Command) -> Pool {
+        Pool::spawn_at(lab, socket_path(lab), command)
+    }
+
+    fn spawn_at(lab: &Lab, socket: PathBuf, mut command: Command) -> Pool {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = lab.state().join(format!("pool-{count}.log"));
         let output = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn().expect("nsgate pool");
-        Pool { socket: socket_path(lab), log, child }
+        Pool { socket, log, child }
     }
 
     /// Runs `nsgate pool` to its end: for what is wrong.

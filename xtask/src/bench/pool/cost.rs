@@ -1,54 +1,64 @@
-//! What a request costs: a gate of its own, a worker with one network, a worker with many, taking turns.
+//! What a request costs: a gate of its own, a worker with one network, and a worker with many, side by side in one
+//! namespace and asked in turns.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nsgate_tests::gate::{communicate, write_config};
-use nsgate_tests::lab::text;
 use nsgate_tests::pool::Pool;
-use nsgate_tests::{Lab, Namespace};
+use nsgate_tests::{Config, Gate, Kind, Lab, Namespace};
 
 use super::super::load::processor_time;
-use super::crowd::{Crowd, configs};
+use super::crowd::{Crowd, configs, end};
 
 /// Kinds of load: a name, and what wrk is told.
 pub(super) const LOADS: [(&str, &[&str]); 2] =
     [("kept connections, 32", &[]), ("a connection for each request, 32", &["-H", "Connection: close"])];
 
-/// Microseconds of processor time for a request, each round's, for each load: standalone, one network, many.
+/// Where the gate of its own, the worker with one network and the worker with many listen.
+const PLACES: [&str; 3] = ["127.0.0.1:81", "127.0.0.1:82", "127.0.0.1:83"];
+
+/// Microseconds of processor time for a request, each round's, for each load: in the order of [`PLACES`].
 pub(super) struct Costs(pub(super) Vec<[Vec<f64>; 3]>);
 
-/// Measures each in turns. The first network of the crowd is the one that is asked.
+/// Measures them. Those that are asked stand in the first namespace of the crowd.
 pub(super) fn of(lab: &Lab, crowd: &Crowd, most: usize, rounds: usize) -> Costs {
     println!("processor time of a request …");
-    let all = configs(most);
-    let mut costs: Vec<[Vec<f64>; 3]> = LOADS.iter().map(|_| Default::default()).collect();
-    // A worker at a time, each with a crowd of its own size; the standalone gate listens elsewhere in the same namespace.
-    let alone = nsgate_tests::Config::new(nsgate_tests::Kind::Network)
-        .with_id("00000000-0000-4000-8000-000000000000")
-        .with_binds(&["127.0.0.1:81"]);
     let space = &crowd.namespaces[0];
-    let standalone = nsgate_tests::Gate::start(lab, space, &alone);
-    for _ in 0..rounds {
-        for (column, count) in [(1, 1), (2, most)] {
-            let pool = Pool::start(lab);
-            for (config, namespace) in all.iter().take(count).zip(&crowd.namespaces) {
-                let file = write_config(lab, config);
-                let mut command = Command::new(lab.program.path());
-                command.arg("-f").arg(file).env("NSGATE_POOL", &pool.socket).stdin(Stdio::null());
-                let status = namespace.inside(move || command.status()).expect("a keeper");
-                assert!(status.success());
+    let asked = PLACES.map(|place| {
+        let id = format!("00000000-0000-4000-8000-0000000000{}", &place[place.len() - 2..]);
+        Config::new(Kind::Network).with_id(&id).with_binds(&[place])
+    });
+    let [alone, one, many] = &asked;
+    let standalone = Gate::start(lab, space, alone);
+    let few = Pool::start_beside(lab, "few");
+    keeper(lab, space, one, &few);
+    let full = Pool::start_beside(lab, "full");
+    keeper(lab, space, many, &full);
+    let others: Vec<Config> = configs(most).into_iter().skip(1).collect();
+    for (config, namespace) in others.iter().zip(&crowd.namespaces[1..]) {
+        keeper(lab, namespace, config, &full);
+    }
+    let pids = [standalone.pid, few.worker(), full.worker()];
+    let mut costs: Vec<[Vec<f64>; 3]> = LOADS.iter().map(|_| Default::default()).collect();
+    for ((_, words), costs) in LOADS.iter().zip(&mut costs) {
+        for round in 0..rounds {
+            // Who begins takes turns as well.
+            for column in (0..3).map(|n| (n + round) % 3) {
+                costs[column].push(once(space, PLACES[column], words, pids[column]));
             }
-            for (load, (_, words)) in LOADS.iter().enumerate() {
-                costs[load][column].push(once(space, "169.254.169.254:80", words, pool.worker()));
-                if column == 1 {
-                    costs[load][0].push(once(space, "127.0.0.1:81", words, standalone.pid));
-                }
-            }
-            super::crowd::end(&all[..count]);
         }
     }
+    end(&asked[1..]);
+    end(&others);
     Costs(costs)
+}
+
+fn keeper(lab: &Lab, namespace: &Namespace, config: &Config, pool: &Pool) {
+    let mut command = Command::new(lab.program.path());
+    command.arg("-f").arg(write_config(lab, config)).env("NSGATE_POOL", &pool.socket).stdin(Stdio::null());
+    let status = namespace.inside(move || command.status()).expect("a keeper");
+    assert!(status.success());
 }
 
 /// Two seconds of load, and what each request cost.
@@ -60,6 +70,6 @@ fn once(space: &Namespace, at: &str, words: &[&str], pid: i32) -> f64 {
     let spent = processor_time(&[pid]) - before;
     let line = done.stdout.lines().find(|line| line.contains(" requests in ")).unwrap_or_default();
     let requests: f64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(f64::NAN);
-    assert!(!done.stdout.contains("Non-2xx"), "{}{}", done.stdout, text("/dev/null"));
+    assert!(!done.stdout.contains("Non-2xx"), "{}", done.stdout);
     spent / requests
 }

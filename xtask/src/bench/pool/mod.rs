@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     build::programs()?;
     let file = workspace().join("docs/pool-benchmarks.md");
     let status = world::run(move || {
-        let text = measure(if quick { QUICK } else { WHOLE }, if quick { 1 } else { 5 });
+        let text = measure(if quick { QUICK } else { WHOLE }, if quick { 1 } else { 15 });
         crate::json::say(&crate::json::of_page(&text));
         println!("\n{text}");
         if quick {

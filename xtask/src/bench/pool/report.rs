@@ -55,23 +55,35 @@ pub(super) fn text(
         keepers[1].keeper.start, standalone.start, haproxy_name(), haproxy.start, keepers[1].rehanded
     ));
     out.push_str(&format!(
-        "## Processor time of a request\n\nµs, user and system, of the process that serves; medians of the rounds, taking \
-         turns; one network is asked.\n\n| load | standalone | worker, 1 network | ratio | worker, {many} networks | ratio to 1 \
-         |\n|---|---:|---:|---:|---:|---:|\n"
+        "## Processor time of a request\n\nµs, user and system, of the process that serves: a gate of its own, a worker with \
+         one network and a worker with {many}, all there at once and asked in turns; medians of {} rounds. Ratios are the \
+         medians of the rounds' own.\n\n| load | standalone | worker, 1 network | ratio | quartiles | \
+         worker, {many} networks | ratio to 1 | quartiles of it |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
+        costs.0[0][0].len()
     ));
-    for ((name, _), columns) in LOADS.iter().zip(&costs.0) {
-        let [alone, one, all] = columns.each_ref().map(|rounds| median(rounds));
+    for ((name, _), [alone, one, all]) in LOADS.iter().zip(&costs.0) {
         out.push_str(&format!(
-            "| {name} | {alone:.1} | {one:.1} | {:.2} | {all:.1} | {:.2} |\n",
-            one / alone,
-            all / one
+            "| {name} | {:.1} | {:.1} | {} | {:.1} | {} |\n",
+            quantile(alone, 0.5),
+            quantile(one, 0.5),
+            ratio(one, alone),
+            quantile(all, 0.5),
+            ratio(all, one)
         ));
     }
     out
 }
 
-fn median(values: &[f64]) -> f64 {
+/// Two cells: the median of the rounds' ratios, and their quartiles.
+fn ratio(these: &[f64], those: &[f64]) -> String {
+    let ratios: Vec<f64> = these.iter().zip(those).map(|(this, that)| this / that).collect();
+    let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part));
+    format!("{middle:.2} | {low:.2} to {high:.2}")
+}
+
+fn quantile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    let at = (sorted.len().saturating_sub(1)) as f64 * part;
+    sorted.get(at.round() as usize).copied().unwrap_or(f64::NAN)
 }
