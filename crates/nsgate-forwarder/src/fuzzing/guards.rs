@@ -47,7 +47,22 @@ impl Guard {
         for (name, value) in fields.iter().filter_map(field) {
             headers.append(name, value);
         }
-        let asked = Asked { peer, identity: IDENTITY, method, target, headers: &headers, now };
+        self.judge_headers(peer, method, target, &headers, now)
+    }
+
+    /// The same for headers that are there already: nothing but the guards' own time.
+    ///
+    /// # Errors
+    /// The status and the reason's name.
+    pub fn judge_headers(
+        &self,
+        peer: IpAddr,
+        method: &str,
+        target: &[u8],
+        headers: &HeaderMap,
+        now: Instant,
+    ) -> Result<Option<String>, (u16, &'static str)> {
+        let asked = Asked { peer, identity: IDENTITY, method, target, headers, now };
         let Some(guarded) = &self.0 else { return Ok(None) };
         match guarded.judge(&asked, &mut None) {
             Ok(Judged::Passes) => Ok(None),
