@@ -35,6 +35,12 @@ pub trait Connector: Send + Sync + 'static {
 
     /// Connects once.
     fn connect(&self) -> impl Future<Output = Result<Self::Stream>> + Send;
+
+    /// Between a request and its answer: comes back when it is worth while to read. At once, unless a connector knows better.
+    fn settle(stream: &mut Self::Stream) -> impl Future<Output = ()> + Send {
+        let _ = stream;
+        std::future::ready(())
+    }
 }
 
 /// A UNIX stream socket at a path.
@@ -74,5 +80,9 @@ impl Connector for UnixConnector {
 
     async fn connect(&self) -> Result<AgentStream> {
         self.connect_now()
+    }
+
+    fn settle(stream: &mut AgentStream) -> impl Future<Output = ()> + Send {
+        stream.settle()
     }
 }

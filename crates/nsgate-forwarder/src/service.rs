@@ -207,6 +207,7 @@ async fn forward<C: Connector>(
     let talk = async {
         // An agent that closes without reading may still have answered.
         let written = stream.write_all(&text).await;
+        C::settle(&mut stream).await;
         let answer = read_answer(&mut stream, &mut rest, head_only).await;
         written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
     };

@@ -12,8 +12,10 @@ pub(super) struct Promptness {
     passed: AtomicU32,
 }
 
-/// Answers that count.
-const MOST: u32 = 8;
+/// Looks in vain until nothing speaks for the next one.
+const MOST: u32 = 16;
+/// What an answer that was there outweighs: a look costs a third of being told.
+pub(super) const WORTH: u32 = 3;
 /// One request in so many looks, when nothing speaks for it.
 const NOW_AND_THEN: u32 = 32;
 
@@ -29,7 +31,7 @@ impl Promptness {
     /// What a look found.
     pub(super) fn found(&self, there: bool) {
         let score = self.score.load(Ordering::Relaxed);
-        let score = if there { (score + 1).min(MOST) } else { score.saturating_sub(1) };
+        let score = if there { (score + WORTH).min(MOST) } else { score.saturating_sub(1) };
         self.score.store(score, Ordering::Relaxed);
     }
 }

@@ -25,9 +25,7 @@ pub struct AgentStream {
 /// Looking for an answer before it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// Nothing was read yet.
-    Open,
-    /// When it is this request's turn again.
+    /// When it is read next.
     Next,
     /// Looked, or decided not to.
     Done,
@@ -45,7 +43,15 @@ enum State {
 
 impl AgentStream {
     pub(super) fn new(stream: UnixStream, prompt: Arc<Promptness>) -> Self {
-        Self { state: State::Plain(stream), look: Look::Open, prompt }
+        Self { state: State::Plain(stream), look: Look::Done, prompt }
+    }
+
+    /// Comes back when the other guests have been seen to, where an answer may be there by then.
+    pub(super) async fn settle(&mut self) {
+        if self.prompt.looks() {
+            tokio::task::yield_now().await;
+            self.look = Look::Next;
+        }
     }
 
     /// Reads what is there, if anything is.
@@ -106,11 +112,6 @@ impl AsyncWrite for AgentStream {
 impl AsyncRead for AgentStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         match self.look {
-            Look::Open if self.prompt.looks() => {
-                self.look = Look::Next;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             Look::Next => {
                 let found = self.look(buffer);
                 self.look = Look::Done;
@@ -121,7 +122,7 @@ impl AsyncRead for AgentStream {
                     Err(error) => return Poll::Ready(Err(error)),
                 }
             }
-            Look::Open | Look::Done => {}
+            Look::Done => {}
         }
         let watched = self.watch(Interest::READABLE)?;
         loop {
@@ -146,7 +147,7 @@ impl AsyncRead for AgentStream {
 
 #[cfg(test)]
 mod tests {
-    use super::{AgentStream, Arc, Promptness};
+    use super::{super::prompt::WORTH, AgentStream, Arc, Promptness};
     use std::{io::Write, os::unix::net::UnixStream, time::Duration};
     use tokio::{io::AsyncReadExt, runtime::Builder};
 
@@ -165,10 +166,16 @@ mod tests {
         let (mut gate, mut agent) = pair();
         agent.write_all(b"hello").unwrap();
         let mut bytes = [0; 16];
-        assert_eq!(without.block_on(gate.read(&mut bytes)).unwrap(), 5);
+        let mut settled = |gate: &mut AgentStream| {
+            without.block_on(async {
+                gate.settle().await;
+                gate.read(&mut bytes).await
+            })
+        };
+        assert_eq!(settled(&mut gate).unwrap(), 5);
         let (mut gate, agent) = pair();
         drop(agent);
-        assert_eq!(without.block_on(gate.read(&mut bytes)).unwrap(), 0, "an agent that closed is seen as well");
+        assert_eq!(settled(&mut gate).unwrap(), 0, "an agent that closed is seen as well");
     }
 
     #[test]
@@ -182,7 +189,12 @@ mod tests {
         });
         let with = Builder::new_current_thread().enable_io().build().unwrap();
         let mut bytes = [0; 16];
-        assert_eq!(with.block_on(async { gate.read(&mut bytes).await }).unwrap(), 5);
+        let read = async {
+            gate.settle().await;
+            gate.read(&mut bytes).await
+        };
+        assert_eq!(with.block_on(read).unwrap(), 5);
+        (1..WORTH).for_each(|_| prompt.found(false));
         assert!(!prompt.looks(), "it was not prompt");
         with.block_on(async { drop(gate) });
         agent.join().unwrap();
