@@ -10,6 +10,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use nsgate_config::Limits;
 use std::{
     io::{IoSlice, Result},
+    mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -24,7 +25,7 @@ const PIECE: usize = 2048;
 /// Bytes of a pipelined request that are read while the one before it is answered.
 const AHEAD: usize = 2 * PIECE;
 
-/// Bytes of a last answer that are put together in one piece.
+/// Bytes of an answer that are put together in one piece.
 const JOINED: usize = 2 * PIECE;
 
 /// A turn for a head that does not come in one piece: of its source, and of all.
@@ -102,8 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
 
     /// Reads what there is; 0 at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
-        let mut piece = [0; PIECE];
-        let mut space = ReadBuf::new(&mut piece);
+        let mut piece = [const { MaybeUninit::uninit() }; PIECE];
+        let mut space = ReadBuf::uninit(&mut piece);
         ready!(Pin::new(&mut *self.socket()).poll_read(cx, &mut space))?;
         let count = space.filled().len();
         if count == 0 {
@@ -283,10 +284,13 @@ impl<S: LastWrite + Unpin> Write for GuestIo<S> {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        if self.is_last() && bytes.iter().map(|slice| slice.len()).sum::<usize>() <= JOINED {
-            // One piece, for the one call that can hold an end back.
-            let whole: Vec<&[u8]> = bytes.iter().map(|slice| &**slice).collect();
-            return self.poll_write(cx, &whole.concat());
+        let length = bytes.iter().map(|slice| slice.len()).sum::<usize>();
+        if length <= JOINED {
+            // One piece: for the kernel that is less work than several, and the call that can hold an end back takes no more.
+            let mut whole = [const { MaybeUninit::uninit() }; JOINED];
+            let mut whole = ReadBuf::uninit(&mut whole);
+            bytes.iter().for_each(|slice| whole.put_slice(slice));
+            return self.poll_write(cx, whole.filled());
         }
         let count = ready!(Pin::new(&mut *self.socket()).poll_write_vectored(cx, bytes))?;
         self.wrote(count);

@@ -30,7 +30,7 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 /// What all connections of a gate share.
@@ -134,7 +134,9 @@ async fn forward<C: Connector>(
     let Terms { limits, timeouts, retries, traces } = &shared.terms;
     let head = exchange.lock().head.take().ok_or(Outcome::Gone)?;
     let peer = exchange.client().ip();
-    shared.limiter.count(Source::of(peer), std::time::Instant::now()).map_err(Refusal::too_many)?;
+    // The clock is asked where something was waited for: a dozen times for each request would be felt.
+    let judged_at = std::time::Instant::now();
+    shared.limiter.count(Source::of(peer), judged_at).map_err(Refusal::too_many)?;
     let identity = shared.callers.identity(peer, head.target())?;
     let (mut parts, body) = request.into_parts();
     let mut answer = None;
@@ -145,7 +147,7 @@ async fn forward<C: Connector>(
             method: parts.method.as_str(),
             target: head.target(),
             headers: &parts.headers,
-            now: std::time::Instant::now(),
+            now: judged_at,
         };
         let mut token = None;
         let judged = guarded.judge(&asked, &mut token);
@@ -169,8 +171,8 @@ async fn forward<C: Connector>(
 
     let arrived = Instant::now();
     let deadline = arrived + timeouts.connect;
-    let turns = match turns_at_once(&own_turns, &shared.turns) {
-        Some(turns) => turns,
+    let (turns, queued) = match turns_at_once(&own_turns, &shared.turns) {
+        Some(turns) => (turns, arrived),
         None => {
             exchange.waits();
             let turns = async {
@@ -180,17 +182,17 @@ async fn forward<C: Connector>(
             let Ok(Ok(turns)) = timeout_at(deadline, turns).await else {
                 return Err(Refusal::unavailable(Reason::NoTurn).into());
             };
-            turns
+            (turns, Instant::now())
         }
     };
-    exchange.note(|record| record.queue_time = Some(arrived.elapsed()));
+    exchange.note(|record| record.queue_time = Some(queued.duration_since(arrived)));
 
-    let queued = Instant::now();
     let connected = shared.turnstile.connect(&shared.connector, *retries, deadline, || exchange.waits()).await;
+    let sent = Instant::now();
     let mut stream = match connected {
         Ok(connected) => {
             exchange.note(|record| {
-                (record.connect_time, record.retries) = (Some(queued.elapsed()), connected.retries);
+                (record.connect_time, record.retries) = (Some(sent.duration_since(queued)), connected.retries);
                 (record.served, record.trace) = (true, trace.map(|(id, _)| id));
             });
             connected.stream
@@ -202,7 +204,6 @@ async fn forward<C: Connector>(
     };
 
     exchange.goes();
-    let sent = Instant::now();
     let mut rest = BytesMut::new();
     let talk = async {
         // An agent that closes without reading may still have answered.
@@ -211,7 +212,7 @@ async fn forward<C: Connector>(
         let answer = read_answer(&mut stream, &mut rest, head_only).await;
         written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
     };
-    let answer = timeout(timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
+    let answer = timeout_at(sent + timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
     exchange.note(|record| record.response_time = Some(sent.elapsed()));
     Ok((answer, turns, stream, rest))
 }
