@@ -3,7 +3,7 @@
 use crate::{
     audit::{Audits, Observed},
     host::Reload,
-    log::{AccessLog, Events, Severity, Sink, Syslog},
+    log::{self, AccessLog, Events, Severity, Sink, Syslog},
     sys,
 };
 use nix::sys::{
@@ -23,7 +23,7 @@ use tokio::{
 
 /// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
 pub(crate) struct Prepared {
-    pub(crate) runtime: Runtime,
+    pub(crate) event_loop: EventLoop,
     pub(crate) signals: SignalFd,
     /// For session tokens, if the gate's guards want them.
     pub(crate) key: Option<TokenKey>,
@@ -54,7 +54,7 @@ pub(crate) fn connector(agents: &[Agent]) -> UnixConnector {
 }
 
 pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {
-    Ok(Prepared { runtime: runtime()?, signals: signals()?, key: token_key(guards)? })
+    Ok(Prepared { event_loop: EventLoop::new()?, signals: signals()?, key: token_key(guards)? })
 }
 
 /// A key for session tokens, where they are wanted: it is made here, in the process that uses it, and goes nowhere.
@@ -75,9 +75,21 @@ pub(crate) fn new_token_key() -> io::Result<TokenKey> {
     Ok(key)
 }
 
-/// An event loop on this thread.
-pub(crate) fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_io().enable_time().build()
+/// An event loop on this thread, which does not sleep on lines of the log.
+pub(crate) struct EventLoop(Runtime);
+
+impl EventLoop {
+    pub(crate) fn new() -> io::Result<Self> {
+        Builder::new_current_thread().on_thread_park(log::deliver).enable_io().enable_time().build().map(Self)
+    }
+
+    /// Runs until this has come to its end, and ends everything else. Nothing is left unsaid.
+    pub(crate) fn run<F: Future>(self, main: F) -> F::Output {
+        let output = self.0.block_on(main);
+        drop(self.0);
+        log::deliver();
+        output
+    }
 }
 
 /// The signals that mean something. The launcher has blocked them: they wait until they are read.
@@ -130,13 +142,13 @@ pub(crate) fn serve<C: Connector>(
     running: Running<Prepared>,
     make: impl FnOnce(Observed) -> (Forwarder<C>, Option<Reload>),
 ) -> u8 {
-    let Running { prepared: Prepared { runtime, signals, key }, confined, .. } = running;
+    let Running { prepared: Prepared { event_loop, signals, key }, confined, .. } = running;
     let outputs = (running.log, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());
 
-    runtime.block_on(async move {
+    event_loop.run(async move {
         let listeners: io::Result<Vec<TcpListener>> =
             running.listeners.into_iter().map(TcpListener::from_std).collect();
         let (listeners, signals) = match (listeners, watched(signals)) {

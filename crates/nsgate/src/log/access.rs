@@ -52,7 +52,7 @@ impl Observer for AccessLog {
                 None => httplog::format(record, &date),
             };
             let line = if self.prefix.is_empty() { line } else { format!("{}: {line}", self.prefix) };
-            self.sink.write(Severity::Info, &line);
+            self.sink.write_soon(Severity::Info, &line);
         }
     }
 

@@ -11,4 +11,4 @@ mod syslog;
 pub(crate) use access::AccessLog;
 pub(crate) use events::Events;
 pub(crate) use sink::{Severity, Sink};
-pub(crate) use syslog::Syslog;
+pub(crate) use syslog::{Syslog, deliver};

@@ -64,6 +64,14 @@ impl Sink {
             Self::File(_, pid) => write_out(&dated(severity, *pid, &one_line(line))),
         }
     }
+
+    /// Writes one line of a request: to the system log together with the next ones, before the event loop sleeps.
+    pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
+        match self {
+            Self::Syslog(syslog) if self.wants(severity) => syslog.write_soon(severity, line),
+            _ => self.write(severity, line),
+        }
+    }
 }
 
 /// In one write(2), so that lines of several writers do not mix.

@@ -3,12 +3,17 @@
 //! The socket is opened before the drop and inherited. A syslog daemon that restarts with a new socket is found again
 //! by path, which works only where the small root shows the socket's directory; a journald that systemd holds the
 //! socket for needs none of that.
+//!
+//! Promises that lines go out in their order, each in a datagram of its own, and that a line of a request waits no longer
+//! than the event loop has something to do: whoever reads the log is woken once for several lines then, which costs both
+//! sides less than once for each.
 
 use super::{Severity, sink::one_line};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nsgate_config::Log;
 use nsgate_launcher::{LogSocket, local_time};
 use std::{
+    cell::RefCell,
     fmt::Write,
     os::{fd::AsRawFd, unix::net::UnixDatagram},
     path::PathBuf,
@@ -18,6 +23,10 @@ use std::{
 
 /// Longest message in bytes, haproxy's default `len` and the bound of RFC 3164, section 4.1.
 const LONGEST: usize = 1024;
+
+/// Lines of requests that wait at once. A socket's queue has room for 10 where nobody has changed it
+/// (net.unix.max_dgram_qlen, unix(7)).
+const WAITING: usize = 8;
 
 /// Time between two attempts to find a log that has gone away.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -46,8 +55,32 @@ struct Connection {
 struct State {
     socket: Option<UnixDatagram>,
     connected: bool,
+    waiting: Vec<Datagram>,
+    /// [`deliver`] will look here.
+    due: bool,
     lost: u64,
     attempt: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    /// Lines that are lost if it is not taken: its own, or those that it confesses.
+    lines: u64,
+    text: Vec<u8>,
+}
+
+thread_local! {
+    /// Where lines wait.
+    static DUE: RefCell<Vec<Arc<Connection>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Sends every line that waits. To be called before this thread's event loop sleeps, and when it has ended.
+pub(crate) fn deliver() {
+    for connection in DUE.take() {
+        let mut state = connection.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.due = false;
+        connection.deliver(&mut state);
+    }
 }
 
 impl Syslog {
@@ -61,7 +94,7 @@ impl Syslog {
             pid,
             connection: Arc::new(Connection {
                 path: socket.reconnect,
-                state: Mutex::new(State { socket: socket.socket, connected, lost: 0, attempt: None }),
+                state: Mutex::new(State { socket: socket.socket, connected, ..State::default() }),
             }),
         }
     }
@@ -81,25 +114,38 @@ impl Syslog {
         self.least
     }
 
+    /// Writes one line, and those that wait before it.
     pub(crate) fn write(&self, severity: Severity, line: &str) {
         let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.line_up(&mut state, severity, line);
+        self.connection.deliver(&mut state);
+    }
+
+    /// Writes one line with the next ones: see [`deliver`].
+    pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
+        let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut state.due, true) {
+            DUE.with_borrow_mut(|due| due.push(self.connection.clone()));
+        }
+        self.line_up(&mut state, severity, line);
+        if state.waiting.len() >= WAITING {
+            self.connection.deliver(&mut state);
+        }
+    }
+
+    fn line_up(&self, state: &mut State, severity: Severity, line: &str) {
         if state.lost > 0 {
-            let lost = state.lost;
-            let confession =
-                self.message(Severity::Warning, &format!("{lost} lines were lost: the log did not take them"));
-            if self.send(&mut state, &confession) {
-                state.lost = 0;
-            }
+            let lines = std::mem::take(&mut state.lost);
+            let confession = format!("{lines} lines were lost: the log did not take them");
+            state.waiting.push(Datagram { lines, text: self.message(Severity::Warning, &confession) });
         }
-        if state.lost > 0 || !self.send(&mut state, &self.message(severity, line)) {
-            state.lost = state.lost.saturating_add(1);
-        }
+        state.waiting.push(Datagram { lines: 1, text: self.message(severity, line) });
     }
 
     /// Writes one line on behalf of somebody who counts by itself what was not taken; false if this was not.
     pub(crate) fn offer(&self, severity: Severity, line: &str) -> bool {
         let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.send(&mut state, &self.message(severity, line))
+        self.connection.send(&mut state, &self.message(severity, line))
     }
 
     /// The datagram for one line.
@@ -128,6 +174,17 @@ impl Syslog {
         text.push('\n');
         text.into_bytes()
     }
+}
+
+impl Connection {
+    /// Sends what waits. Behind a line that is not taken nothing else is tried.
+    fn deliver(&self, state: &mut State) {
+        for Datagram { lines, text } in std::mem::take(&mut state.waiting) {
+            if state.lost > 0 || !self.send(state, &text) {
+                state.lost = state.lost.saturating_add(lines);
+            }
+        }
+    }
 
     /// Whether the datagram went out. A log that is full drops the line; one that is gone is looked for once a second.
     fn send(&self, state: &mut State, message: &[u8]) -> bool {
@@ -142,7 +199,7 @@ impl Syslog {
     }
 
     fn find_again(&self, state: &mut State) -> bool {
-        let Some(path) = &self.connection.path else { return false };
+        let Some(path) = &self.path else { return false };
         let now = Instant::now();
         if state.attempt.is_some_and(|last| now.duration_since(last) < BETWEEN_ATTEMPTS) {
             return false;
@@ -227,6 +284,34 @@ mod tests {
         log.write(Severity::Info, "but this");
         assert!(next(&reader).ends_with(": 1 lines were lost: the log did not take them\n"));
         assert!(next(&reader).ends_with(": but this\n"));
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn lines_of_requests_wait_for_the_loop_to_sleep_or_for_a_few_others() {
+        let path = place("soon");
+        let reader = UnixDatagram::bind(&path).unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let log = log(&path, None);
+        let heard = || {
+            let mut buffer = [0; 2048];
+            let next =
+                || reader.recv(&mut buffer).ok().map(|length| String::from_utf8_lossy(&buffer[..length]).into_owned());
+            let lines: Vec<String> = std::iter::from_fn(next).collect();
+            lines.iter().map(|line| line.rsplit(' ').next().unwrap().trim().to_owned()).collect::<Vec<_>>()
+        };
+        log.write_soon(Severity::Info, "1");
+        log.write_soon(Severity::Info, "2");
+        assert!(heard().is_empty());
+        super::deliver();
+        assert_eq!(heard(), ["1", "2"]);
+        log.write_soon(Severity::Info, "3");
+        log.write(Severity::Error, "4");
+        assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
+        (1..=super::WAITING).for_each(|n| log.write_soon(Severity::Info, &n.to_string()));
+        assert_eq!(heard().len(), super::WAITING);
+        super::deliver();
+        assert!(heard().is_empty());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 

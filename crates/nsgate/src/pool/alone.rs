@@ -1,7 +1,11 @@
 //! A keeper without a worker: it serves its network by itself, as a standalone gate does, and goes on asking.
 
 use super::keeper::Keeper;
-use crate::{audit::Observed, gate, log::AccessLog};
+use crate::{
+    audit::Observed,
+    gate::{self, EventLoop},
+    log::AccessLog,
+};
 use nix::sys::{signal::Signal, signalfd::SignalFd};
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
 use nsgate_launcher::Readiness;
@@ -30,7 +34,7 @@ pub(super) enum Next {
 
 /// Serves until a worker does, or a signal says otherwise.
 pub(super) fn serve(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<Readiness>) -> Next {
-    let outcome = gate::runtime().and_then(|runtime| runtime.block_on(run(keeper, signals, readiness)));
+    let outcome = EventLoop::new().and_then(|event_loop| event_loop.run(run(keeper, signals, readiness)));
     outcome.unwrap_or_else(|error| {
         let reason = format!("the network cannot be served: {error}");
         tracing::error!("{reason}");

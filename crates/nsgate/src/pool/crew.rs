@@ -1,7 +1,10 @@
 //! Several workers: the zygote's process, and what each of its children does.
 
 use super::worker::{observe, settings};
-use crate::{gate, sys};
+use crate::{
+    gate::{self, EventLoop},
+    sys,
+};
 use nix::sys::signalfd::SignalFd;
 use nsgate_config::PoolConfig;
 use nsgate_forwarder::Stop;
@@ -12,7 +15,7 @@ use nsgate_pool::{
 };
 use nsgate_sandbox::{Confined, Role};
 use std::{collections::hash_map::RandomState, hash::BuildHasher, io};
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::sync::watch;
 
 /// Runs the workers that `config` describes, and returns the exit status of this process, whichever of them it is.
 ///
@@ -38,8 +41,8 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> 
     let outcome = match raise(zygote) {
         Ok(Part::Ended(status)) => return status,
         Ok(Part::Dispatcher { endpoints, workers, readiness, signals, confined }) => begin(&confined, Role::Dispatcher)
-            .and_then(|(runtime, confined)| {
-                runtime.block_on(async move {
+            .and_then(|(event_loop, confined)| {
+                event_loop.run(async move {
                     let dispatcher = Dispatcher::new(Allowed { gid }, workers)?;
                     let stopped = stopped(signals)?;
                     let mut endpoints = endpoints.into_iter();
@@ -54,11 +57,11 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> 
         Ok(Part::Worker { number, dispatcher, signals, confined }) => {
             // Each has a key of its own: what one makes, it alone can judge.
             let key = gate::new_token_key().map(Some);
-            key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (runtime, confined))| {
+            key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (event_loop, confined))| {
                 tracing::info!("Worker {number} begins; {}", confined.report());
                 let settings = Settings { number: Some(number), ..settings(config, agents, gid, key) };
                 let worker = Worker::new(settings, observe(sink, events));
-                runtime.block_on(async move {
+                event_loop.run(async move {
                     let stopped = stopped(signals)?;
                     let asked = stopped.clone();
                     worker.serve_dispatched(dispatcher, stopped).await?;
@@ -75,12 +78,12 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> 
 }
 
 /// What every child does first: an event loop and hash keys of its own, and then the filter that lets neither be made.
-fn begin(confined: &Confined, role: Role) -> io::Result<(Runtime, Confined)> {
-    let runtime = gate::runtime()?;
+fn begin(confined: &Confined, role: Role) -> io::Result<(EventLoop, Confined)> {
+    let event_loop = EventLoop::new()?;
     // The first keys of a thread are random numbers from the kernel.
     let _ = RandomState::new().build_hasher();
     let confined = confined.narrow(role).map_err(io::Error::other)?;
-    Ok((runtime, confined))
+    Ok((event_loop, confined))
 }
 
 /// The signals that end a child, gently first.

@@ -44,15 +44,16 @@ fn prepare() -> std::io::Result<Prepared> {
 }
 
 fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> u8 {
-    let Running { prepared: Prepared { runtime, signals, key }, confined, agents, endpoints, passed, keeping, .. } =
-        running;
+    let Running {
+        prepared: Prepared { event_loop, signals, key }, confined, agents, endpoints, passed, keeping, ..
+    } = running;
     let PoolConfig { pool, process } = config;
     let outputs = (running.log, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let settings = settings(config, agents, running.handover_gid, key);
     tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
     let worker = Worker::new(settings, observe(sink, events));
-    let outcome = runtime.block_on(async move {
+    let outcome = event_loop.run(async move {
         let signals = gate::watched(signals)?;
         let (stop, stopped) = watch::channel(None);
         let mut endpoints = endpoints.into_iter();
