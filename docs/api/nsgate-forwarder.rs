@@ -64,6 +64,7 @@ pub trait Connector: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     const AT_ONCE: usize = 1;
     fn connect(&self) -> impl Future<Output = Result<Self::Stream>> + Send;
+    fn settle(stream: &mut Self::Stream) -> impl Future<Output = ()> + Send {}
 }
 #[derive(Clone, Copy, Debug)]
 pub struct TcpConnector(__private);
