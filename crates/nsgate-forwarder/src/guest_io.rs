@@ -292,9 +292,8 @@ impl<S: LastWrite + Unpin> Write for GuestIo<S> {
             bytes.iter().for_each(|slice| whole.put_slice(slice));
             return self.poll_write(cx, whole.filled());
         }
-        let count = ready!(Pin::new(&mut *self.socket()).poll_write_vectored(cx, bytes))?;
-        self.wrote(count);
-        Poll::Ready(Ok(count))
+        let first = bytes.iter().find(|slice| !slice.is_empty());
+        self.poll_write(cx, first.map_or(&[], |slice| slice))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
