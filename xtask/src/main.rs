@@ -45,6 +45,8 @@ The build tool of nsgate.
                 [stage DIR]              the packages' files below DIR, for packagers
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
+    cargo xtask bench fairness         a guest beside another one that attacks, under haproxy as well, printed
+    cargo xtask bench guards           what guards cost a request, printed
     cargo xtask bench host             the proxy of a whole host as its instances become many, into docs/host-benchmarks.md
     cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
     cargo xtask completion SHELL       the script that completes nsgate's words in bash, zsh or fish
@@ -85,6 +87,14 @@ fn main() -> ExitCode {
     }
     let rest = words.get(1..).unwrap_or_default();
     let outcome = match words.first().map(String::as_str) {
+        // Words behind these are another program's.
+        Some(command) if !["lab", "fuzz"].contains(&command) && rest.first().is_some_and(|word| is_help(word)) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(command) if ALONE.contains(&command) && !rest.is_empty() => {
+            Err(format!("`{}`? cargo xtask {command} takes no words", rest.join(" ")))
+        }
         Some("demo") => demo::run(),
         Some("test") => test::run(rest),
         Some("api") => api::run(rest),
@@ -95,14 +105,14 @@ fn main() -> ExitCode {
         Some("build") => build::run(),
         Some("dist") => dist::run(rest),
         Some("bench") => bench::run(rest),
-        Some("growth") => growth::run(rest),
+        Some("growth") => growth::run(),
         Some("counts") => counts::run(rest),
         Some("soak") => bench::soak::run(rest),
         #[cfg(target_arch = "x86_64")]
         Some("escape") => escape::run(),
         Some("fuzz") => fuzz::run(rest),
-        Some("hostile") => hostile::run(rest),
-        Some("house") => house::run(rest),
+        Some("hostile") => hostile::run(),
+        Some("house") => house::run(),
         Some("completion") => dist::completion::run(rest),
         Some("reference") => reference::run(rest),
         Some("policy") => policy::run(rest),
@@ -125,6 +135,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Commands without words of their own.
+const ALONE: [&str; 12] =
+    ["demo", "book", "deny", "package", "build", "growth", "escape", "hostile", "house", "forging", "unsafe", "tools"];
+
+fn is_help(word: &str) -> bool {
+    ["help", "-h", "--help"].contains(&word)
 }
 
 /// `cargo xtask unsafe | head` ends where the reader does, and not with a panic.

@@ -15,10 +15,7 @@ use plot::Expected;
 use series::Series;
 
 /// Counts, draws and writes.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    if let Some(other) = arguments.first() {
-        return Err(format!("`{other}`? cargo xtask growth takes no words"));
-    }
+pub(crate) fn run() -> Result<(), String> {
     tools::VALGRIND.ensure()?;
     counts::build()?;
     let worker = ["--package", "nsgate-pool", "--features", "worker", "--example", "worker"];

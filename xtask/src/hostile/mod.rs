@@ -25,10 +25,7 @@ struct Row {
 }
 
 /// Measures, prints the table (as JSON with `--json`) and writes the document.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    if let Some(other) = arguments.first() {
-        return Err(format!("`{other}`? cargo xtask hostile takes no words"));
-    }
+pub(crate) fn run() -> Result<(), String> {
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
     tools::NGINX.find()?;
