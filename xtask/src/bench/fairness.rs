@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nsgate_tests::network::{METADATA_V4, ip};
-use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program};
+use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program, world};
 
 use super::load::{Backend, backend};
+use crate::{build, tools};
 
 /// What a hostile guest does until it is told to stop.
 pub(super) type Attack = fn(&Attackers, &AtomicBool);
@@ -96,6 +97,31 @@ impl Fairness {
     /// Each attack's name, the neighbour's requests that failed, and all of them.
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&'static str, usize, usize)> {
         ATTACKS.iter().zip(&self.attacked).map(|((name, _), seen)| (*name, seen.failed, count(seen)))
+    }
+}
+
+/// `cargo xtask bench fairness`: this table alone, printed.
+pub(super) fn run(arguments: &[String]) -> Result<(), String> {
+    let quick = super::quick(arguments, "cargo xtask bench fairness [--quick]")?;
+    tools::IP.ensure()?;
+    tools::HAPROXY.ensure()?;
+    tools::NGINX.find()?;
+    build::programs()?;
+    let status = world::run(move || {
+        let seconds = if quick { super::QUICK.attack } else { super::WHOLE.attack };
+        let lab = Lab::enter(Program::under_test());
+        let haproxy = Program::real_haproxy().expect("haproxy was found or installed before");
+        let all = [("nsgate", lab.program.clone()), (&super::haproxy_name(), haproxy)]
+            .map(|(name, program)| of(&lab, name, &program, seconds));
+        let text = table(&all, seconds);
+        crate::json::say(&crate::json::of_page(&text));
+        println!("{text}");
+        0
+    });
+    match status {
+        Ok(0) => Ok(()),
+        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

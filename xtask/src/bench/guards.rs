@@ -35,11 +35,7 @@ const WITH: u16 = 8202;
 
 /// Measures and prints.
 pub(super) fn run(arguments: &[String]) -> Result<(), String> {
-    let rounds = match arguments {
-        [] => ROUNDS,
-        [word] if word == "--quick" => QUICK,
-        _ => return Err("cargo xtask bench guards [--quick]".to_owned()),
-    };
+    let rounds = if super::quick(arguments, "cargo xtask bench guards [--quick]")? { QUICK } else { ROUNDS };
     tools::IP.ensure()?;
     tools::NGINX.find()?;
     tools::WRK.ensure()?;

@@ -378,8 +378,13 @@ pub(super) fn of(field: &Field, works: &[Work], rounds: usize, seconds: u64) -> 
         .map(|work| {
             println!("load: {} … ({:.0} s so far)", work.name, began.elapsed().as_secs_f64());
             let mut samples: Vec<Vec<Sample>> = field.peers.iter().map(|_| Vec::new()).collect();
-            for _ in 0..rounds {
+            for round in 0..rounds {
                 let able = field.peers.iter().zip(&mut samples).filter(|(peer, _)| work.connections <= peer.most);
+                let mut able: Vec<_> = able.collect();
+                // Who begins takes turns as well.
+                if round % 2 == 1 {
+                    able.reverse();
+                }
                 for (peer, samples) in able {
                     samples.push(field.run(work, peer, seconds));
                 }

@@ -39,7 +39,7 @@ struct Size {
     attack: u64,
 }
 
-const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 5, seconds: 1, attack: 4 };
+const WHOLE: Size = Size { gates: 100, starts: 40, rounds: 9, seconds: 1, attack: 4 };
 const QUICK: Size = Size { gates: 10, starts: 4, rounds: 1, seconds: 1, attack: 2 };
 
 /// A program and the name it has in the tables.
@@ -50,19 +50,17 @@ struct Contender {
 
 /// `--quick` takes a tenth of everything, to try the tool itself; it writes no file.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    if arguments.first().is_some_and(|word| word == "pool") {
-        return pool::run(&arguments[1..]);
+    if let Some((part, rest)) = arguments.split_first() {
+        match part.as_str() {
+            "pool" => return pool::run(rest),
+            "host" => return host::run(rest),
+            "guards" => return guards::run(rest),
+            "load" => return one::run(rest),
+            "fairness" => return fairness::run(rest),
+            _ => {}
+        }
     }
-    if arguments.first().is_some_and(|word| word == "host") {
-        return host::run(&arguments[1..]);
-    }
-    if arguments.first().is_some_and(|word| word == "guards") {
-        return guards::run(&arguments[1..]);
-    }
-    if arguments.first().is_some_and(|word| word == "load") {
-        return one::run(&arguments[1..]);
-    }
-    let quick = arguments.iter().any(|word| word == "--quick");
+    let quick = quick(arguments, "cargo xtask bench [pool|host|guards|load|fairness] [--quick]")?;
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
     tools::NGINX.find()?;
@@ -97,6 +95,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         Ok(0) => Ok(()),
         Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether the only word is `--quick`; an error with `usage` where there are others.
+fn quick(arguments: &[String], usage: &str) -> Result<bool, String> {
+    match arguments {
+        [] => Ok(false),
+        [word] if word == "--quick" => Ok(true),
+        _ => Err(format!("`{}` is not understood: {usage}", arguments.join(" "))),
     }
 }
 

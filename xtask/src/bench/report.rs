@@ -112,7 +112,7 @@ pub(super) fn loads(
         "\n## Load\n\nThe same nginx behind all, with a canned answer of 440 bytes on a UNIX socket; guests are wrk in a namespace of\n\
          their own; lines go to a reader of `/dev/log`. Medians of {rounds} rounds of {seconds} s, the proxies taking turns. Processor\n\
          time is the proxy's alone, user and system, from `/proc/PID/task/*/schedstat`. Ratios are to haproxy with Neutron's\n\
-         configuration (2 threads). Errors are answers other than 200 and connections that broke.\n"
+         configuration (2 threads), the medians of the rounds' own. Errors are answers other than 200 and connections that broke.\n"
     );
     out.push_str(&load_tables(peers, &WORKS, loads));
     burst_table(&mut out, peers, bursts);
@@ -157,17 +157,17 @@ pub(super) fn load_tables(peers: &[Peer], works: &[Work], loads: &[Vec<Vec<Sampl
         for (peer, samples) in peers.iter().zip(samples).filter(|(_, samples)| !samples.is_empty()) {
             let cpu: Vec<f64> = samples.iter().map(|sample| sample.cpu).collect();
             let (low, high) = (quantile(&cpu, 0.0), quantile(&cpu, 1.0));
-            let p99 = median(samples, |sample| sample.latency[1]);
             let errors: u64 = samples.iter().map(|sample| sample.errors).sum();
             let _ = writeln!(
                 out,
-                "| {} | {:.1} | {low:.1} – {high:.1} | {:.2} | {:.0} | {:.2} | {p99:.2} | {:.2} | {:.2} | {errors} |",
+                "| {} | {:.1} | {low:.1} – {high:.1} | {:.2} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {errors} |",
                 peer.name,
                 quantile(&cpu, 0.5),
-                quantile(&cpu, 0.5) / median(theirs, |sample| sample.cpu),
+                ratio(samples, theirs, |sample| sample.cpu),
                 median(samples, |sample| sample.rate),
                 median(samples, |sample| sample.latency[0]),
-                p99 / median(theirs, |sample| sample.latency[1]),
+                median(samples, |sample| sample.latency[1]),
+                ratio(samples, theirs, |sample| sample.latency[1]),
                 median(samples, |sample| sample.latency[2]),
             );
         }
@@ -178,6 +178,12 @@ pub(super) fn load_tables(peers: &[Peer], works: &[Work], loads: &[Vec<Vec<Sampl
 /// The median of one figure.
 pub(super) fn median(samples: &[Sample], figure: fn(&Sample) -> f64) -> f64 {
     quantile(&samples.iter().map(figure).collect::<Vec<_>>(), 0.5)
+}
+
+/// The median of the rounds' ratios: what the machine does from round to round is in both parts of each.
+pub(super) fn ratio(these: &[Sample], those: &[Sample], figure: fn(&Sample) -> f64) -> f64 {
+    let ratios: Vec<f64> = these.iter().zip(those).map(|(this, that)| figure(this) / figure(that)).collect();
+    quantile(&ratios, 0.5)
 }
 
 /// The value below which `part` of the figures lie.

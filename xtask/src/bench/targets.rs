@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::load::{Burst, Sample, WORKS};
 use super::memory::Memory;
-use super::report::{median, quantile};
+use super::report::{quantile, ratio};
 use super::start::Starts;
 
 /// One promise: what, the most that is allowed, and what was found.
@@ -41,8 +41,7 @@ pub(super) fn table(memory: &[Memory], starts: &[Starts], loads: &[Vec<Vec<Sampl
 fn all(memory: &[Memory], starts: &[Starts], loads: &[Vec<Vec<Sample>>], bursts: &[Burst]) -> Vec<Target> {
     let mut out = Vec::new();
     let mut add = |what: String, most: f64, found: f64| out.push(Target { what, most, found });
-    let of =
-        |samples: &[Vec<Sample>], figure: fn(&Sample) -> f64| median(&samples[0], figure) / median(&samples[1], figure);
+    let of = |samples: &[Vec<Sample>], figure| ratio(&samples[0], &samples[1], figure);
     for (work, samples) in WORKS.iter().zip(loads) {
         add(format!("processor time: {}", work.name), PROCESSOR, of(samples, |sample| sample.cpu));
     }

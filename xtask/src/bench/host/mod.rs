@@ -29,11 +29,7 @@ const QUICK: Size = Size { starts: 2, reloads: 2 };
 
 /// `--quick` takes few rounds, to try the tool itself; it writes no file.
 pub(super) fn run(arguments: &[String]) -> Result<(), String> {
-    let quick = match arguments {
-        [] => false,
-        [word] if word == "--quick" => true,
-        _ => return Err("cargo xtask bench host [--quick]".to_owned()),
-    };
+    let quick = super::quick(arguments, "cargo xtask bench host [--quick]")?;
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
     tools::VALGRIND.ensure()?;

@@ -18,7 +18,7 @@ const QUICK: [usize; 2] = [10, 50];
 
 /// `--quick` takes few networks, to try the tool itself; it writes no file.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let quick = arguments.iter().any(|word| word == "--quick");
+    let quick = super::quick(arguments, "cargo xtask bench pool [--quick]")?;
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
     tools::NGINX.find()?;
