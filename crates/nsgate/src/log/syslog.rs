@@ -13,20 +13,26 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 use nsgate_config::Log;
 use nsgate_launcher::{LogSocket, local_time};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
     fmt::Write,
     os::{fd::AsRawFd, unix::net::UnixDatagram},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use tokio::{runtime::Handle, time::sleep};
 
 /// Longest message in bytes, haproxy's default `len` and the bound of RFC 3164, section 4.1.
 const LONGEST: usize = 1024;
 
-/// Lines of requests that wait at once. A socket's queue has room for 10 where nobody has changed it
-/// (net.unix.max_dgram_qlen, unix(7)).
-const WAITING: usize = 8;
+/// Lines that go out together. A socket's queue has room for 10 where nobody has changed it (net.unix.max_dgram_qlen,
+/// unix(7)).
+const TOGETHER: usize = 8;
+/// Lines that wait while the log is full, how long, and how long until it is tried again when nothing else happens.
+const MOST: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(1);
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Time between two attempts to find a log that has gone away.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -53,13 +59,31 @@ struct Connection {
 
 #[derive(Debug, Default)]
 struct State {
-    socket: Option<UnixDatagram>,
-    connected: bool,
-    waiting: Vec<Datagram>,
+    waiting: VecDeque<Datagram>,
     /// [`deliver`] will look here.
     due: bool,
+    /// The log is full since then.
+    full: Option<Instant>,
     lost: u64,
+    link: Link,
+}
+
+/// The socket, and whether somebody listens at its other end.
+#[derive(Debug, Default)]
+struct Link {
+    socket: Option<UnixDatagram>,
+    connected: bool,
     attempt: Option<Instant>,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Taken,
+    /// The log takes none at the moment.
+    Full,
+    /// Nobody is there to take it.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -72,15 +96,28 @@ struct Datagram {
 thread_local! {
     /// Where lines wait.
     static DUE: RefCell<Vec<Arc<Connection>>> = const { RefCell::new(Vec::new()) };
+    /// The event loop will be woken for them.
+    static ALARM: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sends every line that waits. To be called before this thread's event loop sleeps, and when it has ended.
 pub(crate) fn deliver() {
-    for connection in DUE.take() {
-        let mut state = connection.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.due = false;
+    let due = DUE.take();
+    let undelivered = due.into_iter().filter(|connection| {
+        let mut state = connection.state();
         connection.deliver(&mut state);
+        state.due = !state.waiting.is_empty();
+        state.due
+    });
+    let undelivered: Vec<_> = undelivered.collect();
+    if let (false, false, Ok(event_loop)) = (undelivered.is_empty(), ALARM.get(), Handle::try_current()) {
+        ALARM.set(true);
+        event_loop.spawn(async {
+            sleep(BETWEEN_TRIES).await;
+            ALARM.set(false);
+        });
     }
+    DUE.set(undelivered);
 }
 
 impl Syslog {
@@ -94,7 +131,10 @@ impl Syslog {
             pid,
             connection: Arc::new(Connection {
                 path: socket.reconnect,
-                state: Mutex::new(State { socket: socket.socket, connected, ..State::default() }),
+                state: Mutex::new(State {
+                    link: Link { socket: socket.socket, connected, attempt: None },
+                    ..State::default()
+                }),
             }),
         }
     }
@@ -116,36 +156,44 @@ impl Syslog {
 
     /// Writes one line, and those that wait before it.
     pub(crate) fn write(&self, severity: Severity, line: &str) {
-        let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.line_up(&mut state, severity, line);
+        let mut state = self.line_up(severity, line);
         self.connection.deliver(&mut state);
     }
 
     /// Writes one line with the next ones: see [`deliver`].
     pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
-        let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut state.due, true) {
-            DUE.with_borrow_mut(|due| due.push(self.connection.clone()));
-        }
-        self.line_up(&mut state, severity, line);
-        if state.waiting.len() >= WAITING {
+        let mut state = self.line_up(severity, line);
+        if state.waiting.len() >= TOGETHER {
             self.connection.deliver(&mut state);
         }
     }
 
-    fn line_up(&self, state: &mut State, severity: Severity, line: &str) {
+    /// Puts a line behind the others. Where too many wait, it is lost, and the next one for which there is room says so.
+    fn line_up(&self, severity: Severity, line: &str) -> MutexGuard<'_, State> {
+        let mut state = self.connection.state();
+        if state.waiting.len() >= MOST {
+            self.connection.deliver(&mut state);
+        }
+        if state.waiting.len() >= MOST {
+            state.lost = state.lost.saturating_add(1);
+            return state;
+        }
         if state.lost > 0 {
             let lines = std::mem::take(&mut state.lost);
             let confession = format!("{lines} lines were lost: the log did not take them");
-            state.waiting.push(Datagram { lines, text: self.message(Severity::Warning, &confession) });
+            state.waiting.push_back(Datagram { lines, text: self.message(Severity::Warning, &confession) });
         }
-        state.waiting.push(Datagram { lines: 1, text: self.message(severity, line) });
+        state.waiting.push_back(Datagram { lines: 1, text: self.message(severity, line) });
+        if !std::mem::replace(&mut state.due, true) {
+            DUE.with_borrow_mut(|due| due.push(self.connection.clone()));
+        }
+        state
     }
 
     /// Writes one line on behalf of somebody who counts by itself what was not taken; false if this was not.
     pub(crate) fn offer(&self, severity: Severity, line: &str) -> bool {
-        let mut state = self.connection.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.connection.send(&mut state, &self.message(severity, line))
+        let mut state = self.connection.state();
+        self.connection.send(&mut state.link, &self.message(severity, line)) == Sent::Taken
     }
 
     /// The datagram for one line.
@@ -177,45 +225,62 @@ impl Syslog {
 }
 
 impl Connection {
-    /// Sends what waits. Behind a line that is not taken nothing else is tried.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends what waits, as far as the log takes it. Where nobody is there to take it, or takes nothing for long, it is lost.
     fn deliver(&self, state: &mut State) {
-        for Datagram { lines, text } in std::mem::take(&mut state.waiting) {
-            if state.lost > 0 || !self.send(state, &text) {
-                state.lost = state.lost.saturating_add(lines);
+        while let Some(Datagram { lines, text }) = state.waiting.front() {
+            match self.send(&mut state.link, text) {
+                Sent::Taken => state.full = None,
+                Sent::Full if state.full.get_or_insert_with(Instant::now).elapsed() < PATIENCE => return,
+                Sent::Full | Sent::Gone => state.lost = state.lost.saturating_add(*lines),
             }
+            state.waiting.pop_front();
         }
+        state.full = None;
     }
 
-    /// Whether the datagram went out. A log that is full drops the line; one that is gone is looked for once a second.
-    fn send(&self, state: &mut State, message: &[u8]) -> bool {
-        if state.connected {
-            match state.socket.as_ref().map(|socket| socket.send(message)) {
-                Some(Ok(_)) => return true,
-                Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
-                _ => state.connected = false,
+    /// Sends one datagram. A log that is gone is looked for once a second.
+    fn send(&self, link: &mut Link, message: &[u8]) -> Sent {
+        if link.connected {
+            match link.send(message) {
+                Sent::Gone => link.connected = false,
+                sent => return sent,
             }
         }
-        self.find_again(state) && matches!(state.socket.as_ref().map(|socket| socket.send(message)), Some(Ok(_)))
+        if self.find_again(link) { link.send(message) } else { Sent::Gone }
     }
 
-    fn find_again(&self, state: &mut State) -> bool {
+    fn find_again(&self, link: &mut Link) -> bool {
         let Some(path) = &self.path else { return false };
         let now = Instant::now();
-        if state.attempt.is_some_and(|last| now.duration_since(last) < BETWEEN_ATTEMPTS) {
+        if link.attempt.is_some_and(|last| now.duration_since(last) < BETWEEN_ATTEMPTS) {
             return false;
         }
-        state.attempt = Some(now);
-        if state.socket.is_none() {
+        link.attempt = Some(now);
+        if link.socket.is_none() {
             // Not `UnixDatagram::unbound`: making that non-blocking takes an ioctl that the filter does not let pass.
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-            state.socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok().map(UnixDatagram::from);
+            link.socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok().map(UnixDatagram::from);
         }
         // A datagram socket may be connected anew as often as one likes (unix(7)).
-        state.connected = match (&state.socket, UnixAddr::new(path)) {
+        link.connected = match (&link.socket, UnixAddr::new(path)) {
             (Some(socket), Ok(address)) => connect(socket.as_raw_fd(), &address).is_ok(),
             _ => false,
         };
-        state.connected
+        link.connected
+    }
+}
+
+impl Link {
+    fn send(&self, message: &[u8]) -> Sent {
+        match self.socket.as_ref().map(|socket| socket.send(message)) {
+            Some(Ok(_)) => Sent::Taken,
+            Some(Err(error)) if error.kind() == std::io::ErrorKind::WouldBlock => Sent::Full,
+            _ => Sent::Gone,
+        }
     }
 }
 
@@ -308,8 +373,8 @@ mod tests {
         log.write_soon(Severity::Info, "3");
         log.write(Severity::Error, "4");
         assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
-        (1..=super::WAITING).for_each(|n| log.write_soon(Severity::Info, &n.to_string()));
-        assert_eq!(heard().len(), super::WAITING);
+        (1..=super::TOGETHER).for_each(|n| log.write_soon(Severity::Info, &n.to_string()));
+        assert_eq!(heard().len(), super::TOGETHER);
         super::deliver();
         assert!(heard().is_empty());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
@@ -326,8 +391,26 @@ mod tests {
         for _ in 0..5000 {
             log.write(Severity::Info, "line");
         }
-        assert!(log.connection.state.lock().unwrap().lost > 0);
-        drop(reader);
+        {
+            let state = log.connection.state();
+            assert!(state.lost > 0 && state.waiting.len() == super::MOST, "{} lost", state.lost);
+        }
+        // What is taken, what waits and what is confessed are all there was.
+        reader.set_nonblocking(true).unwrap();
+        let (mut lines, mut confessed, mut buffer) = (0, 0, [0; 2048]);
+        for _ in 0..2 {
+            while let Ok(length) = reader.recv(&mut buffer) {
+                let line = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                let rest = line.rsplit_once("]: ").unwrap().1;
+                match rest.strip_suffix(" lines were lost: the log did not take them\n") {
+                    Some(number) => confessed += number.parse::<u64>().unwrap(),
+                    None => lines += 1,
+                }
+                super::deliver();
+            }
+            log.write(Severity::Info, "line");
+        }
+        assert_eq!(lines + confessed, 5001, "{lines} and {confessed}");
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }
