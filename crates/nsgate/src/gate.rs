@@ -75,12 +75,12 @@ pub(crate) fn new_token_key() -> io::Result<TokenKey> {
     Ok(key)
 }
 
-/// An event loop on this thread, which does not sleep on lines of the log.
+/// An event loop on this thread.
 pub(crate) struct EventLoop(Runtime);
 
 impl EventLoop {
     pub(crate) fn new() -> io::Result<Self> {
-        Builder::new_current_thread().on_thread_park(log::deliver).enable_io().enable_time().build().map(Self)
+        Builder::new_current_thread().enable_io().enable_time().build().map(Self)
     }
 
     /// Runs until this has come to its end, and ends everything else. Nothing is left unsaid.

@@ -4,9 +4,9 @@
 //! by path, which works only where the small root shows the socket's directory; a journald that systemd holds the
 //! socket for needs none of that.
 //!
-//! Promises that lines go out in their order, each in a datagram of its own, and that a line of a request waits no longer
-//! than the event loop has something to do: whoever reads the log is woken once for several lines then, which costs both
-//! sides less than once for each.
+//! Promises that lines go out in their order, each in a datagram of its own, and that a line of a request waits for others
+//! no longer than ten milliseconds: whoever reads the log is woken once for several lines then, which costs both sides
+//! less than once for each.
 
 use super::{Severity, sink::one_line};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -29,10 +29,11 @@ const LONGEST: usize = 1024;
 /// Lines that go out together. A socket's queue has room for 10 where nobody has changed it (net.unix.max_dgram_qlen,
 /// unix(7)).
 const TOGETHER: usize = 8;
-/// Lines that wait while the log is full, how long, and how long until it is tried again when nothing else happens.
+/// How long a line waits for others, and how long it takes until a log that is full is tried again.
+const SOON: Duration = Duration::from_millis(10);
+/// Lines that wait while the log is full, and how long.
 const MOST: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(1);
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Time between two attempts to find a log that has gone away.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
@@ -96,12 +97,13 @@ struct Datagram {
 thread_local! {
     /// Where lines wait.
     static DUE: RefCell<Vec<Arc<Connection>>> = const { RefCell::new(Vec::new()) };
-    /// The event loop will be woken for them.
-    static ALARM: Cell<bool> = const { Cell::new(false) };
+    /// [`deliver`] will be called for them.
+    static ARRANGED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sends every line that waits. To be called before this thread's event loop sleeps, and when it has ended.
+/// Sends every line that waits. To be called when this thread's event loop has ended; while it runs, it sees to that.
 pub(crate) fn deliver() {
+    ARRANGED.set(false);
     let due = DUE.take();
     let undelivered = due.into_iter().filter(|connection| {
         let mut state = connection.state();
@@ -110,14 +112,25 @@ pub(crate) fn deliver() {
         state.due
     });
     let undelivered: Vec<_> = undelivered.collect();
-    if let (false, false, Ok(event_loop)) = (undelivered.is_empty(), ALARM.get(), Handle::try_current()) {
-        ALARM.set(true);
-        event_loop.spawn(async {
-            sleep(BETWEEN_TRIES).await;
-            ALARM.set(false);
-        });
-    }
+    let full = !undelivered.is_empty();
     DUE.set(undelivered);
+    if full {
+        deliver_soon();
+    }
+}
+
+/// Has [`deliver`] called by the event loop; false where there is none.
+fn deliver_soon() -> bool {
+    if ARRANGED.get() {
+        return true;
+    }
+    let Ok(event_loop) = Handle::try_current() else { return false };
+    ARRANGED.set(true);
+    event_loop.spawn(async {
+        sleep(SOON).await;
+        deliver();
+    });
+    true
 }
 
 impl Syslog {
@@ -158,14 +171,25 @@ impl Syslog {
     pub(crate) fn write(&self, severity: Severity, line: &str) {
         let mut state = self.line_up(severity, line);
         self.connection.deliver(&mut state);
+        if !state.waiting.is_empty() {
+            self.wait(&mut state);
+        }
     }
 
-    /// Writes one line with the next ones: see [`deliver`].
+    /// Writes one line with the next ones.
     pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
         let mut state = self.line_up(severity, line);
-        if state.waiting.len() >= TOGETHER {
+        if state.waiting.len() >= TOGETHER || !self.wait(&mut state) {
             self.connection.deliver(&mut state);
         }
+    }
+
+    /// Sees to it that what waits is delivered; false where nobody will.
+    fn wait(&self, state: &mut State) -> bool {
+        if !std::mem::replace(&mut state.due, true) {
+            DUE.with_borrow_mut(|due| due.push(self.connection.clone()));
+        }
+        deliver_soon()
     }
 
     /// Puts a line behind the others. Where too many wait, it is lost, and the next one for which there is room says so.
@@ -184,9 +208,6 @@ impl Syslog {
             state.waiting.push_back(Datagram { lines, text: self.message(Severity::Warning, &confession) });
         }
         state.waiting.push_back(Datagram { lines: 1, text: self.message(severity, line) });
-        if !std::mem::replace(&mut state.due, true) {
-            DUE.with_borrow_mut(|due| due.push(self.connection.clone()));
-        }
         state
     }
 
@@ -286,9 +307,10 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogSocket, Severity, Syslog};
+    use super::{LogSocket, SOON, Severity, Syslog, TOGETHER, deliver};
     use nsgate_config::{AbsolutePath, Facility, Level, Log};
-    use std::os::unix::net::UnixDatagram;
+    use std::{os::unix::net::UnixDatagram, time::Duration};
+    use tokio::time::sleep;
 
     fn place(name: &str) -> std::path::PathBuf {
         let directory = std::env::temp_dir().join(format!("nsgate-syslog-{}-{name}", std::process::id()));
@@ -353,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_requests_wait_for_the_loop_to_sleep_or_for_a_few_others() {
+    fn lines_of_requests_wait_for_a_few_others_but_not_for_long() {
         let path = place("soon");
         let reader = UnixDatagram::bind(&path).unwrap();
         reader.set_nonblocking(true).unwrap();
@@ -365,18 +387,27 @@ mod tests {
             let lines: Vec<String> = std::iter::from_fn(next).collect();
             lines.iter().map(|line| line.rsplit(' ').next().unwrap().trim().to_owned()).collect::<Vec<_>>()
         };
-        log.write_soon(Severity::Info, "1");
-        log.write_soon(Severity::Info, "2");
+        log.write_soon(Severity::Info, "0");
+        assert_eq!(heard(), ["0"], "nobody would see to it later");
+        let event_loop = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        event_loop.block_on(async {
+            log.write_soon(Severity::Info, "1");
+            log.write_soon(Severity::Info, "2");
+            assert!(heard().is_empty());
+            sleep(SOON + Duration::from_millis(1)).await;
+            assert_eq!(heard(), ["1", "2"]);
+            log.write_soon(Severity::Info, "3");
+            log.write(Severity::Error, "4");
+            assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
+            (0..TOGETHER).for_each(|n| log.write_soon(Severity::Info, &n.to_string()));
+            assert_eq!(heard().len(), TOGETHER);
+            sleep(SOON * 3).await;
+            log.write_soon(Severity::Info, "5");
+        });
+        drop(event_loop);
         assert!(heard().is_empty());
-        super::deliver();
-        assert_eq!(heard(), ["1", "2"]);
-        log.write_soon(Severity::Info, "3");
-        log.write(Severity::Error, "4");
-        assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
-        (1..=super::TOGETHER).for_each(|n| log.write_soon(Severity::Info, &n.to_string()));
-        assert_eq!(heard().len(), super::TOGETHER);
-        super::deliver();
-        assert!(heard().is_empty());
+        deliver();
+        assert_eq!(heard(), ["5"]);
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 
@@ -406,7 +437,7 @@ mod tests {
                     Some(number) => confessed += number.parse::<u64>().unwrap(),
                     None => lines += 1,
                 }
-                super::deliver();
+                deliver();
             }
             log.write(Severity::Info, "line");
         }
