@@ -5,8 +5,8 @@
 //! socket for needs none of that.
 //!
 //! Promises that lines go out in their order, each in a datagram of its own, and that a line of a request waits for others
-//! no longer than ten milliseconds: whoever reads the log is woken once for several lines then, which costs both sides
-//! less than once for each.
+//! only where they come fast, and no longer than ten milliseconds: whoever reads the log is woken once for several lines
+//! then, which costs both sides less than once for each.
 
 use super::{Severity, sink::one_line};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -29,6 +29,8 @@ const LONGEST: usize = 1024;
 /// Lines that go out together. A socket's queue has room for 10 where nobody has changed it (net.unix.max_dgram_qlen,
 /// unix(7)).
 const TOGETHER: usize = 8;
+/// Lines that follow each other within this time are many: they wait for each other. One by itself goes out at once.
+const BUSY: Duration = Duration::from_millis(1);
 /// How long a line waits for others, and how long it takes until a log that is full is tried again.
 const SOON: Duration = Duration::from_millis(10);
 /// Lines that wait while the log is full, and how long.
@@ -61,6 +63,8 @@ struct Connection {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Datagram>,
+    /// When the last line of a request came.
+    last: Option<Instant>,
     /// [`deliver`] will look here.
     due: bool,
     /// The log is full since then.
@@ -176,10 +180,12 @@ impl Syslog {
         }
     }
 
-    /// Writes one line with the next ones.
+    /// Writes one line, with the next ones where they come fast.
     pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
         let mut state = self.line_up(severity, line);
-        if state.waiting.len() >= TOGETHER || !self.wait(&mut state) {
+        let now = Instant::now();
+        let alone = state.last.replace(now).is_none_or(|last| now.duration_since(last) > BUSY);
+        if alone || state.waiting.len() >= TOGETHER || !self.wait(&mut state) {
             self.connection.deliver(&mut state);
         }
     }
@@ -307,9 +313,9 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogSocket, SOON, Severity, Syslog, TOGETHER, deliver};
+    use super::{BUSY, LogSocket, SOON, Severity, Syslog, TOGETHER, deliver};
     use nsgate_config::{AbsolutePath, Facility, Level, Log};
-    use std::{os::unix::net::UnixDatagram, time::Duration};
+    use std::os::unix::net::UnixDatagram;
     use tokio::time::sleep;
 
     fn place(name: &str) -> std::path::PathBuf {
@@ -387,22 +393,31 @@ mod tests {
             let lines: Vec<String> = std::iter::from_fn(next).collect();
             lines.iter().map(|line| line.rsplit(' ').next().unwrap().trim().to_owned()).collect::<Vec<_>>()
         };
-        log.write_soon(Severity::Info, "0");
-        assert_eq!(heard(), ["0"], "nobody would see to it later");
+        for line in ["0", "1"] {
+            log.write_soon(Severity::Info, line);
+            assert_eq!(heard(), [line], "nobody would see to it later");
+        }
         let event_loop = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         event_loop.block_on(async {
+            sleep(BUSY * 2).await;
             log.write_soon(Severity::Info, "1");
-            log.write_soon(Severity::Info, "2");
+            assert_eq!(heard(), ["1"], "it is alone");
+            let follow = |line: &str| {
+                log.connection.state().last = Some(std::time::Instant::now());
+                log.write_soon(Severity::Info, line);
+            };
+            follow("2");
+            follow("3");
             assert!(heard().is_empty());
-            sleep(SOON + Duration::from_millis(1)).await;
-            assert_eq!(heard(), ["1", "2"]);
-            log.write_soon(Severity::Info, "3");
+            sleep(SOON * 2).await;
+            assert_eq!(heard(), ["2", "3"]);
+            follow("3");
             log.write(Severity::Error, "4");
             assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
-            (0..TOGETHER).for_each(|n| log.write_soon(Severity::Info, &n.to_string()));
+            (0..TOGETHER).for_each(|n| follow(&n.to_string()));
             assert_eq!(heard().len(), TOGETHER);
             sleep(SOON * 3).await;
-            log.write_soon(Severity::Info, "5");
+            follow("5");
         });
         drop(event_loop);
         assert!(heard().is_empty());
