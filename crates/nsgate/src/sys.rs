@@ -14,7 +14,7 @@ const STEP: usize = 16;
 const KEPT: usize = 7;
 
 /// What the first round lets go makes room for the second: a fresh chunk then lies among free memory more often.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 5;
 
 /// Returns unused heap pages to the kernel (malloc_trim(3)).
 pub(crate) fn give_back() {
