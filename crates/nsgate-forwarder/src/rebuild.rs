@@ -57,7 +57,7 @@ pub(crate) fn request(
     text.extend_from_slice(trace);
     let announced = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
     let end = if announced || !body.is_empty() {
-        Cow::Owned(format!("content-length: {}\r\n{LAST_FIELD}", body.len()))
+        Cow::Owned(["content-length: ", &body.len().to_string(), "\r\n", LAST_FIELD].concat())
     } else {
         Cow::Borrowed(LAST_FIELD)
     };
