@@ -851,6 +851,7 @@ fn a_peer_that_stops_reading_is_left_with_a_line_in_the_log(lab: &Lab) {
             })
             .collect();
         let began = Instant::now();
+        let silent = UnixStream::connect(metrics_path(lab)).unwrap();
         let deaf: Vec<OwnedFd> = (0..20)
             .map(|_| {
                 let channel = channel(&pool.socket).unwrap();
@@ -869,9 +870,11 @@ fn a_peer_that_stops_reading_is_left_with_a_line_in_the_log(lab: &Lab) {
         assert!(wait_until(10.0, || told() == deaf.len()), "{} of {}", told(), deaf.len());
         std::thread::sleep(Duration::from_secs(1));
         assert_eq!(told(), deaf.len(), "once for each");
+        let left = "a reader of metrics has not asked, or not read all, within 5 s: it is left";
+        assert_eq!(text(&pool.log).matches(left).count(), 1);
         assert!(!pool.said("is refused"), "it is nobody else's mistake: {}", text(&pool.log));
         assert!(served(&guest) && served(&Guest::new(&world.network.guest)));
-        drop((deaf, owners, owner, keeper, pool));
+        drop((silent, deaf, owners, owner, keeper, pool));
     }
 }
 

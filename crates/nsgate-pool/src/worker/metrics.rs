@@ -11,7 +11,7 @@ use tokio::{
 /// Readers at once.
 const READERS: usize = 8;
 /// How long one of them may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a worker may take for its page.
 const WORKER_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest page of a worker in bytes: a hundred thousand networks with every class and reason.
@@ -35,7 +35,12 @@ where
         };
         let page = page.clone();
         tokio::spawn(async move {
-            let _ = timeout(PATIENCE, answer(page, stream)).await;
+            if timeout(PATIENCE, answer(page, stream)).await.is_err() {
+                tracing::warn!(
+                    "a reader of metrics has not asked, or not read all, within {} s: it is left",
+                    PATIENCE.as_secs()
+                );
+            }
             drop(place);
         });
     }

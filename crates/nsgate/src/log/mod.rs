@@ -1,7 +1,7 @@
-//! Where a gate's lines go: the system log or standard error, one line at a time, never waiting.
+//! Where a gate's lines go: the system log or standard error, each line by itself, and no request waits for them.
 //!
-//! Promises that a log that is full, slow or gone costs lines and never a request: every write is non-blocking, what
-//! could not be written is counted, and the count is the first line once writing works again.
+//! Promises that a log that is full for long, slow or gone costs lines and never a request: every write is non-blocking,
+//! what could not be written is counted, and the count is the first line once writing works again.
 
 mod access;
 mod events;
