@@ -5,10 +5,13 @@
 
 mod access;
 mod events;
+mod link;
+mod outbox;
 mod sink;
 mod syslog;
 
 pub(crate) use access::AccessLog;
 pub(crate) use events::Events;
+pub(crate) use outbox::deliver;
 pub(crate) use sink::{Severity, Sink};
-pub(crate) use syslog::{Syslog, deliver};
+pub(crate) use syslog::Syslog;

@@ -1,0 +1,81 @@
+//! The socket of the system log, and how it is found again.
+//!
+//! It is opened before the drop and inherited. A syslog daemon that restarts with a new socket is found again by path,
+//! which works only where the small root shows the socket's directory; a journald that systemd holds the socket for needs
+//! none of that.
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nsgate_launcher::LogSocket;
+use std::{
+    io::ErrorKind,
+    os::{fd::AsRawFd, unix::net::UnixDatagram},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// Time between two attempts to find a log that has gone away.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+
+/// The socket, and whether somebody listens at its other end.
+#[derive(Debug)]
+pub(super) struct Link {
+    path: Option<PathBuf>,
+    socket: Option<UnixDatagram>,
+    connected: bool,
+    attempt: Option<Instant>,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Taken,
+    /// The log takes none at the moment.
+    Full,
+    /// Nobody is there to take it.
+    Gone,
+}
+
+impl Link {
+    pub(super) fn new(LogSocket { socket, reconnect }: LogSocket) -> Self {
+        Self { path: reconnect, connected: socket.is_some(), socket, attempt: None }
+    }
+
+    /// Sends one datagram, and never waits. A log that is gone is looked for once a second.
+    pub(super) fn send(&mut self, datagram: &[u8]) -> Sent {
+        if self.connected {
+            match self.try_send(datagram) {
+                Sent::Gone => self.connected = false,
+                sent => return sent,
+            }
+        }
+        if self.find_again() { self.try_send(datagram) } else { Sent::Gone }
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> Sent {
+        match self.socket.as_ref().map(|socket| socket.send(datagram)) {
+            Some(Ok(_)) => Sent::Taken,
+            Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => Sent::Full,
+            _ => Sent::Gone,
+        }
+    }
+
+    fn find_again(&mut self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let now = Instant::now();
+        if self.attempt.is_some_and(|last| now.duration_since(last) < BETWEEN_ATTEMPTS) {
+            return false;
+        }
+        self.attempt = Some(now);
+        if self.socket.is_none() {
+            // Not `UnixDatagram::unbound`: making that non-blocking takes an ioctl that the filter does not let pass.
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            self.socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok().map(UnixDatagram::from);
+        }
+        // A datagram socket may be connected anew as often as one likes (unix(7)).
+        self.connected = match (&self.socket, UnixAddr::new(path)) {
+            (Some(socket), Ok(address)) => connect(socket.as_raw_fd(), &address).is_ok(),
+            _ => false,
+        };
+        self.connected
+    }
+}
