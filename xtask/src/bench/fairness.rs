@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nsgate_tests::network::{METADATA_V4, ip};
-use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program, world};
+use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program};
 
 use super::load::{Backend, backend};
+use super::page;
 use crate::{build, tools};
 
 /// What a hostile guest does until it is told to stop.
@@ -107,22 +108,14 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     tools::HAPROXY.ensure()?;
     tools::NGINX.find()?;
     build::programs()?;
-    let status = world::run(move || {
-        let seconds = if quick { super::QUICK.attack } else { super::WHOLE.attack };
+    let seconds = if quick { super::QUICK.attack } else { super::WHOLE.attack };
+    page::make(None, move || {
         let lab = Lab::enter(Program::under_test());
         let haproxy = Program::real_haproxy().expect("haproxy was found or installed before");
         let all = [("nsgate", lab.program.clone()), (&super::haproxy_name(), haproxy)]
             .map(|(name, program)| of(&lab, name, &program, seconds));
-        let text = table(&all, seconds);
-        crate::json::say(&crate::json::of_page(&text));
-        println!("{text}");
-        0
-    });
-    match status {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
-        Err(error) => Err(error.to_string()),
-    }
+        table(&all, seconds)
+    })
 }
 
 /// Measures one program under every attack.

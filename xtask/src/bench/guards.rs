@@ -8,9 +8,10 @@ use std::time::Duration;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{Gate, communicate, nsgate};
 use nsgate_tests::program::target;
-use nsgate_tests::{Guest, Lab, Network, Program, world};
+use nsgate_tests::{Guest, Lab, Network, Program};
 
 use super::load::{backend, processor_time};
+use super::page;
 use crate::command::{cargo, plain};
 use crate::counts::measure::{self, Load};
 use crate::terminal::table;
@@ -46,18 +47,14 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     println!("{}", table(&check));
     let counted = counted()?;
     println!("{}", table(&counted));
-    match world::run(move || {
+    page::in_world(move || {
         println!("load …");
         let loads = loads(rounds);
         println!("{}", table(&loads));
         let [check, counted, loads] = [check, counted, loads].map(|rows| json::of_rows(&rows));
         json::say(&serde_json::json!({ "check": check, "counted": counted, "loads": loads }));
         0
-    }) {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
-        Err(error) => Err(error.to_string()),
-    }
+    })
 }
 
 /// The check of a token alone.

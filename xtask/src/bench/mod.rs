@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod ocata;
 mod one;
+mod page;
 pub(crate) mod pool;
 mod report;
 mod sandbox;
@@ -20,8 +21,7 @@ pub(crate) use report::{haproxy_name, machine};
 
 use std::fs;
 
-use nsgate_tests::program::workspace;
-use nsgate_tests::{Answer, Config, Kind, Lab, Namespace, Program, RecordingAgent, world};
+use nsgate_tests::{Answer, Config, Kind, Lab, Namespace, Program, RecordingAgent};
 
 use crate::{build, tools};
 
@@ -70,32 +70,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let ocata = tools::namespace_proxy().map(|(python, code)| ocata::Ocata { python, code });
     println!("instructions …");
     let counted = crate::counts::measured()?;
-    let file = workspace().join("docs/benchmarks.md");
-    let status = world::run(move || {
-        let size = if quick { QUICK } else { WHOLE };
-        let text = measure(&size, &counted, &ocata);
-        crate::json::say(&crate::json::of_page(&text));
-        println!("\n{text}");
-        if quick {
-            return 0;
-        }
-        let written = fs::create_dir_all(file.parent().unwrap()).and_then(|()| fs::write(&file, &text));
-        match written {
-            Ok(()) => {
-                println!("written to {}", file.display());
-                0
-            }
-            Err(error) => {
-                eprintln!("{}: {error}", file.display());
-                1
-            }
-        }
-    });
-    match status {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
-        Err(error) => Err(error.to_string()),
-    }
+    let size = if quick { QUICK } else { WHOLE };
+    page::make((!quick).then_some("docs/benchmarks.md"), move || measure(&size, &counted, &ocata))
 }
 
 /// Whether the only word is `--quick`; an error with `usage` where there are others.

@@ -1,9 +1,9 @@
 //! `cargo xtask bench load`: some of the load tables, while one works on what they show. Prints, and writes no file.
 
-use nsgate_tests::{Lab, Program, world};
+use nsgate_tests::{Lab, Program};
 
 use super::load::{self, WORKS, Work};
-use super::report;
+use super::{page, report};
 use crate::{build, tools};
 
 const USAGE: &str = "cargo xtask bench load [WORDS] [--rounds N] [--seconds N] [--beside PROGRAM]";
@@ -36,21 +36,13 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     tools::WRK.ensure()?;
     build::programs()?;
     let Choice { rounds, seconds, beside, .. } = choice;
-    let status = world::run(move || {
+    page::make(None, move || {
         let lab = Lab::enter(Program::under_test());
         let field = load::Field::new(&lab, &report::haproxy_name(), None, beside.as_ref());
         println!("load …");
         let loads = load::of(&field, &works, rounds, seconds);
-        let text = report::load_tables(&field.peers, &works, &loads);
-        crate::json::say(&crate::json::of_page(&text));
-        println!("{text}");
-        0
-    });
-    match status {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
-        Err(error) => Err(error.to_string()),
-    }
+        report::load_tables(&field.peers, &works, &loads)
+    })
 }
 
 fn choice(arguments: &[String]) -> Result<Choice, String> {

@@ -5,14 +5,12 @@ mod count;
 mod report;
 mod serve;
 
-use std::fs;
 use std::net::Ipv4Addr;
 
 use nsgate_tests::host::instances_at;
-use nsgate_tests::program::workspace;
-use nsgate_tests::{Lab, Network, Program, SyslogReader, world};
+use nsgate_tests::{Lab, Network, Program, SyslogReader};
 
-use super::Contender;
+use super::{Contender, page};
 use crate::{build, tools};
 
 /// Instances in the rows.
@@ -35,30 +33,8 @@ pub(super) fn run(arguments: &[String]) -> Result<(), String> {
     tools::VALGRIND.ensure()?;
     build::programs()?;
     let counted = count::all()?;
-    let file = workspace().join("docs/host-benchmarks.md");
-    let status = world::run(move || {
-        let size = if quick { QUICK } else { WHOLE };
-        let text = report::text(&size, &counted, &served(&size));
-        println!("\n{text}");
-        if quick {
-            return 0;
-        }
-        match fs::write(&file, &text) {
-            Ok(()) => {
-                println!("written to {}", file.display());
-                0
-            }
-            Err(error) => {
-                eprintln!("{}: {error}", file.display());
-                1
-            }
-        }
-    });
-    match status {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
-        Err(error) => Err(error.to_string()),
-    }
+    let size = if quick { QUICK } else { WHOLE };
+    page::make((!quick).then_some("docs/host-benchmarks.md"), move || report::text(&size, &counted, &served(&size)))
 }
 
 /// Of each number of instances what each program does, nsgate first.

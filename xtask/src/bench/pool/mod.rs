@@ -4,11 +4,9 @@ mod cost;
 mod crowd;
 mod report;
 
-use std::fs;
+use nsgate_tests::{Lab, Program, SyslogReader};
 
-use nsgate_tests::program::workspace;
-use nsgate_tests::{Lab, Program, SyslogReader, world};
-
+use super::page;
 use crate::{build, tools};
 use crowd::Crowd;
 
@@ -24,30 +22,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     tools::NGINX.find()?;
     tools::WRK.ensure()?;
     build::programs()?;
-    let file = workspace().join("docs/pool-benchmarks.md");
-    let status = world::run(move || {
-        let text = measure(if quick { QUICK } else { WHOLE }, if quick { 1 } else { 15 });
-        crate::json::say(&crate::json::of_page(&text));
-        println!("\n{text}");
-        if quick {
-            return 0;
-        }
-        match fs::write(&file, &text) {
-            Ok(()) => {
-                println!("written to {}", file.display());
-                0
-            }
-            Err(error) => {
-                eprintln!("{}: {error}", file.display());
-                1
-            }
-        }
-    });
-    match status {
-        Ok(0) => Ok(()),
-        Ok(status) => Err(format!("the measurement ended with status {status}; the reason is above")),
-        Err(error) => Err(error.to_string()),
-    }
+    let (sizes, rounds) = if quick { (QUICK, 1) } else { (WHOLE, 15) };
+    page::make((!quick).then_some("docs/pool-benchmarks.md"), move || measure(sizes, rounds))
 }
 
 fn measure(sizes: [usize; 2], rounds: usize) -> String {
