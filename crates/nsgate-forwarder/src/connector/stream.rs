@@ -18,17 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
 #[derive(Debug)]
 pub struct AgentStream {
     state: State,
-    look: Look,
+    /// What is there is read at once, before anybody watches.
+    looks: bool,
     prompt: Arc<Promptness>,
-}
-
-/// Looking for an answer before it is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    /// When it is read next.
-    Next,
-    /// Looked, or decided not to.
-    Done,
 }
 
 #[derive(Debug)]
@@ -43,14 +35,14 @@ enum State {
 
 impl AgentStream {
     pub(super) fn new(stream: UnixStream, prompt: Arc<Promptness>) -> Self {
-        Self { state: State::Plain(stream), look: Look::Done, prompt }
+        Self { state: State::Plain(stream), looks: false, prompt }
     }
 
     /// Comes back when the other guests have been seen to, where an answer may be there by then.
     pub(super) async fn settle(&mut self) {
         if self.prompt.looks() {
             tokio::task::yield_now().await;
-            self.look = Look::Next;
+            self.looks = true;
         }
     }
 
@@ -69,7 +61,7 @@ impl AgentStream {
 
     #[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; this one does")]
     fn watch(&mut self, interest: Interest) -> Result<&AsyncFd<UnixStream>> {
-        self.look = Look::Done;
+        self.looks = false;
         if let State::Plain(_) = self.state {
             if let State::Plain(stream) = std::mem::replace(&mut self.state, State::Gone) {
                 self.state = State::Watched(AsyncFd::try_with_interest(stream, interest)?);
@@ -111,18 +103,12 @@ impl AsyncWrite for AgentStream {
 
 impl AsyncRead for AgentStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
-        match self.look {
-            Look::Next => {
-                let found = self.look(buffer);
-                self.look = Look::Done;
-                self.prompt.found(!matches!(found, Ok(false)));
-                match found {
-                    Ok(true) => return Poll::Ready(Ok(())),
-                    Ok(false) => {}
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
+        if std::mem::take(&mut self.looks) {
+            let found = self.look(buffer);
+            self.prompt.found(!matches!(found, Ok(false)));
+            if found? {
+                return Poll::Ready(Ok(()));
             }
-            Look::Done => {}
         }
         let watched = self.watch(Interest::READABLE)?;
         loop {
