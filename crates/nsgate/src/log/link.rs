@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Time between two attempts to find a log that has gone away.
-const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+pub(super) const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// The socket, and whether somebody listens at its other end.
 #[derive(Debug)]

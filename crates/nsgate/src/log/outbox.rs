@@ -102,10 +102,7 @@ impl Outbox {
     pub(super) fn send(self: &Arc<Self>, line: Vec<u8>, confess: impl FnOnce(u64) -> Vec<u8>) {
         let mut state = self.state();
         state.line_up(line, confess);
-        state.deliver();
-        if !state.waiting.is_empty() {
-            self.wait(&mut state);
-        }
+        self.flush(&mut state);
     }
 
     /// Sends one line, with the next ones where they come fast.
@@ -115,10 +112,15 @@ impl Outbox {
         let now = Instant::now();
         let alone = state.last.replace(now).is_none_or(|last| now.duration_since(last) > BUSY);
         if alone || state.waiting.len() >= TOGETHER || !self.wait(&mut state) {
-            state.deliver();
-            if !state.waiting.is_empty() {
-                self.wait(&mut state);
-            }
+            self.flush(&mut state);
+        }
+    }
+
+    /// Sends what waits, and sees to the rest later.
+    fn flush(self: &Arc<Self>, state: &mut State) {
+        state.deliver();
+        if !state.waiting.is_empty() {
+            self.wait(state);
         }
     }
 

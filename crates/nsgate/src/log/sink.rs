@@ -65,7 +65,7 @@ impl Sink {
         }
     }
 
-    /// Writes one line of a request: to the system log together with the next ones, before the event loop sleeps.
+    /// Writes one line of a request: to the system log together with the next ones, where they come fast.
     pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
         match self {
             Self::Syslog(syslog) if self.wants(severity) => syslog.write_soon(severity, line),

@@ -95,7 +95,10 @@ impl Syslog {
 #[cfg(test)]
 mod tests {
     use super::{LogSocket, Severity, Syslog};
-    use crate::log::outbox::{BUSY, MOST, SOON, TOGETHER, deliver};
+    use crate::log::{
+        link::BETWEEN_ATTEMPTS,
+        outbox::{BUSY, MOST, SOON, TOGETHER, deliver},
+    };
     use nsgate_config::{AbsolutePath, Facility, Level, Log};
     use std::os::unix::net::UnixDatagram;
     use tokio::time::sleep;
@@ -155,7 +158,7 @@ mod tests {
         let log = log(&path, None);
         log.write(Severity::Info, "nobody hears this");
         let reader = UnixDatagram::bind(&path).unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        std::thread::sleep(BETWEEN_ATTEMPTS);
         log.write(Severity::Info, "but this");
         assert!(next(&reader).ends_with(": 1 lines were lost: the log did not take them\n"));
         assert!(next(&reader).ends_with(": but this\n"));
