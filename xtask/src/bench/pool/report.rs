@@ -2,7 +2,7 @@
 
 use super::cost::{Costs, LOADS};
 use super::crowd::{Keepers, Processes};
-use crate::bench::report::{haproxy_name, machine};
+use crate::bench::report::{haproxy_name, machine, quantile};
 
 pub(super) fn text(
     sizes: &[usize; 2],
@@ -79,11 +79,4 @@ fn ratio(these: &[f64], those: &[f64]) -> String {
     let ratios: Vec<f64> = these.iter().zip(those).map(|(this, that)| this / that).collect();
     let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part));
     format!("{middle:.2} | {low:.2} to {high:.2}")
-}
-
-fn quantile(values: &[f64], part: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = (sorted.len().saturating_sub(1)) as f64 * part;
-    sorted.get(at.round() as usize).copied().unwrap_or(f64::NAN)
 }
