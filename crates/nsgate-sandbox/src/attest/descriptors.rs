@@ -21,8 +21,15 @@ pub(super) const CHILD: &str = "pidfd of a child";
 /// Kind of a TCP socket in a network namespace that no process is in: a network that a service manager keeps. The table in
 /// which its state stands cannot be read without going there.
 pub(super) const ELSEWHERE: &str = "tcp in an empty namespace";
+/// Kind of a connection to an agent.
+const STREAM: &str = "unix stream";
 /// Kind of a socket that is in no table.
 const OTHER: &str = "other socket";
+
+/// How often a descriptor is looked at before a socket is believed to be in no table. The process goes on while it is
+/// looked at: a connection that it opens after the table was read is not there, and the kernel hands out the table in
+/// pieces, between which others come and go.
+const LOOKS: usize = 8;
 
 /// Number of descriptors of each kind; `None` if the directory cannot be read.
 pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
@@ -31,27 +38,43 @@ pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
     for entry in fs::read_dir(directory.join("fd")).ok()? {
         // A descriptor that is closed while the directory is read is not open.
         let Ok(entry) = entry else { continue };
-        let Ok(target) = fs::read_link(entry.path()) else { continue };
-        // In another root the path says little: `/dev/null` may be called `/` there.
-        let null =
-            fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
-        let kind = if null {
-            "/dev/null".to_owned()
-        } else if is_log(directory, &entry) {
-            LOG.to_owned()
-        } else if is_pinned(directory, &entry) {
-            PINNED.to_owned()
-        } else if is_child(directory, &entry) {
-            CHILD.to_owned()
-        } else {
-            match kind(&target.to_string_lossy(), &mut sockets) {
-                unknown if unknown == OTHER && is_tcp(&entry.path()) => ELSEWHERE.to_owned(),
-                kind => kind,
-            }
-        };
+        let Some(kind) = kind_of(directory, &entry, &mut sockets) else { continue };
         *kinds.entry(kind).or_insert(0) += 1;
     }
     Some(kinds)
+}
+
+/// The kind of one descriptor; `None` if it was closed meanwhile.
+fn kind_of(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Option<String> {
+    for _ in 0..LOOKS {
+        let kind = kind_now(directory, entry, sockets)?;
+        if kind != OTHER {
+            return Some(kind);
+        }
+        sockets.add(directory);
+    }
+    Some(OTHER.to_owned())
+}
+
+/// What a descriptor is by the tables as they were read last.
+fn kind_now(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Option<String> {
+    let target = fs::read_link(entry.path()).ok()?;
+    // In another root the path says little: `/dev/null` may be called `/` there.
+    let null = fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
+    Some(if null {
+        "/dev/null".to_owned()
+    } else if is_log(directory, entry) {
+        LOG.to_owned()
+    } else if is_pinned(directory, entry) {
+        PINNED.to_owned()
+    } else if is_child(directory, entry) {
+        CHILD.to_owned()
+    } else {
+        match kind(&target.to_string_lossy(), sockets) {
+            unknown if unknown == OTHER => by_protocol(&entry.path()).to_owned(),
+            kind => kind,
+        }
+    })
 }
 
 /// A plain file that can only grow, the log or the audit: neither read nor written over (`flags` of proc_pid_fdinfo(5)).
@@ -86,9 +109,14 @@ fn is_child(directory: &Path, entry: &fs::DirEntry) -> bool {
     own.is_some() && number(&read(&proc.join(pid.to_string()).join("status")), "PPid:") == own
 }
 
-/// What the kernel itself calls the socket's protocol.
-fn is_tcp(path: &Path) -> bool {
-    crate::sys::socket_protocol(path).is_ok_and(|name| ["TCP", "TCPv6"].contains(&name.as_str()))
+/// The kind of a socket that is in no table, by what the kernel calls its protocol. It has a name of its own for streams
+/// since Linux 5.16 alone (`net/unix/af_unix.c`).
+fn by_protocol(path: &Path) -> &'static str {
+    match crate::sys::socket_protocol(path).as_deref() {
+        Ok("TCP" | "TCPv6") => ELSEWHERE,
+        Ok("UNIX-STREAM") => STREAM,
+        _ => OTHER,
+    }
 }
 
 fn kind(target: &str, sockets: &mut Sockets) -> String {
@@ -159,10 +187,39 @@ impl Sockets {
         table("packet", 8, &|_| "packet");
         table("netlink", 9, &|_| "netlink");
         table("unix", 6, &|words| match words.get(4) {
-            Some(&"0001") => "unix stream",
+            Some(&"0001") => STREAM,
             Some(&"0002") => "unix datagram",
             Some(&"0005") => "unix seqpacket",
             _ => "unix",
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        os::unix::net::UnixStream,
+        path::Path,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::{OTHER, read};
+
+    #[test]
+    fn connections_that_come_and_go_meanwhile_have_a_kind() {
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        drop(UnixStream::pair().unwrap());
+                    }
+                });
+            }
+            let strange = (0..200).filter_map(|_| read(Path::new("/proc/self"))?.get(OTHER).copied()).sum::<usize>();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(strange, 0, "sockets in no table");
         });
     }
 }
