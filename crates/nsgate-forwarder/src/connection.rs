@@ -89,8 +89,8 @@ const OWN_HEADERS: u32 = 100;
 pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
     let mut protocol = http1::Builder::new();
     protocol
-        // Whether a guest that closed its side has gone is for the strict reader to say.
-        .half_close(false)
+        // Whether a guest that closed its side has gone is for the strict reader to say (`GuestIo::look_ahead`).
+        .half_close(true)
         .auto_date_header(false)
         .max_buf_size(usize::try_from(limits.head_bytes).unwrap_or(usize::MAX).max(8192));
     if limits.headers != OWN_HEADERS {

@@ -9,7 +9,7 @@ use crate::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 use nsgate_config::Limits;
 use std::{
-    io::{IoSlice, Result},
+    io::{ErrorKind, IoSlice, Result},
     mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -187,8 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             if self.taken < self.good {
                 return Poll::Ready(Ok(()));
             }
-            self.raw.drain(..self.good);
-            (self.good, self.taken) = (0, 0);
+            self.forget_taken();
             let (refused, in_flight) = {
                 let state = self.exchange.lock();
                 (state.refusal.is_some(), state.in_flight || state.answered)
@@ -210,7 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                 continue;
             }
             if in_flight {
-                return self.poll_waiting(cx);
+                self.look_ahead(cx)?;
+                return Poll::Pending;
             }
             if self.raw.is_empty() {
                 // A connection that waits holds no buffer.
@@ -234,24 +234,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         }
     }
 
+    /// What was taken is forgotten.
+    fn forget_taken(&mut self) {
+        self.raw.drain(..self.taken);
+        (self.good, self.taken) = (self.good.saturating_sub(self.taken), 0);
+    }
+
     /// The next request is not looked at before this one's answer is written; but a guest that goes away is noticed: by a reset
     /// always, which is an error, and by a mere end of its side while the request is in the queue. Later that may be a
     /// guest which has said all it had to say and still listens.
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        self.forget_taken();
         while !self.closed && self.raw.len() < AHEAD {
-            ready!(self.poll_fill(cx))?;
-        }
-        if self.closed && self.exchange.lock().queued {
-            return Poll::Ready(Ok(()));
+            match self.poll_fill(cx) {
+                Poll::Ready(count) => count?,
+                Poll::Pending => break,
+            };
         }
         let mut state = self.exchange.lock();
-        state.reader = Some(cx.waker().clone());
+        if self.closed && state.queued {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        state.reader.get_or_insert_with(|| cx.waker().clone());
         if state.answered {
             // The library may have ended the answer without writing: telling it now that the guest has closed its side
             // would make it give up a whole answer as cut.
             state.behind = Some(cx.waker().clone());
         }
-        Poll::Pending
+        Ok(())
     }
 }
 
@@ -266,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
     }
 }
 
-impl<S: LastWrite + Unpin> Write for GuestIo<S> {
+impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let last = self.is_last();
         let count = {
@@ -296,8 +306,13 @@ impl<S: LastWrite + Unpin> Write for GuestIo<S> {
         self.poll_write(cx, first.map_or(&[], |slice| slice))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.exchange.flushed();
+        // Whenever the library looks whether it has something to write, and not when it would read: for that it keeps
+        // 8 KiB at hand, and here is nothing that it may have yet.
+        if self.taken == self.good && self.body_ended() && self.exchange.lock().in_flight {
+            self.look_ahead(cx)?;
+        }
         Poll::Ready(Ok(()))
     }
 
