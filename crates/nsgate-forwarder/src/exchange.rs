@@ -46,7 +46,7 @@ pub(crate) struct State {
     record: Option<AccessRecord>,
     began: Instant,
     /// When the head was complete.
-    released: Instant,
+    pub(crate) released: Instant,
     /// Bytes written to the guest for the request under way.
     pub(crate) written: u64,
     /// The answer's last byte was handed over, and is not written yet.
@@ -96,9 +96,11 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection now waits for something else, or made progress.
-    pub(crate) fn enter(&self, phase: Phase) {
-        self.lock().enter(phase);
+    /// The connection now waits for something else, or made progress: since this moment.
+    pub(crate) fn enter(&self, phase: Phase) -> Instant {
+        let mut state = self.lock();
+        state.enter(phase);
+        state.since
     }
 
     /// The first byte of a request came.
@@ -131,15 +133,15 @@ impl Exchange {
     /// A head was judged good.
     pub(crate) fn release(&self, head: Head) {
         let mut state = self.lock();
-        let elapsed = state.began.elapsed();
+        state.enter(Phase::Body);
+        state.released = state.since;
+        let elapsed = state.released.duration_since(state.began);
         if let Some(record) = &mut state.record {
             record.head_time = Some(elapsed);
             record.request_line.extend(head.line.iter().take(LONGEST_LINE));
         }
         state.head = Some(head);
         state.in_flight = true;
-        state.enter(Phase::Body);
-        state.released = state.since;
     }
 
     /// A head was judged bad, or did not come.
@@ -184,24 +186,30 @@ impl Exchange {
         }
     }
 
-    /// The answer's last byte was written, if it was handed over.
+    /// The answer's last byte was written, if it was handed over: when the clock was asked last.
     pub(crate) fn flushed(&self) {
-        if !self.lock().answered {
+        let mut state = self.lock();
+        if !state.answered {
             return;
         }
-        self.end(None);
-        let mut state = self.lock();
-        state.enter(Phase::Idle);
-        if let Some(reader) = state.behind.take() {
+        state.phase = Phase::Idle;
+        let (reader, elapsed) = (state.behind.take(), state.since.duration_since(state.began));
+        self.log(state, elapsed, None);
+        if let Some(reader) = reader {
             reader.wake();
         }
     }
 
     /// The request under way is over: it is logged, once.
     pub(crate) fn end(&self, cut: Option<(Termination, Reason)>) {
-        let mut state = self.lock();
+        let state = self.lock();
+        let elapsed = state.began.elapsed();
+        self.log(state, elapsed, cut);
+    }
+
+    fn log(&self, mut state: MutexGuard<'_, State>, elapsed: Duration, cut: Option<(Termination, Reason)>) {
         state.answered = false;
-        let (elapsed, written) = (state.began.elapsed(), state.written);
+        let written = state.written;
         let Some(mut record) = state.record.take() else { return };
         drop(state);
         record.total_time = elapsed;

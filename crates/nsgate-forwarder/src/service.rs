@@ -69,7 +69,9 @@ pub(crate) async fn answer<C: Connector>(
     let retiring = shared.retiring.load(Ordering::Relaxed);
     let last = retiring || asks_to_close(&request);
     let outcome = forward(&shared, &exchange, own_turns, request).await;
-    exchange.enter(Phase::Answer);
+    if outcome.is_err() {
+        exchange.enter(Phase::Answer);
+    }
     let connections = shared.connections.load(Ordering::Relaxed);
     match outcome {
         Ok((answer, turns, stream, rest)) => {
@@ -132,10 +134,12 @@ async fn forward<C: Connector>(
     request: Request<Incoming>,
 ) -> Result<(Answer, Turns, C::Stream, BytesMut), Outcome> {
     let Terms { limits, timeouts, retries, traces } = &shared.terms;
-    let head = exchange.lock().head.take().ok_or(Outcome::Gone)?;
-    let peer = exchange.client().ip();
     // The clock is asked where something was waited for: a dozen times for each request would be felt.
-    let judged_at = std::time::Instant::now();
+    let (head, judged_at) = {
+        let mut state = exchange.lock();
+        (state.head.take().ok_or(Outcome::Gone)?, state.released.into_std())
+    };
+    let peer = exchange.client().ip();
     shared.limiter.count(Source::of(peer), judged_at).map_err(Refusal::too_many)?;
     let identity = shared.callers.identity(peer, head.target())?;
     let (mut parts, body) = request.into_parts();
@@ -161,7 +165,7 @@ async fn forward<C: Connector>(
     if let Some(given) = answer {
         return Err(Outcome::Given(given));
     }
-    exchange.enter(Phase::Agent);
+    let arrived = exchange.enter(Phase::Agent);
     let trace = traces.as_ref().map(Traces::begin);
     let field = trace.as_ref().map_or(&[][..], |(_, field)| field);
     let text = rebuild::request(limits, (&identity, field), &head, peer, &parts.headers, &body)?;
@@ -169,7 +173,6 @@ async fn forward<C: Connector>(
     // Here, and not with the answer: as long as any of it is there, the HTTP library cannot use its buffer again.
     drop((parts, body));
 
-    let arrived = Instant::now();
     let deadline = arrived + timeouts.connect;
     let (turns, queued) = match turns_at_once(&own_turns, &shared.turns) {
         Some(turns) => (turns, arrived),
@@ -213,7 +216,8 @@ async fn forward<C: Connector>(
         written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
     };
     let answer = timeout_at(sent + timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
-    exchange.note(|record| record.response_time = Some(sent.elapsed()));
+    let answered = exchange.enter(Phase::Answer);
+    exchange.note(|record| record.response_time = Some(answered.duration_since(sent)));
     Ok((answer, turns, stream, rest))
 }
 
