@@ -4,12 +4,12 @@
 //! ([`Reason`](crate::Reason), [`PathClass`], methods), addresses and ids are written anew. So it needs no escaping,
 //! and is shorter than [`LONGEST`].
 
-use crate::{AccessRecord, PathClass, Reason, TokenUse};
-use nsgate_config::Identity;
-use std::{
-    net::IpAddr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+use crate::{
+    AccessRecord, PathClass, Reason, TokenUse,
+    digits::{address, digits},
 };
+use nsgate_config::Identity;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// No event is longer, in bytes: it fits a syslog message of 1,024 with what stands before it.
 pub const LONGEST: usize = 900;
@@ -94,8 +94,6 @@ impl Asked {
 }
 
 /// The event, without the end of line.
-///
-/// Its pieces are put together by hand: `core::fmt` takes several times as many instructions for so many short ones.
 #[must_use]
 pub fn format(network: &Network, record: &AccessRecord, missed: Missed) -> String {
     let mut text = String::with_capacity(512);
@@ -106,7 +104,7 @@ pub fn format(network: &Network, record: &AccessRecord, missed: Missed) -> Strin
     text.push('"');
     word(",\"network\":", (!network.id.is_empty()).then_some(network.id.as_str()), &mut text);
     text.push_str(",\"source\":\"");
-    address(record.client.ip(), &mut text);
+    address(record.client.ip(), |piece| text.push_str(piece));
     text.push('"');
     number(",\"port\":", Some(record.client.port().into()), &mut text);
     let asked = Asked::of(record);
@@ -150,34 +148,6 @@ fn number(key: &str, number: Option<u64>, text: &mut String) {
     match number {
         Some(number) => digits(number, 1, text),
         None => text.push_str("null"),
-    }
-}
-
-/// In decimal, with zeros in front where it has fewer than `least` digits, of which there is one at least.
-fn digits(mut number: u64, least: usize, text: &mut String) {
-    let (mut reversed, mut count) = ([b'0'; 20], 0);
-    for digit in &mut reversed {
-        if number == 0 && count >= least {
-            break;
-        }
-        *digit += u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-        count += 1;
-    }
-    reversed.iter().take(count).rev().for_each(|digit| text.push(char::from(*digit)));
-}
-
-fn address(address: IpAddr, text: &mut String) {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, rest @ ..] = address.octets();
-            digits(first.into(), 1, text);
-            for octet in rest {
-                text.push('.');
-                digits(octet.into(), 1, text);
-            }
-        }
-        IpAddr::V6(address) => text.push_str(&address.to_string()),
     }
 }
 

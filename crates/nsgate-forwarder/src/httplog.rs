@@ -1,6 +1,9 @@
 //! A request as one line, as haproxy's `option httplog` writes it (configuration manual, 8.2.3).
 
-use crate::AccessRecord;
+use crate::{
+    AccessRecord,
+    digits::{address, digits},
+};
 use std::{
     fmt::Write,
     time::{Duration, UNIX_EPOCH},
@@ -35,39 +38,41 @@ pub fn second(record: &AccessRecord) -> i64 {
 /// The line, without the end of line.
 #[must_use]
 pub fn format(record: &AccessRecord, date: &Date) -> String {
-    let millis = record.started.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let since = record.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let month = MONTHS.get(usize::from(date.month).saturating_sub(1)).unwrap_or(&"Jan");
     let server = if record.served { "metadata" } else { "<NOSRV>" };
     let mut line = String::with_capacity(256);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        line,
-        "{}:{} [{:02}/{month}/{}:{:02}:{:02}:{:02}.{millis:03}] listener listener/{server} {}/{}/{}/{}/{} ",
-        record.client.ip(),
-        record.client.port(),
-        date.day,
-        date.year,
-        date.hour,
-        date.minute,
-        date.second,
-        time(record.head_time),
-        time(record.queue_time),
-        time(record.connect_time),
-        time(record.response_time),
-        time(Some(record.total_time)),
-    );
-    let status = if record.status == 0 { -1 } else { i32::from(record.status) };
-    let (all, at_agent) = (record.connections, u32::from(record.served));
-    let _ = write!(
-        line,
-        "{status} {} - - {}-- {all}/{all}/{at_agent}/{at_agent}/{} 0/0 ",
-        record.bytes,
-        record.termination.letters(),
-        record.retries
-    );
+    address(record.client.ip(), |piece| line.push_str(piece));
+    numbers([(":", record.client.port().into(), 1), (" [", date.day.into(), 2)], &mut line);
+    line.push('/');
+    line.push_str(month);
+    numbers([("/", u64::try_from(date.year).unwrap_or(0), 1), (":", date.hour.into(), 2)], &mut line);
+    numbers([(":", date.minute.into(), 2), (":", date.second.into(), 2)], &mut line);
+    numbers([(".", since.subsec_millis().into(), 3)], &mut line);
+    line.push_str("] listener listener/");
+    line.push_str(server);
+    time(" ", record.head_time, &mut line);
+    time("/", record.queue_time, &mut line);
+    time("/", record.connect_time, &mut line);
+    time("/", record.response_time, &mut line);
+    time("/", Some(record.total_time), &mut line);
+    line.push(' ');
+    match record.status {
+        0 => line.push_str("-1"),
+        status => digits(status.into(), 1, &mut line),
+    }
+    numbers([(" ", record.bytes, 1)], &mut line);
+    line.push_str(" - - ");
+    line.push_str(record.termination.letters());
+    let (all, at_agent) = (record.connections.into(), record.served.into());
+    numbers([("-- ", all, 1), ("/", all, 1), ("/", at_agent, 1), ("/", at_agent, 1)], &mut line);
+    numbers([("/", record.retries.into(), 1)], &mut line);
+    line.push_str(" 0/0 ");
     if let Some(token) = record.token {
         // Where haproxy writes captured request headers (configuration manual, 8.2.3, `%hr`).
-        let _ = write!(line, "{{token:{}}} ", token.name());
+        line.push_str("{token:");
+        line.push_str(token.name());
+        line.push_str("} ");
     }
     line.push('"');
     // What was not understood as a request is not quoted as one.
@@ -79,19 +84,39 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
     line
 }
 
+/// Numbers, each with what stands before it and the digits that it has at least.
+fn numbers<const N: usize>(pieces: [(&str, u64, usize); N], line: &mut String) {
+    for (before, number, least) in pieces {
+        line.push_str(before);
+        digits(number, least, line);
+    }
+}
+
 /// In milliseconds; -1 for what never was.
-fn time(duration: Option<Duration>) -> i64 {
-    duration.map_or(-1, |duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+fn time(before: &str, duration: Option<Duration>, line: &mut String) {
+    line.push_str(before);
+    match duration {
+        Some(duration) => {
+            let seconds = duration.as_secs().saturating_mul(1000);
+            digits(seconds.saturating_add(duration.subsec_millis().into()), 1, line);
+        }
+        None => line.push_str("-1"),
+    }
 }
 
 /// What could break the line, or be taken for its end, is written as `#` and two hexadecimal digits.
 fn escape(bytes: &[u8], line: &mut String) {
-    for byte in bytes {
-        match byte {
-            b'"' | b'#' | b'{' | b'|' | b'}' | 0..=0x1f | 0x7f..=0xff => {
-                let _ = write!(line, "#{byte:02X}");
-            }
-            plain => line.push(char::from(*plain)),
+    let special = |byte: &u8| matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}' | 0..=0x1f | 0x7f..=0xff);
+    for piece in bytes.split_inclusive(special) {
+        let (plain, special) = match piece.split_last() {
+            Some((last, plain)) if special(last) => (plain, Some(last)),
+            _ => (piece, None),
+        };
+        // Nothing is left but ASCII.
+        line.push_str(std::str::from_utf8(plain).unwrap_or_default());
+        if let Some(byte) = special {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "#{byte:02X}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod agent;
 mod callers;
 mod connection;
 mod connector;
+mod digits;
 pub mod event;
 mod exchange;
 mod forwarder;

@@ -4,13 +4,14 @@
 //! identity comes first, and everything together fits.
 
 use crate::{
+    digits::address,
     policy::{PASSING, Passes, readable},
     refusal::Refusal,
     strict::Head,
 };
 use http::{HeaderMap, header};
 use nsgate_config::{Gate, Instance, Limits};
-use std::{borrow::Cow, io::Write, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr};
 
 /// The identity as a header field, with the end of its line. The same for every request of a gate: written once.
 pub(crate) fn identity(gate: &Gate) -> Vec<u8> {
@@ -52,19 +53,25 @@ pub(crate) fn request(
     }
     text.extend_from_slice(identity);
     // An IPv4 guest of a dual-stack listener is written as IPv4, and no address has a scope: agents parse it.
-    // Writing to a Vec cannot fail.
-    let _ = write!(text, "x-forwarded-for: {}\r\n", peer.to_canonical());
+    text.extend_from_slice(b"x-forwarded-for: ");
+    address(peer.to_canonical(), |piece| text.extend_from_slice(piece.as_bytes()));
+    text.extend_from_slice(b"\r\n");
     text.extend_from_slice(trace);
-    let announced = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+    let (mut passing, mut announced) = ([None; PASSING.len()], false);
+    for (name, value) in headers {
+        announced |= *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
+        if let Some((found, _)) = passing.iter_mut().zip(&PASSING).find(|(_, (known, _))| known == name) {
+            // Of several fields with one name the first counts, here and for everybody behind.
+            found.get_or_insert(value.as_bytes());
+        }
+    }
     let end = if announced || !body.is_empty() {
         Cow::Owned(["content-length: ", &body.len().to_string(), "\r\n", LAST_FIELD].concat())
     } else {
         Cow::Borrowed(LAST_FIELD)
     };
     let rest = end.len() + body.len();
-    for (name, passes) in &PASSING {
-        // Of several fields with one name the first counts, here and for everybody behind.
-        let value = headers.get(name).map(http::HeaderValue::as_bytes);
+    for ((name, passes), value) in PASSING.iter().zip(passing) {
         let Some(value) = value.filter(|value| readable(value)) else { continue };
         let fits = text.len() + name.as_str().len() + value.len() + 4 + rest <= bound;
         match passes {

@@ -1,6 +1,7 @@
 //! Local time for log lines, in a process that can open no file.
 
 use crate::sys;
+use std::cell::Cell;
 
 /// A point in time as the host's clock on the wall shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,21 @@ pub(crate) fn read_zone() {
     sys::tzset();
 }
 
+thread_local! {
+    /// The second that was asked for last: lines of a log ask for the same one again and again.
+    static LAST: Cell<Option<(i64, LocalTime)>> = const { Cell::new(None) };
+}
+
 /// The local time of a moment, in seconds since 1970. Opens no file once the process was launched; summer time
 /// begins and ends by the rules that were read at the start.
 #[must_use]
 pub fn local_time(unix_seconds: i64) -> LocalTime {
-    sys::local_time(unix_seconds)
+    match LAST.get() {
+        Some((second, known)) if second == unix_seconds => known,
+        _ => {
+            let found = sys::local_time(unix_seconds);
+            LAST.set(Some((unix_seconds, found)));
+            found
+        }
+    }
 }

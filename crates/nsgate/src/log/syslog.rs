@@ -4,8 +4,7 @@ use super::{Severity, link::Link, outbox::Outbox, sink::one_line};
 use nsgate_config::Log;
 use nsgate_launcher::{LogSocket, local_time};
 use std::{
-    fmt::Write,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +21,15 @@ pub(crate) struct Syslog {
     /// `tag[pid]`, with the pid that the host sees.
     origin: String,
     pid: i32,
+    beginning: Mutex<Beginning>,
     outbox: Arc<Outbox>,
+}
+
+/// Time and origin as they stand before the lines of one second, counted since 1970.
+#[derive(Debug, Default)]
+struct Beginning {
+    second: Option<u64>,
+    text: String,
 }
 
 impl Syslog {
@@ -38,7 +45,7 @@ impl Syslog {
 
     fn over(outbox: Arc<Outbox>, log: &Log, pid: i32) -> Self {
         let origin = format!("{}[{pid}]", log.tag);
-        Self { facility: log.facility.code, least: log.level.into(), origin, pid, outbox }
+        Self { facility: log.facility.code, least: log.level.into(), origin, pid, beginning: Mutex::default(), outbox }
     }
 
     pub(crate) fn least(&self) -> Severity {
@@ -66,22 +73,13 @@ impl Syslog {
 
     /// The datagram for one line.
     pub(crate) fn message(&self, severity: Severity, line: &str) -> Vec<u8> {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let now = local_time(i64::try_from(seconds).unwrap_or(0));
-        let month = MONTHS.get(usize::from(now.month).saturating_sub(1)).unwrap_or(&"Jan");
-        let priority = u32::from(self.facility) * 8 + severity as u32;
-        let mut text = String::with_capacity(64 + line.len());
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "<{priority}>{month} {:2} {:02}:{:02}:{:02} {}: {line}",
-            now.day,
-            now.hour,
-            now.minute,
-            now.second,
-            self.origin,
-            line = one_line(line)
-        );
+        let line = one_line(line);
+        let mut text = String::with_capacity(96 + line.len());
+        text.push('<');
+        text.push_str(&(u32::from(self.facility) * 8 + severity as u32).to_string());
+        text.push('>');
+        self.begin(&mut text);
+        text.push_str(&line);
         let mut end = text.len().min(LONGEST - 1);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -89,6 +87,20 @@ impl Syslog {
         text.truncate(end);
         text.push('\n');
         text.into_bytes()
+    }
+
+    /// What stands before each line. It is written anew once a second.
+    fn begin(&self, text: &mut String) {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut known = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.second != Some(seconds) {
+            let now = local_time(i64::try_from(seconds).unwrap_or(0));
+            let month = MONTHS.get(usize::from(now.month).saturating_sub(1)).unwrap_or(&"Jan");
+            let (day, hour, minute, second) = (now.day, now.hour, now.minute, now.second);
+            let text = format!("{month} {day:2} {hour:02}:{minute:02}:{second:02} {}: ", self.origin);
+            *known = Beginning { second: Some(seconds), text };
+        }
+        text.push_str(&known.text);
     }
 }
 
