@@ -86,7 +86,7 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
 /// Behind the first blank line, whichever way its lines end.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let start = from.saturating_sub(3);
-    let mut ends = bytes.get(start..)?.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| start + at);
+    let mut ends = memchr::memchr_iter(b'\n', bytes.get(start..)?).map(|at| start + at);
     ends.find_map(|at| match bytes.get(at + 1..) {
         Some([b'\n', ..]) => Some(at + 2),
         Some([b'\r', b'\n', ..]) => Some(at + 3),

@@ -33,7 +33,7 @@ impl Head {
 /// Length of the head at the beginning of `bytes`, its empty line included; there is no end before `from`. A line that
 /// ends with a bare LF ends the search as well, so that it is judged at once and not waited for.
 pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut line_feeds = bytes.iter().enumerate().skip(from).filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+    let mut line_feeds = memchr::memchr_iter(b'\n', bytes.get(from..)?).map(|at| from + at);
     let end = line_feeds.find(|at| match bytes.get(..*at) {
         Some([before @ .., b'\r']) => before.ends_with(b"\r\n"),
         _ => true,
@@ -78,7 +78,7 @@ impl<'a> Iterator for Lines<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let special = self.0.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let special = memchr::memchr3(b'\r', b'\n', 0, self.0);
         let (line, rest) = self.0.split_at_checked(special.unwrap_or(self.0.len()))?;
         let wrong = match rest {
             [] | [b'\r', b'\n', ..] => {
@@ -106,7 +106,7 @@ fn request_line(line: &[u8]) -> Result<(std::ops::Range<usize>, bool), Refusal> 
         b"HTTP/1.0" => true,
         _ => return Err(bad(Reason::Version)),
     };
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| has(TOKEN, *byte)) {
+    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| has(&TOKEN, *byte)) {
         return Err(bad(Reason::Method));
     }
     if method == b"CONNECT" {
@@ -141,7 +141,7 @@ impl Fields {
         let colon = field.iter().position(|byte| *byte == b':').ok_or(bad(Reason::HeaderLine))?;
         let name = field.get(..colon).unwrap_or_default();
         let value = trim(field.get(colon + 1..).unwrap_or_default());
-        if name.is_empty() || !name.iter().all(|byte| has(TOKEN, *byte)) {
+        if name.is_empty() || !name.iter().all(|byte| has(&TOKEN, *byte)) {
             return Err(bad(Reason::HeaderName));
         }
         if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
@@ -158,7 +158,7 @@ impl Fields {
                 if self.hosts > 1 {
                     return Err(bad(Reason::TwoHosts));
                 }
-                if !value.iter().all(|byte| has(HOST, *byte)) {
+                if !value.iter().all(|byte| has(&HOST, *byte)) {
                     return Err(bad(Reason::Host));
                 }
             }
@@ -220,23 +220,33 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
-const TOKEN: u128 = ALPHANUMERIC | set(b"!#$%&'*+-.^_`|~");
+static TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
 /// What a host and a port are written with (RFC 3986, section 3.2.2), without the comma that joins two fields.
-const HOST: u128 = ALPHANUMERIC | set(b"-._~:[]%!$&'()*+;=");
-const ALPHANUMERIC: u128 = set(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+static HOST: [bool; 256] = alphanumeric_and(b"-._~:[]%!$&'()*+;=");
 
-/// A set of ASCII bytes, one bit for each.
-const fn set(mut bytes: &[u8]) -> u128 {
-    let mut set = 0;
-    while let [byte, rest @ ..] = bytes {
-        set |= 1 << *byte;
-        bytes = rest;
+/// Which bytes are an ASCII letter, a digit or one of these.
+const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
+    let mut set = [false; 256];
+    let (mut rest, mut byte): (&mut [bool], u8) = (&mut set, 0);
+    while let [member, more @ ..] = rest {
+        *member = byte.is_ascii_alphanumeric() || contains(others, byte);
+        (rest, byte) = (more, byte.wrapping_add(1));
     }
     set
 }
 
-fn has(set: u128, byte: u8) -> bool {
-    byte.is_ascii() && (set >> byte) & 1 == 1
+const fn contains(mut bytes: &[u8], wanted: u8) -> bool {
+    while let [byte, rest @ ..] = bytes {
+        if *byte == wanted {
+            return true;
+        }
+        bytes = rest;
+    }
+    false
+}
+
+fn has(set: &[bool; 256], byte: u8) -> bool {
+    set.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 #[cfg(test)]
