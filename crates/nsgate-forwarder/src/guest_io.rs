@@ -114,17 +114,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Judges what there is of the body.
+    /// Judges what there is of the body, behind what is judged already.
     fn judge_body(&mut self) -> std::result::Result<(), Refusal> {
-        let here = match &mut self.body {
+        let raw = self.raw.get(self.good..).unwrap_or_default();
+        self.good += match &mut self.body {
             Body::Length(left) => {
-                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(self.raw.len());
+                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(raw.len());
                 *left = left.saturating_sub(here.try_into().unwrap_or(u64::MAX));
                 here
             }
-            Body::Chunked(chunked) => chunked.take(&self.raw)?,
+            Body::Chunked(chunked) => chunked.take(raw)?,
         };
-        self.good = here;
         Ok(())
     }
 
@@ -223,6 +223,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                 self.exchange.begin();
             }
             match self.judge_head() {
+                // A body of a known length has nothing in it to refuse: what came with the head goes with it, and the
+                // library need not read again.
+                Ok(true) if matches!(self.body, Body::Length(_)) => {
+                    if let Err(refusal) = self.judge_body() {
+                        self.refuse(refusal);
+                    }
+                }
                 Ok(true) => {}
                 Ok(false) if self.closed => self.refuse(Refusal::CUT_HEAD),
                 Ok(false) => {

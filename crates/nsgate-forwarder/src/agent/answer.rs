@@ -110,10 +110,10 @@ fn parse(head: &Bytes, head_only: bool) -> Option<Answer> {
             // `str::trim` would take U+2028 and the like for blanks as well.
             let text = std::str::from_utf8(field.value.trim_ascii()).ok()?;
             let number: u64 = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())??;
-            if length.is_some_and(|earlier| earlier != number) {
+            if length.is_some_and(|(earlier, _)| earlier != number) {
                 return None;
             }
-            length = Some(number);
+            length = Some((number, text.as_bytes()));
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
                 return None;
@@ -128,12 +128,13 @@ fn parse(head: &Bytes, head_only: bool) -> Option<Answer> {
     let body = match (none, chunked, length) {
         (true, ..) => Delimited::Empty,
         (_, true, _) => Delimited::Chunked,
-        (_, _, Some(length)) => Delimited::Length(length),
+        (_, _, Some((length, _))) => Delimited::Length(length),
         _ => Delimited::Close,
     };
     // Where chunks say how long the body is, a length beside them says nothing.
-    if let (false, Some(length)) = (chunked || status == StatusCode::NO_CONTENT, length) {
-        headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+    if let (false, Some((_, digits))) = (chunked || status == StatusCode::NO_CONTENT, length) {
+        let digits = HeaderValue::from_maybe_shared(head.slice_ref(digits)).ok()?;
+        headers.insert(http::header::CONTENT_LENGTH, digits);
     }
     Some(Answer { status, headers, body })
 }
