@@ -1,7 +1,8 @@
-//! The lines of the log as bytes, before they are sent: what the fuzz targets in `tests/fuzz` need and nobody else.
+//! The lines of the log as bytes: what the fuzz targets in `tests/fuzz` and `cargo xtask counts` need and nobody else.
 
-use crate::log::{Events, Severity, Sink, Syslog};
+use crate::log::{AccessLog, Events, Severity, Sink, Syslog};
 use nsgate_config::Log;
+use nsgate_forwarder::Observer;
 use nsgate_launcher::LogSocket;
 use std::{os::unix::net::UnixDatagram, sync::Arc};
 
@@ -16,4 +17,11 @@ pub fn event(log: &Log, socket: UnixDatagram, message: &str, field: &str) {
     let syslog = Syslog::new(log, LogSocket { socket: Some(socket), reconnect: None }, 42);
     let subscriber = Events::new(Arc::new(Sink::Syslog(syslog)));
     tracing::subscriber::with_default(subscriber, || tracing::error!(field, "{message}"));
+}
+
+/// What writes the lines of requests to the system log, over a socket that was `connect`ed by the caller.
+#[must_use]
+pub fn access_log(log: &Log, socket: UnixDatagram) -> impl Observer {
+    let syslog = Syslog::new(log, LogSocket { socket: Some(socket), reconnect: None }, 42);
+    AccessLog::new(Arc::new(Sink::Syslog(syslog)))
 }

@@ -62,7 +62,7 @@ fn memory_table(out: &mut String, contenders: &[Contender], sizes: &[Vec<Memory>
 /// What a request costs in numbers that do not depend on how busy the machine is.
 pub(super) fn counted(numbers: &crate::counts::Numbers) -> String {
     let mut out = format!(
-        "\n## Counts\n\nOf the forwarder alone (`cargo xtask counts`; {}). The test command compares them with \
+        "\n## Counts\n\nOf the forwarder and the log (`cargo xtask counts`; {}). The test command compares them with \
          the numbers in the repository.\n\n| | instructions | allocations | system calls, beside waiting |\n\
          |---|---:|---:|---:|\n",
         numbers.compiler

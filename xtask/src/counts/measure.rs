@@ -36,9 +36,9 @@ pub(crate) const ANSWER: usize = 440;
 /// this, hardly any.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// What one request costs.
-pub(crate) fn cost(load: Load) -> Result<Cost, String> {
-    let request = request(load, 0, 0);
+/// What one request costs, with a body of so many bytes.
+pub(crate) fn cost(load: Load, body: usize) -> Result<Cost, String> {
+    let request = request(load, 0, body);
     let each = |counter: Counter| -> Result<f64, String> {
         let run = |count: usize| Run::start(counter, &[])?.ask(load, &request, count);
         Ok((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)

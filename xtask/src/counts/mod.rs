@@ -1,7 +1,7 @@
 //! `cargo xtask counts`: what a request and its event cost, in numbers that do not depend on how busy the machine is:
-//! instructions, allocations and system calls of the forwarder, compared with those in the repository.
+//! instructions, allocations and system calls, compared with those in the repository.
 
-mod event;
+mod again;
 mod instance;
 pub(crate) mod measure;
 mod numbers;
@@ -47,20 +47,27 @@ pub(crate) fn measured() -> Result<Numbers, String> {
     tools::STRACE.ensure()?;
     build()?;
     println!("counting a request on a kept connection …");
-    let kept = measure::cost(Load::Kept)?;
+    let kept = measure::cost(Load::Kept, 0)?;
     println!("counting a request on a connection of its own …");
-    let own = measure::cost(Load::Own)?;
-    println!("counting an event …");
-    let event = event::cost()?;
+    let own = measure::cost(Load::Own, 0)?;
+    println!("counting a post …");
+    let post = measure::cost(Load::Kept, POST)?;
+    println!("counting lines and events …");
+    let (line, event) = (again::cost("line", &[])?, again::cost("event", &["/dev/null"])?);
     println!("counting an instance of a host …");
-    Ok(Numbers { compiler: numbers::compiler()?, kept, own, event, instance: instance::cost()? })
+    let costs = [kept, own, post, line, event, instance::cost()?];
+    Ok(Numbers { compiler: numbers::compiler()?, costs })
 }
+
+/// Bytes of a post: a password, encrypted with a key of 2,048 bits, as text.
+const POST: usize = 344;
 
 /// The programs that are counted.
 pub(crate) fn build() -> Result<(), String> {
-    let packages = ["--package", "nsgate-forwarder", "--package", "nsgate-config"];
-    let examples = ["--example", "measured", "--example", "event", "--example", "instances"];
-    let build = [&["build", "--release", "--quiet", "--locked"][..], &packages, &examples].concat();
+    let packages = ["nsgate", "nsgate-forwarder", "nsgate-config"].map(|package| ["--package", package]).concat();
+    let examples = ["measured", "line", "event", "instances"].map(|example| ["--example", example]).concat();
+    let words = ["build", "--release", "--quiet", "--locked", "--features", "nsgate/fuzzing"];
+    let build = [&words[..], &packages, &examples].concat();
     if plain(cargo(&build))? { Ok(()) } else { Err("the examples do not build; their errors are above".to_owned()) }
 }
 

@@ -1,0 +1,47 @@
+//! Writes the line of the same request so often to a system log, and reads it back: for counting what a line costs
+//! (`cargo xtask counts`). `line COUNT`
+
+use nsgate::fuzzing::access_log;
+use nsgate_config::{AbsolutePath, Facility, Level, Log};
+use nsgate_forwarder::{AccessRecord, Observer, Termination};
+use std::{
+    os::unix::net::UnixDatagram,
+    time::{Duration, SystemTime},
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let count: u32 = std::env::args().nth(1).ok_or("how many lines?")?.parse()?;
+    let time = Some(Duration::from_micros(1234));
+    let record = AccessRecord {
+        client: ([10, 0, 0, 5], 41234).into(),
+        started: SystemTime::now(),
+        head_time: time,
+        queue_time: time,
+        connect_time: time,
+        response_time: time,
+        total_time: Duration::from_micros(1234),
+        status: 200,
+        bytes: 440,
+        termination: Termination::NORMAL,
+        reason: None,
+        token: None,
+        connections: 1,
+        retries: 0,
+        served: true,
+        trace: None,
+        request_line: b"GET /openstack/latest/meta_data.json HTTP/1.1".to_vec(),
+    };
+    let log = Log {
+        socket: AbsolutePath::new("/dev/log")?,
+        facility: Facility::named("local0").ok_or("no such facility")?,
+        level: Level::Info,
+        tag: "haproxy-metadata-proxy-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".to_owned(),
+    };
+    let (writer, reader) = UnixDatagram::pair()?;
+    let access = access_log(&log, writer);
+    for _ in 0..count {
+        access.request(&record);
+        reader.recv(&mut [0; 1024])?;
+    }
+    Ok(())
+}
