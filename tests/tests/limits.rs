@@ -1,13 +1,15 @@
 //! Trouble and load: an agent that is away, slow or overrun, guests that are slow or too many, and what each is answered.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use nix::libc::linger;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
 use nsgate_tests::gate::write_config;
 use nsgate_tests::guest::read_all;
 use nsgate_tests::lab::wait_until;
@@ -25,6 +27,9 @@ fn main() {
         a_slow_client_is_408_after_the_configured_time,
         sixty_requests_at_once_against_a_queue_of_five,
         two_hundred_requests_at_once_against_a_queue_of_five,
+        a_guest_that_goes_away_in_the_queue_leaves_it,
+        a_guest_that_resets_leaves_the_agent_to_others,
+        a_guest_that_has_said_all_it_had_to_say_hears_the_answer,
         the_rate_limit_answers_429,
         the_rate_limit_counts_ipv6_too,
         the_rate_limit_counts_each_source_apart,
@@ -171,6 +176,63 @@ fn sixty_requests_at_once_against_a_queue_of_five(lab: &Lab) {
 
 fn two_hundred_requests_at_once_against_a_queue_of_five(lab: &Lab) {
     assert_none_lost(lab, 200);
+}
+
+/// Asks so often at once that no turn of this source is left; the agent says nothing to any.
+fn all_turns(served: &Served) -> Vec<TcpStream> {
+    let asked: Vec<_> = (0..TURNS).map(|_| asking(served, "/held")).collect();
+    assert!(served.agent.nth(TURNS).is_some(), "the agent has them all");
+    asked
+}
+
+/// `requests_per_source` where no configuration says another number.
+const TURNS: usize = 16;
+
+fn asking(served: &Served, path: &str) -> TcpStream {
+    let mut stream = served.guest().connect().unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    stream
+}
+
+/// Closes with a reset.
+fn reset(stream: TcpStream) {
+    setsockopt(&stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+}
+
+fn a_guest_that_goes_away_in_the_queue_leaves_it(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network), Answer::Silence);
+    let held = all_turns(&served);
+    let mut waiting = asking(&served, "/gone");
+    // Time to be in the queue.
+    std::thread::sleep(Duration::from_millis(200));
+    waiting.shutdown(Shutdown::Write).unwrap();
+    waiting.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    assert_eq!(waiting.read(&mut [0; 100]).expect("the gate lets it go"), 0);
+    held.into_iter().for_each(reset);
+    let _next = asking(&served, "/next");
+    let next = served.agent.nth(TURNS + 1).expect("the next one");
+    assert!(next.text().starts_with("GET /next "), "{next:?}");
+}
+
+fn a_guest_that_resets_leaves_the_agent_to_others(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network), Answer::Silence);
+    let mut held = all_turns(&served);
+    let _next = asking(&served, "/next");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(served.agent.seen().len(), TURNS, "it waits");
+    reset(held.remove(0));
+    let next = served.agent.nth(TURNS + 1).expect("its turn has come");
+    assert!(next.text().starts_with("GET /next "), "{next:?}");
+}
+
+fn a_guest_that_has_said_all_it_had_to_say_hears_the_answer(lab: &Lab) {
+    let answer =
+        Answer::Slow(Duration::from_millis(300), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec());
+    let served = start(lab, &Config::new(Kind::Network), answer);
+    let mut stream = asking(&served, "/");
+    stream.shutdown(Shutdown::Write).unwrap();
+    let answer = String::from_utf8(read_all(&mut stream).unwrap()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("hello"), "{answer}");
 }
 
 fn statuses(guest: &Guest, count: usize) -> Vec<u16> {
