@@ -1,7 +1,7 @@
 //! What is promised of a hostile guest, and the tests, benchmarks and commands that show it, by their names.
 
 /// A promise and what shows it: a test function, or a command of xtask.
-pub(super) const ALL: [(&str, &[&str]); 30] = [
+pub(super) const ALL: [(&str, &[&str]); 31] = [
     (
         "the request is rebuilt from what the table allows",
         &[
@@ -67,7 +67,14 @@ pub(super) const ALL: [(&str, &[&str]); 30] = [
             "one_request_at_a_time_serves_everybody_in_turn",
         ],
     ),
-    ("a request whose guest has gone leaves the queue", &["a_request_whose_guest_has_gone_leaves_the_queue"]),
+    (
+        "a request whose guest has gone leaves the queue",
+        &["a_request_whose_guest_has_gone_leaves_the_queue", "a_guest_that_goes_away_in_the_queue_leaves_it"],
+    ),
+    (
+        "a reset leaves the agent to others, and a guest that closes its own side alone is answered",
+        &["a_guest_that_resets_leaves_the_agent_to_others", "a_guest_that_has_said_all_it_had_to_say_hears_the_answer"],
+    ),
     ("bare line feeds, and no blank line", &["a_head_of_bare_line_feeds", "no_blank_line_after_an_empty_body"]),
     (
         "garbage, nothing, half a head and an endless one: 502",
