@@ -2,55 +2,6 @@
 // `__private` has more than is shown. A line that goes away or changes asks for the next major version.
 
 pub mod order {
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Mode {
-        Daemon,
-        Foreground,
-    }
-    #[derive(Clone, Debug)]
-    pub struct Options {
-        pub mode: Mode,
-        pub replace: Vec<Replace>,
-        pub address_space: Option<u64>,
-        pub on_ready: Option<fn()>,
-        pub log_file: Option<config::LogFile>,
-        pub farewell: Option<Vec<u8>>,
-        pub passed: Vec<(RawFd, String)>,
-    }
-    impl Options {
-        #[must_use]
-        pub fn new(mode: Mode) -> Self {}
-    }
-    #[derive(Debug)]
-    pub enum Launched<T> {
-        Finished(u8),
-        Gate(Box<Running<T>>),
-    }
-    #[derive(Debug)]
-    pub struct Running<T> {
-        pub prepared: T,
-        pub listeners: Vec<TcpListener>,
-        pub listening: Vec<Listener>,
-        pub agents: Vec<Agent>,
-        pub endpoints: Vec<OwnedFd>,
-        pub passed: Vec<(String, OwnedFd)>,
-        pub keeping: Option<Keeping>,
-        pub handover_gid: Option<u32>,
-        pub pool: Option<PathBuf>,
-        pub reader: Option<Reader>,
-        pub server: Option<SocketAddr>,
-        pub log: LogSocket,
-        pub audit: Option<AuditOutput>,
-        pub host_pid: i32,
-        pub confined: Confined,
-        pub warnings: Vec<String>,
-        pub readiness: Readiness,
-    }
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Agent {
-        pub path: PathBuf,
-        pub owner: Option<u32>,
-    }
     pub fn launch<T>(
         config: &Config,
         options: &Options,
@@ -156,16 +107,6 @@ pub struct Keeping {
     pub most: usize,
 }
 pub use nsgate_sandbox::Ids;
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
-    pub path: PathBuf,
-    pub owner: Option<u32>,
-}
-#[derive(Debug)]
-pub enum Launched<T> {
-    Finished(u8),
-    Gate(Box<Running<T>>),
-}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Daemon,
@@ -177,29 +118,13 @@ pub struct Options {
     pub replace: Vec<Replace>,
     pub address_space: Option<u64>,
     pub on_ready: Option<fn()>,
-    pub log_file: Option<config::LogFile>,
+    pub log_file: Option<LogFile>,
     pub farewell: Option<Vec<u8>>,
     pub passed: Vec<(RawFd, String)>,
 }
-#[derive(Debug)]
-pub struct Running<T> {
-    pub prepared: T,
-    pub listeners: Vec<TcpListener>,
-    pub listening: Vec<Listener>,
-    pub agents: Vec<Agent>,
-    pub endpoints: Vec<OwnedFd>,
-    pub passed: Vec<(String, OwnedFd)>,
-    pub keeping: Option<Keeping>,
-    pub handover_gid: Option<u32>,
-    pub pool: Option<PathBuf>,
-    pub reader: Option<Reader>,
-    pub server: Option<SocketAddr>,
-    pub log: LogSocket,
-    pub audit: Option<AuditOutput>,
-    pub host_pid: i32,
-    pub confined: Confined,
-    pub warnings: Vec<String>,
-    pub readiness: Readiness,
+impl Options {
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {}
 }
 pub fn launch<T>(
     config: &Config,
@@ -252,6 +177,36 @@ pub struct Reader {
 pub struct Replace {
     pub pid: i32,
     pub signal: Signal,
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    pub path: PathBuf,
+    pub owner: Option<u32>,
+}
+#[derive(Debug)]
+pub enum Launched<T> {
+    Finished(u8),
+    Gate(Box<Running<T>>),
+}
+#[derive(Debug)]
+pub struct Running<T> {
+    pub prepared: T,
+    pub listeners: Vec<TcpListener>,
+    pub listening: Vec<Listener>,
+    pub agents: Vec<Agent>,
+    pub endpoints: Vec<OwnedFd>,
+    pub passed: Vec<(String, OwnedFd)>,
+    pub keeping: Option<Keeping>,
+    pub handover_gid: Option<u32>,
+    pub pool: Option<PathBuf>,
+    pub reader: Option<Reader>,
+    pub server: Option<SocketAddr>,
+    pub log: LogSocket,
+    pub audit: Option<AuditOutput>,
+    pub host_pid: i32,
+    pub confined: Confined,
+    pub warnings: Vec<String>,
+    pub readiness: Readiness,
 }
 pub const ASKED: u8 = _;
 #[derive(Debug)]

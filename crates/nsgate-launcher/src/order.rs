@@ -2,10 +2,11 @@
 //! kernel whether it took.
 
 use crate::{
-    AuditOutput, LaunchError, LogSocket, Readiness, Replace, accounts, audit_output,
+    AuditOutput, LaunchError, LogSocket, Readiness, accounts, audit_output,
     daemon::{self, Starter},
     descriptors,
-    endpoint::{self, Endpoint, Purpose},
+    endpoint::{self, Endpoint},
+    endpoints::Endpoints,
     lender,
     listeners::{self, Bound, Manner},
     log_file::LogFile,
@@ -13,135 +14,26 @@ use crate::{
     look_up::look_up,
     manager::{self, Keeping},
     namespace,
+    options::{Mode, Options},
     pid_file::PidFile,
     pinned::{self, Pinned},
-    reader::{self, Reader},
+    plan::{Kind, Plan},
+    reader,
+    running::{Agent, Launched, Running},
     signals,
     source::Source,
     standing::{self, Given},
     supervisor,
 };
 use nix::unistd::Gid;
-use nsgate_config::{
-    self as config, AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process,
-    SandboxLevel, Server,
-};
+use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig, SandboxLevel};
 use nsgate_sandbox::{
-    Confined, GivenRoot, Ids, Link, Policy, Root, Sandbox, SmallRoot,
+    GivenRoot, Ids, Link, Root, Sandbox, SmallRoot,
     given_root::{self, Opening},
     namespaces::{self, Lender},
     small_root,
 };
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    num::NonZeroU8,
-    os::fd::{OwnedFd, RawFd},
-    path::{Path, PathBuf},
-};
-
-/// Whether the starter leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It exits once the gate serves.
-    Daemon,
-    /// It stays as the gate's supervisor.
-    Foreground,
-}
-
-/// How to launch, beside what the configuration says.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Whether the starter leaves.
-    pub mode: Mode,
-    /// Gates that end once this one serves.
-    pub replace: Vec<Replace>,
-    /// Bytes of address space for the gate (RLIMIT_AS).
-    pub address_space: Option<u64>,
-    /// Called in the supervisor when the gate serves.
-    pub on_ready: Option<fn()>,
-    /// The gate's standard error is appended to this file.
-    pub log_file: Option<config::LogFile>,
-    /// Told to whoever answers at a worker's socket, once the new one has taken its place. Without it a socket at which
-    /// somebody answers is an error.
-    pub farewell: Option<Vec<u8>>,
-    /// Descriptors that a service manager has passed, from 3 on without a gap, and their names (sd_listen_fds(3)). Only a
-    /// pool's worker has a use for them.
-    pub passed: Vec<(RawFd, String)>,
-}
-
-impl Options {
-    /// A process that leaves, or stays, and nothing else.
-    #[must_use]
-    pub fn new(mode: Mode) -> Self {
-        Self {
-            mode,
-            replace: Vec::new(),
-            address_space: None,
-            on_ready: None,
-            log_file: None,
-            farewell: None,
-            passed: Vec::new(),
-        }
-    }
-}
-
-/// Which process this is, and what it has to do.
-#[derive(Debug)]
-pub enum Launched<T> {
-    /// The starter or the supervisor: done. Exit with this status.
-    Finished(u8),
-    /// The gate: serve.
-    Gate(Box<Running<T>>),
-}
-
-/// Everything a confined gate holds. Made by a completed confinement and by nothing else.
-#[derive(Debug)]
-pub struct Running<T> {
-    /// What `prepare` made.
-    pub prepared: T,
-    /// The listeners, non-blocking.
-    pub listeners: Vec<TcpListener>,
-    /// What was bound, in the same order.
-    pub listening: Vec<Listener>,
-    /// The agents' sockets, in the order of the configuration; a host's proxy has none.
-    pub agents: Vec<Agent>,
-    /// The sockets that a pool's worker is reached at: for handovers and, if asked for, for metrics.
-    pub endpoints: Vec<OwnedFd>,
-    /// What a service manager has kept for a pool's worker: names and descriptors, which nobody has judged yet.
-    pub passed: Vec<(String, OwnedFd)>,
-    /// The service manager, if it keeps anything.
-    pub keeping: Option<Keeping>,
-    /// Who may hand over beside root: the number of the group.
-    pub handover_gid: Option<u32>,
-    /// The pool's socket, as a keeper sees it.
-    pub pool: Option<PathBuf>,
-    /// Who reads the configuration of a host's proxy anew.
-    pub reader: Option<Reader>,
-    /// The one destination of a host's proxy.
-    pub server: Option<SocketAddr>,
-    /// The system log.
-    pub log: LogSocket,
-    /// Where the audit's events go, if there is one.
-    pub audit: Option<AuditOutput>,
-    /// This process's id as the host sees it.
-    pub host_pid: i32,
-    /// The proof.
-    pub confined: Confined,
-    /// What could not be done and was not required.
-    pub warnings: Vec<String>,
-    /// Tells the starter.
-    pub readiness: Readiness,
-}
-
-/// An agent's socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
-    /// As this process sees it.
-    pub path: PathBuf,
-    /// Who the agent must be.
-    pub owner: Option<u32>,
-}
+use std::{io, net::SocketAddr, os::fd::OwnedFd, path::Path};
 
 /// Names in the small root of a backend's directory, and of the agent's socket in it. A worker has several.
 const BACKENDS: [(&str, &str); 8] = [
@@ -160,10 +52,6 @@ const POOL: &str = "pool";
 /// Names in the small root of the system log's directory, and of the log's socket in it.
 const LOG: &str = "log";
 const SYSLOG: &str = "syslog";
-/// Descriptors of a gate beside two for each connection.
-const FIXED_DESCRIPTORS: u64 = 64;
-/// Descriptors of a worker for each network: the connection that handed it over, and two listeners as a rule.
-const DESCRIPTORS_OF_A_NETWORK: u64 = 3;
 
 /// Makes a gate of this process, which should be root, have one thread and be good for nothing else: in the process
 /// that returns [`Launched::Gate`] every privilege is gone.
@@ -177,10 +65,7 @@ pub fn launch<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
-    let Config { gate, process } = config;
-    let descriptors = for_connections(gate.limits.connections);
-    let plan = Plan::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend)).hop_limit(&gate.guards);
-    start(&plan, options, prepare)
+    start(&Plan::gate(config), options, prepare)
 }
 
 /// The same for the proxy of a whole host, whose target is a TCP port: its small root shows no agent, and Landlock lets
@@ -194,11 +79,7 @@ pub fn launch_host<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
-    let HostConfig { proxy, process } = config;
-    let descriptors = for_connections(proxy.limits.connections);
-    let plan =
-        Plan::new(process, &proxy.listeners, descriptors, Kind::Host(&proxy.server, file)).hop_limit(&proxy.guards);
-    start(&plan, options, prepare)
+    start(&Plan::host(config, file), options, prepare)
 }
 
 /// The same for a keeper: a gate whose network a pool's worker serves. Its small root shows the directory of the pool's
@@ -212,11 +93,7 @@ pub fn launch_keeper<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
-    let Config { gate, process } = config;
-    let descriptors = for_connections(gate.limits.connections);
-    let plan =
-        Plan::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool)).hop_limit(&gate.guards);
-    start(&plan, options, prepare)
+    start(&Plan::keeper(config, pool), options, prepare)
 }
 
 /// The same for a courier: it hands a network over to a pool that keeps it, and is gone.
@@ -229,9 +106,7 @@ pub fn launch_courier<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
-    let Config { gate, process } = config;
-    let plan = Plan::new(process, &gate.listeners, FIXED_DESCRIPTORS, Kind::Courier(&gate.backend, pool));
-    start(&plan.hop_limit(&gate.guards), options, prepare)
+    start(&Plan::courier(config, pool), options, prepare)
 }
 
 /// The same for a pool's worker, which binds no address: it is handed listeners at a UNIX socket. Where there is more
@@ -244,70 +119,7 @@ pub fn launch_worker<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
-    let PoolConfig { pool, process } = config;
-    let descriptors = for_connections(pool.connections) + u64::from(pool.networks) * DESCRIPTORS_OF_A_NETWORK;
-    start(&Plan::new(process, &[], descriptors, Kind::Worker(pool)), options, prepare)
-}
-
-/// Descriptors of a process that holds so many guests: each, and its connection to the agent.
-fn for_connections(connections: u32) -> u64 {
-    u64::from(connections) * 2 + FIXED_DESCRIPTORS
-}
-
-/// What the steps need to know of a configuration.
-#[derive(Clone, Copy)]
-struct Plan<'a> {
-    process: &'a Process,
-    listeners: &'a [Listener],
-    descriptors: u64,
-    kind: Kind<'a>,
-    hop_limit: Option<NonZeroU8>,
-}
-
-impl<'a> Plan<'a> {
-    fn new(process: &'a Process, listeners: &'a [Listener], descriptors: u64, kind: Kind<'a>) -> Self {
-        Self { process, listeners, descriptors, kind, hop_limit: None }
-    }
-
-    fn hop_limit(self, guards: &Guards) -> Self {
-        Self { hop_limit: guards.hop_limit, ..self }
-    }
-}
-
-/// What the process will be, and so what it may reach.
-#[derive(Clone, Copy)]
-enum Kind<'a> {
-    /// One network's proxy: the agent.
-    Gate(&'a Backend),
-    /// A whole host's: one TCP port, and a reader of its configuration.
-    Host(&'a Server, &'a Path),
-    /// One network's keeper: the agent and the pool.
-    Keeper(&'a Backend, &'a AbsolutePath),
-    /// One network on its way into a pool that keeps it: the pool.
-    Courier(&'a Backend, &'a AbsolutePath),
-    /// A pool's worker: the agents.
-    Worker(&'a Pool),
-}
-
-impl<'a> Kind<'a> {
-    fn backends(self) -> &'a [Backend] {
-        match self {
-            Self::Gate(backend) | Self::Keeper(backend, _) | Self::Courier(backend, _) => std::slice::from_ref(backend),
-            Self::Host(..) => &[],
-            Self::Worker(pool) => &pool.backends,
-        }
-    }
-
-    fn policy(self, descriptors: u64) -> Policy {
-        match self {
-            Self::Gate(_) => Policy::gate(descriptors),
-            Self::Host(server, _) => Policy::host_proxy(descriptors, server.port.get()),
-            Self::Keeper(..) => Policy::keeper(descriptors),
-            Self::Courier(..) => Policy::courier(descriptors),
-            Self::Worker(pool) if pool.workers > 1 => Policy::zygote(descriptors),
-            Self::Worker(_) => Policy::worker(descriptors),
-        }
-    }
+    start(&Plan::worker(config), options, prepare)
 }
 
 fn start<T>(
@@ -356,9 +168,9 @@ fn start<T>(
     let (bound, unbound) = listeners::bind(plan.listeners, manner)?;
     warnings.extend(unbound);
     let sockets = match plan.kind {
-        Kind::Worker(pool) if without.is_some() => Sockets::passed(pool, handover_gid, &mut passed, &mut warnings)?,
-        Kind::Worker(pool) => Sockets::bind(pool, handover_gid, options, &ids, &mut passed, &mut warnings)?,
-        _ => Sockets::default(),
+        Kind::Worker(pool) if without.is_some() => Endpoints::passed(pool, handover_gid, &mut passed, &mut warnings)?,
+        Kind::Worker(pool) => Endpoints::bind(pool, handover_gid, options, &ids, &mut passed, &mut warnings)?,
+        _ => Endpoints::default(),
     };
     manager::close_unused(&mut passed, &mut warnings);
     let keeping = match plan.kind {
@@ -419,77 +231,6 @@ fn separate(has_none: bool) -> Result<(Starter, Readiness, Option<daemon::Child>
         namespaces::separate_pid()?;
     }
     Ok((starter, readiness, daemon::fork()?))
-}
-
-/// A worker's sockets, before they take their places.
-#[derive(Default)]
-struct Sockets {
-    waiting: Vec<Endpoint>,
-    listening: Vec<OwnedFd>,
-}
-
-impl Sockets {
-    fn bind(
-        pool: &Pool,
-        gid: Option<Gid>,
-        options: &Options,
-        ids: &Ids,
-        passed: &mut Vec<(String, OwnedFd)>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, LaunchError> {
-        let mut sockets = Self::default();
-        let replace = options.farewell.is_some();
-        for (path, purpose) in Self::of(pool, gid) {
-            // A socket that the service manager has bound stays where it is, also when this worker ends.
-            if let Some(listening) = manager::bound(passed, path, purpose, warnings) {
-                sockets.listening.push(listening);
-                continue;
-            }
-            match Endpoint::bind(path, purpose, replace, ids) {
-                Ok((waiting, listening)) => {
-                    sockets.waiting.push(waiting);
-                    sockets.listening.push(listening);
-                }
-                Err(error) => {
-                    sockets.withdraw();
-                    return Err(unused(warnings, error));
-                }
-            }
-        }
-        Ok(sockets)
-    }
-
-    /// Those that the service manager has bound, and no others.
-    fn passed(
-        pool: &Pool,
-        gid: Option<Gid>,
-        passed: &mut Vec<(String, OwnedFd)>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, LaunchError> {
-        let mut sockets = Self::default();
-        for (path, purpose) in Self::of(pool, gid) {
-            let bound = manager::bound(passed, path, purpose, warnings);
-            let missing = || unused(warnings, endpoint::not_passed(path, purpose));
-            sockets.listening.push(bound.ok_or_else(missing)?);
-        }
-        Ok(sockets)
-    }
-
-    /// Where they are, and what for.
-    fn of(pool: &Pool, gid: Option<Gid>) -> impl Iterator<Item = (&AbsolutePath, Purpose)> {
-        let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
-        std::iter::once((&pool.socket, Purpose::Handover(gid))).chain(metrics)
-    }
-
-    fn withdraw(&self) {
-        self.waiting.iter().for_each(Endpoint::withdraw);
-    }
-}
-
-/// What was passed under a socket's name and is not used says more than that there is none.
-fn unused(warnings: &[String], error: LaunchError) -> LaunchError {
-    let passed = warnings.iter().find(|warning| warning.contains("passed as"));
-    passed.map_or(error, |warning| LaunchError::Gate(warning.clone()))
 }
 
 /// The root that a gate stands in: of its own making, or the service manager's.

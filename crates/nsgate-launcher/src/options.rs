@@ -1,0 +1,51 @@
+//! How a program asks to be launched, beside what its configuration says.
+
+use crate::Replace;
+use nsgate_config::LogFile;
+use std::os::fd::RawFd;
+
+/// Whether the starter leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It exits once the gate serves.
+    Daemon,
+    /// It stays as the gate's supervisor.
+    Foreground,
+}
+
+/// How to launch, beside what the configuration says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the starter leaves.
+    pub mode: Mode,
+    /// Gates that end once this one serves.
+    pub replace: Vec<Replace>,
+    /// Bytes of address space for the gate (RLIMIT_AS).
+    pub address_space: Option<u64>,
+    /// Called in the supervisor when the gate serves.
+    pub on_ready: Option<fn()>,
+    /// The gate's standard error is appended to this file.
+    pub log_file: Option<LogFile>,
+    /// Told to whoever answers at a worker's socket, once the new one has taken its place. Without it a socket at which
+    /// somebody answers is an error.
+    pub farewell: Option<Vec<u8>>,
+    /// Descriptors that a service manager has passed, from 3 on without a gap, and their names (sd_listen_fds(3)). Only a
+    /// pool's worker has a use for them.
+    pub passed: Vec<(RawFd, String)>,
+}
+
+impl Options {
+    /// A process that leaves, or stays, and nothing else.
+    #[must_use]
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            replace: Vec::new(),
+            address_space: None,
+            on_ready: None,
+            log_file: None,
+            farewell: None,
+            passed: Vec::new(),
+        }
+    }
+}

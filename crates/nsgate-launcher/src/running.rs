@@ -1,0 +1,67 @@
+//! What a launch ends in, and everything that the confined process holds then.
+
+use crate::{AuditOutput, LogSocket, Readiness, manager::Keeping, reader::Reader};
+use nsgate_config::Listener;
+use nsgate_sandbox::Confined;
+use std::{
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
+    path::PathBuf,
+};
+
+/// Which process this is, and what it has to do.
+#[derive(Debug)]
+pub enum Launched<T> {
+    /// The starter or the supervisor: done. Exit with this status.
+    Finished(u8),
+    /// The gate: serve.
+    Gate(Box<Running<T>>),
+}
+
+/// Everything a confined gate holds. Made by a completed confinement and by nothing else.
+#[derive(Debug)]
+pub struct Running<T> {
+    /// What `prepare` made.
+    pub prepared: T,
+    /// The listeners, non-blocking.
+    pub listeners: Vec<TcpListener>,
+    /// What was bound, in the same order.
+    pub listening: Vec<Listener>,
+    /// The agents' sockets, in the order of the configuration; a host's proxy has none.
+    pub agents: Vec<Agent>,
+    /// The sockets that a pool's worker is reached at: for handovers and, if asked for, for metrics.
+    pub endpoints: Vec<OwnedFd>,
+    /// What a service manager has kept for a pool's worker: names and descriptors, which nobody has judged yet.
+    pub passed: Vec<(String, OwnedFd)>,
+    /// The service manager, if it keeps anything.
+    pub keeping: Option<Keeping>,
+    /// Who may hand over beside root: the number of the group.
+    pub handover_gid: Option<u32>,
+    /// The pool's socket, as a keeper sees it.
+    pub pool: Option<PathBuf>,
+    /// Who reads the configuration of a host's proxy anew.
+    pub reader: Option<Reader>,
+    /// The one destination of a host's proxy.
+    pub server: Option<SocketAddr>,
+    /// The system log.
+    pub log: LogSocket,
+    /// Where the audit's events go, if there is one.
+    pub audit: Option<AuditOutput>,
+    /// This process's id as the host sees it.
+    pub host_pid: i32,
+    /// The proof.
+    pub confined: Confined,
+    /// What could not be done and was not required.
+    pub warnings: Vec<String>,
+    /// Tells the starter.
+    pub readiness: Readiness,
+}
+
+/// An agent's socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// As this process sees it.
+    pub path: PathBuf,
+    /// Who the agent must be.
+    pub owner: Option<u32>,
+}
