@@ -18,7 +18,8 @@ use nix::unistd::Pid;
 use crate::config::Config;
 use crate::gate::{Gate, Started, agent_command, communicate, write_config};
 use crate::lab::{Lab, text, wait_until};
-use crate::network::Namespace;
+use crate::network::{Namespace, Network};
+use crate::{Answer, Guest, RecordingAgent};
 
 /// A worker in the foreground. Dropped, it is killed.
 #[derive(Debug)]
@@ -282,4 +283,42 @@ pub fn gate(lab: &Lab, id: &str, listen: &str) -> String {
         "nsgate-pool 1 serve\nnetwork_id = \"{id}\"\nlisten = [\"{listen}\"]\nbackend = \"{}\"\nuser = \"neutron\"\n",
         lab.socket().display()
     )
+}
+
+/// A second network's id, beside [`NETWORK`](crate::config::NETWORK).
+pub const OTHER: &str = "0b5e6d1c-3f0a-4f44-8f0e-1c2d3e4f5a6b";
+
+/// One network and an agent that says hello; the pool is the test's own.
+#[derive(Debug)]
+pub struct World {
+    /// The network.
+    pub network: Network,
+    /// Its agent.
+    pub agent: RecordingAgent,
+}
+
+/// Makes them; keeper, worker and agent are different users, so it takes root.
+pub fn world(lab: &Lab) -> World {
+    lab.needs_root("keeper, worker and agents are different users");
+    World { network: lab.network(), agent: RecordingAgent::start(&lab.socket(), Answer::ok("hello")) }
+}
+
+/// Runs a command of `nsgate` on the laboratory's pool.
+pub fn nsgate(lab: &Lab, words: &[&str]) -> Started {
+    let mut command = Command::new(lab.program.nsgate());
+    let pool = format!("--pool={}", socket_path(lab).display());
+    command.args(&words[..1]).arg(pool).args(&words[1..]);
+    communicate(command, Duration::from_secs(10))
+}
+
+/// What `nsgate status` says of each network.
+pub fn listed(lab: &Lab) -> Vec<serde_json::Value> {
+    let started = nsgate(lab, &["status", "--json"]);
+    assert!(started.ok(), "{started:#?}");
+    serde_json::from_str(&started.stdout).expect("JSON")
+}
+
+/// Whether the guest gets an answer.
+pub fn served(guest: &Guest) -> bool {
+    guest.get("/").is_ok_and(|answer| answer.status == 200)
 }

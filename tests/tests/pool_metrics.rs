@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::lab::text;
-use nsgate_tests::pool::{Pool, keeper, metrics_path};
+use nsgate_tests::pool::{OTHER, Pool, keeper, metrics_path};
 use nsgate_tests::program::workspace;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, suite};
 
@@ -19,8 +19,6 @@ fn main() {
         the_dashboard_asks_for_what_there_is_and_sums_over_workers,
     ]
 }
-
-const OTHER: &str = "0b5e6d1c-3f0a-4f44-8f0e-1c2d3e4f5a6b";
 
 /// A family as the parser has it.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{Started, communicate};
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::manager::Manager;
-use nsgate_tests::pool::{Pool, channel, keeper, receive, send, socket_path, words};
+use nsgate_tests::pool::{Pool, channel, keeper, nsgate, receive, send, socket_path, words, world};
 use nsgate_tests::procfs;
-use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, suite};
+use nsgate_tests::{Config, Guest, Kind, Lab, Load, Network, suite};
 
 fn main() {
     suite!["pool_store":
@@ -36,16 +36,6 @@ fn main() {
 
 const FIRST: u16 = 2000;
 
-struct World {
-    network: Network,
-    _agent: RecordingAgent,
-}
-
-fn world(lab: &Lab) -> World {
-    lab.needs_root("keeper, worker and agents are different users");
-    World { network: lab.network(), _agent: RecordingAgent::start(&lab.socket(), Answer::ok("hello")) }
-}
-
 fn guest(network: &Network, port: u16) -> Guest {
     let to = SocketAddr::from((Ipv4Addr::new(169, 254, 169, 254), port));
     Guest::talking(&network.guest, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 11)), to)
@@ -57,12 +47,6 @@ fn served(network: &Network, port: u16) -> bool {
 
 fn id(port: u16) -> String {
     format!("00000000-0000-4000-8000-{port:012}")
-}
-
-fn nsgate(lab: &Lab, words: &[&str]) -> Started {
-    let mut command = Command::new(lab.program.nsgate());
-    command.args(&words[..1]).arg(format!("--pool={}", socket_path(lab).display())).args(&words[1..]);
-    communicate(command, Duration::from_secs(10))
 }
 
 fn add(lab: &Lab, network: &Network, port: u16) -> Started {

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{Pool, channel, gate, keeper, metrics_path, receive, send, socket_path};
+use nsgate_tests::pool::{Pool, channel, gate, keeper, metrics_path, receive, send, socket_path, world};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, suite};
 
@@ -74,16 +74,6 @@ fn map(lab: &Lab) -> BTreeMap<String, u64> {
 fn ports(map: &BTreeMap<String, u64>, worker: u64) -> Vec<u16> {
     let of = |(id, number): (&String, &u64)| (*number == worker).then(|| id[24..].parse().unwrap());
     map.iter().filter_map(of).collect()
-}
-
-struct World {
-    network: Network,
-    _agent: RecordingAgent,
-}
-
-fn world(lab: &Lab) -> World {
-    lab.needs_root("keeper, worker and agents are different users");
-    World { network: lab.network(), _agent: RecordingAgent::start(&lab.socket(), Answer::ok("hello")) }
 }
 
 const FIRST: u16 = 2000;
