@@ -283,7 +283,7 @@ fn given<S>(given: Given, ending: Ending) -> Response<Reply<S>> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(guards::TTL, HeaderValue::from(given.life));
+    headers.insert(&guards::TTL, HeaderValue::from(given.life));
     response
 }
 

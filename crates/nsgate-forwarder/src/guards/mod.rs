@@ -146,8 +146,8 @@ impl Guarded {
     /// Takes away what was between guest and gate: the agent has no use for a token, and no business with it.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         if self.session.is_some() {
-            headers.remove(session::TOKEN);
-            headers.remove(TTL);
+            headers.remove(&session::TOKEN);
+            headers.remove(&TTL);
         }
     }
 
@@ -157,7 +157,7 @@ impl Guarded {
             Reason::ForbiddenMethod => Some((http::header::ALLOW, self.allow.clone()?)),
             // RFC 9110, section 15.5.2: a 401 says how it would be otherwise.
             Reason::MissingToken | Reason::WrongToken => {
-                Some((http::header::WWW_AUTHENTICATE, HeaderValue::from_static(session::TOKEN)))
+                Some((http::header::WWW_AUTHENTICATE, HeaderValue::from_static(session::TOKEN.as_str())))
             }
             _ => None,
         }

@@ -6,14 +6,14 @@
 
 use super::{Asked, TokenKey, TokenUse, headers::is_forwarded, key::LONGEST};
 use crate::{Reason, refusal::Refusal};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use nsgate_config::Tokens;
 use std::{sync::OnceLock, time::Duration};
 
 /// Carries a token.
-pub(super) const TOKEN: &str = "x-aws-ec2-metadata-token";
+pub(super) static TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 /// How long a token is to be good, in seconds from 1 to 21,600.
-pub(crate) const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+pub(crate) static TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 /// Where one is asked for.
 const PATH: &[u8] = b"/latest/api/token";
 
@@ -65,7 +65,7 @@ impl Session {
             let token = key.token(asked.peer, subject, life, asked.now);
             return Ok(Some(Given { token, life: life.as_secs() }));
         }
-        let mut shown = asked.headers.get_all(TOKEN).iter();
+        let mut shown = asked.headers.get_all(&TOKEN).iter();
         let Some(first) = shown.next() else {
             *token = Some(TokenUse::Absent);
             return if self.required { Err(Refusal::guard(401, Reason::MissingToken)) } else { Ok(None) };
@@ -84,7 +84,7 @@ fn first_line(identity: &[u8]) -> &[u8] {
 
 /// How long a token is wanted for: a whole number of seconds from 1 to 21,600, said once.
 fn life(headers: &HeaderMap) -> Option<Duration> {
-    let mut all = headers.get_all(TTL).iter();
+    let mut all = headers.get_all(&TTL).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return None };
     let digits =
         value.to_str().ok().filter(|text| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -95,11 +95,11 @@ fn life(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::life;
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderValue};
     use std::time::Duration;
 
     fn asked(values: &[&str]) -> Option<u64> {
-        let field = |value: &&str| (HeaderName::from_static(super::TTL), HeaderValue::from_str(value).unwrap());
+        let field = |value: &&str| (super::TTL.clone(), HeaderValue::from_str(value).unwrap());
         life(&values.iter().map(field).collect::<HeaderMap>()).as_ref().map(Duration::as_secs)
     }
 
