@@ -197,6 +197,8 @@ pub struct AccessRecord {
 }
 impl AccessRecord {
     #[must_use]
+    pub fn begun(client: SocketAddr, started: SystemTime) -> Self {}
+    #[must_use]
     pub fn verdict(&self) -> Verdict {}
 }
 pub trait Observer: Send + Sync + 'static {

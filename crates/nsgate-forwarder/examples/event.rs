@@ -3,7 +3,7 @@
 
 use nsgate_config::native;
 use nsgate_forwarder::{
-    AccessRecord, Termination,
+    AccessRecord,
     event::{Missed, Network, format},
 };
 use std::{
@@ -19,8 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let network = Network::of(&native::parse("event", text)?.config.gate.identity);
     let time = Some(Duration::from_micros(1234));
     let record = AccessRecord {
-        client: ([10, 0, 0, 5], 41234).into(),
-        started: SystemTime::now(),
         head_time: time,
         queue_time: time,
         connect_time: time,
@@ -28,14 +26,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         total_time: Duration::from_micros(1234),
         status: 200,
         bytes: 440,
-        termination: Termination::NORMAL,
-        reason: None,
-        token: None,
         connections: 1,
-        retries: 0,
         served: true,
-        trace: None,
         request_line: b"GET /openstack/latest/meta_data.json HTTP/1.1".to_vec(),
+        ..AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now())
     };
     for _ in 0..count {
         let line = format(&network, &record, Missed::default()) + "\n";

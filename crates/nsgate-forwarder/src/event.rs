@@ -182,7 +182,7 @@ fn rfc3339(time: SystemTime, text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::{Asked, LONGEST, Missed, Network, PathClass, format, rfc3339};
-    use crate::{AccessRecord, Reason, Termination, TokenUse, trace::Traces};
+    use crate::{AccessRecord, Reason, TokenUse, trace::Traces};
     use nsgate_config::Identity;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -190,8 +190,6 @@ mod tests {
 
     fn record(line: &[u8]) -> AccessRecord {
         AccessRecord {
-            client: "10.0.0.5:41234".parse().unwrap(),
-            started: UNIX_EPOCH + Duration::from_micros(1_700_000_000_345_678),
             head_time: Some(Duration::from_micros(120)),
             queue_time: Some(Duration::ZERO),
             connect_time: Some(Duration::from_micros(40)),
@@ -199,14 +197,13 @@ mod tests {
             total_time: Duration::from_micros(2400),
             status: 200,
             bytes: 440,
-            termination: Termination::NORMAL,
-            reason: None,
-            token: None,
             connections: 1,
-            retries: 0,
             served: true,
-            trace: None,
             request_line: line.to_vec(),
+            ..AccessRecord::begun(
+                "10.0.0.5:41234".parse().unwrap(),
+                UNIX_EPOCH + Duration::from_micros(1_700_000_000_345_678),
+            )
         }
     }
 

@@ -109,25 +109,7 @@ impl Exchange {
         state.enter(Phase::Head);
         state.began = state.since;
         state.written = 0;
-        state.record = Some(AccessRecord {
-            client: self.client,
-            started: SystemTime::now(),
-            head_time: None,
-            queue_time: None,
-            connect_time: None,
-            response_time: None,
-            total_time: Duration::ZERO,
-            status: 0,
-            bytes: 0,
-            termination: Termination::NORMAL,
-            reason: None,
-            token: None,
-            connections: 0,
-            retries: 0,
-            served: false,
-            trace: None,
-            request_line: Vec::new(),
-        });
+        state.record = Some(AccessRecord::begun(self.client, SystemTime::now()));
     }
 
     /// A head was judged good.

@@ -46,9 +46,9 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
     numbers([(":", record.client.port().into(), 1), (" [", date.day.into(), 2)], &mut line);
     line.push('/');
     line.push_str(month);
-    numbers([("/", u64::try_from(date.year).unwrap_or(0), 1), (":", date.hour.into(), 2)], &mut line);
-    numbers([(":", date.minute.into(), 2), (":", date.second.into(), 2)], &mut line);
-    numbers([(".", since.subsec_millis().into(), 3)], &mut line);
+    let (year, millis) = (u64::try_from(date.year).unwrap_or(0), since.subsec_millis().into());
+    let (hour, minute, second) = (date.hour.into(), date.minute.into(), date.second.into());
+    numbers([("/", year, 1), (":", hour, 2), (":", minute, 2), (":", second, 2), (".", millis, 3)], &mut line);
     line.push_str("] listener listener/");
     line.push_str(server);
     time(" ", record.head_time, &mut line);
@@ -64,9 +64,8 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
     numbers([(" ", record.bytes, 1)], &mut line);
     line.push_str(" - - ");
     line.push_str(record.termination.letters());
-    let (all, at_agent) = (record.connections.into(), record.served.into());
-    numbers([("-- ", all, 1), ("/", all, 1), ("/", at_agent, 1), ("/", at_agent, 1)], &mut line);
-    numbers([("/", record.retries.into(), 1)], &mut line);
+    let (all, at_agent, retries) = (record.connections.into(), record.served.into(), record.retries.into());
+    numbers([("-- ", all, 1), ("/", all, 1), ("/", at_agent, 1), ("/", at_agent, 1), ("/", retries, 1)], &mut line);
     line.push_str(" 0/0 ");
     if let Some(token) = record.token {
         // Where haproxy writes captured request headers (configuration manual, 8.2.3, `%hr`).
@@ -124,14 +123,11 @@ fn escape(bytes: &[u8], line: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::{AccessRecord, Date, format};
-    use crate::Termination;
     use std::time::{Duration, UNIX_EPOCH};
 
     fn record() -> AccessRecord {
         let millis = |n| Some(Duration::from_millis(n));
         AccessRecord {
-            client: "10.0.0.5:41234".parse().unwrap(),
-            started: UNIX_EPOCH + Duration::from_millis(1_700_000_000_345),
             head_time: millis(1),
             queue_time: millis(0),
             connect_time: millis(2),
@@ -139,14 +135,13 @@ mod tests {
             total_time: Duration::from_millis(33),
             status: 200,
             bytes: 440,
-            termination: Termination::NORMAL,
-            reason: None,
-            token: None,
             connections: 3,
-            retries: 0,
             served: true,
-            trace: None,
             request_line: b"GET /openstack HTTP/1.1".to_vec(),
+            ..AccessRecord::begun(
+                "10.0.0.5:41234".parse().unwrap(),
+                UNIX_EPOCH + Duration::from_millis(1_700_000_000_345),
+            )
         }
     }
 

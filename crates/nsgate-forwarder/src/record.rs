@@ -60,6 +60,30 @@ pub struct AccessRecord {
 }
 
 impl AccessRecord {
+    /// A request of which the first byte has come, and nothing is known yet.
+    #[must_use]
+    pub fn begun(client: SocketAddr, started: SystemTime) -> Self {
+        Self {
+            client,
+            started,
+            head_time: None,
+            queue_time: None,
+            connect_time: None,
+            response_time: None,
+            total_time: Duration::ZERO,
+            status: 0,
+            bytes: 0,
+            termination: Termination::NORMAL,
+            reason: None,
+            token: None,
+            connections: 0,
+            retries: 0,
+            served: false,
+            trace: None,
+            request_line: Vec::new(),
+        }
+    }
+
     /// What became of it.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

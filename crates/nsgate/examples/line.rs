@@ -3,7 +3,7 @@
 
 use nsgate::fuzzing::access_log;
 use nsgate_config::{AbsolutePath, Facility, Level, Log};
-use nsgate_forwarder::{AccessRecord, Observer, Termination};
+use nsgate_forwarder::{AccessRecord, Observer};
 use std::{
     os::unix::net::UnixDatagram,
     time::{Duration, SystemTime},
@@ -13,8 +13,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u32 = std::env::args().nth(1).ok_or("how many lines?")?.parse()?;
     let time = Some(Duration::from_micros(1234));
     let record = AccessRecord {
-        client: ([10, 0, 0, 5], 41234).into(),
-        started: SystemTime::now(),
         head_time: time,
         queue_time: time,
         connect_time: time,
@@ -22,14 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         total_time: Duration::from_micros(1234),
         status: 200,
         bytes: 440,
-        termination: Termination::NORMAL,
-        reason: None,
-        token: None,
         connections: 1,
-        retries: 0,
         served: true,
-        trace: None,
         request_line: b"GET /openstack/latest/meta_data.json HTTP/1.1".to_vec(),
+        ..AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now())
     };
     let log = Log {
         socket: AbsolutePath::new("/dev/log")?,

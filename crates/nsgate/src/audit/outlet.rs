@@ -116,7 +116,7 @@ mod tests {
         Lines,
     };
     use nsgate_config::native;
-    use nsgate_forwarder::{AccessRecord, Termination, event::Network};
+    use nsgate_forwarder::{AccessRecord, event::Network};
     use std::{
         fs::File,
         io::Read,
@@ -126,23 +126,12 @@ mod tests {
 
     fn record() -> AccessRecord {
         AccessRecord {
-            client: "10.0.0.5:41234".parse().unwrap(),
-            started: UNIX_EPOCH,
-            head_time: None,
-            queue_time: None,
-            connect_time: None,
-            response_time: None,
-            total_time: Duration::ZERO,
             status: 200,
             bytes: 1,
-            termination: Termination::NORMAL,
-            reason: None,
-            token: None,
             connections: 1,
-            retries: 0,
             served: true,
-            trace: None,
             request_line: b"GET / HTTP/1.1".to_vec(),
+            ..AccessRecord::begun("10.0.0.5:41234".parse().unwrap(), UNIX_EPOCH)
         }
     }
 
