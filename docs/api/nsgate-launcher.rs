@@ -36,7 +36,7 @@ pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {}
 pub enum AuditOutput {
     Syslog,
     Journald(UnixDatagram),
-    Descriptor(OwnedFd),
+    Descriptor(Output<OwnedFd>),
 }
 #[derive(Debug)]
 pub enum Leftover {
@@ -106,6 +106,7 @@ pub struct Keeping {
     pub socket: OwnedFd,
     pub most: usize,
 }
+pub fn tell_manager(word: &str) -> io::Result<()> {}
 pub use nsgate_sandbox::Ids;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -155,6 +156,14 @@ pub fn launch_worker<T>(
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {}
 #[derive(Debug)]
+pub struct Output<F> {
+    __private: (),
+}
+impl<F: AsFd> Output<F> {
+    pub fn new(descriptor: F) -> Self {}
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {}
+}
+#[derive(Debug)]
 pub enum Answer {
     Text(ConfigText),
     Refused(String),
@@ -202,6 +211,7 @@ pub struct Running<T> {
     pub reader: Option<Reader>,
     pub server: Option<SocketAddr>,
     pub log: LogSocket,
+    pub standard_error: Output<Stderr>,
     pub audit: Option<AuditOutput>,
     pub host_pid: i32,
     pub confined: Confined,

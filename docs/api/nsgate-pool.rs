@@ -86,7 +86,14 @@ pub mod worker {
         pub reserved: u32,
         pub token_key: Option<TokenKey>,
         pub number: Option<u32>,
+        pub lost: Lost,
     }
+    #[derive(Clone, Copy, Debug)]
+    pub struct Lost {
+        pub lines: fn() -> u64,
+        pub events: fn() -> u64,
+    }
+    impl Default for Lost {}
     pub type Observe = Box<
         dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync,
     >;

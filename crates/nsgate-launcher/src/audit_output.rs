@@ -5,15 +5,16 @@
 //! and nothing else. The gate can write to it, never read from it, and never waits for it.
 
 use crate::{
-    LaunchError, Mode, log_socket,
+    LaunchError, Mode, Output, log_socket,
+    output::{Own, own},
     pinned::{Pinned, kind, kind_name},
 };
 use nix::{
     errno::Errno,
-    fcntl::{FcntlArg, OFlag, fcntl, open},
+    fcntl::{FcntlArg, OFlag, fcntl},
     sys::{
         socket::{AddressFamily, Shutdown, SockaddrLike, SockaddrStorage, getpeername, getsockname, shutdown},
-        stat::{Mode as Bits, SFlag, fstat},
+        stat::{SFlag, fstat},
     },
 };
 use nsgate_config::{AbsolutePath, Audit, AuditTo};
@@ -30,8 +31,8 @@ pub enum AuditOutput {
     Syslog,
     /// Connected to systemd's journal, and non-blocking.
     Journald(UnixDatagram),
-    /// What the starter gave: non-blocking, or a file.
-    Descriptor(OwnedFd),
+    /// What the starter gave.
+    Descriptor(Output<OwnedFd>),
 }
 
 /// Where journald listens for its own protocol (systemd-journald.service(8)).
@@ -81,15 +82,15 @@ fn journal(ids: &Ids) -> Result<UnixDatagram, String> {
 }
 
 /// Looks at what came, and makes of it what can be written to without waiting.
-fn judge(given: OwnedFd, stderr: bool) -> Result<OwnedFd, String> {
+fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
     let failed = |call: &'static str| move |error: Errno| format!("{call}: {error}");
     let found = fstat(&given).map_err(failed("fstat(2)"))?;
     let flags = fcntl(given.as_fd(), FcntlArg::F_GETFL).map_err(failed("fcntl(F_GETFL)"))?;
     let flags = OFlag::from_bits_retain(flags);
     let writes = flags & OFlag::O_ACCMODE == OFlag::O_WRONLY;
     match kind(&found) {
-        SFlag::S_IFSOCK => socket(given, flags, stderr),
-        SFlag::S_IFREG if writes && flags.contains(OFlag::O_APPEND) => Ok(given),
+        SFlag::S_IFSOCK => socket(given, stderr),
+        SFlag::S_IFREG if writes && flags.contains(OFlag::O_APPEND) => Ok(Output::new(given)),
         SFlag::S_IFREG => {
             Err("a file must be opened to append and nothing else: 3>>FILE, not 3>FILE or 3<>FILE".to_owned())
         }
@@ -104,17 +105,16 @@ fn judge(given: OwnedFd, stderr: bool) -> Result<OwnedFd, String> {
 }
 
 /// The same pipe by a descriptor of its own: that it does not wait is nobody else's concern.
-fn reopened(given: &OwnedFd) -> Result<OwnedFd, String> {
-    let path = format!("/proc/self/fd/{}", given.as_raw_fd());
-    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    open(path.as_str(), flags, Bits::empty()).map_err(|error| match error {
-        Errno::ENXIO => "nobody reads from this pipe".to_owned(),
-        error => format!("the pipe cannot be opened anew, to be written without waiting: {error}"),
-    })
+fn reopened(given: &OwnedFd) -> Result<Output<OwnedFd>, String> {
+    match own(given) {
+        Own::Anew(anew) => Ok(Output::new(anew)),
+        Own::Refused(Errno::ENXIO) => Err("nobody reads from this pipe".to_owned()),
+        Own::Refused(error) => Err(format!("the pipe cannot be opened anew, to be written without waiting: {error}")),
+    }
 }
 
 /// A UNIX socket that leads somewhere. Any other would be a way into a network.
-fn socket(given: OwnedFd, flags: OFlag, stderr: bool) -> Result<OwnedFd, String> {
+fn socket(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
     let own = getsockname::<SockaddrStorage>(given.as_raw_fd()).map_err(|error| format!("getsockname(2): {error}"))?;
     if own.family() != Some(AddressFamily::Unix) {
         return Err("this is no UNIX socket; a gate has no way into a network".to_owned());
@@ -126,7 +126,5 @@ fn socket(given: OwnedFd, flags: OFlag, stderr: bool) -> Result<OwnedFd, String>
         // Only written to. Standard error is left as it is: others may have it.
         shutdown(given.as_raw_fd(), Shutdown::Read).map_err(|error| format!("shutdown(2): {error}"))?;
     }
-    fcntl(given.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))
-        .map_err(|error| format!("fcntl(F_SETFL): {error}"))?;
-    Ok(given)
+    Ok(Output::socket(given))
 }

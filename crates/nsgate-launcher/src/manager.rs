@@ -10,12 +10,13 @@ use nix::{
 };
 use nsgate_config::AbsolutePath;
 use std::{
-    env,
+    env, io,
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixDatagram},
     },
+    time::Duration,
 };
 
 /// Where the manager hears, and how much it keeps.
@@ -35,12 +36,8 @@ pub(crate) fn most() -> usize {
 
 /// Connects to the manager, if it keeps anything. One that cannot be reached is a warning: a worker serves without.
 pub(crate) fn connect(most: usize, warnings: &mut Vec<String>) -> Option<Keeping> {
-    let place = env::var("NOTIFY_SOCKET").ok().filter(|_| most > 0)?;
-    let connected = UnixDatagram::unbound().and_then(|socket| {
-        match place.strip_prefix('@') {
-            Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
-            None => socket.connect(&place)?,
-        }
+    let place = place().filter(|_| most > 0)?;
+    let connected = reach(&place).and_then(|socket| {
         socket.set_nonblocking(true)?;
         Ok(socket)
     });
@@ -51,6 +48,33 @@ pub(crate) fn connect(most: usize, warnings: &mut Vec<String>) -> Option<Keeping
             None
         }
     }
+}
+
+/// How long a manager that is busy may take for a word: at the start of a host it hears many.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tells the service manager, if there is one (`NOTIFY_SOCKET`, sd_notify(3)), and waits no longer than five seconds for it.
+///
+/// # Errors
+/// What the socket said; `EAGAIN` where the manager made no room in time.
+pub fn tell_manager(word: &str) -> io::Result<()> {
+    let Some(place) = place() else { return Ok(()) };
+    let socket = reach(&place)?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.send(word.as_bytes()).map(drop)
+}
+
+fn place() -> Option<String> {
+    env::var("NOTIFY_SOCKET").ok()
+}
+
+fn reach(place: &str) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    match place.strip_prefix('@') {
+        Some(name) => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        None => socket.connect(place)?,
+    }
+    Ok(socket)
 }
 
 /// Takes what was passed, which is this process's now and is not passed on.

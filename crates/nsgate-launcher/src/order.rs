@@ -2,7 +2,7 @@
 //! kernel whether it took.
 
 use crate::{
-    AuditOutput, LaunchError, LogSocket, Readiness, accounts, audit_output,
+    AuditOutput, LaunchError, LogSocket, Output, Readiness, accounts, audit_output,
     daemon::{self, Starter},
     descriptors,
     endpoint::{self, Endpoint},
@@ -33,7 +33,12 @@ use nsgate_sandbox::{
     namespaces::{self, Lender},
     small_root,
 };
-use std::{io, net::SocketAddr, os::fd::OwnedFd, path::Path};
+use std::{
+    io::{self, Stderr},
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    path::Path,
+};
 
 /// Names in the small root of a backend's directory, and of the agent's socket in it. A worker has several.
 const BACKENDS: [(&str, &str); 8] = [
@@ -161,6 +166,13 @@ fn start<T>(
     let (log, log_directory, mut warnings) = log_socket::open(log_socket::wanted(process).as_ref(), &ids);
     warnings.extend(source.as_ref().and_then(|source| source.unreadable(&ids)));
     let audit = audit_output::open_output(audit, given, options.mode, &ids)?;
+    // In the background there will be none, and with a log it is for last words.
+    let mut unsaid = Vec::new();
+    let speaks = process.log.is_none() && options.log_file.is_none();
+    let standard_error = match options.mode {
+        Mode::Foreground => Output::of_standard_error(if speaks { &mut warnings } else { &mut unsaid }),
+        Mode::Daemon => Output::kept(),
+    };
     // 4. Into the namespace, and listen there.
     namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
@@ -207,6 +219,7 @@ fn start<T>(
             log_file,
             log,
             log_directory,
+            standard_error,
             audit,
             bound,
             endpoints: sockets.listening,
@@ -218,7 +231,7 @@ fn start<T>(
         return Ok(steps.take(readiness, prepare));
     };
     drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
-    drop((passed, keeping, without, lender));
+    drop((passed, keeping, without, lender, standard_error));
     wait(starter, child, pid_file, &sockets.waiting, options, &ids, has_none)
 }
 
@@ -264,6 +277,7 @@ struct Steps<'a> {
     log_file: Option<LogFile>,
     log: LogSocket,
     log_directory: Option<Pinned>,
+    standard_error: Output<Stderr>,
     audit: Option<AuditOutput>,
     bound: Vec<Bound>,
     endpoints: Vec<OwnedFd>,
@@ -378,6 +392,7 @@ impl Steps<'_> {
             reader,
             server: self.server,
             log,
+            standard_error: if self.options.log_file.is_some() { Output::kept() } else { self.standard_error },
             audit: self.audit,
             host_pid,
             confined,

@@ -1,9 +1,10 @@
 //! What a launch ends in, and everything that the confined process holds then.
 
-use crate::{AuditOutput, LogSocket, Readiness, manager::Keeping, reader::Reader};
+use crate::{AuditOutput, LogSocket, Output, Readiness, manager::Keeping, reader::Reader};
 use nsgate_config::Listener;
 use nsgate_sandbox::Confined;
 use std::{
+    io::Stderr,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     path::PathBuf,
@@ -45,6 +46,8 @@ pub struct Running<T> {
     pub server: Option<SocketAddr>,
     /// The system log.
     pub log: LogSocket,
+    /// Standard error, or the log file in its place.
+    pub standard_error: Output<Stderr>,
     /// Where the audit's events go, if there is one.
     pub audit: Option<AuditOutput>,
     /// This process's id as the host sees it.

@@ -5,7 +5,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{
     Allowed,
-    worker::{Backend, Settings, Worker},
+    worker::{Backend, Lost, Settings, Worker},
 };
 use std::os::fd::{AsFd, AsRawFd};
 use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, sync::watch};
@@ -27,6 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         reserved: 4,
         token_key: None,
         number: None,
+        lost: Lost::default(),
     };
     let (stop, stopped) = watch::channel(None);
     let mut input = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;

@@ -3,7 +3,7 @@
 use crate::{
     audit::{Audits, Observed},
     host::Reload,
-    log::{self, AccessLog, Events, Severity, Sink, Syslog},
+    log::{self, AccessLog, Events, Sink, StandardError, Syslog},
     sys,
 };
 use nix::sys::{
@@ -12,8 +12,12 @@ use nix::sys::{
 };
 use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network};
-use nsgate_launcher::{Agent, AuditOutput, LaunchError, Launched, LogSocket, Options, Running, launch};
-use std::{io, path::PathBuf, sync::Arc};
+use nsgate_launcher::{Agent, AuditOutput, LaunchError, Launched, LogSocket, Options, Output, Running, launch};
+use std::{
+    io::{self, Stderr},
+    path::PathBuf,
+    sync::Arc,
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::TcpListener,
@@ -103,15 +107,17 @@ pub(crate) fn signals() -> io::Result<SignalFd> {
 pub(crate) fn log(
     process: &Process,
     options: &Options,
-    (socket, events): (LogSocket, Option<AuditOutput>),
+    (socket, standard_error, events): (LogSocket, Output<Stderr>, Option<AuditOutput>),
     host_pid: i32,
     warnings: &[String],
 ) -> (Arc<Sink>, Option<Audits>) {
     let log = process.log.as_ref();
     let (sink, socket) = match (&options.log_file, log) {
-        (Some(file), _) => (Sink::File(file.level.into(), host_pid), socket),
+        (Some(file), _) => {
+            (Sink::StandardError(StandardError::file(standard_error, file.level.into(), host_pid)), socket)
+        }
         (None, Some(log)) => (Sink::Syslog(Syslog::new(log, socket, host_pid)), LogSocket::default()),
-        (None, None) => (Sink::StandardError(Severity::Info), socket),
+        (None, None) => (Sink::StandardError(StandardError::new(standard_error)), socket),
     };
     let events = process.audit.zip(events).map(|(settings, output)| {
         Audits::new(settings, output, |tag| {
@@ -143,7 +149,7 @@ pub(crate) fn serve<C: Connector>(
     make: impl FnOnce(Observed) -> (Forwarder<C>, Option<Reload>),
 ) -> u8 {
     let Running { prepared: Prepared { event_loop, signals, key }, confined, .. } = running;
-    let outputs = (running.log, running.audit);
+    let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());

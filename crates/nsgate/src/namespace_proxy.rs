@@ -3,7 +3,10 @@
 //! Promises to do in one process what that program did in steps (write a configuration, run another program, unlink):
 //! the words become a gate in memory, and no file is written but the pid file and the log that were asked for.
 
-use crate::{gate, site, terminal};
+use crate::{
+    gate, site,
+    terminal::{self, complain},
+};
 use nsgate_config::namespace_proxy::{Asked, Command, HELP, NAME, parse};
 use nsgate_launcher::{Mode, Options};
 use std::process::ExitCode;
@@ -19,7 +22,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(message) => {
-            eprintln!("{NAME} (nsgate): {message}");
+            complain!("{NAME} (nsgate): {message}");
             ExitCode::FAILURE
         }
     }

@@ -1,7 +1,12 @@
 //! Readiness for systemd (sd_notify(3)).
 
-/// Tells systemd, if it asked (`NOTIFY_SOCKET`), that the gate serves.
+use crate::terminal::complain;
+use nsgate_launcher::tell_manager;
+
+/// Tells systemd, if it asked (`NOTIFY_SOCKET`), that the gate serves. The gate does so already, and its supervisor waits no
+/// longer than a few seconds: a service manager that cannot be reached will find out by its own time-out.
 pub(crate) fn ready() {
-    // A service manager that cannot be reached will find out by its own time-out; the gate serves all the same.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    if let Err(error) = tell_manager("READY=1") {
+        complain!("the service manager does not take READY=1: {error}; its own time-out decides");
+    }
 }

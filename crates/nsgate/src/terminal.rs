@@ -35,6 +35,21 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// Writes to standard error as much as it takes. In the foreground it does not wait for its reader, and the end of a program must
+/// not become a panic because of that, as `eprintln!` makes it.
+pub(crate) fn write_error(text: std::fmt::Arguments<'_>) {
+    // Nobody is left to be told.
+    let _ = std::io::stderr().lock().write_fmt(text);
+}
+
+/// A line on standard error, by [`write_error`].
+macro_rules! complain {
+    ($($part:tt)*) => {
+        $crate::terminal::write_error(format_args!("{}\n", format_args!($($part)*)))
+    };
+}
+pub(crate) use complain;
+
 /// Whether standard error is a terminal.
 fn at_terminal() -> bool {
     std::io::stderr().is_terminal()

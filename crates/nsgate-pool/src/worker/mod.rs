@@ -74,6 +74,24 @@ pub struct Settings {
     pub token_key: Option<TokenKey>,
     /// Which worker this is, from 1 on, where there is more than one.
     pub number: Option<u32>,
+    /// What this process could not write, for its metrics.
+    pub lost: Lost,
+}
+
+/// How many lines and events no destination took since the process began.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    /// Lines of the log.
+    pub lines: fn() -> u64,
+    /// Events of the audit.
+    pub events: fn() -> u64,
+}
+
+impl Default for Lost {
+    /// For a process that loses none.
+    fn default() -> Self {
+        Self { lines: || 0, events: || 0 }
+    }
 }
 
 /// Makes the observer of one network's requests, or says in a sentence why this worker cannot.

@@ -58,6 +58,11 @@ pub(super) fn text(shared: &Shared) -> String {
         }
     }
     page.histogram(shared);
+    let lost = &shared.settings.lost;
+    page.family("nsgate_log_lost_lines", "counter", "Lines of the log that no destination took.");
+    page.sample("nsgate_log_lost_lines_total", "", (lost.lines)());
+    page.family("nsgate_audit_lost_events", "counter", "Events of the audit that no destination took.");
+    page.sample("nsgate_audit_lost_events_total", "", (lost.events)());
     page.text.push_str("# EOF\n");
     page.text
 }

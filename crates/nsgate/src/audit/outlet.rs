@@ -1,14 +1,12 @@
 //! Where events go: the system log, the journal, or a descriptor of the starter's. Nothing here waits.
 
 use super::{AuditLog, journal};
-use crate::log::{Severity, Syslog};
+use crate::log::{Lines, Severity, Syslog};
 use nsgate_config::{Audit, AuditTo};
 use nsgate_forwarder::{AccessRecord, Verdict, event::Network};
 use nsgate_launcher::AuditOutput;
 use std::{
-    fs::File,
-    io::Write,
-    os::unix::net::UnixDatagram,
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -28,9 +26,7 @@ impl Audits {
         let outlet = match output {
             AuditOutput::Syslog => Outlet::Syslog(syslog(TAG)),
             AuditOutput::Journald(socket) => Outlet::Journald(socket),
-            AuditOutput::Descriptor(given) => {
-                Outlet::Descriptor(Mutex::new(Lines { file: given.into(), rest: Vec::new() }))
-            }
+            AuditOutput::Descriptor(given) => Outlet::Descriptor(Mutex::new(Lines::new(given))),
         };
         Self { outlet: Arc::new(outlet), settings }
     }
@@ -70,7 +66,7 @@ impl Audits {
 pub(super) enum Outlet {
     Syslog(Syslog),
     Journald(UnixDatagram),
-    Descriptor(Mutex<Lines>),
+    Descriptor(Mutex<Lines<OwnedFd>>),
 }
 
 impl Outlet {
@@ -80,43 +76,18 @@ impl Outlet {
         match self {
             Self::Syslog(syslog) => syslog.offer(severity, event),
             Self::Journald(socket) => socket.send(&journal::message(network, record, severity, event)).is_ok(),
-            Self::Descriptor(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).write(event),
+            Self::Descriptor(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).offer(event),
         }
-    }
-}
-
-/// Lines to a descriptor. Of a line that was taken in part the rest goes first: the next one must not end it.
-#[derive(Debug)]
-pub(super) struct Lines {
-    file: File,
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    fn write(&mut self, event: &str) -> bool {
-        if !self.rest.is_empty() {
-            let Ok(taken) = self.file.write(&self.rest) else { return false };
-            self.rest.drain(..taken.min(self.rest.len()));
-            if !self.rest.is_empty() {
-                return false;
-            }
-        }
-        // In one write(2): a pipe takes a line whole or not at all (PIPE_BUF, pipe(7)).
-        let line = [event.as_bytes(), b"\n"].concat();
-        let Ok(taken) = self.file.write(&line) else { return false };
-        self.rest = line.get(taken..).unwrap_or_default().to_vec();
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{AuditLog, Outlet},
-        Lines,
-    };
+    use super::super::{AuditLog, Outlet};
+    use crate::log::Lines;
     use nsgate_config::native;
     use nsgate_forwarder::{AccessRecord, event::Network};
+    use nsgate_launcher::Output;
     use std::{
         fs::File,
         io::Read,
@@ -145,7 +116,7 @@ mod tests {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let flags = nix::fcntl::OFlag::O_NONBLOCK;
         nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
-        let lines = Lines { file: writer.into(), rest: Vec::new() };
+        let lines = Lines::new(Output::new(writer));
         (reader.into(), AuditLog::new(Arc::new(Outlet::Descriptor(Mutex::new(lines))), network(), rate))
     }
 

@@ -11,7 +11,10 @@ mod remove;
 mod run;
 mod table;
 
-use crate::{site, terminal::colours};
+use crate::{
+    site,
+    terminal::{colours, complain},
+};
 use clap::{Parser, Subcommand};
 use nsgate_config::AbsolutePath;
 use std::process::ExitCode;
@@ -74,7 +77,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(message) => {
-            eprintln!("{message}");
+            complain!("{message}");
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     gate, host, notify,
     pool::run_keeper,
     site,
-    terminal::{self, colours},
+    terminal::{self, colours, complain},
 };
 use nsgate_config::{AbsolutePath, Config, Diagnostic, PoolUse, Process, haproxy, native};
 use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
@@ -35,7 +35,7 @@ fn finish(outcome: Result<u8, String>) -> ExitCode {
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(message) => {
-            eprintln!("haproxy (nsgate): {message}");
+            complain!("haproxy (nsgate): {message}");
             ExitCode::FAILURE
         }
     }
@@ -186,7 +186,7 @@ fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
     }
     if !args.quiet {
         for warning in all {
-            eprintln!("{warning}");
+            complain!("{warning}");
         }
     }
     Ok(())

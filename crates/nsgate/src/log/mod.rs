@@ -5,13 +5,16 @@
 
 mod access;
 mod events;
+mod lines;
 mod link;
+pub(crate) mod lost;
 mod outbox;
 mod sink;
 mod syslog;
 
 pub(crate) use access::AccessLog;
 pub(crate) use events::Events;
+pub(crate) use lines::Lines;
 pub(crate) use outbox::deliver;
-pub(crate) use sink::{Severity, Sink};
+pub(crate) use sink::{Severity, Sink, StandardError};
 pub(crate) use syslog::Syslog;

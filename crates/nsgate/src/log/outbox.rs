@@ -5,7 +5,10 @@
 //! then, which costs both sides less than once for each. While the log is full a bounded number waits, for a bounded time;
 //! what is lost is counted, and said once there is room.
 
-use super::link::{Link, Sent};
+use super::{
+    link::{Link, Sent},
+    lost,
+};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -44,8 +47,8 @@ pub(super) struct State {
 
 #[derive(Debug)]
 pub(super) struct Datagram {
-    /// Lines that are lost if it is not taken: its own, or those that it confesses.
-    lines: u64,
+    /// How many lost lines it tells of; 0 for a line.
+    confesses: u64,
     text: Vec<u8>,
 }
 
@@ -145,23 +148,32 @@ impl State {
             self.deliver();
         }
         if self.waiting.len() >= MOST {
-            self.lost = self.lost.saturating_add(1);
+            self.lose(0);
             return;
         }
         if self.lost > 0 {
-            let lines = std::mem::take(&mut self.lost);
-            self.waiting.push_back(Datagram { lines, text: confess(lines) });
+            let confesses = std::mem::take(&mut self.lost);
+            self.waiting.push_back(Datagram { confesses, text: confess(confesses) });
         }
-        self.waiting.push_back(Datagram { lines: 1, text: line });
+        self.waiting.push_back(Datagram { confesses: 0, text: line });
+    }
+
+    /// A line is lost, or what was to tell of so many: those were counted before.
+    fn lose(&mut self, confesses: u64) {
+        self.lost = self.lost.saturating_add(confesses.max(1));
+        lost::LINES.add(u64::from(confesses == 0));
     }
 
     /// Sends what waits, as far as the log takes it. Where nobody is there to take it, or takes nothing for long, it is lost.
     fn deliver(&mut self) {
-        while let Some(Datagram { lines, text }) = self.waiting.front() {
+        while let Some(Datagram { confesses, text }) = self.waiting.front() {
             match self.link.send(text) {
                 Sent::Taken => self.full = None,
                 Sent::Full if self.full.get_or_insert_with(Instant::now).elapsed() < PATIENCE => return,
-                Sent::Full | Sent::Gone => self.lost = self.lost.saturating_add(*lines),
+                Sent::Full | Sent::Gone => {
+                    let confesses = *confesses;
+                    self.lose(confesses);
+                }
             }
             self.waiting.pop_front();
         }

@@ -1,11 +1,12 @@
 //! One line to wherever lines go.
 
-use super::Syslog;
+use super::{Lines, Syslog, lost};
 use nsgate_config::Level;
-use nsgate_launcher::local_time;
+use nsgate_launcher::{Output, local_time};
 use std::{
     borrow::Cow,
-    io::Write,
+    io::Stderr,
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -36,11 +37,44 @@ impl From<Level> for Severity {
 pub(crate) enum Sink {
     /// The system log.
     Syslog(Syslog),
-    /// Standard error, as far as the process was left one.
-    StandardError(Severity),
-    /// A file in the place of standard error: lines down to this severity, each with its time and the pid that the host
-    /// sees.
-    File(Severity, i32),
+    /// Standard error, as far as the process was left one, or a file in its place.
+    StandardError(StandardError),
+}
+
+/// Standard error as a log.
+#[derive(Debug)]
+pub(crate) struct StandardError {
+    /// Lines down to this severity.
+    least: Severity,
+    /// In a file each line has its time, and this pid, which is the one that the host sees.
+    dated: Option<i32>,
+    lines: Mutex<Lines<Stderr>>,
+}
+
+impl StandardError {
+    /// Lines as they are, from those of requests on.
+    pub(crate) fn new(output: Output<Stderr>) -> Self {
+        Self { least: Severity::Info, dated: None, lines: Mutex::new(Lines::new(output)) }
+    }
+
+    /// Lines down to `least`, in a file.
+    pub(crate) fn file(output: Output<Stderr>, least: Severity, pid: i32) -> Self {
+        Self { least, dated: Some(pid), ..Self::new(output) }
+    }
+
+    fn write(&self, severity: Severity, line: &str) {
+        let form = |severity: Severity, line: &str| match self.dated {
+            Some(pid) => dated(severity, pid, &one_line(line)),
+            None => one_line(line).into_owned(),
+        };
+        let confess =
+            |lines| form(Severity::Warning, &format!("{lines} lines were lost: standard error did not take them"));
+        let line = form(severity, line);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lines.write(&line, confess) {
+            lost::LINES.add(1);
+        }
+    }
 }
 
 impl Sink {
@@ -49,19 +83,18 @@ impl Sink {
         severity
             <= match self {
                 Self::Syslog(syslog) => syslog.least(),
-                Self::StandardError(least) | Self::File(least, _) => *least,
+                Self::StandardError(output) => output.least,
             }
     }
 
-    /// Writes one line. What cannot be written now is lost.
+    /// Writes one line, and never waits. What cannot be written now is lost, counted and said.
     pub(crate) fn write(&self, severity: Severity, line: &str) {
         if !self.wants(severity) {
             return;
         }
         match self {
             Self::Syslog(syslog) => syslog.write(severity, line),
-            Self::StandardError(_) => write_out(&one_line(line)),
-            Self::File(_, pid) => write_out(&dated(severity, *pid, &one_line(line))),
+            Self::StandardError(output) => output.write(severity, line),
         }
     }
 
@@ -72,15 +105,6 @@ impl Sink {
             _ => self.write(severity, line),
         }
     }
-}
-
-/// In one write(2), so that lines of several writers do not mix.
-fn write_out(line: &str) {
-    let mut bytes = Vec::with_capacity(line.len() + 1);
-    bytes.extend_from_slice(line.as_bytes());
-    bytes.push(b'\n');
-    // Nobody is left to be told that standard error is closed.
-    let _ = std::io::stderr().write_all(&bytes);
 }
 
 /// The form of Neutron's own log files (oslo.log, `logging_default_format_string`), as far as it means something here.

@@ -23,7 +23,8 @@ fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Run
     let Running { prepared: blank, agents, listeners, readiness, .. } = running;
     // What could not be done is told where the network's own log is; its requests are logged by the worker.
     let process = Process { audit: None, ..config.process.clone() };
-    let _ = gate::log(&process, options, (running.log, None), running.host_pid, &running.warnings);
+    let outputs = (running.log, running.standard_error, None);
+    let _ = gate::log(&process, options, outputs, running.host_pid, &running.warnings);
     let mut config = config.clone();
     config.gate.listeners = running.listening;
     config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);

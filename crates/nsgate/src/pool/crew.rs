@@ -31,7 +31,7 @@ pub(super) fn run(config: &PoolConfig, options: &Options) -> Result<u8, LaunchEr
 fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> u8 {
     let PoolConfig { pool, process } = config;
     // Children have the same log and the same audit: they are opened once.
-    let outputs = (running.log, running.audit);
+    let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let Running { prepared: signals, confined, agents, endpoints, handover_gid: gid, readiness, .. } = running;
     tracing::info!("{} workers for the pool at {}; {}", pool.workers, pool.socket, confined.report());

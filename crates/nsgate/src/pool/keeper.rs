@@ -87,7 +87,7 @@ pub(super) struct Keeper<'a> {
 
 fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Prepared>) -> u8 {
     let Running { prepared, confined, agents, .. } = running;
-    let outputs = (running.log, running.audit);
+    let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     // What the worker is told is what stands: the listeners that were bound, the agent's owner as a number.
     let mut config = config.clone();

@@ -4,7 +4,7 @@ use super::crew;
 use crate::{
     audit::{Audits, Observed},
     gate::{self, Prepared},
-    log::{AccessLog, Sink, Syslog},
+    log::{AccessLog, Sink, Syslog, lost},
     sys,
 };
 use nsgate_config::{Config, Guards, PoolConfig};
@@ -12,7 +12,7 @@ use nsgate_forwarder::{TokenKey, event::Network};
 use nsgate_launcher::{Agent, Keeping, LaunchError, Launched, Options, Running, launch_worker};
 use nsgate_pool::{
     Allowed,
-    worker::{Backend, Manager, Observe, Settings, Worker},
+    worker::{Backend, Lost, Manager, Observe, Settings, Worker},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -48,7 +48,7 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> 
         prepared: Prepared { event_loop, signals, key }, confined, agents, endpoints, passed, keeping, ..
     } = running;
     let PoolConfig { pool, process } = config;
-    let outputs = (running.log, running.audit);
+    let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let settings = settings(config, agents, running.handover_gid, key);
     tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
@@ -88,6 +88,7 @@ pub(super) fn settings(config: &PoolConfig, agents: Vec<Agent>, gid: Option<u32>
         reserved: pool.reserved_connections,
         token_key: key,
         number: None,
+        lost: Lost { lines: || lost::LINES.count(), events: || lost::EVENTS.count() },
     }
 }
 

@@ -1,0 +1,133 @@
+//! Where lines go that are not for the system log: standard error, or a descriptor of the starter's. A write never waits
+//! for the reader, and nothing changes for others who have the same terminal, pipe or socket.
+//!
+//! Whether a descriptor waits (O_NONBLOCK) is a property of what was opened, not of the descriptor (fcntl(2), `F_SETFL`):
+//! setting it would make the writes of the starter's own shell fail. So a pipe or a terminal is opened anew, by way of
+//! `/proc/self/fd`, and that is this process's alone. A socket cannot be opened anew (ENXIO, proc_pid_fd(5)), and does not need
+//! to be: `MSG_DONTWAIT` is a property of one send(2). A plain file is left as it is: the kernel knows no way to write to
+//! it without waiting for its disk.
+
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl, open},
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        socket::{MsgFlags, send},
+        stat::{Mode, SFlag, fstat},
+    },
+    unistd::{dup2_stderr, write},
+};
+use std::{
+    io::{Stderr, stderr},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+};
+
+use crate::pinned::kind;
+
+/// A descriptor to write to without waiting.
+#[derive(Debug)]
+pub struct Output<F> {
+    descriptor: F,
+    way: Way,
+}
+
+/// How not to wait.
+#[derive(Debug)]
+enum Way {
+    /// The descriptor itself does not.
+    Write,
+    /// Each call says so.
+    Send,
+    /// The kernel is asked before whether there is room: for what cannot be opened anew. Others who write to it at the same
+    /// moment may take the room.
+    Watch(Epoll),
+}
+
+/// What was made of a descriptor.
+#[derive(Debug)]
+pub(crate) enum Own {
+    /// A descriptor that does not wait, and belongs to this process alone.
+    Anew(OwnedFd),
+    /// It cannot be opened for this reason.
+    Refused(Errno),
+}
+
+impl<F: AsFd> Output<F> {
+    /// A descriptor that does not wait, or cannot be kept from it.
+    pub fn new(descriptor: F) -> Self {
+        Self { descriptor, way: Way::Write }
+    }
+
+    /// A connected socket.
+    pub(crate) fn socket(descriptor: F) -> Self {
+        Self { descriptor, way: Way::Send }
+    }
+
+    /// What is asked for room before each write.
+    fn watched(descriptor: F) -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&descriptor, EpollEvent::new(EpollFlags::EPOLLOUT, 0))?;
+        Ok(Self { descriptor, way: Way::Watch(epoll) })
+    }
+
+    /// Writes as much as there is room for now: bytes that were taken.
+    ///
+    /// # Errors
+    /// `EAGAIN` where there is no room; everything that write(2) and send(2) say.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        match &self.way {
+            Way::Send => {
+                send(self.descriptor.as_fd().as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)
+            }
+            Way::Watch(epoll) if epoll.wait(&mut [EpollEvent::empty()], EpollTimeout::ZERO)? == 0 => Err(Errno::EAGAIN),
+            Way::Write | Way::Watch(_) => write(&self.descriptor, bytes),
+        }
+    }
+}
+
+impl Output<Stderr> {
+    /// Standard error as it is: the null device, a log file, or the `Output` that the starter made of it.
+    pub(crate) fn kept() -> Self {
+        Self::new(stderr())
+    }
+
+    /// Makes standard error this process's own, and says what could not be done.
+    pub(crate) fn of_standard_error(warnings: &mut Vec<String>) -> Self {
+        let Ok(found) = fstat(stderr()) else { return Self::kept() };
+        match kind(&found) {
+            SFlag::S_IFSOCK => Self::socket(stderr()),
+            SFlag::S_IFIFO | SFlag::S_IFCHR => {
+                let error = match own(stderr()) {
+                    Own::Anew(anew) => match dup2_stderr(&anew) {
+                        Ok(()) => return Self::kept(),
+                        Err(error) => error,
+                    },
+                    Own::Refused(error) => error,
+                };
+                warnings.push(format!(
+                    "standard error cannot be opened anew, to be written without waiting ({error}): another that writes to \
+                     it at the same moment may still make this process wait; give the gate a log"
+                ));
+                Self::watched(stderr()).unwrap_or_else(|_| Self::kept())
+            }
+            _ => Self::kept(),
+        }
+    }
+}
+
+/// The same pipe or terminal by a descriptor of its own, if this one may be written to: nothing is gained by it.
+pub(crate) fn own(given: impl AsFd) -> Own {
+    let flags = match fcntl(&given, FcntlArg::F_GETFL) {
+        Ok(flags) => OFlag::from_bits_retain(flags),
+        Err(error) => return Own::Refused(error),
+    };
+    if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY || flags.contains(OFlag::O_PATH) {
+        return Own::Refused(Errno::EBADF);
+    }
+    let path = format!("/proc/self/fd/{}", given.as_fd().as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    match open(path.as_str(), flags, Mode::empty()) {
+        Ok(anew) => Own::Anew(anew),
+        Err(error) => Own::Refused(error),
+    }
+}
