@@ -17,6 +17,17 @@ pub mod attest {
         pub kind: String,
     }
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    pub struct Thread {
+        pub id: i32,
+        pub users: [u32; 4],
+        pub groups: [u32; 4],
+        pub supplementary_groups: Vec<u32>,
+        pub capabilities: BTreeMap<&'static str, Vec<String>>,
+        pub no_new_privs: bool,
+        pub seccomp: u32,
+        pub seccomp_filters: u32,
+    }
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
     pub struct Row {
         pub what: String,
         pub expected: String,
@@ -28,13 +39,8 @@ pub mod attest {
         pub pid: i32,
         pub name: String,
         pub command: Vec<String>,
-        pub users: [u32; 4],
-        pub groups: [u32; 4],
-        pub supplementary_groups: Vec<u32>,
-        pub capabilities: BTreeMap<&'static str, Vec<String>>,
-        pub no_new_privs: bool,
-        pub seccomp: u32,
-        pub seccomp_filters: u32,
+        pub role: Option<&'static str>,
+        pub threads: Vec<Thread>,
         pub namespaces: Vec<Namespace>,
         pub descriptors: Option<BTreeMap<String, usize>>,
         pub root: Option<Vec<String>>,
@@ -42,6 +48,8 @@ pub mod attest {
         pub core_limit: Option<String>,
         pub kernel: Kernel,
         pub verdict: Vec<Row>,
+        pub unseen: Vec<&'static str>,
+        __private: (),
     }
     impl Holdings {
         #[must_use]

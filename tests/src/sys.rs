@@ -43,6 +43,22 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes this thread, and no other one, a user's: no privilege, and none to be gained. The C library's own functions would
+/// change every thread (nptl(7)).
+pub fn give_up_in_this_thread(uid: u32) -> io::Result<()> {
+    let none: *const libc::gid_t = std::ptr::null();
+    // SAFETY: numbers, and an empty list that is not read (setgroups(2)).
+    let answers = unsafe {
+        [
+            libc::syscall(libc::SYS_setgroups, 0, none),
+            libc::syscall(libc::SYS_setresgid, uid, uid, uid),
+            libc::syscall(libc::SYS_setresuid, uid, uid, uid),
+            libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+        ]
+    };
+    if answers == [0; 4] { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Sends `signal` through the pidfd: never to a process that took the number over.
 pub fn signal(pidfd: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> io::Result<()> {
     use std::os::fd::AsRawFd;

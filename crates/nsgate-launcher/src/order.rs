@@ -232,7 +232,7 @@ fn start<T>(
     };
     drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
     drop((passed, keeping, without, lender, standard_error));
-    wait(starter, child, pid_file, &sockets.waiting, options, &ids, has_none)
+    wait(starter, child, pid_file, sockets.waiting, options, &ids, has_none)
 }
 
 /// A child in a PID namespace of its own (`None` in the child), and a pipe to it. Without privileges it stays in the one
@@ -407,7 +407,7 @@ fn wait<T>(
     starter: Starter,
     child: daemon::Child,
     pid_file: Option<PidFile>,
-    sockets: &[Endpoint],
+    sockets: Vec<Endpoint>,
     options: &Options,
     ids: &Ids,
     has_none: bool,
@@ -437,6 +437,7 @@ fn wait<T>(
     if let Some(ready) = options.on_ready {
         ready();
     }
-    drop(pid_file);
+    // A supervisor has no use for a directory.
+    drop((pid_file, sockets));
     supervisor::watch(child, ids, has_none).map(Launched::Finished)
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 pub(crate) struct Status {
     pub(crate) name: String,
     pub(crate) pid: i32,
+    pub(crate) parent: i32,
     /// Real, effective, saved, file system.
     pub(crate) uid: [u32; 4],
     /// Real, effective, saved, file system.
@@ -44,6 +45,7 @@ impl Status {
         Ok(Self {
             name: line("Name")?.to_owned(),
             pid: line("Pid")?.parse().map_err(|_| missing("Pid"))?,
+            parent: line("PPid")?.parse().map_err(|_| missing("PPid"))?,
             uid: ids("Uid")?,
             gid: ids("Gid")?,
             groups: line("Groups")?.split_whitespace().filter_map(|word| word.parse().ok()).collect(),

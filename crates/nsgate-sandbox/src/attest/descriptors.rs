@@ -1,7 +1,7 @@
 //! What a process has open, by kind (proc_pid_fd(5)).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fs,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
@@ -26,22 +26,51 @@ const STREAM: &str = "unix stream";
 /// Kind of a socket that is in no table.
 const OTHER: &str = "other socket";
 
+/// Kind of the socket at which a pool takes handovers.
+pub(super) const DOOR: &str = "unix seqpacket listener";
+/// Kind of a terminal.
+pub(super) const TERMINAL: &str = "terminal";
+
+/// One open descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Open {
+    pub(super) number: i32,
+    pub(super) kind: String,
+    /// The child that this is a descriptor of.
+    pub(super) child: Option<i32>,
+}
+
+impl Open {
+    /// Whether it is standard input, output or error.
+    pub(super) fn is_standard(&self) -> bool {
+        self.number <= 2
+    }
+}
+
 /// How often a descriptor is looked at before a socket is believed to be in no table. The process goes on while it is
 /// looked at: a connection that it opens after the table was read is not there, and the kernel hands out the table in
 /// pieces, between which others come and go.
 const LOOKS: usize = 8;
 
-/// Number of descriptors of each kind; `None` if the directory cannot be read.
-pub(super) fn read(directory: &Path) -> Option<BTreeMap<String, usize>> {
+/// Every open descriptor; `None` if the directory cannot be read. `directory` is that of a process or of a thread.
+pub(super) fn read(directory: &Path) -> Option<Vec<Open>> {
     let mut sockets = Sockets::of(directory);
-    let mut kinds = BTreeMap::new();
+    let mut all = Vec::new();
     for entry in fs::read_dir(directory.join("fd")).ok()? {
         // A descriptor that is closed while the directory is read is not open.
         let Ok(entry) = entry else { continue };
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Some(kind) = kind_of(directory, &entry, &mut sockets) else { continue };
-        *kinds.entry(kind).or_insert(0) += 1;
+        let child = if kind == CHILD { described(directory, &entry) } else { None };
+        all.push(Open { number, kind, child });
     }
-    Some(kinds)
+    Some(all)
+}
+
+/// The children that a process holds descriptors of.
+pub(super) fn children(directory: &Path) -> Vec<i32> {
+    let entries = fs::read_dir(directory.join("fd")).into_iter().flatten().flatten();
+    entries.filter(|entry| is_child(directory, entry)).filter_map(|entry| described(directory, &entry)).collect()
 }
 
 /// The kind of one descriptor; `None` if it was closed meanwhile.
@@ -63,6 +92,8 @@ fn kind_now(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Op
     let null = fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
     Some(if null {
         "/dev/null".to_owned()
+    } else if is_terminal(entry) {
+        TERMINAL.to_owned()
     } else if is_log(directory, entry) {
         LOG.to_owned()
     } else if is_pinned(directory, entry) {
@@ -96,17 +127,31 @@ fn flags(directory: &Path, entry: &fs::DirEntry) -> Option<i32> {
     text.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok())
 }
 
-/// Whether this is a descriptor of a process (`Pid` of proc_pid_fdinfo(5)) whose parent is the process looked at.
+/// A terminal: the virtual and serial ones, `/dev/tty` and `/dev/console`, and pseudo-terminals (the kernel's
+/// Documentation/admin-guide/devices.txt).
+fn is_terminal(entry: &fs::DirEntry) -> bool {
+    fs::metadata(entry.path()).is_ok_and(|found| {
+        let major = libc::major(found.rdev());
+        found.file_type().is_char_device() && matches!(major, 4 | 5 | 136..=143)
+    })
+}
+
+/// The process that this is a descriptor of (`Pid` of proc_pid_fdinfo(5)), as the reader numbers it.
+fn described(directory: &Path, entry: &fs::DirEntry) -> Option<i32> {
+    number(&directory.join("fdinfo").join(entry.file_name()), "Pid:")
+}
+
+/// Whether this is a descriptor of a process whose parent is the process looked at.
 fn is_child(directory: &Path, entry: &fs::DirEntry) -> bool {
-    let number = |text: &str, key: &str| -> Option<i32> {
-        text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
-    };
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    let Some(pid) = number(&read(&directory.join("fdinfo").join(entry.file_name())), "Pid:") else { return false };
-    let (Some(proc), own) = (directory.parent(), number(&read(&directory.join("status")), "Pid:")) else {
-        return false;
-    };
-    own.is_some() && number(&read(&proc.join(pid.to_string()).join("status")), "PPid:") == own
+    let Some(pid) = described(directory, entry) else { return false };
+    let (Some(proc), own) = (directory.parent(), number(&directory.join("status"), "Pid:")) else { return false };
+    own.is_some() && number(&proc.join(pid.to_string()).join("status"), "PPid:") == own
+}
+
+/// The number behind a key.
+fn number(path: &Path, key: &str) -> Option<i32> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
 }
 
 /// The kind of a socket that is in no table, by what the kernel calls its protocol. It has a name of its own for streams
@@ -189,6 +234,8 @@ impl Sockets {
         table("unix", 6, &|words| match words.get(4) {
             Some(&"0001") => STREAM,
             Some(&"0002") => "unix datagram",
+            // The third word of a socket that listens (`__SO_ACCEPTCON`, net/unix/af_unix.c).
+            Some(&"0005") if words.get(3) == Some(&"00010000") => DOOR,
             Some(&"0005") => "unix seqpacket",
             _ => "unix",
         });
@@ -217,7 +264,8 @@ mod tests {
                     }
                 });
             }
-            let strange = (0..200).filter_map(|_| read(Path::new("/proc/self"))?.get(OTHER).copied()).sum::<usize>();
+            let others = |open: Vec<super::Open>| open.iter().filter(|open| open.kind == OTHER).count();
+            let strange = (0..200).filter_map(|_| read(Path::new("/proc/self")).map(others)).sum::<usize>();
             done.store(true, Ordering::Relaxed);
             assert_eq!(strange, 0, "sockets in no table");
         });

@@ -6,21 +6,26 @@
 
 mod descriptors;
 mod namespaces;
+mod role;
 mod root;
 mod table;
+mod threads;
 mod verdict;
 
 pub use namespaces::Namespace;
 pub use root::Mount;
 pub(crate) use root::of_this_process as mounts_of_this_process;
+pub use threads::Thread;
 pub use verdict::Row;
 
-use crate::{
-    Error, Result,
-    status::{SETS, Status},
-};
+use crate::{Error, Result, Role, status::Status};
 use serde::Serialize;
-use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 /// Everything that was read of one process.
 #[derive(Clone, Debug, Serialize)]
@@ -29,27 +34,20 @@ pub struct Holdings {
     pub pid: i32,
     /// Name of the program (`comm`).
     pub name: String,
-    /// Command line.
+    /// Command line, which the process itself may change.
     pub command: Vec<String>,
-    /// Real, effective, saved and file system user.
-    pub users: [u32; 4],
-    /// Real, effective, saved and file system group.
-    pub groups: [u32; 4],
-    /// Other groups.
-    pub supplementary_groups: Vec<u32>,
-    /// Names of the capabilities in each of the five sets.
-    pub capabilities: BTreeMap<&'static str, Vec<String>>,
-    /// Whether it can never gain a privilege by starting a program.
-    pub no_new_privs: bool,
-    /// 0 none, 1 strict, 2 filter.
-    pub seccomp: u32,
-    /// Number of filters; 0 on kernels that do not say.
-    pub seccomp_filters: u32,
+    /// Which of nsgate's processes it is, by facts that it cannot choose; `None` if it is none, or they cannot be read.
+    pub role: Option<&'static str>,
+    /// Each thread, the first one first.
+    pub threads: Vec<Thread>,
     /// Each kind of namespace, and whether the reader is in the same.
     pub namespaces: Vec<Namespace>,
     /// Number of open descriptors of each kind; `None` if they cannot be read.
     pub descriptors: Option<BTreeMap<String, usize>>,
-    /// What its root directory shows; `None` if it cannot be read.
+    /// The same one by one, with what only other threads have.
+    #[serde(skip)]
+    open: Option<Vec<descriptors::Open>>,
+    /// What its root directory shows, and that of any of its threads; `None` if it cannot be read.
     pub root: Option<Vec<String>>,
     /// What is mounted for it; `None` if it cannot be read.
     pub mounts: Option<Vec<Mount>>,
@@ -57,9 +55,20 @@ pub struct Holdings {
     pub core_limit: Option<String>,
     /// What this kernel offers.
     pub kernel: Kernel,
-    /// What a gate would hold, beside what this process does.
+    /// What its role needs, or a gate would, beside what this process holds.
     pub verdict: Vec<Row>,
+    /// What no reader can see of any process, one sentence each.
+    pub unseen: Vec<&'static str>,
 }
+
+/// What `/proc` does not say.
+const UNSEEN: [&str; 2] = [
+    "which system calls its filter lets pass: that there is one is all that /proc says",
+    "what Landlock forbids it: the first line of its log says what was enforced",
+];
+/// The same of a supervisor.
+const UNSEEN_OF_ROOT: &str =
+    "that it opens no file: its root is the one that it was started in, and Landlock and its filter are in the way";
 
 /// What the running kernel offers to any gate.
 #[derive(Clone, Debug, Serialize)]
@@ -111,33 +120,64 @@ pub fn process(pid: i32) -> Result<Holdings> {
         _ => Error::Proc { path: path.clone(), source },
     })?;
     let status = Status::parse(&text, &path)?;
+    let (name, parent) = (status.name.clone(), status.parent);
+    let threads = threads::all(&directory, pid, status)?;
+    let others: Vec<PathBuf> = threads::others(&directory, pid).into_iter().map(|(_, directory)| directory).collect();
+    let (open, root) = (open(&directory, &others), shown(&directory, &others));
+    let facts = role::Facts { pid, parent, root: root.as_deref(), open: open.as_deref() };
+    let role = role::of(&facts);
     let command = fs::read(directory.join("cmdline")).unwrap_or_default();
     let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     let mut holdings = Holdings {
         pid,
-        name: status.name,
+        name,
         command: words.map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
-        users: status.uid,
-        groups: status.gid,
-        supplementary_groups: status.groups,
-        capabilities: SETS.iter().copied().zip(status.capabilities.map(names)).collect(),
-        no_new_privs: status.no_new_privs,
-        seccomp: status.seccomp,
-        seccomp_filters: status.seccomp_filters,
-        namespaces: namespaces::read(&directory),
-        descriptors: descriptors::read(&directory),
-        root: root::entries(&directory),
-        mounts: root::mounts(&directory),
+        role: role.map(Role::name),
+        threads,
+        namespaces: namespaces::read(&directory, &others),
+        descriptors: open.as_deref().map(counted),
+        open,
+        root,
+        mounts: root::mounts(&directory, &others),
         core_limit: core_limit(&directory),
         kernel: kernel(),
         verdict: Vec::new(),
+        unseen: UNSEEN.into_iter().chain(role::keeps_its_root(role).then_some(UNSEEN_OF_ROOT)).collect(),
     };
-    holdings.verdict = verdict::judge(&holdings);
+    holdings.verdict = verdict::judge(&holdings, role);
     Ok(holdings)
 }
 
+/// What is open in any thread: as a rule they have one table together, and then the others add nothing.
+fn open(process: &Path, others: &[PathBuf]) -> Option<Vec<descriptors::Open>> {
+    let mut all = descriptors::read(process)?;
+    for open in others.iter().filter_map(|thread| descriptors::read(thread)).flatten() {
+        if !all.iter().any(|known| (known.number, &known.kind) == (open.number, &open.kind)) {
+            all.push(open);
+        }
+    }
+    Some(all)
+}
+
+fn counted(open: &[descriptors::Open]) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for open in open {
+        *kinds.entry(open.kind.clone()).or_insert(0) += 1;
+    }
+    kinds
+}
+
+/// What the root of any thread shows, sorted.
+fn shown(process: &Path, others: &[PathBuf]) -> Option<Vec<String>> {
+    let mut names = root::entries(process)?;
+    names.extend(others.iter().filter_map(|thread| root::entries(thread)).flatten());
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
 impl Holdings {
-    /// Whether every row of the verdict is as a gate's would be; `None` if no row is wrong, but some could not be read.
+    /// Whether every row of the verdict is as it should be; `None` if no row is wrong, but some could not be read.
     #[must_use]
     pub fn confined(&self) -> Option<bool> {
         let rows = || self.verdict.iter().map(|row| row.ok);
@@ -145,15 +185,7 @@ impl Holdings {
     }
 }
 
-/// Names of the capabilities in a mask; a number for one this program does not know.
-fn names(mask: u64) -> Vec<String> {
-    let known = caps::all();
-    let present = (0..64u8).filter(|bit| mask & (1 << bit) != 0);
-    let name = |bit: u8| known.iter().find(|capability| capability.index() == bit).map(ToString::to_string);
-    present.map(|bit| name(bit).unwrap_or_else(|| format!("capability {bit}"))).collect()
-}
-
-fn core_limit(directory: &std::path::Path) -> Option<String> {
+fn core_limit(directory: &Path) -> Option<String> {
     let text = fs::read_to_string(directory.join("limits")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max core file size"))?;
     line.split_whitespace().nth(1).map(str::to_owned)

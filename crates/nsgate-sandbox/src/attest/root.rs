@@ -1,7 +1,10 @@
 //! What a process sees of the file system.
 
 use serde::Serialize;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// One mount of a process's mount namespace (proc_pid_mountinfo(5)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,11 +28,21 @@ pub(super) fn entries(directory: &Path) -> Option<Vec<String>> {
 
 /// The reader's own mounts.
 pub(crate) fn of_this_process() -> Option<Vec<Mount>> {
-    mounts(Path::new("/proc/self"))
+    mounts(Path::new("/proc/self"), &[])
 }
 
-/// The process's mounts.
-pub(super) fn mounts(directory: &Path) -> Option<Vec<Mount>> {
+/// The process's mounts, and those that only `others` see, the directories of its other threads.
+pub(super) fn mounts(process: &Path, others: &[PathBuf]) -> Option<Vec<Mount>> {
+    let mut all = listed(process)?;
+    for mount in others.iter().filter_map(|thread| listed(thread)).flatten() {
+        if !all.contains(&mount) {
+            all.push(mount);
+        }
+    }
+    Some(all)
+}
+
+fn listed(directory: &Path) -> Option<Vec<Mount>> {
     let text = fs::read_to_string(directory.join("mountinfo")).ok()?;
     let one = |line: &str| {
         let (before, after) = line.split_once(" - ")?;

@@ -1,11 +1,12 @@
 //! Holdings as a table for people.
 
-use super::Holdings;
+use super::{Holdings, role::in_words};
 use std::fmt;
 
 impl fmt::Display for Holdings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "process {} ({}): {}", self.pid, self.name, self.command.join(" "))?;
+        let role = self.role.map_or("no process of nsgate's, by what can be read", in_words);
+        writeln!(f, "process {} ({}), {role}: {}", self.pid, self.name, self.command.join(" "))?;
         let width = |pick: fn(&super::Row) -> &String| self.verdict.iter().map(|row| pick(row).chars().count()).max();
         let what = width(|row| &row.what).unwrap_or(0);
         let expected = width(|row| &row.expected).unwrap_or(0);
@@ -37,6 +38,7 @@ impl fmt::Display for Holdings {
         let abi = self.kernel.landlock_abi;
         let missing =
             if self.kernel.missing.is_empty() { "nothing".to_owned() } else { self.kernel.missing.join("; ") };
-        writeln!(f, "  this kernel: Landlock ABI {abi}; cannot give: {missing}")
+        writeln!(f, "  this kernel: Landlock ABI {abi}; cannot give: {missing}")?;
+        self.unseen.iter().try_for_each(|unseen| writeln!(f, "  not seen: {unseen}"))
     }
 }

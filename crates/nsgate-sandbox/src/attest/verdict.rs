@@ -1,6 +1,7 @@
-//! What a gate would hold, beside what a process does.
+//! What its role needs, beside what a process holds.
 
-use super::Holdings;
+use super::{Holdings, Thread, descriptors, role};
+use crate::{Role, status::SETS};
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -8,7 +9,7 @@ use serde::Serialize;
 pub struct Row {
     /// What.
     pub what: String,
-    /// What a gate's would be.
+    /// What its role's would be, or a gate's.
     pub expected: String,
     /// What this process's is.
     pub found: String,
@@ -16,126 +17,146 @@ pub struct Row {
     pub ok: Option<bool>,
 }
 
-/// Kinds of descriptors that a gate has. Everything else is a file, a device, or a way to something.
-const EXPECTED_KINDS: [&str; 10] = [
+/// Kinds of descriptors that every role which serves has. Everything else is a file, a device, or a way to something.
+const SERVES: [&str; 8] = [
     "tcp listener",
     "tcp connection",
-    super::descriptors::ELSEWHERE,
     "unix stream",
     "unix datagram",
-    "unix seqpacket",
     "eventpoll",
     "eventfd",
     "signalfd",
-    "/dev/null",
+    // The only files: a log or an audit can be appended to and nothing else.
+    descriptors::LOG,
 ];
+/// What each of them may have: the null device, and where it was told to write.
+const ALL: [&str; 3] = ["/dev/null", "pipe", descriptors::TERMINAL];
+/// The pool's socket, and connections over it.
+const POOL: [&str; 2] = [descriptors::DOOR, "unix seqpacket"];
 
-/// A foreground gate may keep the terminal or the pipe it was started on, as 0, 1 and 2.
-const FOREGROUND_KINDS: [&str; 1] = ["pipe"];
+/// Kinds that a role needs, beside [`ALL`].
+fn needs(role: Option<Role>) -> Vec<&'static str> {
+    let more: &[&[&str]] = match role {
+        // What a process is that is none of these, a gate would have to be.
+        None | Some(Role::Gate | Role::HostProxy) => &[&SERVES],
+        // The directory of the one file that it reads. A process that has anything else has no use for one.
+        Some(Role::Reader) => &[&[descriptors::PINNED]],
+        Some(Role::Supervisor) => &[&[descriptors::CHILD, "signalfd", "unix stream", descriptors::LOG]],
+        Some(Role::Worker) => &[&SERVES, &POOL, &[descriptors::ELSEWHERE]],
+        Some(Role::Keeper | Role::Courier | Role::Dispatcher) => &[&SERVES, &POOL],
+        // It waits for what it has made.
+        Some(Role::Zygote) => &[&SERVES, &POOL, &[descriptors::CHILD]],
+    };
+    more.iter().chain([&ALL.as_slice()]).flat_map(|kinds| kinds.iter().copied()).collect()
+}
 
-/// The only files that a gate may have, if it was told to write its log or its audit there: they can be appended to and
-/// nothing else.
-const LOG_KINDS: [&str; 1] = [super::descriptors::LOG];
-
-/// What the reader beside a host's proxy has: the directory of the one file that it reads, and pipes. A process that has
-/// anything else has no use for a directory.
-const READER_KINDS: [&str; 3] = [super::descriptors::PINNED, "pipe", "/dev/null"];
-
-/// The zygote of a pool waits for what it has made.
-const CHILD_KINDS: [&str; 1] = [super::descriptors::CHILD];
-
-pub(super) fn judge(holdings: &Holdings) -> Vec<Row> {
+pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
+    let threads = &holdings.threads;
     let mut rows = vec![
-        row("users", "not root", join(&holdings.users), Some(!holdings.users.contains(&0))),
-        row("groups", "not root", join(&holdings.groups), Some(!holdings.groups.contains(&0))),
-        groups(holdings),
+        row("threads", "1", threads.len().to_string(), Some(threads.len() == 1)),
+        each(threads, "users", "not root", |one| (join(&one.users), !one.users.contains(&0))),
+        each(threads, "groups", "not root", |one| (join(&one.groups), !one.groups.contains(&0))),
+        each(threads, "other groups", "none", groups),
     ];
-    for (set, names) in &holdings.capabilities {
-        let found = match names.len() {
-            0 => "none".to_owned(),
-            1..=3 => names.join(" "),
-            count => format!("{count}: {} …", names.iter().take(2).cloned().collect::<Vec<_>>().join(" ")),
-        };
-        rows.push(row(set, "none", found, Some(names.is_empty())));
+    for set in SETS {
+        rows.push(each(threads, set, "none", |one| capabilities(one.capabilities.get(set).map_or(&[], Vec::as_slice))));
     }
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    rows.push(row("no_new_privs", "yes", yes_no(holdings.no_new_privs), Some(holdings.no_new_privs)));
-    let seccomp = match holdings.seccomp {
-        0 => "none".to_owned(),
-        1 => "strict".to_owned(),
-        _ => "filter".to_owned(),
-    };
-    rows.push(row("seccomp", "filter", seccomp, Some(holdings.seccomp == 2)));
+    rows.push(each(threads, "no_new_privs", "yes", |one| (yes_no(one.no_new_privs), one.no_new_privs)));
+    rows.push(each(threads, "seccomp", "filter", |one| (filter(one.seccomp), one.seccomp == 2)));
+    let kept = role::keeps_its_root(role);
     for namespace in
         holdings.namespaces.iter().filter(|namespace| ["ipc", "mnt", "pid", "uts"].contains(&namespace.kind))
     {
         let found = namespace.shared.map_or("unreadable", |shared| if shared { "the reader's" } else { "its own" });
-        let what = format!("{} namespace", namespace.kind);
-        rows.push(row(&what, "its own", found.to_owned(), namespace.shared.map(|shared| !shared)));
+        let (expected, ok) = match namespace.shared {
+            Some(_) if kept => ("its starter's", Some(true)),
+            shared => ("its own", shared.map(|shared| !shared)),
+        };
+        rows.push(row(&format!("{} namespace", namespace.kind), expected, found.to_owned(), ok));
     }
-    rows.push(root(holdings));
-    rows.push(mounts(holdings));
-    rows.push(descriptors(holdings));
+    rows.push(root(holdings, role));
+    rows.push(mounts(holdings, kept));
+    rows.push(open(holdings, role));
     let core = holdings.core_limit.clone();
     let ok = core.as_ref().map(|limit| limit == "0");
     rows.push(row("core dump", "0", core.unwrap_or_else(|| "unreadable".to_owned()), ok));
     rows
 }
 
-/// Inside a user namespace that forbids setgroups(2), the group itself may be listed again.
-fn groups(holdings: &Holdings) -> Row {
-    let others = &holdings.supplementary_groups;
-    let found = if others.is_empty() { "none".to_owned() } else { join(others) };
-    let own = others.iter().all(|gid| holdings.groups.contains(gid));
-    row("other groups", "none", found, Some(own))
-}
-
-/// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
-/// pool's socket as well, and a worker those of up to eight agents, which are numbered from the second on.
-const ROOT: [&str; 6] = ["agent", "backend", "log", "syslog", "worker", "pool"];
-
-fn expected_in_root(name: &str) -> bool {
-    let plain = name.trim_end_matches(|c: char| ('2'..='8').contains(&c));
-    ROOT.contains(&name) || (name.len() == plain.len() + 1 && ["agent", "backend"].contains(&plain))
-}
-
-fn root(holdings: &Holdings) -> Row {
-    let Some(entries) = &holdings.root else {
-        return row("root shows", "agent backend", "unreadable".to_owned(), None);
+/// A row about every thread: what the first one holds, or the first that holds too much.
+fn each(threads: &[Thread], what: &str, expected: &str, of: impl Fn(&Thread) -> (String, bool)) -> Row {
+    let judged = || threads.iter().map(|thread| (thread.id, of(thread)));
+    let wrong = judged().find(|(_, (_, ok))| !ok);
+    let (first, ok) = (threads.first().map(|thread| thread.id), wrong.is_none());
+    let Some((id, (found, _))) = wrong.or_else(|| judged().next()) else {
+        return row(what, expected, "unreadable".to_owned(), None);
     };
-    // A host's proxy shows neither.
-    let small = entries.iter().all(|name| expected_in_root(name));
+    let found = if first == Some(id) { found } else { format!("{found} (thread {id})") };
+    row(what, expected, found, Some(ok))
+}
+
+fn capabilities(names: &[String]) -> (String, bool) {
+    let found = match names.len() {
+        0 => "none".to_owned(),
+        1..=3 => names.join(" "),
+        count => format!("{count}: {} …", names.iter().take(2).cloned().collect::<Vec<_>>().join(" ")),
+    };
+    (found, names.is_empty())
+}
+
+fn filter(mode: u32) -> String {
+    match mode {
+        0 => "none".to_owned(),
+        1 => "strict".to_owned(),
+        _ => "filter".to_owned(),
+    }
+}
+
+/// Inside a user namespace that forbids setgroups(2), the group itself may be listed again.
+fn groups(thread: &Thread) -> (String, bool) {
+    let others = &thread.supplementary_groups;
+    let found = if others.is_empty() { "none".to_owned() } else { join(others) };
+    (found, others.iter().all(|gid| thread.groups.contains(gid)))
+}
+
+fn root(holdings: &Holdings, role: Option<Role>) -> Row {
+    let expected = match role {
+        Some(Role::Supervisor) => "its starter's",
+        Some(Role::HostProxy | Role::Reader) => "nothing",
+        Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
+        _ => "agent backend",
+    };
+    let Some(entries) = &holdings.root else {
+        return row("root shows", expected, "unreadable".to_owned(), None);
+    };
     let found = match entries.len() {
         0 => "nothing".to_owned(),
         1..=4 => entries.join(" "),
         count => format!("{count}: {} …", entries.iter().take(4).cloned().collect::<Vec<_>>().join(" ")),
     };
-    row("root shows", "agent backend", found, Some(small))
+    row("root shows", expected, found, Some(role::keeps_its_root(role) || role::is_small(entries)))
 }
 
-fn mounts(holdings: &Holdings) -> Row {
+fn mounts(holdings: &Holdings, kept: bool) -> Row {
+    let expected = if kept { "its starter's" } else { "none" };
     let Some(mounts) = &holdings.mounts else {
-        return row("writable mounts", "none", "unreadable".to_owned(), None);
+        return row("writable mounts", expected, "unreadable".to_owned(), None);
     };
-    let writable = mounts.iter().filter(|mount| !mount.options.split(',').any(|option| option == "ro")).count();
-    row(
-        "writable mounts",
-        "none",
-        if writable == 0 { "none".to_owned() } else { writable.to_string() },
-        Some(writable == 0),
-    )
+    let writable = mounts.iter().filter(|mount| role::is_writable(mount)).count();
+    let found = if writable == 0 { "none".to_owned() } else { writable.to_string() };
+    row("writable mounts", expected, found, Some(kept || writable == 0))
 }
 
-fn descriptors(holdings: &Holdings) -> Row {
-    let Some(kinds) = &holdings.descriptors else {
+fn open(holdings: &Holdings, role: Option<Role>) -> Row {
+    let Some(open) = &holdings.open else {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
-    let expected = |kind: &str| {
-        [&EXPECTED_KINDS[..], &FOREGROUND_KINDS, &LOG_KINDS, &CHILD_KINDS].iter().any(|kinds| kinds.contains(&kind))
-    };
-    let reads = kinds.get(super::descriptors::PINNED) == Some(&1)
-        && kinds.keys().all(|kind| READER_KINDS.contains(&kind.as_str()));
-    let others: Vec<String> = kinds.keys().filter(|kind| !expected(kind) && !reads).cloned().collect();
+    let needs = needs(role);
+    let mut others: Vec<&str> =
+        open.iter().map(|open| open.kind.as_str()).filter(|kind| !needs.contains(kind)).collect();
+    others.sort_unstable();
+    others.dedup();
     let found = if others.is_empty() { "none".to_owned() } else { others.join(" ") };
     row("open files", "none", found, Some(others.is_empty()))
 }

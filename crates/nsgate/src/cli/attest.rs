@@ -3,8 +3,11 @@
 use crate::terminal::{Progress, say, write_out};
 use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
+use std::{thread::sleep, time::Duration};
 
 /// Reads the kernel's own account of a process (`/proc`), of a gate or of anything else.
+///
+/// Each of nsgate's processes is judged by what its role needs, and the role by facts that the process cannot choose.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 if no process holds what it should not, 3 if one does, 4 if none does but not \
     everything could be read, 1 if nothing could.\n\n\
@@ -25,6 +28,9 @@ pub(super) struct Attest {
 const HOLDS_TOO_MUCH: u8 = 3;
 /// Exit status if what was read is as it should be, and not everything could be read.
 const NOT_ALL_READ: u8 = 4;
+/// How often, and after which time, a process that holds too much is looked at again.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl Attest {
     pub(super) fn execute(&self) -> Result<u8, String> {
@@ -50,8 +56,9 @@ impl Attest {
             // One that has ended meanwhile is not there any more.
             attest::process(pid).ok()
         });
-        let found: Vec<Holdings> = read.collect();
+        let mut found: Vec<Holdings> = read.collect();
         drop(progress);
+        settle(&mut found);
         if self.json {
             json(&found)?;
         } else if found.is_empty() {
@@ -61,6 +68,23 @@ impl Attest {
         }
         Ok(status(&found))
     }
+}
+
+/// Looks again at what holds too much: a starter gives up what it has within milliseconds, and a command like this one ends.
+fn settle(found: &mut Vec<Holdings>) {
+    for _ in 0..LOOKS {
+        if !found.iter().any(too_much) {
+            return;
+        }
+        sleep(BETWEEN_LOOKS);
+        let again = std::mem::take(found).into_iter();
+        *found =
+            again.filter_map(|one| if too_much(&one) { attest::process(one.pid).ok() } else { Some(one) }).collect();
+    }
+}
+
+fn too_much(holdings: &Holdings) -> bool {
+    holdings.confined() == Some(false)
 }
 
 fn json(value: &impl Serialize) -> Result<(), String> {
@@ -80,7 +104,7 @@ fn status(all: &[Holdings]) -> u8 {
     }
 }
 
-/// `ok       4711 haproxy -f …`, or what is wrong with it.
+/// `ok       4711  gate        haproxy -f …`, or what is wrong with it.
 fn line(holdings: &Holdings) -> String {
     let rows = |ok| holdings.verdict.iter().filter(move |row| row.ok == ok).map(|row| row.what.as_str());
     let (mark, rows) = match holdings.confined() {
@@ -89,5 +113,5 @@ fn line(holdings: &Holdings) -> String {
         None => ("??", rows(None).collect()),
     };
     let reason = if rows.is_empty() { String::new() } else { format!("  ({})", rows.join(", ")) };
-    format!("{mark} {:>8}  {}{reason}", holdings.pid, holdings.command.join(" "))
+    format!("{mark} {:>8}  {:<10}  {}{reason}", holdings.pid, holdings.role.unwrap_or("-"), holdings.command.join(" "))
 }

@@ -1,0 +1,173 @@
+//! Which of nsgate's processes one is, by facts that it cannot choose.
+//!
+//! A process writes its own command line and its own name, and one that was broken into would choose those of the role that
+//! may hold most. So neither is looked at. What its root shows was put together before it was confined; whose child it is,
+//! which process holds a descriptor of it, and which program it runs are the kernel's word. What it has open counts where its
+//! filter lets it make no such thing.
+
+use super::{Mount, descriptors};
+use crate::Role;
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+/// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
+/// pool's socket as well, and a worker those of up to eight agents, which are numbered from the second on.
+const ROOT: [&str; 6] = ["agent", "backend", "log", "syslog", "worker", "pool"];
+
+/// Whether a root shows windows of nsgate's and nothing else.
+pub(super) fn is_small(root: &[String]) -> bool {
+    root.iter().all(|name| {
+        let plain = name.trim_end_matches(|c: char| ('2'..='8').contains(&c));
+        let numbered = name.len() == plain.len() + 1 && ["agent", "backend"].contains(&plain);
+        ROOT.contains(&name.as_str()) || numbered
+    })
+}
+
+/// What the kernel says of a process.
+pub(super) struct Facts<'a> {
+    pub(super) pid: i32,
+    pub(super) parent: i32,
+    pub(super) root: Option<&'a [String]>,
+    pub(super) open: Option<&'a [descriptors::Open]>,
+}
+
+/// The role; `None` where the facts fit none, or cannot be read.
+pub(super) fn of(facts: &Facts<'_>) -> Option<Role> {
+    let (root, open) = (facts.root?, facts.open?);
+    let has = |kind: &str| open.iter().any(|open| open.kind == kind);
+    let shows = |name: &str| root.iter().any(|entry| entry == name);
+    if !is_small(root) {
+        return supervises(facts.pid, open).then_some(Role::Supervisor);
+    }
+    // Windows of the log say nothing: each role may have them.
+    let agent = shows("agent") || shows("backend");
+    Some(if shows("pool") {
+        // A courier has the same, for a moment.
+        Role::Keeper
+    } else if !agent && has(descriptors::PINNED) {
+        Role::Reader
+    } else if !agent {
+        Role::HostProxy
+    } else if has(descriptors::CHILD) {
+        Role::Zygote
+    } else if is_child_of_zygote(facts) {
+        // Only one of a zygote's children listens; none can begin to.
+        if has(descriptors::DOOR) { Role::Dispatcher } else { Role::Worker }
+    } else if has(descriptors::DOOR) {
+        Role::Worker
+    } else {
+        Role::Gate
+    })
+}
+
+/// Whether a process has what a supervisor has: a descriptor of its own child, which runs the same program, signals, and the
+/// standard streams. Nothing that could be served, and no way to anybody.
+fn supervises(pid: i32, open: &[descriptors::Open]) -> bool {
+    let others = || open.iter().filter(|open| !open.is_standard());
+    let own = others().all(|open| [descriptors::CHILD, "signalfd", "/dev/null"].contains(&open.kind.as_str()));
+    let mut children = others().filter_map(|open| open.child);
+    match (children.next(), children.next()) {
+        (Some(child), None) => own && runs_the_same(pid, child),
+        _ => false,
+    }
+}
+
+/// Whether a process is a zygote's child: the zygote stands in a small root as well, and holds a descriptor of it.
+fn is_child_of_zygote(facts: &Facts<'_>) -> bool {
+    let parent = process(facts.parent);
+    let holds = || descriptors::children(&parent).contains(&facts.pid);
+    super::root::entries(&parent).is_some_and(|root| is_small(&root))
+        && holds()
+        && runs_the_same(facts.parent, facts.pid)
+}
+
+/// Whether two processes run the same file (`exe` of proc_pid_exe(5): it changes by execve(2), which no filter lets pass).
+fn runs_the_same(one: i32, other: i32) -> bool {
+    let program = |pid: i32| fs::metadata(process(pid).join("exe")).ok().map(|found| (found.dev(), found.ino()));
+    program(one).is_some() && program(one) == program(other)
+}
+
+fn process(pid: i32) -> PathBuf {
+    Path::new("/proc").join(pid.to_string())
+}
+
+/// A role by its name ([`Role::name`]), for people.
+pub(super) fn in_words(role: &str) -> &str {
+    match role {
+        "hostproxy" => "proxy of a host",
+        "reader" => "reader of a host's proxy",
+        other => other,
+    }
+}
+
+/// Whether the process keeps the root and the namespaces that it was started in.
+pub(super) fn keeps_its_root(role: Option<Role>) -> bool {
+    role == Some(Role::Supervisor)
+}
+
+/// Whether a mount can be written to.
+pub(super) fn is_writable(mount: &Mount) -> bool {
+    !mount.options.split(',').any(|option| option == "ro")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts, descriptors::Open, of};
+    use crate::Role;
+    use std::process::{Command, Stdio};
+
+    const HOST: [&str; 3] = ["bin", "etc", "home"];
+
+    fn open(number: i32, kind: &str, child: Option<i32>) -> Open {
+        Open { number, kind: kind.to_owned(), child }
+    }
+
+    fn role(root: &[&str], open: &[Open]) -> Option<Role> {
+        of_process(0, root, open)
+    }
+
+    fn of_process(pid: i32, root: &[&str], open: &[Open]) -> Option<Role> {
+        let root: Vec<String> = root.iter().map(|name| (*name).to_owned()).collect();
+        of(&Facts { pid, parent: 0, root: Some(&root), open: Some(open) })
+    }
+
+    #[test]
+    fn a_supervisor_has_a_child_of_its_own_program_and_nothing_else() {
+        let start = |program: &str| Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut all = [start("/bin/cat"), start("/bin/cat"), start("/bin/sh")];
+        let [own, child, stranger] = all.each_ref().map(|child| i32::try_from(child.id()).unwrap());
+        let pidfd = |pid: i32| open(4, "pidfd of a child", Some(pid));
+        let (signals, stream) = (open(3, "signalfd", None), open(2, "unix stream", None));
+        let role = |more: &[Open]| of_process(own, &HOST, &[&[stream.clone(), signals.clone()], more].concat());
+        assert_eq!(role(&[pidfd(child)]), Some(Role::Supervisor));
+        for kind in ["tcp listener", "unix stream", "unix datagram", "eventpoll", "/etc/passwd", "pinned directory"] {
+            assert_eq!(role(&[pidfd(child), open(5, kind, None)]), None, "{kind}");
+        }
+        assert_eq!(role(&[pidfd(child), pidfd(child)]), None, "it has one child");
+        assert_eq!(role(&[]), None, "without a child");
+        assert_eq!(role(&[pidfd(stranger)]), None, "of another program");
+        assert_eq!(of_process(own, &["agent", "backend"], &[pidfd(child)]), Some(Role::Zygote));
+        for child in &mut all {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_root_shows_decides_and_not_what_a_process_could_open() {
+        let gate = ["agent", "backend", "log", "syslog"];
+        // A gate may make UNIX sockets of any kind, and cannot listen.
+        assert_eq!(role(&gate, &[open(9, "unix seqpacket", None)]), Some(Role::Gate));
+        assert_eq!(role(&gate, &[open(9, "unix seqpacket listener", None)]), Some(Role::Worker));
+        assert_eq!(role(&["agent", "backend", "pool", "worker"], &[]), Some(Role::Keeper));
+        assert_eq!(role(&[], &[open(3, "tcp listener", None)]), Some(Role::HostProxy));
+        assert_eq!(role(&["log", "syslog"], &[]), Some(Role::HostProxy));
+        assert_eq!(role(&[], &[open(5, "pinned directory", None)]), Some(Role::Reader));
+        assert_eq!(role(&HOST, &[open(3, "tcp listener", None)]), None);
+        let facts = Facts { pid: 1, parent: 0, root: None, open: None };
+        assert_eq!(of(&facts), None, "what cannot be read proves nothing");
+    }
+}

@@ -1,0 +1,193 @@
+//! `nsgate attest`: every thread is judged, and each of nsgate's processes by what its role needs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{ForkResult, Pid};
+use nsgate_tests::gate::communicate;
+use nsgate_tests::host::{self, CONFIG, Nova};
+use nsgate_tests::lab::wait_until;
+use nsgate_tests::pool::{self, Pool, keeper};
+use nsgate_tests::{Answer, Config, Gate, Kind, Lab, RecordingAgent, Started, suite, sys};
+use serde_json::Value;
+
+fn main() {
+    suite!["attest":
+        a_second_thread_that_is_root_is_seen,
+        in_the_foreground_all_is_0_with_supervisor_and_gate,
+        a_pool_with_its_keepers_is_0_and_each_role_is_known,
+        several_workers_are_0_and_each_role_is_known,
+        the_proxy_of_a_host_in_the_foreground_is_0_with_its_reader,
+        a_process_that_calls_itself_a_supervisor_is_none,
+        a_supervisor_that_holds_a_socket_is_none,
+        what_cannot_be_seen_is_said,
+    ]
+}
+
+fn attest(lab: &Lab, words: &[&str]) -> Started {
+    let mut command = Command::new(lab.program.nsgate());
+    command.arg("attest").args(words);
+    communicate(command, Duration::from_secs(20))
+}
+
+fn holdings(lab: &Lab, pid: i32) -> Value {
+    let said = attest(lab, &["--json", &pid.to_string()]);
+    serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:#?}"))
+}
+
+/// Whether each row is as it should be.
+fn rows(holdings: &Value) -> BTreeMap<String, (Option<bool>, String)> {
+    let rows = holdings["verdict"].as_array().unwrap().iter();
+    let one = |row: &Value| {
+        (row["what"].as_str().unwrap().to_owned(), (row["ok"].as_bool(), row["found"].as_str().unwrap().to_owned()))
+    };
+    rows.map(one).collect()
+}
+
+/// The role of every process that `--all` looks at, which must all be as they should be.
+fn roles(lab: &Lab) -> Vec<String> {
+    let said = attest(lab, &["--all"]);
+    assert_eq!(said.code(), Some(0), "{said:#?}");
+    let json = attest(lab, &["--all", "--json"]);
+    let all: Value = serde_json::from_str(&json.stdout).unwrap();
+    let mut roles: Vec<String> =
+        all.as_array().unwrap().iter().map(|one| one["role"].as_str().unwrap_or("none").to_owned()).collect();
+    roles.sort_unstable();
+    roles
+}
+
+/// A process of this world whose first thread has given up being root, and another one only if `second`.
+fn threads(second: bool) -> i32 {
+    match sys::fork_single().unwrap() {
+        ForkResult::Parent { child } => child.as_raw(),
+        ForkResult::Child => {
+            if second {
+                std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
+            }
+            let _ = sys::give_up_in_this_thread(4242);
+            std::thread::sleep(Duration::from_secs(60));
+            sys::exit_now(0)
+        }
+    }
+}
+
+fn a_second_thread_that_is_root_is_seen(lab: &Lab) {
+    lab.needs_root("a thread that is root");
+    let (one, two) = (threads(false), threads(true));
+    let given_up = |pid: i32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains("NoNewPrivs:\t1");
+    assert!(wait_until(5.0, || given_up(one) && given_up(two)));
+    let (before, after) = (rows(&holdings(lab, one)), rows(&holdings(lab, two)));
+    for row in ["threads", "users", "groups", "CapPrm", "CapEff", "no_new_privs"] {
+        assert_eq!(before[row].0, Some(true), "{row}: {before:#?}");
+        assert_eq!(after[row].0, Some(false), "{row}: {after:#?}");
+    }
+    let thread = fs::read_dir(format!("/proc/{two}/task")).unwrap().flatten();
+    let thread =
+        thread.map(|entry| entry.file_name().into_string().unwrap()).find(|id| *id != two.to_string()).unwrap();
+    assert_eq!(after["users"].1, format!("0 0 0 0 (thread {thread})"));
+    [one, two].iter().for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap());
+}
+
+fn in_the_foreground_all_is_0_with_supervisor_and_gate(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    // As a container's engine gives them: pipes.
+    let mut command = nsgate_tests::gate::agent_command(lab, &network.gate, &config.id, &["-db", "-f"]);
+    command.arg(file).stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    assert!(wait_until(5.0, || fs::read_to_string(&config.pid_file).is_ok()));
+    assert_eq!(roles(lab), ["gate", "supervisor"]);
+    let pid: i32 = fs::read_to_string(&config.pid_file).unwrap().trim().parse().unwrap();
+    let alone = attest(lab, &[&pid.to_string()]);
+    assert_eq!((alone.code(), pid.unsigned_abs()), (Some(0), child.id()), "the pid file's process: {alone:#?}");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+}
+
+fn a_pool_with_its_keepers_is_0_and_each_role_is_known(lab: &Lab) {
+    let world = pool::world(lab);
+    let pool = Pool::start(lab);
+    let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    assert_eq!(roles(lab), ["keeper", "supervisor", "worker"]);
+    drop((keeper, pool));
+}
+
+fn several_workers_are_0_and_each_role_is_known(lab: &Lab) {
+    let world = pool::world(lab);
+    let pool = Pool::start_with(lab, &["--workers=2"]);
+    let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    assert_eq!(roles(lab), ["dispatcher", "keeper", "supervisor", "worker", "worker", "zygote"]);
+    drop((keeper, pool));
+}
+
+fn the_proxy_of_a_host_in_the_foreground_is_0_with_its_reader(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let network = lab.network();
+    let _nova = Nova::start(&network);
+    host::replace(&host::three_instances());
+    let words = ["-db", "-f", CONFIG];
+    let mut command = nsgate_tests::gate::agent_command(lab, &network.gate, "host_metadata_proxy", &words);
+    command.stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    assert!(wait_until(5.0, || host::guest(&network, 11).get("/").is_ok()));
+    assert_eq!(roles(lab), ["hostproxy", "reader", "supervisor"]);
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+}
+
+/// The words and the name of a supervisor, and a child: it can choose those.
+fn a_process_that_calls_itself_a_supervisor_is_none(lab: &Lab) {
+    let path = lab.directory("claims", 0o755).join("nsgate");
+    fs::copy("/bin/sh", &path).unwrap();
+    let mut child =
+        Command::new(&path).args(["-c", "sleep 30 & wait", "run", "--config", "gate.toml"]).spawn().unwrap();
+    // spawn(3) returns a little before the kernel has given the process its new name.
+    assert!(wait_until(5.0, || nsgate_tests::lab::text(format!("/proc/{}/comm", child.id())).trim() == "nsgate"));
+    let all = attest(lab, &["--all", "--json"]);
+    let found: Value = serde_json::from_str(&all.stdout).unwrap();
+    let pid = child.id();
+    let one = found.as_array().unwrap().iter().find(|one| one["pid"] == pid).unwrap();
+    assert_eq!((one["role"].as_str(), one["name"].as_str(), all.code()), (None, Some("nsgate"), Some(3)), "{one:#}");
+    for row in ["pid namespace", "mnt namespace", "root shows", "writable mounts"] {
+        assert_eq!(rows(one)[row].0, Some(false), "{row}: {one:#}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A supervisor is one by what it holds: with a way to somebody it is judged as a gate is.
+fn a_supervisor_that_holds_a_socket_is_none(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    let gate = Gate::foreground(lab, &network.gate, &config, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()]);
+    let gate = gate.unwrap_or_else(|started| panic!("{started:#?}"));
+    // The same program, and a child of its own: but nothing was given up.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let supervisor = holdings(lab, gate.pid);
+    assert_eq!(supervisor["role"], "supervisor");
+    let own = holdings(lab, i32::try_from(std::process::id()).unwrap());
+    assert_eq!(own["role"], Value::Null, "{own:#}");
+    assert_eq!(rows(&own)["root shows"].0, Some(false));
+    drop(listener);
+}
+
+fn what_cannot_be_seen_is_said(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let said = attest(lab, &[&gate.pid.to_string()]);
+    let unseen: Vec<&str> = said.stdout.lines().filter_map(|line| line.trim().strip_prefix("not seen: ")).collect();
+    assert!(unseen.iter().any(|line| line.contains("filter")), "{said:#?}");
+    assert!(unseen.iter().any(|line| line.contains("Landlock")), "{said:#?}");
+}
