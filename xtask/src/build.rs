@@ -38,11 +38,14 @@ pub(crate) fn release(source: &Path, more: &[&str]) -> Command {
     command
 }
 
-/// Copies under another name and renames, so that a running program is never written to.
+/// Copies under another name and renames, so that a running program is never written to. The copy is written to the disk:
+/// until it is, the kernel counts its pages as dirty memory of the process that maps them, and a gate seems to hold as much
+/// as its program.
 fn install(name: &str, into: &Path) -> Result<PathBuf, String> {
     let (from, to) = (target().join("release").join(name), into.join(name));
     let new = into.join(format!(".{name}.new"));
-    let copy = fs::copy(&from, &new).and_then(|_| fs::rename(&new, &to));
+    let synced = |_| fs::File::open(&new).and_then(|file| file.sync_all());
+    let copy = fs::copy(&from, &new).and_then(synced).and_then(|()| fs::rename(&new, &to));
     copy.map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))?;
     Ok(to)
 }
