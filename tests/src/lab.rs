@@ -83,25 +83,14 @@ impl Lab {
         Network::create()
     }
 
-    /// Puts a private copy of `/etc` (the same entries, bound) in place, with room for more; only this world sees it.
-    pub fn private_etc(&self) {
-        use nix::mount::{MsFlags, mount};
-        let none: Option<&str> = None;
-        let copy = self.directory("etc-copy", 0o755);
-        mount(Some("lab"), &copy, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).expect("a tmpfs for /etc");
-        for entry in fs::read_dir("/etc").expect("/etc").flatten() {
-            let (from, to) = (entry.path(), copy.join(entry.file_name()));
-            let kind = entry.file_type().expect("a kind");
-            if kind.is_symlink() {
-                let target = fs::read_link(&from).expect("a link");
-                std::os::unix::fs::symlink(target, &to).expect("a link");
-                continue;
-            }
-            if kind.is_dir() { fs::create_dir(&to) } else { fs::write(&to, "") }.expect("a place to bind to");
-            mount(Some(&from), &to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).expect("a bind mount");
-        }
-        mount(Some(&copy), "/etc", none, MsFlags::MS_MOVE, none).expect("the copy moved over /etc");
+    /// Settings of the site's own in this world: `/etc/nsgate/nsgate.toml`.
+    pub fn site(&self, text: &str) {
+        fs::create_dir_all("/etc/nsgate").expect("/etc/nsgate");
+        fs::write("/etc/nsgate/nsgate.toml", text).expect("the site's settings");
     }
+
+    /// Every world has an `/etc` of its own; nothing is left to do.
+    pub fn private_etc(&self) {}
 
     /// Gives `path` to a user of the world (only as root; `uid` as in [`crate::world`]).
     pub fn give(&self, path: &Path, uid: u32) {

@@ -29,6 +29,7 @@ pub mod pool;
 pub mod probes;
 pub mod procfs;
 pub mod program;
+mod sealed;
 pub mod sys;
 pub mod syslog;
 pub mod terminal;

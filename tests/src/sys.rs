@@ -154,3 +154,57 @@ pub fn cookie(socket: &impl std::os::fd::AsRawFd) -> u64 {
     assert_eq!(done, 0, "SO_COOKIE");
     value
 }
+
+/// A copy of the mounts at and below `path`, attached nowhere yet (open_tree(2) with OPEN_TREE_CLONE and AT_RECURSIVE).
+///
+/// # Errors
+/// When the kernel or a container's filter refuses.
+pub fn mounts_at(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let name = c_path(path)?;
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as libc::c_uint;
+    // SAFETY: a path that lives until the call returns, and numbers; the answer is a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, name.as_ptr(), flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just returned this descriptor to us; nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Attaches such a copy at `path` (move_mount(2)).
+///
+/// # Errors
+/// When there is no such directory, or the kernel refuses.
+pub fn attach(mounts: &OwnedFd, path: &std::path::Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let name = c_path(path)?;
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
+    // SAFETY: a descriptor, two paths that live until the call returns, and numbers.
+    let answer = unsafe {
+        let (from, to) = (mounts.as_raw_fd(), libc::AT_FDCWD);
+        libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, name.as_ptr(), flags)
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes such a copy read-only (mount_setattr(2) with AT_RECURSIVE, Linux 5.12).
+///
+/// # Errors
+/// When the kernel or a container's filter refuses.
+pub fn make_read_only(mounts: &OwnedFd) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let wish = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let flags = libc::AT_RECURSIVE | libc::AT_EMPTY_PATH;
+    // SAFETY: a descriptor, an empty path, a structure with its size, and numbers; all live until the call returns.
+    let answer = unsafe {
+        let size = size_of::<libc::mount_attr>();
+        libc::syscall(libc::SYS_mount_setattr, mounts.as_raw_fd(), c"".as_ptr(), flags, &wish, size)
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn c_path(path: &std::path::Path) -> io::Result<std::ffi::CString> {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
+}

@@ -8,9 +8,11 @@
 //! When the body ends, pid 1 ends, and the kernel kills every process left in the PID namespace and drops the mounts and
 //! network namespaces with them. When the caller dies, A and pid 1 die with it (PR_SET_PDEATHSIG).
 //!
-//! What the body finds: `/proc` of its own PID namespace, an empty tmpfs on `/run` (so `ip netns` is private), a `/dev` with
-//! the usual devices and room for a `/dev/log`, and an account `neutron` in `/etc/passwd` and `/etc/group`. As root the
-//! account has an unused id; without root it is the caller, whose id is the only one the user namespace maps.
+//! What the body finds: `/proc` of its own PID namespace, an empty tmpfs on `/run` (so `ip netns` is private) and on `/tmp`, a
+//! `/dev` with the usual devices and room for a `/dev/log`, an `/etc` of its own without the host's `/etc/nsgate`, and an
+//! account `neutron` in `/etc/passwd` and `/etc/group`. As root the account has an unused id; without root it is the
+//! caller, whose id is the only one the user namespace maps. Everything else of the host is read-only, but for this source
+//! tree and what is built of it (`sealed.rs`).
 
 use std::fs;
 use std::io;
@@ -21,7 +23,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{ForkResult, Uid};
 
-use crate::sys;
+use crate::{sealed, sys};
 
 /// The exit status of a body that panicked.
 pub const PANICKED: i32 = 101;
@@ -153,12 +155,14 @@ fn mounts(root: bool) -> io::Result<()> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(|e| explain("making the mounts private", e))?;
+    sealed::seal().map_err(|e| io::Error::new(e.kind(), format!("sealing the host's files: {e}")))?;
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), plain, none).map_err(|e| explain("mounting a new /proc", e))?;
     let run = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(Some("lab"), "/run", Some("tmpfs"), run, Some("mode=0755")).map_err(|e| explain("mounting a new /run", e))?;
     fs::create_dir("/run/netns")?;
     fs::create_dir("/run/lab")?;
+    sealed::own_etc().map_err(|e| io::Error::new(e.kind(), format!("making an /etc: {e}")))?;
     devices()?;
     accounts(root)
 }
@@ -185,12 +189,8 @@ fn devices() -> io::Result<()> {
     mount(Some("lab"), &dev.join("pts"), Some("devpts"), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, terminals)
         .map_err(|e| explain("mounting a new /dev/pts", e))?;
     symlink("pts/ptmx", dev.join("ptmx"))?;
-    let (from, to) = (Path::new("/dev/shm"), dev.join("shm"));
-    fs::create_dir(&to)?;
-    if from.is_dir() {
-        mount(Some(from), &to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-            .map_err(|e| explain(&format!("binding {from:?}"), e))?;
-    }
+    fs::create_dir(dev.join("shm"))?;
+    fs::set_permissions(dev.join("shm"), std::os::unix::fs::PermissionsExt::from_mode(0o1777))?;
     for (link, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
         symlink(target, dev.join(link))?;
     }
@@ -198,7 +198,7 @@ fn devices() -> io::Result<()> {
     fs::remove_dir(dev)
 }
 
-/// The account `neutron`, bound over the account files of this world only.
+/// The account `neutron`, in this world's account files only.
 fn accounts(root: bool) -> io::Result<()> {
     let (uid, gid) =
         if root { (NEUTRON_ID, NEUTRON_ID) } else { (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw()) };
@@ -208,16 +208,11 @@ fn accounts(root: bool) -> io::Result<()> {
         passwd.push_str(&format!("stranger:x:{STRANGER_ID}:{STRANGER_ID}::/nonexistent:/usr/sbin/nologin\n"));
         group.push_str(&format!("stranger:x:{STRANGER_ID}:\n"));
     }
-    fs::create_dir("/run/lab/etc")?;
     for (name, ours) in [("passwd", passwd), ("group", group)] {
-        let real = Path::new("/etc").join(name);
-        let theirs = fs::read_to_string(&real)?;
+        let file = Path::new("/etc").join(name);
+        let theirs = fs::read_to_string(&file)?;
         let kept = theirs.lines().filter(|line| !line.starts_with("neutron:")).map(|line| format!("{line}\n"));
-        let file = Path::new("/run/lab/etc").join(name);
         fs::write(&file, ours + &kept.collect::<String>())?;
-        let none: Option<&str> = None;
-        mount(Some(&file), &real, none, MsFlags::MS_BIND, none)
-            .map_err(|e| explain(&format!("binding over {real:?}"), e))?;
     }
     Ok(())
 }

@@ -66,7 +66,6 @@ fn own(path: &str) {
 fn neutrons_host(lab: &Lab) -> RecordingAgent {
     lab.needs_root("the pages are written for root");
     lab.needs("/usr/bin/curl", "apt-get install curl");
-    lab.private_etc();
     own("/var/lib");
     own("/tmp");
     for directory in ["ns-metadata-proxy", "external/pids"] {

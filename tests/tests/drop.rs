@@ -507,7 +507,6 @@ fn a_kernel_without_landlock_is_named(lab: &Lab) {
 }
 
 fn site(lab: &Lab, text: &str) {
-    lab.private_etc();
     std::fs::create_dir_all("/etc/nsgate").unwrap();
     std::fs::write("/etc/nsgate/nsgate.toml", text).unwrap();
 }

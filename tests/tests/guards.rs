@@ -75,7 +75,6 @@ impl<'a> World<'a> {
         if !lab.program.is_nsgate() {
             lab.skip("haproxy has no guards");
         }
-        lab.private_etc();
         fs::create_dir_all("/etc/nsgate").unwrap();
         World { lab, network: lab.network(), agent: RecordingAgent::start(&lab.socket(), Answer::ok("hello")) }
     }

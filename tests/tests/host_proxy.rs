@@ -124,7 +124,6 @@ fn nova_that_is_away_is_503_and_found_again(lab: &Lab) {
 fn a_server_with_a_name_is_looked_up_once(lab: &Lab) {
     let network = lab.network();
     let _nova = Nova::start(&network);
-    lab.private_etc();
     let mut hosts = fs::read_to_string("/etc/hosts").unwrap_or_default();
     fs::write("/etc/hosts", format!("{hosts}\n127.0.0.1 nova.lab.example\n0.0.0.0 nobody.lab.example\n")).unwrap();
     let named = three_instances().replace("127.0.0.1:8775", "nova.lab.example:8775");

@@ -4,11 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use nsgate_tests::network::{GUEST_LINK_LOCAL, METADATA_V4};
+use nsgate_tests::program::{target, workspace};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Namespace, RecordingAgent, procfs, suite};
 
 fn main() {
     suite!["lab":
         a_world_starts_empty,
+        no_test_writes_outside_its_world,
+        no_test_reads_what_the_operator_of_this_host_has_set,
         a_gate_carries_a_request,
         a_gate_carries_a_request_over_link_local_ipv6,
     ]
@@ -21,6 +24,53 @@ fn a_world_starts_empty(_: &Lab) {
     assert!(Path::new("/dev/null").exists());
     let namespace = Namespace::create("one");
     assert!(namespace.listening().is_empty());
+}
+
+/// A world inside this one, which plays the host: what the test inside it does must not be seen here.
+fn inside(body: impl FnOnce()) {
+    let done = nsgate_tests::world::run(|| {
+        body();
+        0
+    });
+    assert_eq!(done.unwrap(), 0, "the inner world is above");
+}
+
+fn no_test_writes_outside_its_world(_: &Lab) {
+    // The directories above the source tree are as they are on the host.
+    let open = |place: &Path| workspace().starts_with(place) || target().starts_with(place);
+    let places = ["/bin", "/boot", "/etc", "/home", "/opt", "/root", "/srv", "/usr", "/usr/lib", "/var/lib"];
+    let places = places.map(Path::new).into_iter().filter(|place| place.is_dir() && !open(place));
+    let own = ["/tmp", "/run", "/dev/shm"].into_iter().filter(|place| !open(Path::new(place)));
+    fs::write("/etc/hosts", "the host's\n").unwrap();
+    own.clone().for_each(|place| fs::write(Path::new(place).join("kept"), "the host's\n").unwrap());
+    inside(|| {
+        for place in places {
+            let written = fs::write(place.join("nsgate-was-here"), "");
+            assert_eq!(written.is_ok(), place == Path::new("/etc"), "{}: {written:?}", place.display());
+        }
+        fs::write("/etc/hosts", "changed\n").unwrap();
+        fs::create_dir_all("/etc/nsgate").unwrap();
+        fs::write("/etc/nsgate/nsgate.toml", "allow_root = true\n").unwrap();
+        for place in own.clone() {
+            assert!(!Path::new(place).join("kept").exists(), "{place} is the outer world's");
+            fs::write(Path::new(place).join("nsgate-was-here"), "").unwrap();
+        }
+    });
+    assert_eq!(fs::read_to_string("/etc/hosts").unwrap(), "the host's\n");
+    for place in own.chain(["/etc"]) {
+        assert!(!Path::new(place).join("nsgate-was-here").exists(), "{place}: it came out of the inner world");
+    }
+    assert!(!Path::new("/etc/nsgate").exists(), "settings came out of the inner world");
+}
+
+fn no_test_reads_what_the_operator_of_this_host_has_set(lab: &Lab) {
+    lab.site("[guards]\ntokens = \"required\"\n");
+    inside(|| {
+        assert!(!Path::new("/etc/nsgate").exists(), "the operator's settings are seen");
+        lab.site("allow_root = true\n");
+    });
+    let kept = fs::read_to_string("/etc/nsgate/nsgate.toml").unwrap();
+    assert!(kept.contains("required"), "the operator's settings were written over: {kept}");
 }
 
 fn a_gate_carries_a_request(lab: &Lab) {
