@@ -1,4 +1,7 @@
-"""A small OpenStack metadata agent on a UNIX socket, for one instance: agent.py SOCKET NETWORK ADDRESS."""
+"""A small OpenStack metadata agent on a UNIX socket, for one instance: agent.py SOCKET NETWORK ADDRESS,… LOG.
+
+LOG gets a line for each request: the address that the gate gave for the guest, a blank, the path.
+"""
 
 import http.server
 import json
@@ -6,7 +9,7 @@ import os
 import socketserver
 import sys
 
-SOCKET, NETWORK, ADDRESSES = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
+SOCKET, NETWORK, ADDRESSES, LOG = sys.argv[1], sys.argv[2], sys.argv[3].split(","), sys.argv[4]
 UUID = "8d7e9f1c-51a2-4a3b-9c7e-6f4d2b1a0c33"
 FILES = {
     "/openstack": "2015-10-15\n2018-08-27\nlatest",
@@ -36,6 +39,8 @@ FILES["/2009-04-04/user-data"] = FILES["/openstack/2018-08-27/user_data"]
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        with open(LOG, "a") as log:
+            log.write(f"{self.headers.get('X-Forwarded-For')} {self.path}\n")
         known = self.headers.get("X-Neutron-Network-ID") == NETWORK
         known = known and self.headers.get("X-Forwarded-For") in ADDRESSES
         # Session tokens are between guest and gate.

@@ -1,14 +1,16 @@
 """cloud-init reads its metadata through the gate: `cargo xtask test cloud-init`, or
 
-    cargo xtask lab /usr/bin/python3 tests/cloud_init/run.py [--haproxy PATH] [WORD ...]
+    cargo xtask lab /usr/bin/python3 tests/cloud_init/run.py [--haproxy PATH] [--cloud-init DIRECTORY] [WORD ...]
 
 Uses Debian's cloud-init (its Python modules): the OpenStack data source, unchanged, inside the guest's namespace.
+DIRECTORY holds those of another release. Each case says by which of its addresses the guest must have asked.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -54,8 +56,11 @@ listen listener
     http-request set-header X-Neutron-Network-ID {NETWORK}
 """
 
+V4, V6 = "10.0.0.11", lab.GUEST_LINK_LOCAL
+REQUESTS = lab.STATE / "requests"
 TOKENS = 8080
 OTHERS = 8081
+ENVIRONMENT = dict(os.environ)
 GUARDS = {
     TOKENS: 'tokens = "required"',
     OTHERS: """
@@ -90,8 +95,8 @@ pid_file = "{lab.STATE}/{port}.pid"
 
 
 def start_agent() -> subprocess.Popen:
-    addresses = f"10.0.0.11,{lab.GUEST_LINK_LOCAL}"
-    agent = subprocess.Popen([sys.executable, str(HERE / "agent.py"), str(lab.SOCKET), NETWORK, addresses])
+    arguments = [str(lab.SOCKET), NETWORK, f"{V4},{V6}", str(REQUESTS)]
+    agent = subprocess.Popen([sys.executable, str(HERE / "agent.py"), *arguments])
     if not lab.wait_until(lab.SOCKET.exists):
         raise RuntimeError("the metadata agent did not come up")
     return agent
@@ -103,12 +108,42 @@ def stop(process: subprocess.Popen) -> None:
     lab.SOCKET.unlink(missing_ok=True)
 
 
-def crawl(url: str = "http://169.254.169.254", wait: int = 10, script: str = "crawl.py") -> dict:
-    command = ["ip", "netns", "exec", lab.GUEST, "/usr/bin/python3", str(HERE / script), url, str(wait)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+def asked() -> dict[str, set[str]]:
+    """By which of its addresses the guest has asked for what ("openstack", "latest", …) since this was called last."""
+    seen: dict[str, set[str]] = {}
+    for line in REQUESTS.read_text().splitlines() if REQUESTS.exists() else []:
+        address, path = line.split()
+        seen.setdefault(path.split("/")[1], set()).add(address)
+    REQUESTS.write_text("")
+    return seen
+
+
+def crawl(*url: str, wait: int = 10, script: str = "crawl.py", by: str = V4) -> dict:
+    """What cloud-init finds. It must have asked for OpenStack's metadata from the address `by`, and for EC2's by IPv4, which
+    is the one address that the OpenStack source has for it."""
+    asked()
+    command = ["ip", "netns", "exec", lab.GUEST, "/usr/bin/python3", str(HERE / script), str(wait), "eth0", *url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=ENVIRONMENT)
     if done.returncode != 0:
         raise AssertionError(f"cloud-init failed:\n{done.stderr[-1500:]}")
+    way = asked()
+    if script == "crawl.py":
+        openstack = way.pop("openstack", set())
+        assert openstack == {by}, f"OpenStack's metadata was asked for by {openstack}, expected {by} alone"
+    else:
+        assert way, "the agent was not asked"
+    assert all(addresses == {V4} for addresses in way.values()), f"EC2's metadata was asked for by {way}"
     return json.loads(done.stdout)
+
+
+def crawl_v4(**more) -> dict:
+    return crawl("http://169.254.169.254", **more)
+
+
+def version() -> tuple[int, ...]:
+    code = "from cloudinit import version; print(version.version_string())"
+    text = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    return tuple(int(part) for part in re.findall(r"\d+", text.stdout)[:2])
 
 
 def check(found: dict) -> None:
@@ -118,31 +153,58 @@ def check(found: dict) -> None:
 
 
 def cloud_init_reads_meta_data() -> None:
-    found = crawl()
+    found = crawl_v4()
     check(found)
     assert found["meta"] == {"role": "web"}, found
 
 
 def cloud_init_reads_user_data() -> None:
-    assert crawl()["userdata"].startswith("#cloud-config"), "user data"
+    assert crawl_v4()["userdata"].startswith("#cloud-config"), "user data"
 
 
 def cloud_init_reads_vendor_data() -> None:
-    assert crawl()["vendordata"].startswith("#cloud-config"), "vendor data"
+    assert crawl_v4()["vendordata"].startswith("#cloud-config"), "vendor data"
 
 
 def cloud_init_reads_the_network_configuration() -> None:
-    network = crawl()["network"]
+    network = crawl_v4()["network"]
     assert network["config"][0]["mac_address"] == "fa:16:3e:00:00:01", network
     assert network["config"][0]["subnets"][0]["type"] == "dhcp4", network
 
 
 def cloud_init_reads_the_ec2_metadata() -> None:
-    assert crawl()["ec2"]["local-ipv4"] == "10.0.0.11"
+    assert crawl_v4()["ec2"]["local-ipv4"] == "10.0.0.11"
 
 
 def cloud_init_reads_over_link_local_ipv6() -> None:
-    check(crawl("http://[fe80::a9fe:a9fe%25eth0]"))
+    # 22.4 throws an escaped zone out, because no resolver knows it, and asks its default list instead.
+    zone = "%25eth0" if version() >= (23, 1) else "%eth0"
+    url = f"http://[fe80::a9fe:a9fe{zone}]"
+    found = crawl(url, by=V6)
+    check(found)
+    assert found["address"] == url, found
+
+
+def cloud_init_reads_over_link_local_ipv6_where_the_network_has_no_ipv4() -> None:
+    """By its own list of addresses, as a guest without IPv4 does."""
+    lab.ip(f"-n {lab.GUEST} addr flush dev eth0 scope global")
+    try:
+        found = crawl(by=V6)
+    finally:
+        for address in ("10.0.0.11/24", "10.0.0.12/24", "fd00::11/64 nodad"):
+            first, *rest = address.split()
+            lab.ip(f"-n {lab.GUEST} addr add {first} dev eth0 {' '.join(rest)}")
+        lab.ip(f"-n {lab.GUEST} route add 169.254.169.254/32 via 10.0.0.1")
+    check(found)
+    assert found["address"] == "http://[fe80::a9fe:a9fe%25eth0]", found
+
+
+def cloud_init_asks_by_its_own_list_of_addresses() -> None:
+    """The first of the list that answers: IPv4 alone in 22.4, link-local IPv6 first since 23.1."""
+    newer = version() >= (23, 1)
+    found = crawl(by=V6 if newer else V4)
+    check(found)
+    assert ("fe80" in found["address"]) == newer, found
 
 
 def cloud_init_waits_for_an_agent_that_starts_late() -> None:
@@ -157,7 +219,7 @@ def cloud_init_waits_for_an_agent_that_starts_late() -> None:
     thread = threading.Thread(target=later)
     thread.start()
     try:
-        check(crawl(wait=60))
+        check(crawl_v4(wait=60))
     finally:
         thread.join()
 
@@ -174,7 +236,8 @@ def cloud_inits_openstack_source_has_no_token_and_finds_nothing_where_one_is_req
     try:
         found = crawl(f"http://169.254.169.254:{TOKENS}", wait=1)
     except AssertionError as error:
-        assert "found no OpenStack metadata" in str(error) or "cloud-init failed" in str(error), error
+        assert "found no OpenStack metadata" in str(error), error
+        assert asked() == {}, "the agent was asked without a token"
         return
     raise AssertionError(f"without a token: {found}")
 
@@ -193,8 +256,11 @@ CASES = [
     cloud_init_reads_the_network_configuration,
     cloud_init_reads_the_ec2_metadata,
     cloud_init_reads_over_link_local_ipv6,
+    cloud_init_asks_by_its_own_list_of_addresses,
     cloud_init_waits_for_an_agent_that_starts_late,
 ]
+# cloud-init's own list has no IPv6 before 23.1.
+NEWER = [cloud_init_reads_over_link_local_ipv6_where_the_network_has_no_ipv4]
 # haproxy has no guards: these are of nsgate alone.
 GUARDED = [
     cloud_inits_ec2_source_asks_for_a_token_where_one_is_required,
@@ -204,16 +270,20 @@ GUARDED = [
 
 
 def main() -> int:
-    global agent
+    global agent, ENVIRONMENT
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--haproxy", default=os.environ.get("NSGATE_HAPROXY", "target/dist/bin/haproxy"))
+    parser.add_argument("--cloud-init", help="where another release's modules are")
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     haproxy = os.path.abspath(options.haproxy)
     nsgate = pathlib.Path(haproxy).with_name("nsgate")
-    cases = CASES + (GUARDED if nsgate.exists() else [])
+    if options.cloud_init:
+        ENVIRONMENT = os.environ | {"PYTHONPATH": os.path.abspath(options.cloud_init)}
+    release = version()
+    cases = CASES + (NEWER if release >= (23, 1) else []) + (GUARDED if nsgate.exists() else [])
     chosen = [case for case in cases if not options.words or any(word in case.__name__ for word in options.words)]
-    print(f"suite cloud-init: {len(chosen)} cases of {haproxy}", flush=True)
+    print(f"suite cloud-init {'.'.join(map(str, release))}: {len(chosen)} cases of {haproxy}", flush=True)
     lab.STATE.mkdir(parents=True, exist_ok=True)
     lab.make_network()
     config = lab.STATE / f"{NETWORK}.conf"

@@ -20,6 +20,7 @@ mod hostile;
 mod house;
 mod json;
 mod lab;
+mod later_debian;
 mod package;
 mod policy;
 mod prepare;

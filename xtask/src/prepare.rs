@@ -12,8 +12,9 @@ use std::time::Instant;
 use nsgate_tests::program::target;
 
 use crate::terminal::seconds;
+use crate::test::NEWER_CLOUD_INIT;
 use crate::tools::{self, Tool};
-use crate::{deny, dist};
+use crate::{deny, dist, later_debian};
 
 /// Set for the process that prepares: it waits for nobody.
 const PREPARING: &str = "NSGATE_PREPARING";
@@ -90,6 +91,9 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     step.took("Debian packages", tools::install(&all));
     if wanted("deny") {
         step.took("cargo-deny", deny::find().map(drop));
+    }
+    if wanted("cloud-init") {
+        step.took("a newer cloud-init", later_debian::unpacked(NEWER_CLOUD_INIT, "cloud-init").map(drop));
     }
     if wanted("dist") {
         step.took("a Debian root", dist::debian::root().map(drop));

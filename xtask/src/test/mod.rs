@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::json;
 use crate::prepare;
 use crate::terminal::{Style, seconds, table};
+pub(crate) use stages::NEWER_CLOUD_INIT;
 pub(crate) use totals::Totals;
 
 /// What the command line asks for.

@@ -1,0 +1,115 @@
+//! A package of another Debian release, unpacked beside the host's: nothing of it is installed, and the host's apt stays as it is.
+//!
+//! An apt of its own asks the mirrors that the host's apt asks, for one suite.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nsgate_tests::program::target;
+
+use crate::command::plain;
+use crate::prepare;
+
+/// Where the package's files are, `target/debian/SUITE/PACKAGE`; fetched if they are not there yet.
+///
+/// # Errors
+/// One line: no mirror is known here, or apt could not fetch it.
+pub(crate) fn unpacked(suite: &str, package: &str) -> Result<PathBuf, String> {
+    let apt = target().join("debian").join(suite);
+    let (files, complete) = (apt.join(package), apt.join(format!(".{package}-complete")));
+    if complete.exists() {
+        return Ok(files);
+    }
+    prepare::wait();
+    if complete.exists() {
+        return Ok(files);
+    }
+    println!("fetching {package} of Debian {suite} into {} …", files.display());
+    let io = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    for directory in ["state/lists/partial", "cache/archives/partial", "fetched"] {
+        let directory = apt.join(directory);
+        fs::create_dir_all(&directory).map_err(|e| io(&directory, e))?;
+    }
+    let here = fs::canonicalize(&apt).map_err(|e| io(&apt, e))?;
+    let settings = here.join("apt.conf");
+    let sources = here.join("sources.list");
+    let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    fs::write(here.join("status"), "").map_err(|e| io(&here, e))?;
+    fs::write(&sources, format!("deb [signed-by={key}] {} {suite} main\n", mirror()?)).map_err(|e| io(&sources, e))?;
+    let text = format!(
+        "Dir::Etc::sourcelist \"{0}/sources.list\";\nDir::Etc::sourceparts \"{0}/none\";\n\
+         Dir::Etc::preferencesparts \"{0}/none\";\nDir::State \"{0}/state\";\n\
+         Dir::State::status \"{0}/status\";\nDir::Cache \"{0}/cache\";\nAPT::Sandbox::User \"\";\n",
+        here.display()
+    );
+    fs::write(&settings, text).map_err(|e| io(&settings, e))?;
+    fs::create_dir_all(here.join("none")).map_err(|e| io(&here, e))?;
+    let fetched = here.join("fetched");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(["-q"]).args(arguments).env("APT_CONFIG", &settings).current_dir(&fetched);
+        plain(command)
+    };
+    if !run(&["update"])? || !run(&["download", package])? {
+        return Err(format!("apt-get could not fetch {package} of Debian {suite}; see above"));
+    }
+    let file = newest(&fetched, package)?;
+    let mut unpack = Command::new("dpkg-deb");
+    unpack.arg("--extract").arg(file).arg(&files);
+    if !plain(unpack)? {
+        return Err(format!("dpkg-deb could not unpack {package}; see above"));
+    }
+    fs::write(&complete, "").map_err(|e| io(&complete, e))?;
+    Ok(files)
+}
+
+/// The mirror of the host's own sources, as they write it (sources.list(5)).
+fn mirror() -> Result<String, String> {
+    let mut texts = vec![fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
+    for entry in fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == "list" || ending == "sources") {
+            texts.push(fs::read_to_string(path).unwrap_or_default());
+        }
+    }
+    let found = texts.iter().flat_map(|text| text.lines()).find_map(of_debian);
+    found.ok_or_else(|| "no mirror of Debian stands in this host's sources.list".to_owned())
+}
+
+/// The address in a line of either format, if it is a mirror of Debian's own archive.
+fn of_debian(line: &str) -> Option<String> {
+    let address = match line.strip_prefix("URIs:") {
+        Some(rest) => rest.split_whitespace().next(),
+        None if line.starts_with("deb ") => line.split_whitespace().find(|word| word.contains("://")),
+        None => None,
+    }?;
+    let end = address.trim_end_matches('/').rsplit('/').next();
+    (end == Some("debian")).then(|| address.to_owned())
+}
+
+fn newest(directory: &Path, package: &str) -> Result<PathBuf, String> {
+    let files = fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let named = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{package}_")))
+    };
+    let found = files.flatten().map(|entry| entry.path()).filter(named).max();
+    found.ok_or_else(|| format!("apt-get left no {package} in {}", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_debian;
+
+    #[test]
+    fn a_mirror_is_found_in_both_formats_of_sources() {
+        let mirror = Some("http://mirror.example/debian".to_owned());
+        assert_eq!(of_debian("URIs: http://mirror.example/debian"), mirror);
+        assert_eq!(of_debian("deb [signed-by=/k] http://mirror.example/debian bookworm main"), mirror);
+        for other in
+            ["# deb http://mirror.example/debian x main", "URIs: http://mirror.example/debian-security", "Types: deb"]
+        {
+            assert_eq!(of_debian(other), None, "{other}");
+        }
+    }
+}
