@@ -64,8 +64,7 @@ fn allowed_root_natively_with_the_flag(lab: &Lab) {
 
 fn allowed_root_by_the_sites_settings(lab: &Lab) {
     lab.needs_root("root is mapped");
-    fs::create_dir_all("/etc/nsgate").unwrap();
-    fs::write("/etc/nsgate/nsgate.toml", "allow_root = true\n").unwrap();
+    lab.site("allow_root = true\n");
     let mut config = config();
     (config.user, config.group) = ("root".into(), "root".into());
     let (_network, gate) = accepted(lab, &config);

@@ -476,18 +476,12 @@ fn no_secret_is_in_any_log(lab: &Lab) {
     }
 }
 
-/// A site's settings, which only this world sees.
-fn site(lab: &Lab, text: &str) {
-    fs::create_dir_all("/etc/nsgate").unwrap();
-    fs::write("/etc/nsgate/nsgate.toml", text).unwrap();
-}
-
 const SITE: &str = "[audit]\nto = \"syslog\"\n[trace]\n";
 
 fn the_site_audits_gates_under_the_haproxy_name(lab: &Lab) {
     lab.needs_root("the site's settings belong to root");
     let world = world(lab, Answer::ok("hello"));
-    site(lab, SITE);
+    lab.site(SITE);
     let mut config = Config::new(Kind::Router);
     config.log = world.log.path().to_owned();
     let gate = Gate::start(lab, &world.network.gate, &config);
@@ -526,7 +520,7 @@ fn a_pool_audits_every_network_in_its_name(lab: &Lab) {
     lab.needs_root("keeper, worker and agents are different users");
     let world = world(lab, Answer::ok("hello"));
     let second = Network::named("gate2", "guest2");
-    site(lab, SITE);
+    lab.site(SITE);
     let pool = pool(lab, "syslog");
     let mut configs = [Config::new(Kind::Network), Config::new(Kind::Ovn).with_id(OTHER)];
     configs.iter_mut().for_each(|config| config.log = world.log.path().to_owned());
@@ -545,7 +539,7 @@ fn a_pool_audits_every_network_in_its_name(lab: &Lab) {
 fn a_keeper_that_serves_by_itself_audits_as_well(lab: &Lab) {
     lab.needs_root("keeper, worker and agents are different users");
     let world = world(lab, Answer::ok("hello"));
-    site(lab, SITE);
+    lab.site(SITE);
     let mut config = Config::new(Kind::Network);
     config.log = world.log.path().to_owned();
     let keeper = keeper(lab, &world.network.gate, &config);
@@ -557,7 +551,7 @@ fn a_keeper_that_serves_by_itself_audits_as_well(lab: &Lab) {
 fn a_network_with_another_destination_is_not_the_pools(lab: &Lab) {
     lab.needs_root("keeper, worker and agents are different users");
     let world = world(lab, Answer::ok("hello"));
-    site(lab, SITE);
+    lab.site(SITE);
     let _journald = Journald::start(lab);
     let _pool = pool(lab, "journald");
     let mut config = Config::new(Kind::Network);

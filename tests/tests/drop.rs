@@ -506,13 +506,8 @@ fn a_kernel_without_landlock_is_named(lab: &Lab) {
     assert!(started.stderr.to_lowercase().contains("landlock"), "{started:#?}");
 }
 
-fn site(lab: &Lab, text: &str) {
-    std::fs::create_dir_all("/etc/nsgate").unwrap();
-    std::fs::write("/etc/nsgate/nsgate.toml", text).unwrap();
-}
-
 fn strict_refuses_a_kernel_without_landlock_and_names_it(lab: &Lab) {
-    site(lab, "sandbox = \"strict\"\n");
+    lab.site("sandbox = \"strict\"\n");
     assert_step_is_needed(lab, libc::SYS_landlock_create_ruleset, &["Landlock is not there"]);
 }
 
@@ -523,7 +518,7 @@ fn strict_serves_where_the_kernel_gives_everything(lab: &Lab) {
         lab.skip(&format!("this host cannot give everything: {}", report["kernel"]["missing"]));
     }
     drop(running);
-    site(lab, "sandbox = \"strict\"\n");
+    lab.site("sandbox = \"strict\"\n");
     let network = Network::named("strict-gate", "strict-guest");
     let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
 }

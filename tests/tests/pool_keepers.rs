@@ -143,12 +143,6 @@ fn a_worker_that_dies_loses_no_connection_made_meanwhile(lab: &Lab) {
     assert!(keeper.alive());
 }
 
-/// A site's settings, which only this world sees.
-fn site(lab: &Lab, text: &str) {
-    std::fs::create_dir_all("/etc/nsgate").unwrap();
-    std::fs::write("/etc/nsgate/nsgate.toml", text).unwrap();
-}
-
 fn without_a_worker_a_keeper_serves_by_itself_and_returns_to_the_pool(lab: &Lab) {
     let world = world(lab);
     let log = SyslogReader::bind("/dev/log".as_ref());
@@ -179,7 +173,7 @@ fn without_a_worker_a_keeper_serves_by_itself_and_returns_to_the_pool(lab: &Lab)
 
 fn a_keeper_waits_for_the_patience_that_the_site_says(lab: &Lab) {
     let world = world(lab);
-    site(lab, "pool_patience = \"2s\"\n");
+    lab.site("pool_patience = \"2s\"\n");
     // A site without a pool has no use for patience; with one it has.
     site_again(&format!("pool = \"{}\"\npool_patience = \"2s\"\n", socket_path(lab).display()));
     let log = SyslogReader::bind("/dev/log".as_ref());
@@ -200,7 +194,7 @@ fn site_again(text: &str) {
 
 fn without_fallback_a_network_is_not_added_where_no_worker_is(lab: &Lab) {
     let world = world(lab);
-    site(lab, &format!("pool = \"{}\"\npool_fallback = false\n", socket_path(lab).display()));
+    lab.site(&format!("pool = \"{}\"\npool_fallback = false\n", socket_path(lab).display()));
     let started = try_keeper(lab, &world.network.gate, &Config::new(Kind::Network)).unwrap_err();
     assert!(started.code() == Some(1) && started.stderr.contains("pool.sock"), "{started:#?}");
     assert!(world.network.gate.listening().is_empty());
@@ -214,7 +208,7 @@ const NEXT: [&str; 2] =
 fn a_worker_of_another_protocol_version_is_refused_and_the_keeper_serves(lab: &Lab) {
     let world = world(lab);
     let second = Network::named("gate2", "guest2");
-    site(lab, &format!("pool = \"{}\"\npool_patience = \"2s\"\n", socket_path(lab).display()));
+    lab.site(&format!("pool = \"{}\"\npool_patience = \"2s\"\n", socket_path(lab).display()));
     let log = SyslogReader::bind("/dev/log".as_ref());
     let neighbour = nsgate_tests::Gate::start(lab, &second.gate, &Config::new(Kind::Ovn).with_id(OTHER));
     assert!(log.find("serving by itself", 3.0).is_some(), "there is no worker yet");

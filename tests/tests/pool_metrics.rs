@@ -96,8 +96,7 @@ fn world(lab: &Lab, more: &[&str]) -> World {
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let pool = Pool::start_with(lab, more);
     // The site's settings are read at the start of a gate: the first network is the one with tokens.
-    std::fs::create_dir_all("/etc/nsgate").unwrap();
-    std::fs::write("/etc/nsgate/nsgate.toml", "[guards]\ntokens = \"optional\"\n").unwrap();
+    lab.site("[guards]\ntokens = \"optional\"\n");
     let first = keeper(lab, &one.gate, &Config::new(Kind::Network));
     std::fs::remove_file("/etc/nsgate/nsgate.toml").unwrap();
     let second = keeper(lab, &two.gate, &Config::new(Kind::Network).with_id(OTHER));
