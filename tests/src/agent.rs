@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::cut::Way;
+
 /// What the agent does with a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
@@ -93,6 +95,7 @@ impl RecordingAgent {
 
     /// Listens at `path` and asks `answer` for what to do with each request.
     pub fn answering(path: &Path, answer: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> RecordingAgent {
+        let path = &Way::Agent.path(path);
         let _ = fs::remove_file(path);
         let listener = UnixListener::bind(path).unwrap_or_else(|e| panic!("the agent's socket {path:?}: {e}"));
         fs::set_permissions(path, fs::Permissions::from_mode(0o666)).expect("the socket's mode");

@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod book;
 pub mod config;
+pub mod cut;
 #[cfg(target_arch = "x86_64")]
 pub mod escape;
 pub mod forging;

@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::cut::Way;
 use nix::sched::{CloneFlags, setns};
 
 /// The interface on the gate's side, named as Neutron names them.
@@ -149,6 +150,11 @@ impl Network {
             "-n {v} addr add {GUEST_LINK_LOCAL}/64 dev eth0 nodad\n\
              -n {g} link set {tap} up\n-n {v} link set eth0 up\n-n {v} route add {METADATA_V4}/32 via 10.0.0.1\n"
         ));
+        if Way::Ipv6.is_cut() {
+            let of_guests = format!("-n {v} addr add");
+            let stays = |line: &&str| !(line.starts_with(&of_guests) && line.contains("::"));
+            batch = batch.lines().filter(stays).map(|line| format!("{line}\n")).collect();
+        }
         ip(&batch);
         Network { gate, guest }
     }

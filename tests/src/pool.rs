@@ -16,6 +16,7 @@ use nix::sys::socket::{
 use nix::unistd::Pid;
 
 use crate::config::Config;
+use crate::cut::Way;
 use crate::gate::{Gate, Started, agent_command, communicate, write_config};
 use crate::lab::{Lab, text, wait_until};
 use crate::network::{Namespace, Network};
@@ -82,6 +83,9 @@ impl Pool {
         assert!(wait_until(10.0, || self.said("Handovers are taken")), "{}", text(&self.log));
         // It says so before its socket takes the place.
         assert!(wait_until(10.0, || channel(&self.socket).is_ok()), "{}", text(&self.log));
+        if Way::Pool.is_cut() {
+            fs::rename(&self.socket, Way::Pool.path(&self.socket)).expect("the socket moved away");
+        }
         self
     }
 

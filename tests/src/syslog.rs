@@ -6,6 +6,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::cut::Way;
+
 /// A datagram socket that collects what a gate logs.
 #[derive(Debug)]
 pub struct SyslogReader {
@@ -16,6 +18,7 @@ pub struct SyslogReader {
 impl SyslogReader {
     /// Binds at `path` (mode 0666), replacing what is there.
     pub fn bind(path: &Path) -> SyslogReader {
+        let path = &Way::Log.path(path);
         let _ = fs::remove_file(path);
         let socket = UnixDatagram::bind(path).unwrap_or_else(|e| panic!("the log socket {path:?}: {e}"));
         fs::set_permissions(path, fs::Permissions::from_mode(0o666)).expect("the log socket's mode");
