@@ -31,6 +31,23 @@ pub mod order {
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<Launched<T>, LaunchError> {}
 }
+pub mod signals {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Asked {
+        End,
+        Finish,
+        Retire,
+        Reload(Signal),
+        Nothing(Signal),
+    }
+    impl Asked {
+        #[must_use]
+        pub fn of(signal: &siginfo) -> Self {}
+        #[must_use]
+        pub fn refusal(self) -> Option<String> {}
+    }
+    pub fn listen() -> Result<SignalFd, Errno> {}
+}
 pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {}
 #[derive(Debug)]
 pub enum AuditOutput {
@@ -87,6 +104,7 @@ pub enum LaunchError {
     Path { purpose: &'static str, path: PathBuf, reason: String },
     Namespace { name: String, reason: String },
     Listen { listener: String, call: &'static str, source: Errno, advice: &'static str },
+    Taken { listener: String, who: String },
     BoundElsewhere { listener: String, found: String },
     Daemon { call: &'static str, source: Errno },
     Server { server: String, reason: String },

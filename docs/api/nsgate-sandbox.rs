@@ -4,6 +4,8 @@
 pub const LOGS_ONLY: bool = _;
 pub mod writing_a_policy {}
 pub mod attest {
+    #[must_use]
+    pub fn name_of_root(pid: i32) -> Option<String> {}
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
     pub struct Namespace {
         pub kind: &'static str,
@@ -135,6 +137,12 @@ pub mod small_root {
     pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {}
     pub fn enter_at(
         site: &Path,
+        windows: Vec<Window>,
+        links: &[Link],
+    ) -> Result<SmallRoot> {}
+    pub fn enter_named(
+        site: &Path,
+        name: &str,
         windows: Vec<Window>,
         links: &[Link],
     ) -> Result<SmallRoot> {}

@@ -122,6 +122,11 @@ impl Pool {
         text(&self.log).contains(word)
     }
 
+    /// The process that was started, which waits for the worker's end.
+    pub fn supervisor(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a pid")
+    }
+
     /// The worker itself: the supervisor's child.
     pub fn worker(&self) -> i32 {
         let pid = self.child.id();

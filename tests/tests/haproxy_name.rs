@@ -50,6 +50,7 @@ fn main() {
         sigterm_closes_the_listener_while_a_request_is_held,
         sigusr1_drains,
         sighup_is_harmless,
+        signals_that_haproxy_reloads_or_pauses_at_change_nothing_and_are_told,
         sigint_ends_it,
     ]
 }
@@ -418,7 +419,8 @@ fn a_new_gate_while_the_old_one_still_ends(lab: &Lab) {
     let pid = old.pid;
     let killer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(400));
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        // As root the new gate has succeeded it by then, and nobody has to wait.
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
     });
     let new = Gate::start(lab, &network.gate, &config());
     killer.join().unwrap();
@@ -462,6 +464,38 @@ fn sighup_is_harmless(lab: &Lab) {
     }
     assert!(gate.alive());
     assert_serves(&network);
+}
+
+/// haproxy's master reads its configuration anew at SIGUSR2, its workers pause, go on and dump at others.
+fn signals_that_haproxy_reloads_or_pauses_at_change_nothing_and_are_told(lab: &Lab) {
+    let (network, _agent) = serving(lab);
+    let mut config = config();
+    config.log = lab.directory("log", 0o755).join("socket");
+    let log = nsgate_tests::SyslogReader::bind(&config.log);
+    let file = write_config(lab, &config);
+    for mode in ["-W", "-Ws", "-db", "-D"] {
+        let arguments = [mode, "-f", file.to_str().unwrap()];
+        let gate = match mode {
+            "-Ws" | "-db" => Gate::foreground(lab, &network.gate, &config, &arguments),
+            _ => Gate::with_arguments(lab, &network.gate, &config, &arguments),
+        };
+        let gate = gate.unwrap_or_else(|started| panic!("{mode}: {started:#?}"));
+        let all = procfs::having(&config.id);
+        for signal in [Signal::SIGUSR2, Signal::SIGHUP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGQUIT] {
+            // The process in the pid file, and then each of them: a supervisor passes on what it gets.
+            for pid in [&[gate.pid][..], &all].concat() {
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+                let told = log.find(&format!("{signal} changes nothing"), 2.0);
+                assert!(told.is_some(), "{mode}: {signal} to {pid} is not told");
+            }
+        }
+        gate.signal(Signal::SIGWINCH);
+        assert_serves(&network);
+        assert_eq!(procfs::having(&config.id), all, "{mode}");
+        for pid in all {
+            assert!(!Process::new(pid).status("State").starts_with('T'), "{mode}: {pid} is stopped");
+        }
+    }
 }
 
 fn sigint_ends_it(lab: &Lab) {

@@ -32,6 +32,7 @@ fn main() {
         the_reader_holds_a_directory_and_two_pipes,
         the_end_of_either_is_the_end_of_both,
         in_the_foreground_the_supervisor_passes_it_on,
+        sigusr2_reads_the_text_anew_as_haproxys_master_does,
         a_path_that_cannot_be_pinned_starts_nothing,
         a_file_that_the_user_may_not_read_is_said_at_the_start,
     ]
@@ -396,6 +397,19 @@ fn in_the_foreground_the_supervisor_passes_it_on(lab: &Lab) {
     kill(pid, Signal::SIGKILL).unwrap();
     child.wait().unwrap();
     assert!(wait_until(2.0, || network.gate.listening().len() == 1), "{:?}", network.gate.listening());
+}
+
+fn sigusr2_reads_the_text_anew_as_haproxys_master_does(lab: &Lab) {
+    let network = lab.network();
+    let nova = Nova::start(&network);
+    let (log, text) = logged(lab, &three_instances());
+    let gate = start(lab, &network, &text);
+    replace(&moved(&text));
+    gate.signal(Signal::SIGUSR2);
+    assert!(log.find("3 instances instead of 3", 5.0).is_some());
+    assert_eq!(ask_from(&network, 12, "/").status, 200);
+    assert_eq!(nova.last_instance(), "2f6d1f5f1a02");
+    assert!(gate.alive());
 }
 
 fn a_path_that_cannot_be_pinned_starts_nothing(lab: &Lab) {

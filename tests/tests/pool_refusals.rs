@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, setsockopt, socket, sockopt,
+};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
@@ -25,6 +28,7 @@ fn main() {
         other_versions_and_half_messages_are_refused,
         a_backend_that_is_not_the_pools_is_refused,
         a_network_that_is_present_with_other_content_is_refused,
+        whoever_brings_a_networks_own_listener_succeeds_its_owner_with_other_content,
         ten_thousand_networks_disturb_nobody,
         peers_that_say_nothing_or_do_not_read_disturb_nobody,
         a_peer_that_stops_reading_is_left_with_a_line_in_the_log,
@@ -40,6 +44,19 @@ fn listener(namespace: &Namespace, address: &str) -> TcpListener {
     let listener = namespace.inside(move || TcpListener::bind(address)).unwrap();
     listener.set_nonblocking(true).unwrap();
     listener
+}
+
+/// The same, and others may be bound beside it.
+fn listener_that_is_joined(namespace: &Namespace, address: &str) -> TcpListener {
+    let address: std::net::SocketAddrV4 = address.parse().unwrap();
+    let bound = namespace.inside(move || -> nix::Result<OwnedFd> {
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK, None)?;
+        setsockopt(&socket, sockopt::ReusePort, &true)?;
+        bind(socket.as_raw_fd(), &SockaddrIn::from(address))?;
+        listen(&socket, Backlog::MAXALLOWABLE)?;
+        Ok(socket)
+    });
+    bound.unwrap().into()
 }
 
 /// What the worker answers to this handover, and the connection.
@@ -178,19 +195,36 @@ fn a_backend_that_is_not_the_pools_is_refused(lab: &Lab) {
 
 fn a_network_that_is_present_with_other_content_is_refused(lab: &Lab) {
     let (world, _second, pool, _keeper, guest) = neighbour(lab);
-    let good = listener(&world.network.gate, LISTEN);
+    let [good, beside] = [(); 2].map(|()| listener_that_is_joined(&world.network.gate, LISTEN));
     let message = gate(lab, NETWORK, LISTEN);
     let (answer, owner) = offer(lab, message.as_bytes(), &[&good]);
     assert_eq!(answer, "nsgate-pool 1 serving\n");
     let other = format!("{message}retries = 9\n");
-    refused(lab, &pool, &guest, other.as_bytes(), &[&good], "other settings");
+    refused(lab, &pool, &guest, other.as_bytes(), &[&beside], "other settings");
     let other = format!("{message}[limits]\nconnections = 9\n");
-    refused(lab, &pool, &guest, other.as_bytes(), &[&good], "other limits");
+    refused(lab, &pool, &guest, other.as_bytes(), &[&beside], "other limits");
+    drop(beside);
     // The same once more is its successor: the first owner is told.
     let (answer, _next) = offer(lab, message.as_bytes(), &[&good]);
     assert_eq!(answer, "nsgate-pool 1 serving\n");
     assert!(receive(&owner).unwrap().starts_with("nsgate-pool 1 end\n"));
     assert!(served(&Guest::new(&world.network.guest)));
+}
+
+/// Whoever brings the very listener of a network has taken it from the owner, with the right to: a keeper that succeeds
+/// another one with a new text.
+fn whoever_brings_a_networks_own_listener_succeeds_its_owner_with_other_content(lab: &Lab) {
+    let (world, _second, _pool, _keeper, neighbour) = neighbour(lab);
+    let good = listener(&world.network.gate, LISTEN);
+    let message = gate(lab, NETWORK, LISTEN);
+    let (_, owner) = offer(lab, message.as_bytes(), &[&good]);
+    let limits = "[[rate_limits]]\nwindow = \"60s\"\nrequests = 1\n";
+    let (answer, _next) = offer(lab, format!("{message}{limits}").as_bytes(), &[&good]);
+    assert_eq!(answer, "nsgate-pool 1 serving\n");
+    assert!(receive(&owner).unwrap().starts_with("nsgate-pool 1 end\n"), "the first owner is told");
+    let guest = Guest::new(&world.network.guest);
+    assert_eq!([0; 3].map(|_| guest.get("/").unwrap().status), [200, 429, 429], "what came last is in force");
+    assert!(served(&neighbour));
 }
 
 fn ten_thousand_networks_disturb_nobody(lab: &Lab) {

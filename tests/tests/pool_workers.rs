@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{Pool, channel, gate, keeper, metrics_path, receive, send, socket_path, world};
+use nsgate_tests::pool::{Pool, channel, gate, keeper, metrics_path, receive, send, served, socket_path, world};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, suite};
 
@@ -23,6 +23,7 @@ fn main() {
         a_death_disturbs_the_networks_of_one_worker_alone,
         every_process_of_a_pool_is_confined_on_its_own,
         a_dispatcher_that_dies_disturbs_no_network,
+        signals_that_haproxy_reloads_or_pauses_at_end_no_part_of_a_pool,
         what_is_refused_by_one_worker_is_refused_by_several,
         list_status_remove_and_metrics_show_every_worker,
         sigterm_ends_every_process_and_finishes_what_is_under_way,
@@ -204,6 +205,28 @@ fn a_dispatcher_that_dies_disturbs_no_network(lab: &Lab) {
     let (asked, failed) = load.end();
     assert!(asked > 20 && failed == 0, "{failed} of {asked}");
     assert!(pool.said("the dispatcher has ended with status 137; another takes its place"), "{}", text(&pool.log));
+}
+
+fn signals_that_haproxy_reloads_or_pauses_at_end_no_part_of_a_pool(lab: &Lab) {
+    let world = world(lab);
+    let network = &world.network;
+    let pool = Pool::start_with(lab, &["--workers=2"]);
+    add(lab, network, FIRST);
+    let mut all = vec![pool.supervisor(), pool.worker()];
+    all.extend(pool.crew());
+    all.extend(nsgate_tests::procfs::having(&id(FIRST)));
+    assert!(all.len() >= 6, "supervisor, zygote, dispatcher, two workers, keeper: {all:?}");
+    for number in [Signal::SIGUSR2, Signal::SIGHUP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGQUIT, Signal::SIGWINCH]
+    {
+        all.iter().for_each(|pid| signal(*pid, number));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    for pid in all {
+        let state = nsgate_tests::procfs::Process::new(pid).status("State");
+        assert!(state.starts_with(['S', 'R']), "{pid} is {state}");
+    }
+    assert!(pool.said("SIGUSR2 changes nothing"), "{}", text(&pool.log));
+    assert!(served(&guest(network, FIRST)));
 }
 
 fn what_is_refused_by_one_worker_is_refused_by_several(lab: &Lab) {

@@ -220,7 +220,7 @@ impl<C: Connector> Forwarder<C> {
                 tokio::select! {
                     biased;
                     asked = next_stop(&mut stop, None) => {
-                        if asked == Stop::Drain {
+                        if asked != Stop::Now {
                             entrance.last_ones(&listener, &places).await;
                         }
                         return;

@@ -69,6 +69,14 @@ pub enum LaunchError {
         /// What to do.
         advice: &'static str,
     },
+    /// Another process listens there, or has bound the address.
+    #[error("cannot listen on {listener}: bind: {}; {who}", Errno::EADDRINUSE)]
+    Taken {
+        /// As the configuration has it.
+        listener: String,
+        /// Who, as far as it can be seen, and what to do.
+        who: String,
+    },
     /// What is bound is not what was asked for.
     #[error("asked to listen on {listener}, but the kernel says {found}; refusing to go on")]
     BoundElsewhere {

@@ -3,13 +3,13 @@
 //! IPv4 comes first. An IPv6 address may still be tentative, and its interface may be gone; where an IPv4 listener
 //! stands, that is a warning and no more.
 
-use crate::{LaunchError, sys};
+use crate::{LaunchError, succession::Succession, sys};
 use nix::{
     errno::Errno,
     net::if_::if_nametoindex,
     sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage,
-        bind as bind_to, getsockname, getsockopt, listen, setsockopt, socket, sockopt,
+        AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, SockaddrLike,
+        SockaddrStorage, bind as bind_to, getsockname, getsockopt, listen, setsockopt, socket, sockopt,
     },
 };
 use nsgate_config::Listener;
@@ -48,19 +48,23 @@ pub(crate) struct Manner {
 }
 
 /// Binds all of them. What could not be had and is not required is a sentence.
-pub(crate) fn bind(wanted: &[Listener], manner: Manner) -> Result<(Vec<Bound>, Vec<String>), LaunchError> {
+pub(crate) fn bind(
+    wanted: &[Listener],
+    manner: Manner,
+    succession: &mut Succession,
+) -> Result<(Vec<Bound>, Vec<String>), LaunchError> {
     let (v4, v6): (Vec<&Listener>, Vec<&Listener>) = wanted.iter().partition(|listener| listener.address.is_ipv4());
     let deadline = Instant::now() + PATIENCE;
     let mut bound = Vec::new();
     let mut warnings = Vec::new();
     for listener in v4 {
-        bound.push(patiently(deadline, || one(listener, manner, false))?);
+        bound.push(patiently(deadline, listener, manner, false, succession)?);
     }
     for listener in v6 {
         let twin =
             |other: &&Listener| other.port == listener.port && other.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let v6_only = wanted.iter().any(|other| twin(&other));
-        match patiently(deadline, || one(listener, Manner { freebind: true, ..manner }, v6_only)) {
+        match patiently(deadline, listener, Manner { freebind: true, ..manner }, v6_only, succession) {
             Ok(found) => bound.push(found),
             Err(error) if !bound.is_empty() => warnings.push(format!("{error}; IPv4 is served all the same")),
             Err(error) => return Err(error),
@@ -69,10 +73,31 @@ pub(crate) fn bind(wanted: &[Listener], manner: Manner) -> Result<(Vec<Bound>, V
     Ok((bound, warnings))
 }
 
-fn patiently(deadline: Instant, attempt: impl Fn() -> Result<Bound, LaunchError>) -> Result<Bound, LaunchError> {
+/// Binds one, or shares it with a gate that is succeeded, or joins one that will be replaced.
+fn patiently(
+    deadline: Instant,
+    listener: &Listener,
+    manner: Manner,
+    v6_only: bool,
+    succession: &mut Succession,
+) -> Result<Bound, LaunchError> {
     loop {
-        match attempt() {
-            Err(LaunchError::Listen { source: Errno::EADDRINUSE, .. }) if Instant::now() < deadline => {
+        match alone(listener, manner, v6_only) {
+            Err(LaunchError::Listen { source: Errno::EADDRINUSE, .. }) => {}
+            outcome => return outcome,
+        }
+        let who = match succession.at(listener) {
+            Ok(sockets) => match shared(listener, manner, v6_only, sockets)? {
+                Some(bound) => return Ok(bound),
+                None => joined(listener, manner, v6_only),
+            },
+            Err(_) if manner.join => joined(listener, manner, v6_only),
+            Err(who) => Err(LaunchError::Taken { listener: listener.to_string(), who }),
+        };
+        match who {
+            Err(LaunchError::Taken { .. } | LaunchError::Listen { source: Errno::EADDRINUSE, .. })
+                if Instant::now() < deadline =>
+            {
                 sleep(BETWEEN_ATTEMPTS)
             }
             outcome => return outcome,
@@ -80,25 +105,64 @@ fn patiently(deadline: Instant, attempt: impl Fn() -> Result<Bound, LaunchError>
     }
 }
 
-fn one(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, LaunchError> {
-    let Manner { freebind, join, hop_limit } = manner;
-    let failed = |call| move |source| fail(listener, call, source);
-    let address = address(listener).map_err(failed("if_nametoindex"))?;
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+/// A socket of this start's own, where nothing else listens.
+fn alone(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, LaunchError> {
+    settle(listener, manner, make(listener, manner, v6_only)?)
+}
+
+/// A socket of this start's own beside one that allows it (SO_REUSEPORT, socket(7)).
+fn joined(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, LaunchError> {
+    let socket = make(listener, manner, v6_only)?;
+    setsockopt(&socket, sockopt::ReusePort, &true)
+        .map_err(|source| fail(listener, "setsockopt(SO_REUSEPORT)", source))?;
+    settle(listener, manner, socket)
+}
+
+/// One of `sockets`, if it is what a socket of this start's own would be.
+fn shared(
+    listener: &Listener,
+    manner: Manner,
+    v6_only: bool,
+    sockets: Vec<OwnedFd>,
+) -> Result<Option<Bound>, LaunchError> {
+    let own = make(listener, manner, v6_only)?;
+    let wanted = options(&own).map_err(|source| fail(listener, "getsockopt", source))?;
+    let address = address(listener).map_err(|source| fail(listener, "if_nametoindex", source))?;
+    let alike = |socket: &OwnedFd| {
+        options(socket).is_ok_and(|found| found == wanted) && read_back(listener, address, socket).is_ok()
+    };
+    let found = sockets.into_iter().find(alike);
+    Ok(found.map(|socket| Bound { listener: listener.clone(), socket: TcpListener::from(socket) }))
+}
+
+/// What a listener keeps for life, or hands on to the connections made at it: interface, hop limits, whether it is of IPv6
+/// alone, short answers.
+fn options(socket: &OwnedFd) -> Result<(OsString, [i32; 2], bool, bool), Errno> {
+    let family = getsockname::<SockaddrStorage>(socket.as_raw_fd())?.family();
+    let v6 = family == Some(AddressFamily::Inet6);
+    Ok((
+        getsockopt(socket, sockopt::BindToDevice)?,
+        [getsockopt(socket, sockopt::Ipv4Ttl)?, if v6 { getsockopt(socket, sockopt::Ipv6Ttl)? } else { 0 }],
+        v6 && getsockopt(socket, sockopt::Ipv6V6Only)?,
+        getsockopt(socket, sockopt::TcpNoDelay)?,
+    ))
+}
+
+/// A socket as it must be before it is bound.
+fn make(listener: &Listener, manner: Manner, v6_only: bool) -> Result<OwnedFd, LaunchError> {
+    let Manner { freebind, hop_limit, .. } = manner;
+    let option = |call| move |source| fail(listener, call, source);
+    let family = if listener.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(family, SockType::Stream, flags, SockProtocol::Tcp).map_err(failed("socket"))?;
-    let option = |name| failed(name);
+    let socket = socket(family, SockType::Stream, flags, SockProtocol::Tcp).map_err(option("socket"))?;
     setsockopt(&socket, sockopt::ReuseAddr, &true).map_err(option("setsockopt(SO_REUSEADDR)"))?;
     // Accepted connections inherit it: answers are written whole, and nothing is gained by holding them back.
     setsockopt(&socket, sockopt::TcpNoDelay, &true).map_err(option("setsockopt(TCP_NODELAY)"))?;
-    if join {
-        setsockopt(&socket, sockopt::ReusePort, &true).map_err(option("setsockopt(SO_REUSEPORT)"))?;
-    }
     if let Some(interface) = &listener.interface {
         let name = OsString::from(interface.as_str());
         setsockopt(&socket, sockopt::BindToDevice, &name).map_err(option("setsockopt(SO_BINDTODEVICE)"))?;
     }
-    if address.is_ipv6() {
+    if listener.address.is_ipv6() {
         setsockopt(&socket, sockopt::Ipv6V6Only, &v6_only).map_err(option("setsockopt(IPV6_V6ONLY)"))?;
         sys::set_ipv6_freebind(socket.as_fd()).map_err(option("setsockopt(IPV6_FREEBIND)"))?;
     } else if freebind {
@@ -107,11 +171,18 @@ fn one(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, Laun
     if let Some(limit) = hop_limit {
         // Before it listens: the kernel's own first answer (SYN-ACK) goes no further either, and what is accepted inherits it.
         setsockopt(&socket, sockopt::Ipv4Ttl, &limit.get().into()).map_err(option("setsockopt(IP_TTL)"))?;
-        if address.is_ipv6() {
+        if listener.address.is_ipv6() {
             let limit = limit.get().into();
             setsockopt(&socket, sockopt::Ipv6Ttl, &limit).map_err(option("setsockopt(IPV6_UNICAST_HOPS)"))?;
         }
     }
+    Ok(socket)
+}
+
+/// Binds it, listens, and reads back where.
+fn settle(listener: &Listener, manner: Manner, socket: OwnedFd) -> Result<Bound, LaunchError> {
+    let failed = |call| move |source| fail(listener, call, source);
+    let address = address(listener).map_err(failed("if_nametoindex"))?;
     match address {
         SocketAddr::V4(address) => bind_to(socket.as_raw_fd(), &SockaddrIn::from(address)),
         SocketAddr::V6(address) => bind_to(socket.as_raw_fd(), &SockaddrIn6::from(address)),
@@ -119,9 +190,9 @@ fn one(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, Laun
     .map_err(failed("bind"))?;
     listen(&socket, Backlog::new(QUEUE).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen"))?;
     // From now on a successor that is told to replace this gate may join it (socket(7)); nobody else binds here.
-    setsockopt(&socket, sockopt::ReusePort, &true).map_err(option("setsockopt(SO_REUSEPORT)"))?;
+    setsockopt(&socket, sockopt::ReusePort, &true).map_err(failed("setsockopt(SO_REUSEPORT)"))?;
     read_back(listener, address, &socket)?;
-    if let Some(limit) = hop_limit {
+    if let Some(limit) = manner.hop_limit {
         read_hop_limit(listener, limit, &socket)?;
     }
     Ok(Bound { listener: listener.clone(), socket: TcpListener::from(socket) })
@@ -187,7 +258,6 @@ fn read_hop_limit(listener: &Listener, limit: NonZeroU8, socket: &OwnedFd) -> Re
 
 fn fail(listener: &Listener, call: &'static str, source: Errno) -> LaunchError {
     let advice = match source {
-        Errno::EADDRINUSE => "; another process listens there: `ss -ltnp` says which",
         Errno::EADDRNOTAVAIL => "; the namespace has no such address: add it, or ask for freebind",
         Errno::EACCES | Errno::EPERM => {
             "; start as root, or with CAP_NET_BIND_SERVICE and CAP_NET_RAW in the namespace"

@@ -23,7 +23,9 @@ use crate::{
     signals,
     source::Source,
     standing::{self, Given},
+    succession::Succession,
     supervisor,
+    turn::Turn,
 };
 use nix::unistd::Gid;
 use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig, SandboxLevel};
@@ -177,7 +179,9 @@ fn start<T>(
     namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
     let manner = Manner { freebind: process.freebind, join, hop_limit: plan.hop_limit };
-    let (bound, unbound) = listeners::bind(plan.listeners, manner)?;
+    let turn = if plan.listeners.is_empty() { None } else { Turn::wait(plan.mark) };
+    let mut succession = Succession::of(plan.mark);
+    let (bound, unbound) = listeners::bind(plan.listeners, manner, &mut succession)?;
     warnings.extend(unbound);
     let sockets = match plan.kind {
         Kind::Worker(pool) if without.is_some() => Endpoints::passed(pool, handover_gid, &mut passed, &mut warnings)?,
@@ -203,7 +207,7 @@ fn start<T>(
     };
     let Some(child) = child else {
         // From here on this is the gate. Its errors travel to the starter, who prints them.
-        drop(starter);
+        drop((starter, turn, succession));
         let steps = Steps {
             plan: *plan,
             options,
@@ -232,7 +236,8 @@ fn start<T>(
     };
     drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
     drop((passed, keeping, without, lender, standard_error));
-    wait(starter, child, pid_file, sockets.waiting, options, &ids, has_none)
+    let left = Left { succession, turn, pid_file, sockets: sockets.waiting };
+    wait(starter, child, left, options, &ids, has_none)
 }
 
 /// A child in a PID namespace of its own (`None` in the child), and a pipe to it. Without privileges it stays in the one
@@ -349,7 +354,7 @@ impl Steps<'_> {
         let standing = match &self.without {
             None => {
                 let site = namespaces::separate_rest_from(self.lender)?;
-                Standing::Made(small_root::enter_at(&site, windows, &links)?)
+                Standing::Made(small_root::enter_named(&site, &self.plan.mark.to_string(), windows, &links)?)
             }
             Some(place) => {
                 let openings: Vec<Opening<'_>> =
@@ -402,16 +407,24 @@ impl Steps<'_> {
     }
 }
 
+/// What is the starter's to do once the gate serves, or has failed.
+struct Left {
+    succession: Succession,
+    turn: Option<Turn>,
+    pid_file: Option<PidFile>,
+    sockets: Vec<Endpoint>,
+}
+
 /// The starter's half: waits for the gate's word and passes it on, or cleans up after a gate that failed.
 fn wait<T>(
     starter: Starter,
     child: daemon::Child,
-    pid_file: Option<PidFile>,
-    sockets: Vec<Endpoint>,
+    left: Left,
     options: &Options,
     ids: &Ids,
     has_none: bool,
 ) -> Result<Launched<T>, LaunchError> {
+    let Left { succession, turn, pid_file, sockets } = left;
     let foreground = options.mode == Mode::Foreground;
     let outcome = starter.listen();
     let own = match (&pid_file, foreground, &outcome.result) {
@@ -428,9 +441,11 @@ fn wait<T>(
         }
         return Err(error);
     }
+    succession.tell();
     for gate in &options.replace {
         gate.signal();
     }
+    drop(turn);
     if !foreground {
         return Ok(Launched::Finished(0));
     }

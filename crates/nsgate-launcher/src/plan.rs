@@ -1,5 +1,6 @@
 //! What the steps need to know of a configuration: one plan for each kind of process.
 
+use crate::mark::Mark;
 use nsgate_config::{AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process, Server};
 use nsgate_sandbox::Policy;
 use std::{num::NonZeroU8, path::Path};
@@ -22,27 +23,35 @@ pub(crate) struct Plan<'a> {
     /// How many the process may have open.
     pub(crate) descriptors: u64,
     pub(crate) kind: Kind<'a>,
+    /// Whose gate it will be.
+    pub(crate) mark: Mark,
     pub(crate) hop_limit: Option<NonZeroU8>,
 }
 
 impl<'a> Plan<'a> {
     fn new(process: &'a Process, listeners: &'a [Listener], descriptors: u64, kind: Kind<'a>) -> Self {
-        Self { process, listeners, descriptors, kind, hop_limit: None }
+        Self { process, listeners, descriptors, kind, mark: Mark::Nobody, hop_limit: None }
     }
 
     pub(crate) fn gate(Config { gate, process }: &'a Config) -> Self {
         let descriptors = for_connections(gate.limits.connections);
-        Self::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend)).hop_limit(&gate.guards)
+        Self::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend))
+            .hop_limit(&gate.guards)
+            .of(Mark::One(gate.identity))
     }
 
     pub(crate) fn host(HostConfig { proxy, process }: &'a HostConfig, file: &'a Path) -> Self {
         let descriptors = for_connections(proxy.limits.connections);
-        Self::new(process, &proxy.listeners, descriptors, Kind::Host(&proxy.server, file)).hop_limit(&proxy.guards)
+        Self::new(process, &proxy.listeners, descriptors, Kind::Host(&proxy.server, file))
+            .hop_limit(&proxy.guards)
+            .of(Mark::Host)
     }
 
     pub(crate) fn keeper(Config { gate, process }: &'a Config, pool: &'a AbsolutePath) -> Self {
         let descriptors = for_connections(gate.limits.connections);
-        Self::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool)).hop_limit(&gate.guards)
+        Self::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool))
+            .hop_limit(&gate.guards)
+            .of(Mark::One(gate.identity))
     }
 
     pub(crate) fn courier(Config { gate, process }: &'a Config, pool: &'a AbsolutePath) -> Self {
@@ -53,6 +62,10 @@ impl<'a> Plan<'a> {
     pub(crate) fn worker(PoolConfig { pool, process }: &'a PoolConfig) -> Self {
         let descriptors = for_connections(pool.connections) + u64::from(pool.networks) * DESCRIPTORS_OF_A_NETWORK;
         Self::new(process, &[], descriptors, Kind::Worker(pool))
+    }
+
+    fn of(self, mark: Mark) -> Self {
+        Self { mark, ..self }
     }
 
     fn hop_limit(self, guards: &Guards) -> Self {

@@ -1,6 +1,6 @@
 //! `-sf` and `-st`: gates that end once this one serves.
 
-use crate::sys;
+use crate::{succession::SUCCEEDED, sys};
 use nix::{sys::signal::Signal, unistd::Pid};
 use std::fs;
 
@@ -25,7 +25,10 @@ impl Replace {
         let name = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
         if NAMES.contains(&name.trim()) {
             // It has ended in this very moment: all the better.
-            let _ = sys::pidfd_signal(&process, self.signal as i32);
+            let _ = match self.signal {
+                Signal::SIGUSR1 => sys::pidfd_queue(&process, Signal::SIGUSR1 as i32, SUCCEEDED),
+                signal => sys::pidfd_signal(&process, signal as i32),
+            };
         }
     }
 }

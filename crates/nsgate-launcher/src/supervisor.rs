@@ -4,7 +4,6 @@ use crate::{LaunchError, daemon::Child, signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signalfd::{SfdFlags, SignalFd},
 };
 use nsgate_sandbox::{Ids, Policy, Root, Sandbox};
 use std::os::fd::AsFd;
@@ -12,8 +11,7 @@ use std::os::fd::AsFd;
 /// Gives up every privilege and watches. Returns the status to exit with: the gate's, or 128 and its signal.
 pub(crate) fn watch(child: Child, ids: &Ids, given: bool) -> Result<u8, LaunchError> {
     let failed = |call| move |source| LaunchError::Daemon { call, source };
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let signals = SignalFd::with_flags(&signals::set(), flags).map_err(failed("signalfd"))?;
+    let signals = signals::listen().map_err(failed("signalfd"))?;
     let sandbox = Sandbox::new(Policy::supervisor().given(given))?;
     let _confined = sandbox.drop_privileges(ids)?.restrict_files(Root::Kept)?.filter_syscalls()?;
     loop {

@@ -96,6 +96,39 @@ pub(crate) fn pidfd_signal(process: &OwnedFd, signal: i32) -> Result<(), Errno> 
     Errno::result(done).map(drop)
 }
 
+/// The same with a value, which whoever reads the signal gets (sigqueue(3), signalfd(2)).
+pub(crate) fn pidfd_queue(process: &OwnedFd, signal: i32, value: i32) -> Result<(), Errno> {
+    /// `siginfo_t` of 64-bit Linux, as far as a queued signal fills it (`asm-generic/siginfo.h`).
+    #[repr(C)]
+    struct Queued {
+        signal: i32,
+        errno: i32,
+        code: i32,
+        gap: i32,
+        pid: i32,
+        uid: u32,
+        value: i32,
+        rest: [i32; 25],
+    }
+    const { assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>()) };
+    let (pid, uid) = (nix::unistd::getpid().as_raw(), nix::unistd::getuid().as_raw());
+    let code = libc::SI_QUEUE;
+    let info = Queued { signal, errno: 0, code, gap: 0, pid, uid, value, rest: [0; 25] };
+    let info = ptr::from_ref(&info);
+    // SAFETY: the kernel reads a `siginfo_t` there, whose size this is, and nothing else.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, info, 0u32) };
+    Errno::result(done).map(drop)
+}
+
+/// `pidfd_getfd(2)`, Linux 5.6: a copy of another process's descriptor, close-on-exec.
+pub(crate) fn pidfd_getfd(process: &OwnedFd, number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: integers only.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0u32) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Gives a signal its default action back.
 pub(crate) fn default_action(signal: Signal) -> Result<(), Errno> {
     let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

@@ -5,12 +5,11 @@
 //! narrows itself further ([`Confined::narrow`]), and makes another one in the place of one that dies. It hears nobody:
 //! its input is signals and the ends of its children.
 
-use crate::{LaunchError, Readiness, daemon::Child, sys};
+use crate::{LaunchError, Readiness, daemon::Child, signals::Asked, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
-        signal::Signal,
         signalfd::SignalFd,
         socket::{AddressFamily, SockFlag, SockType, socketpair},
     },
@@ -170,7 +169,7 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
         wait(&signals, &places);
         while let Ok(Some(signal)) = signals.read_signal() {
             let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
-            ending |= number != Signal::SIGHUP as i32;
+            ending |= Asked::of(&signal).refusal().is_none();
             for child in places.iter().filter_map(|place| place.child.as_ref()) {
                 // One that has just ended cannot be told, and does not need to be.
                 let _ = sys::pidfd_signal(&child.pidfd, number);

@@ -39,6 +39,9 @@ pub(crate) const SITE: &str = "/proc";
 /// CAP_DAC_OVERRIDE is needed.
 const TMPFS: &str = "mode=0755,size=4k,nr_inodes=32";
 
+/// The name of a root that was given none.
+const NAMELESS: &str = "tmpfs";
+
 /// A directory that will be seen in the small root.
 #[derive(Debug)]
 pub struct Window {
@@ -148,6 +151,16 @@ pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
 ///
 /// As [`enter`].
 pub fn enter_at(site: &Path, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+    enter_named(site, NAMELESS, windows, links)
+}
+
+/// The same, and the root carries `name`, which others read back ([`attest::name_of_root`](crate::attest::name_of_root)).
+/// It is the name of the mount's source: the process that stands in the root has no right to change it.
+///
+/// # Errors
+///
+/// As [`enter`].
+pub fn enter_named(site: &Path, name: &str, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
     let mut wanted: Vec<(&'static str, (u64, u64))> = windows.iter().map(|it| (it.name, it.identity)).collect();
     wanted.sort_unstable();
     let mut names: Vec<&'static str> =
@@ -157,7 +170,7 @@ pub fn enter_at(site: &Path, windows: Vec<Window>, links: &[Link]) -> Result<Sma
         return Err(Error::WindowName { name });
     }
     let locked = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("tmpfs"), site, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
+    mount(Some(name), site, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
     chdir(site).map_err(fail("chdir into the tmpfs"))?;
     for Window { name, tree, .. } in windows {
         mkdir(name, Mode::from_bits_truncate(0o755)).map_err(fail("mkdir of a window in the tmpfs"))?;

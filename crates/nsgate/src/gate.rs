@@ -6,13 +6,13 @@ use crate::{
     log::{self, AccessLog, Events, Sink, StandardError, Syslog},
     sys,
 };
-use nix::sys::{
-    signal::{SigSet, Signal},
-    signalfd::{SfdFlags, SignalFd},
-};
+use nix::sys::signalfd::SignalFd;
 use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network};
-use nsgate_launcher::{Agent, AuditOutput, LaunchError, Launched, LogSocket, Options, Output, Running, launch};
+use nsgate_launcher::{
+    Agent, AuditOutput, LaunchError, Launched, LogSocket, Options, Output, Running, launch,
+    signals::{self, Asked},
+};
 use std::{
     io::{self, Stderr},
     path::PathBuf,
@@ -96,10 +96,9 @@ impl EventLoop {
     }
 }
 
-/// The signals that mean something. The launcher has blocked them: they wait until they are read.
+/// The signals that are read. The launcher has blocked them: they wait until then.
 pub(crate) fn signals() -> io::Result<SignalFd> {
-    let listened: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP].into_iter().collect();
-    Ok(SignalFd::with_flags(&listened, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+    Ok(signals::listen()?)
 }
 
 /// Where the lines of this process go (a file, the system log, or standard error), and its events. From here on
@@ -192,13 +191,13 @@ pub(crate) fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
     AsyncFd::with_interest(signals, Interest::READABLE)
 }
 
-/// Turns signals into the gate's end: TERM and INT as `terminate` says, and at once when they come again; USR1 after the
-/// requests under way; HUP not at all.
+/// Turns signals into the gate's end: one that asks for it as `terminate` says, and at once when it comes again; one that
+/// asks to finish after the requests under way; others not at all.
 pub(crate) async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>, terminate: Stop) {
     obey_and(signals, stop, terminate, None).await;
 }
 
-/// The same, but that HUP is passed on if there is somebody for it.
+/// The same, but that a wish to reload is passed on if there is a reader to do it.
 async fn obey_and(
     signals: AsyncFd<SignalFd>,
     stop: watch::Sender<Option<Stop>>,
@@ -209,15 +208,17 @@ async fn obey_and(
     loop {
         match (heard(&signals).await, &hangup) {
             // While one is being seen to, others are one more.
-            (Some(Signal::SIGHUP), Some(hangup)) => hangup.notify_one(),
-            (Some(Signal::SIGHUP), None) => {
-                tracing::info!("SIGHUP changes nothing: a gate's configuration is read once")
-            }
-            (Some(Signal::SIGUSR1), _) => {
+            (Some(Asked::Reload(_)), Some(hangup)) => hangup.notify_one(),
+            (Some(asked @ (Asked::Reload(_) | Asked::Nothing(_))), _) => refuse(asked),
+            (Some(Asked::Finish), _) => {
                 tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
                 let _ = stop.send(Some(Stop::Drain));
             }
-            (Some(_), _) => {
+            (Some(Asked::Retire), _) => {
+                tracing::info!("another process serves the listeners from now on; connections have one more answer");
+                let _ = stop.send(Some(Stop::Retire));
+            }
+            (Some(Asked::End), _) => {
                 let _ = stop.send(Some(terminate));
                 terminate = Stop::Now;
             }
@@ -226,8 +227,20 @@ async fn obey_and(
     }
 }
 
-/// The next signal; `None` if none will ever come.
-pub(crate) async fn heard(signals: &AsyncFd<SignalFd>) -> Option<Signal> {
+/// Says that what a signal asked for is not done.
+pub(crate) fn refuse(asked: Asked) {
+    if let Some(why) = asked.refusal() {
+        tracing::warn!("{why}");
+    }
+}
+
+/// Waits for a signal that asks for the end. Others have nothing to say any more to a process that finishes.
+pub(crate) async fn told_to_end(signals: &AsyncFd<SignalFd>) {
+    while heard(signals).await.is_some_and(|asked| asked != Asked::End) {}
+}
+
+/// What the next signal asks for; `None` if none will ever come.
+pub(crate) async fn heard(signals: &AsyncFd<SignalFd>) -> Option<Asked> {
     loop {
         let mut readable = signals.readable().await.ok()?;
         let read = readable.try_io(|signals| {
@@ -235,10 +248,7 @@ pub(crate) async fn heard(signals: &AsyncFd<SignalFd>) -> Option<Signal> {
             signals.get_ref().read_signal()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
         });
         match read {
-            Ok(Ok(signal)) => {
-                let number = i32::try_from(signal.ssi_signo).ok();
-                return Some(number.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM));
-            }
+            Ok(Ok(signal)) => return Some(Asked::of(&signal)),
             Err(_) => {}
             Ok(Err(error)) => tracing::error!("signalfd(2) cannot be read: {error}"),
         }

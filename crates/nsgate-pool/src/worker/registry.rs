@@ -20,7 +20,8 @@ fn key(identity: &Identity) -> Key {
 }
 
 impl Registry {
-    /// Whether this network may come. The same network once more is its owner's successor; another one under the same
+    /// Whether this network may come. The same network once more is its owner's successor, and so is whoever brings one
+    /// of its listeners: that was taken from its owner by a process that had the right to. Another one under the same
     /// identity is refused, since one of the two must be a mistake.
     pub(super) fn judge(&self, checked: &Checked, most: usize) -> Result<(), String> {
         let gate = checked.gate();
@@ -33,6 +34,7 @@ impl Registry {
         match self.networks.get(&key(&gate.identity)) {
             Some(present) => match difference(&present.gate, gate) {
                 None => Ok(()),
+                Some(_) if checked.cookies().iter().any(|cookie| present.cookies.contains(cookie)) => Ok(()),
                 Some(what) => Err(format!(
                     "{} {} is served already, with {what}; remove that one first",
                     gate.identity.header(),

@@ -5,6 +5,7 @@
 //! user reads what the kernel shows of other people's processes, which is little.
 
 mod descriptors;
+mod name;
 mod namespaces;
 mod role;
 mod root;
@@ -12,6 +13,7 @@ mod table;
 mod threads;
 mod verdict;
 
+pub use name::name_of_root;
 pub use namespaces::Namespace;
 pub use root::Mount;
 pub(crate) use root::of_this_process as mounts_of_this_process;

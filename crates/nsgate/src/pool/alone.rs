@@ -6,9 +6,9 @@ use crate::{
     gate::{self, EventLoop},
     log::AccessLog,
 };
-use nix::sys::{signal::Signal, signalfd::SignalFd};
+use nix::sys::signalfd::SignalFd;
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
-use nsgate_launcher::Readiness;
+use nsgate_launcher::{Readiness, signals::Asked};
 use nsgate_pool::{Offered, Served};
 use std::{io, time::Duration};
 use tokio::{
@@ -64,13 +64,15 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
         tokio::select! {
             biased;
             signal = gate::heard(&signals) => match signal {
-                Some(Signal::SIGHUP) => tracing::info!("SIGHUP changes nothing: a gate's configuration is read once"),
-                Some(Signal::SIGUSR1) => {
+                Some(asked @ (Asked::Reload(_) | Asked::Nothing(_))) => gate::refuse(asked),
+                Some(asked @ (Asked::Finish | Asked::Retire)) => {
                     tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
-                    let _ = stop.send(Some(Stop::Drain));
+                    // A successor has the same listeners, and a copy that is not waited at would keep guests waiting.
+                    keeper.listeners.clear();
+                    let _ = stop.send(Some(if asked == Asked::Retire { Stop::Retire } else { Stop::Drain }));
                     tokio::select! {
                         _ = &mut serving => {}
-                        _ = gate::heard(&signals) => {}
+                        () = gate::told_to_end(&signals) => {}
                     }
                     return Ok(Next::Exit(0));
                 }

@@ -10,11 +10,11 @@ use crate::{audit::Audits, gate, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{signal::Signal, signalfd::SignalFd},
+    sys::signalfd::SignalFd,
 };
 use nsgate_config::{Account, Config, PoolUse};
 use nsgate_forwarder::TokenKey;
-use nsgate_launcher::{LaunchError, Launched, Options, Readiness, Running, launch_keeper};
+use nsgate_launcher::{LaunchError, Launched, Options, Readiness, Running, launch_keeper, signals::Asked};
 use nsgate_pool::{Offer, OfferError, Offered, Served, Word};
 use std::{
     collections::hash_map::RandomState,
@@ -76,6 +76,8 @@ pub(super) struct Keeper<'a> {
     pub(super) pool: &'a PoolUse,
     /// The pool's socket, as this process sees it.
     path: PathBuf,
+    /// The worker was asked to finish: what comes to an end there is not handed over again.
+    finishing: bool,
     pub(super) agents: Vec<nsgate_launcher::Agent>,
     offer: Offer,
     pub(super) listeners: Vec<std::net::TcpListener>,
@@ -105,7 +107,8 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
     };
     let path = running.pool.unwrap_or_default();
     let (listeners, Prepared { mut signals, random, key }) = (running.listeners, prepared);
-    let mut keeper = Keeper { config, pool, path, agents, offer, listeners, random, key, sink, events };
+    let finishing = false;
+    let mut keeper = Keeper { config, pool, path, finishing, agents, offer, listeners, random, key, sink, events };
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {
@@ -169,11 +172,15 @@ impl Keeper<'_> {
                 sys::give_back_stack();
             }
             match ready(signals, &wait, served.as_ref()) {
-                Ready::Signal => {
-                    if let Some(status) = signalled(signals, served.as_ref()) {
-                        return Next::Exit(status);
-                    }
-                }
+                Ready::Signal => match signalled(signals) {
+                    None => {}
+                    Some(Asked::Finish | Asked::Retire) => match self.finish(served.as_ref()) {
+                        Some(next) => return next,
+                        None => wait = Wait::Nothing,
+                    },
+                    Some(asked) if asked.refusal().is_some() => gate::refuse(asked),
+                    Some(_) => return Next::Exit(0),
+                },
                 Ready::Answer => {
                     let Wait::Answer(offered, _) = wait else { continue };
                     wait = match offered.answer() {
@@ -194,6 +201,9 @@ impl Keeper<'_> {
                 }
                 Ready::Word => match served.as_ref().map(Served::word) {
                     None | Some(Ok(None)) => {}
+                    // The requests under way went with it, or go on where they are.
+                    Some(Ok(Some(Word::Gone)) | Err(_)) if self.finishing => return Next::Exit(0),
+                    Some(Ok(Some(Word::Leave))) if self.finishing => {}
                     Some(Ok(Some(Word::End(reason)))) => {
                         tracing::info!("the pool ends the network: {reason}");
                         return Next::Exit(0);
@@ -224,6 +234,18 @@ impl Keeper<'_> {
                 }
             }
         }
+    }
+
+    /// Lets the worker finish what is under way, if there is one: its word says when it has. The listeners are closed: a
+    /// copy of them, here, would keep guests waiting for nothing.
+    fn finish(&mut self, served: Option<&Served>) -> Option<Next> {
+        if self.finishing {
+            return None;
+        }
+        tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
+        self.finishing = served.is_some_and(|served| served.finish().is_ok());
+        self.listeners.clear();
+        (!self.finishing).then_some(Next::Exit(0))
     }
 
     /// The time of the next attempt.
@@ -304,22 +326,7 @@ fn ready(signals: &SignalFd, wait: &Wait, served: Option<&Served>) -> Ready {
     }
 }
 
-/// Takes a signal; the status to end with, if it means the end.
-fn signalled(signals: &SignalFd, served: Option<&Served>) -> Option<u8> {
-    let signal = signals.read_signal().ok()??;
-    let number = i32::try_from(signal.ssi_signo).ok();
-    match number.and_then(|number| Signal::try_from(number).ok()) {
-        Some(Signal::SIGHUP) => {
-            tracing::info!("SIGHUP changes nothing: a gate's configuration is read once");
-            None
-        }
-        Some(Signal::SIGUSR1) => {
-            tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
-            match served.map(Served::finish) {
-                Some(Ok(())) => None,
-                _ => Some(0),
-            }
-        }
-        _ => Some(0),
-    }
+/// What a signal asks for, if there is one.
+fn signalled(signals: &SignalFd) -> Option<Asked> {
+    Some(Asked::of(&signals.read_signal().ok()??))
 }
