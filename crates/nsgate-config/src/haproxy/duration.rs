@@ -3,9 +3,21 @@
 use crate::model::limits::LONGEST;
 use std::time::Duration;
 
+/// haproxy's own bound: a time is less than 2^31 ms (`parse_time_err`, src/tools.c).
+const BOUND: u64 = 1 << 31;
+
 /// A number with `us`, `ms`, `s`, `m`, `h` or `d` behind it, milliseconds if there is nothing; more than zero, at most a
-/// day. haproxy's own bound is 2^31 ms, but no guest and no agent is worth waiting for that long.
+/// day: no guest and no agent is worth waiting for longer.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
+    match milliseconds(text)? {
+        Duration::ZERO => Err("a time of 0 would never wait; write a longer one".to_owned()),
+        duration if duration > LONGEST => Err(format!("`{text}` is too long a time; at most 24h")),
+        duration => Ok(duration),
+    }
+}
+
+/// The same as far as haproxy takes it: zero as well, and up to 24 days.
+pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time; write a number and a unit, for instance 30s or 500ms");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
@@ -19,18 +31,14 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000_000,
         _ => return Err(wrong()),
     };
-    let micros = number.checked_mul(micros).ok_or_else(|| format!("`{text}` is too long a time; at most 24h"))?;
     // haproxy counts in milliseconds and rounds up, so that a short time is not none at all.
-    match Duration::from_millis(micros.div_ceil(1000)) {
-        Duration::ZERO => Err("a time of 0 would never wait; write a longer one".to_owned()),
-        duration if duration > LONGEST => Err(format!("`{text}` is too long a time; at most 24h")),
-        duration => Ok(duration),
-    }
+    let found = number.checked_mul(micros).map(|micros: u64| micros.div_ceil(1000)).filter(|found| *found < BOUND);
+    found.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is too long a time; at most 24h"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{milliseconds, parse};
     use std::time::Duration;
 
     #[test]
@@ -45,6 +53,16 @@ mod tests {
     fn nonsense_is_refused() {
         for text in ["", "s", "-1s", "0", "0s", "1w", "30 s", "99999999999999999999s", "25d", "86401s", "1.5s"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn haproxys_own_bound_is_24_days() {
+        assert_eq!(milliseconds("0"), Ok(Duration::ZERO));
+        assert_eq!(milliseconds("1us"), Ok(Duration::from_millis(1)));
+        assert_eq!(milliseconds("2147483647"), Ok(Duration::from_millis(2_147_483_647)));
+        for text in ["2147483648", "25d", "18446744073709551615d", "s"] {
+            assert!(milliseconds(text).is_err(), "{text}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn log(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], a
     let [path, facility, rest @ ..] = arguments else {
         return report.error(place(name), "`log` needs a socket and a facility", form);
     };
-    let socket = match AbsolutePath::new(&path.text) {
+    let socket = match socket(&path.text) {
         Ok(socket) => socket,
         Err(reason) => {
             return report.error(
@@ -41,29 +41,51 @@ pub(super) fn log(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], a
             format!("one of: {names}"),
         );
     };
-    let level = match rest {
-        [] => Level::Debug,
-        [level, more @ ..] => {
-            if let Some(surplus) = more.get(1) {
-                return report.error(surplus.place, format!("`{}` is not expected here", surplus.text), form);
-            }
-            match LEVELS.iter().find(|(known, _)| *known == level.text) {
-                Some((_, found)) => *found,
-                None => {
-                    let names = LEVELS.map(|(name, _)| name).join(", ");
-                    return report.error(
-                        level.place,
-                        format!("`{}` is not a level", level.text),
-                        format!("one of: {names}"),
-                    );
-                }
-            }
-        }
-    };
+    if let Some(surplus) = rest.get(2) {
+        return report.error(surplus.place, format!("`{}` is not expected here", surplus.text), form);
+    }
+    let mut levels = rest.iter().map(|word| level(report, word));
+    // A level is a bound; the word that may follow is the gravest level under which a line is sent.
+    let (bound, gravest) = (levels.next(), levels.next());
+    if [bound, gravest].contains(&Some(None)) {
+        return;
+    }
     if reader.log.is_some() {
         return report.warning(place(name), "a second `log`: a gate has one, the first", "");
     }
+    if let (Some(word), Some(Some(0..=2))) = (rest.first(), bound) {
+        let message = format!("errors are logged as well: a gate knows no level above `err`, such as `{}`", word.text);
+        report.warning(word.place, message, "");
+    }
+    if let (Some(word), Some(Some(1..))) = (rest.get(1), gravest) {
+        report.warning(word.place, "a gate sends each line under its own level, haproxy under this one at most", "");
+    }
+    let level = bound.flatten().and_then(|index| LEVELS.get(index)).map_or(Level::Debug, |(_, level)| *level);
     reader.log = Some(Log { socket, facility, level, tag: String::new() });
+}
+
+/// The index of a severity.
+fn level(report: &mut Report<'_>, word: &Word) -> Option<usize> {
+    let found = LEVELS.iter().position(|(known, _)| *known == word.text);
+    if found.is_none() {
+        let names = LEVELS.map(|(name, _)| name).join(", ");
+        report.error(word.place, format!("`{}` is not a level", word.text), format!("one of: {names}"));
+    }
+    found
+}
+
+/// Longest path of a socket: haproxy leaves room for what it adds to those that it binds (`str2sa_range`, src/tools.c).
+const LONGEST_SOCKET: usize = 97;
+
+/// The path of a socket, with nothing in it that haproxy would put something else in the place of.
+pub(super) fn socket(text: &str) -> Result<AbsolutePath, String> {
+    if text.contains('$') {
+        return Err(format!("`{text}` contains `$`: environment variables are not expanded"));
+    }
+    if text.len() > LONGEST_SOCKET {
+        return Err(format!("the path is {} bytes long; haproxy takes a socket's up to {LONGEST_SOCKET}", text.len()));
+    }
+    AbsolutePath::new(text)
 }
 
 pub(super) fn log_tag(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
@@ -97,23 +119,29 @@ fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Word], a
 
 pub(super) fn maxconn(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
-        reader.limits.connections = number;
+        if reader.connections.is_some() {
+            return report.warning(
+                place(name),
+                "a second `maxconn`: the first one counts",
+                "keep one of the two lines",
+            );
+        }
+        reader.connections = Some(number);
     }
 }
 
 pub(super) fn nbthread(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     // One thread serves a network faster than haproxy's two; the number is checked and has no other use.
-    let _ = number(report, name, arguments, "nbthread NUMBER", 1..=4096);
+    let _ = number(report, name, arguments, "nbthread NUMBER", 1..=64);
 }
 
 pub(super) fn pidfile(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(word) = one(report, name, arguments, "pidfile PATH") else { return };
     match AbsolutePath::new(&word.text) {
-        Ok(path) => {
-            if reader.pid_file.replace(path).is_some() {
-                report.warning(place(name), "a second `pidfile`: the last one counts", "");
-            }
+        Ok(_) if reader.pid_file.is_some() => {
+            report.warning(place(name), "a second `pidfile`: the first one counts", "keep one of the two lines");
         }
+        Ok(path) => reader.pid_file = Some(path),
         Err(reason) => report.error(word.place, reason, "write `pidfile /DIRECTORY/NAME`"),
     }
 }

@@ -1,6 +1,14 @@
 //! Which words are accepted in which section, and what becomes of them: the dialect as a table.
 
-use super::{bind, global, limiter, proxy, reader::Reader, words::Word};
+use super::{
+    bind, global, limiter, proxy,
+    reader::Reader,
+    shape::{
+        Shape::{self, Nothing, NothingOr, OneOf, Time, Words},
+        WORD, WORDS,
+    },
+    words::Word,
+};
 use crate::report::Report;
 
 /// A section of the text.
@@ -43,8 +51,8 @@ pub(super) type Take = fn(&mut Reader, &mut Report<'_>, &[Word], &[Word]);
 pub(super) enum Rule {
     /// It means to nsgate what it means to haproxy.
     Understood(Take),
-    /// It changes nothing, and a warning says so.
-    Harmless,
+    /// It changes nothing, and a warning says so, if it is what haproxy takes.
+    Harmless(Shape),
     /// It would change who is served or what is trusted.
     Refused(&'static str),
 }
@@ -60,8 +68,8 @@ const fn understood(name: &'static str, take: Take) -> Keyword {
     Keyword { name, rule: Rule::Understood(take) }
 }
 
-const fn harmless(name: &'static str) -> Keyword {
-    Keyword { name, rule: Rule::Harmless }
+const fn harmless(name: &'static str, shape: Shape) -> Keyword {
+    Keyword { name, rule: Rule::Harmless(shape) }
 }
 
 const fn refused(name: &'static str, reason: &'static str) -> Keyword {
@@ -77,23 +85,23 @@ const GLOBAL: &[Keyword] = &[
     understood("nbthread", global::nbthread),
     understood("pidfile", global::pidfile),
     understood("daemon", global::daemon),
-    harmless("chroot"),
-    harmless("cpu-map"),
-    harmless("description"),
-    harmless("fd-hard-limit"),
-    harmless("hard-stop-after"),
-    harmless("log-send-hostname"),
-    harmless("master-worker"),
-    harmless("node"),
-    harmless("quiet"),
-    harmless("set-dumpable"),
-    harmless("spread-checks"),
-    harmless("ssl-default-*"),
-    harmless("stats maxconn"),
-    harmless("stats socket"),
-    harmless("stats timeout"),
-    harmless("tune.*"),
-    harmless("ulimit-n"),
+    harmless("chroot", WORD),
+    harmless("cpu-map", Words(2, usize::MAX)),
+    harmless("description", WORDS),
+    harmless("fd-hard-limit", WORD),
+    harmless("hard-stop-after", Time),
+    harmless("log-send-hostname", Words(0, 1)),
+    harmless("master-worker", NothingOr(&["no-exit-on-failure"])),
+    harmless("node", WORD),
+    harmless("quiet", Nothing),
+    harmless("set-dumpable", Nothing),
+    harmless("spread-checks", WORD),
+    harmless("ssl-default-*", WORDS),
+    harmless("stats maxconn", WORD),
+    harmless("stats socket", WORDS),
+    harmless("stats timeout", Time),
+    harmless("tune.*", WORD),
+    harmless("ulimit-n", WORD),
     refused("uid", "a number is not an account; write `user NAME`"),
     refused("gid", "a number is not an account; write `group NAME`"),
     refused("lua-load", "no program runs inside a gate"),
@@ -109,44 +117,43 @@ const PROXY: &[Keyword] = &[
     understood("mode", proxy::mode),
     understood("maxconn", proxy::maxconn),
     understood("retries", proxy::retries),
-    understood("option httplog", proxy::accepted),
-    understood("option dontlognull", proxy::accepted),
-    understood("option http-server-close", proxy::accepted),
+    understood("option httplog", proxy::httplog),
+    understood("option dontlognull", proxy::dontlognull),
+    understood("option http-server-close", proxy::server_close),
     understood("option forwardfor", proxy::forwardfor),
     understood("timeout http-request", proxy::timeout),
     understood("timeout connect", proxy::timeout),
     understood("timeout client", proxy::timeout),
     understood("timeout server", proxy::timeout),
     understood("timeout http-keep-alive", proxy::timeout),
-    harmless("backlog"),
-    harmless("balance"),
-    harmless("description"),
-    harmless("errorfile"),
-    harmless("fullconn"),
-    harmless("option abortonclose"),
-    harmless("option clitcpka"),
-    harmless("option contstats"),
-    harmless("option http-keep-alive"),
-    harmless("option http-no-delay"),
-    harmless("option httpclose"),
-    harmless("option log-health-checks"),
-    harmless("option log-separate-errors"),
-    harmless("option nolinger"),
-    harmless("option redispatch"),
-    harmless("option socket-stats"),
-    harmless("option splice-auto"),
-    harmless("option splice-request"),
-    harmless("option splice-response"),
-    harmless("option srvtcpka"),
-    harmless("option tcp-smart-accept"),
-    harmless("option tcp-smart-connect"),
-    harmless("option tcplog"),
-    harmless("timeout check"),
-    harmless("timeout client-fin"),
-    harmless("timeout queue"),
-    harmless("timeout server-fin"),
-    harmless("timeout tarpit"),
-    harmless("timeout tunnel"),
+    harmless("backlog", WORD),
+    harmless("balance", OneOf(&["roundrobin", "static-rr", "leastconn", "first", "source", "random"])),
+    harmless("errorfile", Words(2, 2)),
+    harmless("fullconn", WORD),
+    harmless("option abortonclose", Nothing),
+    harmless("option clitcpka", Nothing),
+    harmless("option contstats", Nothing),
+    harmless("option http-keep-alive", Nothing),
+    harmless("option http-no-delay", Nothing),
+    harmless("option httpclose", Nothing),
+    harmless("option log-health-checks", Nothing),
+    harmless("option log-separate-errors", Nothing),
+    harmless("option nolinger", Nothing),
+    harmless("option redispatch", Words(0, 1)),
+    harmless("option socket-stats", Nothing),
+    harmless("option splice-auto", Nothing),
+    harmless("option splice-request", Nothing),
+    harmless("option splice-response", Nothing),
+    harmless("option srvtcpka", Nothing),
+    harmless("option tcp-smart-accept", Nothing),
+    harmless("option tcp-smart-connect", Nothing),
+    harmless("option tcplog", Nothing),
+    harmless("timeout check", Time),
+    harmless("timeout client-fin", Time),
+    harmless("timeout queue", Time),
+    harmless("timeout server-fin", Time),
+    harmless("timeout tarpit", Time),
+    harmless("timeout tunnel", Time),
     refused("acl", "a gate makes no exceptions; it serves its network by one rule"),
     refused("use_backend", "a gate has one backend"),
     refused("default_backend", "a gate has one backend, named by `server`"),
@@ -172,6 +179,7 @@ const LISTEN: &[Keyword] = &[
     understood("http-request track-sc1", limiter::track),
     understood("http-request track-sc2", limiter::track),
     understood("http-request deny", limiter::deny),
+    harmless("description", WORDS),
     refused("server-template", "a gate has one backend"),
 ];
 
@@ -180,6 +188,7 @@ const FRONTEND: &[Keyword] = &[
     understood("bind", bind::bind),
     understood("monitor-uri", proxy::monitor_uri),
     understood("stats uri", proxy::stats_uri),
+    harmless("description", WORDS),
 ];
 
 const BACKEND: &[Keyword] = &[understood("stick-table", limiter::stick_table)];
@@ -198,13 +207,14 @@ fn tables(section: Section) -> [&'static [Keyword]; 2] {
 pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)> {
     let first = &words.first()?.text;
     let pair = words.get(1).map(|second| format!("{first} {}", second.text));
-    let matching = |text: &str, keyword: &Keyword| match keyword.name.strip_suffix('*') {
-        Some(stem) => text.starts_with(stem),
+    let matching = |text: &str, length: usize, keyword: &Keyword| match keyword.name.strip_suffix('*') {
+        // `tune.*` is one word, and `stats *` two.
+        Some(stem) => text.starts_with(stem) && stem.contains(' ') == (length == 2),
         None => keyword.name == text,
     };
     for (text, length) in [(pair.as_ref(), 2), (Some(first), 1)] {
         let Some(text) = text else { continue };
-        let found = tables(section).into_iter().flatten().find(|keyword| matching(text, keyword));
+        let found = tables(section).into_iter().flatten().find(|keyword| matching(text, length, keyword));
         if let Some(keyword) = found {
             return Some((*keyword, length));
         }

@@ -7,11 +7,15 @@
 mod bind;
 mod duration;
 mod global;
+mod header;
 mod host;
 mod keywords;
 mod limiter;
 mod proxy;
 mod reader;
+mod settings;
+mod shape;
+mod text;
 mod words;
 
 use crate::{Diagnostics, Parsed, report::Report, suggest::closest};
@@ -27,14 +31,14 @@ use words::{Word, split};
 pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
     let mut report = Report::new(file, text);
     let mut reader = Reader::default();
-    for (index, line) in text.lines().enumerate() {
-        match split(line, index + 1) {
+    for (number, line) in text::lines(&mut report, text) {
+        match split(line, number) {
             Ok(words) => {
                 if let Some((first, rest)) = words.split_first() {
                     read_line(&mut reader, &mut report, first, rest, &words);
                 }
             }
-            Err((place, reason)) => report.error(place, reason, "write the word without quotes and escapes"),
+            Err((place, reason, help)) => report.error(place, reason, help),
         }
     }
     let config = reader.finish(&mut report);
@@ -45,36 +49,40 @@ fn read_line(reader: &mut Reader, report: &mut Report<'_>, first: &Word, rest: &
     if let Some(section) = Section::named(&first.text) {
         return enter(reader, report, section, first, rest);
     }
-    let section = match reader.section {
-        Some(section) => section,
+    match reader.section {
+        Some(section) => keyword(reader, report, section, first, words),
+        None if reader.lost => {}
         None => {
-            if !reader.lost {
-                let message = format!("`{}` stands in no section", first.text);
-                report.error(first.place, message, format!("begin with one of: {}", Section::names()));
-            }
-            return;
+            let message = format!("`{}` stands in no section", first.text);
+            report.error(first.place, message, format!("begin with one of: {}", Section::names()));
         }
-    };
-    match find(section, words) {
-        Some((keyword, length)) => match keyword.rule {
-            Rule::Understood(take) => {
-                let Some((name, arguments)) = words.split_at_checked(length) else { return };
-                take(reader, report, name, arguments);
-            }
-            Rule::Harmless => report.warning(
+    }
+}
+
+/// A line within a section.
+fn keyword(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
+    let Some((keyword, length)) = find(section, words) else { return unknown(report, section, first, words) };
+    let Some((name, arguments)) = words.split_at_checked(length) else { return };
+    match keyword.rule {
+        Rule::Understood(take) => take(reader, report, name, arguments),
+        Rule::Harmless(shape) => match shape.fault(first.place, arguments) {
+            None => report.warning(
                 first.place,
                 format!("`{}` tunes what nsgate does not have: it changes nothing", keyword.name),
                 "",
             ),
-            Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
+            Some((place, reason)) => {
+                let help = "it changes nothing here, but haproxy refuses it; leave it out";
+                report.error(place, format!("`{}`: {reason}", keyword.name), help);
+            }
         },
-        None => unknown(report, section, first, words),
+        Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
     }
 }
 
 fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, rest: &[Word]) {
-    reader.section = Some(section);
-    reader.lost = false;
+    let name = header::name(report, section, first.place, rest);
+    reader.enter(section);
     match section {
         Section::Frontend => {
             // What follows belongs to a proxy of another kind; one message is enough.
@@ -88,16 +96,24 @@ fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: 
         Section::Listen if reader.listens => {
             report.error(first.place, "a second `listen`: a gate serves one network", "start one nsgate for each");
         }
-        Section::Listen => reader.listens = true,
-        Section::Backend => match rest.first() {
-            Some(name) => reader.limiter.table(&name.text, name.place),
-            None => report.error(first.place, "`backend` needs a name", "write `backend NAME`"),
-        },
+        Section::Listen => {
+            reader.listens = true;
+            reader.name = name.map(|word| word.text.clone());
+        }
+        // Without a name the section is reported already, and what follows is about some table.
+        Section::Backend => {
+            let (text, place) = name.map_or(("", first.place), |word| (word.text.as_str(), word.place));
+            reader.limiter.table(text, place);
+        }
         Section::Global | Section::Defaults => {}
     }
 }
 
 fn unknown(report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
+    if first.text.starts_with('.') {
+        let help = "write the lines that shall hold, without a condition";
+        return report.error(first.place, format!("`{}` is not accepted: a text has no conditions", first.text), help);
+    }
     let known = keywords::names(section);
     let pair = words.iter().take(2).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
     let families = ["option", "timeout", "http-request", "stats"];

@@ -2,49 +2,67 @@
 
 use super::{
     duration,
-    global::{digits, number, one, place},
+    global::{digits, number, one, place, socket},
+    header::{NAMES, odd},
     reader::Reader,
     words::Word,
 };
-use crate::{AbsolutePath, Backend, Identity, UriPath, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
+use crate::{Backend, Identity, UriPath, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
 
-pub(super) fn accepted(_: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+/// An option that stands alone; whether it does.
+fn alone(report: &mut Report<'_>, arguments: &[Word]) -> bool {
     if let Some(word) = arguments.first() {
         report.error(word.place, format!("`{}` is not expected here", word.text), "write the option alone");
     }
+    arguments.is_empty()
+}
+
+pub(super) fn server_close(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+    reader.settings().server_close |= alone(report, arguments);
+}
+
+pub(super) fn httplog(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+    reader.settings().httplog |= alone(report, arguments);
+}
+
+pub(super) fn dontlognull(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+    reader.settings().dontlognull |= alone(report, arguments);
 }
 
 /// `option forwardfor` is always on; its arguments say whose address to believe, and a gate believes the kernel.
-pub(super) fn forwardfor(_: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn forwardfor(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
     if let Some(word) = arguments.first() {
         let message = format!("`option forwardfor {}` would let a guest's own header through", word.text);
         report.error(word.place, message, "write `option forwardfor` alone: the header is set to the peer's address");
     }
+    reader.settings().forwardfor = true;
 }
 
-pub(super) fn log(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn log(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(word) = one(report, name, arguments, "log global") else { return };
     if word.text != "global" {
         report.error(word.place, format!("`log {}` is not accepted here", word.text), "write `log global`");
     }
+    reader.settings().logged |= reader.log.is_some();
 }
 
-pub(super) fn mode(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn mode(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(word) = one(report, name, arguments, "mode http") else { return };
     if word.text != "http" {
         report.error(word.place, format!("`mode {}` is not what a gate does", word.text), "write `mode http`");
     }
+    reader.settings().http = true;
 }
 
 pub(super) fn maxconn(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
-        reader.proxy_connections = Some(number);
+        reader.settings().connections = Some(number);
     }
 }
 
 pub(super) fn retries(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     if let Some(number) = number(report, name, arguments, "retries NUMBER", 0..=100) {
-        reader.retries = Some(number);
+        reader.settings().retries = Some(number);
     }
 }
 
@@ -55,14 +73,15 @@ pub(super) fn timeout(reader: &mut Reader, report: &mut Report<'_>, name: &[Word
         Ok(value) => value,
         Err(reason) => return report.error(word.place, reason, ""),
     };
-    let timeouts = &mut reader.timeouts;
-    match which {
-        "http-request" => timeouts.request = value,
-        "connect" => timeouts.connect = value,
-        "client" => timeouts.client = value,
-        "server" => timeouts.server = value,
-        _ => timeouts.keep_alive = value,
-    }
+    let said = &mut reader.settings().timeouts;
+    let slot = match which {
+        "http-request" => &mut said.request,
+        "connect" => &mut said.connect,
+        "client" => &mut said.client,
+        "server" => &mut said.server,
+        _ => &mut said.keep_alive,
+    };
+    *slot = Some(value);
 }
 
 pub(super) fn monitor_uri(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
@@ -83,9 +102,12 @@ pub(super) fn stats_uri(reader: &mut Reader, report: &mut Report<'_>, name: &[Wo
 
 pub(super) fn server(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let form = "write `server NAME /PATH/OF/SOCKET`";
-    let [_, address, rest @ ..] = arguments else {
+    let [called, address, rest @ ..] = arguments else {
         return report.error(place(name), "`server` needs a name and a socket", form);
     };
+    if let Some(c) = odd(&called.text) {
+        return report.error(called.place, format!("`{}` contains {c:?}, which no name has", called.text), NAMES);
+    }
     if reader.backend.is_some() {
         return report.error(place(name), "a second `server`: a gate has one backend", form);
     }
@@ -102,7 +124,7 @@ pub(super) fn server(reader: &mut Reader, report: &mut Report<'_>, name: &[Word]
         }
     }
     let path = address.text.strip_prefix("unix@").unwrap_or(&address.text);
-    match AbsolutePath::new(path).and_then(Backend::new) {
+    match socket(path).and_then(Backend::new) {
         Ok(backend) => reader.backend = Some(backend),
         Err(reason) => report.error(address.place, reason, form),
     }
@@ -133,9 +155,12 @@ pub(super) fn identity(reader: &mut Reader, report: &mut Report<'_>, name: &[Wor
         let message = format!("a gate sets no header `{}`", header.text);
         return report.error(header.place, message, format!("accepted: {HEADERS}"));
     };
+    if value.text.contains(|c: char| c.is_ascii_uppercase()) {
+        report.warning(value.place, "a gate writes the identity in small letters, haproxy as it stands here", "");
+    }
     match reader.identity {
         Some((previous, _)) if previous == identity => {
-            report.warning(header.place, "the identity is said twice", "");
+            report.warning(header.place, "the identity is said twice; a gate writes one header", "");
         }
         Some((previous, _)) => report.error(
             header.place,

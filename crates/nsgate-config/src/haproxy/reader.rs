@@ -1,8 +1,12 @@
 //! What has been read so far, and the gate it amounts to.
 
-use super::{keywords::Section, limiter::Limiter};
+use super::{
+    keywords::Section,
+    limiter::Limiter,
+    settings::{RETRIES, Settings},
+};
 use crate::{
-    AbsolutePath, Account, Backend, Config, Gate, Guards, Identity, Limits, Listener, Log, Process, Timeouts, UriPath,
+    AbsolutePath, Account, Backend, Config, Gate, Guards, Identity, Level, Limits, Listener, Log, Process, UriPath,
     report::{Place, Report},
 };
 
@@ -12,16 +16,22 @@ pub(super) struct Reader {
     /// In a section that was refused as a whole.
     pub(super) lost: bool,
     pub(super) listens: bool,
+    /// What stands behind `listen`.
+    pub(super) name: Option<String>,
     pub(super) log: Option<Log>,
     pub(super) log_tag: Option<String>,
     pub(super) user: Option<Account>,
     pub(super) group: Option<Account>,
     pub(super) pid_file: Option<AbsolutePath>,
     pub(super) daemon: bool,
+    /// `maxconn` of `global`.
+    pub(super) connections: Option<u32>,
+    /// Bounds that only `listen` names.
     pub(super) limits: Limits,
-    pub(super) proxy_connections: Option<u32>,
-    pub(super) timeouts: Timeouts,
-    pub(super) retries: Option<u32>,
+    /// The last `defaults` so far: what a section that begins now starts with.
+    pub(super) defaults: Settings,
+    /// The section that hears guests.
+    pub(super) own: Settings,
     pub(super) listeners: Vec<Listener>,
     pub(super) backend: Option<Backend>,
     pub(super) identity: Option<(Identity, Place)>,
@@ -30,12 +40,27 @@ pub(super) struct Reader {
     pub(super) statistics: Option<UriPath>,
 }
 
-/// haproxy's default number of retries.
-const RETRIES: u32 = 3;
-
 impl Reader {
+    /// A section begins.
+    pub(super) fn enter(&mut self, section: Section) {
+        (self.section, self.lost) = (Some(section), false);
+        match section {
+            Section::Defaults => self.defaults = Settings::default(),
+            Section::Listen | Section::Frontend => self.own = self.defaults.clone(),
+            Section::Global | Section::Backend => {}
+        }
+    }
+
+    /// What the section that is read says of a proxy.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        match self.section {
+            Some(Section::Defaults) => &mut self.defaults,
+            _ => &mut self.own,
+        }
+    }
+
     /// The configuration, or `None` after reporting what is missing.
-    pub(super) fn finish(self, report: &mut Report<'_>) -> Option<Config> {
+    pub(super) fn finish(mut self, report: &mut Report<'_>) -> Option<Config> {
         let nowhere = Place::default();
         if self.lost && !self.listens {
             return None;
@@ -54,44 +79,86 @@ impl Reader {
             let help = "write `http-request set-header X-Neutron-Network-ID UUID` into section `listen`";
             report.error(nowhere, "there is no identity: the agent could not tell whose request it is", help);
         }
-        if self.user.is_none() {
-            report.error(
-                nowhere,
-                "there is no `user`: haproxy would go on as root",
-                "write `user NAME` into section `global`",
-            );
-        }
-        let rate_limits = self.limiter.finish(report);
-        let mut limits = self.limits;
-        if let Some(connections) = self.proxy_connections {
-            limits.connections = limits.connections.min(connections);
-        }
-        limits.connections_per_source = limits.connections_per_source.min(limits.connections);
-        let tag = self.log_tag.unwrap_or_else(|| "haproxy".to_owned());
+        self.own.judge(report);
+        self.own.judge_gate(report);
+        let process = self.process(report);
+        let limits = self.limits(report);
+        let timeouts = self.own.timeouts.finish(report);
+        let rate_limits = self.limiter.finish(report, self.name.as_deref());
         Some(Config {
             gate: Gate {
                 identity: self.identity?.0,
                 listeners: self.listeners,
                 backend: self.backend?,
                 limits,
-                timeouts: self.timeouts,
-                retries: self.retries.unwrap_or(RETRIES),
+                timeouts,
+                retries: self.own.retries.unwrap_or(RETRIES),
                 rate_limits,
                 guards: Guards::default(),
                 trace: None,
             },
-            process: Process {
-                user: self.user?,
-                group: self.group,
-                allow_root: false,
-                daemon: self.daemon,
-                pid_file: self.pid_file,
-                netns: None,
-                freebind: false,
-                log: self.log.map(|log| Log { tag, ..log }),
-                audit: None,
-                sandbox: crate::SandboxLevel::default(),
-            },
+            process: process?,
         })
+    }
+
+    /// The process that is asked for.
+    pub(super) fn process(&mut self, report: &mut Report<'_>) -> Option<Process> {
+        let nowhere = Place::default();
+        if self.user.is_none() {
+            let help = "write `user NAME` into section `global`";
+            report.error(nowhere, "there is no `user`: haproxy would go on as root", help);
+        }
+        if self.group.is_none() {
+            let message = "there is no `group`: haproxy would keep root's, a gate takes the user's own";
+            report.warning(nowhere, message, "write `group NAME` into section `global`");
+        }
+        let log = self.log(report);
+        Some(Process {
+            user: self.user.take()?,
+            group: self.group.take(),
+            allow_root: false,
+            daemon: self.daemon,
+            pid_file: self.pid_file.take(),
+            netns: None,
+            freebind: false,
+            log,
+            audit: None,
+            sandbox: crate::SandboxLevel::default(),
+        })
+    }
+
+    /// Where lines go: those about requests only where a proxy says `log global`.
+    fn log(&mut self, report: &mut Report<'_>) -> Option<Log> {
+        let nowhere = Place::default();
+        let Some(log) = self.log.take() else {
+            let message = "there is no `log`: haproxy would log nothing, a gate writes to standard error";
+            report.warning(nowhere, message, "write `log /dev/log local0 info` into section `global`");
+            return None;
+        };
+        let tag = self.log_tag.take().unwrap_or_else(|| "haproxy".to_owned());
+        if self.own.logged {
+            return Some(Log { tag, ..log });
+        }
+        let message = "there is no `log global` below the `log` of section `global`: requests are not logged";
+        report.warning(nowhere, message, "write `log global` into section `defaults`");
+        // Requests have the level `info`.
+        Some(Log { tag, level: log.level.min(Level::Notice), ..log })
+    }
+
+    /// The bounds that are asked for.
+    pub(super) fn limits(&self, report: &mut Report<'_>) -> Limits {
+        let mut limits = self.limits.clone();
+        match (self.connections, self.own.connections) {
+            (Some(all), Some(own)) => limits.connections = all.min(own),
+            (Some(said), None) | (None, Some(said)) => limits.connections = said,
+            (None, None) => {
+                let usual = limits.connections;
+                let message =
+                    format!("there is no `maxconn`: haproxy would take as many as it has descriptors, a gate {usual}");
+                report.warning(Place::default(), message, "write `maxconn NUMBER` into section `global`");
+            }
+        }
+        limits.connections_per_source = limits.connections_per_source.min(limits.connections);
+        limits
     }
 }

@@ -2,22 +2,25 @@
 
 use super::line::Line;
 use crate::{
-    Instance, Instances, ProjectId, Server, Signature, Timeouts, Uuid,
-    haproxy::{duration, global::digits},
+    Instance, Instances, ProjectId, Server, Signature, Uuid,
+    haproxy::{
+        duration,
+        global::digits,
+        header::{NAMES, odd},
+        settings::Settings,
+    },
     report::{Place, Report},
 };
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// What the lines said so far; names point into the text.
 #[derive(Default)]
 pub(super) struct Collected<'t> {
     pub(super) frontends: usize,
     sources: BTreeMap<&'t str, IpAddr>,
-    /// Which `acl` leads to a backend.
-    uses: BTreeMap<&'t str, &'t str>,
+    /// Which address leads to a backend.
+    uses: BTreeMap<&'t str, Option<IpAddr>>,
     backends: Vec<Backend<'t>>,
-    /// The settings of the first backend: all others have the same.
-    common: BTreeMap<&'t str, &'t str>,
     server: Option<(&'t str, Server)>,
 }
 
@@ -29,13 +32,25 @@ struct Backend<'t> {
     project: Option<ProjectId>,
     signature: Option<Signature>,
     served: bool,
+    /// `mode http`.
+    http: bool,
+    patience: Patience,
+}
+
+/// What is said of the patience with Nova, in a backend or in the `defaults` above it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Patience {
+    pub(super) retries: Option<u32>,
+    pub(super) connect: Option<Duration>,
+    pub(super) server: Option<Duration>,
 }
 
 /// What it all amounts to.
 pub(super) struct Found {
     pub(super) server: Server,
     pub(super) instances: Instances,
-    pub(super) retries: u32,
+    /// The same for all instances.
+    pub(super) patience: Patience,
 }
 
 const SERVER: &str = "write `server NAME HOST:PORT`, for instance `server metasrv 192.0.2.10:8775`; HOST may be a name, which is \
@@ -47,6 +62,13 @@ impl<'t> Collected<'t> {
     pub(super) fn frontend_line(&mut self, report: &mut Report<'_>, line: &Line<'t>) {
         match line.words() {
             ["acl", name, "src", address] => {
+                if let Some(c) = odd(name) {
+                    return report.error(line.place(1), format!("`{name}` contains {c:?}, which no name has"), NAMES);
+                }
+                if name.eq_ignore_ascii_case("or") {
+                    let message = format!("`{name}` is a word of conditions, and no name of an `acl`");
+                    return report.error(line.place(1), message, "give it another name");
+                }
                 let Ok(source) = address.parse::<IpAddr>() else {
                     let message = format!("`{address}` is not the address of one instance");
                     return report.error(line.place(3), message, "write `acl NAME src ADDRESS`");
@@ -57,12 +79,17 @@ impl<'t> Collected<'t> {
                 }
             }
             ["use_backend", name, "if", acl] => {
-                if self.uses.insert(*name, *acl).is_some() {
+                let source = self.sources.get(acl).copied();
+                if source.is_none() {
+                    let message = format!("there is no `acl {acl}` above, by which the instance would be known");
+                    report.error(line.place(3), message, "write `acl NAME src ADDRESS` above it");
+                }
+                if self.uses.insert(*name, source).is_some() {
                     let message = format!("a second `use_backend {name}`: an instance has one address");
                     report.error(line.place(1), message, "keep one of the two lines");
                 }
             }
-            ["acl", ..] => {
+            _ if line.first() == Some("acl") => {
                 let help = "write `acl NAME src ADDRESS`: who asks is known by the source address alone";
                 report.error(line.place(0), "this `acl` is not one address of one instance", help);
             }
@@ -74,19 +101,32 @@ impl<'t> Collected<'t> {
         }
     }
 
-    pub(super) fn begin_backend(&mut self, report: &mut Report<'_>, line: &Line<'t>) {
-        let [_, name] = line.words() else {
-            return report.error(line.place(0), "`backend` needs a name and nothing else", "write `backend NAME`");
+    /// A backend begins, with what the `defaults` above it say; false if its line is not `backend NAME`. What follows is
+    /// about it either way.
+    pub(super) fn begin_backend(&mut self, line: &Line<'t>, defaults: &Settings) -> bool {
+        let name = match line.words() {
+            [_, name] if odd(name).is_none() && *name != "from" => *name,
+            _ => "",
         };
-        self.backends.push(Backend { name, place: line.place(1), ..Backend::default() });
+        let Settings { http, retries, timeouts, .. } = defaults;
+        self.backends.push(Backend {
+            name,
+            place: line.place(1),
+            http: *http,
+            patience: Patience { retries: *retries, connect: timeouts.connect, server: timeouts.server },
+            ..Backend::default()
+        });
+        !name.is_empty()
     }
 
     pub(super) fn backend_line(&mut self, report: &mut Report<'_>, line: &Line<'t>) {
-        let first = self.backends.len() == 1;
         let Some(backend) = self.backends.last_mut() else { return };
         match line.words() {
             ["http-request", "set-header", name, value] => backend.header(report, line, name, value),
-            ["server", _, address] => {
+            ["server", name, address] => {
+                if let Some(c) = odd(name) {
+                    return report.error(line.place(1), format!("`{name}` contains {c:?}, which no name has"), NAMES);
+                }
                 if std::mem::replace(&mut backend.served, true) {
                     return report.error(line.place(0), "a second `server` in one backend", "keep one of the two");
                 }
@@ -103,23 +143,22 @@ impl<'t> Collected<'t> {
                     },
                 }
             }
-            ["mode", "http"] | ["balance", "roundrobin"] | ["option", "redispatch"] => {}
-            [key @ "retries", value] | ["timeout", key @ ("http-request" | "connect" | "server"), value] => {
-                match self.common.get(key) {
-                    Some(before) if before == value => {}
-                    None if first => {
-                        self.common.insert(*key, *value);
-                    }
-                    _ => report.error(
-                        line.place(line.words().len() - 1),
-                        format!("`{key}` is not what the first backend says"),
-                        "one process has one patience for all instances",
-                    ),
-                }
-            }
+            ["mode", "http"] => backend.http = true,
+            ["balance", "roundrobin"] | ["option", "redispatch"] => {}
+            ["retries", value] => match digits(value).filter(|number| *number <= 100) {
+                Some(number) => backend.patience.retries = Some(number),
+                None => report.error(line.place(1), format!("`{value}` is not a number from 0 to 100"), ""),
+            },
+            ["timeout", key @ ("http-request" | "connect" | "server"), value] => match (duration::parse(value), *key) {
+                (Err(reason), _) => report.error(line.place(2), reason, ""),
+                (Ok(time), "connect") => backend.patience.connect = Some(time),
+                (Ok(time), "server") => backend.patience.server = Some(time),
+                // A request is read in the frontend, by the frontend's patience.
+                (Ok(_), _) => {}
+            },
             _ => report.error(
                 line.place(0),
-                format!("`{}` in this form is not known in the backend of an instance", line.word(0).unwrap_or("…")),
+                format!("`{}` in this form is not known in the backend of an instance", line.first().unwrap_or("…")),
                 "accepted: mode http, balance roundrobin, retries, option redispatch, timeout http-request, timeout \
                  connect, timeout server, http-request set-header, server",
             ),
@@ -127,16 +166,19 @@ impl<'t> Collected<'t> {
     }
 
     /// The instances, or `None` after reporting what is missing.
-    pub(super) fn finish(mut self, report: &mut Report<'_>, timeouts: &mut Timeouts) -> Option<Found> {
+    pub(super) fn finish(mut self, report: &mut Report<'_>) -> Option<Found> {
         let nowhere = Place::default();
-        let retries = self.settings(report, timeouts);
         let server = self.server.take().map(|(_, server)| server);
         if server.is_none() {
             report.error(nowhere, "there is no `server` that can be reached", SERVER);
         }
-        let mut all = Vec::with_capacity(self.backends.len());
+        let backends = std::mem::take(&mut self.backends);
+        let patience = backends.first().map(|first| first.patience).unwrap_or_default();
+        let mut all = Vec::with_capacity(backends.len());
         let mut places = BTreeMap::new();
-        for backend in std::mem::take(&mut self.backends) {
+        // Without a name its first line is reported already.
+        for backend in backends.into_iter().filter(|backend| !backend.name.is_empty()) {
+            backend.judge(report, &patience);
             let Some(source) = self.source(report, &backend) else { continue };
             let place = backend.place;
             match (backend.id, backend.project, backend.signature, backend.served) {
@@ -158,54 +200,40 @@ impl<'t> Collected<'t> {
             report.error(nowhere, format!("`use_backend {name}` leads nowhere"), format!("write `backend {name}`"));
         }
         let instances = Instances::new(all).ok()?;
-        Some(Found { server: server?, instances, retries })
+        Some(Found { server: server?, instances, patience })
     }
 
     /// The address that leads to a backend.
     fn source(&mut self, report: &mut Report<'_>, backend: &Backend<'t>) -> Option<IpAddr> {
-        let Some(acl) = self.uses.remove(backend.name) else {
+        let used = self.uses.remove(backend.name);
+        if used.is_none() {
             let message = format!("no `use_backend` leads to `{}`, or two backends have this name", backend.name);
             report.error(backend.place, message, "write `use_backend NAME if ACL` into section `frontend`");
-            return None;
-        };
-        let source = self.sources.get(acl).copied();
-        if source.is_none() {
-            let message = format!("there is no `acl {acl}`, by which this instance would be known");
-            report.error(backend.place, message, "write `acl NAME src ADDRESS` into section `frontend`");
         }
-        source
-    }
-
-    fn settings(&self, report: &mut Report<'_>, timeouts: &mut Timeouts) -> u32 {
-        let mut retries = 3;
-        for (key, value) in &self.common {
-            let wrong = match (*key, duration::parse(value)) {
-                ("retries", _) => match digits(value).filter(|number| *number <= 100) {
-                    Some(number) => {
-                        retries = number;
-                        continue;
-                    }
-                    None => format!("`retries {value}`: write a number from 0 to 100"),
-                },
-                (_, Err(reason)) => format!("`timeout {key}`: {reason}"),
-                ("connect", Ok(time)) => {
-                    timeouts.connect = time;
-                    continue;
-                }
-                ("server", Ok(time)) => {
-                    timeouts.server = time;
-                    continue;
-                }
-                // A request is read in the frontend, by the frontend's patience.
-                (_, Ok(_)) => continue,
-            };
-            report.error(Place::default(), wrong, "");
-        }
-        retries
+        used.flatten()
     }
 }
 
 impl Backend<'_> {
+    /// Says in which way haproxy would serve this instance otherwise than the first one, or not at all.
+    fn judge(&self, report: &mut Report<'_>, first: &Patience) {
+        if !self.http {
+            let message = format!("backend `{}` has no `mode http`", self.name);
+            report.error(self.place, message, "write it there, or into a section `defaults` above");
+        }
+        let own = &self.patience;
+        for (same, word) in [
+            (own.retries == first.retries, "retries"),
+            (own.connect == first.connect, "timeout connect"),
+            (own.server == first.server, "timeout server"),
+        ] {
+            if !same {
+                let message = format!("`{word}` of `{}` is not what the first backend says", self.name);
+                report.error(self.place, message, "one process has one patience for all instances");
+            }
+        }
+    }
+
     fn header(&mut self, report: &mut Report<'_>, line: &Line<'_>, name: &str, value: &str) {
         let taken = if name.eq_ignore_ascii_case("X-Instance-ID") {
             value.parse().map(|id| self.id.replace(id).is_some())
@@ -216,7 +244,11 @@ impl Backend<'_> {
         } else {
             return report.error(line.place(2), format!("a host's proxy sets no header `{name}`"), HEADERS);
         };
+        let as_it_stands = name.eq_ignore_ascii_case("X-Tenant-ID");
         match taken {
+            Ok(false) if !as_it_stands && value.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                report.warning(line.place(3), "a proxy writes it in small letters, haproxy as it stands here", "");
+            }
             Ok(false) => {}
             Ok(true) => report.error(line.place(2), format!("`{name}` is said twice"), "keep one of the two lines"),
             Err(reason) => report.error(line.place(3), reason, ""),

@@ -23,7 +23,8 @@ impl<'t> Line<'t> {
         for (at, byte) in text.bytes().enumerate() {
             match byte {
                 b' ' | b'\t' => line.push(begin.take(), at),
-                b'#' => {
+                // haproxy reads nothing behind a carriage return; what stands there was reported with the text.
+                b'#' | b'\r' => {
                     end = at;
                     break;
                 }
@@ -46,6 +47,11 @@ impl<'t> Line<'t> {
             *slot = word;
         }
         self.count += 1;
+    }
+
+    /// The first word, of a line with too many as well; none of an empty line.
+    pub(super) fn first(&self) -> Option<&'t str> {
+        self.words.first().copied().filter(|word| !word.is_empty())
     }
 
     pub(super) fn word(&self, index: usize) -> Option<&'t str> {

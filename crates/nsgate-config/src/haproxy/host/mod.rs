@@ -9,12 +9,15 @@ mod instances;
 mod line;
 
 use super::{
-    keywords::{Rule, Section, find, names},
+    header, keyword,
+    keywords::Section,
     reader::Reader,
+    settings::{RETRIES, Said},
+    text,
     words::split,
 };
 use crate::{
-    Diagnostic, Diagnostics, Guards, HostConfig, HostProxy, Log, Process, SandboxLevel,
+    Diagnostic, Diagnostics, Guards, HostConfig, HostProxy,
     report::{Place, Report},
 };
 use instances::Collected;
@@ -43,27 +46,26 @@ pub fn parse_host(file: &str, text: &str) -> Result<ParsedHost, Diagnostics> {
     let mut report = Report::new(file, text);
     let mut reader = Reader::default();
     let mut collected = Collected::default();
-    let mut section = None;
-    for (index, content) in text.lines().enumerate() {
-        let line = match Line::read(content, index + 1) {
+    for (number, content) in text::lines(&mut report, text) {
+        let line = match Line::read(content, number) {
             Ok(line) => line,
             Err((place, reason)) => {
                 report.error(place, reason, "write the word without quotes and escapes");
                 continue;
             }
         };
-        let Some(first) = line.word(0) else { continue };
-        if let Some(named) = Section::named(first) {
-            section = Some(named);
-            enter(&mut collected, &mut report, named, &line);
+        let Some(first) = line.first() else { continue };
+        if let Some(section) = Section::named(first) {
+            reader.enter(section);
+            enter(&mut collected, &mut reader, &mut report, section, &line, content, number);
             continue;
         }
-        match section {
+        match reader.section {
             Some(Section::Backend) => collected.backend_line(&mut report, &line),
             Some(Section::Frontend) if matches!(first, "acl" | "use_backend") => {
                 collected.frontend_line(&mut report, &line);
             }
-            Some(section) => settings(&mut reader, &mut report, section, content, index + 1),
+            Some(section) => settings(&mut reader, &mut report, section, content, number),
             None => report.error(line.place(0), format!("`{first}` stands in no section"), "begin with `global`"),
         }
     }
@@ -71,9 +73,22 @@ pub fn parse_host(file: &str, text: &str) -> Result<ParsedHost, Diagnostics> {
     report.finish(config).map(|(config, warnings)| ParsedHost { config, warnings })
 }
 
-fn enter<'t>(collected: &mut Collected<'t>, report: &mut Report<'_>, section: Section, line: &Line<'t>) {
+fn enter<'t>(
+    collected: &mut Collected<'t>,
+    reader: &mut Reader,
+    report: &mut Report<'_>,
+    section: Section,
+    line: &Line<'t>,
+    content: &str,
+    number: usize,
+) {
+    if section == Section::Backend && collected.begin_backend(line, &reader.defaults) {
+        return;
+    }
+    // The words of a line that was read once without an error.
+    let words = split(content, number).unwrap_or_default();
+    header::name(report, section, line.place(0), words.get(1..).unwrap_or_default());
     match section {
-        Section::Backend => collected.begin_backend(report, line),
         Section::Frontend if collected.frontends > 0 => {
             report.error(line.place(0), "a second `frontend`: a host's proxy has one", "keep one of the two");
         }
@@ -83,80 +98,49 @@ fn enter<'t>(collected: &mut Collected<'t>, report: &mut Report<'_>, section: Se
             "`listen` beside `frontend`: a process serves one network or one host",
             "start one nsgate for each",
         ),
-        Section::Global | Section::Defaults => {}
+        Section::Global | Section::Defaults | Section::Backend => {}
     }
 }
 
 /// The few lines that are not about an instance: the words of a gate's dialect.
 fn settings(reader: &mut Reader, report: &mut Report<'_>, section: Section, content: &str, number: usize) {
-    // The line was read once without an error; there is nothing else to say about it.
-    let Ok(words) = split(content, number) else { return };
-    let Some(first) = words.first() else { return };
-    match find(section, &words) {
-        Some((keyword, length)) => match keyword.rule {
-            Rule::Understood(take) => {
-                let Some((name, arguments)) = words.split_at_checked(length) else { return };
-                take(reader, report, name, arguments);
+    match split(content, number) {
+        Ok(words) => {
+            if let Some(first) = words.first() {
+                keyword(reader, report, section, first, &words);
             }
-            Rule::Harmless => report.warning(
-                first.place,
-                format!("`{}` tunes what nsgate does not have: it changes nothing", keyword.name),
-                "",
-            ),
-            Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
-        },
-        None => report.error(
-            first.place,
-            format!("`{}` is not known in section `{}`", first.text, section.name()),
-            format!("accepted here: {}", names(section).join(", ")),
-        ),
+        }
+        Err((place, reason, help)) => report.error(place, reason, help),
     }
 }
 
-fn finish(reader: Reader, collected: Collected<'_>, report: &mut Report<'_>) -> Option<HostConfig> {
-    let nowhere = Place::default();
+fn finish(mut reader: Reader, collected: Collected<'_>, report: &mut Report<'_>) -> Option<HostConfig> {
     if reader.listeners.is_empty() {
-        report.error(nowhere, "there is no `bind`", "write `bind *:80` into section `frontend`");
+        report.error(Place::default(), "there is no `bind`", "write `bind *:80` into section `frontend`");
     }
-    if reader.user.is_none() {
-        let help = "write `user NAME` into section `global`";
-        report.error(nowhere, "there is no `user`: haproxy would go on as root", help);
-    }
-    let mut timeouts = reader.timeouts;
-    let found = collected.finish(report, &mut timeouts)?;
-    let mut limits = reader.limits;
-    if let Some(connections) = reader.proxy_connections {
-        limits.connections = limits.connections.min(connections);
-    }
-    limits.connections_per_source = limits.connections_per_source.min(limits.connections);
+    reader.own.judge(report);
+    let process = reader.process(report);
+    let found = collected.finish(report);
+    let mut limits = reader.limits(report);
     // Nova's own server reads a request to its end, whatever comes in whichever piece.
     limits.backend_request_bytes = limits.head_bytes.max(limits.backend_request_bytes);
-    let tag = reader.log_tag.unwrap_or_else(|| "haproxy".to_owned());
+    let found = found?;
+    // The frontend has no server to wait for: what it says of one changes nothing.
+    let said = Said { connect: found.patience.connect, server: found.patience.server, ..reader.own.timeouts };
     Some(HostConfig {
         proxy: HostProxy {
             listeners: reader.listeners,
             server: found.server,
             instances: found.instances,
             limits,
-            timeouts,
-            retries: found.retries,
+            timeouts: said.finish(report),
+            retries: found.patience.retries.unwrap_or(RETRIES),
             monitor: reader.monitor,
             statistics: reader.statistics,
             guards: Guards::default(),
             trace: None,
         },
-        process: Process {
-            user: reader.user?,
-            group: reader.group,
-            allow_root: false,
-            daemon: reader.daemon,
-            pid_file: reader.pid_file,
-            netns: None,
-            freebind: false,
-            log: reader.log.map(|log| Log { tag, ..log }),
-            audit: None,
-            sandbox: SandboxLevel::default(),
-        },
+        process: process?,
     })
 }
 

@@ -143,3 +143,91 @@ fn each_of_ten_thousand_instances_is_found() {
         assert_eq!(found.id.to_string().get(24..), Some(format!("2f6d{number:08x}").as_str()));
     }
 }
+
+#[test]
+fn no_line_is_taken_for_an_empty_one() {
+    // `http-request deny` of an operator, eleven words; before the section, in it, and in an instance's.
+    let deny = "    http-request deny deny_status 403 if { src 240.0.0.2 } { method POST }\n";
+    for before in ["    acl instance_", "\nbackend backend_", "    server metasrv"] {
+        assert!(FIXTURE.contains(before));
+        let errors = refused(&FIXTURE.replacen(before, &format!("{deny}{before}"), 1));
+        assert!(errors.contains("http-request"), "{errors}");
+    }
+    let nine = " a b c d e f g h i";
+    for (from, word) in [
+        ("src 240.0.0.3", "this `acl` is not one address"),
+        ("if instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3", "this `use_backend` does not stand"),
+        ("X-Tenant-ID 0123456789abcdef0123456789abcde1", "in this form"),
+        ("server metasrv 192.0.2.10:8775", "in this form"),
+        ("frontend public", "`a` is not expected behind `frontend`"),
+        ("\nglobal", "`a` is not expected behind `global`"),
+        ("\nbackend backend_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3", "`a` is not expected behind `backend`"),
+        ("option          dontlognull", "`a` is not expected"),
+        ("maxconn     1024", "`a`"),
+    ] {
+        assert!(FIXTURE.contains(from), "{from}");
+        let errors = refused(&FIXTURE.replacen(from, &format!("{from}{nine}"), 1));
+        assert!(errors.contains(word), "{from}:\n{errors}");
+    }
+    // A line that changes nothing may be as long as haproxy has it.
+    let parsed = read(&FIXTURE.replacen("    daemon\n", &format!("    daemon\n    description{nine}\n"), 1));
+    assert!(parsed.warnings[0].message.contains("`description` tunes"), "{:?}", parsed.warnings);
+}
+
+#[test]
+fn defaults_hold_for_the_sections_behind_them() {
+    let own =
+        ["retries         3", "timeout connect         30s", "timeout server          30s", "mode            http"];
+    let (head, instances) = FIXTURE.split_at(FIXTURE.find("\nbackend ").unwrap());
+    let mut bare = instances.to_owned();
+    for line in own {
+        bare = bare.replace(&format!("    {line}\n"), "");
+    }
+    assert!(refused(&format!("{head}{bare}")).contains("no `mode http`"));
+    let defaults = "\ndefaults\n    mode http\n    retries 5\n    timeout connect 5s\n    timeout server 6s\n";
+    for text in [format!("{defaults}{head}{bare}"), format!("{head}{defaults}{bare}")] {
+        let proxy = read(&text).config.proxy;
+        assert_eq!((proxy.retries, proxy.timeouts.connect.as_secs(), proxy.timeouts.server.as_secs()), (5, 5, 6));
+    }
+    // Behind the backends they are nobody's, and a backend's own words come first.
+    assert!(refused(&format!("{head}{bare}{defaults}")).contains("no `mode http`"));
+    assert_eq!(read(&format!("{defaults}{FIXTURE}")).config, read(FIXTURE).config);
+    // An instance whose backend says less than the first one.
+    for line in own.iter().take(3) {
+        let (first, rest) = instances.split_at(instances.find("server metasrv").unwrap());
+        let text = format!("{head}{first}{}", rest.replacen(&format!("    {line}\n"), "", 1));
+        assert!(refused(&text).contains("is not what the first backend says"), "{line}");
+    }
+    let text = format!("{head}{}", bare.replace("\n    balance", "\n    mode http\n    balance"));
+    let parsed = read(&text);
+    let said = &parsed.warnings[0].message;
+    assert!(said.contains("`timeout connect` (30s), `timeout server` (32s)"), "{said}");
+    assert_eq!(parsed.config.proxy.retries, 3);
+}
+
+#[test]
+fn what_haproxy_refuses_is_refused() {
+    let acl = "    acl instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3 src 240.0.0.3\n";
+    for (from, to, word) in [
+        ("frontend public\n", "frontend\n", "`frontend` needs a name"),
+        ("frontend public\n", "frontend pub/lic\n", "'/'"),
+        ("frontend public\n", "frontend public from d\n", "from` is not accepted"),
+        ("instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a00_240.0.0.2 src", "or src", "a word of conditions"),
+        ("instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a00_240.0.0.2 src", "a!b src", "'!'"),
+        (acl, "", "no `acl instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3` above"),
+        ("    mode            http\n    log", "    log", "there is no `mode http`"),
+        ("    mode            http\n    balance", "    balance", "has no `mode http`"),
+        ("server metasrv ", "server meta/srv ", "'/'"),
+        ("\nglobal\n", "\n# \0\nglobal\n", "a NUL byte"),
+        ("\nglobal\n", "\u{feff}\nglobal\n", "a byte order mark"),
+        ("    option redispatch\n", "    option redispatch\r    retries 5\n", "haproxy reads nothing behind it"),
+    ] {
+        assert!(FIXTURE.contains(from), "{from}");
+        let errors = refused(&FIXTURE.replacen(from, to, 1));
+        assert!(errors.contains(word), "{from} -> {to}:\n{errors}");
+    }
+    let below = FIXTURE.replacen(acl, "", 1).replacen("\n\n\nbackend", &format!("\n{acl}\nbackend"), 1);
+    assert!(below.contains(acl) && refused(&below).contains("above"));
+    assert!(refused(FIXTURE.trim_end()).contains("the last line has no end"));
+    assert_eq!(read(&FIXTURE.replace('\n', "\r\n")).config, read(FIXTURE).config);
+}

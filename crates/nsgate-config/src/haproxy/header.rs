@@ -1,0 +1,58 @@
+//! The line that begins a section.
+
+use super::{keywords::Section, words::Word};
+use crate::report::{Place, Report};
+
+/// Reports what is wrong with the words behind a section's keyword. The name, if there is one that can be.
+pub(super) fn name<'w>(
+    report: &mut Report<'_>,
+    section: Section,
+    keyword: Place,
+    rest: &'w [Word],
+) -> Option<&'w Word> {
+    let said = section.name();
+    let named = matches!(section, Section::Listen | Section::Frontend | Section::Backend);
+    let form = match section {
+        Section::Global => "write `global` alone".to_owned(),
+        Section::Defaults => "write `defaults` alone, or with a name".to_owned(),
+        _ => format!("write `{said} NAME`"),
+    };
+    if let Some(from) = rest.iter().find(|word| word.text == "from") {
+        let help = "write all that shall hold into the last `defaults` above the section";
+        report.error(
+            from.place,
+            format!("`{said} … from` is not accepted: each section has the `defaults` above it"),
+            help,
+        );
+        return None;
+    }
+    let expected = usize::from(!matches!(section, Section::Global));
+    if let Some(surplus) = rest.get(expected) {
+        report.error(surplus.place, format!("`{}` is not expected behind `{said}`", surplus.text), form);
+        return None;
+    }
+    match rest.first() {
+        None if named => {
+            report.error(keyword, format!("`{said}` needs a name"), form);
+            None
+        }
+        Some(word) if named => match odd(&word.text) {
+            Some(c) => {
+                report.error(word.place, format!("`{}` contains {c:?}, which no name has", word.text), NAMES);
+                None
+            }
+            None => Some(word),
+        },
+        found => found,
+    }
+}
+
+/// What a name may be (`invalid_char`, src/tools.c).
+pub(super) const NAMES: &str = "a name has letters, digits, `-`, `_`, `.` and `:`";
+
+/// The first character that no name of a section, a server or an acl has.
+pub(super) fn odd(name: &str) -> Option<char> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'_' | b'-');
+    let at = name.bytes().position(|byte| !plain(byte))?;
+    name.get(at..).and_then(|rest| rest.chars().next())
+}

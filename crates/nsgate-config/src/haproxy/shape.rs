@@ -1,0 +1,50 @@
+//! What may stand behind a word that changes nothing: haproxy refuses a text in which it is not that.
+
+use super::{duration, words::Word};
+use crate::report::Place;
+
+/// What haproxy asks of the words behind a keyword.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    /// None.
+    Nothing,
+    /// So many: at least the first number, at most the second.
+    Words(usize, usize),
+    /// One time.
+    Time,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    /// None, or one of these.
+    NothingOr(&'static [&'static str]),
+}
+
+/// One word, which can be anything.
+pub(super) const WORD: Shape = Shape::Words(1, 1);
+/// One word or more.
+pub(super) const WORDS: Shape = Shape::Words(1, usize::MAX);
+
+impl Shape {
+    /// Where the words behind the keyword at `keyword` are not what haproxy takes, and why.
+    pub(super) fn fault(self, keyword: Place, words: &[Word]) -> Option<(Place, String)> {
+        let (least, most) = match self {
+            Self::Nothing => (0, 0),
+            Self::Words(least, most) => (least, most),
+            Self::Time | Self::OneOf(_) => (1, 1),
+            Self::NothingOr(_) => (0, 1),
+        };
+        if words.len() < least {
+            return Some((keyword, "its value is missing".to_owned()));
+        }
+        if let Some(surplus) = words.get(most) {
+            return Some((surplus.place, format!("`{}` is not expected here", surplus.text)));
+        }
+        let word = words.first()?;
+        match self {
+            Self::Time => duration::milliseconds(&word.text).err().map(|reason| (word.place, reason)),
+            Self::OneOf(known) | Self::NothingOr(known) if !known.contains(&word.text.as_str()) => {
+                Some((word.place, format!("`{}` is none of: {}", word.text, known.join(", "))))
+            }
+            _ => None,
+        }
+    }
+}
