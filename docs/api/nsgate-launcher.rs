@@ -117,6 +117,7 @@ pub enum LaunchError {
 #[derive(Debug, Default)]
 pub struct LogSocket {
     pub socket: Option<UnixDatagram>,
+    pub connected: bool,
     pub reconnect: Option<PathBuf>,
 }
 #[derive(Debug)]
@@ -139,6 +140,7 @@ pub struct Options {
     pub on_ready: Option<fn()>,
     pub log_file: Option<LogFile>,
     pub farewell: Option<Vec<u8>>,
+    pub unheard: Option<fn(&str)>,
     pub passed: Vec<(RawFd, String)>,
 }
 impl Options {

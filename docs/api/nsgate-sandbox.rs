@@ -17,6 +17,7 @@ pub mod attest {
         pub point: String,
         pub options: String,
         pub kind: String,
+        pub removed: bool,
     }
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
     pub struct Thread {
@@ -50,6 +51,7 @@ pub mod attest {
         pub core_limit: Option<String>,
         pub kernel: Kernel,
         pub verdict: Vec<Row>,
+        pub notes: Vec<&'static str>,
         pub unseen: Vec<&'static str>,
         __private: (),
     }

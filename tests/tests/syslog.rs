@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nsgate_tests::config::NETWORK;
-use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, Program, RecordingAgent, SyslogReader, suite};
+use nsgate_tests::{
+    Answer, Config, Gate, Guest, Kind, Lab, Network, Program, RecordingAgent, Started, SyslogReader, suite,
+};
 
 fn main() {
     suite!["syslog":
@@ -22,6 +24,11 @@ fn main() {
         a_log_socket_that_comes_back_is_found_again,
         a_full_log_slows_nobody_and_is_told_what_it_missed,
         no_log_socket_at_all_is_no_error,
+        a_log_that_is_not_there_is_said_at_the_start_and_found_when_it_comes,
+        a_link_that_leads_to_no_log_yet_is_followed_when_it_comes,
+        a_link_that_leads_nowhere_is_said_at_the_start,
+        a_log_in_dev_is_not_found_again_and_that_is_said_everywhere,
+        in_the_background_without_a_log_what_could_not_be_done_is_said_by_the_starter,
         the_lines_are_haproxys_own,
     ]
 }
@@ -245,6 +252,120 @@ fn no_log_socket_at_all_is_no_error(lab: &Lab) {
     let gate = Gate::start(lab, &network.gate, &config);
     assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
     gate.signal(Signal::SIGTERM);
+}
+
+fn attested(lab: &Lab, pid: i32) -> Started {
+    let mut command = std::process::Command::new(lab.program.nsgate());
+    command.args(["attest", &pid.to_string()]);
+    nsgate_tests::gate::communicate(command, Duration::from_secs(10))
+}
+
+/// Asks until a line is at `path`, where a log begins to listen now: that it was lost until then is said.
+fn found_when_it_comes(network: &Network, path: &std::path::Path) {
+    let guest = Guest::new(&network.guest);
+    assert_eq!(guest.get("/before").unwrap().status, 200);
+    let log = SyslogReader::bind(path);
+    let mut said = Vec::new();
+    let found = (0..20).any(|n| {
+        assert_eq!(guest.get(&format!("/after-{n}")).unwrap().status, 200);
+        said.extend(log.all(0.2));
+        said.iter().any(|line| line.contains("/after-"))
+    });
+    assert!(found && said.iter().any(|line| line.contains(" lines were lost: the log did not take them")), "{said:#?}");
+}
+
+fn a_log_that_is_not_there_is_said_at_the_start_and_found_when_it_comes(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = config(lab);
+    let gate = Gate::start(lab, &network.gate, &config);
+    let expected = format!("nsgate: the system log {} is not there; it is found when it comes", config.log.display());
+    assert!(gate.started.stderr.contains(&expected), "{:#?}", gate.started);
+    found_when_it_comes(&network, &config.log);
+}
+
+/// `/dev/log` is a link on many hosts: to a socket that is made later, in a directory that is there.
+fn a_link_that_leads_to_no_log_yet_is_followed_when_it_comes(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let target = lab.directory("log", 0o755).join("socket");
+    std::os::unix::fs::symlink(&target, "/dev/log").unwrap();
+    let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    assert!(gate.started.stderr.contains("the system log /dev/log is not there; it is found"), "{:#?}", gate.started);
+    found_when_it_comes(&network, &target);
+}
+
+fn a_link_that_leads_nowhere_is_said_at_the_start(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    std::os::unix::fs::symlink("/run/lab/absent/log", "/dev/log").unwrap();
+    let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let said = &gate.started.stderr;
+    assert!(said.contains("no system log: ") && said.contains("/run/lab/absent"), "{said}");
+    assert!(said.contains("found at the next start"), "{said}");
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+}
+
+/// The directory `/dev` is not shown to a gate: that its log is lost when the daemon restarts is told before and after.
+fn a_log_in_dev_is_not_found_again_and_that_is_said_everywhere(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut config = Config::new(Kind::Network);
+    config.daemon = false;
+    let log = SyslogReader::bind(&config.log);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    let words = ["-f".as_ref(), file.as_os_str()];
+    let gate = Gate::foreground(lab, &network.gate, &config, &words).unwrap_or_else(|started| panic!("{started:#?}"));
+    let warning = log.find("/dev holds more than a log", 5.0).expect("a line at the start");
+    assert!(warning.contains("lines are lost until the gate is started again"), "{warning}");
+    let path = log.path().to_owned();
+    drop(log);
+    let log = SyslogReader::bind(&path);
+    let guest = Guest::new(&network.guest);
+    (0..20).for_each(|_| assert_eq!(guest.get("/lost").unwrap().status, 200));
+    assert!(log.all(0.3).is_empty(), "no window shows /dev");
+    let said = gate.foreground_output(lab);
+    assert!(
+        said.contains("the system log has gone away: lines are lost, and counted, until this process is"),
+        "{said}"
+    );
+    if lab.is_root() {
+        let supervisor = attested(lab, gate.pid);
+        assert!(!supervisor.stdout.contains("note:"), "it has no log: {supervisor:#?}");
+        let children = nsgate_tests::lab::text(format!("/proc/{0}/task/{0}/children", gate.pid));
+        let own = attested(lab, children.trim().parse().unwrap());
+        assert!(own.stdout.contains("note: nobody is at the other end of a datagram socket"), "{own:#?}");
+    }
+    // Started again it is found; and a socket that is not there at the start is said to be lost for the gate's life.
+    drop(gate);
+    drop(log);
+    config.daemon = true;
+    let gate = Gate::start(lab, &network.gate, &config);
+    let said = &gate.started.stderr;
+    assert!(said.contains("/dev/log is not there, and is not found when it comes"), "{said}");
+    drop(gate);
+    let log = SyslogReader::bind(&config.log);
+    let gate = Gate::start(lab, &network.gate, &config);
+    assert!(gate.started.said().is_empty(), "what the log takes is not said twice: {:#?}", gate.started);
+    guest.get("/found").unwrap();
+    assert!(log.find("/found", 5.0).is_some());
+}
+
+fn in_the_background_without_a_log_what_could_not_be_done_is_said_by_the_starter(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    // An audit alone: it goes to the system log, which is not there.
+    let file = lab.state().join("gate.toml");
+    let text = format!(
+        "network_id = \"{NETWORK}\"\nlisten = [\"169.254.169.254:80\"]\nbackend = \"{}\"\nuser = \"neutron\"\n\
+         group = \"neutron\"\ndaemon = true\npid_file = \"{}\"\n[audit]\nto = \"syslog\"\n",
+        lab.socket().display(),
+        lab.state().join("gate.pid").display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let started = nsgate_tests::gate::nsgate(lab, &network.gate, &["run", "--config", file.to_str().unwrap()]);
+    assert!(started.ok() && started.stderr.contains("the system log /dev/log is not there"), "{started:#?}");
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
 }
 
 /// The same conversation with the program under test and with the distribution's haproxy: the lines differ in numbers

@@ -29,6 +29,8 @@ pub struct Options {
     /// Told to whoever answers at a worker's socket, once the new one has taken its place. Without it a socket at which
     /// somebody answers is an error.
     pub farewell: Option<Vec<u8>>,
+    /// Called in the starter with each warning that no log takes, before the gate is there.
+    pub unheard: Option<fn(&str)>,
     /// Descriptors that a service manager has passed, from 3 on without a gap, and their names (sd_listen_fds(3)). Only a
     /// pool's worker has a use for them.
     pub passed: Vec<(RawFd, String)>,
@@ -45,6 +47,7 @@ impl Options {
             on_ready: None,
             log_file: None,
             farewell: None,
+            unheard: None,
             passed: Vec::new(),
         }
     }

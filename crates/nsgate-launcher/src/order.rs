@@ -28,7 +28,7 @@ use crate::{
     turn::Turn,
 };
 use nix::unistd::Gid;
-use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig, SandboxLevel};
+use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig, Process, SandboxLevel};
 use nsgate_sandbox::{
     GivenRoot, Ids, Link, Root, Sandbox, SmallRoot,
     given_root::{self, Opening},
@@ -195,6 +195,9 @@ fn start<T>(
     };
     // Asked for here: in a PID namespace of its own a process cannot be told who others are.
     let lender = pool.as_ref().and_then(lender::at);
+    if has_no_log(process, options, &log) {
+        warnings.iter().for_each(|warning| options.unheard.iter().for_each(|say| say(warning)));
+    }
     // 5. A process of its own, the first of its PID namespace. The starter waits.
     let has_none = without.is_some();
     let forked = separate(has_none);
@@ -238,6 +241,15 @@ fn start<T>(
     drop((passed, keeping, without, lender, standard_error));
     let left = Left { succession, turn, pid_file, sockets: sockets.waiting };
     wait(starter, child, left, options, &ids, has_none)
+}
+
+/// Whether what the gate writes is lost, at its start at least: it has no log, and in the background no standard error.
+fn has_no_log(process: &Process, options: &Options, log: &LogSocket) -> bool {
+    match (&options.log_file, &process.log) {
+        (Some(_), _) => false,
+        (None, Some(_)) => !log.connected,
+        (None, None) => options.mode == Mode::Daemon,
+    }
 }
 
 /// A child in a PID namespace of its own (`None` in the child), and a pipe to it. Without privileges it stays in the one

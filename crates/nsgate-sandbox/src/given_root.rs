@@ -169,7 +169,7 @@ mod tests {
     const PLACE: &str = "/run/nsgate-pool";
 
     fn mount(point: &str, options: &str, kind: &str) -> Mount {
-        Mount { point: point.to_owned(), options: options.to_owned(), kind: kind.to_owned() }
+        Mount { point: point.to_owned(), options: options.to_owned(), kind: kind.to_owned(), removed: false }
     }
 
     fn refused(mounts: &[Mount]) -> String {

@@ -9,12 +9,12 @@ use std::{os::unix::net::UnixDatagram, sync::Arc};
 /// The datagram in which a line leaves for the system log.
 #[must_use]
 pub fn datagram(log: &Log, line: &str) -> Vec<u8> {
-    Syslog::new(log, LogSocket { socket: None, reconnect: None }, 42).message(Severity::Info, line)
+    Syslog::new(log, LogSocket::default(), 42).message(Severity::Info, line)
 }
 
 /// The datagram in which an event of the gate leaves, sent over a socket that was `connect`ed by the caller.
 pub fn event(log: &Log, socket: UnixDatagram, message: &str, field: &str) {
-    let syslog = Syslog::new(log, LogSocket { socket: Some(socket), reconnect: None }, 42);
+    let syslog = Syslog::new(log, connected(socket), 42);
     let subscriber = Events::new(Arc::new(Sink::Syslog(syslog)));
     tracing::subscriber::with_default(subscriber, || tracing::error!(field, "{message}"));
 }
@@ -22,6 +22,10 @@ pub fn event(log: &Log, socket: UnixDatagram, message: &str, field: &str) {
 /// What writes the lines of requests to the system log, over a socket that was `connect`ed by the caller.
 #[must_use]
 pub fn access_log(log: &Log, socket: UnixDatagram) -> impl Observer {
-    let syslog = Syslog::new(log, LogSocket { socket: Some(socket), reconnect: None }, 42);
+    let syslog = Syslog::new(log, connected(socket), 42);
     AccessLog::new(Arc::new(Sink::Syslog(syslog)))
+}
+
+fn connected(socket: UnixDatagram) -> LogSocket {
+    LogSocket { socket: Some(socket), connected: true, reconnect: None }
 }

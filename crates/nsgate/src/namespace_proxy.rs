@@ -42,6 +42,6 @@ fn run(asked: Asked) -> Result<u8, String> {
     config.process.audit = site.audit;
     (config.gate.guards, config.gate.trace) = (site.guards, site.trace);
     let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-    let options = Options { log_file, ..Options::new(mode) };
+    let options = Options { log_file, unheard: Some(terminal::unheard), ..Options::new(mode) };
     gate::run(&config, &options).map_err(|error| error.to_string())
 }

@@ -50,6 +50,11 @@ macro_rules! complain {
 }
 pub(crate) use complain;
 
+/// What a starter says of a gate that has no log to say it in.
+pub(crate) fn unheard(warning: &str) {
+    complain!("nsgate: {warning}");
+}
+
 /// Whether standard error is a terminal.
 fn at_terminal() -> bool {
     std::io::stderr().is_terminal()

@@ -13,6 +13,11 @@ const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
+/// What may be behind a socket that is not there. A directory that was removed looks like one that is empty, to a process that
+/// may ask for nothing but a connection.
+const NOT_FOUND: &str = "; its socket is not there. If its directory was removed and made anew, this process does not see the \
+                         new one: `nsgate attest` says so, and a start anew mends it";
+
 /// One after another: whoever came first is the one who tries while the agent's queue is full.
 #[derive(Debug)]
 pub(crate) struct Turnstile(Semaphore);
@@ -50,7 +55,8 @@ impl Turnstile {
                 return Err((Refusal::unavailable(Reason::AgentStranger), retries));
             }
             if retries >= allowed || Instant::now() + BETWEEN_RETRIES > deadline {
-                tracing::warn!("the agent cannot be reached: {error} (attempts: {})", retries + 1);
+                let hint = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { "" };
+                tracing::warn!("the agent cannot be reached: {error} (attempts: {}){hint}", retries + 1);
                 return Err((Refusal::unavailable(Reason::AgentAway), retries));
             }
             retries += 1;

@@ -3,7 +3,13 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    os::{
+        fd::AsRawFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt},
+            net::UnixDatagram,
+        },
+    },
     path::Path,
 };
 
@@ -21,6 +27,8 @@ pub(super) const CHILD: &str = "pidfd of a child";
 /// Kind of a TCP socket in a network namespace that no process is in: a network that a service manager keeps. The table in
 /// which its state stands cannot be read without going there.
 pub(super) const ELSEWHERE: &str = "tcp in an empty namespace";
+/// Kind of a connection to a log.
+const DATAGRAM: &str = "unix datagram";
 /// Kind of a connection to an agent.
 const STREAM: &str = "unix stream";
 /// Kind of a socket that is in no table.
@@ -38,6 +46,8 @@ pub(crate) struct Open {
     pub(super) kind: String,
     /// The child that this is a descriptor of.
     pub(super) child: Option<i32>,
+    /// A datagram socket at whose other end nobody is.
+    pub(super) unheard: bool,
 }
 
 impl Open {
@@ -62,7 +72,8 @@ pub(super) fn read(directory: &Path) -> Option<Vec<Open>> {
         let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Some(kind) = kind_of(directory, &entry, &mut sockets) else { continue };
         let child = if kind == CHILD { described(directory, &entry) } else { None };
-        all.push(Open { number, kind, child });
+        let unheard = kind == DATAGRAM && fs::read_link(entry.path()).is_ok_and(|target| sockets.is_unheard(&target));
+        all.push(Open { number, kind, child, unheard });
     }
     Some(all)
 }
@@ -183,12 +194,28 @@ struct Sockets {
     known: HashMap<String, &'static str>,
     /// Whether the namespaces of all processes were looked at.
     everywhere: bool,
+    /// Inodes of those that the kernel calls connected, among those of UNIX.
+    connected: HashSet<String>,
+}
+
+/// Whether this kernel's table says of a datagram socket that it is connected: before Linux 5.15 it says so of none.
+fn tells_connected() -> bool {
+    let Ok((one, _other)) = UnixDatagram::pair() else { return false };
+    let link = fs::read_link(format!("/proc/self/fd/{}", one.as_raw_fd())).unwrap_or_default();
+    let mut sockets = Sockets { known: HashMap::new(), everywhere: true, connected: HashSet::new() };
+    sockets.add(Path::new("/proc/self"));
+    inode_of(&link).is_some_and(|inode| sockets.connected.contains(inode))
+}
+
+/// The number in `socket:[4711]`.
+fn inode_of(target: &Path) -> Option<&str> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')
 }
 
 impl Sockets {
     /// Those of the process's network namespace.
     fn of(directory: &Path) -> Self {
-        let mut sockets = Self { known: HashMap::new(), everywhere: false };
+        let mut sockets = Self { known: HashMap::new(), everywhere: false, connected: HashSet::new() };
         sockets.add(directory);
         sockets
     }
@@ -209,6 +236,11 @@ impl Sockets {
             }
         }
         self.known.get(inode).copied().unwrap_or(OTHER)
+    }
+
+    /// Whether a datagram socket that is in a table is connected to nobody.
+    fn is_unheard(&self, target: &Path) -> bool {
+        inode_of(target).is_some_and(|inode| !self.connected.contains(inode)) && tells_connected()
     }
 
     /// The sockets of one process's network namespace.
@@ -233,12 +265,19 @@ impl Sockets {
         table("netlink", 9, &|_| "netlink");
         table("unix", 6, &|words| match words.get(4) {
             Some(&"0001") => STREAM,
-            Some(&"0002") => "unix datagram",
+            Some(&"0002") => DATAGRAM,
             // The third word of a socket that listens (`__SO_ACCEPTCON`, net/unix/af_unix.c).
             Some(&"0005") if words.get(3) == Some(&"00010000") => DOOR,
             Some(&"0005") => "unix seqpacket",
             _ => "unix",
         });
+        // State 03 is SS_CONNECTED (include/uapi/linux/net.h).
+        let text = fs::read_to_string(directory.join("net/unix")).unwrap_or_default();
+        let words = |line: &'_ str| -> Option<String> {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words.get(5) == Some(&"03")).then(|| words.get(6).map(|inode| (*inode).to_owned()))?
+        };
+        self.connected.extend(text.lines().skip(1).filter_map(words));
     }
 }
 

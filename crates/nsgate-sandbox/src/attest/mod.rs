@@ -59,9 +59,14 @@ pub struct Holdings {
     pub kernel: Kernel,
     /// What its role needs, or a gate would, beside what this process holds.
     pub verdict: Vec<Row>,
+    /// What is not as an operator would have it, and is no part of the verdict: one sentence each.
+    pub notes: Vec<&'static str>,
     /// What no reader can see of any process, one sentence each.
     pub unseen: Vec<&'static str>,
 }
+
+/// A log, an audit or a service manager is not there.
+const UNHEARD: &str = "nobody is at the other end of a datagram socket: a log (or audit) whose lines are lost";
 
 /// What `/proc` does not say.
 const UNSEEN: [&str; 2] = [
@@ -138,6 +143,7 @@ pub fn process(pid: i32) -> Result<Holdings> {
         threads,
         namespaces: namespaces::read(&directory, &others),
         descriptors: open.as_deref().map(counted),
+        notes: open.iter().flatten().any(|open| open.unheard).then_some(UNHEARD).into_iter().collect(),
         open,
         root,
         mounts: root::mounts(&directory, &others),

@@ -15,7 +15,12 @@ pub struct Mount {
     pub options: String,
     /// Kind of file system.
     pub kind: String,
+    /// Whether the directory that it shows was removed: what is made anew under its name is not seen through it.
+    pub removed: bool,
 }
+
+/// Behind the path of a directory that was removed (`dentry_path`, fs/d_path.c).
+const REMOVED: &str = "//deleted";
 
 /// Names in the process's root directory, sorted.
 pub(super) fn entries(directory: &Path) -> Option<Vec<String>> {
@@ -46,8 +51,9 @@ fn listed(directory: &Path) -> Option<Vec<Mount>> {
     let text = fs::read_to_string(directory.join("mountinfo")).ok()?;
     let one = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
-        let mut words = before.split_whitespace().skip(4);
+        let mut words = before.split_whitespace().skip(3);
         Some(Mount {
+            removed: words.next()?.ends_with(REMOVED),
             point: words.next()?.to_owned(),
             options: words.next()?.to_owned(),
             kind: after.split_whitespace().next()?.to_owned(),

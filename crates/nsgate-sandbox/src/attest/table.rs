@@ -39,6 +39,7 @@ impl fmt::Display for Holdings {
         let missing =
             if self.kernel.missing.is_empty() { "nothing".to_owned() } else { self.kernel.missing.join("; ") };
         writeln!(f, "  this kernel: Landlock ABI {abi}; cannot give: {missing}")?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))?;
         self.unseen.iter().try_for_each(|unseen| writeln!(f, "  not seen: {unseen}"))
     }
 }

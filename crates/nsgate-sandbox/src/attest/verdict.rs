@@ -77,6 +77,9 @@ pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
     }
     rows.push(root(holdings, role));
     rows.push(mounts(holdings, kept));
+    if !kept {
+        rows.push(windows(holdings));
+    }
     rows.push(open(holdings, role));
     let core = holdings.core_limit.clone();
     let ok = core.as_ref().map(|limit| limit == "0");
@@ -146,6 +149,20 @@ fn mounts(holdings: &Holdings, kept: bool) -> Row {
     let writable = mounts.iter().filter(|mount| role::is_writable(mount)).count();
     let found = if writable == 0 { "none".to_owned() } else { writable.to_string() };
     row("writable mounts", expected, found, Some(kept || writable == 0))
+}
+
+/// The directories that the process sees: of one that was removed, whatever was made anew under its name is not seen.
+fn windows(holdings: &Holdings) -> Row {
+    let (what, expected) = ("its directories", "there");
+    let Some(mounts) = &holdings.mounts else {
+        return row(what, expected, "unreadable".to_owned(), None);
+    };
+    let removed: Vec<&str> = mounts.iter().filter(|mount| mount.removed).map(|mount| mount.point.as_str()).collect();
+    let found = match removed.as_slice() {
+        [] => "there".to_owned(),
+        removed => format!("removed: {}; start it anew", removed.join(" ")),
+    };
+    row(what, expected, found, Some(removed.is_empty()))
 }
 
 fn open(holdings: &Holdings, role: Option<Role>) -> Row {

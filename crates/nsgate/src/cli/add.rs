@@ -4,6 +4,7 @@ use super::{pool_socket, run::Network};
 use crate::{
     notify,
     pool::{run_courier, run_keeper},
+    terminal::unheard,
 };
 use nsgate_config::PoolUse;
 use nsgate_launcher::{Mode, Options};
@@ -42,11 +43,11 @@ impl Add {
         // A pid file, the foreground and serving by itself are for a process that stays.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
         if !stays && nsgate_pool::stores(pool.socket.as_path()).is_ok() {
-            let options = Options::new(Mode::Daemon);
+            let options = Options { unheard: Some(unheard), ..Options::new(Mode::Daemon) };
             return run_courier(&config, &pool.socket, &options).map_err(|error| error.to_string());
         }
         let mode = if self.foreground { Mode::Foreground } else { Mode::Daemon };
-        let options = Options { on_ready: Some(notify::ready), ..Options::new(mode) };
+        let options = Options { on_ready: Some(notify::ready), unheard: Some(unheard), ..Options::new(mode) };
         run_keeper(&config, &pool, &options).map_err(|error| error.to_string())
     }
 }

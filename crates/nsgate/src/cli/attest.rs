@@ -113,5 +113,6 @@ fn line(holdings: &Holdings) -> String {
         None => ("??", rows(None).collect()),
     };
     let reason = if rows.is_empty() { String::new() } else { format!("  ({})", rows.join(", ")) };
+    let reason = holdings.notes.iter().fold(reason, |all, note| format!("{all}  (note: {note})"));
     format!("{mark} {:>8}  {:<10}  {}{reason}", holdings.pid, holdings.role.unwrap_or("-"), holdings.command.join(" "))
 }

@@ -1,7 +1,7 @@
 //! `nsgate pool`: the worker.
 
 use super::{colours, mistake::command_line};
-use crate::{notify, pool::run_worker};
+use crate::{notify, pool::run_worker, terminal::unheard};
 use nsgate_config::{
     PoolConfig,
     native::{DraftPool, Who, all_on_command_line, on_command_line},
@@ -88,7 +88,8 @@ impl PoolCommand {
         if config.pool.workers > 1 {
             only_sockets(&passed)?;
         }
-        let options = Options { on_ready: Some(notify::ready), farewell, passed, ..Options::new(mode) };
+        let options =
+            Options { on_ready: Some(notify::ready), unheard: Some(unheard), farewell, passed, ..Options::new(mode) };
         run_worker(&config, &options).map_err(|error| error.to_string())
     }
 

@@ -1,7 +1,7 @@
 //! `nsgate run`: one gate, from a file or from flags.
 
 use super::{colours, mistake::command_line};
-use crate::{gate, notify};
+use crate::{gate, notify, terminal::unheard};
 use nsgate_config::{
     Config, Parsed,
     native::{Draft, Who, all_on_command_line, on_command_line},
@@ -79,7 +79,7 @@ impl Run {
         let mut config = self.network.configuration()?;
         config.process.daemon |= self.daemon;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-        let options = Options { on_ready: Some(notify::ready), ..Options::new(mode) };
+        let options = Options { on_ready: Some(notify::ready), unheard: Some(unheard), ..Options::new(mode) };
         gate::run(&config, &options).map_err(|error| error.to_string())
     }
 }

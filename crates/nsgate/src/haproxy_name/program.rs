@@ -78,6 +78,8 @@ fn run(args: &Args) -> Result<u8, String> {
     let options = Options {
         replace: replaced,
         address_space: args.memory.map(|megabytes| u64::from(megabytes) << 20),
+        // haproxy says nothing with `-q` either.
+        unheard: if args.quiet { None } else { Some(terminal::unheard) },
         on_ready: if args.notify { Some(notify::ready) } else { None },
         ..Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground })
     };

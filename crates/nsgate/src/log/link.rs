@@ -4,6 +4,7 @@
 //! which works only where the small root shows the socket's directory; a journald that systemd holds the socket for needs
 //! none of that.
 
+use crate::terminal::complain;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nsgate_launcher::LogSocket;
 use std::{
@@ -36,19 +37,29 @@ pub(super) enum Sent {
 }
 
 impl Link {
-    pub(super) fn new(LogSocket { socket, reconnect }: LogSocket) -> Self {
-        Self { path: reconnect, connected: socket.is_some(), socket, attempt: None }
+    pub(super) fn new(LogSocket { socket, connected, reconnect }: LogSocket) -> Self {
+        Self { path: reconnect, connected, socket, attempt: None }
     }
 
     /// Sends one datagram, and never waits. A log that is gone is looked for once a second.
     pub(super) fn send(&mut self, datagram: &[u8]) -> Sent {
         if self.connected {
             match self.try_send(datagram) {
-                Sent::Gone => self.connected = false,
+                Sent::Gone => self.lost(),
                 sent => return sent,
             }
         }
         if self.find_again() { self.try_send(datagram) } else { Sent::Gone }
+    }
+
+    /// The log has gone away. In the foreground that is said in the only other place there is; in the background there is none.
+    fn lost(&mut self) {
+        self.connected = false;
+        let when = match self.path {
+            Some(_) => "until it comes back",
+            None => "until this process is started again, since its directory is not shown here",
+        };
+        complain!("the system log has gone away: lines are lost, and counted, {when}");
     }
 
     fn try_send(&self, datagram: &[u8]) -> Sent {

@@ -128,7 +128,8 @@ mod tests {
             level: Level::Info,
             tag: "haproxy-metadata-proxy-x".to_owned(),
         };
-        Syslog::new(&log, LogSocket { socket, reconnect: Some(path.to_owned()) }, 42)
+        let connected = socket.is_some();
+        Syslog::new(&log, LogSocket { socket, connected, reconnect: Some(path.to_owned()) }, 42)
     }
 
     fn next(reader: &UnixDatagram) -> String {

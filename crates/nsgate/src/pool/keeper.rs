@@ -31,6 +31,10 @@ const LONGEST: Duration = Duration::from_millis(400);
 /// How long a worker may take to answer one handover. A thousand may come at once.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// What may be behind a socket that is not there.
+const NOT_FOUND: &str = " (if the directory of the pool's socket was removed and made anew, this keeper does not see the new \
+                         one: `nsgate attest` says so, and a start anew mends it)";
+
 /// What has to exist before the filter closes.
 pub(super) struct Prepared {
     signals: SignalFd,
@@ -269,8 +273,13 @@ impl Keeper<'_> {
         if served || patient {
             return None;
         }
+        let hint = if matches!(error, OfferError::Io(error) if error.kind() == io::ErrorKind::NotFound) {
+            NOT_FOUND
+        } else {
+            ""
+        };
         if self.pool.fallback {
-            tracing::error!("{}: {error}; serving by itself until a worker answers", self.pool.socket);
+            tracing::error!("{}: {error}{hint}; serving by itself until a worker answers", self.pool.socket);
             return Some(Next::Alone);
         }
         match readiness.take() {
@@ -279,7 +288,10 @@ impl Keeper<'_> {
                 Some(Next::Exit(1))
             }
             None => {
-                tracing::error!("{}: {error}; nobody serves the network until a worker answers", self.pool.socket);
+                tracing::error!(
+                    "{}: {error}{hint}; nobody serves the network until a worker answers",
+                    self.pool.socket
+                );
                 None
             }
         }
