@@ -1,11 +1,11 @@
 //! The configuration, read once from one descriptor (finding 3): what is validated is what runs.
 
-use crate::LaunchError;
+use crate::{LaunchError, audience};
 use nix::{
     fcntl::{OFlag, open},
     sys::stat::{Mode, SFlag, fstat},
 };
-use std::{fmt, fs::File, hint::black_box, io::Read, ops::Deref, path::Path};
+use std::{fmt, fs::File, hint::black_box, io::Read, ops::Deref, os::fd::AsFd, path::Path};
 
 use crate::pinned::{kind, kind_name};
 
@@ -17,30 +17,40 @@ pub const MOST_OF_HOST: u64 = 64 * 1024 * 1024;
 /// The text of a configuration. It is overwritten when it is done with: a gate is a copy of the process that read it,
 /// and what operators remark to each other is not for whoever takes the gate over.
 #[derive(Default)]
-pub struct ConfigText(Vec<u8>);
+pub struct ConfigText {
+    bytes: Vec<u8>,
+    /// Why its words are not shown.
+    hidden: Option<String>,
+}
 
 impl ConfigText {
     /// Nothing yet, with room for so many bytes if there is memory for them.
     pub(crate) fn with_room(bytes: usize) -> Option<Self> {
         let mut room = Vec::new();
         room.try_reserve_exact(bytes).ok()?;
-        Some(Self(room))
+        Some(Self { bytes: room, hidden: None })
     }
 
     /// Adds what came.
     pub(crate) fn add(&mut self, piece: &[u8]) {
-        self.0.extend_from_slice(piece);
+        self.bytes.extend_from_slice(piece);
+    }
+
+    /// Why nothing that stands in it is to be shown: it was read for somebody who may not read it. `None` if it may be.
+    #[must_use]
+    pub fn hidden(&self) -> Option<&str> {
+        self.hidden.as_deref()
     }
 
     /// How many bytes there are.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// The same, if it is a text; else a sentence with the line that is none.
     pub(crate) fn checked(self) -> Result<Self, String> {
-        let Err(error) = std::str::from_utf8(&self.0) else { return Ok(self) };
-        let line = self.0.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
+        let Err(error) = std::str::from_utf8(&self.bytes) else { return Ok(self) };
+        let line = self.bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
         Err(format!("line {line} is not UTF-8"))
     }
 }
@@ -48,7 +58,7 @@ impl ConfigText {
 /// Nobody reads a configuration, and the secrets in it, in a message.
 impl fmt::Debug for ConfigText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of a configuration", self.0.len())
+        write!(f, "{} bytes of a configuration", self.bytes.len())
     }
 }
 
@@ -57,15 +67,15 @@ impl Deref for ConfigText {
 
     fn deref(&self) -> &str {
         // What is handed out was checked.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
     }
 }
 
 impl Drop for ConfigText {
     fn drop(&mut self) {
-        self.0.fill(0);
+        self.bytes.fill(0);
         // Or the compiler sees that nobody reads the zeroes.
-        black_box(&self.0);
+        black_box(&self.bytes);
     }
 }
 
@@ -95,7 +105,8 @@ pub fn read_config_up_to(path: &Path, most: u64) -> Result<ConfigText, LaunchErr
     let room = usize::try_from(u64::try_from(status.st_size).unwrap_or(0).min(most)).unwrap_or(0) + 1;
     let mut text =
         ConfigText::with_room(room).ok_or_else(|| wrong(format!("there is no memory for its {room} bytes")))?;
-    let read = File::from(descriptor).take(most + 1).read_to_end(&mut text.0);
+    text.hidden = audience::hidden(path, descriptor.as_fd(), &status);
+    let read = File::from(descriptor).take(most + 1).read_to_end(&mut text.bytes);
     read.map_err(|error| wrong(format!("the configuration cannot be read: {error}")))?;
     if u64::try_from(text.bytes()).is_ok_and(|length| length > most) {
         return Err(wrong(format!("the configuration is larger than {most} bytes")));

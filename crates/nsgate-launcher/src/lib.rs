@@ -7,6 +7,7 @@
 //! Refuses to leave anything behind: a start that fails has bound nothing, written nothing and started nothing.
 
 mod accounts;
+mod audience;
 mod audit_output;
 mod cleanup;
 mod clock;

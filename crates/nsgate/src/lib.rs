@@ -17,6 +17,7 @@ mod log;
 pub mod namespace_proxy;
 mod notify;
 pub mod pool;
-pub mod site;
+pub mod shown;
+mod site;
 mod sys;
 mod terminal;

@@ -1,6 +1,7 @@
 //! The site's own settings, `/etc/nsgate/nsgate.toml`: what a host's operator decides for every gate that is started
 //! under the haproxy name, where the configuration itself is written by an agent.
 
+use crate::shown;
 use nsgate_config::native::Site;
 use nsgate_launcher::read_config;
 use std::path::Path;
@@ -19,5 +20,5 @@ pub(crate) fn load() -> Result<Site, String> {
         Err(error) => return Err(format!("{PATH}: {error}")),
     }
     let text = read_config(Path::new(PATH)).map_err(|error| error.to_string())?;
-    Site::parse(PATH, &text).map_err(|errors| errors.to_string())
+    Site::parse(PATH, &text).map_err(|errors| shown::errors(&text, PATH, errors).to_string())
 }

@@ -2,7 +2,7 @@
 
 use super::{colours, table::print};
 use crate::{
-    site,
+    shown, site,
     terminal::{Progress, say, write_out},
 };
 use nsgate_config::{
@@ -103,7 +103,12 @@ impl Check {
         if !host && u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
             return Err(failed(&format!("{name}: the configuration is larger than {MOST} bytes")));
         }
-        let understood = understand(dialect, name, &text).map_err(Refusal::Wrong)?;
+        let wrong = |errors| Refusal::Wrong(shown::errors(&text, name, errors));
+        let mut understood = understand(dialect, name, &text).map_err(wrong)?;
+        understood.warnings = shown::warnings(&text, name, understood.warnings);
+        if let Some(why) = text.hidden() {
+            (understood.summary, understood.text) = (format!("not shown: {why}"), String::new());
+        }
         if let Some(process) = &understood.process {
             resolve(process).map_err(|error| failed(&error))?;
         }

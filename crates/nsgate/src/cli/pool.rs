@@ -1,7 +1,7 @@
 //! `nsgate pool`: the worker.
 
 use super::{colours, mistake::command_line};
-use crate::{notify, pool::run_worker, terminal::unheard};
+use crate::{notify, pool::run_worker, shown, terminal::unheard};
 use nsgate_config::{
     PoolConfig,
     native::{DraftPool, Who, all_on_command_line, on_command_line},
@@ -99,11 +99,12 @@ impl PoolCommand {
             Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
             None => ("command line".to_owned(), ConfigText::default()),
         };
-        let mut draft = DraftPool::read(&name, &text).map_err(|errors| errors.render(colours()))?;
+        let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
+        let mut draft = DraftPool::read(&name, &text).map_err(wrong)?;
         draft.command_line = Some(command_line());
         self.flags.fill(&mut draft);
-        let (config, warnings) = draft.finish(&name, &text).map_err(|errors| errors.render(colours()))?;
-        for warning in warnings {
+        let (config, warnings) = draft.finish(&name, &text).map_err(wrong)?;
+        for warning in shown::warnings(&text, &name, warnings) {
             eprintln!("{}", warning.render(colours()));
         }
         Ok(config)

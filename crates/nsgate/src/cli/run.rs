@@ -1,7 +1,7 @@
 //! `nsgate run`: one gate, from a file or from flags.
 
 use super::{colours, mistake::command_line};
-use crate::{gate, notify, terminal::unheard};
+use crate::{gate, notify, shown, terminal::unheard};
 use nsgate_config::{
     Config, Parsed,
     native::{Draft, Who, all_on_command_line, on_command_line},
@@ -91,11 +91,12 @@ impl Network {
             Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
             None => ("command line".to_owned(), ConfigText::default()),
         };
-        let mut draft = Draft::read(&name, &text).map_err(|errors| errors.render(colours()))?;
+        let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
+        let mut draft = Draft::read(&name, &text).map_err(wrong)?;
         draft.command_line = Some(command_line());
         self.flags.fill(&mut draft);
-        let Parsed { config, warnings } = draft.finish(&name, &text).map_err(|errors| errors.render(colours()))?;
-        for warning in warnings {
+        let Parsed { config, warnings } = draft.finish(&name, &text).map_err(wrong)?;
+        for warning in shown::warnings(&text, &name, warnings) {
             eprintln!("{}", warning.render(colours()));
         }
         Ok(config)

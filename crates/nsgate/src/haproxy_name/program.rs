@@ -4,7 +4,7 @@ use super::{Args, Command, args, parse};
 use crate::{
     gate, host, notify,
     pool::run_keeper,
-    site,
+    shown, site,
     terminal::{self, colours, complain},
 };
 use nsgate_config::{AbsolutePath, Config, Diagnostic, PoolUse, Process, haproxy, native};
@@ -54,11 +54,12 @@ fn build() -> String {
 }
 
 fn check(args: &Args) -> Result<u8, String> {
-    let asked = configuration(args)?;
+    let (asked, hidden) = configuration(args)?;
     resolve(asked.process()).map_err(|error| error.to_string())?;
     if !args.quiet {
         println!("Configuration file is valid");
         match &asked {
+            _ if hidden => {}
             Asked::Gate(config) => print!("{}", native::render(config)),
             Asked::Host(host) => {
                 let proxy = &host.config.proxy;
@@ -71,7 +72,7 @@ fn check(args: &Args) -> Result<u8, String> {
 }
 
 fn run(args: &Args) -> Result<u8, String> {
-    let asked = configuration(args)?;
+    let (asked, _) = configuration(args)?;
     let replace = |pids: &[i32], signal| pids.iter().map(move |pid| Replace { pid: *pid, signal }).collect::<Vec<_>>();
     let mut replaced = replace(&args.finish, nix::sys::signal::Signal::SIGUSR1);
     replaced.extend(replace(&args.terminate, nix::sys::signal::Signal::SIGTERM));
@@ -135,9 +136,9 @@ impl Asked {
     }
 }
 
-/// The gate, or the host's proxy, that the file and the words beside it describe.
-fn configuration(args: &Args) -> Result<Asked, String> {
-    let (mut asked, warnings) = read(args)?;
+/// The gate, or the host's proxy, that the file and the words beside it describe; and whether the caller may not read the file.
+fn configuration(args: &Args) -> Result<(Asked, bool), String> {
+    let (mut asked, warnings, hidden) = read(args)?;
     warn(args, &warnings)?;
     let process = asked.process_mut();
     if let Some(path) = &args.pid_file {
@@ -162,21 +163,24 @@ fn configuration(args: &Args) -> Result<Asked, String> {
             Asked::Host(host) => host.config.proxy.limits.connections = connections,
         }
     }
-    Ok(asked)
+    Ok((asked, hidden))
 }
 
-fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>), String> {
+fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>, bool), String> {
     let name = args.file.display().to_string();
     let text: ConfigText = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
+    let hidden = text.hidden().is_some();
+    let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
+    let odd = |warnings| shown::warnings(&text, &name, warnings);
     if haproxy::is_host_proxy(&text) {
-        let parsed = haproxy::parse_host(&name, &text).map_err(|errors| errors.render(colours()))?;
-        return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), parsed.warnings));
+        let parsed = haproxy::parse_host(&name, &text).map_err(wrong)?;
+        return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), odd(parsed.warnings), hidden));
     }
     if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
         return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
     }
-    let parsed = haproxy::parse(&name, &text).map_err(|errors| errors.render(colours()))?;
-    Ok((Asked::Gate(Box::new(parsed.config)), parsed.warnings))
+    let parsed = haproxy::parse(&name, &text).map_err(wrong)?;
+    Ok((Asked::Gate(Box::new(parsed.config)), odd(parsed.warnings), hidden))
 }
 
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {

@@ -1,0 +1,81 @@
+//! Who may see what stands in a file that root opens.
+//!
+//! An agent has its programs started as root (rootwrap, sudo) and reads what they say. It names the file, and may put a link
+//! in the place of its own. What is said of a wrong text shows words and lines of it, so they are shown only to callers who
+//! could have read the file themselves.
+
+use nix::{
+    sys::stat::{FileStat, stat},
+    unistd::{getegid, geteuid, getgid, getuid},
+};
+use std::{
+    fs::read_link,
+    os::fd::{AsRawFd, BorrowedFd},
+    path::{Path, PathBuf, absolute},
+};
+
+/// Variables in which programs that lend root's rights say to whom (sudo(8), pkexec(1)).
+const LENT_TO: [(&str, &str); 2] = [("SUDO_UID", "SUDO_GID"), ("PKEXEC_UID", "PKEXEC_GID")];
+
+/// For whom a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// For the process itself: what the kernel opened is its to see.
+    Own,
+    /// For a user and a group whose rights are less than the process's.
+    Lesser { uid: u32, gid: u32 },
+    /// For somebody who is not known.
+    Anyone,
+}
+
+/// Why words of the file that `descriptor` is open at are not shown; `None` if they may be. `path` is how it was asked for.
+pub(crate) fn hidden(path: &Path, descriptor: BorrowedFd<'_>, status: &FileStat) -> Option<String> {
+    // The name of what was opened, whatever has been put in its place since (proc_pid_fd(5)).
+    let real = read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok();
+    // Of a file with a second name it is not known who gave it this one (link(2)).
+    let straight = real.is_some() && real == absolute(path).ok() && status.st_nlink == 1;
+    let audience = audience(straight);
+    if audience == Audience::Own || real.is_some_and(|real| readable(audience, &real, status)) {
+        return None;
+    }
+    Some(match audience {
+        Audience::Lesser { uid, .. } => format!("uid {uid}, for whom root reads it, may not read this file"),
+        _ => "the path leads through a link, and not everybody may read the file behind it".to_owned(),
+    })
+}
+
+fn audience(straight: bool) -> Audience {
+    let (uid, gid) = (getuid(), getgid());
+    if uid != geteuid() || gid != getegid() {
+        return Audience::Lesser { uid: uid.as_raw(), gid: gid.as_raw() };
+    }
+    if !uid.is_root() {
+        return Audience::Own;
+    }
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    for (user, group) in LENT_TO {
+        if let Some(uid @ 1..) = number(user) {
+            return Audience::Lesser { uid, gid: number(group).unwrap_or(u32::MAX) };
+        }
+    }
+    if straight { Audience::Own } else { Audience::Anyone }
+}
+
+/// Whether somebody may open the file of this status at this path, which has no link in it.
+fn readable(audience: Audience, real: &Path, status: &FileStat) -> bool {
+    const READ: u32 = 4;
+    const SEARCH: u32 = 1;
+    let directories: Vec<PathBuf> = real.ancestors().skip(1).map(Path::to_owned).collect();
+    may(audience, status, READ)
+        && directories.iter().all(|directory| stat(directory).is_ok_and(|status| may(audience, &status, SEARCH)))
+}
+
+/// The bits of one class decide, as the kernel reads them (inode(7)).
+fn may(audience: Audience, status: &FileStat, right: u32) -> bool {
+    let shift = match audience {
+        Audience::Lesser { uid, .. } if uid == status.st_uid => 6,
+        Audience::Lesser { gid, .. } if gid == status.st_gid => 3,
+        _ => 0,
+    };
+    status.st_mode & (right << shift) != 0
+}
