@@ -78,7 +78,13 @@ pub struct LocalTime {
 #[must_use]
 pub fn local_time(unix_seconds: i64) -> LocalTime {}
 #[derive(Default)]
-pub struct ConfigText(__private);
+pub struct ConfigText {
+    __private: (),
+}
+impl ConfigText {
+    #[must_use]
+    pub fn hidden(&self) -> Option<&str> {}
+}
 impl fmt::Debug for ConfigText {}
 impl Deref for ConfigText {
     type Target = str;
