@@ -21,6 +21,15 @@ impl Response {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Wants 200: what a gate without an agent does not say.
+    ///
+    /// # Panics
+    /// When it is another status.
+    #[track_caller]
+    pub fn served(&self) {
+        assert_eq!(self.status, 200, "{}: {}", self.line, self.text());
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

@@ -261,7 +261,7 @@ fn the_working_directory_is_the_root(lab: &Lab) {
 
 fn every_descriptor_is_of_a_known_kind(lab: &Lab) {
     let running = Running::start(lab);
-    Guest::new(&running.network.guest).get("/").unwrap();
+    Guest::new(&running.network.guest).get("/").unwrap().served();
     for (number, target) in lab.descriptors(&running.process()) {
         let known = target.starts_with("socket:[")
             || ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[signalfd]"].contains(&target.as_str())

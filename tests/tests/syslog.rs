@@ -80,7 +80,7 @@ fn numbers(text: &str) -> Vec<i64> {
 
 fn a_request_is_one_line_in_httplog_format(lab: &Lab) {
     let logged = start(lab, &config(lab), Answer::ok("hello"));
-    logged.guest().get("/latest/meta-data/hostname").unwrap();
+    logged.guest().get("/latest/meta-data/hostname").unwrap().served();
     let line = logged.line("hostname");
     let fields = fields(&line);
     assert_eq!(fields.len(), 13, "{fields:?}");
@@ -119,13 +119,13 @@ fn assert_date(text: &str) {
 
 fn the_priority_is_local0_info(lab: &Lab) {
     let logged = start(lab, &config(lab), Answer::ok("hello"));
-    logged.guest().get("/one").unwrap();
+    logged.guest().get("/one").unwrap().served();
     assert!(logged.line("/one").starts_with("<134>"), "16 * 8 + 6");
 }
 
 fn the_tag_and_the_pid_are_the_gates(lab: &Lab) {
     let logged = start(lab, &config(lab), Answer::ok("hello"));
-    logged.guest().get("/one").unwrap();
+    logged.guest().get("/one").unwrap().served();
     let line = logged.line("/one");
     let header = line.strip_prefix("<134>").unwrap();
     // RFC 3164: `Mmm dd hh:mm:ss ` and the tag.
@@ -146,7 +146,7 @@ fn another_facility_is_honoured(lab: &Lab) {
         Duration::from_secs(10),
     );
     assert!(started.ok(), "{started:#?}");
-    Guest::new(&network.guest).get("/one").unwrap();
+    Guest::new(&network.guest).get("/one").unwrap().served();
     assert!(log.find("/one", 5.0).unwrap().starts_with("<158>"), "19 * 8 + 6");
 }
 
@@ -207,14 +207,14 @@ fn control_characters_do_not_reach_the_log(lab: &Lab) {
 fn a_log_socket_that_comes_back_is_found_again(lab: &Lab) {
     let Logged { network, agent, log, gate } = start(lab, &config(lab), Answer::ok("hello"));
     let guest = Guest::new(&network.guest);
-    guest.get("/before").unwrap();
+    guest.get("/before").unwrap().served();
     assert!(log.find("/before", 5.0).is_some());
     let path = log.path().to_owned();
     drop(log);
     assert_eq!(guest.get("/without").unwrap().status, 200, "no log is no reason not to serve");
     let log = SyslogReader::bind(&path);
     let found = (0..20).any(|n| {
-        guest.get(&format!("/after-{n}")).unwrap();
+        guest.get(&format!("/after-{n}")).unwrap().served();
         log.find("/after-", 0.2).is_some()
     });
     assert!(found, "the syslog daemon was restarted, the gate did not notice");
@@ -392,7 +392,7 @@ fn conversation(lab: &Lab, name: &str) -> Vec<String> {
     });
     let gate = Gate::start(lab, &network.gate, &config);
     let guest = Guest::new(&network.guest);
-    guest.get("/plain").unwrap();
+    guest.get("/plain").unwrap().served();
     guest.get("/missing?query=1").unwrap();
     guest.get("/nothing").unwrap();
     guest.ask("POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").unwrap();
