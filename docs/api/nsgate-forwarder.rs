@@ -114,11 +114,6 @@ impl Gauge {
     #[must_use]
     pub fn connections(&self) -> u32 {}
 }
-#[derive(Clone, Debug)]
-pub struct Sharing {
-    pub places: Arc<Semaphore>,
-    pub reserved: u32,
-}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Retire,
@@ -163,6 +158,11 @@ impl PathClass {
     pub fn name(self) -> &'static str {}
     #[must_use]
     pub fn of(target: &[u8]) -> Self {}
+}
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    pub places: Arc<Semaphore>,
+    pub reserved: u32,
 }
 pub use reason::Reason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -212,6 +212,14 @@ impl Termination {
     #[must_use]
     pub fn letters(&self) -> &str {}
 }
+#[derive(Debug)]
+pub struct Seldom(__private);
+impl Seldom {
+    #[must_use]
+    pub const fn new() -> Self {}
+    pub fn say(&self, say: impl FnOnce(&str)) {}
+}
+impl Default for Seldom {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId(__private);
 impl fmt::Display for TraceId {}

@@ -1,7 +1,7 @@
 //! A guest: raw HTTP over TCP from inside its namespace, from an address of its choice.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, SocketAddrV6, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV6, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -30,10 +30,15 @@ impl Guest {
 
     /// The same guest over link-local IPv6 (fe80::a9fe:a9fe, port 80).
     pub fn link_local(namespace: &Namespace) -> Guest {
+        Guest::link_local_at(namespace, GUEST_LINK_LOCAL)
+    }
+
+    /// A guest with another link-local address.
+    pub fn link_local_at(namespace: &Namespace, address: Ipv6Addr) -> Guest {
         let index = namespace.inside(|| nix::net::if_::if_nametoindex("eth0")).expect("the guest has eth0");
         let to = SocketAddr::V6(SocketAddrV6::new(METADATA_V6, 80, 0, index));
-        let mut guest = Guest::talking(namespace, IpAddr::V6(GUEST_LINK_LOCAL), to);
-        guest.from = SocketAddr::V6(SocketAddrV6::new(GUEST_LINK_LOCAL, 0, 0, index));
+        let mut guest = Guest::talking(namespace, IpAddr::V6(address), to);
+        guest.from = SocketAddr::V6(SocketAddrV6::new(address, 0, 0, index));
         guest
     }
 

@@ -55,6 +55,16 @@ impl Lab {
         crate::sys::exit_now(SKIPPED)
     }
 
+    /// Room for the guests' side of 1,100 connections, of which an ordinary user's soft limit may allow 1,024.
+    pub fn allow_descriptors(&self) {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("getrlimit");
+        if hard < 1500 {
+            self.skip(&format!("RLIMIT_NOFILE allows {hard} descriptors, 1,500 are needed: ulimit -Hn 1500"));
+        }
+        setrlimit(Resource::RLIMIT_NOFILE, hard.min(4096), hard).expect("setrlimit");
+    }
+
     /// The open descriptors of a process; skips the test where the kernel does not show them.
     pub fn descriptors(&self, process: &Process) -> BTreeMap<i32, String> {
         process.descriptors().unwrap_or_else(|| self.skip("only root sees the descriptors of an undumpable process"))

@@ -160,6 +160,29 @@ impl Network {
     }
 }
 
+/// A /64 of which a guest may write every address, as one machine can.
+pub const WHOLE_PREFIX: [u16; 4] = [0xfd00, 0, 0, 0x64];
+
+impl Network {
+    /// Gives the guest's side every address of [`WHOLE_PREFIX`]: the gate's side sends all of them there.
+    pub fn route_whole_prefix(&self) {
+        let (gate, guest) = (self.gate.name(), self.guest.name());
+        self.guest.inside(|| std::fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1")).expect("a sysctl");
+        let prefix = prefixed(0);
+        ip(&format!(
+            "-n {guest} route add local {prefix}/64 dev lo\n\
+             -n {gate} route add {prefix}/64 via {GUEST_LINK_LOCAL} dev {GATE_INTERFACE}\n"
+        ));
+    }
+}
+
+/// An address of [`WHOLE_PREFIX`].
+pub fn prefixed(host: u32) -> Ipv6Addr {
+    let [a, b, c, d] = WHOLE_PREFIX;
+    let [high, low] = [(host >> 16) as u16, host as u16];
+    Ipv6Addr::new(a, b, c, d, 0, 0, high, low)
+}
+
 /// Runs `ip` with each line's arguments, in order; panics with the line and its message if one fails.
 pub fn ip(lines: &str) {
     // A batch cannot change namespace line by line, so lines with the same `-n` are sent together.

@@ -2,12 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use nix::libc::linger;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
 use nsgate_tests::gate::write_config;
@@ -36,7 +35,7 @@ fn main() {
         idle_connections_of_one_source_do_not_starve_a_neighbour,
         slow_requests_of_one_source_do_not_starve_a_neighbour,
         every_connection_at_its_worst_fits_into_the_stated_memory,
-        sources_of_one_ipv6_network_count_as_one,
+        a_gate_with_one_place_serves_both_of_its_listeners_in_turn,
         a_gate_that_was_stopped_for_a_while_goes_on,
         a_gate_that_was_stopped_longer_than_every_timeout_goes_on,
         a_head_with_too_many_fields_is_431,
@@ -259,18 +258,9 @@ fn the_rate_limit_counts_each_source_apart(lab: &Lab) {
     assert_eq!(statuses(&served.guest().at(12), 4), [200, 200, 200, 429]);
 }
 
-/// The guest's side of 1,100 connections, of which an ordinary user's soft limit may allow 1,024.
-fn allow_descriptors(lab: &Lab) {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    if hard < 1500 {
-        lab.skip(&format!("RLIMIT_NOFILE allows {hard} descriptors, 1,500 are needed: ulimit -Hn 1500"));
-    }
-    setrlimit(Resource::RLIMIT_NOFILE, hard.min(4096), hard).unwrap();
-}
-
 fn idle_connections_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
     let served = simple(lab);
-    allow_descriptors(lab);
+    lab.allow_descriptors();
     let guest = served.guest();
     let held: Vec<_> = (0..1100).map_while(|_| guest.connect().ok()).collect();
     assert!(held.len() > 500, "only {} connections were made", held.len());
@@ -279,7 +269,7 @@ fn idle_connections_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
 
 fn slow_requests_of_one_source_do_not_starve_a_neighbour(lab: &Lab) {
     let served = simple(lab);
-    allow_descriptors(lab);
+    lab.allow_descriptors();
     let guest = served.guest();
     let held: Vec<_> = (0..1100)
         .map_while(|_| {
@@ -298,7 +288,7 @@ const CEILING: u32 = 64;
 /// Four sources with every connection they may have, each in its most expensive state, in a gate that could not have
 /// a byte more than stated: it is alive afterwards, and serves.
 fn every_connection_at_its_worst_fits_into_the_stated_memory(lab: &Lab) {
-    allow_descriptors(lab);
+    lab.allow_descriptors();
     let network = lab.network();
     let big = "x".repeat(3_000_000);
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok(&big));
@@ -333,25 +323,30 @@ fn every_connection_at_its_worst_fits_into_the_stated_memory(lab: &Lab) {
     assert!(after, "it does not serve after the attack");
 }
 
-/// A machine has a whole /64 to itself, and may write any address of it.
-fn sources_of_one_ipv6_network_count_as_one(lab: &Lab) {
-    allow_descriptors(lab);
-    let network = lab.network();
-    let name = network.guest.name();
-    let addresses = (0..64).map(|n| format!("-n {name} addr add fd00::1:{n:x}/64 dev eth0 nodad\n"));
-    nsgate_tests::network::ip(&addresses.collect::<String>());
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let config = Config::new(Kind::Network).with_binds(&["169.254.169.254:80", ":::8080"]);
-    let _gate = Gate::start(lab, &network.gate, &config);
-    let to = SocketAddr::from((Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080));
-    let mut held = Vec::new();
-    for n in 0..64 {
-        let from = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, n);
-        let guest = Guest::talking(&network.guest, from.into(), to).patient(1);
-        held.extend((0..17).map_while(|_| guest.connect().ok()));
+fn a_gate_with_one_place_serves_both_of_its_listeners_in_turn(lab: &Lab) {
+    let mut config = Config::new(Kind::Network).with_v6();
+    config.maxconn = 1;
+    let served = start(lab, &config, Answer::ok("hello"));
+    let guests = [served.guest(), Guest::link_local(&served.network.guest)].map(|guest| guest.patient(3));
+    for _ in 0..10 {
+        for guest in &guests {
+            served.agent.forget();
+            assert_hello(guest.get("/"));
+            assert_eq!(served.agent.only().header("X-Forwarded-For"), [guest.address().to_string()]);
+        }
     }
-    assert!(held.len() > 1000, "only {} connections were made", held.len());
-    assert_hello(Guest::new(&network.guest).patient(3).get("/"));
+    // A connection that is kept and idle is in nobody's way.
+    for guest in guests.iter().chain(&guests) {
+        let mut stream = guest.connect().unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        assert_hello(Response::read(&mut stream));
+        std::mem::forget(stream);
+    }
+    // All at once: each waits for its turn.
+    for guest in &guests {
+        let answers = guest.patient(20).storm(20, "/");
+        assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)), "{answers:?}");
+    }
 }
 
 fn a_gate_that_was_stopped_for_a_while_goes_on(lab: &Lab) {

@@ -28,6 +28,8 @@ fn main() {
         list_status_remove_and_metrics_show_every_worker,
         sigterm_ends_every_process_and_finishes_what_is_under_way,
         an_upgrade_to_another_number_of_workers_loses_no_request,
+        twenty_networks_with_sixteen_places_and_nothing_open_are_all_served,
+        each_network_has_its_reserve_while_every_other_is_at_its_worst,
     ]
 }
 
@@ -355,4 +357,58 @@ fn an_upgrade_to_another_number_of_workers_loses_no_request(lab: &Lab) {
     let (asked, failed) = load.end();
     assert!(asked > 100 && failed == 0, "{failed} of {asked}");
     assert!(Guest::new(&world.network.guest).get("/").is_ok_and(|answer| answer.status == 200));
+}
+
+/// Eight connections at once, which is more than a network's reserve; then they are gone.
+fn burst(network: &Network, port: u16) {
+    let mut all: Vec<_> = (0..8).filter_map(|_| guest(network, port).connect().ok()).collect();
+    for stream in &mut all {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    std::thread::sleep(Duration::from_millis(30));
+}
+
+fn twenty_networks_with_sixteen_places_and_nothing_open_are_all_served(lab: &Lab) {
+    let world = world(lab);
+    let _pool = Pool::start_with(lab, &["--connections=16", "--reserved-connections=1"]);
+    (FIRST..FIRST + 20).for_each(|port| add(lab, &world.network, port));
+    (FIRST..FIRST + 20).for_each(|port| burst(&world.network, port));
+    // Nothing is open any more.
+    let open = || status(lab).iter().filter_map(|row| row["connections"].as_u64()).sum::<u64>();
+    assert!(wait_until(5.0, || open() == 0), "{} are open", open());
+    // Those first that came last, when the others had been there.
+    for port in (FIRST..FIRST + 20).rev() {
+        let answer = guest(&world.network, port).patient(3).get(&format!("/of-{port}"));
+        assert!(answer.as_ref().is_ok_and(|answer| answer.status == 200), "{port}: {answer:?}");
+        let asked = |seen: &nsgate_tests::agent::Seen| {
+            seen.text().starts_with(&format!("GET /of-{port} ")) && seen.header("X-Neutron-Network-ID") == [id(port)]
+        };
+        assert!(world.agent.seen().iter().any(asked), "{port}");
+    }
+}
+
+fn each_network_has_its_reserve_while_every_other_is_at_its_worst(lab: &Lab) {
+    let world = world(lab);
+    let _pool = Pool::start_with(lab, &["--connections=16", "--reserved-connections=2"]);
+    (FIRST..FIRST + 6).for_each(|port| add(lab, &world.network, port));
+    // All but one: bursts, and then as many idle connections as they get.
+    let others = FIRST + 1..FIRST + 6;
+    others.clone().for_each(|port| burst(&world.network, port));
+    let mut held = Vec::new();
+    for port in others {
+        held.extend((0..20).map_while(|_| guest(&world.network, port).patient(1).connect().ok()));
+    }
+    for round in 0..5 {
+        // A burst of its own before takes nothing away from it afterwards.
+        burst(&world.network, FIRST);
+        let mut kept: Vec<_> = (0..2).map(|_| guest(&world.network, FIRST).patient(3).connect().unwrap()).collect();
+        for _ in 0..2 {
+            for stream in &mut kept {
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+                let answer = nsgate_tests::Response::read(stream);
+                assert!(answer.as_ref().is_ok_and(|answer| answer.status == 200), "round {round}: {answer:?}");
+            }
+        }
+    }
+    assert!(held.len() > 30, "{}", held.len());
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     Connector, Reason, Stop, Termination,
+    crowd::{Among, Place},
     exchange::{Exchange, Phase},
     forwarder::next_stop,
-    guest_io::{GuestIo, Heads},
+    guest_io::GuestIo,
     refusal::Refusal,
     service::{Shared, answer},
-    source::Place,
 };
 use hyper::{server::conn::http1, service::service_fn};
 use nsgate_config::{Limits, Timeouts};
@@ -21,6 +21,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::watch,
+    task::yield_now,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -34,24 +35,20 @@ pub(crate) async fn serve<C: Connector>(
     shared: Arc<Shared<C>>,
     socket: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    mut place: Place,
     mut stop: watch::Receiver<Option<Stop>>,
 ) {
     let exchange = Exchange::new(peer, shared.observer.clone());
+    place.begin(exchange.clone());
     let socket = Arc::new(Mutex::new(socket));
     let (limits, timeouts) = (&shared.terms.limits, &shared.terms.timeouts);
     let end = {
-        let io = GuestIo::new(
-            socket.clone(),
-            exchange.clone(),
-            limits.clone(),
-            Heads { own: place.heads.clone(), all: shared.heads.clone() },
-        );
-        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests.clone(), request));
+        let io = GuestIo::new(socket.clone(), exchange.clone(), limits.clone(), place.heads());
+        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests(), request));
         let mut connection = pin!(protocol(limits).serve_connection(io, service));
         let (began, mut old) = (Instant::now(), false);
         let mut watchdog = pin!(watch(&exchange, timeouts, began + timeouts.connection));
-        let mut draining = None;
+        let (mut draining, mut giving_way) = (None, false);
         loop {
             tokio::select! {
                 biased;
@@ -65,6 +62,20 @@ pub(crate) async fn serve<C: Connector>(
                         watchdog.set(watch(&exchange, timeouts, began + timeouts.connection * 2));
                     }
                 },
+                () = exchange.displaced() => {
+                    if exchange.keeps_waiting(Among::Connections, Instant::now()).is_none() {
+                        giving_way = false;
+                        exchange.lock().ending = true;
+                        connection.as_mut().graceful_shutdown();
+                    } else if giving_way {
+                        break End::Displaced;
+                    } else {
+                        // What the kernel has got of the guest meanwhile is read first.
+                        giving_way = true;
+                        yield_now().await;
+                        exchange.displace();
+                    }
+                }
                 asked = next_stop(&mut stop, draining) => match asked {
                     // The next answer says that it is the last one; until then the guest may ask.
                     Stop::Retire => draining = Some(Stop::Retire),
@@ -110,6 +121,8 @@ enum End {
     Slow(Option<Refusal>),
     /// The connection is twice as old as it may get.
     Old,
+    /// It has given way to another connection.
+    Displaced,
     /// The gate ends.
     Stopped,
 }
@@ -154,18 +167,20 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
     let phase = exchange.lock().phase;
     let refusal = match end {
         End::Slow(refusal) => refusal,
+        End::Displaced => matches!(phase, Phase::Head | Phase::Body).then_some(Refusal::DISPLACED),
         End::Stopped | End::Old => None,
         End::Orderly | End::Cut => exchange.lock().refusal,
     };
     let Some(refusal) = refusal else {
         let termination = match (end, phase) {
-            (End::Slow(_) | End::Old, Phase::Answer) => Termination::SLOW_GUEST,
+            (End::Slow(_) | End::Old | End::Displaced, Phase::Answer) => Termination::SLOW_GUEST,
             (_, Phase::Agent) => Termination::GUEST_LEFT_WAITING,
             _ => Termination::GUEST_LEFT,
         };
         let reason = match (end, phase) {
             (End::Stopped, _) => Reason::GateStopped,
             (End::Old, _) => Reason::OldConnection,
+            (End::Displaced, _) => Reason::Displaced,
             (End::Slow(_), Phase::Body) => Reason::SlowBody,
             (End::Slow(_), _) => Reason::SlowGuest,
             (End::Orderly | End::Cut, _) => Reason::GuestLeft,
@@ -177,6 +192,7 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
         }
         return;
     };
+    exchange.enter(Phase::Closing);
     let text = refusal.raw();
     let sent = timeout(LINGER, socket.write_all(&text)).await;
     {
@@ -188,7 +204,12 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
         record.reason = Some(refusal.reason);
     });
     exchange.end(None);
-    linger(socket).await;
+    if end != End::Displaced {
+        tokio::select! {
+            () = linger(socket) => {}
+            () = exchange.displaced_without_reader() => {}
+        }
+    }
 }
 
 /// Reads what the guest still sends, for a moment, so that it gets to read what it was told.

@@ -2,15 +2,24 @@
 //!
 //! The strict reader, the service and the watchdog run on one task, one after another: the lock is never contended.
 
-use crate::{AccessRecord, Observer, Reason, Termination, refusal::Refusal, strict::Head};
+use crate::{AccessRecord, Observer, Reason, Termination, crowd::Among, refusal::Refusal, strict::Head};
 use nsgate_config::Timeouts;
 use std::{
+    future::poll_fn,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Waker},
     time::{Duration, SystemTime},
 };
 use tokio::time::Instant;
+
+/// How long the gate waits for a guest before its connection may give way to another one: between two requests, and
+/// within one.
+const IDLE: Duration = Duration::from_millis(20);
+const STALLED: Duration = Duration::from_secs(1);
 
 /// What the connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +36,8 @@ pub(crate) enum Phase {
     Answer,
     /// The next head.
     Idle,
+    /// The guest to read a refusal, before the connection is closed.
+    Closing,
 }
 
 /// The state of one connection.
@@ -38,7 +49,7 @@ pub(crate) struct State {
     pub(crate) head: Option<Head>,
     /// A request was released and its answer has not ended.
     pub(crate) in_flight: bool,
-    /// The request waits for its turn or for a connection, and the agent has not heard of it.
+    /// The head waits for its turn; or the request waits for one or for a connection, and the agent has not heard of it.
     pub(crate) queued: bool,
     /// Why the reader stopped.
     pub(crate) refusal: Option<Refusal>,
@@ -53,6 +64,8 @@ pub(crate) struct State {
     pub(crate) answered: bool,
     /// The answer came whole from the agent, and with it the connection ends: the guest asked for that.
     pub(crate) last: bool,
+    /// The connection ends with the answer under way.
+    pub(crate) ending: bool,
     /// The reader, if it waits for the answer's end.
     pub(crate) reader: Option<Waker>,
     /// The reader, if it waits for the answer's end to be written.
@@ -64,6 +77,8 @@ pub(crate) struct Exchange {
     state: Mutex<State>,
     observer: Arc<dyn Observer>,
     client: SocketAddr,
+    /// It is asked to give way.
+    displaced: AtomicBool,
 }
 
 impl Exchange {
@@ -82,10 +97,11 @@ impl Exchange {
             written: 0,
             answered: false,
             last: false,
+            ending: false,
             reader: None,
             behind: None,
         };
-        Arc::new(Self { state: Mutex::new(state), observer, client })
+        Arc::new(Self { state: Mutex::new(state), observer, client, displaced: AtomicBool::new(false) })
     }
 
     pub(crate) fn client(&self) -> SocketAddr {
@@ -94,6 +110,59 @@ impl Exchange {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the gate has waited for this guest, if that is long enough to give way to others.
+    pub(crate) fn keeps_waiting(&self, among: Among, now: Instant) -> Option<Duration> {
+        let state = self.lock();
+        let (since, patience) = match (state.phase, among) {
+            (Phase::Fresh | Phase::Idle | Phase::Closing, Among::Connections) => (state.since, IDLE),
+            (Phase::Head, Among::Connections | Among::Heads) if !state.queued => (state.began, STALLED),
+            (Phase::Body, Among::Connections) => (state.released, STALLED),
+            (Phase::Answer, Among::Connections | Among::Answers) => (state.since, STALLED),
+            _ => return None,
+        };
+        let waited = now.saturating_duration_since(since);
+        (waited >= patience).then_some(waited)
+    }
+
+    /// Whether it makes a difference to ask that the connection ends with the answer under way.
+    pub(crate) fn may_be_asked_to_end(&self) -> bool {
+        !self.lock().ending
+    }
+
+    /// Asks the connection to give way to another one.
+    pub(crate) fn displace(&self) {
+        self.displaced.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.lock().reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// It is asked to give way, and has not heard it.
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.displaced.load(Ordering::Relaxed)
+    }
+
+    /// The same as [`Self::displaced`] where there is no reader that would be woken.
+    pub(crate) async fn displaced_without_reader(&self) {
+        poll_fn(|cx| {
+            self.lock().reader = Some(cx.waker().clone());
+            if self.is_displaced() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Ready when the connection is asked to give way, once for each time.
+    pub(crate) async fn displaced(&self) {
+        poll_fn(|_| {
+            if !self.is_displaced() {
+                return Poll::Pending;
+            }
+            self.displaced.store(false, Ordering::Relaxed);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// The connection now waits for something else, or made progress: since this moment.
@@ -219,7 +288,7 @@ impl State {
             Phase::Body => return Some((self.since + timeouts.client).min(self.released + timeouts.body)),
             Phase::Answer => timeouts.client,
             Phase::Idle => timeouts.keep_alive,
-            Phase::Agent => return None,
+            Phase::Agent | Phase::Closing => return None,
         };
         Some(self.since + patience)
     }

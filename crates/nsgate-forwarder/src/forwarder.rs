@@ -1,30 +1,27 @@
-//! The gate's listeners: who gets in, how many, and how it ends.
+//! A gate from its first guest to its end.
 
 use crate::{
-    Connector, Observer,
+    Connector, Observer, Sharing,
     agent::Turnstile,
     callers::{Callers, Directory, Terms},
-    connection,
+    crowd::Crowd,
+    entrance::Entrance,
     guards::{Guarded, TokenKey},
+    places::Places,
     rate::Limiter,
     service::Shared,
-    source::{Source, Sources, turns},
 };
 use nsgate_config::{Gate, Guards, HostProxy, RateLimit};
 use std::{
-    future::poll_fn,
-    io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    net::TcpListener,
+    sync::{Notify, watch},
     task::JoinSet,
     time::sleep,
 };
@@ -50,51 +47,9 @@ pub(crate) async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, known: O
 /// One network's proxy, or one host's.
 pub struct Forwarder<C> {
     shared: Arc<Shared<C>>,
-    sources: Arc<Sources>,
+    crowd: Arc<Crowd>,
     places: Places,
     idle: Arc<Notify>,
-}
-
-/// Room for connections: the gate's own, and what it shares with other gates.
-#[derive(Clone)]
-struct Places {
-    own: Arc<Semaphore>,
-    shared: Option<Sharing>,
-}
-
-/// A bound that several gates have together.
-#[derive(Clone, Debug)]
-pub struct Sharing {
-    /// Connections of all gates.
-    pub places: Arc<Semaphore>,
-    /// So many connections each gate may have whatever the others do.
-    pub reserved: u32,
-}
-
-/// One connection's room; given back when dropped.
-type Permits = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
-
-impl Places {
-    /// Waits for room. `taken` is the number of connections that the gate has.
-    async fn acquire(&self, taken: u32) -> Permits {
-        // The semaphores are never closed.
-        let own = self.own.clone().acquire_owned().await.ok();
-        match &self.shared {
-            Some(shared) if taken >= shared.reserved => (own, shared.places.clone().acquire_owned().await.ok()),
-            _ => (own, None),
-        }
-    }
-
-    /// Room, if there is any now.
-    fn try_acquire(&self, taken: u32) -> Option<Permits> {
-        let own = self.own.clone().try_acquire_owned().ok()?;
-        match &self.shared {
-            Some(shared) if taken >= shared.reserved => {
-                Some((Some(own), Some(shared.places.clone().try_acquire_owned().ok()?)))
-            }
-            _ => Some((Some(own), None)),
-        }
-    }
 }
 
 /// How many connections a gate has.
@@ -109,8 +64,6 @@ impl Gauge {
     }
 }
 
-/// After an error of accept that is not about the one connection (no descriptors, no memory).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Without a connection for so long, memory is given back.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -139,8 +92,8 @@ impl<C: Connector> Forwarder<C> {
     ) -> Self {
         let limits = &terms.limits;
         Self {
-            places: Places { own: turns(limits.connections), shared: None },
-            sources: Arc::default(),
+            places: Places::new(limits.connections, None),
+            crowd: Crowd::new(limits.clone()),
             idle: Arc::default(),
             shared: Arc::new(Shared {
                 connector,
@@ -148,8 +101,6 @@ impl<C: Connector> Forwarder<C> {
                 limiter: Limiter::new(rates),
                 guarded: Guarded::new(guards),
                 turnstile: Turnstile::new(C::AT_ONCE),
-                turns: turns(limits.backend_requests),
-                heads: turns(limits.unfinished_heads),
                 connections: Arc::default(),
                 retiring: AtomicBool::new(false),
                 callers,
@@ -161,7 +112,7 @@ impl<C: Connector> Forwarder<C> {
     /// Shares a bound for connections with other gates.
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {
-        self.places.shared = Some(sharing);
+        self.places = Places::new(self.shared.terms.limits.connections, Some(sharing));
         self
     }
 
@@ -189,93 +140,19 @@ impl<C: Connector> Forwarder<C> {
         }
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            tasks.spawn(self.accepting(listener, stop.clone()));
+            let entrance = Entrance {
+                shared: self.shared.clone(),
+                crowd: self.crowd.clone(),
+                places: self.places.clone(),
+                idle: self.idle.clone(),
+                stop: stop.clone(),
+            };
+            tasks.spawn(entrance.attend(listener, stop.clone()));
         }
         tasks.spawn(idling(self.shared.clone(), self.idle.clone(), stop));
         while tasks.join_next().await.is_some() {}
         // Every place is free again when every connection has ended.
-        let all = self.shared.terms.limits.connections;
-        let _ = self.places.own.acquire_many(all).await;
-    }
-
-    fn accepting(
-        &self,
-        listener: TcpListener,
-        mut stop: watch::Receiver<Option<Stop>>,
-    ) -> impl Future<Output = ()> + use<C> {
-        let entrance = Entrance {
-            shared: self.shared.clone(),
-            sources: self.sources.clone(),
-            idle: self.idle.clone(),
-            stop: stop.clone(),
-        };
-        let places = self.places.clone();
-        async move {
-            loop {
-                let accepted = async {
-                    // At the bound the rest wait in the kernel's queue.
-                    let place = places.acquire(entrance.shared.connections.load(Ordering::Relaxed)).await;
-                    (place, listener.accept().await)
-                };
-                tokio::select! {
-                    biased;
-                    asked = next_stop(&mut stop, None) => {
-                        if asked != Stop::Now {
-                            entrance.last_ones(&listener, &places).await;
-                        }
-                        return;
-                    }
-                    (place, accepted) = accepted => match accepted {
-                        Ok((socket, peer)) => entrance.enter(socket, peer, place),
-                        Err(error) => pause(&error).await,
-                    },
-                }
-            }
-        }
-    }
-}
-
-/// An error of accept: most are about a guest that has left again.
-async fn pause(error: &io::Error) {
-    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        return;
-    }
-    tracing::error!("accept4(2): {error}; trying again in {} ms", ACCEPT_PAUSE.as_millis());
-    sleep(ACCEPT_PAUSE).await;
-}
-
-struct Entrance<C> {
-    shared: Arc<Shared<C>>,
-    sources: Arc<Sources>,
-    idle: Arc<Notify>,
-    stop: watch::Receiver<Option<Stop>>,
-}
-
-impl<C: Connector> Entrance<C> {
-    fn enter(&self, socket: TcpStream, peer: SocketAddr, permits: Permits) {
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let Some(place) = self.sources.enter(Source::of(peer.ip()), &self.shared.terms.limits) else {
-            // The source has all the connections it may have. Nothing is said: that would cost more than it is worth.
-            return;
-        };
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
-        tokio::spawn(async move {
-            connection::serve(shared.clone(), socket, peer, place, stop).await;
-            if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
-                idle.notify_one();
-            }
-            drop(permits);
-        });
-    }
-
-    /// Guests whose connection the kernel has already made are served before the listener is closed.
-    async fn last_ones(&self, listener: &TcpListener, places: &Places) {
-        while let Some(place) = places.try_acquire(self.shared.connections.load(Ordering::Relaxed)) {
-            let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
-            let Poll::Ready(Ok((socket, peer))) = next else { return };
-            self.enter(socket, peer, place);
-        }
+        self.places.all_free(self.shared.terms.limits.connections).await;
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     last_write::LastWrite,
     refusal::Refusal,
     strict::{Chunked, Framing, end_of_head, judge},
+    turns::{Turn, Turns},
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use nsgate_config::Limits;
@@ -15,10 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes read at once.
 const PIECE: usize = 2048;
@@ -27,17 +25,6 @@ const AHEAD: usize = 2 * PIECE;
 
 /// Bytes of an answer that are put together in one piece.
 const JOINED: usize = 2 * PIECE;
-
-/// A turn for a head that does not come in one piece: of its source, and of all.
-type Turn = (OwnedSemaphorePermit, OwnedSemaphorePermit);
-
-/// Who may hold how much of an unfinished head.
-pub(crate) struct Heads {
-    /// Turns of the source.
-    pub(crate) own: Arc<Semaphore>,
-    /// Turns of all sources together.
-    pub(crate) all: Arc<Semaphore>,
-}
 
 /// Where a head that does not come in one piece stands in the queue.
 enum Queue {
@@ -65,7 +52,8 @@ pub(crate) struct GuestIo<S> {
     body: Body,
     /// The guest will send no more.
     closed: bool,
-    heads: Heads,
+    /// Turns for heads that do not come in one piece.
+    heads: Arc<Turns>,
     queue: Queue,
     /// The kernel holds the end of the last answer back for the connection's.
     held_back: bool,
@@ -77,7 +65,7 @@ enum Body {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
-    pub(crate) fn new(socket: Arc<Mutex<S>>, exchange: Arc<Exchange>, limits: Limits, heads: Heads) -> Self {
+    pub(crate) fn new(socket: Arc<Mutex<S>>, exchange: Arc<Exchange>, limits: Limits, heads: Arc<Turns>) -> Self {
         Self {
             socket,
             exchange,
@@ -157,14 +145,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         loop {
             self.queue = match &mut self.queue {
                 Queue::Turn(_) => return Poll::Ready(()),
-                Queue::Waiting(turn) => Queue::Turn(ready!(turn.as_mut().poll(cx))),
-                Queue::Outside => {
-                    let (own, all) = (self.heads.own.clone(), self.heads.all.clone());
-                    // Its own turn first: who waits for that does not keep others from theirs.
-                    Queue::Waiting(Box::pin(async {
-                        Some((own.acquire_owned().await.ok()?, all.acquire_owned().await.ok()?))
-                    }))
+                Queue::Waiting(turn) => {
+                    let turn = ready!(turn.as_mut().poll(cx));
+                    self.exchange.lock().queued = false;
+                    Queue::Turn(turn)
                 }
+                Queue::Outside => match self.heads.at_once() {
+                    Some(turn) => Queue::Turn(Some(turn)),
+                    None => {
+                        let heads = self.heads.clone();
+                        self.exchange.lock().queued = true;
+                        Queue::Waiting(Box::pin(async move { heads.next().await }))
+                    }
+                },
             };
         }
     }
@@ -360,7 +353,7 @@ impl<S> GuestIo<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Exchange, GuestIo, Heads, Limits, Mutex, Semaphore};
+    use super::{Arc, Exchange, GuestIo, Limits, Mutex, Turns};
 
     #[test]
     fn a_head_that_is_too_large_is_refused_the_same_however_much_of_it_has_come() {
@@ -370,8 +363,7 @@ mod tests {
         for (text, status) in [(long_line, 414), (long_field, 431)] {
             for length in [1024, 1130, text.len()] {
                 let exchange = Exchange::new("10.0.0.5:1".parse().unwrap(), Arc::new(()));
-                let turns = || Arc::new(Semaphore::new(1));
-                let heads = Heads { own: turns(), all: turns() };
+                let heads = Arc::new(Turns::alone(1));
                 let mut io = GuestIo::new(Arc::new(Mutex::new(tokio::io::empty())), exchange, limits.clone(), heads);
                 io.raw.extend_from_slice(&text.as_bytes()[..length]);
                 assert_eq!(io.judge_head().unwrap_err().status, status, "{length}");

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Sources remembered at once, as many as Neutron's tables have room for (`size 10k`).
+/// Sources remembered at once, as many as Neutron's tables have room for (`size 10k`). One machine can have more addresses:
+/// then whoever has not asked for longest is forgotten first, and those that go on asking are not.
 pub(crate) const MOST: usize = 10_240;
 
 /// The counters of all sources. Two generations of half the size: when the young one is full, the old one is forgotten,
@@ -173,6 +174,34 @@ mod tests {
         }
         assert!(limiter.count(source(1), start + Duration::from_secs(11)).is_err(), "nine tenths are still covered");
         assert!(limiter.count(source(1), start + Duration::from_secs(40)).is_ok());
+    }
+
+    #[test]
+    fn neighbours_of_one_64_are_counted_apart() {
+        let (limiter, now) = (limiter(2, 10), Instant::now());
+        let of = |text: &str| Source::of(text.parse().unwrap());
+        for address in ["2001:db8::1", "2001:db8::2", "fe80::1", "fe80::2"] {
+            assert!(limiter.count(of(address), now).is_ok());
+            assert!(limiter.count(of(address), now).is_ok());
+            assert!(limiter.count(of(address), now).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_a_64_take_no_more_than_the_bound_and_who_goes_on_asking_is_not_forgotten() {
+        let (limiter, now) = (limiter(2, 10), Instant::now());
+        let of = |number: u64| Source::of(std::net::Ipv6Addr::from(0xfd00 << 112 | u128::from(number)).into());
+        let asking = Source::of("fd00:1::1".parse().unwrap());
+        for _ in 0..3 {
+            let _ = limiter.count(asking, now);
+        }
+        for number in 0..100_000 {
+            let _ = limiter.count(of(number), now);
+            if number % 1000 == 0 {
+                assert!(limiter.count(asking, now).is_err(), "{number}");
+            }
+        }
+        assert!(limiter.remembered() <= MOST, "{}", limiter.remembered());
     }
 
     #[test]

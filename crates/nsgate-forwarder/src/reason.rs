@@ -120,6 +120,7 @@ reasons! {
     AnswerCut "answer-cut" Failed "the agent's answer ended early";
     GuestLeft "guest-left" Failed "the guest went away before it had its answer";
     SlowGuest "slow-guest" Failed "the guest took nothing of its answer for `timeouts.client`";
+    Displaced "displaced" Failed "the guest kept the gate waiting for a second, and others had no room";
     OldConnection "old-connection" Failed "the connection was open for twice `timeouts.connection`";
     GateStopped "gate-stopped" Failed "the gate was told to end at once";
 }

@@ -22,6 +22,7 @@ impl Refusal {
     pub(crate) const TIMEOUT: Self = Self::new(408, Reason::SlowHead, Termination::SLOW_REQUEST);
     pub(crate) const BODY_TIMEOUT: Self = Self::new(408, Reason::SlowBody, Termination::SLOW_BODY);
     pub(crate) const BODY_TOO_LARGE: Self = Self::new(413, Reason::BodyTooLarge, Termination::REFUSED);
+    pub(crate) const DISPLACED: Self = Self::new(408, Reason::Displaced, Termination::SLOW_REQUEST);
     pub(crate) const TARGET_TOO_LONG: Self = Self::new(414, Reason::TargetTooLong, Termination::REFUSED);
     pub(crate) const EXPECTATION: Self = Self::new(417, Reason::Expectation, Termination::REFUSED);
     pub(crate) const HEAD_TOO_LARGE: Self = Self::new(431, Reason::HeadTooLarge, Termination::REFUSED);

@@ -11,6 +11,7 @@ use crate::{
     refusal::Refusal,
     source::Source,
     trace::Traces,
+    turns::{Turn, Turns},
 };
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -29,7 +30,6 @@ use std::{
 };
 use tokio::{
     io::AsyncWriteExt,
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
@@ -43,10 +43,6 @@ pub(crate) struct Shared<C> {
     /// What is demanded of a request; nothing if absent.
     pub(crate) guarded: Option<Guarded>,
     pub(crate) turnstile: Turnstile,
-    /// Turns for requests at the agent.
-    pub(crate) turns: Arc<Semaphore>,
-    /// Turns for heads that did not come in one piece.
-    pub(crate) heads: Arc<Semaphore>,
     /// Connections open.
     pub(crate) connections: Arc<AtomicU32>,
     /// Answers are the last ones on their connection.
@@ -62,21 +58,21 @@ pub(crate) struct Gone;
 pub(crate) async fn answer<C: Connector>(
     shared: Arc<Shared<C>>,
     exchange: Arc<Exchange>,
-    own_turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     request: Request<Incoming>,
 ) -> Result<Response<Reply<C::Stream>>, Gone> {
     let ending = Ending(exchange.clone());
     let retiring = shared.retiring.load(Ordering::Relaxed);
     let last = retiring || asks_to_close(&request);
-    let outcome = forward(&shared, &exchange, own_turns, request).await;
+    let outcome = forward(&shared, &exchange, &turns, request).await;
     if outcome.is_err() {
         exchange.enter(Phase::Answer);
     }
     let connections = shared.connections.load(Ordering::Relaxed);
     match outcome {
-        Ok((answer, turns, stream, rest)) => {
+        Ok((answer, turn, stream, rest)) => {
             exchange.note(|record| (record.status, record.connections) = (answer.status.as_u16(), connections));
-            let content = content(answer.body, rest, stream, turns, shared.terms.timeouts.server);
+            let content = content(answer.body, rest, stream, turn, shared.terms.timeouts.server);
             exchange.lock().last = last && matches!(content, Content::Whole(_));
             let mut response = Response::new(Reply { content, ending });
             *response.status_mut() = answer.status;
@@ -124,15 +120,12 @@ impl From<Refusal> for Outcome {
     }
 }
 
-/// Turns that a request holds as long as the agent works for it.
-type Turns = (OwnedSemaphorePermit, OwnedSemaphorePermit);
-
 async fn forward<C: Connector>(
     shared: &Shared<C>,
     exchange: &Exchange,
-    own_turns: Arc<Semaphore>,
+    turns: &Turns,
     request: Request<Incoming>,
-) -> Result<(Answer, Turns, C::Stream, BytesMut), Outcome> {
+) -> Result<(Answer, Turn, C::Stream, BytesMut), Outcome> {
     let Terms { limits, timeouts, retries, traces } = &shared.terms;
     // The clock is asked where something was waited for: a dozen times for each request would be felt.
     let (head, judged_at) = {
@@ -174,18 +167,14 @@ async fn forward<C: Connector>(
     drop((parts, body));
 
     let deadline = arrived + timeouts.connect;
-    let (turns, queued) = match turns_at_once(&own_turns, &shared.turns) {
-        Some(turns) => (turns, arrived),
+    let (turn, queued) = match turns.at_once() {
+        Some(turn) => (turn, arrived),
         None => {
             exchange.waits();
-            let turns = async {
-                let own = own_turns.acquire_owned().await?;
-                Ok::<_, tokio::sync::AcquireError>((own, shared.turns.clone().acquire_owned().await?))
-            };
-            let Ok(Ok(turns)) = timeout_at(deadline, turns).await else {
+            let Ok(Some(turn)) = timeout_at(deadline, turns.next()).await else {
                 return Err(Refusal::unavailable(Reason::NoTurn).into());
             };
-            (turns, Instant::now())
+            (turn, Instant::now())
         }
     };
     exchange.note(|record| record.queue_time = Some(queued.duration_since(arrived)));
@@ -218,7 +207,7 @@ async fn forward<C: Connector>(
     let answer = timeout_at(sent + timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
     let answered = exchange.enter(Phase::Answer);
     exchange.note(|record| record.response_time = Some(answered.duration_since(sent)));
-    Ok((answer, turns, stream, rest))
+    Ok((answer, turn, stream, rest))
 }
 
 /// Whether the guest wants no other answer on this connection (RFC 9112, section 9.3). An HTTP/1.0 guest may want one,
@@ -226,11 +215,6 @@ async fn forward<C: Connector>(
 fn asks_to_close(request: &Request<Incoming>) -> bool {
     let close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
     request.headers().get(header::CONNECTION).is_some_and(close)
-}
-
-/// Both turns, if nobody has to be waited for; one alone is given back.
-fn turns_at_once(own: &Arc<Semaphore>, all: &Arc<Semaphore>) -> Option<Turns> {
-    Some((own.clone().try_acquire_owned().ok()?, all.clone().try_acquire_owned().ok()?))
 }
 
 /// A body of at most `bound` bytes; the strict reader has seen to it that there are no more.
@@ -251,7 +235,7 @@ fn content<S: tokio::io::AsyncRead + Unpin>(
     body: Delimited,
     mut rest: BytesMut,
     stream: S,
-    turns: Turns,
+    turn: Turn,
     patience: Duration,
 ) -> Content<S> {
     match body {
@@ -260,7 +244,7 @@ fn content<S: tokio::io::AsyncRead + Unpin>(
             rest.truncate(usize::try_from(length).unwrap_or(0));
             Content::Whole(Some(rest.freeze()))
         }
-        _ => Content::Coming(AgentBody::new(stream, rest.into(), body, patience), turns),
+        _ => Content::Coming(AgentBody::new(stream, rest.into(), body, patience), turn),
     }
 }
 
@@ -295,7 +279,7 @@ pub(crate) struct Reply<S> {
 
 enum Content<S> {
     Whole(Option<Bytes>),
-    Coming(AgentBody<S>, #[allow(dead_code, reason = "held until the body ends")] Turns),
+    Coming(AgentBody<S>, #[allow(dead_code, reason = "held until the body ends")] Turn),
 }
 
 /// Says that the answer was handed over, when it was or can no longer be.

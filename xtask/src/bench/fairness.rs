@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv6Addr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nsgate_tests::network::{METADATA_V4, ip};
-use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program};
+use nsgate_tests::network::{METADATA_V4, ip, prefixed};
+use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Namespace, Network, Program};
 
 use super::load::{Backend, backend};
 use super::page;
@@ -17,7 +17,7 @@ use crate::{build, tools};
 pub(super) type Attack = fn(&Attackers, &AtomicBool);
 
 /// Every attack, in the order of the table.
-pub(super) const ATTACKS: [(&str, Attack); 8] = [
+pub(super) const ATTACKS: [(&str, Attack); 12] = [
     ("1,100 idle connections of one address", idle),
     ("1,100 unfinished heads of one address, a byte each second", heads),
     ("1,100 unfinished bodies of one address, a byte each second", bodies),
@@ -26,7 +26,14 @@ pub(super) const ATTACKS: [(&str, Attack); 8] = [
     ("eight connections with 500 pipelined requests each, again and again", pipelining),
     ("1,088 idle connections of 64 addresses of one /64", one_network),
     ("1,100 forged and malformed requests at a time", malformed),
+    ("IPv6: 1,100 idle connections of one address, the neighbour in its /64", idle_v6),
+    ("IPv6: 100 slow requests at a time of one address, the neighbour in its /64", slow_v6),
+    ("IPv6: 1,100 idle connections of 1,100 addresses, the neighbour in their /64", whole_prefix),
+    ("IPv6: addresses that come and go at full speed, the neighbour in their /64", changing),
 ];
+
+/// From here on the neighbour is one of the attacker's own /64.
+const SHARED: usize = 8;
 
 /// How many of them, from the first on, hold slow connections of one address.
 const SLOW: usize = 3;
@@ -35,6 +42,15 @@ const SLOW: usize = 3;
 pub(super) struct Attackers {
     guest: Guest,
     v6: Vec<Guest>,
+    namespace: Namespace,
+}
+
+impl Attackers {
+    /// An address of the /64 of which the attacker has all.
+    fn prefixed(&self, host: u32) -> Guest {
+        let to = (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080);
+        Guest::talking(&self.namespace, prefixed(host).into(), to.into()).patient(1)
+    }
 }
 
 /// A network with a backend, an attacker with 65 addresses and room for a neighbour.
@@ -52,11 +68,12 @@ impl Scene {
         let name = network.guest.name();
         let addresses = (0..64).map(|n| format!("-n {name} addr add fd00::1:{n:x}/64 dev eth0 nodad\n"));
         ip(&addresses.collect::<String>());
+        network.route_whole_prefix();
         let v4 = Guest::talking(&network.guest, IpAddr::from([10, 0, 0, 11]), (METADATA_V4, 80).into());
         let to = (Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1), 8080);
         let v6 = (0..64)
             .map(|n| Guest::talking(&network.guest, Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 1, n).into(), to.into()));
-        let attackers = Attackers { guest: v4.patient(60), v6: v6.collect() };
+        let attackers = Attackers { guest: v4.patient(60), v6: v6.collect(), namespace: network.guest.clone() };
         Scene { attackers, network, _backend: backend(lab) }
     }
 
@@ -68,6 +85,11 @@ impl Scene {
     /// Another guest of the network.
     pub(super) fn neighbour(&self) -> Guest {
         self.attackers.guest.at(12).patient(3)
+    }
+
+    /// One with an address of the attacker's /64.
+    fn neighbour_of_the_prefix(&self) -> Guest {
+        self.attackers.prefixed(0xaaaa_0001).patient(3)
     }
 }
 
@@ -136,12 +158,14 @@ fn under(lab: &Lab, name: &str, program: &Program, seconds: u64, attacks: &[(&st
     let neighbour = scene.neighbour();
     ask(&neighbour, 1);
     let quiet = ask(&neighbour, seconds);
-    let attacked = attacks.iter().map(|(_, attack)| {
+    let shared = scene.neighbour_of_the_prefix();
+    let attacked = attacks.iter().enumerate().map(|(index, (_, attack))| {
+        let neighbour = if index < SHARED { &neighbour } else { &shared };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| attack(&scene.attackers, &stop));
             std::thread::sleep(Duration::from_millis(1500));
-            let seen = ask(&neighbour, seconds);
+            let seen = ask(neighbour, seconds);
             stop.store(true, Ordering::Relaxed);
             seen
         })
@@ -271,6 +295,33 @@ fn pipelining(attackers: &Attackers, stop: &AtomicBool) {
 fn one_network(attackers: &Attackers, stop: &AtomicBool) {
     let _held: Vec<_> = attackers.v6.iter().map(|guest| open(guest, 17, b"")).collect();
     until(stop, || {});
+}
+
+fn idle_v6(attackers: &Attackers, stop: &AtomicBool) {
+    let _held = open(&attackers.prefixed(1), 1100, b"");
+    until(stop, || {});
+}
+
+/// Connections of which each asks for much and reads nothing of it, as many as there may be.
+fn slow_v6(attackers: &Attackers, stop: &AtomicBool) {
+    let _held = open(&attackers.prefixed(1), 100, b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+    until(stop, || {});
+}
+
+fn whole_prefix(attackers: &Attackers, stop: &AtomicBool) {
+    let _held: Vec<_> = (1..=1100).map_while(|host| attackers.prefixed(host).connect().ok()).collect();
+    until(stop, || {});
+}
+
+/// Each address opens a connection and keeps it, up to a thousand at a time.
+fn changing(attackers: &Attackers, stop: &AtomicBool) {
+    let mut held = std::collections::VecDeque::new();
+    for host in (1..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+        held.extend(attackers.prefixed(host).connect().ok());
+        if held.len() > 1000 {
+            held.pop_front();
+        }
+    }
 }
 
 fn malformed(attackers: &Attackers, stop: &AtomicBool) {

@@ -1,7 +1,7 @@
 //! What is promised of a hostile guest, and the tests, benchmarks and commands that show it, by their names.
 
 /// A promise and what shows it: a test function, or a command of xtask.
-pub(super) const ALL: [(&str, &[&str]); 31] = [
+pub(super) const ALL: [(&str, &[&str]); 34] = [
     (
         "the request is rebuilt from what the table allows",
         &[
@@ -43,9 +43,31 @@ pub(super) const ALL: [(&str, &[&str]); 31] = [
     ),
     ("unfinished heads of one source", &["unfinished_heads_wait_for_their_turn_and_whole_ones_do_not"]),
     (
-        "connections of one source, IPv6 by its /64",
-        &["a_source_at_its_bound_is_refused_and_the_table_empties", "sources_of_one_ipv6_network_count_as_one"],
+        "connections of one source, which is an address",
+        &[
+            "a_source_at_its_bound_is_refused_and_the_table_empties",
+            "a_guest_with_one_address_takes_nothing_from_its_neighbours_of_the_same_64",
+        ],
     ),
+    (
+        "a machine with a whole /64 of addresses takes nothing from a neighbour of the same /64",
+        &[
+            "a_guest_with_thousands_of_addresses_does_not_shut_a_neighbour_of_the_same_64_out",
+            "the_holder_of_most_is_found_by_address_and_by_64",
+            "a_whole_64_leaves_a_quarter_of_the_turns_to_others",
+            "cargo xtask bench",
+        ],
+    ),
+    (
+        "who gives way: what waits for its guest, and never a request under way",
+        &[
+            "a_newcomer_displaces_the_oldest_idle_connection_of_the_holder_of_most",
+            "a_request_under_way_is_not_cut_and_its_connection_ends_with_the_answer",
+            "unfinished_heads_of_many_addresses_give_way_to_one_that_goes_on",
+            "answers_that_are_never_read_by_many_addresses_give_way",
+        ],
+    ),
+    ("two listeners with one place", &["two_listeners_with_one_place_are_served_in_turn"]),
     ("memory: the stated ceiling holds under attack", &["every_connection_at_its_worst_fits_into_the_stated_memory"]),
     (
         "idle connections take nothing from a neighbour",

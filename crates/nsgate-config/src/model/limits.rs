@@ -12,18 +12,20 @@ pub(crate) const RATE_REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 /// Bounds of one gate. Together they are its memory ceiling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Guest connections open at once (haproxy's `maxconn`). The rest wait in the kernel's queue.
+    /// Guest connections open at once (haproxy's `maxconn`). Beyond it an idle connection of the source that holds most
+    /// gives way; where none is idle, the rest wait in the kernel's queue.
     pub connections: u32,
-    /// Guest connections open at once from one source address; more are refused while they last. At most
-    /// `connections`, which is also what it is where that is less than the default.
+    /// Guest connections open at once from one source address, an IPv6 address as a whole; more are refused while none of
+    /// them is idle. At most `connections`, which is also what it is where that is less than the default.
     pub connections_per_source: u32,
     /// Requests of one source address that are at the agent at once; further ones wait their turn. A fraction of
     /// `backend_requests`, or one guest that never reads its answers takes all of them.
     pub requests_per_source: u32,
-    /// Requests at the agent at once, all sources together; further ones wait in order of arrival.
+    /// Requests at the agent at once, all sources together; further ones wait in order of arrival. The addresses of one
+    /// IPv6 /64 have three quarters of them at most.
     pub backend_requests: u32,
     /// Heads that did not come in one piece and are not complete yet, all sources together. A guest beyond it is read on
-    /// when another head is complete or has timed out.
+    /// when another head is complete, has timed out, or has given way after a second.
     pub unfinished_heads: u32,
     /// The same for one source address.
     pub unfinished_heads_per_source: u32,
@@ -93,7 +95,7 @@ impl Default for Timeouts {
     }
 }
 
-/// At most `requests` requests from one source address within any `window`; the next one is answered 429.
+/// At most `requests` requests from one source address (an IPv6 address as a whole) within any `window`; the next one is answered 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Requests allowed within the window, at least 1.

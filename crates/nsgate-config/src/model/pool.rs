@@ -26,9 +26,10 @@ pub struct Pool {
     pub workers: u32,
     /// Networks served at once.
     pub networks: u32,
-    /// Connections of guests open at once, all networks together. The bounds of each gate hold as well.
+    /// Connections of guests open at once that all networks share, beside those that are reserved. The bounds of each gate
+    /// hold as well.
     pub connections: u32,
-    /// Connections that each network may have whatever the others do.
+    /// Connections that each network may have whatever the others do, beside those that all share.
     pub reserved_connections: u32,
     /// Metrics in the OpenMetrics text format are told here, to whoever may connect.
     pub metrics: Option<AbsolutePath>,

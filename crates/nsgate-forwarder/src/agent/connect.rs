@@ -1,7 +1,11 @@
 //! A connection to an agent that has little room and may not be there yet.
 
-use crate::{Connector, Reason, refusal::Refusal};
-use std::{io::ErrorKind, time::Duration};
+use crate::{Connector, Reason, Seldom, refusal::Refusal};
+use nix::errno::Errno;
+use std::{
+    io::{Error, ErrorKind},
+    time::Duration,
+};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
@@ -55,8 +59,7 @@ impl Turnstile {
                 return Err((Refusal::unavailable(Reason::AgentStranger), retries));
             }
             if retries >= allowed || Instant::now() + BETWEEN_RETRIES > deadline {
-                let hint = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { "" };
-                tracing::warn!("the agent cannot be reached: {error} (attempts: {}){hint}", retries + 1);
+                unreachable(&error, retries + 1);
                 return Err((Refusal::unavailable(Reason::AgentAway), retries));
             }
             retries += 1;
@@ -87,5 +90,18 @@ impl Turnstile {
                 outcome => return outcome,
             }
         }
+    }
+}
+
+/// Says why a request has no agent. Where this process has run out of something, that is the same for every request.
+fn unreachable(error: &Error, attempts: u32) {
+    static SELDOM: Seldom = Seldom::new();
+    let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    let hint = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { "" };
+    let say = |more: &str| tracing::warn!("the agent cannot be reached: {error} (attempts: {attempts}){hint}{more}");
+    if error.raw_os_error().is_some_and(|number| exhausted.contains(&Errno::from_raw(number))) {
+        SELDOM.say(say);
+    } else {
+        say("");
     }
 }

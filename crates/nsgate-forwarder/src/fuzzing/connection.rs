@@ -8,9 +8,10 @@ use crate::{
     connection::protocol,
     exchange::{Exchange, Phase},
     guards::Guarded,
-    guest_io::{GuestIo, Heads},
+    guest_io::GuestIo,
     rate::Limiter,
     service::{Shared, answer},
+    turns::Turns,
 };
 use hyper::service::service_fn;
 use nsgate_config::Gate;
@@ -27,7 +28,6 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     runtime::{Builder, Runtime},
-    sync::Semaphore,
 };
 
 /// What came of a connection.
@@ -57,8 +57,6 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         limiter: Limiter::new(gate.rate_limits.clone()),
         guarded: Guarded::new(&gate.guards),
         turnstile: Turnstile::new(1),
-        turns: Arc::new(Semaphore::new(64)),
-        heads: Arc::new(Semaphore::new(64)),
         callers: Callers::of_gate(gate),
         connections: Arc::new(AtomicU32::new(1)),
         retiring: AtomicBool::new(false),
@@ -68,10 +66,9 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
     let exchange = Exchange::new(peer, observer);
     let socket = Arc::new(Mutex::new(Memory::new(guest.clone())));
     let ended = {
-        let own_turns = Arc::new(Semaphore::new(64));
-        let heads = Heads { own: Arc::new(Semaphore::new(1)), all: shared.heads.clone() };
+        let (turns, heads) = (Arc::new(Turns::alone(64)), Arc::new(Turns::alone(1)));
         let io = GuestIo::new(socket.clone(), exchange.clone(), gate.limits.clone(), heads);
-        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), own_turns.clone(), request));
+        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), turns.clone(), request));
         run(async { protocol(&gate.limits).serve_connection(io, service).await.is_ok() })
     };
     let phase = exchange.lock().phase;

@@ -3,6 +3,7 @@
 
 use crate::{Channel, channel::Message, sys};
 use nix::errno::Errno;
+use nsgate_forwarder::Seldom;
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -68,10 +69,11 @@ impl Door {
             Ok(visitor) => Some((visitor, place)),
             Err(error) if error.raw_os_error() == Some(Errno::ECONNABORTED as i32) => None,
             Err(error) => {
-                tracing::error!(
-                    "a handover cannot be accepted: {error}; trying again in {} ms",
-                    ACCEPT_PAUSE.as_millis()
-                );
+                static SELDOM: Seldom = Seldom::new();
+                SELDOM.say(|more| {
+                    let pause = ACCEPT_PAUSE.as_millis();
+                    tracing::error!("a handover cannot be accepted: {error}; trying again in {pause} ms{more}");
+                });
                 sleep(ACCEPT_PAUSE).await;
                 None
             }

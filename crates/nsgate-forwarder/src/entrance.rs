@@ -1,0 +1,138 @@
+//! One of a gate's listeners: who gets in, and who waits.
+
+use crate::{
+    Connector, Seldom, Stop, connection,
+    crowd::{Among, Crowd, Place},
+    forwarder::next_stop,
+    places::{Places, Room},
+    service::Shared,
+    source::Source,
+};
+use std::{
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+    time::sleep,
+};
+
+/// After an error of accept that is not about the one connection (no descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Entrance<C> {
+    pub(crate) shared: Arc<Shared<C>>,
+    pub(crate) crowd: Arc<Crowd>,
+    pub(crate) places: Places,
+    pub(crate) idle: Arc<Notify>,
+    /// For the connections.
+    pub(crate) stop: watch::Receiver<Option<Stop>>,
+}
+
+/// A guest that is there, and has no place yet.
+struct Guest {
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+}
+
+impl<C: Connector> Entrance<C> {
+    /// Takes guests until it is asked to stop.
+    pub(crate) async fn attend(self, listener: TcpListener, mut stop: watch::Receiver<Option<Stop>>) {
+        loop {
+            tokio::select! {
+                biased;
+                asked = next_stop(&mut stop, None) => {
+                    if asked != Stop::Now {
+                        self.last_ones(&listener).await;
+                    }
+                    return;
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, peer)) => self.admit(socket, peer, &mut stop).await,
+                    Err(error) => pause(&error).await,
+                },
+            }
+        }
+    }
+
+    /// Serves a guest that has come, when there is room. Where there is none, the rest wait in the kernel's queue: the
+    /// guest is asked in first, because nobody knows before who it is, and others give way to it.
+    async fn admit(&self, socket: TcpStream, peer: SocketAddr, stop: &mut watch::Receiver<Option<Stop>>) {
+        let Some(guest) = self.meet(socket, peer) else { return };
+        if let Some(room) = self.places.at_once() {
+            return self.serve(guest, room);
+        }
+        let mut room = Box::pin(self.places.clone().next());
+        tokio::select! {
+            biased;
+            asked = next_stop(stop, None) => if asked != Stop::Now { self.serve_later(guest, room) },
+            room = self.crowd.while_others_give_way(Among::Connections, &mut room) => self.serve(guest, room),
+        }
+    }
+
+    /// Nothing, if its source has all the connections that it may have. Nothing is said either: that would cost more than
+    /// it is worth.
+    fn meet(&self, socket: TcpStream, peer: SocketAddr) -> Option<Guest> {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let place = self.crowd.enter(Source::of(peer.ip()))?;
+        Some(Guest { socket, peer, place })
+    }
+
+    fn serve(&self, guest: Guest, room: Room) {
+        let life = self.life(guest);
+        tokio::spawn(async move {
+            life.await;
+            drop(room);
+        });
+    }
+
+    /// Serves a guest that is there when the gate closes its listeners, once there is room.
+    fn serve_later(&self, guest: Guest, room: Pin<Box<impl Future<Output = Room> + Send + 'static>>) {
+        let life = self.life(guest);
+        tokio::spawn(async move {
+            let room = room.await;
+            life.await;
+            drop(room);
+        });
+    }
+
+    fn life(&self, Guest { socket, peer, place }: Guest) -> impl Future<Output = ()> + use<C> {
+        let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
+        async move {
+            shared.connections.fetch_add(1, Ordering::Relaxed);
+            connection::serve(shared.clone(), socket, peer, place, stop).await;
+            if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+                idle.notify_one();
+            }
+        }
+    }
+
+    /// Guests whose connection the kernel has already made are served before the listener is closed.
+    async fn last_ones(&self, listener: &TcpListener) {
+        while let Some(room) = self.places.at_once() {
+            let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+            let Poll::Ready(Ok((socket, peer))) = next else { return };
+            if let Some(guest) = self.meet(socket, peer) {
+                self.serve(guest, room);
+            }
+        }
+    }
+}
+
+/// An error of accept: most are about a guest that has left again.
+async fn pause(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return;
+    }
+    // Whatever this process has run out of, all of its listeners have.
+    static SELDOM: Seldom = Seldom::new();
+    SELDOM.say(|more| tracing::error!("accept4(2): {error}; trying again in {} ms{more}", ACCEPT_PAUSE.as_millis()));
+    sleep(ACCEPT_PAUSE).await;
+}

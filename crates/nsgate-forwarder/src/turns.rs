@@ -1,0 +1,76 @@
+//! Turns at what all sources share: for requests at the agent, and for heads that did not come in one piece.
+
+use crate::crowd::{Among, Crowd};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The turns that one source may have.
+pub(crate) struct Turns {
+    own: Arc<Semaphore>,
+    /// Those of its /64, which may not have all.
+    prefix: Option<Arc<Semaphore>>,
+    all: Arc<Semaphore>,
+    /// Who gives way while somebody waits: that holds a turn, and keeps the gate waiting.
+    giving: Option<(Among, Arc<Crowd>)>,
+}
+
+/// One turn; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _own: OwnedSemaphorePermit,
+    _prefix: Option<OwnedSemaphorePermit>,
+    _all: OwnedSemaphorePermit,
+}
+
+/// A semaphore with as many permits as a bound says.
+pub(crate) fn turns(bound: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(bound).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)))
+}
+
+impl Turns {
+    pub(crate) fn new(
+        own: u32,
+        prefix: Option<Arc<Semaphore>>,
+        all: Arc<Semaphore>,
+        giving: (Among, Arc<Crowd>),
+    ) -> Self {
+        Self { own: turns(own), prefix, all, giving: Some(giving) }
+    }
+
+    /// Turns of a source that is alone.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn alone(bound: u32) -> Self {
+        Self { own: turns(bound), prefix: None, all: turns(bound), giving: None }
+    }
+
+    /// A turn, if nobody has to be waited for; a part of one is given back.
+    pub(crate) fn at_once(&self) -> Option<Turn> {
+        Some(Turn {
+            _own: self.own.clone().try_acquire_owned().ok()?,
+            _prefix: match &self.prefix {
+                Some(prefix) => Some(prefix.clone().try_acquire_owned().ok()?),
+                None => None,
+            },
+            _all: self.all.clone().try_acquire_owned().ok()?,
+        })
+    }
+
+    /// Waits for a turn. `None` is never: the semaphores are not closed.
+    pub(crate) async fn next(&self) -> Option<Turn> {
+        // Its own turn first: who waits for that does not keep others from theirs.
+        let own = self.own.clone().acquire_owned().await.ok()?;
+        let prefix = match &self.prefix {
+            Some(prefix) => Some(self.while_others_give_way(prefix.clone().acquire_owned()).await.ok()?),
+            None => None,
+        };
+        let all = self.while_others_give_way(self.all.clone().acquire_owned()).await.ok()?;
+        Some(Turn { _own: own, _prefix: prefix, _all: all })
+    }
+
+    async fn while_others_give_way<T>(&self, turn: impl Future<Output = T>) -> T {
+        match &self.giving {
+            Some((among, crowd)) => crowd.while_others_give_way(*among, turn).await,
+            None => turn.await,
+        }
+    }
+}
