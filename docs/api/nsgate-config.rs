@@ -285,6 +285,20 @@ impl Backend {
     #[must_use]
     pub fn path(&self) -> &AbsolutePath {}
 }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolRoom {
+    pub peers: u32,
+    pub descriptors: u64,
+    pub networks: u32,
+    pub connections: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooFewDescriptors {
+    pub present: u64,
+    pub needed: u64,
+}
+#[must_use]
+pub fn descriptors_of_a_network(listeners: usize, reserved: u32) -> u64 {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub gate: Gate,
@@ -502,6 +516,15 @@ pub struct Limits {
     pub body_bytes: u32,
     pub backend_request_bytes: u32,
 }
+impl Limits {
+    #[must_use]
+    pub fn descriptors(&self, listeners: usize) -> u64 {}
+    pub fn within(
+        &self,
+        descriptors: u64,
+        listeners: usize,
+    ) -> Result<Self, TooFewDescriptors> {}
+}
 impl Default for Limits {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
@@ -617,6 +640,13 @@ pub struct Pool {
     pub connections: u32,
     pub reserved_connections: u32,
     pub metrics: Option<AbsolutePath>,
+}
+impl Pool {
+    #[must_use]
+    pub fn peers(&self) -> u32 {}
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {}
+    pub fn room(&self, descriptors: u64) -> Result<Option<PoolRoom>, TooFewDescriptors> {}
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolConfig {

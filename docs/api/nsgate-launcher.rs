@@ -106,6 +106,7 @@ pub enum LaunchError {
     ConfigFile { path: PathBuf, reason: String },
     Clean { call: &'static str, source: Errno },
     Descriptors { found: String },
+    TooFewDescriptors { present: u64, needed: u64 },
     Account { kind: &'static str, name: String, reason: String },
     Path { purpose: &'static str, path: PathBuf, reason: String },
     Namespace { name: String, reason: String },
@@ -120,6 +121,16 @@ pub enum LaunchError {
     Sandbox(nsgate_sandbox::Error),
     Gate(String),
 }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fitted<T> {
+    pub bounds: T,
+    pub shortfall: Option<String>,
+}
+pub fn fit_limits(
+    limits: &Limits,
+    listeners: usize,
+) -> Result<Fitted<Limits>, LaunchError> {}
+pub fn fit_pool(pool: &Pool) -> Result<Fitted<Option<PoolRoom>>, LaunchError> {}
 #[derive(Debug, Default)]
 pub struct LogSocket {
     pub socket: Option<UnixDatagram>,

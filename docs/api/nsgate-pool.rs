@@ -58,7 +58,11 @@ pub mod record {
 pub mod worker {
     pub struct Dispatcher(__private);
     impl Dispatcher {
-        pub fn new(allowed: Allowed, workers: Vec<OwnedFd>) -> io::Result<Self> {}
+        pub fn new(
+            allowed: Allowed,
+            workers: Vec<OwnedFd>,
+            peers: usize,
+        ) -> io::Result<Self> {}
         pub async fn serve(
             self,
             handover: OwnedFd,
@@ -82,7 +86,9 @@ pub mod worker {
         pub allowed: Allowed,
         pub backends: Vec<Backend>,
         pub networks: usize,
+        pub peers: usize,
         pub connections: usize,
+        pub descriptors: Option<u64>,
         pub reserved: u32,
         pub token_key: Option<TokenKey>,
         pub number: Option<u32>,

@@ -22,6 +22,7 @@ pub use model::{
     account::Account,
     audit::{Audit, AuditTo, Trace},
     backend::Backend,
+    descriptors::{PoolRoom, TooFewDescriptors, descriptors_of_a_network},
     gate::{Config, Gate, Process, SandboxLevel},
     guards::{
         ComponentName, Expiring, FORWARDED_HEADERS, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens,

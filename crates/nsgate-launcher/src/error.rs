@@ -29,6 +29,17 @@ pub enum LaunchError {
         /// What is open.
         found: String,
     },
+    /// The limit of descriptors is too low to serve with.
+    #[error(
+        "RLIMIT_NOFILE allows {present} descriptors, and at least {needed} are needed to serve; raise the hard limit \
+         (`ulimit -Hn`, or LimitNOFILE= of the unit)"
+    )]
+    TooFewDescriptors {
+        /// How many there are.
+        present: u64,
+        /// How many are enough for the smallest bounds.
+        needed: u64,
+    },
     /// User or group is not acceptable.
     #[error("{kind} `{name}`: {reason}")]
     Account {

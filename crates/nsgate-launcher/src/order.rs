@@ -33,7 +33,7 @@ use nsgate_sandbox::{
     GivenRoot, Ids, Link, Root, Sandbox, SmallRoot,
     given_root::{self, Opening},
     namespaces::{self, Lender},
-    small_root,
+    raise_descriptors, small_root,
 };
 use std::{
     io::{self, Stderr},
@@ -359,7 +359,7 @@ impl Steps<'_> {
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
         let terms = reader::Terms { ids: self.ids, strict };
         let reader = self.source.as_ref().map(|source| reader::start(source, terms)).transpose()?;
-        let policy = self.plan.kind.policy(self.plan.descriptors);
+        let policy = self.plan.kind.policy(raise_descriptors(self.plan.descriptors)?);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let policy = policy.appends(matches!(self.audit, Some(AuditOutput::Descriptor(_))));
         let sandbox = Sandbox::new(policy.given(self.without.is_some()))?;

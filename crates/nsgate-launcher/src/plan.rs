@@ -5,22 +5,15 @@ use nsgate_config::{AbsolutePath, Backend, Config, Guards, HostConfig, Listener,
 use nsgate_sandbox::Policy;
 use std::{num::NonZeroU8, path::Path};
 
-/// Descriptors of a gate beside two for each connection.
-const FIXED_DESCRIPTORS: u64 = 64;
-/// Descriptors of a worker for each network: the connection that handed it over, and two listeners as a rule.
-const DESCRIPTORS_OF_A_NETWORK: u64 = 3;
-
-/// Descriptors of a process that holds so many guests: each, and its connection to the agent.
-fn for_connections(connections: u32) -> u64 {
-    u64::from(connections) * 2 + FIXED_DESCRIPTORS
-}
+/// Descriptors of a process that hands a network over and is gone.
+const DESCRIPTORS_OF_A_COURIER: u64 = 64;
 
 /// What the steps need to know of a configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan<'a> {
     pub(crate) process: &'a Process,
     pub(crate) listeners: &'a [Listener],
-    /// How many the process may have open.
+    /// How many the process may have open, if the kernel lets it.
     pub(crate) descriptors: u64,
     pub(crate) kind: Kind<'a>,
     /// Whose gate it will be.
@@ -34,21 +27,21 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) fn gate(Config { gate, process }: &'a Config) -> Self {
-        let descriptors = for_connections(gate.limits.connections);
+        let descriptors = gate.limits.descriptors(gate.listeners.len());
         Self::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend))
             .hop_limit(&gate.guards)
             .of(Mark::One(gate.identity))
     }
 
     pub(crate) fn host(HostConfig { proxy, process }: &'a HostConfig, file: &'a Path) -> Self {
-        let descriptors = for_connections(proxy.limits.connections);
+        let descriptors = proxy.limits.descriptors(proxy.listeners.len());
         Self::new(process, &proxy.listeners, descriptors, Kind::Host(&proxy.server, file))
             .hop_limit(&proxy.guards)
             .of(Mark::Host)
     }
 
     pub(crate) fn keeper(Config { gate, process }: &'a Config, pool: &'a AbsolutePath) -> Self {
-        let descriptors = for_connections(gate.limits.connections);
+        let descriptors = gate.limits.descriptors(gate.listeners.len());
         Self::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool))
             .hop_limit(&gate.guards)
             .of(Mark::One(gate.identity))
@@ -56,12 +49,11 @@ impl<'a> Plan<'a> {
 
     pub(crate) fn courier(Config { gate, process }: &'a Config, pool: &'a AbsolutePath) -> Self {
         let kind = Kind::Courier(&gate.backend, pool);
-        Self::new(process, &gate.listeners, FIXED_DESCRIPTORS, kind).hop_limit(&gate.guards)
+        Self::new(process, &gate.listeners, DESCRIPTORS_OF_A_COURIER, kind).hop_limit(&gate.guards)
     }
 
     pub(crate) fn worker(PoolConfig { pool, process }: &'a PoolConfig) -> Self {
-        let descriptors = for_connections(pool.connections) + u64::from(pool.networks) * DESCRIPTORS_OF_A_NETWORK;
-        Self::new(process, &[], descriptors, Kind::Worker(pool))
+        Self::new(process, &[], pool.descriptors(), Kind::Worker(pool))
     }
 
     fn of(self, mark: Mark) -> Self {

@@ -97,6 +97,7 @@ pub use given_root::GivenRoot;
 pub use one_file::OneFile;
 pub use policy::{Entry, Role, policy};
 pub use privileges::{Ids, none as unprivileged};
+pub use rlimits::raise_descriptors;
 pub use ruleset::Landlock;
 pub use small_root::{Link, Root, SmallRoot, Window};
 pub use stage::{Confined, Dropped, FilterReport, Policy, Privileged, Report, Ruled, Sandbox};

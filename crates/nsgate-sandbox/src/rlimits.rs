@@ -8,7 +8,7 @@ use nix::{
         stat::{SFlag, fstat},
     },
 };
-use std::os::fd::AsFd;
+use std::{fs, os::fd::AsFd};
 
 /// Sets the limits and reads them back. `descriptors` is the number of open files, whatever the caller's limits were:
 /// container engines leave a thousand million, and some leave too few. `address_space` is in bytes.
@@ -33,7 +33,7 @@ pub(crate) fn apply(
     if let Some(bytes) = address_space {
         exactly(Resource::RLIMIT_AS, "RLIMIT_AS", bytes)?;
     }
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(refused("RLIMIT_NOFILE", descriptors))?;
+    let (_, hard) = descriptors_now(descriptors)?;
     if setrlimit(Resource::RLIMIT_NOFILE, descriptors, descriptors).is_err() {
         // Not privileged enough to raise it: take what there is.
         let most = hard.min(descriptors);
@@ -41,6 +41,30 @@ pub(crate) fn apply(
         shortfalls.push(format!("only {most} descriptors instead of {descriptors}: RLIMIT_NOFILE cannot be raised"));
     }
     Ok(shortfalls)
+}
+
+/// Makes room for `wanted` descriptors, as far as this process may: to its hard limit, and beyond that with
+/// CAP_SYS_RESOURCE to what the kernel has for any process (fs.nr_open). Returns how many there are, `wanted` at most.
+///
+/// # Errors
+/// The limit cannot be read, or not be set to what it may be.
+pub fn raise_descriptors(wanted: u64) -> Result<u64> {
+    let (soft, hard) = descriptors_now(wanted)?;
+    if soft >= wanted {
+        return Ok(wanted);
+    }
+    let most = fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
+    let beyond = wanted.min(most.unwrap_or(u64::MAX));
+    if hard < beyond && setrlimit(Resource::RLIMIT_NOFILE, beyond, beyond).is_ok() {
+        return Ok(beyond);
+    }
+    let soft = wanted.min(hard);
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(refused("RLIMIT_NOFILE", soft))?;
+    Ok(soft)
+}
+
+fn descriptors_now(wanted: u64) -> Result<(u64, u64)> {
+    getrlimit(Resource::RLIMIT_NOFILE).map_err(refused("RLIMIT_NOFILE", wanted))
 }
 
 /// No other process and no thread (RLIMIT_NPROC).

@@ -7,12 +7,13 @@ use crate::{
     sys,
 };
 use nix::sys::signalfd::SignalFd;
-use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
+use nsgate_config::{Config, Gate, Guards, Level, Log, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network};
 use nsgate_launcher::{
-    Agent, AuditOutput, LaunchError, Launched, LogSocket, Options, Output, Running, launch,
+    Agent, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, fit_limits, launch,
     signals::{self, Asked},
 };
+use nsgate_sandbox::Confined;
 use std::{
     io::{self, Stderr},
     path::PathBuf,
@@ -39,16 +40,42 @@ pub(crate) struct Prepared {
 /// # Errors
 /// Whatever kept the gate from serving. Nothing is left behind then.
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
-    match launch(config, options, || prepare(&config.gate.guards))? {
+    let (config, shortfall) = fitted(config)?;
+    match launch(&config, options, || prepare(&config.gate.guards))? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => {
-            let Config { gate, process } = config;
+            let Config { gate, process } = &config;
             let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
             let connector = connector(&running.agents);
             let make = |observer| (Forwarder::new(gate.clone(), connector, observer), None);
-            Ok(serve((&what, Network::of(&gate.identity)), process, options, *running, make))
+            Ok(serve((&what, Network::of(&gate.identity), shortfall), process, options, *running, make))
         }
     }
+}
+
+/// The same with bounds that fit into the descriptors which this process may have. Where they are smaller, standard error
+/// says so, and the sentence is returned for the log.
+pub(crate) fn fitted(config: &Config) -> Result<(Config, Option<String>), LaunchError> {
+    let Config { gate, process } = config;
+    let Fitted { bounds: limits, shortfall } = fit_limits(&gate.limits, gate.listeners.len())?;
+    say_shortfall(shortfall.as_deref());
+    Ok((Config { gate: Gate { limits, ..gate.clone() }, process: process.clone() }, shortfall))
+}
+
+pub(crate) fn say_shortfall(shortfall: Option<&str>) {
+    if let Some(shortfall) = shortfall {
+        eprintln!("{shortfall}");
+    }
+}
+
+/// The end of a process's first line: what its confinement is, and what it lacks.
+pub(crate) fn report(confined: &Confined, shortfall: Option<String>) -> String {
+    let mut report = confined.report().to_string();
+    if let Some(shortfall) = shortfall {
+        report.push_str("; ");
+        report.push_str(&shortfall);
+    }
+    report
 }
 
 /// How a gate reaches its agent. A gate without one is not launched; a path that does not exist is an agent that is away.
@@ -141,7 +168,7 @@ pub(crate) fn log(
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes
 /// the forwarder and says what SIGHUP is for; where that can no longer be done, the process ends.
 pub(crate) fn serve<C: Connector>(
-    (what, network): (&str, Network),
+    (what, network, shortfall): (&str, Network, Option<String>),
     process: &Process,
     options: &Options,
     running: Running<Prepared>,
@@ -151,7 +178,7 @@ pub(crate) fn serve<C: Connector>(
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
-    tracing::info!("Serving {what} on {}; {}", heard.join(" and "), confined.report());
+    tracing::info!("Serving {what} on {}; {}", heard.join(" and "), report(&confined, shortfall));
 
     event_loop.run(async move {
         let listeners: io::Result<Vec<TcpListener>> =

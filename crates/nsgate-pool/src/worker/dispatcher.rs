@@ -5,7 +5,6 @@
 //! judges it, and answers. What is not understood here is refused there.
 
 use super::{
-    FRESH,
     endpoint::{self, ASK, Door, PAGE, PEER, Peering, Visitor},
     merge::merge,
     metrics,
@@ -36,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Dispatcher(Arc<Workers>);
 
 struct Workers {
+    peers: usize,
     allowed: Allowed,
     all: Vec<Peering>,
     left: watch::Sender<bool>,
@@ -43,13 +43,13 @@ struct Workers {
 
 impl Dispatcher {
     /// A dispatcher before the workers at the other ends of `workers`, from the first to the last
-    /// ([`super::Worker::serve_dispatched`]). Needs a runtime.
+    /// ([`super::Worker::serve_dispatched`]), for so many peers at once that have said nothing yet. Needs a runtime.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
-    pub fn new(allowed: Allowed, workers: Vec<OwnedFd>) -> io::Result<Self> {
+    pub fn new(allowed: Allowed, workers: Vec<OwnedFd>, peers: usize) -> io::Result<Self> {
         let all = workers.into_iter().map(Peering::new).collect::<io::Result<_>>()?;
-        Ok(Self(Arc::new(Workers { allowed, all, left: watch::Sender::new(false) })))
+        Ok(Self(Arc::new(Workers { peers, allowed, all, left: watch::Sender::new(false) })))
     }
 
     /// Takes peers at `handover` and tells metrics at `metrics`, until `stop` says something or another pool has taken
@@ -69,7 +69,7 @@ impl Dispatcher {
             tokio::spawn(metrics::serve(listener, move || page(workers.clone())));
         }
         let door = Door::socket(handover)?;
-        let fresh = Arc::new(Semaphore::new(FRESH));
+        let fresh = Arc::new(Semaphore::new(workers.peers));
         let mut left = workers.left.subscribe();
         loop {
             tokio::select! {

@@ -114,8 +114,8 @@ fn begin(
         return Err("its listeners are not those that the record was written for".to_owned());
     }
     let mut networks = shared.networks();
-    networks.judge(&checked, shared.settings.networks)?;
-    let begun = checked.begin(alive);
+    let allotment = networks.judge(&checked, shared)?;
+    let begun = checked.begin(allotment, alive);
     networks.insert(&begun.0);
     Ok(begun)
 }

@@ -4,6 +4,7 @@
 //! fails, an agent that misbehaves) stays in its own forwarder; what networks share is a bound for connections, of which
 //! each has a part that nobody can take.
 
+mod budget;
 mod counters;
 mod dispatcher;
 mod endpoint;
@@ -20,6 +21,7 @@ pub use dispatcher::Dispatcher;
 pub use store::Manager;
 
 use crate::Allowed;
+use budget::Budget;
 use counters::Latency;
 use endpoint::{Door, Visitor};
 use nsgate_config::{AbsolutePath, Config};
@@ -43,8 +45,6 @@ use tokio::{
 
 /// How long connections may go on after the worker was told to end: busy ones get an answer that says it is their last.
 const RETIRING: Duration = Duration::from_secs(2);
-/// Peers that have said nothing yet, at once.
-const FRESH: usize = 256;
 
 /// An agent that gates may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +66,13 @@ pub struct Settings {
     pub backends: Vec<Backend>,
     /// Networks at once.
     pub networks: usize,
-    /// Connections of guests at once.
+    /// Peers that have said nothing yet, at once.
+    pub peers: usize,
+    /// Connections of guests at once, beside those that are reserved.
     pub connections: usize,
+    /// Descriptors for all of these connections and networks, where there are too few for the bounds above: then networks
+    /// take from the connections what is reserved for them.
+    pub descriptors: Option<u64>,
     /// Connections that each network may have whatever the others do.
     pub reserved: u32,
     /// For the session tokens of networks whose guards want them. Each network's are its own.
@@ -106,6 +111,7 @@ struct Shared {
     observe: Observe,
     networks: Mutex<Registry>,
     store: Option<Store>,
+    budget: Arc<Budget>,
     sharing: Sharing,
     latency: Arc<Latency>,
     handovers: AtomicU64,
@@ -138,13 +144,14 @@ impl Worker {
     /// A worker that serves nothing yet.
     #[must_use]
     pub fn new(settings: Settings, observe: Observe) -> Self {
-        let places = Arc::new(Semaphore::new(settings.connections.min(Semaphore::MAX_PERMITS)));
-        let sharing = Sharing { places, reserved: settings.reserved };
+        let budget = Budget::new(&settings);
+        let sharing = Sharing { places: budget.places.clone(), reserved: settings.reserved };
         let shared = Arc::new(Shared {
             settings,
             observe,
             networks: Mutex::default(),
             store: None,
+            budget,
             sharing,
             latency: Arc::default(),
             handovers: AtomicU64::new(0),
@@ -210,7 +217,7 @@ impl Worker {
         // Every network and every peer holds a copy of the sender; nothing is ever sent.
         let (alive, mut ended) = mpsc::channel::<()>(1);
         kept::restore(&shared, passed, &alive).await;
-        let fresh = Arc::new(Semaphore::new(FRESH));
+        let fresh = Arc::new(Semaphore::new(shared.settings.peers));
         let mut phase = shared.phase.subscribe();
         let mut asked = None;
         while asked.is_none() && *phase.borrow_and_update() == Phase::Open {

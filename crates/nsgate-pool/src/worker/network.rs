@@ -2,6 +2,7 @@
 
 use super::{
     Shared,
+    budget::Allotment,
     counters::{Counters, Tally},
 };
 use crate::{check, check_hop_limit, protocol::NetworkStatus, sys};
@@ -26,6 +27,8 @@ pub(super) struct Dismissal {
 /// A network that is served.
 pub(super) struct Network {
     pub(super) gate: Gate,
+    /// Its part of the worker's descriptors.
+    pub(super) allotment: Arc<Allotment>,
     /// The kernel's numbers of its listeners.
     pub(super) cookies: Vec<u64>,
     pub(super) counters: Arc<Counters>,
@@ -85,17 +88,22 @@ impl Checked {
     }
 
     /// Begins to serve. `alive` is held until the last connection has ended.
-    pub(super) fn begin(self, alive: mpsc::Sender<()>) -> (Arc<Network>, oneshot::Receiver<Dismissal>) {
+    pub(super) fn begin(
+        self,
+        allotment: Arc<Allotment>,
+        alive: mpsc::Sender<()>,
+    ) -> (Arc<Network>, oneshot::Receiver<Dismissal>) {
         let Self { forwarder, listeners, gate, cookies, counters } = self;
         let (stop, stopped) = watch::channel(None);
         let (dismiss, dismissed) = oneshot::channel();
         let gauge = forwarder.gauge();
+        let held = allotment.clone();
         tokio::spawn(async move {
             forwarder.serve(listeners, stopped).await;
-            drop(alive);
+            drop((alive, held));
         });
         let (since, dismiss) = (Instant::now(), Mutex::new(Some(dismiss)));
-        (Arc::new(Network { gate, cookies, counters, gauge, since, stop, dismiss }), dismissed)
+        (Arc::new(Network { gate, allotment, cookies, counters, gauge, since, stop, dismiss }), dismissed)
     }
 }
 

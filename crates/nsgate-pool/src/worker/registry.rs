@@ -1,6 +1,10 @@
 //! Which networks are served: at most one for each identity.
 
-use super::network::{Checked, Dismissal, Network};
+use super::{
+    Shared,
+    budget::Allotment,
+    network::{Checked, Dismissal, Network},
+};
 use nsgate_config::{Gate, Identity, Uuid};
 use nsgate_forwarder::Stop;
 use std::{collections::BTreeMap, mem, sync::Arc};
@@ -23,7 +27,9 @@ impl Registry {
     /// Whether this network may come. The same network once more is its owner's successor, and so is whoever brings one
     /// of its listeners: that was taken from its owner by a process that had the right to. Another one under the same
     /// identity is refused, since one of the two must be a mistake.
-    pub(super) fn judge(&self, checked: &Checked, most: usize) -> Result<(), String> {
+    /// Returns what it takes of the worker's descriptors.
+    pub(super) fn judge(&self, checked: &Checked, shared: &Shared) -> Result<Arc<Allotment>, String> {
+        let most = shared.settings.networks;
         let gate = checked.gate();
         // One socket under two identities: a guest's request would get now the one and now the other.
         let own = key(&gate.identity);
@@ -33,8 +39,11 @@ impl Registry {
         }
         match self.networks.get(&key(&gate.identity)) {
             Some(present) => match difference(&present.gate, gate) {
-                None => Ok(()),
-                Some(_) if checked.cookies().iter().any(|cookie| present.cookies.contains(cookie)) => Ok(()),
+                // What it holds is its successor's.
+                None => Ok(present.allotment.clone()),
+                Some(_) if checked.cookies().iter().any(|cookie| present.cookies.contains(cookie)) => {
+                    Ok(present.allotment.clone())
+                }
                 Some(what) => Err(format!(
                     "{} {} is served already, with {what}; remove that one first",
                     gate.identity.header(),
@@ -44,7 +53,7 @@ impl Registry {
             None if self.networks.len() >= most => {
                 Err(format!("this pool serves {most} networks already, all that it may (`networks`)"))
             }
-            None => Ok(()),
+            None => shared.budget.allot(gate.listeners.len(), shared.settings.reserved).map(Arc::new),
         }
     }
 

@@ -42,8 +42,8 @@ pub(super) async fn meet(
             let identity = config.gate.identity;
             let begun = Checked::new(&shared, *config, descriptors).and_then(|checked| {
                 let mut networks = shared.networks();
-                networks.judge(&checked, shared.settings.networks)?;
-                let begun = checked.begin(alive);
+                let allotment = networks.judge(&checked, &shared)?;
+                let begun = checked.begin(allotment, alive);
                 networks.insert(&begun.0);
                 Ok(begun)
             });

@@ -6,7 +6,7 @@ mod reload;
 use crate::gate::{self, Prepared};
 use nsgate_config::{HostConfig, ServerHost};
 use nsgate_forwarder::{Forwarder, TcpConnector, event::Network};
-use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_host};
+use nsgate_launcher::{Fitted, LaunchError, Launched, Options, Running, fit_limits, launch_host};
 use std::{net::SocketAddr, path::Path};
 
 pub(crate) use reload::Reload;
@@ -34,13 +34,24 @@ impl Asked {
 /// # Errors
 /// Whatever kept it from serving. Nothing is left behind then.
 pub fn run(asked: Asked, file: &Path, options: &Options) -> Result<u8, LaunchError> {
+    let proxy = &asked.config.proxy;
+    let Fitted { bounds, shortfall } = fit_limits(&proxy.limits, proxy.listeners.len())?;
+    gate::say_shortfall(shortfall.as_deref());
+    let mut asked = asked;
+    asked.config.proxy.limits = bounds;
     match launch_host(&asked.config, file, options, || gate::prepare(&asked.config.proxy.guards))? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(serve(asked, file, options, *running)),
+        Launched::Gate(running) => Ok(serve(asked, shortfall, file, options, *running)),
     }
 }
 
-fn serve(asked: Asked, file: &Path, options: &Options, mut running: Running<Prepared>) -> u8 {
+fn serve(
+    asked: Asked,
+    shortfall: Option<String>,
+    file: &Path,
+    options: &Options,
+    mut running: Running<Prepared>,
+) -> u8 {
     let Asked { config: HostConfig { proxy, process }, written } = asked;
     let known = proxy.instances.len();
     // The launcher has looked it up; where nobody has, nothing is reached.
@@ -50,7 +61,7 @@ fn serve(asked: Asked, file: &Path, options: &Options, mut running: Running<Prep
         ServerHost::Address(_) => proxy.summary(),
         ServerHost::Name(_) => format!("{} ({server})", proxy.summary()),
     };
-    gate::serve((&what, Network::host()), &process, options, running, |observer| {
+    gate::serve((&what, Network::host(), shortfall), &process, options, running, |observer| {
         let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), observer);
         (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))
     })

@@ -7,6 +7,7 @@ use crate::{
     log::AccessLog,
 };
 use nix::sys::signalfd::SignalFd;
+use nsgate_config::Gate;
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
 use nsgate_launcher::{Readiness, signals::Asked};
 use nsgate_pool::{Offered, Served};
@@ -51,10 +52,10 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
     let listeners = keeper.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
     let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
     let connector = gate::connector(&keeper.agents);
-    let gate = &keeper.config.gate;
+    let gate = Gate { limits: keeper.limits.clone(), ..keeper.config.gate.clone() };
     let events = keeper.events.as_ref().map(|events| events.of(Network::of(&gate.identity)));
     let observer = Observed::new(AccessLog::new(keeper.sink.clone()), events);
-    let forwarder = Forwarder::new(gate.clone(), connector, observer).keyed(keeper.key.clone());
+    let forwarder = Forwarder::new(gate, connector, observer).keyed(keeper.key.clone());
     let (stop, stopped) = watch::channel(None);
     let mut serving = tokio::spawn(forwarder.serve(listeners, stopped));
     if let Some(readiness) = readiness.take() {

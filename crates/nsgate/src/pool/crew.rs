@@ -1,6 +1,6 @@
 //! Several workers: the zygote's process, and what each of its children does.
 
-use super::worker::{observe, settings};
+use super::worker::{Room, observe, peers, settings};
 use crate::{
     gate::{self, EventLoop},
     sys,
@@ -21,20 +21,21 @@ use tokio::sync::watch;
 ///
 /// # Errors
 /// Whatever kept them from serving. Nothing is left behind then.
-pub(super) fn run(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
+pub(super) fn run(config: &PoolConfig, room: Room, options: &Options) -> Result<u8, LaunchError> {
     match launch_worker(config, options, gate::signals)? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(serve(config, options, *running)),
+        Launched::Gate(running) => Ok(serve(config, room, options, *running)),
     }
 }
 
-fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> u8 {
+fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<SignalFd>) -> u8 {
     let PoolConfig { pool, process } = config;
     // Children have the same log and the same audit: they are opened once.
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let Running { prepared: signals, confined, agents, endpoints, handover_gid: gid, readiness, .. } = running;
-    tracing::info!("{} workers for the pool at {}; {}", pool.workers, pool.socket, confined.report());
+    let report = gate::report(&confined, room.shortfall);
+    tracing::info!("{} workers for the pool at {}; {report}", pool.workers, pool.socket);
     // What starting took is not needed for sleeping, and need not be copied to each child.
     sys::give_back();
     let zygote = Zygote { confined, signals, endpoints, workers: pool.workers, readiness };
@@ -43,7 +44,7 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> 
         Ok(Part::Dispatcher { endpoints, workers, readiness, signals, confined }) => begin(&confined, Role::Dispatcher)
             .and_then(|(event_loop, confined)| {
                 event_loop.run(async move {
-                    let dispatcher = Dispatcher::new(Allowed { gid }, workers)?;
+                    let dispatcher = Dispatcher::new(Allowed { gid }, workers, peers(pool, room.bounds))?;
                     let stopped = stopped(signals)?;
                     let mut endpoints = endpoints.into_iter();
                     let Some(handover) = endpoints.next() else { return Ok(0) };
@@ -59,7 +60,7 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<SignalFd>) -> 
             let key = gate::new_token_key().map(Some);
             key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (event_loop, confined))| {
                 tracing::info!("Worker {number} begins; {}", confined.report());
-                let settings = Settings { number: Some(number), ..settings(config, agents, gid, key) };
+                let settings = Settings { number: Some(number), ..settings(config, room.bounds, agents, gid, key) };
                 let worker = Worker::new(settings, observe(sink, events));
                 event_loop.run(async move {
                     let stopped = stopped(signals)?;

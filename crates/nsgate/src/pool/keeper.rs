@@ -12,7 +12,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signalfd::SignalFd,
 };
-use nsgate_config::{Account, Config, PoolUse};
+use nsgate_config::{Account, Config, Limits, PoolUse};
 use nsgate_forwarder::TokenKey;
 use nsgate_launcher::{LaunchError, Launched, Options, Readiness, Running, launch_keeper, signals::Asked};
 use nsgate_pool::{Offer, OfferError, Offered, Served, Word};
@@ -68,15 +68,19 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
         let random = Random(RandomState::new().build_hasher().finish());
         Ok(Prepared { signals: gate::signals()?, random, key: gate::token_key(&config.gate.guards)? })
     };
-    match launch_keeper(config, &pool.socket, options, prepare)? {
+    // What the worker is told is what was asked for: its own bounds are its own.
+    let (fitted, shortfall) = gate::fitted(config)?;
+    match launch_keeper(&fitted, &pool.socket, options, prepare)? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(keep(config, pool, options, *running)),
+        Launched::Gate(running) => Ok(keep(config, (fitted.gate.limits, shortfall), pool, options, *running)),
     }
 }
 
 /// Everything that a keeper has.
 pub(super) struct Keeper<'a> {
     pub(super) config: Config,
+    /// What it keeps to while it serves by itself.
+    pub(super) limits: Limits,
     pub(super) pool: &'a PoolUse,
     /// The pool's socket, as this process sees it.
     path: PathBuf,
@@ -91,7 +95,13 @@ pub(super) struct Keeper<'a> {
     pub(super) events: Option<Audits>,
 }
 
-fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Prepared>) -> u8 {
+fn keep(
+    config: &Config,
+    (limits, shortfall): (Limits, Option<String>),
+    pool: &PoolUse,
+    options: &Options,
+    running: Running<Prepared>,
+) -> u8 {
     let Running { prepared, confined, agents, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
@@ -101,7 +111,7 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
     config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);
     let identity = &config.gate.identity;
     let what = format!("{} {}", identity.header(), identity.uuid());
-    tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, confined.report());
+    tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
     let offer = match Offer::new(&config) {
         Ok(offer) => offer,
         Err(error) => {
@@ -112,7 +122,8 @@ fn keep(config: &Config, pool: &PoolUse, options: &Options, running: Running<Pre
     let path = running.pool.unwrap_or_default();
     let (listeners, Prepared { mut signals, random, key }) = (running.listeners, prepared);
     let finishing = false;
-    let mut keeper = Keeper { config, pool, path, finishing, agents, offer, listeners, random, key, sink, events };
+    let mut keeper =
+        Keeper { config, limits, pool, path, finishing, agents, offer, listeners, random, key, sink, events };
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {

@@ -7,9 +7,9 @@ use crate::{
     log::{AccessLog, Sink, Syslog, lost},
     sys,
 };
-use nsgate_config::{Config, Guards, PoolConfig};
+use nsgate_config::{Config, Guards, Pool, PoolConfig, PoolRoom};
 use nsgate_forwarder::{TokenKey, event::Network};
-use nsgate_launcher::{Agent, Keeping, LaunchError, Launched, Options, Running, launch_worker};
+use nsgate_launcher::{Agent, Fitted, Keeping, LaunchError, Launched, Options, Running, fit_pool, launch_worker};
 use nsgate_pool::{
     Allowed,
     worker::{Backend, Lost, Manager, Observe, Settings, Worker},
@@ -29,12 +29,14 @@ const BETWEEN_RETURNS: Duration = Duration::from_secs(10);
 /// # Errors
 /// Whatever kept the worker from serving. Nothing is left behind then.
 pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
+    let fitted = fit_pool(&config.pool)?;
+    gate::say_shortfall(fitted.shortfall.as_deref());
     if config.pool.workers > 1 {
-        return crew::run(config, options);
+        return crew::run(config, fitted, options);
     }
     match launch_worker(config, options, prepare)? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(serve(config, options, *running)),
+        Launched::Gate(running) => Ok(serve(config, fitted, options, *running)),
     }
 }
 
@@ -43,15 +45,16 @@ fn prepare() -> std::io::Result<Prepared> {
     Ok(Prepared { key: Some(gate::new_token_key()?), ..gate::prepare(&Guards::default())? })
 }
 
-fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> u8 {
+fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<Prepared>) -> u8 {
     let Running {
         prepared: Prepared { event_loop, signals, key }, confined, agents, endpoints, passed, keeping, ..
     } = running;
     let PoolConfig { pool, process } = config;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
-    let settings = settings(config, agents, running.handover_gid, key);
-    tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
+    let settings = settings(config, fitted.bounds, agents, running.handover_gid, key);
+    let report = gate::report(&confined, fitted.shortfall);
+    tracing::info!("Handovers are taken at {}; {report}", pool.socket);
     let worker = Worker::new(settings, observe(sink, events));
     let outcome = event_loop.run(async move {
         let signals = gate::watched(signals)?;
@@ -74,8 +77,17 @@ fn serve(config: &PoolConfig, options: &Options, running: Running<Prepared>) -> 
     }
 }
 
+/// What each worker has for its guests.
+pub(super) type Room = Fitted<Option<PoolRoom>>;
+
 /// What the only worker may serve.
-pub(super) fn settings(config: &PoolConfig, agents: Vec<Agent>, gid: Option<u32>, key: Option<TokenKey>) -> Settings {
+pub(super) fn settings(
+    config: &PoolConfig,
+    room: Option<PoolRoom>,
+    agents: Vec<Agent>,
+    gid: Option<u32>,
+    key: Option<TokenKey>,
+) -> Settings {
     let pool = &config.pool;
     let backends = pool.backends.iter().zip(agents);
     let backends =
@@ -84,12 +96,19 @@ pub(super) fn settings(config: &PoolConfig, agents: Vec<Agent>, gid: Option<u32>
         allowed: Allowed { gid },
         backends: backends.collect(),
         networks: usize::try_from(pool.networks).unwrap_or(usize::MAX),
+        peers: peers(pool, room),
+        descriptors: room.map(|room| room.descriptors),
         connections: usize::try_from(pool.connections).unwrap_or(usize::MAX),
         reserved: pool.reserved_connections,
         token_key: key,
         number: None,
         lost: Lost { lines: || lost::LINES.count(), events: || lost::EVENTS.count() },
     }
+}
+
+/// Peers of a worker, or of a dispatcher, that have said nothing yet.
+pub(super) fn peers(pool: &Pool, room: Option<PoolRoom>) -> usize {
+    usize::try_from(room.map_or(pool.peers(), |room| room.peers)).unwrap_or(usize::MAX)
 }
 
 /// Each network's requests go to the log that its own configuration names, over this process's socket; without one, to

@@ -1,0 +1,198 @@
+//! How many descriptors bounds take, and which bounds fit into those that a process got (RLIMIT_NOFILE).
+
+use crate::{Limits, Pool};
+
+/// Descriptors of a process beside those of its guests, agents, listeners and networks. So many are asked for …
+const OWN: u64 = 64;
+/// … and so few are enough: standard streams, event loop, signals, log, audit, a reader of the configuration.
+const FEWEST_OWN: u64 = 24;
+/// A listener, and a guest that has come and waits for its place.
+const OF_A_LISTENER: u64 = 2;
+/// What has to be left for guests and agents.
+const FEWEST: u64 = 8;
+/// Listeners of a network, as a rule.
+const LISTENERS: usize = 2;
+/// Peers of a pool that have said nothing yet, at once: within these bounds, this part of the descriptors.
+const FEWEST_PEERS: u32 = 8;
+const MOST_PEERS: u32 = 256;
+const PART_OF_PEERS: u64 = 16;
+
+/// There are too few descriptors to serve with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooFewDescriptors {
+    /// How many there are.
+    pub present: u64,
+    /// How many are enough for the smallest bounds.
+    pub needed: u64,
+}
+
+impl Limits {
+    /// Descriptors that a gate with so many listeners takes at most within these bounds: one for each guest, and one for
+    /// each request at the agent.
+    #[must_use]
+    pub fn descriptors(&self, listeners: usize) -> u64 {
+        OWN + of_listeners(listeners) + u64::from(self.connections) + u64::from(self.at_the_agent())
+    }
+
+    fn at_the_agent(&self) -> u32 {
+        self.backend_requests.min(self.connections)
+    }
+
+    /// These bounds, or smaller ones where there are so few descriptors. A source keeps its share of what is left.
+    ///
+    /// # Errors
+    /// So few that nothing can be served.
+    pub fn within(&self, descriptors: u64, listeners: usize) -> Result<Self, TooFewDescriptors> {
+        let own = FEWEST_OWN + of_listeners(listeners);
+        let room = descriptors.saturating_sub(own);
+        if room < FEWEST {
+            return Err(TooFewDescriptors { present: descriptors, needed: own + FEWEST });
+        }
+        if room >= u64::from(self.connections) + u64::from(self.at_the_agent()) {
+            return Ok(self.clone());
+        }
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        let backend_requests = self.at_the_agent().min(room / 4);
+        let connections = self.connections.min(room - backend_requests);
+        Ok(Self {
+            connections,
+            connections_per_source: share(self.connections_per_source, self.connections, connections),
+            backend_requests,
+            requests_per_source: share(self.requests_per_source, self.backend_requests, backend_requests),
+            ..self.clone()
+        })
+    }
+}
+
+/// As much of `new` as `part` is of `whole`, and at least one.
+fn share(part: u32, whole: u32, new: u32) -> u32 {
+    let of_new = u64::from(part) * u64::from(new) / u64::from(whole.max(1));
+    u32::try_from(of_new).unwrap_or(u32::MAX).clamp(1, new.max(1))
+}
+
+fn of_listeners(listeners: usize) -> u64 {
+    u64::try_from(listeners).unwrap_or(u64::MAX).saturating_mul(OF_A_LISTENER)
+}
+
+/// Descriptors that a pool's network with so many listeners takes of its worker: the connection that handed it over, its
+/// listeners, and two for each of the connections that are reserved for it.
+#[must_use]
+pub fn descriptors_of_a_network(listeners: usize, reserved: u32) -> u64 {
+    (1 + u64::from(reserved) * 2).saturating_add(of_listeners(listeners))
+}
+
+/// What a worker has for its guests where it got fewer descriptors than its bounds could take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolRoom {
+    /// Peers that have connected and said nothing yet, at once.
+    pub peers: u32,
+    /// Descriptors for networks and connections.
+    pub descriptors: u64,
+    /// Networks at once, each with one listener and with what is reserved for it.
+    pub networks: u32,
+    /// Connections that are shared where there is one network; with each further one there are fewer.
+    pub connections: u32,
+}
+
+impl Pool {
+    /// Peers that have connected to a worker and have said nothing yet, at once, where there are enough descriptors.
+    #[must_use]
+    pub fn peers(&self) -> u32 {
+        MOST_PEERS
+    }
+
+    /// Descriptors that a worker takes at most within its bounds: two for each connection, those that are reserved for the
+    /// networks beside those that all share.
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {
+        let of_networks = u64::from(self.networks) * descriptors_of_a_network(LISTENERS, self.reserved_connections);
+        OWN + u64::from(MOST_PEERS) + u64::from(self.connections) * 2 + of_networks
+    }
+
+    /// What a worker can do with so many descriptors; nothing if they are enough for all that it may do.
+    ///
+    /// # Errors
+    /// So few that not one network can be served.
+    pub fn room(&self, descriptors: u64) -> Result<Option<PoolRoom>, TooFewDescriptors> {
+        if descriptors >= self.descriptors() {
+            return Ok(None);
+        }
+        let of_a_network = descriptors_of_a_network(1, self.reserved_connections);
+        let needed = FEWEST_OWN + u64::from(FEWEST_PEERS) + of_a_network;
+        if descriptors < needed {
+            return Err(TooFewDescriptors { present: descriptors, needed });
+        }
+        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let peers = number(descriptors / PART_OF_PEERS).clamp(FEWEST_PEERS, MOST_PEERS);
+        let left = descriptors - FEWEST_OWN - u64::from(peers);
+        Ok(Some(PoolRoom {
+            peers,
+            descriptors: left,
+            networks: self.networks.min(number(left / of_a_network)),
+            connections: self.connections.min(number((left - of_a_network) / 2)),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AbsolutePath;
+
+    #[test]
+    fn bounds_that_fit_stay_as_they_are_and_others_fit_afterwards() {
+        for connections in [1, 2, 16, 1024, 1_000_000] {
+            for per_source in [1, 256].map(|most: u32| most.min(connections)) {
+                let limits = Limits { connections, connections_per_source: per_source, ..Limits::default() };
+                for listeners in [1, 2, 16] {
+                    assert_eq!(limits.within(limits.descriptors(listeners), listeners), Ok(limits.clone()));
+                    for present in 0..3000 {
+                        let Ok(fitted) = limits.within(present, listeners) else {
+                            assert!(present < 32 + 2 * listeners as u64);
+                            continue;
+                        };
+                        let taken = u64::from(fitted.connections + fitted.at_the_agent()) + 2 * listeners as u64;
+                        assert!(taken + FEWEST_OWN <= present, "{fitted:?} in {present}");
+                        let bounds = [fitted.connections, fitted.connections_per_source, fitted.requests_per_source];
+                        assert!(bounds.iter().all(|bound| *bound >= 1) && fitted.backend_requests >= 1, "{fitted:?}");
+                        assert!(fitted.connections_per_source <= fitted.connections);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_source_does_not_get_all_of_what_is_left() {
+        let fitted = Limits::default().within(64, 1).unwrap();
+        assert_eq!((fitted.connections, fitted.connections_per_source), (29, 7));
+        assert_eq!((fitted.backend_requests, fitted.requests_per_source), (9, 2));
+    }
+
+    #[test]
+    fn a_pool_fits_with_what_it_reserves() {
+        let pool = Pool {
+            socket: AbsolutePath::new("/run/pool.sock").unwrap(),
+            group: None,
+            backends: Vec::new(),
+            workers: 1,
+            networks: 10_000,
+            connections: 8192,
+            reserved_connections: 4,
+            metrics: None,
+        };
+        assert_eq!(pool.room(pool.descriptors()), Ok(None));
+        for present in 0..3000 {
+            let Ok(room) = pool.room(present) else {
+                assert!(present < 43, "{present}");
+                continue;
+            };
+            let room = room.unwrap();
+            let of_networks = u64::from(room.networks) * descriptors_of_a_network(1, 4);
+            assert!(room.networks >= 1 && of_networks <= room.descriptors, "{room:?}");
+            assert!(FEWEST_OWN + u64::from(room.peers) + room.descriptors <= present, "{room:?} in {present}");
+        }
+        let room = pool.room(20_000).unwrap().unwrap();
+        assert_eq!((room.networks, room.connections), (1792, 8192));
+    }
+}
