@@ -36,6 +36,7 @@ fn main() {
         the_pid_namespace_is_its_own,
         the_root_shows_only_the_backends_directory,
         the_root_shows_the_log_directory_when_there_is_a_log,
+        in_dev_the_root_shows_the_log_by_a_short_name_and_nothing_else_by_one,
         everything_mounted_is_read_only_without_devices_programs_or_setuid,
         the_working_directory_is_the_root,
         every_descriptor_is_of_a_known_kind,
@@ -229,6 +230,7 @@ fn the_pid_namespace_is_its_own(lab: &Lab) {
 }
 
 fn the_root_shows_only_the_backends_directory(lab: &Lab) {
+    let _log = SyslogReader::held_by_systemd();
     let running = Running::start(lab);
     assert_eq!(running.process().root_entries(), ["agent", "backend"]);
     let inside = format!("/proc/{}/root/backend/metadata_proxy", running.gate.pid);
@@ -240,10 +242,36 @@ fn the_root_shows_the_log_directory_when_there_is_a_log(lab: &Lab) {
     config.log = lab.directory("log", 0o755).join("socket");
     let _log = SyslogReader::bind(&config.log);
     let running = Running::with(lab, &config);
-    assert_eq!(running.process().root_entries(), ["agent", "backend", "log", "syslog"]);
+    assert_eq!(running.process().root_entries(), ["agent", "backend", "log-directory", "syslog"]);
+}
+
+/// `/dev` holds more than a log. What is beside it has a name that no address fits which the filter lets pass.
+fn in_dev_the_root_shows_the_log_by_a_short_name_and_nothing_else_by_one(lab: &Lab) {
+    let _log = SyslogReader::bind(std::path::Path::new("/dev/log"));
+    let running = Running::start(lab);
+    let process = running.process();
+    assert_eq!(process.root_entries(), ["agent", "backend", "log-directory", "syslog"]);
+    let root = format!("/proc/{}/root", running.gate.pid);
+    let link = std::fs::read_link(format!("{root}/syslog")).unwrap();
+    assert_eq!(link.to_str(), Some("log-directory/log"));
+    // A family, a path and its NUL: fewer than 16 bytes.
+    let shortest = ["log-directory/x", "/log-directory/x"].map(|path| 2 + path.len());
+    assert!(shortest.iter().all(|length| *length >= 16), "{shortest:?}");
+    // Nothing that is mounted in it is there, and no device is one.
+    let mounts = process.mounts();
+    assert_eq!(mounts.len(), 3, "{mounts:#?}");
+    assert!(std::fs::read_dir(format!("{root}/log-directory/shm")).is_ok_and(|mut inside| inside.next().is_none()));
+    if lab.is_root() {
+        use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+        mknod("/dev/own-null", SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), makedev(1, 3)).unwrap();
+        assert!(std::fs::File::open("/dev/own-null").is_ok());
+        let device = std::fs::File::open(format!("{root}/log-directory/own-null"));
+        assert_eq!(device.err().and_then(|error| error.raw_os_error()), Some(libc::EACCES), "nodev");
+    }
 }
 
 fn everything_mounted_is_read_only_without_devices_programs_or_setuid(lab: &Lab) {
+    let _log = SyslogReader::held_by_systemd();
     let running = Running::start(lab);
     let mounts = running.process().mounts();
     assert_eq!(mounts.len(), 2, "the root and the backend's directory: {mounts:#?}");

@@ -12,7 +12,7 @@ use nsgate_tests::host::{
 };
 use nsgate_tests::lab::wait_until;
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
-use nsgate_tests::{Lab, suite};
+use nsgate_tests::{Lab, SyslogReader, suite};
 
 fn main() {
     suite!["host_proxy":
@@ -78,6 +78,7 @@ fn the_monitor_answers_and_the_statistics_do_not(lab: &Lab) {
 }
 
 fn it_holds_what_a_gate_holds_and_no_agents_directory(lab: &Lab) {
+    let _log = SyslogReader::held_by_systemd();
     let network = lab.network();
     let _nova = Nova::start(&network);
     let gate = start(lab, &network, &three_instances());

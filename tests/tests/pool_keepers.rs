@@ -64,7 +64,7 @@ fn a_worker_holds_nothing_but_descriptors(lab: &Lab) {
         assert_eq!(process.status("Seccomp"), "2");
         assert!(process.status_numbers("Uid").iter().all(|uid| *uid != 0));
         let shown: Vec<String> =
-            process.root_entries().into_iter().filter(|name| name != "log" && name != "syslog").collect();
+            process.root_entries().into_iter().filter(|name| name != "log-directory" && name != "syslog").collect();
         assert_eq!(shown, root, "{pid}");
     }
     for pid in [pool.worker(), keeper.pid] {

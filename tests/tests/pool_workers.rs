@@ -154,7 +154,7 @@ fn every_process_of_a_pool_is_confined_on_its_own(lab: &Lab) {
         assert_eq!((process.status("NoNewPrivs"), process.status("Seccomp")), ("1".to_owned(), "2".to_owned()));
         assert!(process.status_numbers("Uid").iter().all(|uid| *uid != 0));
         let shown: Vec<String> =
-            process.root_entries().into_iter().filter(|name| name != "log" && name != "syslog").collect();
+            process.root_entries().into_iter().filter(|name| name != "log-directory" && name != "syslog").collect();
         assert_eq!(shown, ["agent", "backend"], "{pid}");
         let own: u32 = process.status("Seccomp_filters").parse().unwrap();
         assert_eq!(own, filters + u32::from(pid != pool.worker()), "each child has a filter of its own");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nsgate_tests::config::NETWORK;
+use nsgate_tests::procfs::Process;
 use nsgate_tests::{
     Answer, Config, Gate, Guest, Kind, Lab, Network, Program, RecordingAgent, Started, SyslogReader, suite,
 };
@@ -27,7 +28,9 @@ fn main() {
         a_log_that_is_not_there_is_said_at_the_start_and_found_when_it_comes,
         a_link_that_leads_to_no_log_yet_is_followed_when_it_comes,
         a_link_that_leads_nowhere_is_said_at_the_start,
-        a_log_in_dev_is_not_found_again_and_that_is_said_everywhere,
+        a_log_in_dev_is_found_when_it_comes_and_when_it_comes_again,
+        a_log_that_systemd_holds_takes_no_window_and_one_that_it_does_not_is_found_when_it_comes,
+        a_log_that_goes_away_is_said_on_standard_error_and_noted_by_attest,
         in_the_background_without_a_log_what_could_not_be_done_is_said_by_the_starter,
         the_lines_are_haproxys_own,
     ]
@@ -306,49 +309,58 @@ fn a_link_that_leads_nowhere_is_said_at_the_start(lab: &Lab) {
     assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
 }
 
-/// The directory `/dev` is not shown to a gate: that its log is lost when the daemon restarts is told before and after.
-fn a_log_in_dev_is_not_found_again_and_that_is_said_everywhere(lab: &Lab) {
+fn a_log_in_dev_is_found_when_it_comes_and_when_it_comes_again(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let mut config = Config::new(Kind::Network);
+    let config = Config::new(Kind::Network);
+    let gate = Gate::start(lab, &network.gate, &config);
+    assert!(gate.started.stderr.contains("/dev/log is not there; it is found when it comes"), "{:#?}", gate.started);
+    found_when_it_comes(&network, &config.log);
+    // Its daemon has ended with the test's reader.
+    found_when_it_comes(&network, &config.log);
+    // Everything else in that directory is out of reach: no address that is short enough names it.
+    assert_eq!(Process::new(gate.pid).root_entries(), ["agent", "backend", "log-directory", "syslog"]);
+}
+
+/// Where `/dev/log` leads on a host with systemd.
+fn a_log_that_systemd_holds_takes_no_window_and_one_that_it_does_not_is_found_when_it_comes(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let target = std::path::Path::new("/run/systemd/journal/dev-log");
+    std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(target, "/dev/log").unwrap();
+    let config = Config::new(Kind::Network);
+    let gate = Gate::start(lab, &network.gate, &config);
+    found_when_it_comes(&network, target);
+    drop(gate);
+    let log = SyslogReader::held_by_systemd();
+    let gate = Gate::start(lab, &network.gate, &config);
+    assert!(gate.started.said().is_empty(), "what the log takes is not said twice: {:#?}", gate.started);
+    assert_eq!(Process::new(gate.pid).root_entries(), ["agent", "backend"], "the connection lasts");
+    Guest::new(&network.guest).get("/held").unwrap();
+    assert!(log.find("/held", 5.0).is_some());
+}
+
+fn a_log_that_goes_away_is_said_on_standard_error_and_noted_by_attest(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut config = config(lab);
     config.daemon = false;
     let log = SyslogReader::bind(&config.log);
     let file = nsgate_tests::gate::write_config(lab, &config);
     let words = ["-f".as_ref(), file.as_os_str()];
     let gate = Gate::foreground(lab, &network.gate, &config, &words).unwrap_or_else(|started| panic!("{started:#?}"));
-    let warning = log.find("/dev holds more than a log", 5.0).expect("a line at the start");
-    assert!(warning.contains("lines are lost until the gate is started again"), "{warning}");
-    let path = log.path().to_owned();
+    let children = nsgate_tests::lab::text(format!("/proc/{0}/task/{0}/children", gate.pid));
+    let serving: i32 = children.trim().parse().unwrap();
+    let noted = || attested(lab, serving).stdout.contains("note: nobody is at the other end of a datagram socket");
+    assert!(log.find("Serving", 5.0).is_some() && !noted());
     drop(log);
-    let log = SyslogReader::bind(&path);
     let guest = Guest::new(&network.guest);
-    (0..20).for_each(|_| assert_eq!(guest.get("/lost").unwrap().status, 200));
-    assert!(log.all(0.3).is_empty(), "no window shows /dev");
+    (0..3).for_each(|_| assert_eq!(guest.get("/lost").unwrap().status, 200));
     let said = gate.foreground_output(lab);
-    assert!(
-        said.contains("the system log has gone away: lines are lost, and counted, until this process is"),
-        "{said}"
-    );
-    if lab.is_root() {
-        let supervisor = attested(lab, gate.pid);
-        assert!(!supervisor.stdout.contains("note:"), "it has no log: {supervisor:#?}");
-        let children = nsgate_tests::lab::text(format!("/proc/{0}/task/{0}/children", gate.pid));
-        let own = attested(lab, children.trim().parse().unwrap());
-        assert!(own.stdout.contains("note: nobody is at the other end of a datagram socket"), "{own:#?}");
-    }
-    // Started again it is found; and a socket that is not there at the start is said to be lost for the gate's life.
-    drop(gate);
-    drop(log);
-    config.daemon = true;
-    let gate = Gate::start(lab, &network.gate, &config);
-    let said = &gate.started.stderr;
-    assert!(said.contains("/dev/log is not there, and is not found when it comes"), "{said}");
-    drop(gate);
-    let log = SyslogReader::bind(&config.log);
-    let gate = Gate::start(lab, &network.gate, &config);
-    assert!(gate.started.said().is_empty(), "what the log takes is not said twice: {:#?}", gate.started);
-    guest.get("/found").unwrap();
-    assert!(log.find("/found", 5.0).is_some());
+    assert!(said.contains("the system log has gone away: lines are lost, and counted, until it comes back"), "{said}");
+    assert!(!lab.is_root() || noted());
+    assert!(!attested(lab, gate.pid).stdout.contains("note:"), "a supervisor has no log");
 }
 
 fn in_the_background_without_a_log_what_could_not_be_done_is_said_by_the_starter(lab: &Lab) {

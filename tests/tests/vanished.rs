@@ -111,6 +111,6 @@ fn a_logs_directory_that_was_made_anew_is_said_by_attest(lab: &Lab) {
     assert!(wait_until(3.0, || guest.get("/lost").unwrap().status == 200));
     assert!(log.all(1.5).is_empty(), "the window shows the directory that it was opened for");
     let attested = attest(lab, &[&gate.pid.to_string()]);
-    assert!(attested.code() == Some(3) && attested.stdout.contains("removed: /log"), "{attested:#?}");
+    assert!(attested.code() == Some(3) && attested.stdout.contains("removed: /log-directory"), "{attested:#?}");
     assert!(attested.stdout.contains("note: nobody is at the other end"), "{attested:#?}");
 }

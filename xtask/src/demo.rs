@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
-use nsgate_tests::{Config, Gate, Guest, Kind, Lab, MetadataAgent, Network, Program, RecordingAgent, procfs, world};
+use nsgate_tests::{
+    Config, Gate, Guest, Kind, Lab, MetadataAgent, Network, Program, RecordingAgent, SyslogReader, procfs, world,
+};
 
 use crate::terminal::{Style, seconds, table};
 use crate::{build, tools};
@@ -103,6 +105,7 @@ fn scene(stages: &mut Stages) {
     let who = if lab.is_root() { "as root" } else { "as an ordinary user, in a user namespace" };
     stages.show(&format!("made {who}, in mount, PID and network namespaces that end with this command"));
     let network = lab.network();
+    let _log = SyslogReader::held_by_systemd();
     stages.end();
 
     stages.begin("a metadata agent behind a UNIX socket");

@@ -5,7 +5,7 @@
 use crate::pinned::{Pinned, kind};
 use nix::{fcntl::readlinkat, sys::stat::SFlag};
 use nsgate_config::{AbsolutePath, AuditTo, Log, Process};
-use nsgate_sandbox::Ids;
+use nsgate_sandbox::{Ids, Window, small_root};
 use std::{
     os::{fd::AsRawFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
@@ -26,11 +26,8 @@ pub struct LogSocket {
 /// one, and a connection to it lasts.
 const HELD_BY_SYSTEMD: &str = "/run/systemd/journal";
 
-/// Holds more than a log socket: it is not shown to a gate, which then cannot find the socket again.
+/// Holds more than a log socket. A root that a service manager gave has another one.
 const DEVICES: &str = "/dev";
-
-/// What is said where the socket cannot be found again.
-const OWN_DIRECTORY: &str = "give the log a directory of its own, with a link to it in the old place";
 
 /// `/dev/log` is a link on many hosts, and may lead to another.
 const MOST_LINKS: usize = 8;
@@ -41,15 +38,28 @@ pub(crate) fn wanted(process: &Process) -> Option<Log> {
     process.log.clone().or_else(|| audits.then(|| Log::usual("")))
 }
 
-/// Connects to the log. The directory is what the gate is to see, so that it finds the log again.
-pub(crate) fn open(log: Option<&Log>, ids: &Ids) -> (LogSocket, Option<Pinned>, Vec<String>) {
-    let Some(log) = log else { return (LogSocket::default(), None, Vec::new()) };
+/// What became of it.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) socket: LogSocket,
+    /// What the gate is to see, so that it finds the log when it comes, or comes again.
+    pub(crate) directory: Option<Pinned>,
+    /// The view of it, where the gate makes its own root.
+    pub(crate) window: Option<Window>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Connects to the log, and takes its directory as the window `name`. `given`: the root is the service manager's, and shows
+/// what that has put there.
+pub(crate) fn open(log: Option<&Log>, ids: &Ids, given: bool, name: &'static str) -> Found {
+    let Some(log) = log else { return Found::default() };
     let nowhere = || LogSocket { socket: unconnected().ok(), connected: false, reconnect: None };
+    let later = "it is found at the next start";
     let place = match find(&log.socket, ids, MOST_LINKS) {
         Ok(place) => place,
         Err(reason) => {
-            let warning = format!("no system log: {reason}; if it comes, it is found at the next start of the gate");
-            return (nowhere(), None, vec![warning]);
+            let warnings = vec![format!("no system log: {reason}; if it comes, {later}")];
+            return Found { socket: nowhere(), warnings, ..Found::default() };
         }
     };
     let socket = match connect(&place) {
@@ -57,28 +67,29 @@ pub(crate) fn open(log: Option<&Log>, ids: &Ids) -> (LogSocket, Option<Pinned>, 
         Err(_) => nowhere(),
     };
     let held = place.above() == Path::new(HELD_BY_SYSTEMD);
-    let hidden = held || place.above() == Path::new(DEVICES);
-    let warning = match (socket.connected, hidden) {
-        (true, true) if held => None,
-        (true, true) => Some(format!(
-            "the system log {} is found once: {DEVICES} holds more than a log, and a gate does not see it. When the log's \
-             daemon makes its socket anew, lines are lost until the gate is started again; {OWN_DIRECTORY}",
-            place.path().display()
+    if held && (given || socket.connected) || given && place.above() == Path::new(DEVICES) {
+        let missing = format!("the system log {} is not there; if it comes, {later}", log.socket);
+        let warnings = if socket.connected { Vec::new() } else { vec![missing] };
+        return Found { socket, warnings, ..Found::default() };
+    }
+    let mounts = "in a user namespace no directory is shown in which there are mounts (mount_namespaces(7))";
+    let window = if given { Ok(None) } else { small_root::take(name, place.directory()).map(Some) };
+    let warning = match (socket.connected, &window) {
+        (true, Ok(_)) => None,
+        (true, Err(error)) => Some(format!(
+            "the system log {} is found once, and if it goes away, {later}: {error}; {mounts}",
+            log.socket
         )),
-        (true, false) => None,
-        (false, true) => Some(format!(
-            "the system log {} is not there, and is not found when it comes: {} holds more than a log, and a gate does not \
-             see it. Start the gate again then, or {OWN_DIRECTORY}",
-            log.socket,
-            place.above().display()
-        )),
-        (false, false) => Some(format!(
+        (false, Ok(_)) => Some(format!(
             "the system log {} is not there; it is found when it comes, and lines are lost until then",
             log.socket
         )),
+        (false, Err(error)) => {
+            Some(format!("the system log {} is not there; if it comes, {later}: {error}; {mounts}", log.socket))
+        }
     };
-    // Where the gate finds it again is known when its root is put together.
-    (socket, (!hidden).then_some(place), warning.into_iter().collect())
+    let directory = window.is_ok().then_some(place);
+    Found { socket, directory, window: window.ok().flatten(), warnings: warning.into_iter().collect() }
 }
 
 /// Follows links, each of which is in a directory that only root and the gate's user may write.

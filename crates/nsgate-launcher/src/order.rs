@@ -30,7 +30,7 @@ use crate::{
 use nix::unistd::Gid;
 use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig, Process, SandboxLevel};
 use nsgate_sandbox::{
-    GivenRoot, Ids, Link, Root, Sandbox, SmallRoot,
+    GivenRoot, Ids, Link, Root, Sandbox, SmallRoot, Window,
     given_root::{self, Opening},
     namespaces::{self, Lender},
     raise_descriptors, small_root,
@@ -56,9 +56,12 @@ const BACKENDS: [(&str, &str); 8] = [
 /// Names in the small root of the directory of the pool's socket, and of the socket in it.
 const WORKER: &str = "worker";
 const POOL: &str = "pool";
-/// Names in the small root of the system log's directory, and of the log's socket in it.
-const LOG: &str = "log";
+/// Names in the small root of the system log's directory, and of the log's socket in it. The directory may hold more than a
+/// log (`/dev`), so its name is long: no address that the filter lets pass (fewer than 16 bytes, of which 2 are the family
+/// and one is a NUL) names anything in it, but by way of the short one.
+const LOG: &str = "log-directory";
 const SYSLOG: &str = "syslog";
+const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
 
 /// Makes a gate of this process, which should be root, have one thread and be good for nothing else: in the process
 /// that returns [`Launched::Gate`] every privilege is gone.
@@ -165,7 +168,8 @@ fn start<T>(
     };
     let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
     let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
-    let (log, log_directory, mut warnings) = log_socket::open(log_socket::wanted(process).as_ref(), &ids);
+    let log_socket::Found { socket: log, directory: log_directory, window: log_window, mut warnings } =
+        log_socket::open(log_socket::wanted(process).as_ref(), &ids, without.is_some(), LOG);
     warnings.extend(source.as_ref().and_then(|source| source.unreadable(&ids)));
     let audit = audit_output::open_output(audit, given, options.mode, &ids)?;
     // In the background there will be none, and with a log it is for last words.
@@ -226,6 +230,7 @@ fn start<T>(
             log_file,
             log,
             log_directory,
+            log_window,
             standard_error,
             audit,
             bound,
@@ -237,7 +242,8 @@ fn start<T>(
         };
         return Ok(steps.take(readiness, prepare));
     };
-    drop((readiness, bound, backends, pool, source, log_file, log, log_directory, audit, sockets.listening));
+    drop((readiness, bound, backends, pool, source, log_file, audit, sockets.listening));
+    drop((log, log_directory, log_window));
     drop((passed, keeping, without, lender, standard_error));
     let left = Left { succession, turn, pid_file, sockets: sockets.waiting };
     wait(starter, child, left, options, &ids, has_none)
@@ -294,6 +300,7 @@ struct Steps<'a> {
     log_file: Option<LogFile>,
     log: LogSocket,
     log_directory: Option<Pinned>,
+    log_window: Option<Window>,
     standard_error: Output<Stderr>,
     audit: Option<AuditOutput>,
     bound: Vec<Bound>,
@@ -351,10 +358,9 @@ impl Steps<'_> {
             shown.push((LOG, directory));
             links.push(Link::new(SYSLOG, LOG, directory.name()));
         }
-        let windows = match self.without {
-            None => shown.iter().map(|(name, place)| small_root::take(name, place.directory())).collect(),
-            Some(_) => Ok(Vec::new()),
-        }?;
+        let taken = shown.iter().filter(|(name, _)| *name != LOG && self.without.is_none());
+        let taken = taken.map(|(name, place)| small_root::take(name, place.directory()));
+        let windows: Vec<Window> = self.log_window.into_iter().map(Ok).chain(taken).collect::<Result<_, _>>()?;
         let strict = self.plan.process.sandbox == SandboxLevel::Strict;
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
         let terms = reader::Terms { ids: self.ids, strict };

@@ -15,7 +15,7 @@ use std::{
 
 /// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
 /// pool's socket as well, and a worker those of up to eight agents, which are numbered from the second on.
-const ROOT: [&str; 6] = ["agent", "backend", "log", "syslog", "worker", "pool"];
+const ROOT: [&str; 6] = ["agent", "backend", "log-directory", "syslog", "worker", "pool"];
 
 /// Whether a root shows windows of nsgate's and nothing else.
 pub(super) fn is_small(root: &[String]) -> bool {
@@ -158,13 +158,13 @@ mod tests {
 
     #[test]
     fn what_a_root_shows_decides_and_not_what_a_process_could_open() {
-        let gate = ["agent", "backend", "log", "syslog"];
+        let gate = ["agent", "backend", "log-directory", "syslog"];
         // A gate may make UNIX sockets of any kind, and cannot listen.
         assert_eq!(role(&gate, &[open(9, "unix seqpacket", None)]), Some(Role::Gate));
         assert_eq!(role(&gate, &[open(9, "unix seqpacket listener", None)]), Some(Role::Worker));
         assert_eq!(role(&["agent", "backend", "pool", "worker"], &[]), Some(Role::Keeper));
         assert_eq!(role(&[], &[open(3, "tcp listener", None)]), Some(Role::HostProxy));
-        assert_eq!(role(&["log", "syslog"], &[]), Some(Role::HostProxy));
+        assert_eq!(role(&["log-directory", "syslog"], &[]), Some(Role::HostProxy));
         assert_eq!(role(&[], &[open(5, "pinned directory", None)]), Some(Role::Reader));
         assert_eq!(role(&HOST, &[open(3, "tcp listener", None)]), None);
         let facts = Facts { pid: 1, parent: 0, root: None, open: None };
