@@ -65,8 +65,9 @@ pub(crate) async fn serve<C: Connector>(
                 () = exchange.displaced() => {
                     if exchange.keeps_waiting(Among::Connections, Instant::now()).is_none() {
                         giving_way = false;
-                        exchange.lock().ending = true;
-                        connection.as_mut().graceful_shutdown();
+                        if exchange.end_with_answer() {
+                            connection.as_mut().graceful_shutdown();
+                        }
                     } else if giving_way {
                         break End::Displaced;
                     } else {

@@ -126,9 +126,18 @@ impl Exchange {
         (waited >= patience).then_some(waited)
     }
 
+    /// Says that the connection ends with the answer under way, if there is a request whose answer that can be. Asked for
+    /// that while a head is on its way, the library would close at once.
+    pub(crate) fn end_with_answer(&self) -> bool {
+        let mut state = self.lock();
+        state.ending |= state.is_under_way();
+        state.is_under_way()
+    }
+
     /// Whether it makes a difference to ask that the connection ends with the answer under way.
     pub(crate) fn may_be_asked_to_end(&self) -> bool {
-        !self.lock().ending
+        let state = self.lock();
+        state.is_under_way() && !state.ending
     }
 
     /// Asks the connection to give way to another one.
@@ -276,6 +285,11 @@ impl Exchange {
 pub(crate) const LONGEST_LINE: usize = 1024;
 
 impl State {
+    /// The library has the head of a request, and has not written its whole answer.
+    fn is_under_way(&self) -> bool {
+        matches!(self.phase, Phase::Body | Phase::Agent | Phase::Answer) && self.in_flight && self.head.is_none()
+    }
+
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.since = Instant::now();

@@ -116,6 +116,34 @@ async fn a_request_under_way_is_not_cut_and_its_connection_ends_with_the_answer(
 }
 
 #[tokio::test]
+async fn a_head_on_its_way_is_not_cut_by_a_newcomer() {
+    let served = Served::with("[limits]\nconnections = 1\n", HELLO).await;
+    let mut first = from(2, served.address).await;
+    first.write_all(b"GET /first HTTP/1.1\r\n").await.unwrap();
+    sleep(Duration::from_millis(5)).await;
+    let mut newcomer = from(3, served.address).await;
+    newcomer.write_all(get("/second").as_bytes()).await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    first.write_all(b"Host: h\r\n\r\n").await.unwrap();
+    let mut answer = [0; 1024];
+    let count = timeout(SOON, first.read(&mut answer)).await.expect("an answer").unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer[..count]));
+    assert!(served::rest(&mut newcomer).await.ends_with("hello"));
+    // The same between two requests of a connection that is kept: the second one is on its way.
+    drop(first);
+    let mut kept = from(4, served.address).await;
+    assert!(soon(&mut kept).await.ends_with("hello"));
+    kept.write_all(b"GET /again HTTP/1.1\r\n").await.unwrap();
+    let mut newcomer = from(5, served.address).await;
+    newcomer.write_all(get("/third").as_bytes()).await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    kept.write_all(b"Host: h\r\n\r\n").await.unwrap();
+    let count = timeout(SOON, kept.read(&mut answer)).await.expect("an answer").unwrap();
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer[..count]));
+    assert!(served::rest(&mut newcomer).await.ends_with("hello"));
+}
+
+#[tokio::test]
 async fn a_guest_that_has_just_come_is_heard_before_it_gives_way() {
     let served = Served::with("[limits]\nconnections = 16\nconnections_per_source = 1\n", HELLO).await;
     let mut held = Vec::new();
