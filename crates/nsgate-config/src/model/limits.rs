@@ -60,6 +60,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What [`Limits::connections`] is at most, in either dialect.
+    pub const MOST_CONNECTIONS: u32 = 1_000_000;
+
+    /// At most `connections` at once, and no more of one source: what a dialect says of both holds for a number that is
+    /// said later as well (haproxy's `-n`). A number that no dialect accepts is the nearest that it does.
+    pub fn limit_connections(&mut self, connections: u32) {
+        self.connections = connections.clamp(1, Self::MOST_CONNECTIONS);
+        self.connections_per_source = self.connections_per_source.min(self.connections);
+    }
+}
+
 /// How long the gate waits for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {

@@ -7,7 +7,7 @@ use crate::{
     shown, site,
     terminal::{self, colours, complain},
 };
-use nsgate_config::{AbsolutePath, Config, Diagnostic, PoolUse, Process, haproxy, native};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, Limits, PoolUse, Process, haproxy, native};
 use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
 use std::process::ExitCode;
 
@@ -159,8 +159,8 @@ fn configuration(args: &Args) -> Result<(Asked, bool), String> {
     }
     if let Some(connections) = args.connections {
         match &mut asked {
-            Asked::Gate(config) => config.gate.limits.connections = connections,
-            Asked::Host(host) => host.config.proxy.limits.connections = connections,
+            Asked::Gate(config) => config.gate.limits.limit_connections(connections),
+            Asked::Host(host) => host.config.proxy.limits.limit_connections(connections),
         }
     }
     Ok((asked, hidden))
@@ -186,7 +186,10 @@ fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>, bool), String> {
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
     let ignored =
         args.ignored.iter().map(|word| format!("`{word}` tunes what nsgate does not have: it changes nothing"));
-    let all: Vec<String> = ignored.chain(warnings.iter().map(|one| one.render(colours()))).collect();
+    let most = Limits::MOST_CONNECTIONS;
+    let clamped = args.connections.filter(|connections| *connections > most);
+    let clamped = clamped.map(|connections| format!("`-n {connections}`: a gate has at most {most} connections"));
+    let all: Vec<String> = ignored.chain(clamped).chain(warnings.iter().map(|one| one.render(colours()))).collect();
     if args.strict && !all.is_empty() {
         return Err(format!("{}\n`-dW` makes a warning an error; {}", all.join("\n"), args::USAGE));
     }
