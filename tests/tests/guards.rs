@@ -7,13 +7,17 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{agent_command, communicate, nsgate};
 use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::manager::Manager;
 use nsgate_tests::network::{Namespace, ip};
 use nsgate_tests::pool::{Pool, channel, keeper, metrics_path, receive, send};
 use nsgate_tests::{
-    Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Response, SyslogReader, pool, suite,
+    Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Response, SyslogReader, pool, procfs, suite,
 };
 
 fn main() {
@@ -26,7 +30,9 @@ fn main() {
         user_data_is_there_for_a_while_after_the_first_request,
         required_tokens_are_given_out_and_without_one_it_is_401,
         optional_tokens_let_pass_who_has_none_and_count_them,
-        a_token_is_good_for_its_address_its_network_and_its_process_only,
+        a_token_is_good_for_its_address_and_its_network_only,
+        tokens_outlive_a_worker_its_upgrade_and_a_time_without_one,
+        tokens_outlive_a_gate_whose_service_manager_keeps_the_key,
         a_token_is_in_no_log_and_its_process_leaves_no_core,
         a_guest_one_router_further_gets_no_answer_beyond_the_hop_limit,
         a_hop_limit_holds_for_both_families_of_one_listener,
@@ -296,7 +302,7 @@ fn metrics(lab: &Lab) -> String {
     answer
 }
 
-fn a_token_is_good_for_its_address_its_network_and_its_process_only(lab: &Lab) {
+fn a_token_is_good_for_its_address_and_its_network_only(lab: &Lab) {
     let world = World::new(lab);
     for way in WAYS {
         let mut served = world.serve(way, "tokens = \"required\"");
@@ -311,18 +317,150 @@ fn a_token_is_good_for_its_address_its_network_and_its_process_only(lab: &Lab) {
             let own = Guest::new(&other.guest).ask(&request("PUT /latest/api/token", WANT)).unwrap().text();
             assert_eq!(ask(&format!("X-aws-ec2-metadata-token: {own}\r\n")), 200);
             drop(gate);
-            // A worker that takes over has a key of its own.
-            served.pool.as_mut().unwrap().crash();
-            served.pool = Some(Pool::start(lab));
-            assert!(wait_until(10.0, || world.ask("GET /", &token).status == 401), "the next worker's");
-        } else {
-            drop(served.gate);
-            assert!(wait_until(5.0, || world.network.gate.listening().is_empty()));
-            served = world.serve(way, "tokens = \"required\"");
-            assert_eq!(world.ask("GET /", &token).status, 401, "{way:?}: the next process's");
         }
+        // A gate that ends takes its key with it, and so does a keeper: an agent's next start is another process.
+        served.end(&world);
+        served = world.serve(way, "tokens = \"required\"");
+        assert_eq!(world.ask("GET /", &token).status, 401, "{way:?}: the next process's");
         assert_eq!(world.ask("GET /", &world.token(11)).status, 200, "{way:?}: who asks anew is served");
         served.end(&world);
+    }
+}
+
+/// Whether the keeper serves by itself: it has an event loop then.
+fn alone(gate: &Gate) -> bool {
+    let all = procfs::Process::new(gate.pid).descriptors().unwrap();
+    all.values().any(|target| target.contains("eventpoll"))
+}
+
+fn tokens_outlive_a_worker_its_upgrade_and_a_time_without_one(lab: &Lab) {
+    let world = World::new(lab);
+    for workers in ["--workers=1", "--workers=2"] {
+        let mut served = world.serve(Way::Pool, "tokens = \"required\"");
+        let token = world.token(11);
+        let good = |what: &str| {
+            let answer = Guest::new(&world.network.guest).at(11).patient(10).ask(&request("GET /", &token)).unwrap();
+            assert_eq!(answer.status, 200, "{workers}, {what}");
+        };
+        good("at first");
+        // An upgrade: the keeper hands over to the next worker, and the one before ends.
+        let next = Pool::start_with(lab, &[workers, "--replace"]);
+        assert!(served.pool.as_mut().unwrap().ended_within(20.0));
+        good("after an upgrade");
+        // A worker's death, and the next one.
+        let mut pool = next;
+        pool.crash();
+        good_while_starting(lab, &good, &mut pool, workers);
+        // A time without any: the keeper serves, and gives tokens that the next worker knows.
+        pool.crash();
+        assert!(wait_until(10.0, || alone(&served.gate)), "the keeper serves by itself");
+        good("while the keeper serves");
+        let its = world.token(11);
+        pool = Pool::start_with(lab, &[workers]);
+        assert!(wait_until(10.0, || pool::listed(lab).len() == 1) && wait_until(15.0, || !alone(&served.gate)));
+        good("back in the pool");
+        assert_eq!(world.ask("GET /", &its).status, 200, "{workers}: the keeper's own token");
+        assert_eq!(world.ask_as(12, "GET /", &token).status, 401, "still for one guest only");
+        served.pool = Some(pool);
+        served.end(&world);
+    }
+}
+
+/// A token is good with the next worker as well, for a guest that asks while there is none.
+fn good_while_starting(lab: &Lab, good: &(dyn Fn(&str) + Sync), pool: &mut Pool, workers: &str) {
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| good("after a death"));
+        std::thread::sleep(Duration::from_millis(300));
+        *pool = Pool::start_with(lab, &[workers]);
+        asking.join().unwrap();
+    });
+}
+
+fn tokens_outlive_a_gate_whose_service_manager_keeps_the_key(lab: &Lab) {
+    let world = World::new(lab);
+    let mut manager = Manager::start(lab, 5);
+    fs::write(SITE, "").unwrap();
+    let text = own(lab, "169.254.169.254:80").replace("daemon = true\n", "") + "[guards]\ntokens = \"required\"\n";
+    fs::write(CONFIG, text).unwrap();
+    let words = ["run", "--config", CONFIG, "--netns", world.network.gate.name()].map(str::to_owned);
+    let mut token = None;
+    for round in 0..3 {
+        let (command, copies) = manager.command(lab, &words, &[]);
+        let mut gate = Service::start(command);
+        drop(copies);
+        assert!(wait_until(5.0, || !world.network.gate.listening().is_empty()), "{}", gate.said());
+        manager.hear();
+        assert_eq!(manager.store.len(), 1, "one secret is kept: {:?}", manager.heard);
+        assert_eq!(manager.store["secret"].len(), 1, "{:?}", manager.heard);
+        let token = token.get_or_insert_with(|| world.token(11));
+        assert_eq!(world.ask("GET /", token).status, 200, "round {round}");
+        assert_eq!(world.ask_as(12, "GET /", token).status, 401, "round {round}: another guest's");
+        // Sealed, and in no process but the gate: neither it nor its supervisor has the memory open.
+        let sealed = fcntl(&manager.store["secret"][0], FcntlArg::F_GET_SEALS).unwrap();
+        assert!(SealFlag::from_bits_truncate(sealed).contains(SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL));
+        for pid in [gate.pid(), gate.child()] {
+            let all = procfs::Process::new(pid).descriptors().unwrap();
+            assert!(!all.values().any(|target| target.contains("memfd")), "{all:?}");
+        }
+        // In order, and by kill.
+        gate.end(if round == 0 { Signal::SIGTERM } else { Signal::SIGKILL });
+        assert!(wait_until(5.0, || world.network.gate.listening().is_empty()), "the gate ends with its supervisor");
+    }
+    // What somebody could have changed is replaced, and tokens with it.
+    let forged = memfd_create("x", MFdFlags::MFD_CLOEXEC).unwrap();
+    let copy = std::io::copy(&mut fs::File::open(CONFIG).unwrap(), &mut fs::File::from(forged.try_clone().unwrap()));
+    assert!(copy.unwrap() > 0);
+    manager.store.insert("secret".to_owned(), vec![forged]);
+    let (command, copies) = manager.command(lab, &words, &[]);
+    let mut gate = Service::start(command);
+    drop(copies);
+    assert!(wait_until(5.0, || !world.network.gate.listening().is_empty()), "{}", gate.said());
+    assert_eq!(world.ask("GET /", &token.unwrap()).status, 401, "the key is another one");
+    assert!(wait_until(2.0, || gate.said().contains("the secret that the service manager keeps is not sealed")));
+    manager.hear();
+    assert_eq!(manager.store["secret"].len(), 1);
+    assert_eq!(world.ask("GET /", &world.token(11)).status, 200);
+    gate.end(Signal::SIGTERM);
+}
+
+/// A gate in the foreground, as a service manager starts it.
+struct Service {
+    child: std::process::Child,
+    log: std::path::PathBuf,
+}
+
+impl Service {
+    fn start(mut command: std::process::Command) -> Service {
+        let log = std::path::PathBuf::from("/run/lab/neutron/service.log");
+        let output = fs::File::create(&log).unwrap();
+        let child = command.stdin(std::process::Stdio::null()).stderr(output).spawn().unwrap();
+        Service { child, log }
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id().try_into().unwrap()
+    }
+
+    /// The gate itself, whose supervisor the service manager knows.
+    fn child(&self) -> i32 {
+        let pid = self.pid();
+        text(format!("/proc/{pid}/task/{pid}/children")).trim().parse().unwrap()
+    }
+
+    fn said(&self) -> String {
+        text(&self.log)
+    }
+
+    fn end(&mut self, signal: Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,16 +1,19 @@
-//! What a service manager gives a pool: descriptors it has passed (sd_listen_fds(3)), and a way to have it keep some.
+//! What a service manager gives: descriptors it has passed (sd_listen_fds(3)), a way to have it keep some, and somebody
+//! who notices that the service is stopped or in a loop.
 //!
 //! A socket that it has bound in the place of the pool's is looked at before it is used: kind, place, and that it listens.
 //! Whatever else it has kept goes to the worker, which judges it when it can do no more harm.
 
 use crate::{endpoint::Purpose, sys};
 use nix::{
+    errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
-    sys::socket::{SockType, UnixAddr, getsockname, getsockopt, sockopt},
+    sys::socket::{ControlMessage, MsgFlags, SockType, UnixAddr, getsockname, getsockopt, send, sendmsg, sockopt},
 };
 use nsgate_config::AbsolutePath;
 use std::{
-    env, io,
+    env,
+    io::{self, IoSlice},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         linux::net::SocketAddrExt,
@@ -28,14 +31,63 @@ pub struct Keeping {
     pub most: usize,
 }
 
-/// How many descriptors the manager keeps (`FDSTORE`, set by systemd since version 254 and by a unit before it); read
-/// before the environment is cleared.
-pub(crate) fn most() -> usize {
-    env::var("FDSTORE").ok().and_then(|most| most.parse().ok()).unwrap_or(0)
+impl Keeping {
+    /// Says this to the manager, with descriptors. Does not wait.
+    pub(crate) fn say(&self, words: &str, descriptors: &[OwnedFd]) -> Result<(), Errno> {
+        let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let control = if numbers.is_empty() { &[] } else { rights.as_slice() };
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        sendmsg::<UnixAddr>(self.socket.as_raw_fd(), &[IoSlice::new(words.as_bytes())], control, flags, None).map(drop)
+    }
 }
 
-/// Connects to the manager, if it keeps anything. One that cannot be reached is a warning: a worker serves without.
-pub(crate) fn connect(most: usize, warnings: &mut Vec<String>) -> Option<Keeping> {
+/// The manager's watchdog (`WatchdogSec=`, sd_watchdog_enabled(3)): it ends a service that says nothing for too long.
+#[derive(Debug)]
+pub struct Watchdog {
+    socket: OwnedFd,
+    /// How often to say something: half of what the manager waits for.
+    pub every: Duration,
+}
+
+impl Watchdog {
+    /// Says that the process is alive. A manager that reads nothing finds out by itself.
+    pub fn pat(&self) {
+        // MSG_NOSIGNAL and nothing else: what a worker's filter lets pass. The socket never waits.
+        let _ = send(self.socket.as_raw_fd(), b"WATCHDOG=1", MsgFlags::MSG_NOSIGNAL);
+    }
+}
+
+/// What the manager offers; read before the environment is cleared.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Offered {
+    /// Descriptors that it keeps (`FDSTORE`, set by systemd since version 254 and by a unit before it).
+    pub(crate) most: usize,
+    /// How often it wants to hear that the service is alive.
+    every: Option<Duration>,
+}
+
+pub(crate) fn offered() -> Offered {
+    let number = |name: &str| env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    // The variables of another process's watchdog are passed on to its children.
+    let own = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    let every = number("WATCHDOG_USEC").filter(|micros| own && *micros > 0);
+    Offered {
+        most: number("FDSTORE").and_then(|most| most.try_into().ok()).unwrap_or(0),
+        every: every.map(|micros| Duration::from_micros(micros / 2)),
+    }
+}
+
+/// Connects to the manager, if it keeps anything or wants to hear of the service. One that cannot be reached is a
+/// warning: a worker serves without.
+pub(crate) fn connect(offered: Offered, warnings: &mut Vec<String>) -> (Option<Keeping>, Option<Watchdog>) {
+    let keeping = connected(offered.most, warnings);
+    let watchdog = offered.every.and_then(|every| Some(Watchdog { socket: connected(1, warnings)?.socket, every }));
+    (keeping, watchdog)
+}
+
+/// A connection to a manager that keeps so many descriptors.
+pub(crate) fn connected(most: usize, warnings: &mut Vec<String>) -> Option<Keeping> {
     let place = place().filter(|_| most > 0)?;
     let connected = reach(&place).and_then(|socket| {
         socket.set_nonblocking(true)?;
@@ -44,7 +96,7 @@ pub(crate) fn connect(most: usize, warnings: &mut Vec<String>) -> Option<Keeping
     match connected {
         Ok(socket) => Some(Keeping { socket: socket.into(), most }),
         Err(error) => {
-            warnings.push(format!("the service manager at {place} keeps nothing: {error}"));
+            warnings.push(format!("the service manager at {place} hears and keeps nothing: {error}"));
             None
         }
     }
@@ -117,6 +169,16 @@ pub(crate) fn close_unused(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut V
         }
         !unused
     });
+}
+
+/// Whatever is left is closed, with a warning: a gate has no use for it.
+pub(crate) fn close_all(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<String>) {
+    for (name, _) in passed.drain(..) {
+        warnings.push(format!(
+            "a descriptor was passed as `{}`, which means nothing here; it is closed",
+            name.escape_debug()
+        ));
+    }
 }
 
 /// Whether this is a socket that listens at `path`; it will not wait from now on.

@@ -2,7 +2,7 @@
 
 use crate::Replace;
 use nsgate_config::LogFile;
-use std::os::fd::RawFd;
+use std::{io, os::fd::RawFd};
 
 /// Whether the starter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,11 @@ pub struct Options {
     pub farewell: Option<Vec<u8>>,
     /// Called in the starter with each warning that no log takes, before the gate is there.
     pub unheard: Option<fn(&str)>,
-    /// Descriptors that a service manager has passed, from 3 on without a gap, and their names (sd_listen_fds(3)). Only a
-    /// pool's worker has a use for them.
+    /// Descriptors that a service manager has passed, from 3 on without a gap, and their names (sd_listen_fds(3)). A
+    /// pool's worker has a use for them, and a process with a secret.
     pub passed: Vec<(RawFd, String)>,
+    /// Makes a secret that outlives the process, where a service manager keeps it ([`crate::Running::secret`]).
+    pub secret: Option<fn() -> io::Result<String>>,
 }
 
 impl Options {
@@ -49,6 +51,7 @@ impl Options {
             farewell: None,
             unheard: None,
             passed: Vec::new(),
+            secret: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     log_file::LogFile,
     log_socket,
     look_up::look_up,
-    manager::{self, Keeping},
+    manager::{self, Keeping, Watchdog},
     namespace,
     options::{Mode, Options},
     pid_file::PidFile,
@@ -20,7 +20,7 @@ use crate::{
     plan::{Kind, Plan},
     reader,
     running::{Agent, Launched, Running},
-    signals,
+    secret, signals,
     source::Source,
     standing::{self, Given},
     succession::Succession,
@@ -140,7 +140,7 @@ fn start<T>(
     let process = plan.process;
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
     let audit = process.audit.as_ref();
-    let (most, directory) = (manager::most(), standing::directory());
+    let (offered, directory) = (manager::offered(), standing::directory());
     let count = u32::try_from(options.passed.len()).unwrap_or(u32::MAX);
     let given = descriptors::start_clean(audit_output::wanted(audit), count)?;
     let mut passed = manager::take(&options.passed);
@@ -193,10 +193,14 @@ fn start<T>(
         _ => Endpoints::default(),
     };
     manager::close_unused(&mut passed, &mut warnings);
-    let keeping = match plan.kind {
-        Kind::Worker(_) => manager::connect(most, &mut warnings),
-        _ => None,
+    let (keeping, watchdog) = match plan.kind {
+        Kind::Worker(_) => manager::connect(offered, &mut warnings),
+        _ => (None, None),
     };
+    let secret = secret::offered(options.secret, offered, &mut passed, &mut warnings)?;
+    if !matches!(plan.kind, Kind::Worker(_)) {
+        manager::close_all(&mut passed, &mut warnings);
+    }
     // Asked for here: in a PID namespace of its own a process cannot be told who others are.
     let lender = pool.as_ref().and_then(lender::at);
     if has_no_log(process, options, &log) {
@@ -237,6 +241,8 @@ fn start<T>(
             endpoints: sockets.listening,
             passed,
             keeping,
+            watchdog,
+            secret,
             handover_gid: handover_gid.map(Gid::as_raw),
             warnings,
         };
@@ -244,7 +250,7 @@ fn start<T>(
     };
     drop((readiness, bound, backends, pool, source, log_file, audit, sockets.listening));
     drop((log, log_directory, log_window));
-    drop((passed, keeping, without, lender, standard_error));
+    drop((passed, keeping, watchdog, secret, without, lender, standard_error));
     let left = Left { succession, turn, pid_file, sockets: sockets.waiting };
     wait(starter, child, left, options, &ids, has_none)
 }
@@ -307,6 +313,8 @@ struct Steps<'a> {
     endpoints: Vec<OwnedFd>,
     passed: Vec<(String, OwnedFd)>,
     keeping: Option<Keeping>,
+    watchdog: Option<Watchdog>,
+    secret: Option<OwnedFd>,
     handover_gid: Option<u32>,
     warnings: Vec<String>,
 }
@@ -391,6 +399,8 @@ impl Steps<'_> {
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
         let sandbox = sandbox.drop_privileges(&self.ids)?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
+        let secret = self.secret.as_ref().map(secret::read).transpose().map_err(LaunchError::Prepare)?;
+        drop(self.secret);
         lender::answer_for(&self.endpoints, endpoint::QUEUE);
         let reconnect = self.log_directory.is_some().then(|| top.join(SYSLOG));
         let pool = self.pool.is_some().then(|| top.join(POOL));
@@ -410,6 +420,8 @@ impl Steps<'_> {
             endpoints,
             passed: self.passed,
             keeping: self.keeping,
+            watchdog: self.watchdog,
+            secret,
             handover_gid,
             pool,
             reader,

@@ -1,6 +1,10 @@
 //! What a launch ends in, and everything that the confined process holds then.
 
-use crate::{AuditOutput, LogSocket, Output, Readiness, manager::Keeping, reader::Reader};
+use crate::{
+    AuditOutput, LogSocket, Output, Readiness,
+    manager::{Keeping, Watchdog},
+    reader::Reader,
+};
 use nsgate_config::Listener;
 use nsgate_sandbox::Confined;
 use std::{
@@ -36,6 +40,10 @@ pub struct Running<T> {
     pub passed: Vec<(String, OwnedFd)>,
     /// The service manager, if it keeps anything.
     pub keeping: Option<Keeping>,
+    /// How the service manager is told that the process is alive, if it wants to be.
+    pub watchdog: Option<Watchdog>,
+    /// The secret that a service manager keeps, also from an earlier process; none where it keeps nothing.
+    pub secret: Option<String>,
     /// Who may hand over beside root: the number of the group.
     pub handover_gid: Option<u32>,
     /// The pool's socket, as a keeper sees it.

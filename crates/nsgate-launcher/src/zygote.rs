@@ -5,7 +5,7 @@
 //! narrows itself further ([`Confined::narrow`]), and makes another one in the place of one that dies. It hears nobody:
 //! its input is signals and the ends of its children.
 
-use crate::{LaunchError, Readiness, daemon::Child, signals::Asked, sys};
+use crate::{LaunchError, Readiness, Watchdog, daemon::Child, signals::Asked, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -39,8 +39,12 @@ pub struct Zygote {
     pub signals: SignalFd,
     /// The pool's sockets, which the dispatcher listens at.
     pub endpoints: Vec<OwnedFd>,
+    /// What a dispatcher leaves to the next one.
+    pub memory: OwnedFd,
     /// How many workers.
     pub workers: u32,
+    /// Told by the zygote, without which no worker that dies is replaced.
+    pub watchdog: Option<Watchdog>,
     /// Tells the starter that the dispatcher listens.
     pub readiness: Readiness,
 }
@@ -56,6 +60,8 @@ pub enum Part {
         endpoints: Vec<OwnedFd>,
         /// A `SOCK_SEQPACKET` connection to each worker, from the first to the last.
         workers: Vec<OwnedFd>,
+        /// What the dispatcher before it has left.
+        memory: OwnedFd,
         /// Tells the starter; `None` in a dispatcher that takes another one's place.
         readiness: Option<Readiness>,
         /// What it still has to hear.
@@ -127,7 +133,7 @@ impl Place {
 /// # Errors
 /// The connections between them, or the first of them, cannot be made.
 pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
-    let Zygote { confined, signals, mut endpoints, workers, readiness } = zygote;
+    let Zygote { confined, signals, mut endpoints, memory, workers, watchdog, readiness } = zygote;
     let mut readiness = Some(readiness);
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let pair = |_| socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(failed("socketpair"));
@@ -142,7 +148,8 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
             match sys::fork() {
                 Ok(None) => {
                     let number = place.number;
-                    return Ok(part(number, pairs, endpoints, readiness, signals, confined));
+                    drop(watchdog);
+                    return Ok(part(number, pairs, (endpoints, memory), readiness, signals, confined));
                 }
                 Ok(Some(pid)) => {
                     let pidfd = sys::pidfd_open(pid).map_err(failed("pidfd_open"))?;
@@ -166,7 +173,7 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
         if places.iter().all(|place| place.done) {
             return Ok(Part::Ended(0));
         }
-        wait(&signals, &places);
+        wait(&signals, &places, watchdog.as_ref());
         while let Ok(Some(signal)) = signals.read_signal() {
             let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
             ending |= Asked::of(&signal).refusal().is_none();
@@ -187,7 +194,7 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
 fn part(
     number: u32,
     pairs: Vec<(OwnedFd, OwnedFd)>,
-    endpoints: Vec<OwnedFd>,
+    (endpoints, memory): (Vec<OwnedFd>, OwnedFd),
     readiness: Option<Readiness>,
     signals: SignalFd,
     confined: Confined,
@@ -195,21 +202,23 @@ fn part(
     let (workers, mut dispatchers): (Vec<OwnedFd>, Vec<OwnedFd>) = pairs.into_iter().unzip();
     let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
     match index.filter(|index| *index < dispatchers.len()) {
-        None => Part::Dispatcher { endpoints, workers, readiness, signals, confined },
+        None => Part::Dispatcher { endpoints, workers, memory, readiness, signals, confined },
         Some(index) => Part::Worker { number, dispatcher: dispatchers.swap_remove(index), signals, confined },
     }
 }
 
 /// Waits for a signal, the end of a child, or the time for the next one.
-fn wait(signals: &SignalFd, places: &[Place]) {
+fn wait(signals: &SignalFd, places: &[Place], watchdog: Option<&Watchdog>) {
     let descriptors = places.iter().filter_map(|place| place.child.as_ref()).map(|child| child.pidfd.as_fd());
     let mut all: Vec<PollFd<'_>> =
         descriptors.chain([signals.as_fd()]).map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
     let next = places.iter().filter(|place| place.child.is_none() && !place.done).map(|place| place.next).min();
-    let timeout = next.map_or(PollTimeout::NONE, |next| {
-        let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-    });
+    let left = next.map(|next| next.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+    let left = left.into_iter().chain(watchdog.map(|watchdog| watchdog.every)).min();
+    let timeout = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+    if let Some(watchdog) = watchdog {
+        watchdog.pat();
+    }
     // EINTR is as good as any other reason to look.
     let _ = poll(&mut all, timeout);
 }

@@ -6,7 +6,10 @@ use crate::{
     log::{self, AccessLog, Events, Sink, StandardError, Syslog},
     sys,
 };
-use nix::sys::signalfd::SignalFd;
+use nix::{
+    sys::signalfd::SignalFd,
+    time::{ClockId, clock_gettime},
+};
 use nsgate_config::{Config, Gate, Guards, Level, Log, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network};
 use nsgate_launcher::{
@@ -18,6 +21,7 @@ use std::{
     io::{self, Stderr},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -41,6 +45,7 @@ pub(crate) struct Prepared {
 /// Whatever kept the gate from serving. Nothing is left behind then.
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
     let (config, shortfall) = fitted(config)?;
+    let options = &with_secret(options, &config.gate.guards);
     match launch(&config, options, || prepare(&config.gate.guards))? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => {
@@ -84,26 +89,50 @@ pub(crate) fn connector(agents: &[Agent]) -> UnixConnector {
     UnixConnector::new(agent.path, agent.owner)
 }
 
+/// The same options, and where tokens are wanted their key as a secret that outlives the process.
+pub(crate) fn with_secret(options: &Options, guards: &Guards) -> Options {
+    let secret = (guards.tokens != Tokens::Off).then_some(new_token_key_text as fn() -> io::Result<String>);
+    Options { secret, ..options.clone() }
+}
+
 pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {
     Ok(Prepared { event_loop: EventLoop::new()?, signals: signals()?, key: token_key(guards)? })
 }
 
 /// A key for session tokens, where they are wanted: it is made here, in the process that uses it, and goes nowhere.
 pub(crate) fn token_key(guards: &Guards) -> io::Result<Option<TokenKey>> {
-    if guards.tokens == Tokens::Off {
-        return Ok(None);
+    match guards.tokens {
+        Tokens::Off => Ok(None),
+        _ => random(TokenKey::new).map(Some),
     }
-    new_token_key().map(Some)
 }
 
-/// A new key, from the kernel's random numbers: the filter does not let the call pass later.
-pub(crate) fn new_token_key() -> io::Result<TokenKey> {
+/// The same as text, for whoever serves the gate next: the pool's workers, and its keeper.
+pub(crate) fn token_key_text(guards: &Guards) -> io::Result<Option<String>> {
+    match guards.tokens {
+        Tokens::Off => Ok(None),
+        _ => new_token_key_text().map(Some),
+    }
+}
+
+fn new_token_key_text() -> io::Result<String> {
+    let now = uptime()?;
+    random(|bytes| TokenKey::text(bytes, now))
+}
+
+/// What CLOCK_MONOTONIC says: keys count their time by it.
+pub(crate) fn uptime() -> io::Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into())
+}
+
+/// Makes something of random numbers of the kernel's: the filter does not let the call pass later.
+pub(crate) fn random<T>(make: impl FnOnce(&[u8; 64]) -> T) -> io::Result<T> {
     let mut random = [0; 64];
     sys::random(&mut random)?;
-    let key = TokenKey::new(&random);
+    let made = make(&random);
     // What is left on the stack is nobody's key.
     std::hint::black_box(&mut random).fill(0);
-    Ok(key)
+    Ok(made)
 }
 
 /// An event loop on this thread.
@@ -177,6 +206,8 @@ pub(crate) fn serve<C: Connector>(
     let Running { prepared: Prepared { event_loop, signals, key }, confined, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
+    // The secret of an earlier process is the better one: tokens of its guests are good still.
+    let lasting = running.secret.as_deref().zip(uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), report(&confined, shortfall));
 
@@ -193,7 +224,7 @@ pub(crate) fn serve<C: Connector>(
         let (stop, stopped) = watch::channel(None);
         let events = events.map(|events| events.of(network));
         let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events));
-        let forwarder = forwarder.keyed(key);
+        let forwarder = forwarder.keyed(lasting.or(key));
         running.readiness.tell();
         let Some(reload) = reload else {
             tokio::spawn(obey(signals, stop, Stop::Now));

@@ -1,4 +1,6 @@
-//! Readiness for systemd (sd_notify(3)).
+//! What systemd is told and what it passes (sd_notify(3), sd_listen_fds(3)).
+
+use std::os::fd::RawFd;
 
 use crate::terminal::complain;
 use nsgate_launcher::tell_manager;
@@ -9,4 +11,13 @@ pub(crate) fn ready() {
     if let Err(error) = tell_manager("READY=1") {
         complain!("the service manager does not take READY=1: {error}; its own time-out decides");
     }
+}
+
+/// The descriptors that systemd has passed, and their names.
+///
+/// # Errors
+/// A sentence: the variables are there and mean nothing.
+pub(crate) fn passed() -> Result<Vec<(RawFd, String)>, String> {
+    let passed = sd_notify::listen_fds_with_names().map_err(|error| format!("LISTEN_FDS: {error}"))?;
+    Ok(passed.collect())
 }

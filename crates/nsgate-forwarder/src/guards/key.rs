@@ -18,20 +18,22 @@ use std::{
 const VERSION: u8 = 1;
 const TIME: usize = 8;
 const MAC: usize = 32;
+/// Random bytes of a key: as many as a block of SHA-256 has.
+const SECRET: usize = 64;
 /// Bytes of a token, before they are written as digits.
 const LENGTH: usize = 1 + TIME + MAC;
 
 /// Longest life of a token, as AWS has it.
 pub(super) const LONGEST: Duration = Duration::from_secs(21_600);
 
-/// The key of all tokens of a process, which lives in its memory and nowhere else: when the process ends, every token
-/// does. Clones share it.
+/// The key of tokens. Clones share it. As text it goes from one process to another that serves the same gate, so that
+/// tokens outlive the first.
 #[derive(Clone)]
 pub struct TokenKey(Arc<Key>);
 
 struct Key {
     mac: Hmac<Sha256>,
-    /// Times are counted from here, by a clock that nobody sets.
+    /// Times are counted from here, by a clock that nobody sets and that goes on as long as the host does.
     began: Instant,
 }
 
@@ -45,8 +47,31 @@ impl fmt::Debug for TokenKey {
 impl TokenKey {
     /// A key from 64 random bytes of the kernel's (getrandom(2)): as long as a block of SHA-256. The caller forgets them.
     #[must_use]
-    pub fn new(random: &[u8; 64]) -> Self {
-        Self(Arc::new(Key { mac: Hmac::new(&(*random).into()), began: Instant::now() }))
+    pub fn new(random: &[u8; SECRET]) -> Self {
+        Self::of(random, Instant::now())
+    }
+
+    /// A key as text, from the same random bytes: when it was made, in milliseconds of CLOCK_MONOTONIC
+    /// (clock_gettime(2)), and 128 hexadecimal digits. `now` is what that clock says.
+    #[must_use]
+    pub fn text(random: &[u8; SECRET], now: Duration) -> String {
+        let mut text = format!("{} ", millis(now));
+        text.reserve_exact(SECRET * 2);
+        push_digits(&mut text, random);
+        text
+    }
+
+    /// Reads a key; `now` is what CLOCK_MONOTONIC says. `None` if this is not one, or one of another boot.
+    #[must_use]
+    pub fn read(text: &str, now: Duration) -> Option<Self> {
+        let (began, digits) = text.split_once(' ')?;
+        let age = now.checked_sub(Duration::from_millis(began.parse().ok()?))?;
+        let secret: [u8; SECRET] = read_digits(digits.as_bytes())?;
+        Some(Self::of(&secret, Instant::now().checked_sub(age)?))
+    }
+
+    fn of(secret: &[u8; SECRET], began: Instant) -> Self {
+        Self(Arc::new(Key { mac: Hmac::new(&(*secret).into()), began }))
     }
 
     /// A token for this address under this identity, good for `life` from `now` on.
@@ -54,9 +79,7 @@ impl TokenKey {
         let expiry = self.since(now).saturating_add(millis(life));
         let mac = self.mac(VERSION, expiry, source, identity).finalize().into_bytes();
         let mut token = String::with_capacity(LENGTH * 2);
-        for byte in [VERSION].iter().chain(&expiry.to_be_bytes()).chain(&mac) {
-            token.extend([*byte >> 4, *byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
-        }
+        push_digits(&mut token, [VERSION].iter().chain(&expiry.to_be_bytes()).chain(&mac));
         token
     }
 
@@ -91,22 +114,32 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The parts of a token. There is one way to write each: lower-case digits, all of them.
-fn parse(token: &[u8]) -> Option<(u8, u64, [u8; MAC])> {
-    if token.len() != LENGTH * 2 {
+/// Writes two lower-case hexadecimal digits for each byte.
+fn push_digits<'b>(text: &mut String, bytes: impl IntoIterator<Item = &'b u8>) {
+    for byte in bytes {
+        text.extend([*byte >> 4, *byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
+    }
+}
+
+/// Reads as many bytes as there must be. There is one way to write each: lower-case digits, all of them.
+fn read_digits<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    if digits.len() != N * 2 {
         return None;
     }
-    let (mut bytes, mut wrong) = ([0; LENGTH], 0);
-    for (byte, pair) in bytes.iter_mut().zip(token.chunks_exact(2)) {
+    let (mut bytes, mut wrong) = ([0; N], 0);
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         for digit in pair {
             let worth = WORTH.get(usize::from(*digit)).copied().unwrap_or(NO_DIGIT);
             wrong |= worth & NO_DIGIT;
             *byte = (*byte << 4) | worth;
         }
     }
-    if wrong != 0 {
-        return None;
-    }
+    (wrong == 0).then_some(bytes)
+}
+
+/// The parts of a token.
+fn parse(token: &[u8]) -> Option<(u8, u64, [u8; MAC])> {
+    let bytes = read_digits::<LENGTH>(token)?;
     let (version, rest) = bytes.split_first()?;
     let (time, mac) = rest.split_first_chunk::<TIME>()?;
     Some((*version, u64::from_be_bytes(*time), mac.try_into().ok()?))

@@ -83,8 +83,7 @@ impl PoolCommand {
         if self_replaces {
             replaceable(&config)?;
         }
-        let passed = sd_notify::listen_fds_with_names().map_err(|error| format!("LISTEN_FDS: {error}"))?;
-        let passed: Vec<(RawFd, String)> = passed.collect();
+        let passed = notify::passed()?;
         if config.pool.workers > 1 {
             only_sockets(&passed)?;
         }

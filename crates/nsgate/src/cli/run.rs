@@ -79,7 +79,8 @@ impl Run {
         let mut config = self.network.configuration()?;
         config.process.daemon |= self.daemon;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-        let options = Options { on_ready: Some(notify::ready), unheard: Some(unheard), ..Options::new(mode) };
+        let (on_ready, unheard) = (Some(notify::ready as fn()), Some(unheard as fn(&str)));
+        let options = Options { on_ready, unheard, passed: notify::passed()?, ..Options::new(mode) };
         gate::run(&config, &options).map_err(|error| error.to_string())
     }
 }

@@ -82,6 +82,7 @@ fn run(args: &Args) -> Result<u8, String> {
         // haproxy says nothing with `-q` either.
         unheard: if args.quiet { None } else { Some(terminal::unheard) },
         on_ready: if args.notify { Some(notify::ready) } else { None },
+        passed: if args.notify { notify::passed()? } else { Vec::new() },
         ..Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground })
     };
     match asked {

@@ -39,6 +39,7 @@ pub fn run(asked: Asked, file: &Path, options: &Options) -> Result<u8, LaunchErr
     gate::say_shortfall(shortfall.as_deref());
     let mut asked = asked;
     asked.config.proxy.limits = bounds;
+    let options = &gate::with_secret(options, &asked.config.proxy.guards);
     match launch_host(&asked.config, file, options, || gate::prepare(&asked.config.proxy.guards))? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(asked, shortfall, file, options, *running)),
