@@ -526,6 +526,10 @@ impl Limits {
     ) -> Result<Self, TooFewDescriptors> {}
 }
 impl Default for Limits {}
+impl Limits {
+    pub const MOST_CONNECTIONS: u32 = _;
+    pub fn limit_connections(&mut self, connections: u32) {}
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     pub requests: u32,

@@ -101,6 +101,8 @@ impl<C: Connector> Forwarder<C> {
     #[must_use]
     pub fn keyed(self, key: Option<TokenKey>) -> Self {}
     #[must_use]
+    pub fn while_held(mut self, held: Held) -> Self {}
+    #[must_use]
     pub fn gauge(&self) -> Gauge {}
     pub async fn serve(
         self,
@@ -125,7 +127,11 @@ pub struct TokenKey(__private);
 impl fmt::Debug for TokenKey {}
 impl TokenKey {
     #[must_use]
-    pub fn new(random: &[u8; 64]) -> Self {}
+    pub fn new(random: &[u8; SECRET]) -> Self {}
+    #[must_use]
+    pub fn text(random: &[u8; SECRET], now: Duration) -> String {}
+    #[must_use]
+    pub fn read(text: &str, now: Duration) -> Option<Self> {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenUse {

@@ -142,6 +142,14 @@ pub struct Keeping {
     pub socket: OwnedFd,
     pub most: usize,
 }
+#[derive(Debug)]
+pub struct Watchdog {
+    pub every: Duration,
+    __private: (),
+}
+impl Watchdog {
+    pub fn pat(&self) {}
+}
 pub fn tell_manager(word: &str) -> io::Result<()> {}
 pub use nsgate_sandbox::Ids;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +167,7 @@ pub struct Options {
     pub farewell: Option<Vec<u8>>,
     pub unheard: Option<fn(&str)>,
     pub passed: Vec<(RawFd, String)>,
+    pub secret: Option<fn() -> io::Result<String>>,
 }
 impl Options {
     #[must_use]
@@ -243,6 +252,8 @@ pub struct Running<T> {
     pub endpoints: Vec<OwnedFd>,
     pub passed: Vec<(String, OwnedFd)>,
     pub keeping: Option<Keeping>,
+    pub watchdog: Option<Watchdog>,
+    pub secret: Option<String>,
     pub handover_gid: Option<u32>,
     pub pool: Option<PathBuf>,
     pub reader: Option<Reader>,
@@ -262,6 +273,7 @@ pub enum Part {
     Dispatcher {
         endpoints: Vec<OwnedFd>,
         workers: Vec<OwnedFd>,
+        memory: OwnedFd,
         readiness: Option<Readiness>,
         signals: SignalFd,
         confined: Confined,
@@ -273,7 +285,9 @@ pub struct Zygote {
     pub confined: Confined,
     pub signals: SignalFd,
     pub endpoints: Vec<OwnedFd>,
+    pub memory: OwnedFd,
     pub workers: u32,
+    pub watchdog: Option<Watchdog>,
     pub readiness: Readiness,
 }
 pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {}

@@ -2,6 +2,16 @@
 // `__private` has more than is shown. A line that goes away or changes asks for the next major version.
 
 pub mod protocol {
+    #[derive(Clone, Default, PartialEq, Eq)]
+    pub struct Notes {
+        pub asks: bool,
+        pub key: Option<String>,
+    }
+    impl fmt::Debug for Notes {}
+    impl Notes {
+        #[must_use]
+        pub fn of(message: &[u8]) -> Self {}
+    }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct NetworkStatus {
         pub identity: Identity,
@@ -17,7 +27,8 @@ pub mod protocol {
     }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum Reply {
-        Serving,
+        Serving { answers: bool },
+        Pong,
         Refused(String),
         End(String),
         Leave,
@@ -33,6 +44,9 @@ pub mod protocol {
     pub enum Request {
         Serve(Box<Config>),
         Finish,
+        Ping,
+        Took,
+        Holds(u64),
         List,
         Remove(Identity),
         Stores,
@@ -42,6 +56,8 @@ pub mod protocol {
     impl Request {
         #[must_use]
         pub fn to_bytes(&self) -> Vec<u8> {}
+        #[must_use]
+        pub fn serve(config: &Config, notes: &Notes) -> Vec<u8> {}
         pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
     }
     pub const VERSION: u32 = _;
@@ -51,6 +67,7 @@ pub mod record {
     pub fn fill(
         record: OwnedFd,
         config: &Config,
+        notes: &Notes,
         listeners: &[BorrowedFd<'_>],
     ) -> io::Result<OwnedFd> {}
 }
@@ -161,6 +178,7 @@ pub struct Offer {
 }
 impl Offer {
     pub fn new(config: &Config) -> Result<Self, OfferError> {}
+    pub fn noted(config: &Config, notes: &Notes) -> Result<Self, OfferError> {}
     pub fn begin(
         &self,
         pool: &Path,
@@ -181,19 +199,37 @@ pub struct Offered(__private);
 impl Offered {
     pub fn wait(self, patience: Duration) -> Result<Served, OfferError> {}
     pub fn answer(self) -> Result<Served, OfferError> {}
+    pub fn settled(self) -> Result<Served, Unserved> {}
 }
 impl AsFd for Offered {}
 #[derive(Debug)]
-pub struct Served(__private);
+pub struct Served {
+    __private: (),
+}
 impl Served {
     pub fn word(&self) -> Result<Option<Word>, OfferError> {}
     pub fn finish(&self) -> io::Result<()> {}
+    #[must_use]
+    pub fn answers(&self) -> bool {}
+    pub fn ping(&self) -> io::Result<()> {}
+    pub fn take_back(self) {}
 }
 impl AsFd for Served {}
+#[derive(Debug, thiserror::Error)]
+pub struct Unserved {
+    pub error: OfferError,
+    __private: (),
+}
+impl Unserved {
+    #[must_use]
+    pub fn refused_by(&self) -> Option<BorrowedFd<'_>> {}
+}
+impl From<OfferError> for Unserved {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     Leave,
     End(String),
+    Pong,
     Gone,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

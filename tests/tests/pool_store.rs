@@ -24,6 +24,8 @@ fn main() {
     suite!["pool_store":
         kept_networks_need_no_process_and_outlive_their_worker,
         twenty_restarts_lose_no_request_to_kept_networks,
+        tokens_of_a_kept_network_outlive_its_worker,
+        a_worker_that_is_alive_says_so_and_a_stopped_one_does_not,
         a_removed_network_is_kept_no_longer,
         what_a_manager_passes_back_is_judged_like_a_handover,
         what_cannot_be_kept_is_refused_with_a_reason,
@@ -50,6 +52,10 @@ fn id(port: u16) -> String {
 }
 
 fn add(lab: &Lab, network: &Network, port: u16) -> Started {
+    add_with(lab, network, port, &[])
+}
+
+fn add_with(lab: &Lab, network: &Network, port: u16, more: &[&str]) -> Started {
     let (netns, backend) = (network.gate.name(), lab.socket());
     let words = [
         "add".to_owned(),
@@ -60,7 +66,8 @@ fn add(lab: &Lab, network: &Network, port: u16) -> Started {
         "--user=neutron".to_owned(),
         "--group=neutron".to_owned(),
     ];
-    nsgate(lab, &words.each_ref().map(String::as_str))
+    let words: Vec<&str> = words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    nsgate(lab, &words)
 }
 
 fn listed(lab: &Lab) -> Vec<String> {
@@ -140,6 +147,64 @@ fn twenty_restarts_lose_no_request_to_kept_networks(lab: &Lab) {
     let (asked, failed) = load.end();
     println!("{asked} requests");
     assert!(asked > 300 && failed == 0, "{failed} of {asked}");
+}
+
+fn tokens_of_a_kept_network_outlive_its_worker(lab: &Lab) {
+    let world = world(lab);
+    let mut manager = Manager::start(lab, 100);
+    let mut pool = manager.run(lab, &[], &[]);
+    let mut tokens = Vec::new();
+    for port in FIRST..FIRST + 2 {
+        let file = lab.state().join(format!("{port}.toml"));
+        std::fs::write(&file, "user = \"neutron\"\n[guards]\ntokens = \"required\"\n").unwrap();
+        let words = [format!("--config={}", file.display())];
+        let added = add_with(lab, &world.network, port, &words.each_ref().map(String::as_str));
+        assert!(added.ok(), "{added:#?}");
+        let want = "PUT /latest/api/token HTTP/1.1\r\nHost: h\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n";
+        let token = guest(&world.network, port).ask(&format!("{want}Connection: close\r\n\r\n")).unwrap();
+        tokens.push(token.text().to_owned());
+    }
+    let ask = |port: u16, token: &str| {
+        let shown = format!("X-aws-ec2-metadata-token: {token}\r\n");
+        guest(&world.network, port).get_with("/", &shown).unwrap().status
+    };
+    for kill in [false, true] {
+        assert_eq!((ask(FIRST, &tokens[0]), ask(FIRST + 1, &tokens[1])), (200, 200), "kill: {kill}");
+        assert_eq!((ask(FIRST, &tokens[1]), ask(FIRST + 1, &tokens[0])), (401, 401), "each network has its own");
+        manager.hear();
+        if kill {
+            pool.crash();
+        } else {
+            pool.signal(Signal::SIGTERM);
+            assert!(pool.ended_within(10.0));
+        }
+        pool = manager.run(lab, &[], &[]);
+    }
+    assert_eq!((ask(FIRST, &tokens[0]), ask(FIRST + 1, &tokens[1])), (200, 200), "{}", text(&pool.log));
+}
+
+fn a_worker_that_is_alive_says_so_and_a_stopped_one_does_not(lab: &Lab) {
+    let _world = world(lab);
+    for (workers, kept) in [("--workers=1", 100), ("--workers=2", 0)] {
+        let _ = std::fs::remove_file(lab.state().join("notify.sock"));
+        let mut manager = Manager::start(lab, kept);
+        let (mut command, _copies) = manager.command(lab, &words(lab, &[workers]), &[]);
+        command.env("WATCHDOG_USEC", "400000");
+        let pool = Pool::spawn_as(lab, command);
+        let mut heard = |seconds: f64| {
+            manager.heard.clear();
+            std::thread::sleep(Duration::from_secs_f64(seconds));
+            manager.hear();
+            manager.heard.iter().filter(|text| *text == "WATCHDOG=1").count()
+        };
+        assert!(wait_until(10.0, || heard(0.2) > 0), "{workers}: {}", text(&pool.log));
+        assert!((2..=6).contains(&heard(0.8)), "twice in what the manager waits for");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pool.worker()), Signal::SIGSTOP).unwrap();
+        heard(0.3);
+        assert_eq!(heard(1.0), 0, "{workers}");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pool.worker()), Signal::SIGCONT).unwrap();
+        assert!(wait_until(5.0, || heard(0.2) > 0), "{workers}: {}", text(&pool.log));
+    }
 }
 
 fn a_removed_network_is_kept_no_longer(lab: &Lab) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{Pool, channel, gate, keeper, metrics_path, receive, send, served, socket_path, world};
+use nsgate_tests::pool::{OTHER, Pool, channel, gate, keeper, metrics_path, receive, send, served, socket_path, world};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, suite};
 
@@ -25,6 +26,7 @@ fn main() {
         a_dispatcher_that_dies_disturbs_no_network,
         signals_that_haproxy_reloads_or_pauses_at_end_no_part_of_a_pool,
         what_is_refused_by_one_worker_is_refused_by_several,
+        one_listener_under_two_identities_is_refused_by_several_workers,
         list_status_remove_and_metrics_show_every_worker,
         sigterm_ends_every_process_and_finishes_what_is_under_way,
         an_upgrade_to_another_number_of_workers_loses_no_request,
@@ -266,6 +268,70 @@ fn what_is_refused_by_one_worker_is_refused_by_several(lab: &Lab) {
         assert!(said.code() == Some(1) && said.stderr.contains("uid 64043, gid 64043 may not"), "{said:#?}");
     }
     assert_eq!(map(lab).len(), neighbours.len());
+}
+
+/// A listener at port 80 in the gate's namespace, as a handover needs it.
+fn listener(network: &Network) -> TcpListener {
+    let listener = network.gate.inside(|| TcpListener::bind((Ipv4Addr::new(169, 254, 169, 254), 80))).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+/// Hands it over under an identity: the answer, and the connection.
+fn offer(lab: &Lab, id: &str, listener: &TcpListener) -> (String, OwnedFd) {
+    let channel = channel(&socket_path(lab)).unwrap();
+    send(&channel, gate(lab, id, "169.254.169.254:80").as_bytes(), &[listener.as_fd()]).unwrap();
+    (receive(&channel).unwrap_or_default(), channel)
+}
+
+fn one_listener_under_two_identities_is_refused_by_several_workers(lab: &Lab) {
+    let world = world(lab);
+    let pool = Pool::start_with(lab, &["--workers=2"]);
+    let (good, serving) = (listener(&world.network), "nsgate-pool 1 serving\n");
+    let refused = |what: &str| {
+        let (answer, channel) = offer(lab, OTHER, &good);
+        let word = format!("a listener that comes with it is that of X-Neutron-Network-ID {NETWORK} already");
+        assert!(answer.starts_with("nsgate-pool 1 refused\n") && answer.contains(&word), "{what}: {answer}");
+        assert_eq!(receive(&channel), None, "and the connection is closed");
+        assert_eq!(map(lab).len(), 1, "{what}");
+        assert!(guest(&world.network, 80).get("/").is_ok_and(|answer| answer.status == 200), "{what}");
+        assert_eq!(world.agent.seen().last().unwrap().header("X-Neutron-Network-ID"), [NETWORK], "{what}");
+    };
+    let (answer, mut owner) = offer(lab, NETWORK, &good);
+    assert_eq!(answer, serving);
+    let worker = map(lab)[NETWORK];
+    refused("at first");
+    // Who passes handovers on dies, and the next one knows as much.
+    signal(pool.crew()[0], Signal::SIGKILL);
+    assert!(wait_until(5.0, || pool.crew().len() == 3 && map(lab).len() == 1));
+    refused("after the dispatcher's death");
+    // The worker dies, and its owner hands the network over again.
+    let crew = pool.crew();
+    let of_network = crew.iter().find(|pid| has(**pid, &good));
+    signal(*of_network.unwrap_or_else(|| panic!("the worker of the network: {crew:?}")), Signal::SIGKILL);
+    assert_eq!(receive(&owner), None);
+    assert!(wait_until(5.0, || pool.crew().len() == 3 && map(lab).is_empty()));
+    (_, owner) = offer(lab, NETWORK, &good);
+    assert!(wait_until(5.0, || map(lab).get(NETWORK) == Some(&worker)));
+    refused("after the worker's death");
+    // Once its owner has left, the socket is free.
+    drop(owner);
+    assert!(wait_until(2.0, || map(lab).is_empty()));
+    let (answer, _owner) = offer(lab, OTHER, &good);
+    assert_eq!(answer, serving);
+    assert_ne!(map(lab)[OTHER], worker, "the test wants two identities of two workers");
+    let (answer, _channel) = offer(lab, NETWORK, &good);
+    assert!(answer.contains(&format!("is that of X-Neutron-Network-ID {OTHER} already")), "{answer}");
+    // Neither the dispatcher nor the zygote has kept a copy.
+    let held = pool.crew().into_iter().chain([pool.worker()]).filter(|pid| has(*pid, &good)).count();
+    assert_eq!(held, 1);
+}
+
+/// Whether a process has this socket open.
+fn has(pid: i32, socket: &TcpListener) -> bool {
+    let inode = std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap().ino();
+    let name = format!("socket:[{inode}]");
+    Process::new(pid).descriptors().unwrap().values().any(|target| *target == name)
 }
 
 /// The page of metrics.

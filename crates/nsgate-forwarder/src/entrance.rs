@@ -3,7 +3,7 @@
 use crate::{
     Connector, Seldom, Stop, connection,
     crowd::{Among, Crowd, Place},
-    forwarder::next_stop,
+    forwarder::{Held, next_stop},
     places::{Places, Room},
     service::Shared,
     source::Source,
@@ -12,7 +12,7 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering},
     task::Poll,
     time::Duration,
@@ -31,6 +31,8 @@ pub(crate) struct Entrance<C> {
     pub(crate) crowd: Arc<Crowd>,
     pub(crate) places: Places,
     pub(crate) idle: Arc<Notify>,
+    /// Whether the listener is this process's, where another one decides that.
+    pub(crate) held: Option<Held>,
     /// For the connections.
     pub(crate) stop: watch::Receiver<Option<Stop>>,
 }
@@ -54,12 +56,25 @@ impl<C: Connector> Entrance<C> {
                     }
                     return;
                 }
-                accepted = listener.accept() => match accepted {
-                    Ok((socket, peer)) => self.admit(socket, peer, &mut stop).await,
+                accepted = self.accept(&listener) => match accepted {
+                    Ok(Some((socket, peer))) => self.admit(socket, peer, &mut stop).await,
+                    // The listener is closed; connections that there are go on as long as they may.
+                    Ok(None) => return,
                     Err(error) => pause(&error).await,
                 },
             }
         }
+    }
+
+    /// The next guest; `None` if the listener is not this process's any more.
+    ///
+    /// The second look is the one that counts: where it finds the listener held, it was held when the guest was accepted.
+    /// The first one keeps a process that has slept for long from taking a guest only to let it go.
+    async fn accept(&self, listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        let is_held = || self.held.as_ref().is_none_or(|held| held());
+        let accepted =
+            poll_fn(|cx| if is_held() { listener.poll_accept(cx).map_ok(Some) } else { Poll::Ready(Ok(None)) });
+        Ok(accepted.await?.filter(|_| is_held()))
     }
 
     /// Serves a guest that has come, when there is room. Where there is none, the rest wait in the kernel's queue: the
@@ -117,8 +132,9 @@ impl<C: Connector> Entrance<C> {
     /// Guests whose connection the kernel has already made are served before the listener is closed.
     async fn last_ones(&self, listener: &TcpListener) {
         while let Some(room) = self.places.at_once() {
-            let next = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
-            let Poll::Ready(Ok((socket, peer))) = next else { return };
+            let mut next = pin!(self.accept(listener));
+            let next = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await;
+            let Poll::Ready(Ok(Some((socket, peer)))) = next else { return };
             if let Some(guest) = self.meet(socket, peer) {
                 self.serve(guest, room);
             }

@@ -50,7 +50,12 @@ pub struct Forwarder<C> {
     crowd: Arc<Crowd>,
     places: Places,
     idle: Arc<Notify>,
+    held: Option<Held>,
 }
+
+/// Whether the listeners are this forwarder's to accept at, as far as another process decides that. Asked before and
+/// after each accept: it must be cheap.
+pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How many connections a gate has.
 #[derive(Clone, Debug)]
@@ -95,6 +100,7 @@ impl<C: Connector> Forwarder<C> {
             places: Places::new(limits.connections, None),
             crowd: Crowd::new(limits.clone()),
             idle: Arc::default(),
+            held: None,
             shared: Arc::new(Shared {
                 connector,
                 observer: Arc::new(observer),
@@ -126,6 +132,14 @@ impl<C: Connector> Forwarder<C> {
         self
     }
 
+    /// Accepts a guest only while `held` says so. Another process that serves the same listeners when it no longer does
+    /// serves alone then: a guest that was accepted in the very moment is closed again, and nothing of it was read.
+    #[must_use]
+    pub fn while_held(mut self, held: Held) -> Self {
+        self.held = Some(held);
+        self
+    }
+
     /// How many connections this forwarder has, also while it serves.
     #[must_use]
     pub fn gauge(&self) -> Gauge {
@@ -145,6 +159,7 @@ impl<C: Connector> Forwarder<C> {
                 crowd: self.crowd.clone(),
                 places: self.places.clone(),
                 idle: self.idle.clone(),
+                held: self.held.clone(),
                 stop: stop.clone(),
             };
             tasks.spawn(entrance.attend(listener, stop.clone()));

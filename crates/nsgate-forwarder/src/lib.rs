@@ -46,7 +46,7 @@ mod turns;
 
 pub use callers::Directory;
 pub use connector::{AgentStream, Connector, TcpConnector, UnixConnector};
-pub use forwarder::{Forwarder, Gauge, Stop};
+pub use forwarder::{Forwarder, Gauge, Held, Stop};
 pub use guards::{TokenKey, TokenUse};
 pub use path_class::PathClass;
 pub use places::Sharing;

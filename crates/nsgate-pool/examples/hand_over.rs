@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let end = Instant::now() + Duration::from_secs(10);
     while Instant::now() < end {
         match served.word()? {
-            None => std::thread::sleep(Duration::from_millis(50)),
+            None | Some(Word::Pong) => std::thread::sleep(Duration::from_millis(50)),
             Some(Word::End(reason)) => return Err(reason.into()),
             Some(Word::Leave | Word::Gone) => {
                 served = offer.begin(Path::new(&pool), &[listener.as_fd()])?.wait(Duration::from_secs(5))?;

@@ -1,8 +1,6 @@
 //! One end of a connection between a worker and whoever speaks to it: whole messages, never waiting.
 
 use crate::sys;
-#[cfg(feature = "worker")]
-use nix::sys::socket::recv;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -71,13 +69,13 @@ impl Channel {
         Ok(Some(Message { bytes, descriptors: received.descriptors, truncated: received.truncated }))
     }
 
-    /// The bytes of the next message without taking it, and nothing of its descriptors; `None` if the other end is gone.
+    /// The next message without taking it, and copies of its descriptors; `None` if the other end is gone.
     #[cfg(feature = "worker")]
-    pub(crate) fn peek(&self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn peek(&self) -> io::Result<Option<Message>> {
         let mut bytes = vec![0; LONGEST];
-        let length = recv(self.0.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT)?;
+        let sys::Received { length, truncated, descriptors } = sys::peek(self.0.as_fd(), &mut bytes)?;
         bytes.truncate(length);
-        Ok((length > 0).then_some(bytes))
+        Ok((length > 0).then_some(Message { bytes, descriptors, truncated }))
     }
 
     /// Waits until there is something to receive.

@@ -23,6 +23,6 @@ pub mod worker;
 pub use ask::{AskError, keep, list, remove, stores};
 pub use channel::Channel;
 pub use descriptor::{check, check_hop_limit};
-pub use offer::{Offer, OfferError, Offered, Served, Word};
+pub use offer::{Offer, OfferError, Offered, Served, Unserved, Word};
 pub use peer::{Allowed, Peer};
 pub use shard::shard;

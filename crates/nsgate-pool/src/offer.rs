@@ -3,7 +3,7 @@
 use crate::{
     Channel,
     channel::{LONGEST, Message},
-    protocol::{Reply, Request},
+    protocol::{Notes, Reply, Request},
 };
 use nsgate_config::Config;
 use std::{
@@ -55,7 +55,15 @@ impl Offer {
     /// # Errors
     /// [`OfferError::TooLong`].
     pub fn new(config: &Config) -> Result<Self, OfferError> {
-        let message = Request::Serve(Box::new(config.clone())).to_bytes();
+        Self::noted(config, &Notes::default())
+    }
+
+    /// The same, and what comes with the gate.
+    ///
+    /// # Errors
+    /// [`OfferError::TooLong`].
+    pub fn noted(config: &Config, notes: &Notes) -> Result<Self, OfferError> {
+        let message = Request::serve(config, notes);
         if message.len() > LONGEST {
             return Err(OfferError::TooLong { length: message.len() });
         }
@@ -95,11 +103,45 @@ impl Offered {
     /// # Errors
     /// [`OfferError::Refused`], or what went wrong.
     pub fn answer(self) -> Result<Served, OfferError> {
-        match Reply::parse(&read(&self.0)?).map_err(OfferError::Odd)? {
-            Reply::Serving => Ok(Served(self.0)),
-            Reply::Refused(why) => Err(OfferError::Refused(why)),
-            _ => Err(OfferError::Odd("neither `serving` nor `refused`".to_owned())),
+        self.settled().map_err(|unserved| unserved.error)
+    }
+
+    /// The same, and what is left of a handover that was refused.
+    ///
+    /// # Errors
+    /// [`Unserved`].
+    pub fn settled(self) -> Result<Served, Unserved> {
+        let reply = read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(OfferError::Odd));
+        match reply {
+            Ok(Reply::Serving { answers }) => Ok(Served { channel: self.0, answers }),
+            Ok(Reply::Refused(why)) => Err(Unserved { error: OfferError::Refused(why), channel: Some(self.0) }),
+            Ok(_) => Err(OfferError::Odd("neither `serving` nor `refused`".to_owned()).into()),
+            Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A handover that came to nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Unserved {
+    /// Why.
+    pub error: OfferError,
+    channel: Option<Channel>,
+}
+
+impl Unserved {
+    /// Something that becomes readable when the worker that has refused is gone: the next one may judge otherwise. Only of
+    /// a handover that came with `asks` ([`Notes`]).
+    #[must_use]
+    pub fn refused_by(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl From<OfferError> for Unserved {
+    fn from(error: OfferError) -> Self {
+        Self { error, channel: None }
     }
 }
 
@@ -119,7 +161,10 @@ fn read(channel: &Channel) -> Result<Vec<u8>, OfferError> {
 
 /// A network that a worker serves, until this is dropped.
 #[derive(Debug)]
-pub struct Served(Channel);
+pub struct Served {
+    channel: Channel,
+    answers: bool,
+}
 
 /// What a worker says of a network that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +173,8 @@ pub enum Word {
     Leave,
     /// It serves no longer, and the network should not be handed over again.
     End(String),
+    /// The worker has heard a [`Served::ping`].
+    Pong,
     /// The worker is gone.
     Gone,
 }
@@ -138,7 +185,7 @@ impl Served {
     /// # Errors
     /// [`OfferError::Odd`]: this worker is better left.
     pub fn word(&self) -> Result<Option<Word>, OfferError> {
-        let bytes = match read(&self.0) {
+        let bytes = match read(&self.channel) {
             Ok(bytes) => bytes,
             Err(OfferError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),
@@ -147,7 +194,8 @@ impl Served {
         match Reply::parse(&bytes).map_err(OfferError::Odd)? {
             Reply::Leave => Ok(Some(Word::Leave)),
             Reply::End(why) => Ok(Some(Word::End(why))),
-            _ => Err(OfferError::Odd("neither `leave` nor `end`".to_owned())),
+            Reply::Pong => Ok(Some(Word::Pong)),
+            _ => Err(OfferError::Odd("neither `leave` nor `end` nor `pong`".to_owned())),
         }
     }
 
@@ -156,12 +204,33 @@ impl Served {
     /// # Errors
     /// The worker is gone, and the requests with it.
     pub fn finish(&self) -> io::Result<()> {
-        self.0.send(&Request::Finish.to_bytes(), &[])
+        self.channel.send(&Request::Finish.to_bytes(), &[])
+    }
+
+    /// Whether the worker answers to [`Served::ping`]: one of this release does, if the gate came with `asks` ([`Notes`]).
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.answers
+    }
+
+    /// Asks for a sign of life: [`Word::Pong`] is one.
+    ///
+    /// # Errors
+    /// The worker is gone, or reads nothing any more.
+    pub fn ping(&self) -> io::Result<()> {
+        self.channel.send(&Request::Ping.to_bytes(), &[])
+    }
+
+    /// Takes the network back from a worker that gives no sign of life. One that comes to itself again accepts nobody
+    /// from now on, finishes the requests under way, and lets the network go.
+    pub fn take_back(self) {
+        // One that cannot be told cuts off what is under way.
+        let _ = self.channel.send(&Request::Took.to_bytes(), &[]);
     }
 }
 
 impl AsFd for Served {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.channel.as_fd()
     }
 }

@@ -8,7 +8,7 @@
 use crate::{
     Allowed, Peer,
     channel::LONGEST,
-    protocol::{kept_bytes, parse_kept},
+    protocol::{Notes, kept_bytes, parse_kept},
     sys,
 };
 use nix::{
@@ -37,14 +37,14 @@ pub fn blank() -> io::Result<OwnedFd> {
     Ok(memfd_create("nsgate", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?)
 }
 
-/// Writes what is kept of `config` with these listeners, in order, and seals it.
+/// Writes what is kept of `config`, of what comes with it, and of these listeners, in order, and seals it.
 ///
 /// # Errors
 /// A system call that failed.
-pub fn fill(record: OwnedFd, config: &Config, listeners: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+pub fn fill(record: OwnedFd, config: &Config, notes: &Notes, listeners: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
     let cookies = listeners.iter().map(|listener| sys::cookie(*listener)).collect::<Result<Vec<u64>, _>>()?;
     let mut file = File::from(record);
-    file.write_all(&kept_bytes(config, &cookies))?;
+    file.write_all(&kept_bytes(config, notes, &cookies))?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals()))?;
     Ok(file.into())
 }
@@ -54,12 +54,12 @@ fn seals() -> SealFlag {
     SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE
 }
 
-/// Reads a record: the gate, and the numbers of its listeners in order.
+/// Reads a record: the gate, what comes with it, and the numbers of its listeners in order.
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
 #[cfg_attr(not(feature = "worker"), allow(dead_code, reason = "the receiving half reads it"))]
-pub(crate) fn read(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, Vec<u64>), String> {
+pub(crate) fn read(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, Notes, Vec<u64>), String> {
     let failed = |call: &'static str| move |error: Errno| format!("the record cannot be read: {call}: {error}");
     // Seals are what only a memfd has.
     let found = fcntl(record, FcntlArg::F_GET_SEALS).map_err(|error| match error {
@@ -102,7 +102,7 @@ pub(crate) fn number(socket: &impl AsFd) -> Result<u64, Errno> {
 #[cfg(test)]
 mod tests {
     use super::{blank, fill, read};
-    use crate::{Allowed, sys};
+    use crate::{Allowed, protocol::Notes, sys};
     use nsgate_config::native;
     use std::{
         fs::File,
@@ -124,14 +124,16 @@ mod tests {
     fn record() -> (OwnedFd, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let config = native::parse("x", GATE).unwrap().config;
-        (fill(blank().unwrap(), &config, &[listener.as_fd()]).unwrap(), listener)
+        let notes = Notes { asks: false, key: Some("1 ab".to_owned()) };
+        (fill(blank().unwrap(), &config, &notes, &[listener.as_fd()]).unwrap(), listener)
     }
 
     #[test]
     fn what_was_written_is_read_as_often_as_it_must_be_and_never_changed() {
         let (record, listener) = record();
         for _ in 0..2 {
-            let (config, cookies) = read(record.as_fd(), own()).unwrap();
+            let (config, notes, cookies) = read(record.as_fd(), own()).unwrap();
+            assert_eq!(notes.key.as_deref(), Some("1 ab"));
             assert_eq!(config, native::parse("x", GATE).unwrap().config);
             assert_eq!(cookies, [sys::cookie(listener.as_fd()).unwrap()]);
         }

@@ -38,6 +38,16 @@ pub(crate) fn next_length(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
 
 /// Receives one datagram without waiting.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
+    receive_with(socket, buffer, 0)
+}
+
+/// The same, but it stays where it is; the descriptors are copies.
+#[cfg(feature = "worker")]
+pub(crate) fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
+    receive_with(socket, buffer, libc::MSG_PEEK)
+}
+
+fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], more: libc::c_int) -> Result<Received, Errno> {
     let mut control = [MaybeUninit::<u64>::zeroed(); CONTROL];
     let mut piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeros is a valid `msghdr`.
@@ -46,7 +56,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Recei
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();
     header.msg_controllen = mem::size_of_val(&control);
-    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | more;
     // SAFETY: the header points at a buffer and a control area that live for the call, with their true lengths.
     let length = Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &mut header, flags) })?;
     let mut descriptors = Vec::new();

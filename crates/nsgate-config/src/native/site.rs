@@ -39,7 +39,7 @@ struct Draft {
     sandbox: SandboxLevel,
     /// Networks are handed over to the pool at this socket rather than served by a process each.
     pool: Option<Spanned<String>>,
-    /// How long a keeper waits for the pool's worker, or for the next one, before it serves by itself.
+    /// How long a keeper waits for the next worker, and a guest for one that hangs, before the keeper serves by itself.
     pool_patience: Option<Spanned<Time>>,
     /// Whether a keeper serves by itself where no worker answers; without it, such a network is not started.
     pool_fallback: Option<bool>,

@@ -7,22 +7,30 @@
 //! |---|---|---|---|
 //! | `serve` | a gate as TOML ([`nsgate_config::native`]); its listeners as descriptors, in order | first | `serving` or `refused` |
 //! | `finish` | nothing | after `serving` | `end`, when the requests under way are finished |
+//! | `ping` | nothing | after `serving` with `answers` | `pong`, at once: it is neither stopped nor in a loop |
+//! | `took` | nothing | after `serving` with `answers` | nothing: its owner serves from now on, since no `pong` came |
+//! | `holds` | the number of a listener | first | `network` for the one that has it, then `done` |
 //! | `list` | nothing | first | `network` for each, then `done` |
 //! | `remove` | an identity | first | `done` or `refused` |
 //! | `stores` | nothing | first | `done` if a service manager keeps networks for it, or `refused` |
 //! | `keep` | an identity; a record ([`crate::record`]) and the listeners as descriptors | first | `done`: the network is served, and kept for the next worker; or `refused` |
 //! | `leave` | nothing | first | `done`; networks are served until their owners have left |
 //!
+//! In front of a gate may stand notes ([`Notes`]), which a release that does not know them takes for comments.
+//!
 //! | from a worker | what follows | what it means |
 //! |---|---|---|
-//! | `serving` | nothing | the network is served as long as this connection lasts |
-//! | `refused` | a sentence | nothing was taken |
+//! | `serving` | nothing, or `answers` | the network is served as long as this connection lasts |
+//! | `refused` | a sentence | nothing was taken; where the gate came with `asks`, the connection lasts as long as the worker |
+//! | `pong` | nothing | it has heard the `ping` |
 //! | `leave` | nothing | another worker takes over: hand over there, then close this connection |
 //! | `end` | a sentence | the network is no longer served, and should not be handed over again |
 
+mod notes;
 mod reply;
 mod request;
 
+pub use notes::Notes;
 pub use reply::{NetworkStatus, Reply};
 pub use request::Request;
 
@@ -85,14 +93,14 @@ fn identity(text: &str) -> Result<Identity, String> {
     }
 }
 
-/// A record of a network: the kernel's numbers of its listeners, and the gate.
-pub(crate) fn kept_bytes(config: &Config, cookies: &[u64]) -> Vec<u8> {
+/// A record of a network: the kernel's numbers of its listeners, and the gate with its notes.
+pub(crate) fn kept_bytes(config: &Config, notes: &Notes, cookies: &[u64]) -> Vec<u8> {
     let cookies: Vec<String> = cookies.iter().map(ToString::to_string).collect();
-    message("kept", &format!("{}\n{}", cookies.join(" "), native::render(config)))
+    message("kept", &format!("{}\n{}{}", cookies.join(" "), notes.to_text(), native::render(config)))
 }
 
 /// Reads a record.
-pub(crate) fn parse_kept(bytes: &[u8]) -> Result<(Config, Vec<u64>), String> {
+pub(crate) fn parse_kept(bytes: &[u8]) -> Result<(Config, Notes, Vec<u64>), String> {
     let read = || {
         let (word, rest) = split(bytes)?;
         let (numbers, gate) = rest.split_once('\n').ok_or("the record has no listeners")?;
@@ -101,7 +109,7 @@ pub(crate) fn parse_kept(bytes: &[u8]) -> Result<(Config, Vec<u64>), String> {
         }
         let cookies = numbers.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>();
         let cookies = cookies.map_err(|_| "a listener's number is none".to_owned())?;
-        Ok((request::gate(gate)?, cookies))
+        Ok((request::gate(gate)?, Notes::read(gate), cookies))
     };
     read().map_err(|wrong: String| sentence(&wrong))
 }

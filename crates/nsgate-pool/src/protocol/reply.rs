@@ -8,7 +8,12 @@ use std::fmt::Write;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The network is served as long as this connection lasts.
-    Serving,
+    Serving {
+        /// The worker answers to `ping`.
+        answers: bool,
+    },
+    /// It has heard a `ping`.
+    Pong,
     /// Nothing was taken, and why.
     Refused(String),
     /// The network is no longer served, and why.
@@ -51,7 +56,8 @@ impl Reply {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Serving => message("serving", ""),
+            Self::Serving { answers } => message("serving", if *answers { ANSWERS } else { "" }),
+            Self::Pong => message("pong", ""),
             Self::Refused(why) => message("refused", &sentence(why)),
             Self::End(why) => message("end", &sentence(why)),
             Self::Leave => message("leave", ""),
@@ -71,7 +77,8 @@ impl Reply {
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let (word, rest) = split(bytes)?;
         match word {
-            "serving" => nothing(rest, Self::Serving),
+            "serving" => Ok(Self::Serving { answers: rest == ANSWERS }),
+            "pong" => nothing(rest, Self::Pong),
             "refused" => Ok(Self::Refused(sentence(rest))),
             "end" => Ok(Self::End(sentence(rest))),
             "leave" => nothing(rest, Self::Leave),
@@ -81,6 +88,9 @@ impl Reply {
         }
     }
 }
+
+/// What a worker says behind `serving` to whoever asks for signs of life.
+const ANSWERS: &str = "answers\n";
 
 /// Lines that every release has written of a network.
 const LINES: usize = 9;
@@ -163,7 +173,9 @@ mod tests {
         );
         assert_eq!(Reply::parse(next.as_bytes()), Ok(Reply::Network(Box::new(older))));
         for reply in [
-            Reply::Serving,
+            Reply::Serving { answers: false },
+            Reply::Serving { answers: true },
+            Reply::Pong,
             Reply::Refused("because".to_owned()),
             Reply::End("removed".to_owned()),
             Reply::Leave,

@@ -1,6 +1,6 @@
 //! What a worker is asked.
 
-use super::{identity, identity_text, message, nothing, sentence, split};
+use super::{Notes, identity, identity_text, message, nothing, sentence, split};
 use nsgate_config::{Config, Identity, native};
 
 /// A message to a worker.
@@ -11,6 +11,12 @@ pub enum Request {
     Serve(Box<Config>),
     /// Finish the requests under way, and no more.
     Finish,
+    /// Is it there? Asked by whoever has handed a network over.
+    Ping,
+    /// The owner serves its network by itself: no answer to `ping` came in time.
+    Took,
+    /// Which network has the listener with this number of the kernel's (SO_COOKIE)?
+    Holds(u64),
     /// Which networks are there?
     List,
     /// Serve this network no longer.
@@ -29,14 +35,23 @@ impl Request {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Serve(config) => message("serve", &native::render(config)),
+            Self::Serve(config) => Self::serve(config, &Notes::default()),
             Self::Finish => message("finish", ""),
+            Self::Ping => message("ping", ""),
+            Self::Took => message("took", ""),
+            Self::Holds(cookie) => message("holds", &cookie.to_string()),
             Self::List => message("list", ""),
             Self::Remove(identity) => message("remove", &identity_text(identity)),
             Self::Stores => message("stores", ""),
             Self::Keep(identity) => message("keep", &identity_text(identity)),
             Self::Leave => message("leave", ""),
         }
+    }
+
+    /// A handover of this gate, and what comes with it.
+    #[must_use]
+    pub fn serve(config: &Config, notes: &Notes) -> Vec<u8> {
+        message("serve", &format!("{}{}", notes.to_text(), native::render(config)))
     }
 
     /// Reads a message.
@@ -54,6 +69,9 @@ impl Request {
             "stores" => nothing(rest, Self::Stores),
             "keep" => identity(rest).map(Self::Keep),
             "finish" => nothing(rest, Self::Finish),
+            "ping" => nothing(rest, Self::Ping),
+            "took" => nothing(rest, Self::Took),
+            "holds" => rest.parse().map(Self::Holds).map_err(|_| "a listener's number is none".to_owned()),
             "list" => nothing(rest, Self::List),
             "remove" => identity(rest).map(Self::Remove),
             "leave" => nothing(rest, Self::Leave),
@@ -91,7 +109,7 @@ mod tests {
         let mut all = vec![Request::Serve(Box::new(config)), Request::Finish, Request::List, Request::Leave];
         all.extend(identities.map(Request::Remove));
         all.extend(identities.map(Request::Keep));
-        all.push(Request::Stores);
+        all.extend([Request::Stores, Request::Ping, Request::Took, Request::Holds(u64::MAX)]);
         for request in all {
             assert_eq!(Request::parse(&request.to_bytes()), Ok(request));
         }

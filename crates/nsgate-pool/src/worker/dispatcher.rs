@@ -1,25 +1,28 @@
 //! Before several workers: passes each peer on to the worker whose network it speaks of, and asks all of them what is
 //! about all.
 //!
-//! It looks at a message and does not take it, nor the descriptors that come with it: the worker hears the peer itself,
-//! judges it, and answers. What is not understood here is refused there.
+//! It looks at a message and does not take it: the worker hears the peer itself, judges it, and answers. What is not
+//! understood here is refused there. Of the listeners that come with a message it asks the kernel for their numbers, and
+//! closes its copies: a listener that a worker has does not go to another one ([`Claims`]).
 
 use super::{
+    claims::Claims,
     endpoint::{self, ASK, Door, PAGE, PEER, Peering, Visitor},
     merge::merge,
     metrics,
+    session::named,
 };
 use crate::{
     Allowed, Peer,
     protocol::{Reply, Request},
-    shard,
+    shard, sys,
 };
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nsgate_forwarder::Stop;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -38,6 +41,7 @@ struct Workers {
     peers: usize,
     allowed: Allowed,
     all: Vec<Peering>,
+    claims: Mutex<Claims>,
     left: watch::Sender<bool>,
 }
 
@@ -49,7 +53,15 @@ impl Dispatcher {
     /// A socket that cannot be waited for.
     pub fn new(allowed: Allowed, workers: Vec<OwnedFd>, peers: usize) -> io::Result<Self> {
         let all = workers.into_iter().map(Peering::new).collect::<io::Result<_>>()?;
-        Ok(Self(Arc::new(Workers { peers, allowed, all, left: watch::Sender::new(false) })))
+        Ok(Self(Arc::new(Workers { peers, allowed, all, claims: Mutex::default(), left: watch::Sender::new(false) })))
+    }
+
+    /// The same in the place of another one, whose worker each listener has it finds in `memory`, an empty file at first
+    /// that is passed from one to the next (memfd_create(2)).
+    #[must_use]
+    pub fn remembering(self, memory: OwnedFd) -> Self {
+        *self.0.claims() = Claims::remembered(memory);
+        self
     }
 
     /// Takes peers at `handover` and tells metrics at `metrics`, until `stop` says something or another pool has taken
@@ -86,10 +98,16 @@ impl Dispatcher {
     }
 }
 
+impl Workers {
+    fn claims(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A peer that has just come.
 async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit) {
     let said = match timeout(PATIENCE, peer.peek()).await {
-        Ok(Ok(Some(said))) => Request::parse(&said).ok(),
+        Ok(Ok(Some(said))) => Request::parse(&said.bytes).ok().map(|request| (request, cookies(&said.descriptors))),
         // A worker says what is wrong with silence.
         Err(_) => None,
         // It has left again.
@@ -97,7 +115,7 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
     };
     let may = Peer::of(peer.channel()).is_ok_and(|who| workers.allowed.judge(who).is_ok());
     match said {
-        Some(request @ (Request::List | Request::Leave)) if may => {
+        Some((request @ (Request::List | Request::Leave), _)) if may => {
             // It has said what it wants: whoever does not read the answer keeps nobody else out.
             drop(place);
             // Taken now: a connection that is closed with something unread in it takes the answer with it.
@@ -111,11 +129,58 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
             }
             return;
         }
-        Some(Request::Serve(config)) => pass_on(&workers, peer, shard(&config.gate.identity, workers.all.len())).await,
-        Some(Request::Remove(identity)) => pass_on(&workers, peer, shard(&identity, workers.all.len())).await,
+        Some((Request::Serve(config), cookies)) => {
+            let index = shard(&config.gate.identity, workers.all.len());
+            // A stranger is refused by the worker, and claims nothing.
+            let claimed = if may { claim(&workers, &cookies, index).await } else { Ok(()) };
+            match claimed {
+                Ok(()) => pass_on(&workers, peer, index).await,
+                Err(reason) => {
+                    let _ = peer.receive().await;
+                    refuse(&peer, &format!("{}: {reason}", named(&config.gate.identity))).await;
+                }
+            }
+        }
+        Some((Request::Remove(identity), _)) => pass_on(&workers, peer, shard(&identity, workers.all.len())).await,
         _ => pass_on(&workers, peer, 0).await,
     }
     drop(place);
+}
+
+/// The kernel's numbers of what comes with a message. What is no socket is refused by the worker.
+fn cookies(descriptors: &[OwnedFd]) -> Vec<u64> {
+    descriptors.iter().filter_map(|descriptor| sys::cookie(descriptor.as_fd()).ok()).collect()
+}
+
+/// Claims listeners for a worker. Another one that was given one of them before is asked whether it has it still; one that
+/// does not answer may have.
+async fn claim(workers: &Workers, cookies: &[u64], index: usize) -> Result<(), String> {
+    loop {
+        let claimed = workers.claims().claim(cookies, index);
+        let Err((holder, cookie)) = claimed else { return Ok(()) };
+        let held = match workers.all.get(holder) {
+            Some(worker) => holds(worker, cookie).await,
+            None => Ok(None),
+        };
+        let by = match held {
+            Ok(None) => {
+                workers.claims().forget(holder, cookie);
+                continue;
+            }
+            Ok(Some(network)) => network,
+            Err(error) => format!("a network of worker {}, which does not answer ({error}),", holder + 1),
+        };
+        return Err(format!("a listener that comes with it is that of {by} already"));
+    }
+}
+
+/// The network of a worker that has this listener.
+async fn holds(worker: &Peering, cookie: u64) -> io::Result<Option<String>> {
+    let worker = ask(worker, &Request::Holds(cookie)).await?;
+    match word(&worker).await? {
+        Reply::Network(status) => Ok(Some(named(&status.identity))),
+        _ => Ok(None),
+    }
 }
 
 /// The worker hears the peer from its first word on.

@@ -2,7 +2,10 @@
 //! dispatcher's, which passes them on.
 
 use crate::{Channel, channel::Message, sys};
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 use nsgate_forwarder::Seldom;
 use std::{
     io,
@@ -116,13 +119,20 @@ impl Peering {
         self.0.get_ref()
     }
 
+    /// Whether the peer has closed its end, whatever it said before that and nobody has read.
+    pub(super) fn is_left(&self) -> bool {
+        // Asked for nothing: that the other end is closed is told always (poll(2)).
+        let mut one = [PollFd::new(self.channel().as_fd(), PollFlags::empty())];
+        matches!(poll(&mut one, PollTimeout::ZERO), Ok(ready) if ready > 0)
+    }
+
     /// The next message; `None` if the peer is gone.
     pub(super) async fn receive(&self) -> io::Result<Option<Message>> {
         self.0.async_io(Interest::READABLE, Channel::receive).await
     }
 
-    /// The next message, which stays where it is; `None` if the peer is gone.
-    pub(super) async fn peek(&self) -> io::Result<Option<Vec<u8>>> {
+    /// The next message, which stays where it is, with copies of its descriptors; `None` if the peer is gone.
+    pub(super) async fn peek(&self) -> io::Result<Option<Message>> {
         self.0.async_io(Interest::READABLE, Channel::peek).await
     }
 

@@ -80,7 +80,7 @@ fn again(
         }
     }
     let record = records.pop().ok_or("there is no record with it")?;
-    let (config, cookies) = record::read(record.as_fd(), shared.settings.allowed)?;
+    let (config, _, cookies) = record::read(record.as_fd(), shared.settings.allowed)?;
     let identity = config.gate.identity;
     if store::name(&identity) != kept_as {
         return Err(format!("its record is that of {}", named(&identity)));
@@ -105,11 +105,11 @@ fn begin(
     }
     let listeners = descriptors.split_off(1);
     let record = descriptors.pop().ok_or("no record came with it")?;
-    let (config, cookies) = record::read(record.as_fd(), shared.settings.allowed)?;
+    let (config, notes, cookies) = record::read(record.as_fd(), shared.settings.allowed)?;
     if config.gate.identity != identity {
         return Err(format!("its record is that of {}", named(&config.gate.identity)));
     }
-    let checked = Checked::new(shared, config, listeners)?;
+    let checked = Checked::new(shared, config, &notes, listeners)?;
     if checked.cookies() != cookies {
         return Err("its listeners are not those that the record was written for".to_owned());
     }

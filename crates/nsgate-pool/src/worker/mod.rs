@@ -5,6 +5,7 @@
 //! each has a part that nobody can take.
 
 mod budget;
+mod claims;
 mod counters;
 mod dispatcher;
 mod endpoint;
@@ -13,6 +14,7 @@ mod merge;
 mod metrics;
 mod network;
 mod page;
+mod refused;
 mod registry;
 mod session;
 mod store;
@@ -26,6 +28,7 @@ use counters::Latency;
 use endpoint::{Door, Visitor};
 use nsgate_config::{AbsolutePath, Config};
 use nsgate_forwarder::{Observer, Sharing, Stop, TokenKey};
+use refused::Refused;
 use registry::Registry;
 use std::{
     io,
@@ -75,7 +78,7 @@ pub struct Settings {
     pub descriptors: Option<u64>,
     /// Connections that each network may have whatever the others do.
     pub reserved: u32,
-    /// For the session tokens of networks whose guards want them. Each network's are its own.
+    /// For the session tokens of networks whose guards want them and which bring no key. Each network's are its own.
     pub token_key: Option<TokenKey>,
     /// Which worker this is, from 1 on, where there is more than one.
     pub number: Option<u32>,
@@ -116,6 +119,7 @@ struct Shared {
     latency: Arc<Latency>,
     handovers: AtomicU64,
     refusals: AtomicU64,
+    refused: Refused,
     phase: watch::Sender<Phase>,
 }
 
@@ -156,6 +160,7 @@ impl Worker {
             latency: Arc::default(),
             handovers: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            refused: Refused::default(),
             phase: watch::Sender::new(Phase::Open),
         });
         Self(shared, Vec::new())

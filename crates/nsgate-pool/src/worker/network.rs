@@ -4,14 +4,24 @@ use super::{
     Shared,
     budget::Allotment,
     counters::{Counters, Tally},
+    endpoint::Peering,
 };
-use crate::{check, check_hop_limit, protocol::NetworkStatus, sys};
+use crate::{
+    check, check_hop_limit,
+    protocol::{NetworkStatus, Notes},
+    sys,
+};
+use nix::time::{ClockId, clock_gettime};
 use nsgate_config::{Account, Config, Gate};
-use nsgate_forwarder::{Forwarder, Gauge, Stop, UnixConnector};
+use nsgate_forwarder::{Forwarder, Gauge, Stop, TokenKey, UnixConnector};
 use std::{
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -32,6 +42,7 @@ pub(super) struct Network {
     /// The kernel's numbers of its listeners.
     pub(super) cookies: Vec<u64>,
     pub(super) counters: Arc<Counters>,
+    left: Arc<AtomicBool>,
     gauge: Gauge,
     since: Instant,
     stop: watch::Sender<Option<Stop>>,
@@ -45,11 +56,17 @@ pub(super) struct Checked {
     gate: Gate,
     cookies: Vec<u64>,
     counters: Arc<Counters>,
+    left: Arc<AtomicBool>,
 }
 
 impl Checked {
     /// Looks at everything that came with a handover.
-    pub(super) fn new(shared: &Shared, config: Config, descriptors: Vec<OwnedFd>) -> Result<Self, String> {
+    pub(super) fn new(
+        shared: &Shared,
+        config: Config,
+        notes: &Notes,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<Self, String> {
         let named = config.gate.listeners.len();
         if named != descriptors.len() {
             return Err(format!(
@@ -66,6 +83,7 @@ impl Checked {
         let cookies = descriptors.iter().map(|descriptor| sys::cookie(descriptor.as_fd())).collect::<Result<_, _>>();
         let cookies = cookies.map_err(|error| format!("a listener cannot be told from others: SO_COOKIE: {error}"))?;
         let connector = connector(shared, &config.gate)?;
+        let key = key(shared, notes)?;
         let listeners = descriptors.into_iter().map(|descriptor| {
             let socket = tokio::net::TcpListener::from_std(TcpListener::from(descriptor));
             socket.map_err(|error| format!("a listener cannot be waited for: {error}"))
@@ -75,8 +93,8 @@ impl Checked {
         let observer = (shared.observe)(&config)?;
         let tally = Tally { counters: counters.clone(), latency: shared.latency.clone(), observer };
         let forwarder = Forwarder::new(config.gate.clone(), connector, tally).sharing(shared.sharing.clone());
-        let forwarder = forwarder.keyed(shared.settings.token_key.clone());
-        Ok(Self { forwarder, listeners, gate: config.gate, cookies, counters })
+        let forwarder = forwarder.keyed(key);
+        Ok(Self { forwarder, listeners, gate: config.gate, cookies, counters, left: Arc::default() })
     }
 
     pub(super) fn gate(&self) -> &Gate {
@@ -87,13 +105,22 @@ impl Checked {
         &self.cookies
     }
 
+    /// The same, accepting guests for as long as `owner` has not left: whoever serves after that serves alone. The owner
+    /// may be a process that takes the network back because this one was stopped, and has come to itself again.
+    pub(super) fn owned_by(self, owner: Weak<Peering>) -> Self {
+        let left = self.left.clone();
+        // Where this end was closed first, the network's end says who is accepted.
+        let held = move || !left.load(Ordering::Relaxed) && owner.upgrade().is_none_or(|owner| !owner.is_left());
+        Self { forwarder: self.forwarder.while_held(Arc::new(held)), ..self }
+    }
+
     /// Begins to serve. `alive` is held until the last connection has ended.
     pub(super) fn begin(
         self,
         allotment: Arc<Allotment>,
         alive: mpsc::Sender<()>,
     ) -> (Arc<Network>, oneshot::Receiver<Dismissal>) {
-        let Self { forwarder, listeners, gate, cookies, counters } = self;
+        let Self { forwarder, listeners, gate, cookies, counters, left } = self;
         let (stop, stopped) = watch::channel(None);
         let (dismiss, dismissed) = oneshot::channel();
         let gauge = forwarder.gauge();
@@ -103,7 +130,7 @@ impl Checked {
             drop((alive, held));
         });
         let (since, dismiss) = (Instant::now(), Mutex::new(Some(dismiss)));
-        (Arc::new(Network { gate, allotment, cookies, counters, gauge, since, stop, dismiss }), dismissed)
+        (Arc::new(Network { gate, allotment, cookies, counters, left, gauge, since, stop, dismiss }), dismissed)
     }
 }
 
@@ -123,6 +150,12 @@ impl Network {
             }
             harder
         });
+    }
+
+    /// Its owner has left: whoever serves the network now serves it alone. Nobody is accepted from here on, not even who
+    /// waits at the listeners already.
+    pub(super) fn let_go(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 
     /// Waits until every connection has ended.
@@ -158,6 +191,14 @@ impl Network {
             worker,
         }
     }
+}
+
+/// The key of the network's tokens: the one that comes with it, which its next worker gets as well, or this worker's own.
+fn key(shared: &Shared, notes: &Notes) -> Result<Option<TokenKey>, String> {
+    let Some(text) = &notes.key else { return Ok(shared.settings.token_key.clone()) };
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
+    let now = now.map_err(|error| format!("how old is the key of its tokens? clock_gettime: {error}"))?;
+    TokenKey::read(text, now).map(Some).ok_or_else(|| "the key of its tokens is none".to_owned())
 }
 
 /// How the gate's agent is reached, if it is one of those that this worker knows.

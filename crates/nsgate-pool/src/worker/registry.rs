@@ -85,6 +85,11 @@ impl Registry {
         self.networks.get(&key(identity)).cloned()
     }
 
+    /// The network with this listener.
+    pub(super) fn holder(&self, cookie: u64) -> Option<Arc<Network>> {
+        self.networks.get(self.listeners.get(&cookie)?).cloned()
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> Vec<Arc<Network>> {
         self.networks.values().cloned().collect()

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Peer,
     channel::Message,
-    protocol::{Reply, Request},
+    protocol::{Notes, Reply, Request},
 };
 use nsgate_config::Identity;
 use nsgate_forwarder::Stop;
@@ -30,25 +30,28 @@ pub(super) async fn meet(
     place: OwnedSemaphorePermit,
     alive: mpsc::Sender<()>,
 ) {
-    let request = match heard(&shared, &peering, trusted).await {
-        Ok(Some(request)) => request,
+    let (request, notes, descriptors) = match heard(&shared, &peering, trusted).await {
+        Ok(Some(heard)) => heard,
         // It has left again.
         Ok(None) => return,
         Err(reason) => return refuse(&shared, &peering, &reason).await,
     };
     drop(place);
-    match request {
+    match (request, descriptors) {
+        // It did not wait for a worker that was stopped, and has asked again or serves by itself.
+        (Request::Serve(_), _) if peering.is_left() => {}
         (Request::Serve(config), descriptors) => {
-            let identity = config.gate.identity;
-            let begun = Checked::new(&shared, *config, descriptors).and_then(|checked| {
+            let (identity, peering) = (config.gate.identity, Arc::new(peering));
+            let begun = Checked::new(&shared, *config, &notes, descriptors).and_then(|checked| {
                 let mut networks = shared.networks();
                 let allotment = networks.judge(&checked, &shared)?;
-                let begun = checked.begin(allotment, alive);
+                let begun = checked.owned_by(Arc::downgrade(&peering)).begin(allotment, alive);
                 networks.insert(&begun.0);
                 Ok(begun)
             });
             match begun {
-                Ok((network, dismissed)) => own(&shared, peering, network, dismissed).await,
+                Ok((network, dismissed)) => own(&shared, (peering, notes.asks), network, dismissed).await,
+                Err(reason) if notes.asks => shared.refused.tell(&shared, &peering, &identity, &reason).await,
                 Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
             }
         }
@@ -68,7 +71,14 @@ pub(super) async fn meet(
             let reply = if shared.store.is_some() { Reply::Done } else { no() };
             let _ = peering.send(&reply.to_bytes()).await;
         }
-        (Request::List, _) => list(&shared, &peering).await,
+        (Request::List, _) => {
+            let all = shared.networks().all();
+            list(&shared, &peering, all).await;
+        }
+        (Request::Holds(cookie), _) => {
+            let holder = shared.networks().holder(cookie);
+            list(&shared, &peering, holder.into_iter().collect()).await;
+        }
         (Request::Remove(identity), _) => remove(&shared, &peering, &identity).await,
         (Request::Leave, _) => {
             tracing::info!("another worker takes over: networks are served until their owners have left");
@@ -82,12 +92,14 @@ pub(super) async fn meet(
                 open
             });
         }
-        (Request::Finish, _) => refuse(&shared, &peering, "`finish` is for whoever has handed a network over").await,
+        (Request::Finish | Request::Ping | Request::Took, _) => {
+            refuse(&shared, &peering, "this is for whoever has handed a network over").await;
+        }
     }
 }
 
 /// The first message of a peer that may speak, and what came with it.
-async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Option<(Request, Vec<OwnedFd>)>, String> {
+async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Option<Heard>, String> {
     let peer = Peer::of(peering.channel()).map_err(|error| format!("who is there? SO_PEERCRED: {error}"))?;
     // Read first, whoever it is: a connection that is closed with something unread in it takes the refusal with it.
     let said = timeout(PATIENCE, peering.receive()).await;
@@ -100,22 +112,32 @@ async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Opti
         Ok(Ok(Some(Message { truncated: true, .. }))) => {
             Err("the message is longer than 16 KiB, or brings more descriptors than can be taken".to_owned())
         }
-        Ok(Ok(Some(message))) => Request::parse(&message.bytes).map(|request| Some((request, message.descriptors))),
+        Ok(Ok(Some(message))) => Request::parse(&message.bytes)
+            .map(|request| Some((request, Notes::of(&message.bytes), message.descriptors))),
     }
 }
 
+/// What a peer says first, and what comes with it.
+type Heard = (Request, Notes, Vec<OwnedFd>);
+
 /// Tells the peer and the log.
-async fn refuse(shared: &Shared, peering: &Peering, reason: &str) {
+pub(super) async fn refuse(shared: &Shared, peering: &Peering, reason: &str) {
     Shared::count(&shared.refusals);
     tracing::warn!("a handover is refused: {reason}");
     let _ = peering.send(&Reply::Refused(reason.to_owned()).to_bytes()).await;
 }
 
 /// A peer that owns a network: it is served until the owner leaves, or is told that it owns it no longer.
-async fn own(shared: &Shared, peering: Peering, network: Arc<Network>, mut dismissed: oneshot::Receiver<Dismissal>) {
+async fn own(
+    shared: &Shared,
+    (peering, answers): (Arc<Peering>, bool),
+    network: Arc<Network>,
+    mut dismissed: oneshot::Receiver<Dismissal>,
+) {
     Shared::count(&shared.handovers);
     let identity = network.gate.identity;
-    let stop = if peering.send(&Reply::Serving.to_bytes()).await.is_err() {
+    shared.refused.forget(&identity);
+    let stop = if peering.send(&Reply::Serving { answers }.to_bytes()).await.is_err() {
         Stop::Now
     } else {
         tracing::info!("{} is served", named(&identity));
@@ -123,6 +145,9 @@ async fn own(shared: &Shared, peering: Peering, network: Arc<Network>, mut dismi
     };
     shared.networks().remove(&network);
     tracing::info!("{} is no longer served", named(&identity));
+    if peering.is_left() {
+        network.let_go();
+    }
     network.stop(stop);
     // An owner whose worker ends turns to the next one, while connections are finished here.
     drop(peering);
@@ -153,6 +178,10 @@ async fn owned(
             now = later(&mut phase, known) => Event::Phase(now),
         };
         match event {
+            Event::Said(Ok(Some(message))) if message.bytes == Request::Ping.to_bytes() => {
+                // What an owner that has left says last is still to be heard.
+                let _ = peering.send(&Reply::Pong.to_bytes()).await;
+            }
             Event::Said(said) => return owner_said(peering, network, said, known).await,
             Event::Dismissed(dismissal) => {
                 let _ = peering.send(&Reply::End(dismissal.reason.to_owned()).to_bytes()).await;
@@ -208,6 +237,13 @@ async fn owner_said(
                 }
                 Stop::Now
             }
+            // It serves by itself, at the same listeners: what is under way here is finished.
+            Ok(Request::Took) => {
+                let identity = named(&network.gate.identity);
+                network.let_go();
+                tracing::warn!("{identity} was taken back: this worker was stopped, or busy, for too long");
+                Stop::Retire
+            }
             _ => {
                 tracing::warn!("the owner of {} says something that it may not say now", named(&network.gate.identity));
                 Stop::Now
@@ -219,8 +255,7 @@ async fn owner_said(
     }
 }
 
-async fn list(shared: &Shared, peering: &Peering) {
-    let all = shared.networks().all();
+async fn list(shared: &Shared, peering: &Peering, all: Vec<Arc<Network>>) {
     for network in all {
         if peering.send(&Reply::Network(Box::new(network.status(shared.settings.number))).to_bytes()).await.is_err() {
             return;

@@ -36,6 +36,8 @@ const OTHER: &str = "other socket";
 
 /// Kind of the socket at which a pool takes handovers.
 pub(super) const DOOR: &str = "unix seqpacket listener";
+/// Kind of memory without a name in any file system (memfd_create(2)).
+pub(super) const MEMORY: &str = "memory";
 /// Kind of a terminal.
 pub(super) const TERMINAL: &str = "terminal";
 
@@ -182,6 +184,9 @@ fn kind(target: &str, sockets: &mut Sockets) -> String {
     }
     if let Some(name) = inner("anon_inode:[") {
         return name.to_owned();
+    }
+    if target.starts_with("/memfd:") {
+        return MEMORY.to_owned();
     }
     match target.split_once(":[") {
         Some((kind, _)) => kind.to_owned(),

@@ -43,9 +43,11 @@ fn needs(role: Option<Role>) -> Vec<&'static str> {
         Some(Role::Reader) => &[&[descriptors::PINNED]],
         Some(Role::Supervisor) => &[&[descriptors::CHILD, "signalfd", "unix stream", descriptors::LOG]],
         Some(Role::Worker) => &[&SERVES, &POOL, &[descriptors::ELSEWHERE]],
-        Some(Role::Keeper | Role::Courier | Role::Dispatcher) => &[&SERVES, &POOL],
+        Some(Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
+        // What a dispatcher leaves to the next one.
+        Some(Role::Dispatcher) => &[&SERVES, &POOL, &[descriptors::MEMORY]],
         // It waits for what it has made.
-        Some(Role::Zygote) => &[&SERVES, &POOL, &[descriptors::CHILD]],
+        Some(Role::Zygote) => &[&SERVES, &POOL, &[descriptors::CHILD, descriptors::MEMORY]],
     };
     more.iter().chain([&ALL.as_slice()]).flat_map(|kinds| kinds.iter().copied()).collect()
 }

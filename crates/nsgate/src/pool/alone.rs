@@ -1,6 +1,9 @@
 //! A keeper without a worker: it serves its network by itself, as a standalone gate does, and goes on asking.
 
-use super::keeper::Keeper;
+use super::{
+    keeper::Keeper,
+    watch::{AGAIN, AT_ONCE},
+};
 use crate::{
     audit::Observed,
     gate::{self, EventLoop},
@@ -10,18 +13,18 @@ use nix::sys::signalfd::SignalFd;
 use nsgate_config::Gate;
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
 use nsgate_launcher::{Readiness, signals::Asked};
-use nsgate_pool::{Offered, Served};
+use nsgate_pool::{OfferError, Served, Unserved};
 use std::{io, time::Duration};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// Between two attempts at a worker.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
-/// How long a worker may take to answer.
-const ANSWER: Duration = Duration::from_secs(3);
+/// How long a worker may take to answer. One that is stopped takes long, and there may be another in its place by then.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long connections may go on after a worker has taken over: busy ones get an answer that says it is their last.
 const RETIRING: Duration = Duration::from_secs(10);
 
@@ -79,7 +82,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
                 }
                 _ => return Ok(Next::Exit(0)),
             },
-            served = attempt(keeper) => if let Some(served) = served { break served },
+            served = attempt(keeper) => break served,
         }
     };
     tracing::info!("a worker serves the network from now on");
@@ -96,15 +99,46 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
     Ok(Next::Served(served, signals.into_inner()))
 }
 
-/// One attempt at a worker, after a while.
-async fn attempt(keeper: &mut Keeper<'_>) -> Option<Served> {
-    sleep(keeper.random.about(BETWEEN_ATTEMPTS)).await;
-    let offered: Offered = keeper.begin().ok()?;
-    {
-        let watched = watched(&offered).ok()?;
-        let _ready = timeout(ANSWER, watched.readable()).await.ok()?.ok()?;
+/// Attempts at a worker, until one serves.
+async fn attempt(keeper: &mut Keeper<'_>) -> Served {
+    loop {
+        sleep(keeper.random.about(BETWEEN_ATTEMPTS)).await;
+        match offer(keeper).await {
+            Ok(served) => return served,
+            Err(unserved) => refused(keeper, &unserved).await,
+        }
     }
-    offered.answer().ok()
+}
+
+/// One attempt.
+async fn offer(keeper: &Keeper<'_>) -> Result<Served, Unserved> {
+    let offered = keeper.begin()?;
+    let late = |_| OfferError::Io(io::ErrorKind::TimedOut.into());
+    let watched = watched(&offered).map_err(OfferError::Io)?;
+    let ready = timeout(ANSWER, watched.readable()).await.map_err(late)?;
+    drop(ready.map_err(OfferError::Io)?);
+    drop(watched);
+    offered.settled()
+}
+
+/// A worker that does not want the network is asked again when it is another one, or may have room.
+async fn refused(keeper: &mut Keeper<'_>, unserved: &Unserved) {
+    let by = match (unserved.refused_by(), &unserved.error) {
+        (Some(by), _) => by,
+        // No worker is asked at all.
+        (None, OfferError::TooLong { .. } | OfferError::Listeners { .. }) => return sleep(AGAIN).await,
+        (None, _) => return,
+    };
+    if keeper.is_news(&unserved.to_string()) {
+        tracing::error!("{}: {unserved}", keeper.pool.socket);
+    }
+    let again = Instant::now() + AGAIN;
+    let Ok(by) = watched(&by) else { return sleep(AGAIN).await };
+    sleep(AT_ONCE).await;
+    // The connection of one of an earlier release is closed by now, and says nothing.
+    let early = timeout(Duration::ZERO, by.readable()).await.is_ok();
+    let gone = async { if early { std::future::pending().await } else { by.readable().await.map(drop) } };
+    let _ = timeout_at(again, gone).await;
 }
 
 /// A descriptor as something to wait for, for as long as it is borrowed.

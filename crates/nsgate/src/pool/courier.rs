@@ -4,7 +4,7 @@
 use crate::gate;
 use nsgate_config::{AbsolutePath, Account, Config, Process};
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_courier};
-use nsgate_pool::{keep, record};
+use nsgate_pool::{keep, protocol::Notes, record};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Hands `config`'s network over to the worker at `pool`, which keeps it, and returns the exit status of this process.
@@ -13,14 +13,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Whatever kept the network from being served. Nothing is left behind then.
 pub fn run_courier(config: &Config, pool: &AbsolutePath, options: &Options) -> Result<u8, LaunchError> {
     // The record is made before the filter, and written when it is known what was bound.
-    match launch_courier(config, pool, options, record::blank)? {
+    let prepare = || Ok((record::blank()?, gate::token_key_text(&config.gate.guards)?));
+    match launch_courier(config, pool, options, prepare)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(deliver(config, pool, options, *running)),
     }
 }
 
-fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<OwnedFd>) -> u8 {
-    let Running { prepared: blank, agents, listeners, readiness, .. } = running;
+/// What has to exist before the filter closes: an empty record, and the key of the network's session tokens.
+type Prepared = (OwnedFd, Option<String>);
+
+fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<Prepared>) -> u8 {
+    let Running { prepared: (blank, key), agents, listeners, readiness, .. } = running;
     // What could not be done is told where the network's own log is; its requests are logged by the worker.
     let process = Process { audit: None, ..config.process.clone() };
     let outputs = (running.log, running.standard_error, None);
@@ -29,7 +33,9 @@ fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Run
     config.gate.listeners = running.listening;
     config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);
     let listeners: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
-    let delivered = record::fill(blank, &config, &listeners).map_err(|error| format!("the record: {error}"));
+    // The record is where the key lives on: in sealed memory, which the manager and the network's workers have.
+    let notes = Notes { key, ..Notes::default() };
+    let delivered = record::fill(blank, &config, &notes, &listeners).map_err(|error| format!("the record: {error}"));
     let delivered = delivered.and_then(|record| {
         let path = running.pool.unwrap_or_default();
         keep(&path, config.gate.identity, record.as_fd(), &listeners).map_err(|error| error.to_string())

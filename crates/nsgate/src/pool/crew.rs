@@ -7,14 +7,14 @@ use crate::{
 };
 use nix::sys::signalfd::SignalFd;
 use nsgate_config::PoolConfig;
-use nsgate_forwarder::Stop;
+use nsgate_forwarder::{Stop, TokenKey};
 use nsgate_launcher::{ASKED, LaunchError, Launched, Options, Part, Running, Zygote, launch_worker, raise};
 use nsgate_pool::{
-    Allowed,
+    Allowed, record,
     worker::{Dispatcher, Settings, Worker},
 };
 use nsgate_sandbox::{Confined, Role};
-use std::{collections::hash_map::RandomState, hash::BuildHasher, io};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, io, os::fd::OwnedFd};
 use tokio::sync::watch;
 
 /// Runs the workers that `config` describes, and returns the exit status of this process, whichever of them it is.
@@ -22,29 +22,41 @@ use tokio::sync::watch;
 /// # Errors
 /// Whatever kept them from serving. Nothing is left behind then.
 pub(super) fn run(config: &PoolConfig, room: Room, options: &Options) -> Result<u8, LaunchError> {
-    match launch_worker(config, options, gate::signals)? {
+    // A dispatcher makes nothing: what it leaves to the next one is made here.
+    let prepare = || Ok((gate::signals()?, record::blank()?));
+    match launch_worker(config, options, prepare)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(config, room, options, *running)),
     }
 }
 
-fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<SignalFd>) -> u8 {
+fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<(SignalFd, OwnedFd)>) -> u8 {
     let PoolConfig { pool, process } = config;
     // Children have the same log and the same audit: they are opened once.
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
-    let Running { prepared: signals, confined, agents, endpoints, handover_gid: gid, readiness, .. } = running;
+    let Running {
+        prepared: (signals, memory),
+        confined,
+        agents,
+        endpoints,
+        watchdog,
+        handover_gid: gid,
+        readiness,
+        ..
+    } = running;
     let report = gate::report(&confined, room.shortfall);
     tracing::info!("{} workers for the pool at {}; {report}", pool.workers, pool.socket);
     // What starting took is not needed for sleeping, and need not be copied to each child.
     sys::give_back();
-    let zygote = Zygote { confined, signals, endpoints, workers: pool.workers, readiness };
+    let zygote = Zygote { confined, signals, endpoints, memory, workers: pool.workers, watchdog, readiness };
     let outcome = match raise(zygote) {
         Ok(Part::Ended(status)) => return status,
-        Ok(Part::Dispatcher { endpoints, workers, readiness, signals, confined }) => begin(&confined, Role::Dispatcher)
-            .and_then(|(event_loop, confined)| {
+        Ok(Part::Dispatcher { endpoints, workers, memory, readiness, signals, confined }) => {
+            begin(&confined, Role::Dispatcher).and_then(|(event_loop, confined)| {
                 event_loop.run(async move {
-                    let dispatcher = Dispatcher::new(Allowed { gid }, workers, peers(pool, room.bounds))?;
+                    let dispatcher =
+                        Dispatcher::new(Allowed { gid }, workers, peers(pool, room.bounds))?.remembering(memory);
                     let stopped = stopped(signals)?;
                     let mut endpoints = endpoints.into_iter();
                     let Some(handover) = endpoints.next() else { return Ok(0) };
@@ -54,10 +66,11 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Si
                     }
                     dispatcher.serve(handover, endpoints.next(), stopped).await.map(|()| 0)
                 })
-            }),
+            })
+        }
         Ok(Part::Worker { number, dispatcher, signals, confined }) => {
-            // Each has a key of its own: what one makes, it alone can judge.
-            let key = gate::new_token_key().map(Some);
+            // For networks that bring none, each has a key of its own: what one makes, it alone can judge.
+            let key = gate::random(TokenKey::new).map(Some);
             key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (event_loop, confined))| {
                 tracing::info!("Worker {number} begins; {}", confined.report());
                 let settings = Settings { number: Some(number), ..settings(config, room.bounds, agents, gid, key) };

@@ -5,42 +5,30 @@
 //! one when that worker is gone or is replaced, and by itself ([`super::alone`]) where none answers. When it ends, its
 //! network does.
 
-use super::alone;
-use crate::{audit::Audits, gate, sys};
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signalfd::SignalFd,
+use super::{
+    alone,
+    watch::{Next, watch},
 };
+use crate::{audit::Audits, gate};
+use nix::sys::signalfd::SignalFd;
 use nsgate_config::{Account, Config, Limits, PoolUse};
 use nsgate_forwarder::TokenKey;
-use nsgate_launcher::{LaunchError, Launched, Options, Readiness, Running, launch_keeper, signals::Asked};
-use nsgate_pool::{Offer, OfferError, Offered, Served, Word};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_keeper};
+use nsgate_pool::{Offer, OfferError, Offered, protocol::Notes};
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
-    io,
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
-
-/// Between two attempts at a worker: from the first to the last.
-const SHORTEST: Duration = Duration::from_millis(20);
-const LONGEST: Duration = Duration::from_millis(400);
-/// How long a worker may take to answer one handover. A thousand may come at once.
-const ANSWER: Duration = Duration::from_secs(3);
-
-/// What may be behind a socket that is not there.
-const NOT_FOUND: &str = " (if the directory of the pool's socket was removed and made anew, this keeper does not see the new \
-                         one: `nsgate attest` says so, and a start anew mends it)";
 
 /// What has to exist before the filter closes.
 pub(super) struct Prepared {
     signals: SignalFd,
     random: Random,
-    /// For session tokens, should this process serve by itself.
-    key: Option<TokenKey>,
+    /// For session tokens. The worker is given the same, and tokens stay good whoever serves.
+    key: Option<String>,
 }
 
 /// Times that differ from keeper to keeper, so that not all ask at once.
@@ -66,7 +54,7 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
         // The first keys of a hash map are random numbers from the kernel, which the filter does not let pass later: a
         // keeper that becomes a gate needs them.
         let random = Random(RandomState::new().build_hasher().finish());
-        Ok(Prepared { signals: gate::signals()?, random, key: gate::token_key(&config.gate.guards)? })
+        Ok(Prepared { signals: gate::signals()?, random, key: gate::token_key_text(&config.gate.guards)? })
     };
     // What the worker is told is what was asked for: its own bounds are its own.
     let (fitted, shortfall) = gate::fitted(config)?;
@@ -85,12 +73,15 @@ pub(super) struct Keeper<'a> {
     /// The pool's socket, as this process sees it.
     path: PathBuf,
     /// The worker was asked to finish: what comes to an end there is not handed over again.
-    finishing: bool,
+    pub(super) finishing: bool,
     pub(super) agents: Vec<nsgate_launcher::Agent>,
-    offer: Offer,
+    /// None if the gate is too long for one.
+    offer: Option<Offer>,
     pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) random: Random,
     pub(super) key: Option<TokenKey>,
+    /// The last reason for not being served that the log was told.
+    said: String,
     pub(super) sink: std::sync::Arc<crate::log::Sink>,
     pub(super) events: Option<Audits>,
 }
@@ -112,22 +103,17 @@ fn keep(
     let identity = &config.gate.identity;
     let what = format!("{} {}", identity.header(), identity.uuid());
     tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
-    let offer = match Offer::new(&config) {
-        Ok(offer) => offer,
-        Err(error) => {
-            running.readiness.fail(&error.to_string());
-            return 1;
-        }
-    };
     let path = running.pool.unwrap_or_default();
-    let (listeners, Prepared { mut signals, random, key }) = (running.listeners, prepared);
-    let finishing = false;
+    let (listeners, Prepared { mut signals, random, key: text }) = (running.listeners, prepared);
+    let key = text.as_deref().zip(gate::uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
+    let offer = Offer::noted(&config, &Notes { asks: true, key: text }).ok();
+    let (finishing, said) = (false, String::new());
     let mut keeper =
-        Keeper { config, limits, pool, path, finishing, agents, offer, listeners, random, key, sink, events };
+        Keeper { config, limits, pool, path, finishing, agents, offer, listeners, random, key, said, sink, events };
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {
-        match keeper.watch(&signals, served.take(), &mut readiness) {
+        match watch(&mut keeper, &signals, served.take(), &mut readiness) {
             Next::Exit(status) => return status,
             Next::Alone => match alone::serve(&mut keeper, signals, &mut readiness) {
                 alone::Next::Exit(status) => return status,
@@ -137,219 +123,22 @@ fn keep(
     }
 }
 
-/// What a keeper does next.
-enum Next {
-    /// End.
-    Exit(u8),
-    /// Serve by itself.
-    Alone,
-}
-
-/// What a keeper waits for, beside signals.
-enum Wait {
-    /// A worker's answer to a handover, until then.
-    Answer(Offered, Instant),
-    /// The time of the next attempt.
-    Attempt(Instant),
-    /// Nothing: a worker serves.
-    Nothing,
-}
-
 impl Keeper<'_> {
     /// Begins a handover.
     pub(super) fn begin(&self) -> Result<Offered, OfferError> {
         let listeners: Vec<BorrowedFd<'_>> = self.listeners.iter().map(AsFd::as_fd).collect();
-        self.offer.begin(&self.path, &listeners)
-    }
-
-    /// Hands the network over and sees to it that it stays handed over.
-    fn watch(&mut self, signals: &SignalFd, served: Option<Served>, readiness: &mut Option<Readiness>) -> Next {
-        let mut served = served;
-        let mut since = Instant::now();
-        let mut pause = SHORTEST;
-        let mut wait = if served.is_some() { Wait::Nothing } else { Wait::Attempt(since) };
-        let mut awake = true;
-        loop {
-            if let Wait::Attempt(when) = wait {
-                if when <= Instant::now() {
-                    wait = match self.begin() {
-                        Ok(offered) => Wait::Answer(offered, Instant::now() + ANSWER),
-                        Err(error) => match self.failed(&error, served.is_some(), since, readiness) {
-                            Some(next) => return next,
-                            None => self.later(&mut pause),
-                        },
-                    };
-                }
-            }
-            if std::mem::replace(&mut awake, !matches!(wait, Wait::Nothing)) && !awake {
-                // Whatever was told is told. What starting took, or serving, is not needed for sleeping.
-                sys::give_back();
-                sys::give_back_stack();
-            }
-            match ready(signals, &wait, served.as_ref()) {
-                Ready::Signal => match signalled(signals) {
-                    None => {}
-                    Some(Asked::Finish | Asked::Retire) => match self.finish(served.as_ref()) {
-                        Some(next) => return next,
-                        None => wait = Wait::Nothing,
-                    },
-                    Some(asked) if asked.refusal().is_some() => gate::refuse(asked),
-                    Some(_) => return Next::Exit(0),
-                },
-                Ready::Answer => {
-                    let Wait::Answer(offered, _) = wait else { continue };
-                    wait = match offered.answer() {
-                        Ok(by) => {
-                            // Only now is the one before left.
-                            served = Some(by);
-                            pause = SHORTEST;
-                            if let Some(readiness) = readiness.take() {
-                                readiness.tell();
-                            }
-                            Wait::Nothing
-                        }
-                        Err(error) => match self.failed(&error, served.is_some(), since, readiness) {
-                            Some(next) => return next,
-                            None => self.later(&mut pause),
-                        },
-                    };
-                }
-                Ready::Word => match served.as_ref().map(Served::word) {
-                    None | Some(Ok(None)) => {}
-                    // The requests under way went with it, or go on where they are.
-                    Some(Ok(Some(Word::Gone)) | Err(_)) if self.finishing => return Next::Exit(0),
-                    Some(Ok(Some(Word::Leave))) if self.finishing => {}
-                    Some(Ok(Some(Word::End(reason)))) => {
-                        tracing::info!("the pool ends the network: {reason}");
-                        return Next::Exit(0);
-                    }
-                    Some(Ok(Some(Word::Leave))) => {
-                        since = Instant::now();
-                        wait = Wait::Attempt(since);
-                    }
-                    Some(Ok(Some(Word::Gone)) | Err(_)) => {
-                        tracing::warn!("the pool's worker is gone; guests wait until the next one serves them");
-                        served = None;
-                        since = Instant::now();
-                        if !matches!(wait, Wait::Answer(..)) {
-                            wait = Wait::Attempt(since + self.random.about(SHORTEST));
-                        }
-                    }
-                },
-                Ready::Time => {
-                    if let Wait::Answer(_, until) = &wait {
-                        if *until <= Instant::now() {
-                            let error = OfferError::Io(io::ErrorKind::TimedOut.into());
-                            wait = match self.failed(&error, served.is_some(), since, readiness) {
-                                Some(next) => return next,
-                                None => self.later(&mut pause),
-                            };
-                        }
-                    }
-                }
-            }
+        match &self.offer {
+            Some(offer) => offer.begin(&self.path, &listeners),
+            None => Offer::new(&self.config).and_then(|offer| offer.begin(&self.path, &listeners)),
         }
     }
 
-    /// Lets the worker finish what is under way, if there is one: its word says when it has. The listeners are closed: a
-    /// copy of them, here, would keep guests waiting for nothing.
-    fn finish(&mut self, served: Option<&Served>) -> Option<Next> {
-        if self.finishing {
-            return None;
+    /// Whether the log has not been told this reason last: it is told once, however often a handover fails for it.
+    pub(super) fn is_news(&mut self, reason: &str) -> bool {
+        let is_news = self.said != reason;
+        if is_news {
+            reason.clone_into(&mut self.said);
         }
-        tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
-        self.finishing = served.is_some_and(|served| served.finish().is_ok());
-        self.listeners.clear();
-        (!self.finishing).then_some(Next::Exit(0))
+        is_news
     }
-
-    /// The time of the next attempt.
-    fn later(&mut self, pause: &mut Duration) -> Wait {
-        let next = Instant::now() + self.random.about(*pause);
-        *pause = (*pause * 2).min(LONGEST);
-        Wait::Attempt(next)
-    }
-
-    /// What a failed handover means: nothing while a worker serves, and patience while there is some.
-    fn failed(
-        &self,
-        error: &OfferError,
-        served: bool,
-        since: Instant,
-        readiness: &mut Option<Readiness>,
-    ) -> Option<Next> {
-        // A pool that is not there, or does not want the network, will not do so in a moment: an agent that waits for its
-        // proxy is not kept waiting. One that was there a moment ago is restarted, as a rule.
-        let patient = readiness.is_none() && since.elapsed() < self.pool.patience;
-        if served || patient {
-            return None;
-        }
-        let hint = if matches!(error, OfferError::Io(error) if error.kind() == io::ErrorKind::NotFound) {
-            NOT_FOUND
-        } else {
-            ""
-        };
-        if self.pool.fallback {
-            tracing::error!("{}: {error}{hint}; serving by itself until a worker answers", self.pool.socket);
-            return Some(Next::Alone);
-        }
-        match readiness.take() {
-            Some(readiness) => {
-                readiness.fail(&format!("{}: {error}", self.pool.socket));
-                Some(Next::Exit(1))
-            }
-            None => {
-                tracing::error!(
-                    "{}: {error}{hint}; nobody serves the network until a worker answers",
-                    self.pool.socket
-                );
-                None
-            }
-        }
-    }
-}
-
-/// What happened first.
-enum Ready {
-    Signal,
-    Answer,
-    Word,
-    Time,
-}
-
-/// Waits.
-fn ready(signals: &SignalFd, wait: &Wait, served: Option<&Served>) -> Ready {
-    let (until, offered) = match wait {
-        Wait::Answer(offered, until) => (Some(*until), Some(offered.as_fd())),
-        Wait::Attempt(when) => (Some(*when), None),
-        Wait::Nothing => (None, None),
-    };
-    let timeout = until.map_or(PollTimeout::NONE, |until| {
-        let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-    });
-    // A descriptor that is not there is the signals' once more: asked for nothing, it says nothing.
-    let all = [Some(signals.as_fd()), offered, served.map(AsFd::as_fd)];
-    let mut all = all.map(|descriptor| match descriptor {
-        Some(descriptor) => PollFd::new(descriptor, PollFlags::POLLIN),
-        None => PollFd::new(signals.as_fd(), PollFlags::empty()),
-    });
-    match poll(&mut all, timeout) {
-        Ok(0) | Err(Errno::EINTR) => return Ready::Time,
-        Ok(_) => {}
-        // Cannot be: the descriptors are open and the memory is there. A signal ends a keeper all the same.
-        Err(_) => return Ready::Signal,
-    }
-    let [signal, answer, word] = all.map(|one| one.any().unwrap_or(false));
-    match (signal, answer, word) {
-        (true, _, _) => Ready::Signal,
-        (_, true, _) => Ready::Answer,
-        (_, _, true) => Ready::Word,
-        _ => Ready::Time,
-    }
-}
-
-/// What a signal asks for, if there is one.
-fn signalled(signals: &SignalFd) -> Option<Asked> {
-    Some(Asked::of(&signals.read_signal().ok()??))
 }

@@ -4,6 +4,8 @@ mod alone;
 mod courier;
 mod crew;
 mod keeper;
+mod life;
+mod watch;
 mod worker;
 
 pub use courier::run_courier;

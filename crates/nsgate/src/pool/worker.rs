@@ -40,14 +40,21 @@ pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchEr
     }
 }
 
-/// Every network of the worker may want tokens, and none of them is known yet.
+/// A network of the worker may want tokens and bring no key, since its keeper is of an earlier release.
 fn prepare() -> std::io::Result<Prepared> {
-    Ok(Prepared { key: Some(gate::new_token_key()?), ..gate::prepare(&Guards::default())? })
+    Ok(Prepared { key: Some(gate::random(TokenKey::new)?), ..gate::prepare(&Guards::default())? })
 }
 
 fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<Prepared>) -> u8 {
     let Running {
-        prepared: Prepared { event_loop, signals, key }, confined, agents, endpoints, passed, keeping, ..
+        prepared: Prepared { event_loop, signals, key },
+        confined,
+        agents,
+        endpoints,
+        passed,
+        keeping,
+        watchdog,
+        ..
     } = running;
     let PoolConfig { pool, process } = config;
     let outputs = (running.log, running.standard_error, running.audit);
@@ -63,6 +70,15 @@ fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<
         let Some(handover) = endpoints.next() else { return Ok(()) };
         let manager = keeping.map(|Keeping { socket, most }| Manager { socket, most });
         let worker = worker.keeping(manager, passed)?;
+        if let Some(watchdog) = watchdog {
+            // Networks that a manager keeps have no keeper that would notice a worker that is stopped, or in a loop.
+            tokio::spawn(async move {
+                loop {
+                    watchdog.pat();
+                    tokio::time::sleep(watchdog.every).await;
+                }
+            });
+        }
         running.readiness.tell();
         // A worker is told to end when it is updated or the host goes down: guests keep what is under way.
         tokio::spawn(gate::obey(signals, stop, nsgate_forwarder::Stop::Drain));
