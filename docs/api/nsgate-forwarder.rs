@@ -116,6 +116,7 @@ impl Gauge {
     #[must_use]
     pub fn connections(&self) -> u32 {}
 }
+pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Retire,

@@ -80,6 +80,8 @@ pub mod worker {
             workers: Vec<OwnedFd>,
             peers: usize,
         ) -> io::Result<Self> {}
+        #[must_use]
+        pub fn remembering(self, memory: OwnedFd) -> Self {}
         pub async fn serve(
             self,
             handover: OwnedFd,
