@@ -3,7 +3,7 @@
 use super::{
     duration,
     global::{digits, number, one, place, socket},
-    header::{NAMES, odd},
+    header::{NAMES, has_capitals, odd},
     reader::Reader,
     words::Word,
 };
@@ -155,7 +155,7 @@ pub(super) fn identity(reader: &mut Reader, report: &mut Report<'_>, name: &[Wor
         let message = format!("a gate sets no header `{}`", header.text);
         return report.error(header.place, message, format!("accepted: {HEADERS}"));
     };
-    if value.text.contains(|c: char| c.is_ascii_uppercase()) {
+    if has_capitals(&value.text) {
         report.warning(value.place, "a gate writes the identity in small letters, haproxy as it stands here", "");
     }
     match reader.identity {

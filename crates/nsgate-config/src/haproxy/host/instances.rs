@@ -6,7 +6,7 @@ use crate::{
     haproxy::{
         duration,
         global::digits,
-        header::{NAMES, odd},
+        header::{NAMES, has_capitals, odd},
         settings::Settings,
     },
     report::{Place, Report},
@@ -246,7 +246,7 @@ impl Backend<'_> {
         };
         let as_it_stands = name.eq_ignore_ascii_case("X-Tenant-ID");
         match taken {
-            Ok(false) if !as_it_stands && value.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Ok(false) if !as_it_stands && has_capitals(value) => {
                 report.warning(line.place(3), "a proxy writes it in small letters, haproxy as it stands here", "");
             }
             Ok(false) => {}

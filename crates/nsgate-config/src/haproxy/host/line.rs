@@ -5,6 +5,21 @@ use crate::report::Place;
 /// Most words of a line that means something here.
 const MOST: usize = 8;
 
+/// The bytes of words: visible ASCII but for quotes, escapes and comments. A host's text has twelve megabytes of them.
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let (mut rest, mut byte): (&mut [bool], u8) = (&mut table, 0);
+    while let [one, more @ ..] = rest {
+        *one = byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'#');
+        (rest, byte) = (more, byte.wrapping_add(1));
+    }
+    table
+};
+
+fn plain(byte: u8) -> bool {
+    PLAIN.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
 /// One line's words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line<'t> {
@@ -19,31 +34,29 @@ impl<'t> Line<'t> {
     /// writes, and are refused.
     pub(super) fn read(text: &'t str, number: usize) -> Result<Self, (Place, &'static str)> {
         let mut line = Self { text, number, words: [""; MOST], count: 0 };
-        let (mut begin, mut end) = (None, text.len());
-        for (at, byte) in text.bytes().enumerate() {
-            match byte {
-                b' ' | b'\t' => line.push(begin.take(), at),
+        let mut rest = text.as_bytes();
+        loop {
+            let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
+            rest = rest.get(blanks..).unwrap_or_default();
+            let length = rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len());
+            let begin = text.len() - rest.len();
+            match rest.first() {
                 // haproxy reads nothing behind a carriage return; what stands there was reported with the text.
-                b'#' | b'\r' => {
-                    end = at;
-                    break;
-                }
-                b'"' | b'\'' | b'\\' | 0x7f.. | ..b' ' => {
-                    let before = text.get(..at).unwrap_or_default();
+                None | Some(b'#' | b'\r') => return Ok(line),
+                Some(_) if length == 0 => {
+                    let before = text.get(..begin).unwrap_or_default();
                     let place = Place { line: number, column: before.chars().count() + 1, length: 1 };
                     return Err((place, "quotes, escapes and other than visible ASCII have no use here"));
                 }
-                _ => begin = begin.or(Some(at)),
+                Some(_) => line.push(begin, begin + length),
             }
+            rest = rest.get(length..).unwrap_or_default();
         }
-        line.push(begin, end);
-        Ok(line)
     }
 
-    /// The word from `begin`, if there is one, to `end`.
-    fn push(&mut self, begin: Option<usize>, end: usize) {
-        let Some(word) = begin.and_then(|begin| self.text.get(begin..end)) else { return };
-        if let Some(slot) = self.words.get_mut(self.count) {
+    /// The word from `begin` to `end`.
+    fn push(&mut self, begin: usize, end: usize) {
+        if let Some((slot, word)) = self.words.get_mut(self.count).zip(self.text.get(begin..end)) {
             *slot = word;
         }
         self.count += 1;
