@@ -16,6 +16,7 @@ mod reader;
 mod settings;
 mod shape;
 mod text;
+mod tuning;
 mod words;
 
 use crate::{Diagnostics, Parsed, report::Report, suggest::closest};

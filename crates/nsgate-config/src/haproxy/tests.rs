@@ -138,7 +138,14 @@ fn every_bad_text_is_refused_at_its_place_with_its_word() {
 
 #[test]
 fn harmless_tuning_is_accepted_and_warned_about() {
-    for line in ["tune.bufsize 32768", "ulimit-n 65536", "stats socket /run/h.sock level admin", "cpu-map 1 0"] {
+    for line in [
+        "tune.bufsize 32768",
+        "ulimit-n 65536",
+        "stats socket /run/h.sock level admin",
+        "cpu-map 1 0",
+        "cpu-map auto:1/1-4 0-1,3",
+        "nosplice",
+    ] {
         let parsed = parse("x", &GOOD.replace("    daemon", &format!("    daemon\n    {line}"))).expect(line);
         let word = line.split(' ').next().unwrap().split('.').next().unwrap();
         assert!(parsed.warnings.iter().any(|warning| warning.message.contains(word)), "{line}");
