@@ -208,3 +208,22 @@ fn c_path(path: &std::path::Path) -> io::Result<std::ffi::CString> {
     use std::os::unix::ffi::OsStrExt;
     std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
 }
+
+/// What is started stops at its first instruction, for this thread to trace (ptrace(2)); its addresses are the same in
+/// every run (personality(2)), and it ends after `seconds`.
+pub fn traced(command: &mut std::process::Command, seconds: u32) {
+    use nix::sys::resource::{Resource, setrlimit};
+    use std::os::unix::process::CommandExt;
+    let prepare = move || {
+        nix::sys::ptrace::traceme()?;
+        nix::unistd::alarm::set(seconds);
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        // SAFETY: personality(2) takes a number.
+        if unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made, and nothing is allocated.
+    unsafe { command.pre_exec(prepare) };
+}

@@ -10,6 +10,7 @@ mod counts;
 mod demo;
 mod deny;
 mod dependencies;
+mod differential;
 mod dist;
 #[cfg(target_arch = "x86_64")]
 mod escape;
@@ -58,6 +59,9 @@ The build tool of nsgate.
     cargo xtask deny                   licences, bans and sources of all that is built in, by deny.toml
     cargo xtask dependencies           how many packages each crate brings, and that it uses what it names
                 [--write]                into docs/dependencies.md
+    cargo xtask differential           changed configurations: nsgate must understand what haproxy understands, or refuse
+                [--minutes N] [--json]   for how long (1); a summary for programs
+                [--seed N]               other texts
     cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
     cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
                 [--seconds N] [--json]   for how long (60); a summary for programs
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
         Some("deny") => deny::run(),
         Some("package") => package::run(),
         Some("dependencies") => dependencies::run(rest),
+        Some("differential") => differential::run(rest),
         Some("build") => build::run(),
         Some("dist") => dist::run(rest),
         Some("bench") => bench::run(rest),
@@ -158,9 +163,11 @@ fn quiet_where_nobody_reads() {
     }));
 }
 
-/// Takes `--json` out of the words, and makes room for it. A program that is run by `lab`, and the fuzzer, have their own.
+/// Takes `--json` out of the words, and makes room for it. A program that is run by `lab`, the fuzzer and
+/// the differential test have their own.
 fn apart(words: &mut Vec<String>) -> Result<(), String> {
-    let Some(command) = words.first().filter(|command| !["lab", "fuzz"].contains(&command.as_str())) else {
+    let Some(command) = words.first().filter(|command| !["lab", "fuzz", "differential"].contains(&command.as_str()))
+    else {
         return Ok(());
     };
     let ours = words.iter().take_while(|word| *word != "--");
