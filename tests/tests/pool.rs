@@ -137,9 +137,13 @@ fn add_list_status_and_remove_do_what_they_say(lab: &Lab) {
     assert_eq!((&row["id"], &row["identity"]), (&NETWORK.into(), &"X-Neutron-Network-ID".into()));
     let json = nsgate(lab, &["list", "--json"]);
     assert!(serde_json::from_str::<serde_json::Value>(&json.stdout).is_ok(), "{json:#?}");
-    // A second one in the same place: the address is taken.
-    let again = nsgate(lab, &words);
+    // Another one in the same place: the address is taken. The same one takes over from its keeper.
+    let other = format!("--network-id={OTHER}");
+    let again = nsgate(lab, &words.map(|word| if word == id { &other } else { word }));
     assert!(again.code() == Some(1) && again.stderr.contains("169.254.169.254:80"), "{again:#?}");
+    let again = nsgate(lab, &words);
+    assert!(again.ok() && again.said().is_empty(), "{again:#?}");
+    assert!(served(&Guest::new(&world.network.guest)) && listed(lab).len() == 1);
     let absent = nsgate(lab, &["remove", &format!("--network-id={OTHER}")]);
     assert!(absent.code() == Some(1) && absent.stderr.contains("is not served here"), "{absent:#?}");
     let unknown = nsgate(lab, &["remove", OTHER]);
