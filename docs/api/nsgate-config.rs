@@ -133,6 +133,7 @@ pub mod native {
         pub tokens: Option<Spanned<String>>,
         pub methods: Option<Spanned<Vec<Spanned<String>>>>,
         pub paths: Option<Spanned<Vec<Spanned<String>>>>,
+        pub hide_paths: Option<Spanned<bool>>,
         pub expiring: Option<DraftExpiring>,
         pub hop_limit: Option<Spanned<i64>>,
     }
@@ -360,6 +361,7 @@ pub struct Guards {
     pub tokens: Tokens,
     pub methods: Vec<MethodName>,
     pub paths: Vec<PathPrefix>,
+    pub hide_paths: bool,
     pub expiring: Option<Expiring>,
     pub hop_limit: Option<NonZeroU8>,
 }

@@ -166,7 +166,10 @@ fn refusals_and_failures_have_their_verdict_and_reason(lab: &Lab) {
             "index",
         ),
         (&long, "refused", 414, "target-too-long", "other"),
-        ("GET /latest/meta-data HTTP/1.1\r\nHost", "refused", 408, "slow-head", ""),
+        ("GET /latest/meta-data HTTP/1.1\r\nHost", "refused", 408, "slow-head", "meta-data"),
+        ("GET /latest/user-data", "refused", 408, "slow-head", "user-data"),
+        ("GET http://10.0.0.1/latest/user-data HTTP/1.1\r\nHost: h\r\n\r\n", "refused", 400, "other-host", "user-data"),
+        ("GET http://h/ HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", "refused", 400, "length", "index"),
     ] {
         let _ = guest.exchange(request.as_bytes());
         let event = next(&world);

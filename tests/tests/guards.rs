@@ -27,6 +27,7 @@ fn main() {
         a_header_that_is_demanded_must_be_there_or_403,
         only_the_methods_that_are_named_pass_the_others_are_405,
         only_plain_paths_below_a_prefix_pass_the_others_are_403,
+        hidden_paths_are_404_and_the_agent_gets_single_slashes,
         user_data_is_there_for_a_while_after_the_first_request,
         required_tokens_are_given_out_and_without_one_it_is_401,
         optional_tokens_let_pass_who_has_none_and_count_them,
@@ -181,6 +182,7 @@ fn a_foreign_host_is_misdirected_with_421(lab: &Lab) {
         &[
             ("GET /", "", 200),
             ("GET /", "Host: 169.254.169.254:80\r\n", 200),
+            ("GET /", "Host: 169.254.169.254:\r\n", 200),
             ("GET /", "Host: [fe80::a9fe:a9fe%25eth0]:80\r\n", 200),
             ("GET /", "Host: rebound.example\r\n", 421),
             ("GET /", "Host: 169.254.169.254.rebound.example\r\n", 421),
@@ -221,11 +223,27 @@ fn only_plain_paths_below_a_prefix_pass_the_others_are_403(lab: &Lab) {
             ("GET /latest/user-data", "", 403),
             ("GET /latest/meta-data/../user-data", "", 403),
             ("GET /latest/meta-data/%2e%2e/user-data", "", 403),
-            ("GET /latest/meta-data//user-data", "", 403),
+            ("GET //latest//meta-data/", "", 200),
+            ("GET //latest//user-data", "", 403),
             ("GET /latest/meta-data;/user-data", "", 403),
             ("GET /LATEST/meta-data/", "", 403),
         ],
     );
+}
+
+fn hidden_paths_are_404_and_the_agent_gets_single_slashes(lab: &Lab) {
+    let world = World::new(lab);
+    for way in WAYS {
+        let served = world.serve(way, "paths = [\"/latest/meta-data/\"]\nhide_paths = true");
+        assert_eq!(world.ask("GET /latest/user-data", "").status, 404, "{way:?}");
+        assert_eq!(world.ask("GET /latest/meta-data/../user-data", "").status, 403, "{way:?}");
+        assert!(world.agent.seen().is_empty(), "{way:?}: {:?}", world.agent.seen());
+        assert_eq!(world.ask("GET //latest//meta-data///instance-id", "").status, 200, "{way:?}");
+        let seen = world.agent.only().text();
+        assert!(seen.starts_with("GET /latest/meta-data/instance-id HTTP/1.1\r\n"), "{way:?}: {seen}");
+        world.agent.forget();
+        served.end(&world);
+    }
 }
 
 fn user_data_is_there_for_a_while_after_the_first_request(lab: &Lab) {

@@ -24,12 +24,14 @@ fn main() {
         an_agent_that_answers_nonsense_is_502,
         a_silent_agent_is_504_after_the_configured_time,
         a_slow_client_is_408_after_the_configured_time,
+        an_agent_that_pauses_within_its_body_has_timeout_servers_time,
         sixty_requests_at_once_against_a_queue_of_five,
         two_hundred_requests_at_once_against_a_queue_of_five,
         a_guest_that_goes_away_in_the_queue_leaves_it,
         a_guest_that_resets_leaves_the_agent_to_others,
         a_guest_that_has_said_all_it_had_to_say_hears_the_answer,
         the_rate_limit_answers_429,
+        a_client_that_is_told_to_come_again_keeps_its_connection,
         the_rate_limit_counts_ipv6_too,
         the_rate_limit_counts_each_source_apart,
         idle_connections_of_one_source_do_not_starve_a_neighbour,
@@ -141,6 +143,31 @@ fn a_slow_client_is_408_after_the_configured_time(lab: &Lab) {
     assert!((1.5..4.0).contains(&took), "{took}");
 }
 
+/// `timeout client` bounds the guest and `timeout server` the agent, also in the middle of an answer.
+fn an_agent_that_pauses_within_its_body_has_timeout_servers_time(lab: &Lab) {
+    let network = lab.network();
+    let listener = std::os::unix::net::UnixListener::bind(lab.socket()).unwrap();
+    fs::set_permissions(lab.socket(), Permissions::from_mode(0o666)).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+            std::thread::sleep(Duration::from_secs(3));
+            let _ = stream.write_all(b"world");
+        }
+    });
+    let mut config = Config::new(Kind::Network);
+    // `connect`, `server` and the others wait, `client` does not.
+    for (client, server, whole) in [(1, 30, true), (30, 1, false)] {
+        config.timeouts = [30, 30, client, server, 30];
+        let gate = Gate::start(lab, &network.gate, &config);
+        let answer = Guest::new(&network.guest).get("/");
+        assert_eq!(answer.is_ok_and(|answer| answer.text() == "helloworld"), whole, "client {client}, server {server}");
+        drop(gate);
+        assert!(wait_until(5.0, || network.gate.listening().is_empty()), "the gate is still there");
+    }
+}
+
 /// An agent like Neutron's: a listen queue of five, one request at a time, 2 ms each.
 fn busy_agent(lab: &Lab) {
     use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
@@ -242,6 +269,18 @@ fn the_rate_limit_answers_429(lab: &Lab) {
     let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 10), Answer::ok("hello"));
     assert_eq!(statuses(&served.guest(), 13), [vec![200; 10], vec![429; 3]].concat());
     assert_eq!(served.agent.seen().len(), 10);
+}
+
+fn a_client_that_is_told_to_come_again_keeps_its_connection(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 1, 2), Answer::ok("hello"));
+    let mut stream = served.guest().connect().unwrap();
+    let mut ask = || {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        Response::read(&mut stream).unwrap().status
+    };
+    assert_eq!([ask(), ask(), ask()], [200, 200, 429]);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(ask(), 200, "on the same connection");
 }
 
 fn the_rate_limit_counts_ipv6_too(lab: &Lab) {

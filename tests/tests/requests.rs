@@ -34,7 +34,15 @@ fn main() {
         forged_identity_in_trailers_is_gone,
         connection_cannot_nominate_the_identity,
         an_ambiguous_request_is_refused_with_400,
-        connect_and_upgrade_are_refused,
+        connect_and_http_2_with_prior_knowledge_are_refused,
+        an_offer_to_upgrade_is_answered_over_http_1_1,
+        a_client_that_takes_the_gate_for_its_proxy_is_answered,
+        an_absolute_target_of_another_host_is_refused_with_400,
+        an_empty_line_before_a_request_is_passed_over,
+        chunk_extensions_and_trailers_reach_nobody,
+        a_refused_head_has_no_body,
+        a_refusal_before_the_body_is_the_only_answer,
+        a_first_line_without_a_version_is_refused_at_once,
         a_head_that_cannot_fit_is_refused_with_431,
         a_body_that_cannot_fit_is_refused_with_413,
     ]
@@ -335,15 +343,140 @@ fn an_ambiguous_request_is_refused_with_400(lab: &Lab) {
     }
 }
 
-fn connect_and_upgrade_are_refused(lab: &Lab) {
+fn connect_and_http_2_with_prior_knowledge_are_refused(lab: &Lab) {
     let served = simple(lab);
     let cases = [
-        "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        &b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
     ];
     for request in cases {
-        let answer = served.guest().patient(3).ask(request).unwrap();
-        assert_eq!(answer.status / 100, 4, "{request:?}: {}", answer.line);
+        let answer = served.guest().patient(3).exchange(request).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 400 "), "{:?}", String::from_utf8_lossy(&answer));
+    }
+    assert!(!curl(&served, &["--http2-prior-knowledge", "http://169.254.169.254/"]).starts_with("200"));
+    assert!(served.agent.seen().is_empty());
+}
+
+/// What the guest's own curl says of an answer: its status, its version and its body.
+fn curl(served: &Served, arguments: &[&str]) -> String {
+    let mut command = served.network.guest.command("curl");
+    command.args(["--silent", "--max-time", "10", "--write-out", "%{http_code} %{http_version} %{num_connects}\n"]);
+    let out = command.args(["--output", "-"]).args(arguments).output().expect("curl runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    match text.strip_prefix("hello") {
+        Some(rest) => format!("{} hello", rest.trim()),
+        None => text.trim().to_owned(),
+    }
+}
+
+/// curl as it is, and the bytes of Java's `HttpClient` (JDK 11 to 25), which offers HTTP/2 with every plain request.
+fn an_offer_to_upgrade_is_answered_over_http_1_1(lab: &Lab) {
+    let served = simple(lab);
+    let url = "http://169.254.169.254/latest/";
+    assert_eq!(curl(&served, &["--http2", url]), "200 1.1 1 hello");
+    assert_eq!(curl(&served, &["--http2", "--data", "abc", url]), "200 1.1 1 hello");
+    let java = "Connection: Upgrade, HTTP2-Settings\r\nContent-Length: 3\r\nHost: 169.254.169.254\r\n\
+        HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA\r\nUpgrade: h2c\r\n\
+        User-Agent: Java-http-client/17.0.15\r\n\r\nabc";
+    let mut stream = served.guest().connect().unwrap();
+    for method in ["GET", "POST", "PUT"] {
+        stream.write_all(format!("{method} /latest/ HTTP/1.1\r\n{java}").as_bytes()).unwrap();
+        assert_hello(Response::read(&mut stream));
+    }
+    let seen = served.agent.seen();
+    assert_eq!(seen.len(), 5);
+    for (seen, method) in seen.iter().zip(["GET", "POST", "GET", "POST", "PUT"]) {
+        let text = seen.text();
+        assert!(text.starts_with(&format!("{method} /latest/ HTTP/1.1\r\n")), "{text}");
+        assert!(!text.to_lowercase().contains("upgrade") && !text.to_lowercase().contains("http2"), "{text}");
+        assert_eq!(seen.header("Connection"), ["close"]);
+    }
+}
+
+/// As a guest whose `http_proxy` leads to the metadata service: the target is in absolute-form.
+fn a_client_that_takes_the_gate_for_its_proxy_is_answered(lab: &Lab) {
+    let served = simple(lab);
+    let proxy = ["--proxy", "http://169.254.169.254:80"];
+    for (url, target) in [
+        ("http://169.254.169.254/latest/?a=b", "/latest/?a=b"),
+        ("http://169.254.169.254:80/latest/", "/latest/"),
+        ("http://169.254.169.254", "/"),
+    ] {
+        served.agent.forget();
+        assert_eq!(curl(&served, &[&proxy[..], &[url]].concat()), "200 1.1 1 hello", "{url}");
+        let seen = served.agent.only();
+        assert!(seen.text().starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{url}: {}", seen.text());
+        assert_eq!((seen.header("Host").len(), seen.header("X-Forwarded-For").len()), (1, 1), "{url}");
+    }
+}
+
+fn an_absolute_target_of_another_host_is_refused_with_400(lab: &Lab) {
+    let served = simple(lab);
+    for target in
+        ["http://10.0.0.1/", "http://169.254.169.254:8080/", "https://169.254.169.254/", "http://a@169.254.169.254/"]
+    {
+        let answer = served.guest().ask(&format!("GET {target} HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")).unwrap();
+        assert_eq!(answer.status, 400, "{target}");
+    }
+    assert!(served.agent.seen().is_empty());
+}
+
+fn an_empty_line_before_a_request_is_passed_over(lab: &Lab) {
+    let served = simple(lab);
+    let mut stream = served.guest().connect().unwrap();
+    for lines in 0..=4 {
+        let lines = "\r\n".repeat(lines);
+        write!(stream, "{lines}POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc").unwrap();
+        assert_hello(Response::read(&mut stream));
+    }
+    assert_eq!(served.agent.seen().len(), 5, "on one connection");
+    stream.write_all("\r\n".repeat(5).as_bytes()).unwrap();
+    assert_eq!(Response::read(&mut stream).unwrap().status, 400, "a few, and no more");
+}
+
+fn chunk_extensions_and_trailers_reach_nobody(lab: &Lab) {
+    let served = simple(lab);
+    let body = "3;a=\"b;\\\"c\"\r\nsec\r\n3 ; d\r\nret\r\n0;e=f\r\nX-Forwarded-For: 10.0.0.99\r\nA:\r\n\r\n";
+    let head = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n";
+    let mut stream = served.guest().connect().unwrap();
+    for turn in 1..=2 {
+        write!(stream, "{head}{body}").unwrap();
+        assert_hello(Response::read(&mut stream));
+        let seen = served.agent.nth(turn).unwrap();
+        assert_eq!((seen.body(), seen.header("Content-Length")), (b"secret".to_vec(), vec!["6".to_owned()]));
+        assert_eq!(seen.header("X-Forwarded-For"), ["10.0.0.11"]);
+    }
+    write!(stream, "{head}{}", body.replace("a=", "a")).unwrap();
+    assert_eq!(Response::read(&mut stream).unwrap().status, 400, "not of the grammar");
+    assert_eq!(served.agent.seen().len(), 2);
+}
+
+fn a_refused_head_has_no_body(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 1), Answer::ok("hello"));
+    for (request, status) in [
+        ("HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "200"),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "429"),
+    ] {
+        let answer = String::from_utf8(served.guest().exchange(request.as_bytes()).unwrap()).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+fn a_refusal_before_the_body_is_the_only_answer(lab: &Lab) {
+    let served = start(lab, &Config::new(Kind::Network).with_rate("ip", 10, 1), Answer::ok("hello"));
+    assert_hello(served.guest().get("/"));
+    let bad = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno size\r\n\r\n";
+    let answer = String::from_utf8(served.guest().exchange(bad).unwrap()).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.matches("HTTP/1.1 ").count() == 1, "{answer}");
+    assert_eq!(served.agent.seen().len(), 1);
+}
+
+fn a_first_line_without_a_version_is_refused_at_once(lab: &Lab) {
+    let served = simple(lab);
+    for line in [&b"GET /x\r\n"[..], b"GET /x HTTP/2", b"\x16\x03\x01\x02\0", b"GET x"] {
+        let answer = served.guest().patient(5).exchange(line).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 400 "), "{:?}", String::from_utf8_lossy(line));
     }
     assert!(served.agent.seen().is_empty());
 }

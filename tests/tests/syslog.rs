@@ -19,7 +19,7 @@ fn main() {
         a_connection_without_a_byte_leaves_no_line,
         an_empty_agent_answer_is_a_server_error_line,
         no_agent_is_a_connect_error_line,
-        a_malformed_request_is_a_line_with_badreq,
+        a_refused_request_is_a_line_with_its_reason_and_what_was_read_of_it,
         a_rate_limited_request_is_a_line_with_429,
         control_characters_do_not_reach_the_log,
         a_log_socket_that_comes_back_is_found_again,
@@ -178,12 +178,25 @@ fn no_agent_is_a_connect_error_line(lab: &Lab) {
     assert_eq!((fields[5].as_str(), fields[9].as_str()), ("503", "SC--"), "{fields:?}");
 }
 
-fn a_malformed_request_is_a_line_with_badreq(lab: &Lab) {
+/// An operator finds the client by it; nothing is in it that could be a secret.
+fn a_refused_request_is_a_line_with_its_reason_and_what_was_read_of_it(lab: &Lab) {
     let logged = start(lab, &config(lab), Answer::ok("hello"));
-    logged.guest().exchange(b"GET / HTTP/1.1\r\nbad header\r\n\r\n").unwrap();
-    let fields = fields(&logged.line("BADREQ"));
-    assert_eq!((fields[5].as_str(), fields[9].as_str()), ("400", "PR--"), "{fields:?}");
-    assert_eq!(fields[3], "listener/<NOSRV>");
+    for (request, reason, shown) in [
+        (&b"GET /one?s3cret HTTP/1.1\r\nbad header\r\n\r\n"[..], "header-line", "GET /one?- HTTP/1.1"),
+        (b"GET http://10.0.0.1/two HTTP/1.1\r\nHost: a\r\n\r\n", "other-host", "GET http://10.0.0.1/two HTTP/1.1"),
+        (b"GET /three\r\n", "request-line", "GET /three"),
+        (b"GET http://user:s3cret@10.0.0.1/ HTTP/1.1\r\n", "target", "GET"),
+        (b"password=s3cret\r\n", "method", "<BADREQ>"),
+        (b"\x16\x03\x01s3cret", "method", "<BADREQ>"),
+    ] {
+        logged.guest().exchange(request).unwrap();
+        let line = logged.line("reason:");
+        assert!(line.trim_end().ends_with(&format!(" {{reason:{reason}}} \"{shown}\"")), "{line}");
+        let fields = fields(&line);
+        assert_eq!((fields[5].as_str(), fields[9].as_str()), ("400", "PR--"), "{fields:?}");
+        assert_eq!(fields[3], "listener/<NOSRV>");
+        assert!(fields[0].starts_with("10.0.0.11:") && !line.contains("s3cret"), "{line}");
+    }
 }
 
 fn a_rate_limited_request_is_a_line_with_429(lab: &Lab) {
@@ -380,8 +393,9 @@ fn in_the_background_without_a_log_what_could_not_be_done_is_said_by_the_starter
     assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
 }
 
-/// The same conversation with the program under test and with the distribution's haproxy: the lines differ in numbers
-/// only, and in the query, which haproxy writes and a gate does not: it may hold a secret.
+/// The same conversation with the program under test and with the distribution's haproxy: the lines differ in numbers, in the
+/// query, which haproxy writes and a gate does not (it may hold a secret), and where a request was refused: there a gate says
+/// the reason, and what it read.
 fn the_lines_are_haproxys_own(lab: &Lab) {
     let Some(haproxy) = Program::real_haproxy() else {
         lab.skip("no /usr/sbin/haproxy to compare with; apt-get install haproxy");
@@ -389,6 +403,10 @@ fn the_lines_are_haproxys_own(lab: &Lab) {
     let ours = conversation(lab, "ours");
     let theirs = conversation(&Lab::enter(haproxy), "theirs");
     assert!(theirs.iter().any(|line| line.contains("/missing?query=1 ")), "{theirs:?}");
+    let ours: Vec<String> = ours
+        .iter()
+        .map(|line| line.replace("{reason:header-line} GET /broken HTTP/1.1", "<BADREQ>").replace("{reason:rate} ", ""))
+        .collect();
     let theirs: Vec<String> = theirs.iter().map(|line| line.replace("?query=1 ", "?- ")).collect();
     assert_eq!(ours, theirs);
 }

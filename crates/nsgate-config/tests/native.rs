@@ -98,6 +98,7 @@ require_header = { name = "Metadata-Flavor", value = "Google" }
 tokens = "required"
 methods = ["GET", "HEAD"]
 paths = ["/openstack/", "/latest/meta-data"]
+hide_paths = true
 expiring = { names = ["user_data", "user-data"], after = "10m" }
 hop_limit = 1
 "#;
@@ -108,12 +109,15 @@ fn every_guard_is_read_and_written() {
     let config = parse("x", &text).unwrap().config;
     let guards = &config.gate.guards;
     assert!(guards.refuse_forwarded && guards.hosts.len() == 3 && guards.methods.len() == 2 && guards.paths.len() == 2);
+    assert!(guards.hide_paths);
     assert_eq!((guards.tokens, guards.hop_limit), (Tokens::Required, NonZeroU8::new(1)));
     assert_eq!(guards.expiring.as_ref().map(|expiring| expiring.after.as_secs()), Some(600));
     let written = render(&config);
     assert_eq!(parse("y", &written).unwrap().config, config, "{written}");
     // One line switches a guard on, and alone it is written and read as well.
     for line in GUARDS.lines().skip(1) {
+        // The only one that is about another.
+        let line = if line.starts_with("hide_paths") { &format!("paths = [\"/\"]\n{line}") } else { line };
         let config = parse("x", &format!("{GOOD}[guards]\n{line}\n")).unwrap().config;
         assert!(!config.gate.guards.is_off(), "{line}");
         assert_eq!(parse("y", &render(&config)).unwrap().config, config, "{line}");
@@ -142,6 +146,8 @@ fn a_guard_that_is_wrong_is_refused_at_its_place() {
         ("paths = [\"/openstack\", \"/openstack/\"]", 2, 24, "named twice"),
         ("paths = [\"/a/../b\"]", 2, 10, "not the beginning of a path"),
         ("paths = [\"/a%2fb\"]", 2, 10, "not the beginning of a path"),
+        ("hide_paths = true", 2, 14, "no path is refused without `paths`"),
+        ("hide_paths = 404", 2, 14, "expected a boolean"),
         ("expiring = { names = [\"user_data\"] }", 2, 12, "missing field `after`"),
         ("expiring = { names = [\"a/b\"], after = \"10m\" }", 2, 23, "not a component"),
         ("expiring = { names = [], after = \"10m\" }", 2, 22, "1 to 16"),

@@ -49,6 +49,7 @@ fn all_guards() -> Result<Guards, Box<dyn std::error::Error>> {
         tokens: Tokens::Required,
         methods: ["GET", "HEAD", "POST"].map(MethodName::new).into_iter().collect::<Result<_, _>>()?,
         paths: vec![PathPrefix::new("/openstack/")?, PathPrefix::new("/latest/")?],
+        hide_paths: false,
         expiring: Some(Expiring { names: vec![ComponentName::new("user_data")?], after: Duration::from_secs(600) }),
         hop_limit: None,
     })

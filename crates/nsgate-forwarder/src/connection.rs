@@ -143,15 +143,15 @@ async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm 
     let all = [timeouts.request, timeouts.client, timeouts.keep_alive, timeouts.body];
     let shortest = all.into_iter().min().unwrap_or(timeouts.request);
     loop {
-        let (phase, deadline, written) = {
+        let (phase, deadline, answering) = {
             let state = exchange.lock();
-            (state.phase, state.deadline(timeouts), state.written)
+            (state.phase, state.deadline(timeouts), state.answering)
         };
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
             return Alarm::Slow(match phase {
                 Phase::Fresh | Phase::Head => Some(Refusal::TIMEOUT),
-                Phase::Body if written == 0 => Some(Refusal::BODY_TIMEOUT),
+                Phase::Body if !answering => Some(Refusal::BODY_TIMEOUT),
                 _ => None,
             });
         }
@@ -165,15 +165,20 @@ async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm 
 }
 
 async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
-    let phase = exchange.lock().phase;
+    let (phase, refusal, unread, head_only) = {
+        let state = exchange.lock();
+        // One answer to one request: what turns bad behind it ends the connection and no more.
+        (state.phase, state.refusal.filter(|_| !state.answering), state.unread, state.is_head())
+    };
     let refusal = match end {
         End::Slow(refusal) => refusal,
         End::Displaced => matches!(phase, Phase::Head | Phase::Body).then_some(Refusal::DISPLACED),
         End::Stopped | End::Old => None,
-        End::Orderly | End::Cut => exchange.lock().refusal,
+        End::Orderly | End::Cut => refusal,
     };
     let Some(refusal) = refusal else {
         let termination = match (end, phase) {
+            (End::Old, Phase::Rest) => Termination::SILENT_AGENT,
             (End::Slow(_) | End::Old | End::Displaced, Phase::Answer) => Termination::SLOW_GUEST,
             (_, Phase::Agent) => Termination::GUEST_LEFT_WAITING,
             _ => Termination::GUEST_LEFT,
@@ -187,14 +192,17 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
             (End::Orderly | End::Cut, _) => Reason::GuestLeft,
         };
         exchange.end(Some((termination, reason)));
-        if end != End::Orderly && phase == Phase::Answer {
+        if end != End::Orderly && phase.is_within_answer() {
             // A part of an answer must not look like the whole, and to an HTTP/1.0 guest an orderly end would.
             let _ = socket.set_zero_linger();
+        } else if unread && matches!(end, End::Orderly | End::Cut) {
+            exchange.enter(Phase::Closing);
+            linger_or_give_way(socket, exchange).await;
         }
         return;
     };
     exchange.enter(Phase::Closing);
-    let text = refusal.raw();
+    let text = refusal.raw(head_only);
     let sent = timeout(LINGER, socket.write_all(&text)).await;
     {
         let mut state = exchange.lock();
@@ -206,10 +214,15 @@ async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
     });
     exchange.end(None);
     if end != End::Displaced {
-        tokio::select! {
-            () = linger(socket) => {}
-            () = exchange.displaced_without_reader() => {}
-        }
+        linger_or_give_way(socket, exchange).await;
+    }
+}
+
+/// Lingers until the connection is asked to give way.
+async fn linger_or_give_way(socket: TcpStream, exchange: &Exchange) {
+    tokio::select! {
+        () = linger(socket) => {}
+        () = exchange.displaced_without_reader() => {}
     }
 }
 

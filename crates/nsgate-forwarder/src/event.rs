@@ -88,8 +88,21 @@ impl Asked {
             return None;
         }
         let cut = line.len() >= crate::exchange::LONGEST_LINE && !rest.contains(&b'?');
-        let class = if cut { PathClass::Long } else { PathClass::of(target) };
+        let class = if cut { PathClass::Long } else { PathClass::of(path_in(target)) };
         Some(Self { method: method.unwrap_or("other"), class })
+    }
+}
+
+/// Where a target's path begins: a refused one may be in absolute-form.
+fn path_in(target: &[u8]) -> &[u8] {
+    if target.first() == Some(&b'/') {
+        return target;
+    }
+    match target.split_at_checked(7) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"http://") => {
+            rest.iter().position(|byte| *byte == b'/').and_then(|at| rest.get(at..)).unwrap_or(b"/")
+        }
+        _ => target,
     }
 }
 
@@ -246,6 +259,8 @@ mod tests {
         assert_eq!(asked(b"GET /latest/user-data"), Some(("GET", "user-data")), "a refused one may have no version");
         assert_eq!(asked(b"BREW /latest/user-data HTTP/1.1"), Some(("other", "user-data")));
         assert_eq!(asked(b"GET http://169.254.169.254/latest/user-data HTTP/1.1"), Some(("GET", "user-data")));
+        assert_eq!(asked(b"GET HTTP://h/latest/ HTTP/1.1"), Some(("GET", "index")));
+        assert_eq!(asked(b"GET http://h HTTP/1.1"), Some(("GET", "index")));
         assert_eq!(asked(b""), None);
         assert_eq!(asked(b"\x16\x03\x01"), None);
         let long = format!("GET /{}/../latest/user-data HTTP/1.1", "a".repeat(2000));

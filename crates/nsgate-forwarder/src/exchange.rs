@@ -34,10 +34,19 @@ pub(crate) enum Phase {
     Agent,
     /// The guest to take the answer.
     Answer,
+    /// The agent to say the rest of its answer: the guest has taken all that there is.
+    Rest,
     /// The next head.
     Idle,
     /// The guest to read a refusal, before the connection is closed.
     Closing,
+}
+
+impl Phase {
+    /// Whether a part of an answer may be with the guest.
+    pub(crate) fn is_within_answer(self) -> bool {
+        matches!(self, Self::Answer | Self::Rest)
+    }
 }
 
 /// The state of one connection.
@@ -47,8 +56,14 @@ pub(crate) struct State {
     since: Instant,
     /// A head that was judged and not yet taken by the service.
     pub(crate) head: Option<Head>,
+    /// With that head came the whole body.
+    pub(crate) whole: bool,
     /// A request was released and its answer has not ended.
     pub(crate) in_flight: bool,
+    /// The request under way has its answer, or a part of it: it gets no other one.
+    pub(crate) answering: bool,
+    /// It has that before its body was read, and its body is not read any more.
+    pub(crate) unread: bool,
     /// The head waits for its turn; or the request waits for one or for a connection, and the agent has not heard of it.
     pub(crate) queued: bool,
     /// Why the reader stopped.
@@ -88,7 +103,10 @@ impl Exchange {
             phase: Phase::Fresh,
             since: now,
             head: None,
+            whole: false,
             in_flight: false,
+            answering: false,
+            unread: false,
             queued: false,
             refusal: None,
             record: None,
@@ -186,33 +204,55 @@ impl Exchange {
         let mut state = self.lock();
         state.enter(Phase::Head);
         state.began = state.since;
-        state.written = 0;
+        (state.written, state.answering) = (0, false);
         state.record = Some(AccessRecord::begun(self.client, SystemTime::now()));
     }
 
-    /// A head was judged good.
-    pub(crate) fn release(&self, head: Head) {
+    /// A head was judged good. `whole` says that its body is there as well.
+    pub(crate) fn release(&self, head: Head, whole: bool) {
         let mut state = self.lock();
         state.enter(Phase::Body);
         state.released = state.since;
         let elapsed = state.released.duration_since(state.began);
         if let Some(record) = &mut state.record {
             record.head_time = Some(elapsed);
+            record.request_line.clear();
             record.request_line.extend(head.line.iter().take(LONGEST_LINE));
         }
         state.head = Some(head);
-        state.in_flight = true;
+        (state.in_flight, state.whole) = (true, whole);
     }
 
-    /// A head was judged bad, or did not come.
-    pub(crate) fn refuse(&self, refusal: Refusal, line: &[u8]) {
-        let mut state = self.lock();
-        if let Some(record) = &mut state.record {
-            if record.request_line.is_empty() {
-                record.request_line.extend(line.iter().take(LONGEST_LINE));
-            }
+    /// So much of a request line has come; the head is not complete.
+    pub(crate) fn sees(&self, line: &[u8]) {
+        self.note(|record| {
+            record.request_line.clear();
+            record.request_line.extend(line.iter().take(LONGEST_LINE));
+        });
+    }
+
+    /// A head was judged bad, or did not come: `line` is what came of its first line. Or the body of a good one was.
+    pub(crate) fn refuse(&self, refusal: Refusal, line: Option<&[u8]>) {
+        if let Some(line) = line {
+            self.sees(line);
         }
-        state.refusal.get_or_insert(refusal);
+        self.lock().refusal.get_or_insert(refusal);
+    }
+
+    /// More of a body came. One that nobody reads any more is no progress.
+    pub(crate) fn goes_on(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Body {
+            state.enter(Phase::Body);
+        }
+    }
+
+    /// The guest takes nothing now, and something is to be written: it is the one that is waited for.
+    pub(crate) fn blocks(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Rest {
+            state.enter(Phase::Answer);
+        }
     }
 
     /// Adds to what the log will say.
@@ -236,6 +276,12 @@ impl Exchange {
         self.lock().queued = false;
     }
 
+    /// The request under way has its answer. `last` says that it is there whole, and that the connection ends with it.
+    pub(crate) fn answers(&self, last: bool) {
+        let mut state = self.lock();
+        (state.answering, state.last) = (true, last);
+    }
+
     /// The answer's last byte was handed over.
     pub(crate) fn answered(&self) {
         let mut state = self.lock();
@@ -246,10 +292,14 @@ impl Exchange {
         }
     }
 
-    /// The answer's last byte was written, if it was handed over: when the clock was asked last.
+    /// All that was handed over is written. If that was the answer's last byte, the request is over: when the clock was
+    /// asked last.
     pub(crate) fn flushed(&self) {
         let mut state = self.lock();
         if !state.answered {
+            if state.phase == Phase::Answer {
+                state.phase = Phase::Rest;
+            }
             return;
         }
         state.phase = Phase::Idle;
@@ -287,7 +337,9 @@ pub(crate) const LONGEST_LINE: usize = 1024;
 impl State {
     /// The library has the head of a request, and has not written its whole answer.
     fn is_under_way(&self) -> bool {
-        matches!(self.phase, Phase::Body | Phase::Agent | Phase::Answer) && self.in_flight && self.head.is_none()
+        matches!(self.phase, Phase::Body | Phase::Agent | Phase::Answer | Phase::Rest)
+            && self.in_flight
+            && self.head.is_none()
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -295,14 +347,19 @@ impl State {
         self.since = Instant::now();
     }
 
-    /// When patience ends; `None` while somebody else counts the time.
+    /// Whether the request under way is a HEAD: its answer has no body (RFC 9110, section 9.3.2).
+    pub(crate) fn is_head(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.request_line.starts_with(b"HEAD "))
+    }
+
+    /// When the patience with the guest ends; `None` while the agent is waited for, whose time is counted where it is asked.
     pub(crate) fn deadline(&self, timeouts: &Timeouts) -> Option<Instant> {
         let patience = match self.phase {
             Phase::Fresh | Phase::Head => timeouts.request,
             Phase::Body => return Some((self.since + timeouts.client).min(self.released + timeouts.body)),
             Phase::Answer => timeouts.client,
             Phase::Idle => timeouts.keep_alive,
-            Phase::Agent | Phase::Closing => return None,
+            Phase::Agent | Phase::Rest | Phase::Closing => return None,
         };
         Some(self.since + patience)
     }

@@ -4,7 +4,7 @@ use crate::{
     exchange::{Exchange, Phase},
     last_write::LastWrite,
     refusal::Refusal,
-    strict::{Chunked, Framing, end_of_head, judge},
+    strict::{Chunked, Framing, RequestLine, end_of_head, judge_fields},
     turns::{Turn, Turns},
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -22,6 +22,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PIECE: usize = 2048;
 /// Bytes of a pipelined request that are read while the one before it is answered.
 const AHEAD: usize = 2 * PIECE;
+
+/// Empty lines that are passed over before a request: RFC 9112, section 2.2, wants one at least; some clients write two
+/// behind a body. They end with CRLF, as every line here: where LF alone ends a line, two readers count differently.
+const EMPTY_LINES: u8 = 4;
 
 /// Bytes of an answer that are put together in one piece.
 const JOINED: usize = 2 * PIECE;
@@ -47,6 +51,9 @@ pub(crate) struct GuestIo<S> {
     /// How much of `raw` is judged, and how much of that the library has taken.
     good: usize,
     taken: usize,
+    /// The request line at the beginning of `raw`, as far as it has come, and empty lines that stood before it.
+    line: RequestLine,
+    empty_lines: u8,
     /// How much of `raw` has been searched for a head's end. Nothing is judged meanwhile.
     searched: usize,
     body: Body,
@@ -73,6 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             raw: Vec::new(),
             good: 0,
             taken: 0,
+            line: RequestLine::default(),
+            empty_lines: 0,
             searched: 0,
             body: Body::Length(0),
             closed: false,
@@ -102,42 +111,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Judges what there is of the body, behind what is judged already.
+    /// Judges what there is of the body, behind what is judged already. What means nothing is taken out.
     fn judge_body(&mut self) -> std::result::Result<(), Refusal> {
-        let raw = self.raw.get(self.good..).unwrap_or_default();
-        self.good += match &mut self.body {
+        let raw = self.raw.get_mut(self.good..).unwrap_or_default();
+        match &mut self.body {
             Body::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(raw.len());
                 *left = left.saturating_sub(here.try_into().unwrap_or(u64::MAX));
-                here
+                self.good += here;
             }
-            Body::Chunked(chunked) => chunked.take(raw)?,
-        };
+            Body::Chunked(chunked) => {
+                let (taken, left) = chunked.take(raw)?;
+                if left < taken {
+                    self.raw.drain(self.good + left..self.good + taken);
+                }
+                self.good += left;
+            }
+        }
         Ok(())
     }
 
-    /// Judges the head at the beginning of `raw`, if it is complete.
+    /// Judges the head at the beginning of `raw`, if it is complete; its first line as soon as that cannot be one.
     fn judge_head(&mut self) -> std::result::Result<bool, Refusal> {
         let bound = usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX);
-        let Some(end) = end_of_head(&self.raw, self.searched) else {
-            self.searched = self.raw.len();
-            if self.raw.len() < bound {
-                return Ok(false);
-            }
-            return Err(self.too_large(bound));
+        // No further than the bound: how much has come behind it is chance.
+        let seen = self.raw.get(..bound).unwrap_or(&self.raw);
+        let has_line = self.line.read(seen, &self.limits)?;
+        let end = if has_line { end_of_head(seen, self.searched.max(self.line.seen(seen).len() + 2)) } else { None };
+        let Some(end) = end else {
+            self.searched = seen.len();
+            return match (seen.len() < bound, has_line) {
+                (true, _) => Ok(false),
+                (_, true) => Err(Refusal::HEAD_TOO_LARGE),
+                (_, false) => Err(Refusal::TARGET_TOO_LONG),
+            };
         };
-        if end > bound {
-            return Err(self.too_large(bound));
+        let mut head = judge_fields(seen.get(..end).unwrap_or_default(), &self.line, &self.limits)?;
+        let mut end = end;
+        for (part, text) in head.instead.drain(..).rev() {
+            end = (end + text.len()).saturating_sub(part.len());
+            self.raw.splice(part, text);
         }
-        let head = judge(self.raw.get(..end).unwrap_or_default(), &self.limits)?;
         self.body = match head.framing {
             Framing::Length(length) => Body::Length(length),
-            Framing::Chunked => Body::Chunked(Chunked::new(self.limits.body_bytes.into())),
+            Framing::Chunked => Body::Chunked(Chunked::new(self.limits.body_bytes.into(), &self.limits)),
         };
-        (self.good, self.searched) = (end, 0);
-        self.queue = Queue::Outside;
-        self.exchange.release(head);
+        let whole = match self.body {
+            Body::Length(length) => usize::try_from(length).is_ok_and(|length| self.raw.len() - end >= length),
+            Body::Chunked(_) => false,
+        };
+        (self.good, self.searched, self.empty_lines) = (end, 0, 0);
+        (self.line, self.queue) = (RequestLine::default(), Queue::Outside);
+        self.exchange.release(head, whole);
         Ok(true)
+    }
+
+    /// Whether a request begins in `raw`. An empty line begins none, nor does what may be the half of one.
+    fn begins(&mut self) -> bool {
+        while self.empty_lines < EMPTY_LINES && self.raw.starts_with(b"\r\n") {
+            self.raw.drain(..2);
+            self.empty_lines += 1;
+        }
+        let half = self.empty_lines < EMPTY_LINES && self.raw == b"\r" && !self.closed;
+        !self.raw.is_empty() && !half
     }
 
     /// Ready when more of an unfinished head may be read. Most heads come in one piece and never ask.
@@ -162,15 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         }
     }
 
-    /// Says whether the request line alone is too long. Looks no further than the bound: how much has come behind it is
-    /// chance.
-    fn too_large(&self, bound: usize) -> Refusal {
-        let has_line = self.raw.get(..bound).unwrap_or(&self.raw).windows(2).any(|pair| pair == b"\r\n");
-        if has_line { Refusal::HEAD_TOO_LARGE } else { Refusal::TARGET_TOO_LONG }
-    }
-
+    /// Reads no further. The log is told as much of the request line as there is: what is refused is a head, or the body of
+    /// one that it knows.
     fn refuse(&mut self, refusal: Refusal) {
-        let line = self.raw.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        let line = self.body_ended().then(|| self.line.seen(&self.raw));
         self.exchange.refuse(refusal, line);
     }
 
@@ -197,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                     if self.closed || ready!(self.poll_fill(cx))? == 0 {
                         return Poll::Ready(Ok(()));
                     }
-                    self.exchange.enter(Phase::Body);
+                    self.exchange.goes_on();
                 }
                 continue;
             }
@@ -213,6 +244,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                 }
             }
             if self.exchange.lock().phase != Phase::Head {
+                if !self.begins() {
+                    if !self.raw.is_empty() {
+                        ready!(self.poll_fill(cx))?;
+                    }
+                    continue;
+                }
                 self.exchange.begin();
             }
             match self.judge_head() {
@@ -226,6 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                 Ok(true) => {}
                 Ok(false) if self.closed => self.refuse(Refusal::CUT_HEAD),
                 Ok(false) => {
+                    self.exchange.sees(self.line.seen(&self.raw));
                     ready!(self.poll_turn(cx));
                     ready!(self.poll_fill(cx))?;
                 }
@@ -279,11 +317,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
 impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let last = self.is_last();
-        let count = {
+        let attempt = {
             let mut socket = self.socket();
             let socket = Pin::new(&mut *socket);
-            ready!(if last { socket.poll_write_last(cx, bytes) } else { socket.poll_write(cx, bytes) })?
+            if last { socket.poll_write_last(cx, bytes) } else { socket.poll_write(cx, bytes) }
         };
+        if attempt.is_pending() {
+            self.exchange.blocks();
+        }
+        let count = ready!(attempt)?;
         self.held_back |= last;
         self.wrote(count);
         Poll::Ready(Ok(count))

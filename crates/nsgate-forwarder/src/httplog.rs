@@ -1,7 +1,7 @@
 //! A request as one line, as haproxy's `option httplog` writes it (configuration manual, 8.2.3).
 
 use crate::{
-    AccessRecord,
+    AccessRecord, Verdict,
     digits::{address, digits},
 };
 use std::{
@@ -67,20 +67,51 @@ pub fn format(record: &AccessRecord, date: &Date) -> String {
     let (all, at_agent, retries) = (record.connections.into(), record.served.into(), record.retries.into());
     numbers([("-- ", all, 1), ("/", all, 1), ("/", at_agent, 1), ("/", at_agent, 1), ("/", retries, 1)], &mut line);
     line.push_str(" 0/0 ");
-    if let Some(token) = record.token {
-        // Where haproxy writes captured request headers (configuration manual, 8.2.3, `%hr`).
-        line.push_str("{token:");
-        line.push_str(token.name());
-        line.push_str("} ");
-    }
+    captured(record, &mut line);
     line.push('"');
-    // What was not understood as a request is not quoted as one.
     match record.head_time {
         Some(_) => escape(&record.request_line, &mut line),
-        None => line.push_str("<BADREQ>"),
+        None => match request_in(&record.request_line) {
+            Some(request) => escape(request, &mut line),
+            None => line.push_str("<BADREQ>"),
+        },
     }
     line.push('"');
     line
+}
+
+/// How the request stands to tokens, and why it was refused, where haproxy writes captured request headers
+/// (configuration manual, 8.2.3, `%hr`).
+fn captured(record: &AccessRecord, line: &mut String) {
+    let token = record.token.map(|token| ("{token:", token.name()));
+    let refused = record.reason.filter(|reason| reason.verdict() == Verdict::Refused);
+    for (key, word) in [token, refused.map(|reason| ("{reason:", reason.name()))].into_iter().flatten() {
+        line.push_str(key);
+        line.push_str(word);
+        line.push_str("} ");
+    }
+}
+
+/// What of a refused line is a request's beginning: a method, and a target once that is known to have a path. Anything else
+/// may be a part of a body that somebody sent under a wrong length, or another secret.
+fn request_in(line: &[u8]) -> Option<&[u8]> {
+    const USUAL: [&[u8]; 10] =
+        [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PRI"];
+    let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+    let (method, behind) = line.split_at_checked(end)?;
+    let target = behind.get(1..).unwrap_or_default();
+    // The strict reader takes no user into a target: what stands before the path is a host.
+    let has_path = target.starts_with(b"/")
+        || target.split_at_checked(7).is_some_and(|(scheme, rest)| {
+            scheme.eq_ignore_ascii_case(b"http://") && rest.iter().any(|byte| matches!(byte, b'/' | b'?' | b' '))
+        });
+    let known = USUAL.contains(&method);
+    let word = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase);
+    match (has_path, known, word) {
+        (true, _, true) => Some(line),
+        (false, true, _) => Some(method),
+        _ => None,
+    }
 }
 
 /// Numbers, each with what stands before it and the digits that it has at least.
@@ -123,6 +154,7 @@ fn escape(bytes: &[u8], line: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::{AccessRecord, Date, format};
+    use crate::Reason;
     use std::time::{Duration, UNIX_EPOCH};
 
     fn record() -> AccessRecord {
@@ -169,6 +201,43 @@ mod tests {
         let line = format(&forged, &DATE);
         assert!(line.ends_with("\"GET /#0D#0A#22x#22#23#FF#1B[31m HTTP/1.1\""), "{line}");
         assert!(line.is_ascii() && !line.contains('\n') && line.contains("<NOSRV>"));
+    }
+
+    #[test]
+    fn a_refused_request_is_a_line_with_its_reason_and_what_was_read_of_it() {
+        let quoted = |line: &[u8]| {
+            let refused =
+                AccessRecord { head_time: None, reason: Some(Reason::Target), request_line: line.to_vec(), ..record() };
+            let line = format(&refused, &DATE);
+            let quoted = line.split_once(" 0/0 {reason:target} \"").map(|(_, quoted)| quoted.to_owned());
+            quoted.unwrap_or_else(|| panic!("{line}")).trim_end_matches('"').to_owned()
+        };
+        for (line, shown) in [
+            (&b"GET /latest/ HTTP/1.1"[..], "GET /latest/ HTTP/1.1"),
+            (b"GET /latest/?-", "GET /latest/?-"),
+            (b"POST /a", "POST /a"),
+            (b"PROPFIND /a\"", "PROPFIND /a#22"),
+            (b"GET http://h/a HTTP/1.1", "GET http://h/a HTTP/1.1"),
+            (b"GET HTTP://h?-", "GET HTTP://h?-"),
+            // A user may follow, with a password.
+            (b"GET http://user:secret", "GET"),
+            (b"GET ", "GET"),
+            (b"GET", "GET"),
+            (b"PRI", "PRI"),
+            (b"CONNECT", "CONNECT"),
+            (b"", "<BADREQ>"),
+            (b"SECRET", "<BADREQ>"),
+            (b"secret /a", "<BADREQ>"),
+            (b"my secret /a", "<BADREQ>"),
+            (b"password=secret", "<BADREQ>"),
+            (b"\x16\x03\x01", "<BADREQ>"),
+        ] {
+            assert_eq!(quoted(line), shown, "{:?}", String::from_utf8_lossy(line));
+        }
+        let both = AccessRecord { token: Some(crate::TokenUse::Bad), reason: Some(Reason::WrongToken), ..record() };
+        assert!(format(&both, &DATE).ends_with(" 0/0 {token:bad} {reason:wrong-token} \"GET /openstack HTTP/1.1\""));
+        let failed = AccessRecord { reason: Some(Reason::AgentSilent), ..record() };
+        assert!(format(&failed, &DATE).ends_with(" 0/0 \"GET /openstack HTTP/1.1\""), "the letters say it");
     }
 
     #[test]

@@ -66,7 +66,8 @@ reasons! {
     Version "version" Refused "neither HTTP/1.0 nor HTTP/1.1";
     Method "method" Refused "the method is not a token of at most 32 bytes";
     Connect "connect" Refused "a tunnel was asked for (CONNECT)";
-    Target "target" Refused "the target is not in origin-form, or not written in plain ASCII";
+    Target "target" Refused "the target is neither in origin-form nor in absolute-form with `http`, or not in plain ASCII";
+    OtherHost "other-host" Refused "a target in absolute-form that names another host than Host";
     FoldedHeader "folded-header" Refused "a header that goes on in the next line (obs-fold)";
     HeaderLine "header-line" Refused "a header without a colon";
     HeaderName "header-name" Refused "a header's name is not a token, or a space follows it";
@@ -79,11 +80,10 @@ reasons! {
     LengthAndChunks "length-and-chunks" Refused "Content-Length and Transfer-Encoding together";
     TransferEncoding "transfer-encoding" Refused "a transfer coding other than one `chunked`";
     OldChunks "chunks-in-1.0" Refused "Transfer-Encoding in HTTP/1.0";
-    Upgrade "upgrade" Refused "another protocol was asked for (Upgrade)";
     FoldedName "folded-name" Refused "a header that decides about the message, spelt with an underscore";
     Chunk "chunk" Refused "a chunk that is not written as one";
-    ChunkExtension "chunk-extension" Refused "a chunk with an extension";
-    Trailer "trailer" Refused "a header behind the body";
+    ChunkExtension "chunk-extension" Refused "a chunk extension that is not written as one, or more of them than `limits.head_bytes`";
+    Trailer "trailer" Refused "a trailer that is not written as a header, or more of them than `limits` allow headers";
     CutHead "cut-head" Refused "the guest closed its side within the head";
     SlowHead "slow-head" Refused "the head did not arrive within `timeouts.request`";
     SlowBody "slow-body" Refused "the body did not arrive within `timeouts.body`, or nothing for `timeouts.client`";
@@ -116,7 +116,7 @@ reasons! {
     AgentClosed "agent-closed" Failed "the agent closed without an answer";
     AnswerMalformed "answer-malformed" Failed "the agent's answer is not HTTP, or can be read in two ways";
     AnswerTooLarge "answer-head-too-large" Failed "the head of the agent's answer is beyond 32 KiB";
-    AgentSilent "agent-silent" Failed "the agent did not answer within `timeouts.server`";
+    AgentSilent "agent-silent" Failed "the agent did not answer within `timeouts.server`, or said nothing for so long within its answer";
     AnswerCut "answer-cut" Failed "the agent's answer ended early";
     GuestLeft "guest-left" Failed "the guest went away before it had its answer";
     SlowGuest "slow-guest" Failed "the guest took nothing of its answer for `timeouts.client`";

@@ -55,7 +55,8 @@ pub struct AccessRecord {
     pub served: bool,
     /// The trace that the agent was told of.
     pub trace: Option<TraceId>,
-    /// The request line as it came, at most 1,024 bytes; empty if there was none.
+    /// The request line, at most 1,024 bytes: its target in origin-form; of a line that is none, what could have been one;
+    /// empty if there was none.
     pub request_line: Vec<u8>,
 }
 
@@ -107,6 +108,7 @@ impl Termination {
     pub(crate) const GUEST_LEFT_WAITING: Self = Self(*b"CH");
     pub(crate) const SLOW_GUEST: Self = Self(*b"cD");
     pub(crate) const BAD_ANSWER: Self = Self(*b"SH");
+    pub(crate) const SILENT_AGENT: Self = Self(*b"sD");
     pub(crate) const CUT_ANSWER: Self = Self(*b"SD");
     pub(crate) const NO_AGENT: Self = Self(*b"SC");
     pub(crate) const SLOW_AGENT: Self = Self(*b"sH");

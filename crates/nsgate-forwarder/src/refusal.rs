@@ -71,6 +71,7 @@ impl Refusal {
             400 => "Bad request",
             401 => "Unauthorized",
             403 => "Forbidden",
+            404 => "Not Found",
             405 => "Method Not Allowed",
             408 => "Request Time-out",
             413 => "Payload Too Large",
@@ -89,6 +90,7 @@ impl Refusal {
         let explanation = self.advice().unwrap_or(match self.status {
             200 => "Service ready.",
             403 => "Request forbidden by administrative rules.",
+            404 => "Nothing is here.",
             400 => "Your browser sent an invalid request.",
             408 => "Your request was not completed in time.",
             413 => "The request's body is too large.",
@@ -117,23 +119,24 @@ impl Refusal {
             Reason::TokenLife => "Say in X-aws-ec2-metadata-token-ttl-seconds, once, for how long: 1 to 21600.",
             Reason::NoTokenKey => "No tokens can be given out here.",
             Reason::ForbiddenMethod => "This method is not allowed here.",
-            Reason::AmbiguousPath => "Write the path plainly: no %, ;, \\, // or ..",
-            Reason::ForbiddenPath => "This path is not served here.",
+            Reason::AmbiguousPath => "Write the path plainly: no %, ;, \\ or ..",
+            Reason::ForbiddenPath if self.status == 403 => "This path is not served here.",
             Reason::ExpiredPath => "This path is answered for a while after the first request only.",
             _ => return None,
         })
     }
 
-    /// The whole answer, for a connection that the HTTP library has left.
-    pub(crate) fn raw(&self) -> Vec<u8> {
+    /// The whole answer, for a connection that the HTTP library has left; to a HEAD without its body.
+    pub(crate) fn raw(&self, head_only: bool) -> Vec<u8> {
         let body = self.body();
+        let length = body.len();
+        let body = if head_only { String::new() } else { body };
         let retry = self.retry_after.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
         format!(
-            "HTTP/1.1 {} {}\r\ncontent-length: {}\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n{retry}\
+            "HTTP/1.1 {} {}\r\ncontent-length: {length}\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n{retry}\
              connection: close\r\n\r\n{body}",
             self.status,
             self.phrase(),
-            body.len()
         )
         .into_bytes()
     }

@@ -10,15 +10,17 @@ use crate::{
     rebuild,
     refusal::Refusal,
     source::Source,
+    strict::Head,
     trace::Traces,
     turns::{Turn, Turns},
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::{
+    borrow::Cow,
     io,
     pin::Pin,
     sync::{
@@ -73,7 +75,7 @@ pub(crate) async fn answer<C: Connector>(
         Ok((answer, turn, stream, rest)) => {
             exchange.note(|record| (record.status, record.connections) = (answer.status.as_u16(), connections));
             let content = content(answer.body, rest, stream, turn, shared.terms.timeouts.server);
-            exchange.lock().last = last && matches!(content, Content::Whole(_));
+            exchange.answers(last && matches!(content, Content::Whole(_)));
             let mut response = Response::new(Reply { content, ending });
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
@@ -82,14 +84,19 @@ pub(crate) async fn answer<C: Connector>(
             }
             Ok(response)
         }
-        Err(Outcome::Refused(refusal)) => {
+        Err(Outcome::Refused(refusal, body)) => {
             exchange.note(|record| {
                 (record.status, record.connections) = (refusal.status, connections);
                 (record.termination, record.reason) = (refusal.termination, Some(refusal.reason));
             });
+            exchange.answers(last && body == Left::Nothing);
+            exchange.lock().unread = body == Left::Body;
             let mut response = refused(refusal, ending);
             let more = shared.guarded.as_ref().and_then(|guarded| guarded.explains(&refusal));
             response.headers_mut().extend(more);
+            if retiring || body == Left::Body {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response)
         }
         Err(Outcome::Given(given)) => {
@@ -97,7 +104,7 @@ pub(crate) async fn answer<C: Connector>(
                 (record.status, record.connections) = (200, connections);
                 record.reason = Some(Reason::Token);
             });
-            exchange.lock().last = last;
+            exchange.answers(last);
             let mut response = self::given(given, ending);
             if retiring {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -109,14 +116,23 @@ pub(crate) async fn answer<C: Connector>(
 }
 
 enum Outcome {
-    Refused(Refusal),
+    Refused(Refusal, Left),
     Given(Given),
     Gone,
 }
 
+/// What of a refused request was not read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing: the next request may come.
+    Nothing,
+    /// Its body, or a part of it.
+    Body,
+}
+
 impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, Left::Nothing)
     }
 }
 
@@ -128,34 +144,20 @@ async fn forward<C: Connector>(
 ) -> Result<(Answer, Turn, C::Stream, BytesMut), Outcome> {
     let Terms { limits, timeouts, retries, traces } = &shared.terms;
     // The clock is asked where something was waited for: a dozen times for each request would be felt.
-    let (head, judged_at) = {
+    let (mut head, whole, judged_at) = {
         let mut state = exchange.lock();
-        (state.head.take().ok_or(Outcome::Gone)?, state.released.into_std())
+        (state.head.take().ok_or(Outcome::Gone)?, state.whole, state.released.into_std())
     };
     let peer = exchange.client().ip();
-    shared.limiter.count(Source::of(peer), judged_at).map_err(Refusal::too_many)?;
-    let identity = shared.callers.identity(peer, head.target())?;
     let (mut parts, body) = request.into_parts();
-    let mut answer = None;
-    if let Some(guarded) = &shared.guarded {
-        let asked = Asked {
-            peer,
-            identity: &identity,
-            method: parts.method.as_str(),
-            target: head.target(),
-            headers: &parts.headers,
-            now: judged_at,
-        };
-        let mut token = None;
-        let judged = guarded.judge(&asked, &mut token);
-        exchange.note(|record| record.token = token);
-        match judged? {
-            Judged::Passes => guarded.strip(&mut parts.headers),
-            Judged::Answered(given) => answer = Some(given),
-        }
+    let judged = admit(shared, exchange, &mut head, &mut parts, judged_at);
+    if let (Err(refusal), false) = (&judged, whole) {
+        // A body that is still coming is not waited for.
+        return Err(Outcome::Refused(*refusal, Left::Body));
     }
     let body = collect(body, limits.body_bytes).await?;
-    if let Some(given) = answer {
+    let (identity, given) = judged?;
+    if let Some(given) = given {
         return Err(Outcome::Given(given));
     }
     let arrived = exchange.enter(Phase::Agent);
@@ -210,6 +212,36 @@ async fn forward<C: Connector>(
     Ok((answer, turn, stream, rest))
 }
 
+/// Judges a request by its head: rates, source, guards. What is said of it to the agent, or a token for the guest.
+fn admit<'a, C>(
+    shared: &'a Shared<C>,
+    exchange: &Exchange,
+    head: &mut Head,
+    parts: &mut Parts,
+    now: std::time::Instant,
+) -> Result<(Cow<'a, [u8]>, Option<Given>), Refusal> {
+    let peer = exchange.client().ip();
+    shared.limiter.count(Source::of(peer), now).map_err(Refusal::too_many)?;
+    let identity = shared.callers.identity(peer, head.target())?;
+    let Some(guarded) = &shared.guarded else { return Ok((identity, None)) };
+    let (method, target) = (parts.method.as_str(), head.target());
+    let asked = Asked { peer, identity: &identity, method, target, headers: &parts.headers, now };
+    let mut token = None;
+    let judged = guarded.judge(&asked, &mut token);
+    exchange.note(|record| record.token = token);
+    let given = match judged? {
+        Judged::Passes(target) => {
+            if let Some(target) = target {
+                head.set_target(&target);
+            }
+            guarded.strip(&mut parts.headers);
+            None
+        }
+        Judged::Answered(given) => Some(given),
+    };
+    Ok((identity, given))
+}
+
 /// Whether the guest wants no other answer on this connection (RFC 9112, section 9.3). An HTTP/1.0 guest may want one,
 /// and is not asked: nothing is lost but a packet.
 fn asks_to_close(request: &Request<Incoming>) -> bool {
@@ -224,7 +256,7 @@ async fn collect(mut body: Incoming, bound: u32) -> Result<Vec<u8>, Outcome> {
         let data = frame.map_err(|_| Outcome::Gone)?.into_data().unwrap_or_default();
         whole.extend_from_slice(&data);
         if whole.len() > usize::try_from(bound).unwrap_or(usize::MAX) {
-            return Err(Refusal::BODY_TOO_LARGE.into());
+            return Err(Outcome::Refused(Refusal::BODY_TOO_LARGE, Left::Body));
         }
     }
     Ok(whole)
@@ -257,7 +289,6 @@ fn refused<S>(refusal: Refusal, ending: Ending) -> Response<Reply<S>> {
     if let Some(seconds) = refusal.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -302,9 +333,11 @@ impl<S: tokio::io::AsyncRead + Unpin> Body for Reply<S> {
         };
         if let Some(Err(error)) = &piece {
             tracing::warn!("the agent's answer was cut off: {error}");
-            self.ending.0.note(|record| {
-                (record.termination, record.reason) = (Termination::CUT_ANSWER, Some(Reason::AnswerCut));
-            });
+            let (termination, reason) = match error.kind() {
+                io::ErrorKind::TimedOut => (Termination::SILENT_AGENT, Reason::AgentSilent),
+                _ => (Termination::CUT_ANSWER, Reason::AnswerCut),
+            };
+            self.ending.0.note(|record| (record.termination, record.reason) = (termination, Some(reason)));
         }
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }

@@ -60,28 +60,22 @@ fn bad() -> Vec<Vector> {
         bad("LF for the last line", "5\r\nhello\r\n0\r\n\n").then_hidden(),
         bad("CR for the last line", "5\r\nhello\r\n0\r\n\r"),
         bad("nothing behind the last size", "5\r\nhello\r\n0\r\n"),
-        bad("extension", &format!("5;a=b\r\nhello{end}")).then_hidden(),
         bad("extension without a name", &format!("5;\r\nhello{end}")).then_hidden(),
         bad("extension with a quoted value", &format!("5;a=\"\r\n\"\r\nhello{end}")),
-        bad("extension behind a space", &format!("5 ;a=b\r\nhello{end}")).then_hidden(),
         bad("extension that hides a size behind LF", &format!("5;\n0\r\n\r\n{end}")),
         bad("extension that hides a size behind CR", &format!("5;\rxx\r\nhello{end}")),
-        bad("extension at the last chunk", "5\r\nhello\r\n0;a\r\n\r\n").then_hidden(),
-        bad("long extension", &format!("5;{}\r\nhello{end}", "a".repeat(20_000))).then_hidden(),
         bad("extension with a NUL", &format!("5;\0\r\nhello{end}")).then_hidden(),
-        bad("trailer", "5\r\nhello\r\n0\r\nA: b\r\n\r\n").then_hidden(),
-        bad(
-            "trailer that repeats the framing",
-            "5\r\nhello\r\n0\r\nContent-Length: 0\r\nTransfer-Encoding: identity\r\n\r\n",
-        )
-        .then_hidden(),
-        bad(
-            "trailer with every identity",
-            &format!(
-                "0\r\nX-Forwarded-For: {ADDRESS}\r\nX-Neutron-Network-ID: {UUID}\r\nX_Instance_ID: {UUID}\r\n\r\n"
-            ),
-        )
-        .then_hidden(),
+        bad("extension without a value", &format!("5;a=\r\nhello{end}")).then_hidden(),
+        bad("extension with a blank behind it", &format!("5;a=b \r\nhello{end}")).then_hidden(),
+        bad("extension whose quotes stay open", &format!("5;a=\"b\r\nhello{end}")).then_hidden(),
+        bad("extension that escapes a line's end", &format!("5;a=\"\\\r\n\"\r\nhello{end}")),
+        bad("extension with something behind its quotes", &format!("5;a=\"b\"c\r\nhello{end}")).then_hidden(),
+        bad("extension that ends with LF", &format!("5;a\nhello{end}")).then_hidden(),
+        bad("extension with an 8-bit name", &format!("5;\u{e4}\r\nhello{end}")).then_hidden(),
+        bad("trailer without a colon", "0\r\nA\r\n\r\n").then_hidden(),
+        bad("trailer with a space before its colon", "0\r\nA : b\r\n\r\n").then_hidden(),
+        bad("trailer with a bare CR", "0\r\nA: b\rX-Forwarded-For: 10.0.0.99\r\n\r\n").then_hidden(),
+        bad("trailer with a NUL", "0\r\nA: \0\r\n\r\n").then_hidden(),
         bad("trailer with a bare LF", "0\r\nA: b\nC: d\r\n\r\n").then_hidden(),
         bad("trailer that is a fold", "0\r\n A: b\r\n\r\n").then_hidden(),
         bad("no chunk at all", ""),
@@ -95,6 +89,27 @@ fn bad() -> Vec<Vector> {
             &[b"1001\r\n", &[b'a'; 4097][..], b"\r\n0\r\n\r\n"].concat(),
         ),
         bad_post("chunks: ffffffff bytes", 413, CODING, b"ffffffff\r\nhello"),
+        bad_post(
+            "chunks: an extension of 20,000 bytes",
+            413,
+            CODING,
+            format!("5;{}\r\nhello{end}{behind}", "a".repeat(20_000)).as_bytes(),
+        )
+        .then_hidden(),
+        bad_post(
+            "chunks: a trailer of 20,000 bytes",
+            431,
+            CODING,
+            format!("0\r\nA: {}\r\n\r\n{behind}", "b".repeat(20_000)).as_bytes(),
+        )
+        .then_hidden(),
+        bad_post(
+            "chunks: 101 trailers",
+            431,
+            CODING,
+            format!("0\r\n{}\r\n{behind}", "A: b\r\n".repeat(101)).as_bytes(),
+        )
+        .then_hidden(),
     ]
 }
 
@@ -108,6 +123,25 @@ fn good() -> Vec<Vector> {
         good("data that looks like the end", b"7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n", b"\r\n0\r\n\r\n"),
         good("data of any bytes", b"4\r\n\0\xff\r\n\r\n0\r\n\r\n", b"\0\xff\r\n"),
         good("empty body", b"0\r\n\r\n", b""),
+        good("extension", b"5;a=b\r\nhello\r\n0\r\n\r\n", b"hello"),
+        good("extension behind a space", b"5 ;a=b\r\nhello\r\n0\r\n\r\n", b"hello"),
+        good("extensions with every blank", b"5 ; a =\tb ;c\r\nhello\r\n0\r\n\r\n", b"hello"),
+        good("extension with escapes in its quotes", b"5;a=\"b;\\\"c\\\\\"\r\nhello\r\n0\r\n\r\n", b"hello"),
+        good("extension at the last chunk", b"5\r\nhello\r\n0;a\r\n\r\n", b"hello"),
+        good("extension that looks like a chunk", b"5;0\r\nhello\r\n0;5\r\n\r\n", b"hello"),
+        good("trailer", b"5\r\nhello\r\n0\r\nA: b\r\n\r\n", b"hello"),
+        good("trailer without a value", b"5\r\nhello\r\n0\r\nA:\r\n\r\n", b"hello"),
+        good(
+            "trailer that repeats the framing",
+            b"5\r\nhello\r\n0\r\nContent-Length: 0\r\nTransfer-Encoding: identity\r\n\r\n",
+            b"hello",
+        ),
+        good(
+            "trailer with every identity",
+            format!("0\r\nX-Forwarded-For: {ADDRESS}\r\nX-Neutron-Network-ID: {UUID}\r\nX_Instance_ID: {UUID}\r\n\r\n")
+                .as_bytes(),
+            b"",
+        ),
         good("one byte each", &[&b"1\r\na\r\n".repeat(200)[..], b"0\r\n\r\n"].concat(), &[b'a'; 200]),
     ]
 }

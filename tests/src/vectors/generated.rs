@@ -191,18 +191,24 @@ fn around(header: &str, value: &str) -> Vec<Vector> {
     };
     let chunks = |rest: String| post_with(chunked, rest.as_bytes());
     let escaped = format!("{PATH}%20HTTP/1.1%0d%0a{header}:%20{value}");
+    let dropped = |what: &str, bytes: Vec<u8>| Vector::clean(name(what), bytes, post.clone());
+    let extension = chunks(format!("5;{header}={value}\r\nhello\r\n0\r\n\r\n"));
     vec![
-        refused("in a trailer", 400, chunks(format!("5\r\nhello\r\n0\r\n{line}\r\n")), &post),
-        refused(
+        dropped("in a trailer", chunks(format!("5\r\nhello\r\n0\r\n{line}\r\n"))),
+        dropped(
             "in an announced trailer",
-            400,
             post_with(
                 format!("Trailer: {header}\r\nTransfer-Encoding: chunked\r\n").as_bytes(),
                 format!("5\r\nhello\r\n0\r\n{line}\r\n").as_bytes(),
             ),
-            &post,
         ),
-        refused("in a chunk extension", 400, chunks(format!("5;{header}={value}\r\nhello\r\n0\r\n\r\n")), &post),
+        // The value of an extension is a token, or in quotes.
+        if value.contains('=') {
+            refused("in a chunk extension", 400, extension, &post)
+        } else {
+            dropped("in a chunk extension", extension)
+        },
+        dropped("in a quoted chunk extension", chunks(format!("5;a=\"{header}: {value}\"\r\nhello\r\n0\r\n\r\n"))),
         refused("in a chunk extension, behind LF", 400, chunks(format!("5;a\n{line}hello\r\n0\r\n\r\n")), &post),
         refused(
             "before the request line",

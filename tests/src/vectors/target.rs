@@ -1,4 +1,4 @@
-//! Request targets: four forms of which a gate serves one, and paths that must arrive unchanged (RFC 9112, section 3.2).
+//! Request targets: four forms of which a gate serves two, and paths that must arrive unchanged (RFC 9112, section 3.2).
 
 use super::{Honest, PATH, Vector};
 
@@ -7,6 +7,15 @@ pub(super) fn all() -> Vec<Vector> {
     let bad = |what: &str, target: &[u8]| Vector::refused(format!("target: {what}"), 400, request(target));
     let same = |what: &str, target: &str| {
         Vector::clean(format!("target: {what}"), request(target.as_bytes()), Honest::of("GET", target, b""))
+    };
+    let asked = |host: &str, target: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").into_bytes()
+    };
+    let absolute = |what: &str, host: &str, target: &str, origin: &str| {
+        Vector::clean(format!("target: absolute, {what}"), asked(host, target), Honest::of("GET", origin, b""))
+    };
+    let other = |what: &str, host: &str, target: &str| {
+        Vector::refused(format!("target: absolute, {what}"), 400, asked(host, target))
     };
     let options = b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let connect = |target: &str| format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
@@ -20,6 +29,36 @@ pub(super) fn all() -> Vec<Vector> {
         bad("absolute, a UNIX socket", b"http+unix://%2Frun%2Fa.sock/"),
         bad("absolute, without a host", b"http:///latest/"),
         bad("absolute, one slash", b"http:/latest/"),
+        absolute("Host's", "169.254.169.254", "http://169.254.169.254/latest/?a=http://b/", "/latest/?a=http://b/"),
+        absolute("Host's, in capitals", "metadata.example", "HTTP://METADATA.example/a", "/a"),
+        absolute("Host's, its port said", "169.254.169.254", "http://169.254.169.254:80/a", "/a"),
+        absolute("Host's, Host's port said", "169.254.169.254:80", "http://169.254.169.254/a", "/a"),
+        absolute("Host's, an empty port", "169.254.169.254", "http://169.254.169.254:/a", "/a"),
+        absolute("Host's, another port in both", "169.254.169.254:81", "http://169.254.169.254:81/a", "/a"),
+        absolute("Host's, IPv6", "[fe80::a9fe:a9fe]", "http://[FE80::a9fe:a9fe]:80/a", "/a"),
+        absolute("Host's, without a path", "a", "http://a", "/"),
+        absolute("Host's, a query without a path", "a", "http://a?b/c", "/?b/c"),
+        absolute("Host's, two slashes", "a", "http://a//10.0.0.1/", "//10.0.0.1/"),
+        absolute("Host's, the path a URL", "a", "http://a/http://b/", "/http://b/"),
+        other("another port", "169.254.169.254", "http://169.254.169.254:81/"),
+        other("another port in Host", "169.254.169.254:81", "http://169.254.169.254/"),
+        other("Host is empty", "", "http://a/"),
+        other("only a port", "", "http://:80/"),
+        other("user of Host's", "a", "http://user@a/"),
+        other("https to Host", "a", "https://a/"),
+        other("a longer name", "a", "http://a.example/"),
+        other("a fragment", "a", "http://a#b"),
+        Vector::refused(
+            "target: absolute, OPTIONS without a path",
+            400,
+            &b"OPTIONS http://a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"[..],
+        ),
+        Vector::clean(
+            "target: absolute, HTTP/1.0 without Host",
+            format!("GET http://a{PATH} HTTP/1.0\r\n\r\n"),
+            Honest::get(),
+        ),
+        Vector::refused("target: absolute, without Host", 400, format!("GET http://a{PATH} HTTP/1.1\r\n\r\n")),
         bad("authority", b"169.254.169.254:80"),
         bad("asterisk in a GET", b"*"),
         bad("asterisk and a path", b"*/latest/"),

@@ -1,7 +1,7 @@
 //! What is promised of a hostile guest, and the tests, benchmarks and commands that show it, by their names.
 
 /// A promise and what shows it: a test function, or a command of xtask.
-pub(super) const ALL: [(&str, &[&str]); 34] = [
+pub(super) const ALL: [(&str, &[&str]); 37] = [
     (
         "the request is rebuilt from what the table allows",
         &[
@@ -22,6 +22,33 @@ pub(super) const ALL: [(&str, &[&str]); 34] = [
             "an_ambiguous_request_is_refused_with_400",
         ],
     ),
+    (
+        "what real clients send is answered, and nothing of offers, extensions and trailers goes further",
+        &[
+            "an_offer_to_upgrade_is_answered_over_http_1_1",
+            "a_client_that_takes_the_gate_for_its_proxy_is_answered",
+            "an_empty_line_before_a_request_is_passed_over",
+            "chunk_extensions_and_trailers_reach_nobody",
+        ],
+    ),
+    (
+        "one answer to a request, and a connection that lives on if nothing of it is left unread",
+        &[
+            "a_refused_head_has_no_body",
+            "a_refusal_before_the_body_is_the_only_answer",
+            "a_refusal_with_nothing_left_unread_keeps_the_connection",
+            "a_client_that_is_told_to_come_again_keeps_its_connection",
+            "a_guest_that_goes_on_with_its_body_hears_the_early_refusal",
+        ],
+    ),
+    (
+        "the agent's silence is not the guest's fault, and the guest's not the agent's",
+        &[
+            "each_phase_has_its_own_time",
+            "an_agent_that_pauses_within_its_body_has_timeout_servers_time",
+            "a_guest_that_takes_nothing_is_named_also_while_the_agent_pauses",
+        ],
+    ),
     ("bytes that the fuzzer found are tried again", &["cargo xtask fuzz", "no_target_is_left_out"]),
     (
         "head and number of its fields: 431, target: 414, body: 413",
@@ -32,7 +59,14 @@ pub(super) const ALL: [(&str, &[&str]); 34] = [
             "a_body_that_cannot_fit_is_refused_with_413",
         ],
     ),
-    ("time for a head and for a body: 408", &["a_slow_head_is_408", "a_body_that_trickles_is_408_however_lively"]),
+    (
+        "time for a head and for a body: 408",
+        &[
+            "a_slow_head_is_408",
+            "a_first_line_without_a_version_is_refused_at_once",
+            "a_body_that_trickles_is_408_however_lively",
+        ],
+    ),
     ("time for the agent: 504", &["a_silent_agent_is_504"]),
     (
         "age of a connection",

@@ -31,9 +31,10 @@ pub struct Limits {
     pub unfinished_heads_per_source: u32,
     /// Bytes of a request's target (path and query); more is answered 414.
     pub target_bytes: u32,
-    /// Bytes of a request's head (request line and headers); more is answered 431 (414 for the request line alone).
+    /// Bytes of a request's head (request line and headers); more is answered 431 (414 for the request line alone). As many
+    /// may be chunk extensions and trailers of its body; more is answered 413 and 431.
     pub head_bytes: u32,
-    /// Header fields of a request; more is answered 431.
+    /// Header fields of a request, and trailers of its body; more is answered 431.
     pub headers: u32,
     /// Bytes of a request's body; more is answered 413.
     pub body_bytes: u32,

@@ -22,6 +22,7 @@ pub struct DraftGuards {
     pub tokens: Option<Spanned<String>>,
     pub methods: Option<Spanned<Vec<Spanned<String>>>>,
     pub paths: Option<Spanned<Vec<Spanned<String>>>>,
+    pub hide_paths: Option<Spanned<bool>>,
     pub expiring: Option<DraftExpiring>,
     pub hop_limit: Option<Spanned<i64>>,
 }
@@ -64,6 +65,12 @@ impl Judge<'_> {
             let limit = u8::try_from(*number).ok().and_then(NonZeroU8::new);
             limit.ok_or_else(|| "write a number from 1 to 255; 1 reaches guests of the same network only".to_owned())
         });
+        let hide_paths = draft.hide_paths.as_ref().is_some_and(|said| {
+            if *said.get_ref() && draft.paths.is_none() {
+                self.wrong("hide_paths", said, "no path is refused without `paths`; write both or none".to_owned());
+            }
+            *said.get_ref()
+        });
         Guards {
             refuse_forwarded: draft.refuse_forwarded,
             hosts: self.list("hosts", draft.hosts.as_ref(), MOST, GuestHost::new),
@@ -72,6 +79,7 @@ impl Judge<'_> {
             tokens: tokens.unwrap_or_default(),
             methods: self.list("methods", draft.methods.as_ref(), MOST, MethodName::new),
             paths: self.list("paths", draft.paths.as_ref(), MOST_PATHS, PathPrefix::new),
+            hide_paths,
             expiring,
             hop_limit,
         }
@@ -108,7 +116,8 @@ pub fn render(guards: &Guards) -> String {
     if guards.is_off() {
         return String::new();
     }
-    let Guards { refuse_forwarded, hosts, require_header, tokens, methods, paths, expiring, hop_limit } = guards;
+    let Guards { refuse_forwarded, hosts, require_header, tokens, methods, paths, hide_paths, expiring, hop_limit } =
+        guards;
     let mut lines = vec!["\n[guards]".to_owned(), format!("refuse_forwarded = {refuse_forwarded}")];
     lines.extend(array("hosts", hosts));
     if let Some(header) = require_header {
@@ -118,6 +127,7 @@ pub fn render(guards: &Guards) -> String {
     lines.push(format!("tokens = \"{}\"", tokens.as_str()));
     lines.extend(array("methods", methods));
     lines.extend(array("paths", paths));
+    lines.extend(hide_paths.then(|| "hide_paths = true".to_owned()));
     if let Some(Expiring { names, after }) = expiring {
         let (names, after) = (words(names), write_time(*after));
         lines.push(format!("expiring = {{ names = {names}, after = \"{after}\" }} # from the first request on"));

@@ -6,7 +6,7 @@ use crate::{
     agent::Turnstile,
     callers::{Callers, Terms},
     connection::protocol,
-    exchange::{Exchange, Phase},
+    exchange::Exchange,
     guards::Guarded,
     guest_io::GuestIo,
     rate::Limiter,
@@ -72,14 +72,17 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         run(async { protocol(&gate.limits).serve_connection(io, service).await.is_ok() })
     };
     let phase = exchange.lock().phase;
-    let refused = exchange.lock().refusal.map(|refusal| refusal.status);
+    let refused = {
+        let state = exchange.lock();
+        state.refusal.filter(|_| !state.answering).map(|refusal| refusal.status)
+    };
     exchange.end(None);
     let to_guest = std::mem::take(&mut socket.lock().unwrap_or_else(PoisonError::into_inner).written);
     Served {
         to_agent: std::mem::take(&mut heard.requests.lock().unwrap_or_else(PoisonError::into_inner)),
         to_guest,
         refused,
-        reset: !matches!(ended, Ok(true)) && phase == Phase::Answer,
+        reset: !matches!(ended, Ok(true)) && phase.is_within_answer(),
         stuck: ended.is_err(),
         records: std::mem::take(&mut heard.records.lock().unwrap_or_else(PoisonError::into_inner)),
     }

@@ -65,7 +65,7 @@ impl Guard {
         let asked = Asked { peer, identity: IDENTITY, method, target, headers, now };
         let Some(guarded) = &self.0 else { return Ok(None) };
         match guarded.judge(&asked, &mut None) {
-            Ok(Judged::Passes) => Ok(None),
+            Ok(Judged::Passes(_)) => Ok(None),
             Ok(Judged::Answered(given)) => Ok(Some(given.token)),
             Err(refusal) => Err((refusal.status, refusal.reason.name())),
         }

@@ -16,23 +16,26 @@ pub use pieces::Pieces;
 pub use rates::{MOST, Rates};
 
 use crate::{refusal::Refusal, strict::Chunked};
+use nsgate_config::Limits;
 
-/// What the strict reader makes of a chunked body that comes in `pieces`: how many bytes belong to it and whether it
-/// has ended, or the status of the refusal.
+/// What the strict reader makes of a chunked body that comes in `pieces`: how many bytes belong to it, what it passes on
+/// of them, and whether the body has ended; or the status of the refusal.
 ///
 /// # Errors
 /// The status.
-pub fn chunked(pieces: &Pieces, bound: u64) -> Result<(usize, bool), u16> {
-    let mut chunked = Chunked::new(bound);
-    let mut taken = 0usize;
+pub fn chunked(pieces: &Pieces, bound: u64, limits: &Limits) -> Result<(usize, Vec<u8>, bool), u16> {
+    let mut chunked = Chunked::new(bound, limits);
+    let (mut taken, mut passed) = (0usize, Vec::new());
     for piece in pieces.iter() {
-        let here = chunked.take(piece).map_err(status)?;
+        let mut piece = piece.to_vec();
+        let (here, left) = chunked.take(&mut piece).map_err(status)?;
+        passed.extend_from_slice(piece.get(..left).unwrap_or_default());
         taken = taken.saturating_add(here);
         if here < piece.len() {
             break;
         }
     }
-    Ok((taken, chunked.ended()))
+    Ok((taken, passed, chunked.ended()))
 }
 
 fn status(refusal: Refusal) -> u16 {

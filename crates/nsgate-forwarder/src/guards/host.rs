@@ -26,7 +26,7 @@ enum Bare<'a> {
     Name(&'a str),
 }
 
-/// Takes a port away, which may be any: one that nobody listens on leads nowhere. `None` for what is not written as RFC
+/// Takes a port away, which may be any: one that nobody listens on leads nowhere, and an empty one is none. `None` for what is not written as RFC
 /// 3986, section 3.2.2, and RFC 6874 say; the strict reader has seen to the characters only.
 fn bare(value: &str) -> Option<Bare<'_>> {
     let (host, port) = match value.strip_prefix('[') {
@@ -44,7 +44,7 @@ fn bare(value: &str) -> Option<Bare<'_>> {
             (Bare::Name(name), port)
         }
     };
-    let digits = port.strip_prefix(':').unwrap_or("80");
+    let digits = port.strip_prefix(':').filter(|digits| !digits.is_empty()).unwrap_or("80");
     let is_port = (port.is_empty() || port.starts_with(':'))
         && (1..=5).contains(&digits.len())
         && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -73,6 +73,9 @@ mod tests {
             "169.254.169.254",
             "169.254.169.254:80",
             "169.254.169.254:9697",
+            "169.254.169.254:",
+            "[fe80::a9fe:a9fe]:",
+            "metadata.example:",
             "[fe80::a9fe:a9fe]",
             "[FE80:0::A9FE:a9fe]:80",
             "[fe80::a9fe:a9fe%25eth0]",
@@ -91,7 +94,7 @@ mod tests {
             ":80",
             "rebound.example",
             "169.254.169.254.rebound.example",
-            "169.254.169.254:",
+            "169.254.169.254::",
             "169.254.169.254:0",
             "169.254.169.254:65536",
             "169.254.169.254:080000",

@@ -82,8 +82,8 @@ impl Asked<'_> {
 /// What becomes of a request that no guard refuses.
 #[derive(Debug)]
 pub(crate) enum Judged {
-    /// It goes to the agent.
-    Passes,
+    /// It goes to the agent: with this target, or with its own.
+    Passes(Option<Vec<u8>>),
     /// The gate answers it with a token.
     Answered(Given),
 }
@@ -114,7 +114,7 @@ impl Guarded {
 
     /// Judges a request. `token` is told how it stands to tokens, also where it is refused.
     pub(crate) fn judge(&self, asked: &Asked<'_>, token: &mut Option<TokenUse>) -> Result<Judged, Refusal> {
-        let Guards { refuse_forwarded, hosts, require_header, methods, paths, .. } = &self.guards;
+        let Guards { refuse_forwarded, hosts, require_header, methods, paths, hide_paths, .. } = &self.guards;
         if *refuse_forwarded && headers::is_forwarded(asked.headers) {
             return Err(Refusal::guard(403, Reason::Forwarded));
         }
@@ -132,14 +132,17 @@ impl Guarded {
         if !methods.is_empty() && !methods.iter().any(|method| method.as_str() == asked.method) {
             return Err(Refusal::guard(405, Reason::ForbiddenMethod));
         }
-        if !paths.is_empty() || self.expiry.is_some() {
-            paths::judge(paths, asked.path())?;
+        if paths.is_empty() && self.expiry.is_none() {
+            return Ok(Judged::Passes(None));
         }
+        let single = paths::with_single_slashes(asked.target);
+        let asked = &Asked { target: single.as_deref().unwrap_or(asked.target), ..*asked };
+        paths::judge(paths, *hide_paths, asked.path())?;
         match &self.expiry {
             Some(expiry) if expiry.has_passed(asked.peer, asked.path(), asked.now) => {
                 Err(Refusal::guard(403, Reason::ExpiredPath))
             }
-            _ => Ok(Judged::Passes),
+            _ => Ok(Judged::Passes(single)),
         }
     }
 

@@ -1,8 +1,11 @@
-//! A chunked body, by RFC 9112, section 7.1, without extensions and trailers.
+//! A chunked body, by RFC 9112, section 7.1.
 //!
-//! Extensions and trailers have no use here and have been read differently by different servers; they are refused.
+//! Extensions and trailers mean nothing here, and different servers have read them differently: they are read by the letter
+//! and left out of what is passed on, so that there is nothing in it but sizes, data and ends of lines.
 
+use super::head::{TOKEN, has};
 use crate::{Reason, refusal::Refusal};
+use nsgate_config::Limits;
 
 /// Where a chunked body is, byte by byte.
 #[derive(Debug)]
@@ -10,12 +13,17 @@ pub(crate) struct Chunked {
     state: State,
     total: u64,
     bound: u64,
+    /// Bytes of extensions and trailers that may still come, and trailers.
+    aside: u32,
+    trailers: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// In a chunk's size, with the digits so far.
     Size { digits: u8, size: u64 },
+    /// In an extension of the chunk of this size.
+    Extension(Extension, u64),
     /// After the size: a LF must follow.
     SizeEnd(u64),
     /// In a chunk's data.
@@ -24,40 +32,104 @@ enum State {
     DataCr,
     /// After the data: LF.
     DataLf,
-    /// After the last chunk's line: CR.
+    /// After the last chunk's line, or a trailer: a trailer or CR.
     LastCr,
-    /// And LF.
+    /// In a trailer's name.
+    TrailerName,
+    /// In its value.
+    TrailerValue,
+    /// After that: LF.
+    TrailerLf,
+    /// After the trailers: LF.
     LastLf,
     /// Behind the body.
     End,
 }
 
+/// `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )` (RFC 9112, section 7.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    /// Blanks before a `;`.
+    Before,
+    /// Behind the `;`, before the name.
+    Start,
+    Name,
+    /// Blanks behind a name: `=` or `;`.
+    AfterName,
+    /// Behind the `=`, before the value.
+    BeforeValue,
+    Value,
+    Quoted,
+    /// Behind a `\` in quotes.
+    Escaped,
+    /// Behind the closing quote.
+    Closed,
+}
+
+/// What becomes of a byte that was taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goes {
+    /// On to the reader behind.
+    On,
+    /// No further.
+    Nowhere,
+}
+
+const CHUNK: Refusal = Refusal::bad_request(Reason::Chunk);
+const EXTENSION: Refusal = Refusal::bad_request(Reason::ChunkExtension);
+const TRAILER: Refusal = Refusal::bad_request(Reason::Trailer);
+
 impl Chunked {
-    /// A body of at most `bound` bytes of data.
-    pub(crate) fn new(bound: u64) -> Self {
-        Self { state: State::Size { digits: 0, size: 0 }, total: 0, bound }
+    /// A body of at most `bound` bytes of data, with as much beside it as a head may have.
+    pub(crate) fn new(bound: u64, limits: &Limits) -> Self {
+        let state = State::Size { digits: 0, size: 0 };
+        Self { state, total: 0, bound, aside: limits.head_bytes, trailers: limits.headers }
     }
 
     pub(crate) fn ended(&self) -> bool {
         self.state == State::End
     }
 
-    /// Number of bytes at the beginning of `bytes` that belong to the body.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        let mut taken = 0;
+    /// Number of bytes at the beginning of `bytes` that belong to the body, and of those that are left of them for the
+    /// reader behind, which then stand at the beginning.
+    pub(crate) fn take(&mut self, bytes: &mut [u8]) -> Result<(usize, usize), Refusal> {
+        let (mut taken, mut left) = (0, 0);
         while let (Some(byte), false) = (bytes.get(taken), self.ended()) {
-            if let State::Data(left) = self.state {
-                let here = bytes.len().saturating_sub(taken);
-                let part = usize::try_from(left).unwrap_or(usize::MAX).min(here);
-                taken += part;
-                let left = left.saturating_sub(part.try_into().unwrap_or(u64::MAX));
-                self.state = if left == 0 { State::DataCr } else { State::Data(left) };
-                continue;
+            let (count, goes) = if let State::Data(more) = self.state {
+                let here = usize::try_from(more).unwrap_or(usize::MAX).min(bytes.len().saturating_sub(taken));
+                let more = more.saturating_sub(here.try_into().unwrap_or(u64::MAX));
+                self.state = if more == 0 { State::DataCr } else { State::Data(more) };
+                (here, Goes::On)
+            } else {
+                (1, self.step(*byte)?)
+            };
+            if goes == Goes::On {
+                if left < taken {
+                    bytes.copy_within(taken..taken + count, left);
+                }
+                left += count;
             }
-            self.state = self.after(*byte)?;
-            taken += 1;
+            taken += count;
         }
-        Ok(taken)
+        Ok((taken, left))
+    }
+
+    fn step(&mut self, byte: u8) -> Result<Goes, Refusal> {
+        let next = self.after(byte)?;
+        let aside =
+            |state| matches!(state, State::Extension(..) | State::TrailerName | State::TrailerValue | State::TrailerLf);
+        // The CR behind an extension ends the line of the size, and goes on; the LF behind a trailer ends the trailer.
+        let goes = if aside(next) || self.state == State::TrailerLf { Goes::Nowhere } else { Goes::On };
+        if goes == Goes::Nowhere {
+            let wrong = if matches!(next, State::Extension(..)) { (413, EXTENSION) } else { (431, TRAILER) };
+            let too_much = Refusal { status: wrong.0, ..wrong.1 };
+            self.aside = self.aside.checked_sub(1).ok_or(too_much)?;
+            if self.state == State::TrailerLf {
+                self.trailers = self.trailers.checked_sub(1).ok_or(too_much)?;
+            }
+        }
+        self.state = next;
+        Ok(goes)
     }
 
     fn after(&mut self, byte: u8) -> Result<State, Refusal> {
@@ -65,11 +137,17 @@ impl Chunked {
             (State::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 if digits >= 8 {
-                    return Err(Refusal::bad_request(Reason::Chunk));
+                    return Err(CHUNK);
                 }
                 State::Size { digits: digits + 1, size: size * 16 + u64::from(digit) }
             }
             (State::Size { digits: 1.., size }, b'\r') => State::SizeEnd(size),
+            (State::Size { digits: 1.., size }, b';') => State::Extension(Extension::Start, size),
+            (State::Size { digits: 1.., size }, b' ' | b'\t') => State::Extension(Extension::Before, size),
+            (State::Extension(extension, size), _) => match extension.after(byte)? {
+                Some(extension) => State::Extension(extension, size),
+                None => State::SizeEnd(size),
+            },
             (State::SizeEnd(0), b'\n') => State::LastCr,
             (State::SizeEnd(size), b'\n') => {
                 self.total += size;
@@ -82,29 +160,92 @@ impl Chunked {
             (State::DataLf, b'\n') => State::Size { digits: 0, size: 0 },
             (State::LastCr, b'\r') => State::LastLf,
             (State::LastLf, b'\n') => State::End,
-            (State::Size { digits: 1.., .. }, b';') => return Err(Refusal::bad_request(Reason::ChunkExtension)),
-            (State::LastCr, _) => return Err(Refusal::bad_request(Reason::Trailer)),
-            _ => return Err(Refusal::bad_request(Reason::Chunk)),
+            // As a header's name and value, and in one line.
+            (State::LastCr | State::TrailerName, _) if has(&TOKEN, byte) => State::TrailerName,
+            (State::TrailerName, b':') => State::TrailerValue,
+            (State::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => State::TrailerValue,
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerLf, b'\n') => State::LastCr,
+            (State::LastCr | State::TrailerName | State::TrailerValue | State::TrailerLf, _) => return Err(TRAILER),
+            _ => return Err(CHUNK),
         })
+    }
+}
+
+impl Extension {
+    /// What comes behind `byte`; `None` if it is the CR that ends the line.
+    fn after(self, byte: u8) -> Result<Option<Self>, Refusal> {
+        let token = has(&TOKEN, byte);
+        Ok(Some(match (self, byte) {
+            (Self::Start | Self::Name, _) if token => Self::Name,
+            (Self::BeforeValue | Self::Value, _) if token => Self::Value,
+            (Self::Before | Self::Value | Self::Closed, b' ' | b'\t') => Self::Before,
+            (Self::Start, b' ' | b'\t') => Self::Start,
+            (Self::Name | Self::AfterName, b' ' | b'\t') => Self::AfterName,
+            (Self::BeforeValue, b' ' | b'\t') => Self::BeforeValue,
+            (Self::Before | Self::Name | Self::AfterName | Self::Value | Self::Closed, b';') => Self::Start,
+            (Self::Name | Self::AfterName, b'=') => Self::BeforeValue,
+            (Self::BeforeValue, b'"') => Self::Quoted,
+            (Self::Quoted, b'"') => Self::Closed,
+            (Self::Quoted, b'\\') => Self::Escaped,
+            (Self::Quoted | Self::Escaped, b'\t' | b' '..=b'~' | 0x80..) => Self::Quoted,
+            (Self::Name | Self::Value | Self::Closed, b'\r') => return Ok(None),
+            _ => return Err(EXTENSION),
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Chunked, Reason};
+    use super::{Chunked, Limits, Reason};
 
-    /// Bytes of the body, or the status of the refusal; fed in pieces of `size`.
-    fn read(bytes: &[u8], size: usize) -> Result<(usize, bool), u16> {
-        let mut chunked = Chunked::new(20);
-        let mut taken = 0;
+    /// Bytes of the body, and what is passed on of it, or the status of the refusal; fed in pieces of `size`.
+    fn pass(bytes: &[u8], size: usize) -> Result<(usize, Vec<u8>, bool), u16> {
+        let mut chunked = Chunked::new(20, &Limits { head_bytes: 64, headers: 3, ..Limits::default() });
+        let (mut taken, mut passed) = (0, Vec::new());
         for piece in bytes.chunks(size) {
-            let here = chunked.take(piece).map_err(|refusal| refusal.status)?;
+            let mut piece = piece.to_vec();
+            let (here, left) = chunked.take(&mut piece).map_err(|refusal| refusal.status)?;
+            passed.extend_from_slice(&piece[..left]);
             taken += here;
             if here < piece.len() {
                 break;
             }
         }
-        Ok((taken, chunked.ended()))
+        Ok((taken, passed, chunked.ended()))
+    }
+
+    fn read(bytes: &[u8], size: usize) -> Result<(usize, bool), u16> {
+        pass(bytes, size).map(|(taken, _, ended)| (taken, ended))
+    }
+
+    #[test]
+    fn nothing_is_passed_on_of_extensions_and_trailers() {
+        for (body, plain) in [
+            ("5;a=b\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            (
+                "1 ;a\r\nh\r\n04;b = \"c;\\\"\\\\\u{e4}\" ; d\r\nello\r\n0;e\r\n\r\n",
+                "1\r\nh\r\n04\r\nello\r\n0\r\n\r\n",
+            ),
+            ("0\r\nA: b\r\nHost:\r\nC:\t\u{e4} \r\n\r\n", "0\r\n\r\n"),
+        ] {
+            let more = [body.as_bytes(), b"GET / HTTP/1.1\r\n"].concat();
+            for size in [1, 2, 3, 7, 1000] {
+                assert_eq!(pass(&more, size), Ok((body.len(), plain.as_bytes().to_vec(), true)), "{body:?}, {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded_together() {
+        let long = "a".repeat(70);
+        for size in [1, 1000] {
+            assert_eq!(read(format!("5;{long}\r\n").as_bytes(), size).err(), Some(413));
+            assert_eq!(read("1;aaaaaaaaa\r\nx\r\n".repeat(7).as_bytes(), size).err(), Some(413));
+            assert_eq!(read(format!("0\r\nA: {long}\r\n\r\n").as_bytes(), size).err(), Some(431));
+            assert_eq!(read(b"0\r\nA:\r\nA:\r\nA:\r\n\r\n", size), Ok((17, true)));
+            assert_eq!(read(b"0\r\nA:\r\nA:\r\nA:\r\nA:\r\n\r\n", size).err(), Some(431));
+        }
     }
 
     #[test]
@@ -120,13 +261,15 @@ mod tests {
     #[test]
     fn each_refusal_has_its_own_word() {
         for (body, reason) in [
-            ("5;ext=1\r\n", Reason::ChunkExtension),
-            ("0\r\nTrailer: x\r\n", Reason::Trailer),
+            ("5;=1\r\n", Reason::ChunkExtension),
+            ("5 \r\n", Reason::ChunkExtension),
+            ("0\r\nTrailer : x\r\n", Reason::Trailer),
             ("5\nhello", Reason::Chunk),
             ("000000005\r\n", Reason::Chunk),
             ("15\r\n", Reason::BodyTooLarge),
         ] {
-            assert_eq!(Chunked::new(20).take(body.as_bytes()).unwrap_err().reason, reason, "{body:?}");
+            let mut chunked = Chunked::new(20, &Limits::default());
+            assert_eq!(chunked.take(&mut body.as_bytes().to_vec()).unwrap_err().reason, reason, "{body:?}");
         }
     }
 
@@ -134,7 +277,15 @@ mod tests {
     fn what_servers_disagree_on_is_refused() {
         for body in [
             "5\nhello\n0\n\n",
-            "5;ext=1\r\nhello\r\n0\r\n\r\n",
+            "5;\r\nhello\r\n0\r\n\r\n",
+            "5;a=\r\nhello\r\n0\r\n\r\n",
+            "5;a=b \r\nhello\r\n0\r\n\r\n",
+            "5;a=\"b\r\nhello\r\n0\r\n\r\n",
+            "5;a=\"\\\r\n\"\r\nhello\r\n0\r\n\r\n",
+            "5;a=\"b\"c\r\nhello\r\n0\r\n\r\n",
+            "5;a\nhello\n0\n\n",
+            "5;a=\"\0\"\r\nhello\r\n0\r\n\r\n",
+            ";a\r\n",
             "5 \r\nhello\r\n",
             "\r\n",
             "0x5\r\n",
@@ -142,7 +293,13 @@ mod tests {
             "g\r\n",
             "5\r\nhelloX",
             "5\r\nhello\rX",
-            "0\r\nTrailer: x\r\n\r\n",
+            "0\r\nTrailer : x\r\n\r\n",
+            "0\r\n Trailer: x\r\n\r\n",
+            "0\r\nA: x\r\n y\r\n\r\n",
+            "0\r\nTrailer\r\n\r\n",
+            "0\r\nA: x\ny\r\n\r\n",
+            "0\r\nA: x\ry\r\n\r\n",
+            "0\r\nA: \0\r\n\r\n",
             "000000005\r\n",
             "+5\r\n",
             "0\r\n\n",

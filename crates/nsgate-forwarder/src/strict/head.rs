@@ -1,17 +1,21 @@
 //! A request's head, by RFC 9112 without its tolerance.
 
+use super::line::RequestLine;
 use crate::{Reason, refusal::Refusal};
 use nsgate_config::Limits;
+use std::ops::Range;
 
 /// What was read of a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// The request line without its end.
+    /// The request line without its end, its target in origin-form.
     pub(crate) line: Vec<u8>,
     /// Where the target stands in it.
-    pub(crate) target: std::ops::Range<usize>,
+    pub(crate) target: Range<usize>,
     /// How the body is delimited.
     pub(crate) framing: Framing,
+    /// Parts of what the guest wrote and what stands in their places for everybody behind, in order.
+    pub(crate) instead: Vec<(Range<usize>, Vec<u8>)>,
 }
 
 /// Where a body ends.
@@ -24,9 +28,16 @@ pub(crate) enum Framing {
 }
 
 impl Head {
-    /// The target as the guest wrote it.
+    /// Path and query as the guest wrote them.
     pub(crate) fn target(&self) -> &[u8] {
         self.line.get(self.target.clone()).unwrap_or_default()
+    }
+
+    /// Another target for everybody behind.
+    pub(crate) fn set_target(&mut self, target: &[u8]) {
+        let here = self.target.start..self.target.start + target.len();
+        let old = std::mem::replace(&mut self.target, here);
+        self.line.splice(old, target.iter().copied());
     }
 }
 
@@ -47,25 +58,55 @@ const fn bad(reason: Reason) -> Refusal {
 }
 
 /// Judges a complete head.
+#[cfg(test)]
 pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
+    let mut line = RequestLine::default();
+    if line.read(head, limits)? { judge_fields(head, &line, limits) } else { Err(Refusal::CUT_HEAD) }
+}
+
+/// Judges a complete head whose request line is good.
+pub(crate) fn judge_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> Result<Head, Refusal> {
     let text = head.strip_suffix(b"\r\n\r\n").ok_or(bad(Reason::BareLf))?;
-    let mut lines = Lines(text);
-    let line = lines.next().ok_or(bad(Reason::RequestLine))??;
-    let (target, old) = request_line(line)?;
-    if target.len() > usize::try_from(limits.target_bytes).unwrap_or(usize::MAX) {
-        return Err(Refusal::TARGET_TOO_LONG);
-    }
-    let mut fields = Fields::default();
-    let mut count = 0u32;
-    for field in lines {
+    let written = line.seen(head);
+    let begin = written.len() + 2;
+    let mut lines = Lines(text.get(begin..).unwrap_or_default());
+    let (mut fields, mut count) = (Fields::default(), 0u32);
+    loop {
+        let start = text.len().saturating_sub(lines.0.len());
+        let Some(field) = lines.next() else { break };
+        let field = field?;
         count += 1;
         if count > limits.headers {
             return Err(Refusal::TOO_MANY_HEADERS);
         }
-        fields.read(field?)?;
+        if fields.read(field)? == Means::Nothing {
+            fields.instead.push((start..start + field.len() + 2, Vec::new()));
+        }
     }
-    let framing = fields.framing(old, limits)?;
-    Ok(Head { line: line.to_vec(), target, framing })
+    let framing = fields.framing(line.is_old(), limits)?;
+    let (target, path) = line.target();
+    let Some(host) = line.host(head) else {
+        return Ok(Head { line: written.to_vec(), target, framing, instead: fields.instead });
+    };
+    // Absolute-form: the host is said twice, and both must be one (RFC 9112, section 3.2.2).
+    match fields.host {
+        Some(said) if port_taken(said).eq_ignore_ascii_case(port_taken(host)) => {}
+        Some(_) => return Err(bad(Reason::OtherHost)),
+        None if count >= limits.headers => return Err(Refusal::TOO_MANY_HEADERS),
+        None => fields.instead.insert(0, (begin..begin, [b"Host: ", host, b"\r\n"].concat())),
+    }
+    let slash: &[u8] = if written.get(path) == Some(&b'/') { b"" } else { b"/" };
+    fields.instead.insert(0, (target.start..path, slash.to_vec()));
+    let (before, behind) = (written.get(..target.start), written.get(path..));
+    let line = [before.unwrap_or_default(), slash, behind.unwrap_or_default()].concat();
+    let length = (target.end + slash.len()).saturating_sub(path);
+    Ok(Head { line, target: target.start..target.start + length, framing, instead: fields.instead })
+}
+
+/// A host and a port without the port that everybody means (RFC 9110, section 4.2.3): an empty one is none (RFC 3986,
+/// section 3.2.3).
+fn port_taken(host: &[u8]) -> &[u8] {
+    host.strip_suffix(b":80").or_else(|| host.strip_suffix(b":")).unwrap_or(host)
 }
 
 /// Lines that end with CRLF. A CR or an LF anywhere else is an error.
@@ -93,69 +134,42 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// `METHOD SP TARGET SP HTTP/1.x`, one space each. Only origin-form: a gate is the origin, and no proxy that is asked by
-/// absolute-form or authority-form. Returns where the target is, and whether this is HTTP/1.0.
-fn request_line(line: &[u8]) -> Result<(std::ops::Range<usize>, bool), Refusal> {
-    let first = line.iter().position(|byte| *byte == b' ').ok_or(bad(Reason::RequestLine))?;
-    let last = line.iter().rposition(|byte| *byte == b' ').filter(|last| *last > first);
-    let last = last.ok_or(bad(Reason::RequestLine))?;
-    let method = line.get(..first).unwrap_or_default();
-    let target = line.get(first + 1..last).unwrap_or_default();
-    let old = match line.get(last + 1..).unwrap_or_default() {
-        b"HTTP/1.1" => false,
-        b"HTTP/1.0" => true,
-        _ => return Err(bad(Reason::Version)),
-    };
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|byte| has(&TOKEN, *byte)) {
-        return Err(bad(Reason::Method));
-    }
-    if method == b"CONNECT" {
-        return Err(bad(Reason::Connect));
-    }
-    // The HTTP library must read the same target, or it would answer in its own words.
-    let readable = http::uri::PathAndQuery::try_from(target).is_ok_and(|read| read.as_str().as_bytes() == target);
-    let plain = target.iter().all(|byte| (0x21..=0x7e).contains(byte) && *byte != b'#');
-    if target.first() != Some(&b'/') || !plain || !readable {
-        return Err(bad(Reason::Target));
-    }
-    Ok((first + 1..last, old))
-}
-
 /// Bytes of the longest name that decides anything: `transfer-encoding`.
 const LONGEST_NAME: usize = 17;
 
-/// The fields that decide how a message is read; the others are only looked at.
-#[derive(Default)]
-struct Fields {
-    hosts: u32,
-    length: Option<u64>,
-    chunked: bool,
+/// What a field is to whoever reads the message behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// Something, perhaps.
+    Something,
+    /// Nothing: an offer that is not taken up (RFC 9110, section 7.8).
+    Nothing,
 }
 
-impl Fields {
-    fn read(&mut self, field: &[u8]) -> Result<(), Refusal> {
+/// The fields that decide how a message is read; the others are only looked at.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<u64>,
+    chunked: bool,
+    instead: Vec<(Range<usize>, Vec<u8>)>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(&mut self, field: &'a [u8]) -> Result<Means, Refusal> {
         // A line that begins with a space continues the one before it (obs-fold): some join, some do not.
         if matches!(field.first(), Some(b' ' | b'\t')) {
             return Err(bad(Reason::FoldedHeader));
         }
-        let colon = field.iter().position(|byte| *byte == b':').ok_or(bad(Reason::HeaderLine))?;
-        let name = field.get(..colon).unwrap_or_default();
-        let value = trim(field.get(colon + 1..).unwrap_or_default());
-        if name.is_empty() || !name.iter().all(|byte| has(&TOKEN, *byte)) {
-            return Err(bad(Reason::HeaderName));
-        }
-        if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
-            return Err(bad(Reason::HeaderValue));
-        }
+        let (name, value) = name_and_value(field)?;
         // A longer name decides nothing.
         let mut lower = [0; LONGEST_NAME];
-        let Some(lower) = lower.get_mut(..name.len()) else { return Ok(()) };
+        let Some(lower) = lower.get_mut(..name.len()) else { return Ok(Means::Something) };
         lower.copy_from_slice(name);
         lower.make_ascii_lowercase();
         match &*lower {
             b"host" => {
-                self.hosts += 1;
-                if self.hosts > 1 {
+                if self.host.replace(value).is_some() {
                     return Err(bad(Reason::TwoHosts));
                 }
                 if !value.iter().all(|byte| has(&HOST, *byte)) {
@@ -178,22 +192,17 @@ impl Fields {
                 }
                 self.chunked = true;
             }
-            b"upgrade" | b"http2-settings" => return Err(bad(Reason::Upgrade)),
-            b"connection"
-                if value.split(|byte| *byte == b',').any(|word| trim(word).eq_ignore_ascii_case(b"upgrade")) =>
-            {
-                return Err(bad(Reason::Upgrade));
-            }
+            b"upgrade" | b"http2-settings" => return Ok(Means::Nothing),
             b"expect" if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Refusal::EXPECTATION),
             // Another spelling of what decides about the message: a server that folds names would obey it.
             b"content_length" | b"transfer_encoding" => return Err(bad(Reason::FoldedName)),
             _ => {}
         }
-        Ok(())
+        Ok(Means::Something)
     }
 
     fn framing(&self, old: bool, limits: &Limits) -> Result<Framing, Refusal> {
-        if !old && self.hosts != 1 {
+        if !old && self.host.is_none() {
             return Err(bad(Reason::NoHost));
         }
         if self.chunked && self.length.is_some() {
@@ -211,6 +220,20 @@ impl Fields {
     }
 }
 
+/// A field's name, which is a token, and its value without the blanks around it.
+fn name_and_value(field: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
+    let colon = field.iter().position(|byte| *byte == b':').ok_or(bad(Reason::HeaderLine))?;
+    let name = field.get(..colon).unwrap_or_default();
+    let value = trim(field.get(colon + 1..).unwrap_or_default());
+    if name.is_empty() || !name.iter().all(|byte| has(&TOKEN, *byte)) {
+        return Err(bad(Reason::HeaderName));
+    }
+    if value.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
+        return Err(bad(Reason::HeaderValue));
+    }
+    Ok((name, value))
+}
+
 /// Without the spaces and tabs around it (OWS, RFC 9110, section 5.6.3); a form feed is none.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
@@ -220,9 +243,9 @@ fn trim(mut value: &[u8]) -> &[u8] {
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
-static TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
+pub(super) static TOKEN: [bool; 256] = alphanumeric_and(b"!#$%&'*+-.^_`|~");
 /// What a host and a port are written with (RFC 3986, section 3.2.2), without the comma that joins two fields.
-static HOST: [bool; 256] = alphanumeric_and(b"-._~:[]%!$&'()*+;=");
+pub(super) static HOST: [bool; 256] = alphanumeric_and(b"-._~:[]%!$&'()*+;=");
 
 /// Which bytes are an ASCII letter, a digit or one of these.
 const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
@@ -245,7 +268,7 @@ const fn contains(mut bytes: &[u8], wanted: u8) -> bool {
     false
 }
 
-fn has(set: &[bool; 256], byte: u8) -> bool {
+pub(super) fn has(set: &[bool; 256], byte: u8) -> bool {
     set.get(usize::from(byte)).copied().unwrap_or(false)
 }
 

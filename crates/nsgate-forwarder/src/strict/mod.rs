@@ -1,10 +1,15 @@
 //! What a guest's bytes must look like before anybody else reads them.
 //!
 //! Promises that what is passed on has one meaning: a head whose end, length and host no two parsers can disagree on,
-//! and a body that ends where the next head begins. Everything else is refused with the status that says why.
+//! and a body that ends where the next head begins. Everything else is refused with the status that says why. What means
+//! nothing here (an offer to upgrade, a chunk extension, a trailer) is read and not passed on.
 
 mod chunked;
 mod head;
+mod line;
 
 pub(crate) use chunked::Chunked;
-pub(crate) use head::{Framing, Head, end_of_head, judge};
+#[cfg(test)]
+pub(crate) use head::judge;
+pub(crate) use head::{Framing, Head, end_of_head, judge_fields};
+pub(crate) use line::RequestLine;

@@ -103,3 +103,20 @@ pub(crate) async fn rest(guest: &mut TcpStream) -> String {
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n")
 }
+
+/// One answer that says how long it is, and nothing of what follows.
+pub(crate) async fn one(guest: &mut TcpStream) -> String {
+    let read = async {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(guest.read_u8().await.expect("the head of an answer"));
+        }
+        let head = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        let length = head.split("\r\ncontent-length: ").nth(1).expect("a length").split("\r\n").next().unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        guest.read_exact(&mut body).await.expect("the body of an answer");
+        answer.extend(body);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    timeout(Duration::from_secs(20), read).await.expect("an answer")
+}

@@ -14,11 +14,14 @@ const LIMITS: [&str; 3] = [
     "[limits]\nhead_bytes = 4096\nbody_bytes = 8192\nbackend_request_bytes = 33554432\n",
 ];
 
-/// Each kind of identity with narrow, usual and wide limits; any number is one.
+/// What refuses a request by its head, whatever its body is.
+const GUARDS: &str = "[guards]\nmethods = [\"GET\", \"POST\"]\npaths = [\"/openstack/\", \"/p\"]\n";
+
+/// Each kind of identity with narrow, usual and wide limits, and one with guards; any number is one.
 pub fn gate(number: u8) -> &'static Gate {
     static GATES: OnceLock<Vec<Gate>> = OnceLock::new();
     let gates = GATES.get_or_init(|| {
-        let pairs = LIMITS.iter().flat_map(|limits| KINDS.map(|kind| (kind, limits)));
+        let pairs = LIMITS.iter().flat_map(|limits| KINDS.map(|kind| (kind, *limits))).chain([(KINDS[0], GUARDS)]);
         let text = |(kind, limits)| {
             let rest = "listen = [\"169.254.169.254:80\"]\nbackend = \"/b\"\nuser = \"u\"\n";
             format!("{kind} = \"{ID}\"\n{rest}{limits}")

@@ -83,6 +83,96 @@ pub fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// A chunked body with its extensions and trailers, by the letter of RFC 9112, section 7.1: its data, and how many bytes it
+/// took. At most `aside` bytes of extensions and trailers, and so many `trailers`.
+pub fn dechunk_whole(bytes: &[u8], aside: usize, trailers: usize) -> Option<(Vec<u8>, usize)> {
+    let (mut data, mut at, mut beside) = (Vec::new(), 0, 0);
+    loop {
+        let line = strict_line(&bytes[at..])?;
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        if !(1..=8).contains(&digits) || !are_extensions(&line[digits..]) {
+            return None;
+        }
+        beside += line.len() - digits;
+        let size = usize::from_str_radix(std::str::from_utf8(&line[..digits]).ok()?, 16).ok()?;
+        at += line.len() + 2;
+        if size == 0 {
+            break;
+        }
+        data.extend_from_slice(bytes.get(at..at + size)?);
+        at += size;
+        if bytes.get(at..at + 2)? != b"\r\n" {
+            return None;
+        }
+        at += 2;
+    }
+    let mut count = 0;
+    loop {
+        let line = strict_line(&bytes[at..])?;
+        at += line.len() + 2;
+        if line.is_empty() {
+            return (beside <= aside && count <= trailers).then_some((data, at));
+        }
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
+        if colon == 0 || !line[..colon].iter().all(is_token) || !line[colon..].iter().all(text) {
+            return None;
+        }
+        (beside, count) = (beside + line.len() + 2, count + 1);
+    }
+}
+
+/// A line up to its CRLF, with neither CR nor LF in it.
+fn strict_line(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'))?;
+    bytes[end..].starts_with(b"\r\n").then(|| &bytes[..end])
+}
+
+fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// `*( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )`: eats from the front until nothing is left.
+fn are_extensions(mut rest: &[u8]) -> bool {
+    let blank = |rest: &[u8]| rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let token = |rest: &[u8]| rest.iter().take_while(|byte| is_token(byte)).count();
+    while !rest.is_empty() {
+        rest = &rest[blank(rest)..];
+        let Some(behind) = rest.strip_prefix(b";") else { return false };
+        let behind = &behind[blank(behind)..];
+        let name = token(behind);
+        if name == 0 {
+            return false;
+        }
+        rest = &behind[name..];
+        let Some(value) = rest[blank(rest)..].strip_prefix(b"=") else { continue };
+        let value = &value[blank(value)..];
+        let length = match value.first() {
+            Some(b'"') => quoted(value),
+            _ => Some(token(value)).filter(|length| *length > 0),
+        };
+        let Some(length) = length else { return false };
+        rest = &value[length..];
+    }
+    true
+}
+
+/// Length of the quoted string at the front.
+fn quoted(text: &[u8]) -> Option<usize> {
+    let (mut at, mut escaped) = (1, false);
+    loop {
+        let byte = *text.get(at)?;
+        at += 1;
+        match byte {
+            _ if byte != b'\t' && (byte < b' ' || byte == 0x7f) => return None,
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(at),
+            _ => {}
+        }
+    }
+}
+
 /// A chunked body: its data, and how many bytes it took. Without extensions and trailers, sizes of 1 to 8 digits.
 pub fn dechunk(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut data, mut at) = (Vec::new(), 0);
@@ -119,10 +209,11 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// The requests of a connection, up to the first that is not complete or not clear.
+/// The requests of a connection, up to the first that is not complete or not clear. Four empty lines may stand before each.
 pub fn requests(mut bytes: &[u8]) -> Vec<Request> {
     let mut all = Vec::new();
-    while let Some((request, rest)) = request(bytes) {
+    let without_lines = |bytes| (0..4).fold(bytes, |rest: &[u8], _| rest.strip_prefix(b"\r\n").unwrap_or(rest));
+    while let Some((request, rest)) = request(without_lines(bytes)) {
         all.push(request);
         bytes = rest;
     }
@@ -134,14 +225,36 @@ fn request(bytes: &[u8]) -> Option<(Request, &[u8])> {
     let words: Vec<&str> = message.line.split(' ').collect();
     let [method, target, version] = words.as_slice() else { return None };
     let (body, taken) = match (message.chunked(), message.all("content-length").len()) {
-        (true, 0) => dechunk(message.rest)?,
+        (true, 0) => dechunk_whole(message.rest, usize::MAX, usize::MAX)?,
         (false, 0) => (Vec::new(), 0),
         (false, 1) => (message.rest.get(..message.length()?)?.to_vec(), message.length()?),
         _ => return None,
     };
-    let request =
-        Request { method: (*method).to_owned(), target: (*target).to_owned(), old: *version == "HTTP/1.0", body };
+    let old = *version == "HTTP/1.0";
+    let request = Request { method: (*method).to_owned(), target: origin(target, &message, old)?, old, body };
     Some((request, &message.rest[taken..]))
+}
+
+/// Path and query of a target. One in absolute-form names the host that `Host` names, which HTTP/1.0 need not have.
+fn origin(target: &str, message: &Message<'_>, old: bool) -> Option<String> {
+    let Some(rest) = target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")).and(target.get(7..))
+    else {
+        return Some(target.to_owned());
+    };
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let plain = |host: &str| {
+        let host = host.to_ascii_lowercase();
+        host.strip_suffix(":80").or(host.strip_suffix(':')).unwrap_or(&host).to_owned()
+    };
+    match message.all("host").as_slice() {
+        [] if old => {}
+        [said] if plain(std::str::from_utf8(said).ok()?) == plain(host) => {}
+        _ => return None,
+    }
+    if host.is_empty() || host.contains('@') {
+        return None;
+    }
+    Some(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
 }
 
 /// The agent's answer, by a tolerant reader: bare line feeds, and a head that may end with the bytes.

@@ -30,8 +30,11 @@ pub struct Guards {
     /// Methods that are passed on; any if empty. Another one is refused with 405.
     pub methods: Vec<MethodName>,
     /// Beginnings of paths that are passed on; any path if empty. Another one is refused with 403, and so is a path that
-    /// is not written plainly ([`is_plain_path`]).
+    /// is not written plainly ([`is_plain_path`]). Several `/` in a row are one, here and to the agent.
     pub paths: Vec<PathPrefix>,
+    /// A path that is below none of `paths` is answered 404, as if nothing was there, and not 403: some clients take 403 for
+    /// a fault that passes, and ask again for ever.
+    pub hide_paths: bool,
     /// Paths that are passed on for a while only.
     pub expiring: Option<Expiring>,
     /// Routers that an answer may pass on its way to the guest, and one (IP_TTL, ip(7); IPV6_UNICAST_HOPS, ipv6(7)); the
