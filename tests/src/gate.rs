@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -125,7 +126,10 @@ pub fn run_flags<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// Writes the configuration where Neutron would: `…/ns-metadata-proxy/UUID.conf`.
 pub fn write_config(lab: &Lab, config: &Config) -> PathBuf {
     let path = lab.state().join("ns-metadata-proxy").join(format!("{}.conf", config.id));
-    fs::write(&path, config.text()).expect("the configuration");
+    // As Neutron makes it, whatever the umask is (`replace_file` with mode 0644).
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o644).open(&path);
+    file.and_then(|mut file| file.write_all(config.text().as_bytes())).expect("the configuration");
     path
 }
 

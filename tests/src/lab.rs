@@ -102,6 +102,15 @@ impl Lab {
     /// Every world has an `/etc` of its own; nothing is left to do.
     pub fn private_etc(&self) {}
 
+    /// A link that the gate's user could make lead elsewhere; root's own are followed.
+    pub fn link(&self, target: impl AsRef<Path>, link: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(target, &link).expect("a link");
+        if self.root {
+            let neutron = Some(crate::world::NEUTRON_ID);
+            std::os::unix::fs::lchown(link, neutron, neutron).expect("lchown");
+        }
+    }
+
     /// Gives `path` to a user of the world (only as root; `uid` as in [`crate::world`]).
     pub fn give(&self, path: &Path, uid: u32) {
         std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("chown");

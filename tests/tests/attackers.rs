@@ -2,7 +2,8 @@
 //! times; nothing of anybody else's is touched, and nothing of ours leaks.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, listen, socket};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, chown, setresgid, setresuid};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate, run_flags, write_config};
 use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::pool::{metrics_path, socket_path, words};
 use nsgate_tests::world::{NEUTRON_ID, STRANGER_ID};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Network, RecordingAgent, Started, procfs, suite, sys};
 
@@ -22,6 +25,10 @@ fn main() {
         the_pid_files_directory_is_swapped_for_a_link,
         the_pid_file_is_swapped_for_a_link,
         the_state_directory_is_renamed_and_back,
+        the_pools_socket_is_swapped_for_a_link_while_it_is_made,
+        the_pools_socket_is_swapped_for_a_link_to_another_pools,
+        roots_file_takes_the_name_of_a_log_that_is_made,
+        the_directory_of_leftovers_is_swapped_while_they_are_removed,
         the_configuration_is_swapped_for_another,
         a_hard_link_to_a_strangers_file_as_pid_file,
         a_hard_link_to_roots_file_as_pid_file,
@@ -98,6 +105,7 @@ impl Victim {
         assert_eq!(names, ["precious"]);
         let status = fs::metadata(&self.file).unwrap();
         assert_eq!((text(&self.file).as_str(), status.uid(), status.nlink()), ("precious", 0, 1));
+        assert_eq!((status.mode() & 0o7777, status.gid()), (0o644, 0), "its mode and group");
     }
 }
 
@@ -184,6 +192,161 @@ fn the_state_directory_is_renamed_and_back(lab: &Lab) {
     let network = lab.network();
     let (served, _) = start_and_stop(lab, &network, 200);
     assert!(served > 0);
+    victim.assert_untouched();
+}
+
+/// A directory of the worker's own user, as `RuntimeDirectory=` or an operator makes it, where root's pool has its sockets.
+fn workers_directory(lab: &Lab) -> PathBuf {
+    let directory = socket_path(lab).parent().unwrap().to_owned();
+    own(&directory);
+    directory
+}
+
+/// Starts and ends pools; how many served, and how many were refused.
+fn pools(lab: &Lab, times: usize, more: &[&str]) -> (usize, usize) {
+    const PID_FILE: &str = "/run/lab/pool.pid";
+    let (mut served, mut refused) = (0, 0);
+    for _ in 0..times {
+        // A link that took the place by a start's own rename would be refused from then on.
+        let _ = (fs::remove_file(socket_path(lab)), fs::remove_file(metrics_path(lab)));
+        // Before each call that makes, gives away or moves something the attacker gets its turn.
+        let mut command = Command::new("strace");
+        let inject = "--inject=bind,connect,mkdirat,fchownat,fchmodat,renameat,unlinkat:delay_enter=3000";
+        command.args(["--quiet=all", "--output=/dev/null", "--trace=bind", inject]).arg(lab.program.nsgate());
+        command.args(words(lab, more)).args(["--daemon", "--pid-file", PID_FILE]);
+        let started = communicate(command, Duration::from_secs(10));
+        if started.ok() {
+            served += 1;
+            let pid = text(PID_FILE).trim().parse().unwrap();
+            kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+            assert!(wait_until(10.0, || !Path::new(&format!("/proc/{pid}")).exists()));
+        } else {
+            assert!(started.closed && started.code() == Some(1) && !started.stderr.is_empty(), "{started:#?}");
+            refused += 1;
+        }
+    }
+    (served, refused)
+}
+
+/// Whatever is being made there is moved aside, and a link to root's file and directory has its name.
+fn the_pools_socket_is_swapped_for_a_link_while_it_is_made(lab: &Lab) {
+    let victim = Victim::new(lab);
+    let directory = workers_directory(lab);
+    let (file, folder) = (victim.file.clone(), victim.directory.clone());
+    let _attacker = Attacker::plays(lab, move || {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let (name, aside) = (entry.path(), directory.join("aside"));
+            if !entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let target = if entry.file_type().is_ok_and(|kind| kind.is_dir()) { &folder } else { &file };
+            if fs::rename(&name, &aside).is_ok() {
+                let _ = symlink(target, &name);
+                let until = Instant::now() + Duration::from_micros(100);
+                while Instant::now() < until {}
+                let _ = fs::remove_file(&name);
+            }
+            let _ = fs::remove_file(&aside).or_else(|_| fs::remove_dir(&aside));
+        }
+    });
+    lab.needs("/usr/bin/strace", "apt-get install strace");
+    for _ in 0..25 {
+        pools(lab, 1, &[]);
+        victim.assert_untouched();
+    }
+}
+
+/// A worker that takes over tells who answers at its place to leave. A link there leads to one that it has no part in.
+fn the_pools_socket_is_swapped_for_a_link_to_another_pools(lab: &Lab) {
+    lab.needs_root("another pool that only root reaches");
+    let directory = workers_directory(lab);
+    let theirs = lab.directory("theirs", 0o700).join("pool.sock");
+    let (place, stale) = (socket_path(lab), directory.join("stale"));
+    let target = theirs.clone();
+    let _attacker = Attacker::plays(lab, move || {
+        if fs::symlink_metadata(&stale).is_err() {
+            // Nobody listens at it any more.
+            drop(UnixListener::bind(&stale));
+        }
+        let _ = fs::hard_link(&stale, directory.join("turn"));
+        let _ = fs::rename(directory.join("turn"), &place);
+        let _ = symlink(&target, directory.join("link"));
+        let _ = fs::rename(directory.join("link"), &place);
+    });
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let listener = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
+    bind(listener.as_raw_fd(), &UnixAddr::new(&theirs).unwrap()).unwrap();
+    listen(&listener, Backlog::new(500).unwrap()).unwrap();
+    let (mut served, mut refused) = (0, 0);
+    lab.needs("/usr/bin/strace", "apt-get install strace");
+    for turn in 0..25 {
+        let (well, not) = pools(lab, 1, &["--replace"]);
+        (served, refused) = (served + well, refused + not);
+        assert!(accept(listener.as_raw_fd()).is_err(), "start {turn}: root was led to the other pool");
+    }
+    assert!(refused > 0, "the race was played: {served} served, {refused} refused");
+}
+
+/// A log that is new is given to the agent's group: that must not happen to a file that was there.
+fn roots_file_takes_the_name_of_a_log_that_is_made(lab: &Lab) {
+    lab.needs_root("a file that only root reads");
+    let directory = lab.directory("log", 0o755);
+    own(&directory);
+    let (secret, log) = (directory.join("secret"), directory.join("gate.log"));
+    fs::write(&secret, "precious").unwrap();
+    fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    let inode = fs::metadata(&secret).unwrap().ino();
+    let (from, to) = (secret.clone(), log.clone());
+    let attacker = Attacker::plays(lab, move || {
+        let _ = match fs::metadata(&to) {
+            Ok(found) if found.ino() == inode => fs::rename(&to, &from),
+            // A start has made one meanwhile.
+            Ok(_) => fs::remove_file(&to),
+            Err(_) => fs::rename(&from, &to),
+        };
+    });
+    let network = lab.network();
+    let pid_file = lab.state().join("external/pids/old.pid");
+    for _ in 0..120 {
+        let started = network.gate.inside(|| {
+            let mut command = Command::new(lab.program.path().with_file_name("neutron-ns-metadata-proxy"));
+            command.arg(format!("--pid_file={}", pid_file.display())).arg(format!("--network_id={NETWORK}"));
+            command.arg(format!("--metadata_proxy_socket={}", lab.socket().display()));
+            command.args(["--metadata_proxy_user=neutron", "--state_path=/run/lab/neutron"]);
+            command.arg(format!("--log-file={}", log.display()));
+            communicate(command, Duration::from_secs(10))
+        });
+        assert!(started.closed, "{started:#?}");
+        end_all(&network);
+    }
+    drop(attacker);
+    let files = [&secret, &log].into_iter().filter_map(|path| fs::metadata(path).ok());
+    let found = files.into_iter().find(|found| found.ino() == inode).expect("root's file is there");
+    assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o600, 0, 0), "a start has opened it up");
+}
+
+fn the_directory_of_leftovers_is_swapped_while_they_are_removed(lab: &Lab) {
+    let victim = Victim::new(lab);
+    let theirs = victim.directory.join(format!("{NETWORK}.pid"));
+    fs::rename(&victim.file, &theirs).unwrap();
+    let pids = config().pid_file.parent().unwrap().to_owned();
+    let (aside, target) = (pids.with_file_name("aside"), victim.directory.clone());
+    let _attacker = Attacker::plays(lab, move || {
+        let _ = fs::write(pids.join(format!("{NETWORK}.pid")), "12");
+        let _ = fs::rename(&pids, &aside);
+        let _ = symlink(&target, &pids);
+        let _ = fs::remove_file(&pids);
+        let _ = fs::rename(&aside, &pids);
+    });
+    let mut removed = 0;
+    for _ in 0..300 {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(["cleanup", "--state-path=/run/lab/neutron", "--user=neutron", "--id", NETWORK]);
+        let cleaned = communicate(command, Duration::from_secs(10));
+        removed += usize::from(cleaned.stdout.contains("removed"));
+    }
+    assert!(removed > 0, "the race was played");
+    fs::rename(&theirs, &victim.file).unwrap();
     victim.assert_untouched();
 }
 

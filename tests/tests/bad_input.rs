@@ -238,7 +238,7 @@ fn refused_a_backend_below_a_directory_others_may_write(lab: &Lab) {
 
 fn refused_a_backend_reached_through_a_link(lab: &Lab) {
     let real = lab.directory("real", 0o755);
-    symlink(real, "/run/lab/link").unwrap();
+    lab.link(real, "/run/lab/link");
     let mut config = config();
     config.socket = "/run/lab/link/metadata_proxy".into();
     refused(lab, &config, &["/run/lab/link"]);
@@ -302,7 +302,7 @@ fn refused_a_pid_file_of_another_user(lab: &Lab) {
 
 fn refused_a_pid_file_in_a_directory_that_is_a_link(lab: &Lab) {
     let real = lab.directory("real", 0o755);
-    symlink(real, "/run/lab/link").unwrap();
+    lab.link(real, "/run/lab/link");
     let mut config = config();
     config.pid_file = "/run/lab/link/gate.pid".into();
     refused(lab, &config, &["/run/lab/link"]);

@@ -37,7 +37,7 @@ fn finding_1_a_state_path_that_is_a_link_leads_nowhere(lab: &Lab) {
     let network = lab.network();
     let elsewhere = lab.directory("elsewhere", 0o755);
     fs::remove_dir_all("/run/lab/neutron/external/pids").unwrap();
-    symlink(&elsewhere, "/run/lab/neutron/external/pids").unwrap();
+    lab.link(&elsewhere, "/run/lab/neutron/external/pids");
     let started = Gate::try_start(lab, &network.gate, &config()).expect_err("refused");
     assert!(started.stderr.contains("/run/lab/neutron/external/pids"), "{}", started.stderr);
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "nothing was written through the link");

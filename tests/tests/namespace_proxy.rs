@@ -241,11 +241,11 @@ fn finding_1_a_state_path_with_dots_is_refused(lab: &Lab) {
 fn finding_1_a_state_path_that_is_a_link_is_refused(lab: &Lab) {
     let network = lab.network();
     let elsewhere = lab.directory("elsewhere", 0o755);
-    symlink(&elsewhere, "/run/lab/linked").unwrap();
+    lab.link(&elsewhere, "/run/lab/linked");
     refused(lab, &network, &["--state_path=/run/lab/linked", "--metadata_proxy_socket="], "/run/lab/linked");
     refused(lab, &network, &["--pid_file=/run/lab/linked/x.pid"], "/run/lab/linked");
     fs::remove_dir_all("/run/lab/neutron/external/pids").unwrap();
-    symlink(&elsewhere, "/run/lab/neutron/external/pids").unwrap();
+    lab.link(&elsewhere, "/run/lab/neutron/external/pids");
     refused(lab, &network, &[], "external/pids");
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "nothing was written through the link");
 }
@@ -397,7 +397,7 @@ fn finding_4_cleanup_follows_no_link_and_takes_nothing_of_strangers(lab: &Lab) {
     let elsewhere = lab.directory("elsewhere", 0o755);
     fs::write(elsewhere.join(format!("{NETWORK}.pid")), "precious").unwrap();
     fs::remove_dir_all(lab.state().join("external/pids")).unwrap();
-    symlink(&elsewhere, lab.state().join("external/pids")).unwrap();
+    lab.link(&elsewhere, lab.state().join("external/pids"));
     assert_eq!(clean(lab, &network).code(), Some(1));
     assert_eq!(text(elsewhere.join(format!("{NETWORK}.pid"))), "precious");
     if lab.is_root() {

@@ -27,7 +27,8 @@ fn main() {
         check_judges_a_pool_and_a_site,
         check_names_the_place_and_what_is_accepted_there,
         check_refuses_a_user_that_does_not_exist,
-        check_does_not_look_at_the_rest_of_the_host,
+        check_does_not_look_at_addresses_and_namespaces,
+        check_looks_at_paths_as_a_start_does,
         attest_prints_a_table_without_colours_into_a_pipe,
         attest_all_tells_a_gate_from_haproxy,
         attest_says_that_a_process_is_not_there,
@@ -178,6 +179,7 @@ fn check_reads_both_languages(lab: &Lab) {
 
 fn check_judges_a_pool_and_a_site(lab: &Lab) {
     let file = lab.state().join("file.toml");
+    lab.directory("../nsgate", 0o755);
     let said = |dialect: &str, text: &str| {
         fs::write(&file, text).unwrap();
         outside(lab, &["check", "--dialect", dialect, file.to_str().unwrap()])
@@ -213,11 +215,21 @@ fn check_refuses_a_user_that_does_not_exist(lab: &Lab) {
     assert!(started.stderr.contains("no-such-user"), "{}", started.stderr);
 }
 
-fn check_does_not_look_at_the_rest_of_the_host(lab: &Lab) {
+fn check_does_not_look_at_addresses_and_namespaces(lab: &Lab) {
+    let path = toml(lab, "neutron");
+    fs::write(&path, text(&path).replace("169.254.169.254", "192.0.2.77") + "netns = \"absent\"\n").unwrap();
+    let checked = check(lab, path.to_str().unwrap());
+    assert_eq!(checked.code(), Some(0), "{checked:#?}");
+}
+
+fn check_looks_at_paths_as_a_start_does(lab: &Lab) {
     let path = toml(lab, "neutron");
     let moved = text(&path).replace(&lab.socket().display().to_string(), "/nowhere/at/all");
     fs::write(&path, moved).unwrap();
-    assert_eq!(check(lab, path.to_str().unwrap()).code(), Some(0));
+    let path = path.to_str().unwrap();
+    let (checked, started) = (check(lab, path), outside(lab, &["run", "--config", path]));
+    assert!(checked.stderr.contains("/nowhere: there is no such directory"), "{checked:#?}");
+    assert_eq!((checked.code(), started.code(), checked.stderr), (Some(1), Some(1), started.stderr));
 }
 
 fn attest_prints_a_table_without_colours_into_a_pipe(lab: &Lab) {

@@ -25,7 +25,7 @@ static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
 const TOOLS: [(&str, &[Tool]); 6] = [
     ("deny", &[tools::VENV]),
     ("counts", &[tools::VALGRIND, tools::STRACE]),
-    ("e2e", &[tools::IP, tools::HAPROXY, tools::JOURNALD, tools::STRACE, tools::CURL, tools::VENV]),
+    ("e2e", &[tools::IP, tools::HAPROXY, tools::JOURNALD, tools::STRACE, tools::ACL, tools::CURL, tools::VENV]),
     ("neutron", &[tools::IP, tools::VENV]),
     ("cloud-init", &[tools::IP, tools::CLOUD_INIT]),
     (

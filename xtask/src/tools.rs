@@ -59,6 +59,13 @@ pub(crate) const JOURNALD: Tool = Tool {
     package: "systemd",
     used_for: "the audit's way into a journal",
 };
+/// setfacl, for access control lists on the way to an agent.
+pub(crate) const ACL: Tool = Tool {
+    name: "setfacl",
+    probe: ("/usr/bin/setfacl", &["--version"]),
+    package: "acl",
+    used_for: "the suite of paths",
+};
 /// valgrind, to count instructions and allocations.
 pub(crate) const VALGRIND: Tool = Tool {
     name: "valgrind",
@@ -151,12 +158,13 @@ pub(crate) const ZSH: Tool =
 /// fish.
 pub(crate) const FISH: Tool =
     Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
-const ALL: [Tool; 22] = [
+const ALL: [Tool; 23] = [
     IP,
     HAPROXY,
     CURL,
     STRACE,
     JOURNALD,
+    ACL,
     VALGRIND,
     NGINX,
     WRK,

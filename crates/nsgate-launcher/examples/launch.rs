@@ -7,10 +7,11 @@ use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("which configuration?")?;
-    let text = read_config(Path::new(&file))?;
+    let (text, written) = read_config(Path::new(&file))?;
     let config = native::parse(&file, &text)?.config;
+    let options = Options { written: Some(written), ..Options::new(Mode::Foreground) };
     // What takes system calls that a gate no longer has is made by the last argument: an event loop, for instance.
-    match launch(&config, &Options::new(Mode::Foreground), || Ok(()))? {
+    match launch(&config, &options, || Ok(()))? {
         Launched::Gate(running) => {
             let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
             println!("listens on {}; {}", heard.join(" and "), running.confined.report());

@@ -8,6 +8,7 @@ use crate::{
     LaunchError, Mode, Output, log_socket,
     output::{Own, own},
     pinned::{Pinned, kind, kind_name},
+    trust::Trust,
 };
 use nix::{
     errno::Errno,
@@ -18,7 +19,6 @@ use nix::{
     },
 };
 use nsgate_config::{AbsolutePath, Audit, AuditTo};
-use nsgate_sandbox::Ids;
 use std::os::{
     fd::{AsFd, AsRawFd, OwnedFd},
     unix::net::UnixDatagram,
@@ -51,12 +51,12 @@ pub(crate) fn open_output(
     audit: Option<&Audit>,
     given: Option<OwnedFd>,
     mode: Mode,
-    ids: &Ids,
+    trust: &Trust,
 ) -> Result<Option<AuditOutput>, LaunchError> {
     let Some(audit) = audit else { return Ok(None) };
     let output = match (audit.to, given) {
         (AuditTo::Syslog, _) => Ok(AuditOutput::Syslog),
-        (AuditTo::Journald, _) => journal(ids).map(AuditOutput::Journald),
+        (AuditTo::Journald, _) => journal(trust).map(AuditOutput::Journald),
         (AuditTo::Descriptor(_), None) => Err(unopened(audit.to)),
         (AuditTo::Descriptor(2), Some(_)) if mode == Mode::Daemon => {
             Err("in the background there is no standard error; use \"syslog\", \"journald\" or \"fd:3\"".to_owned())
@@ -72,11 +72,13 @@ fn unopened(to: AuditTo) -> String {
     format!("the starter gave no such descriptor; start with {number}>>FILE, or with a pipe's end in its place")
 }
 
-fn journal(ids: &Ids) -> Result<UnixDatagram, String> {
+fn journal(trust: &Trust) -> Result<UnixDatagram, String> {
     let path = AbsolutePath::new(JOURNAL)?;
-    let place = Pinned::walk(&path, ids, "journal").map_err(|error| error.to_string())?;
+    let place = Pinned::walk(&path, trust, "journal").map_err(|error| error.to_string())?;
     match place.found().map_err(|error| error.to_string())? {
-        Some(found) if kind(&found) != SFlag::S_IFSOCK => Err(format!("{JOURNAL} is {}", kind_name(&found))),
+        Some(found) if kind(found.st_mode) != SFlag::S_IFSOCK => {
+            Err(format!("{JOURNAL} is {}", kind_name(found.st_mode)))
+        }
         _ => log_socket::connect(&place).map_err(|error| format!("{JOURNAL}: {error}; does systemd-journald run?")),
     }
 }
@@ -88,7 +90,7 @@ fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
     let flags = fcntl(given.as_fd(), FcntlArg::F_GETFL).map_err(failed("fcntl(F_GETFL)"))?;
     let flags = OFlag::from_bits_retain(flags);
     let writes = flags & OFlag::O_ACCMODE == OFlag::O_WRONLY;
-    match kind(&found) {
+    match kind(found.st_mode) {
         SFlag::S_IFSOCK => socket(given, stderr),
         SFlag::S_IFREG if writes && flags.contains(OFlag::O_APPEND) => Ok(Output::new(given)),
         SFlag::S_IFREG => {
@@ -100,7 +102,10 @@ fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
         }
         // A terminal, or /dev/null.
         SFlag::S_IFCHR if stderr => reopened(&given),
-        _ => Err(format!("this is {}; give a pipe, a UNIX socket, or a file that is appended to", kind_name(&found))),
+        _ => Err(format!(
+            "this is {}; give a pipe, a UNIX socket, or a file that is appended to",
+            kind_name(found.st_mode)
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     LaunchError,
     pinned::{Pinned, kind, kind_name},
     replace::NAMES,
+    trust::Trust,
 };
 use nix::{
     sys::stat::SFlag,
@@ -60,10 +61,10 @@ fn remove(state: &AbsolutePath, name: &str, ids: &Ids) -> Result<Option<PathBuf>
     if fs::symlink_metadata(parent).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Ok(None);
     }
-    let place = Pinned::walk(&path, ids, "leftover")?;
+    let place = Pinned::walk(&path, &Trust::of(ids), "leftover")?;
     let Some(found) = place.found()? else { return Ok(None) };
-    if kind(&found) != SFlag::S_IFREG {
-        return Err(place.wrong(&format!("this is {}, which no proxy left; it stays", kind_name(&found))));
+    if kind(found.st_mode) != SFlag::S_IFREG {
+        return Err(place.wrong(&format!("this is {}, which no proxy left; it stays", kind_name(found.st_mode))));
     }
     if found.st_uid != 0 && found.st_uid != ids.uid.as_raw() {
         let reason = format!("this file belongs to uid {}; it stays. `--user` names whose files may go", found.st_uid);

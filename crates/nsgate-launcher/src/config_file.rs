@@ -1,13 +1,27 @@
 //! The configuration, read once from one descriptor (finding 3): what is validated is what runs.
 
-use crate::{LaunchError, audience};
-use nix::{
-    fcntl::{OFlag, open},
-    sys::stat::{Mode, SFlag, fstat},
+use crate::{
+    LaunchError, audience,
+    pinned::{Pinned, kind, kind_name},
+    rights::Rights,
+    trust::{Trust, know_unmapped_root},
+    written::{self, Written},
 };
-use std::{fmt, fs::File, hint::black_box, io::Read, ops::Deref, os::fd::AsFd, path::Path};
-
-use crate::pinned::{kind, kind_name};
+use nix::{
+    fcntl::{OFlag, open, openat},
+    sys::stat::{Mode, SFlag, fstat},
+    unistd::geteuid,
+};
+use nsgate_config::AbsolutePath;
+use std::{
+    fmt,
+    fs::File,
+    hint::black_box,
+    io::Read,
+    ops::Deref,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
 
 /// Most bytes of a gate's configuration. Neutron's have a thousand and a half.
 pub const MOST: u64 = 1024 * 1024;
@@ -79,28 +93,62 @@ impl Drop for ConfigText {
     }
 }
 
-/// The text of a configuration file.
+/// The text of a configuration file of at most `most` bytes, and who could have written it.
 ///
 /// # Errors
 /// The path, and what is wrong: it is missing, not readable, not a plain file, too large, not UTF-8.
-pub fn read_config(path: &Path) -> Result<ConfigText, LaunchError> {
-    read_config_up_to(path, MOST)
-}
-
-/// The text of a configuration file of at most `most` bytes.
-///
-/// # Errors
-/// As [`read_config`].
-pub fn read_config_up_to(path: &Path, most: u64) -> Result<ConfigText, LaunchError> {
+pub fn read_config_up_to(path: &Path, most: u64) -> Result<(ConfigText, Written), LaunchError> {
     let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
     // O_NONBLOCK: opening a FIFO that nobody writes must not wait (open(2)).
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let descriptor = open(path, flags, Mode::empty())
         .map_err(|error| wrong(format!("the configuration cannot be opened: {error}")))?;
-    let status = fstat(&descriptor).map_err(|error| wrong(format!("fstat: {error}")))?;
-    if kind(&status) != SFlag::S_IFREG {
-        return Err(wrong(format!("this is {}; a configuration is one plain file", kind_name(&status))));
+    read_from(path, descriptor, most)
+}
+
+/// The same of a file of an ordinary length.
+///
+/// # Errors
+/// As [`read_config_up_to`].
+pub fn read_config(path: &Path) -> Result<(ConfigText, Written), LaunchError> {
+    read_config_up_to(path, MOST)
+}
+
+/// The text of a file that only root can have written and put there: a plain file of root's, and no link, in directories of
+/// root's (or, in a process that is not root's, of its own user's). `None` if there is none, or no directory for it.
+///
+/// # Errors
+/// As [`read_config_up_to`]; and who else could have written it.
+pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {
+    let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(wrong(error.to_string())),
+        Ok(found) if found.file_type().is_symlink() => {
+            return Err(wrong("this is a symbolic link; put the file itself here, as root's".to_owned()));
+        }
+        Ok(_) => {}
     }
+    know_unmapped_root();
+    let trust = Trust::root().and_user(Some(geteuid().as_raw()));
+    let absolute = AbsolutePath::new(&path.to_string_lossy()).map_err(wrong)?;
+    let place = Pinned::walk(&absolute, &trust, "settings")?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let descriptor = openat(place.directory(), place.name(), flags, Mode::empty())
+        .map_err(|error| wrong(format!("the configuration cannot be opened: {error}")))?;
+    let rights =
+        Rights::of(descriptor.as_fd()).map_err(|error| wrong(format!("its rights cannot be read: {error}")))?;
+    written::own(&rights, &trust).map_err(wrong)?;
+    read_from(path, descriptor, MOST).map(|(text, _)| Some(text))
+}
+
+fn read_from(path: &Path, descriptor: OwnedFd, most: u64) -> Result<(ConfigText, Written), LaunchError> {
+    let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
+    let status = fstat(&descriptor).map_err(|error| wrong(format!("fstat: {error}")))?;
+    if kind(status.st_mode) != SFlag::S_IFREG {
+        return Err(wrong(format!("this is {}; a configuration is one plain file", kind_name(status.st_mode))));
+    }
+    let written = Written::of(path, descriptor.as_fd())?;
     // Room for all of it: a buffer that grows leaves copies behind.
     let room = usize::try_from(u64::try_from(status.st_size).unwrap_or(0).min(most)).unwrap_or(0) + 1;
     let mut text =
@@ -111,5 +159,5 @@ pub fn read_config_up_to(path: &Path, most: u64) -> Result<ConfigText, LaunchErr
     if u64::try_from(text.bytes()).is_ok_and(|length| length > most) {
         return Err(wrong(format!("the configuration is larger than {most} bytes")));
     }
-    text.checked().map_err(wrong)
+    text.checked().map(|text| (text, written)).map_err(wrong)
 }

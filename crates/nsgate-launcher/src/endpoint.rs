@@ -1,25 +1,30 @@
 //! Step 4, for a pool's worker: the UNIX sockets at which it is reached.
 //!
-//! A socket is made under a name of its own, in a directory that was pinned, and takes its place by one rename once the
-//! worker serves: whoever connects meets the old worker or the new one, and never nobody. A socket at which somebody
-//! answers is taken over only if that was asked for.
+//! A socket is made in a directory of its own beside its place, and takes the place by one rename once the worker serves:
+//! whoever connects meets the old worker or the new one, and never nobody. Owner and mode are given there, where nobody
+//! else may write: the worker's user may write in the directory of the place. A socket at which somebody answers is taken
+//! over only if that was asked for.
 
 use crate::{
     LaunchError,
     pinned::{Pinned, kind, kind_name},
+    private_directory::{Failed, PrivateDirectory, identity, remove_if_same},
+    trust::Trust,
 };
 use nix::{
     errno::Errno,
-    fcntl::{AtFlags, renameat},
+    fcntl::AtFlags,
     sys::{
         socket::{AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, listen, send, socket},
-        stat::{FchmodatFlags, Mode, SFlag, fchmodat},
+        stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstatat},
     },
-    unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat},
+    unistd::{Gid, Uid, fchownat},
 };
 use nsgate_config::AbsolutePath;
-use nsgate_sandbox::Ids;
 use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The socket's name before it has its own.
+const NEW: &str = "s";
 
 /// Connections that wait to be accepted; the kernel's own bound is `net.core.somaxconn`.
 pub(crate) const QUEUE: i32 = 4096;
@@ -37,7 +42,9 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     place: Pinned,
-    waiting: String,
+    waiting: PrivateDirectory,
+    /// Device and inode of the socket.
+    made: (u64, u64),
     /// Whoever answers at the place now.
     predecessor: Option<OwnedFd>,
 }
@@ -68,60 +75,44 @@ impl Endpoint {
         path: &AbsolutePath,
         purpose: Purpose,
         replace: bool,
-        ids: &Ids,
+        trust: &Trust,
     ) -> Result<(Self, OwnedFd), LaunchError> {
-        let place = Pinned::walk(path, ids, "socket")?;
+        let (place, taken) = Self::pin(path, trust)?;
         let kind_of = match purpose {
             Purpose::Handover(_) => SockType::SeqPacket,
             Purpose::Metrics => SockType::Stream,
         };
-        let predecessor = match place.found()? {
-            None => None,
-            Some(found) if kind(&found) != SFlag::S_IFSOCK => {
-                return Err(place.wrong(&format!("this is {}, not a socket; it is left alone", kind_name(&found))));
-            }
-            Some(_) => answers(&place, kind_of)?,
-        };
+        let predecessor = if taken { answers(&place, kind_of)? } else { None };
         if predecessor.is_some() && !replace {
             return Err(place.wrong("a worker answers here already; `--replace` takes over from it"));
         }
-        let waiting = format!(".{}.{}", place.name(), std::process::id());
-        let endpoint = Self { place, waiting, predecessor };
-        let made = endpoint.make(kind_of, purpose);
-        made.map_err(|(call, error)| {
-            endpoint.withdraw();
-            endpoint.place.wrong(&format!("{call}: {error}; the socket cannot be made"))
-        })
-        .map(|socket| (endpoint, socket))
+        let unmade = |(call, error): Failed| place.wrong(&format!("{call}: {error}; the socket cannot be made"));
+        let waiting = PrivateDirectory::make(place.directory()).map_err(unmade)?;
+        match make(&waiting, kind_of, purpose) {
+            Ok((socket, made)) => Ok((Self { place, waiting, made, predecessor }, socket)),
+            Err(failed) => {
+                waiting.remove(place.directory(), NEW);
+                Err(unmade(failed))
+            }
+        }
     }
 
-    fn make(&self, kind: SockType, purpose: Purpose) -> Result<OwnedFd, (&'static str, Errno)> {
-        let failed = |call| move |error| (call, error);
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, kind, flags, None).map_err(failed("socket"))?;
-        let (directory, name) = (self.place.directory(), self.waiting.as_str());
-        // By way of the descriptor: nobody can have changed the path in the meantime.
-        let address = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
-        let address = UnixAddr::new(address.as_str()).map_err(failed("bind"))?;
-        bind(socket.as_raw_fd(), &address).map_err(failed("bind"))?;
-        let (mode, group) = match purpose {
-            Purpose::Handover(None) => (0o600, None),
-            Purpose::Handover(group) => (0o660, group),
-            Purpose::Metrics => (0o666, None),
-        };
-        let owner = (Some(Uid::from_raw(0)), group.or(Some(Gid::from_raw(0))));
-        fchownat(directory, name, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed("fchownat"))?;
-        let mode = Mode::from_bits_truncate(mode);
-        fchmodat(directory, name, mode, FchmodatFlags::FollowSymlink).map_err(failed("fchmodat"))?;
-        listen(&socket, Backlog::new(QUEUE).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen"))?;
-        Ok(socket)
+    /// The place, and whether a socket has the name.
+    pub(crate) fn pin(path: &AbsolutePath, trust: &Trust) -> Result<(Pinned, bool), LaunchError> {
+        let place = Pinned::walk(path, trust, "socket")?;
+        let found = place.found()?;
+        found.map_or(Ok(()), |found| replaceable(&place, &found))?;
+        Ok((place, found.is_some()))
     }
 
     /// Takes the place, and tells whoever had it `farewell`.
     pub(crate) fn publish(&self, farewell: &[u8]) -> Result<(), LaunchError> {
-        let directory = self.place.directory();
-        renameat(directory, self.waiting.as_str(), directory, self.place.name())
-            .map_err(|error| self.place.wrong(&format!("renameat: {error}; the socket cannot take its place")))?;
+        // It may have come since it was looked at first.
+        self.place.found()?.map_or(Ok(()), |found| replaceable(&self.place, &found))?;
+        let published = self.waiting.publish(NEW, self.place.directory(), self.place.name());
+        published
+            .map_err(|(call, error)| self.place.wrong(&format!("{call}: {error}; the socket cannot take its place")))?;
+        self.waiting.remove(self.place.directory(), NEW);
         if let Some(predecessor) = &self.predecessor {
             // A worker that has ended in the meantime need not be told.
             let _ = send(predecessor.as_raw_fd(), farewell, MsgFlags::MSG_NOSIGNAL);
@@ -129,16 +120,51 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Leaves no socket behind that never took its place.
+    /// Leaves nothing behind: the socket, wherever it is now, and what it was made in.
     pub(crate) fn withdraw(&self) {
-        let _ = unlinkat(self.place.directory(), self.waiting.as_str(), UnlinkatFlags::NoRemoveDir);
+        self.waiting.remove(self.place.directory(), NEW);
+        remove_if_same(self.place.directory(), self.place.name(), self.made);
     }
 }
 
-/// A connection to whoever listens at the place; a socket that nobody listens at is a stale one.
+/// Only a socket is replaced.
+fn replaceable(place: &Pinned, found: &FileStat) -> Result<(), LaunchError> {
+    if kind(found.st_mode) == SFlag::S_IFSOCK {
+        return Ok(());
+    }
+    Err(place.wrong(&format!("this is {}, not a socket; it is left alone", kind_name(found.st_mode))))
+}
+
+/// The socket, and its file's device and inode. By way of the private directory's descriptor: nobody else can put anything
+/// there, so owner and mode go to the socket and to nothing else.
+fn make(waiting: &PrivateDirectory, kind: SockType, purpose: Purpose) -> Result<(OwnedFd, (u64, u64)), Failed> {
+    let failed = |call| move |error| (call, error);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, kind, flags, None).map_err(failed("socket"))?;
+    let directory = waiting.directory();
+    let address = format!("/proc/self/fd/{}/{NEW}", directory.as_raw_fd());
+    let address = UnixAddr::new(address.as_str()).map_err(failed("bind"))?;
+    bind(socket.as_raw_fd(), &address).map_err(failed("bind"))?;
+    let (mode, group) = match purpose {
+        Purpose::Handover(None) => (0o600, None),
+        Purpose::Handover(group) => (0o660, group),
+        Purpose::Metrics => (0o666, None),
+    };
+    let owner = (Some(Uid::from_raw(0)), group.or(Some(Gid::from_raw(0))));
+    fchownat(directory, NEW, owner.0, owner.1, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed("fchownat"))?;
+    let mode = Mode::from_bits_truncate(mode);
+    fchmodat(directory, NEW, mode, FchmodatFlags::FollowSymlink).map_err(failed("fchmodat"))?;
+    listen(&socket, Backlog::new(QUEUE).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen"))?;
+    let made = fstatat(directory, NEW, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed("fstatat"))?;
+    Ok((socket, identity(&made)))
+}
+
+/// A connection to whoever listens at the place; a socket that nobody listens at is a stale one. By the descriptor of the
+/// socket: a link in its place would lead to another program's, which is then told to leave.
 fn answers(place: &Pinned, kind: SockType) -> Result<Option<OwnedFd>, LaunchError> {
-    let address = format!("/proc/self/fd/{}/{}", place.directory().as_raw_fd(), place.name());
     let attempt = || {
+        let found = place.socket()?;
+        let address = format!("/proc/self/fd/{}", found.as_raw_fd());
         let socket = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None)?;
         connect(socket.as_raw_fd(), &UnixAddr::new(address.as_str())?)?;
         Ok(socket)

@@ -4,10 +4,10 @@ use crate::{
     LaunchError, Options,
     endpoint::{self, Endpoint, Purpose},
     manager,
+    trust::Trust,
 };
 use nix::unistd::Gid;
 use nsgate_config::{AbsolutePath, Pool};
-use nsgate_sandbox::Ids;
 use std::os::fd::OwnedFd;
 
 /// The sockets.
@@ -23,7 +23,7 @@ impl Endpoints {
         pool: &Pool,
         gid: Option<Gid>,
         options: &Options,
-        ids: &Ids,
+        trust: &Trust,
         passed: &mut Vec<(String, OwnedFd)>,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LaunchError> {
@@ -35,7 +35,7 @@ impl Endpoints {
                 sockets.listening.push(listening);
                 continue;
             }
-            match Endpoint::bind(path, purpose, replace, ids) {
+            match Endpoint::bind(path, purpose, replace, trust) {
                 Ok((waiting, listening)) => {
                     sockets.waiting.push(waiting);
                     sockets.listening.push(listening);

@@ -14,7 +14,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 pub(crate) fn at(pool: &Pinned) -> Option<Lender> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let connection = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).ok()?;
-    let address = format!("/proc/self/fd/{}/{}", pool.directory().as_raw_fd(), pool.name());
+    let socket = pool.socket().ok()?;
+    let address = format!("/proc/self/fd/{}", socket.as_raw_fd());
     connect(connection.as_raw_fd(), &UnixAddr::new(address.as_str()).ok()?).ok()?;
     let worker = getsockopt(&connection, sockopt::PeerCredentials).ok()?;
     Lender::of(worker.pid())

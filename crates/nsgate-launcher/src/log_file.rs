@@ -6,6 +6,7 @@
 use crate::{
     LaunchError,
     pinned::{Pinned, kind, kind_name},
+    trust::Trust,
 };
 use nix::{
     errno::Errno,
@@ -24,11 +25,11 @@ pub(crate) struct LogFile {
 
 impl LogFile {
     /// Pins the directory and looks at what has the name: nothing, or a log of before.
-    pub(crate) fn pin(path: &AbsolutePath, ids: &Ids) -> Result<Self, LaunchError> {
-        let place = Pinned::walk(path, ids, "log file")?;
+    pub(crate) fn pin(path: &AbsolutePath, trust: &Trust) -> Result<Self, LaunchError> {
+        let place = Pinned::walk(path, trust, "log file")?;
         let log = Self { place };
         if let Some(found) = log.place.found()? {
-            log.judge(&found, ids)?;
+            log.judge(&found, trust.ids())?;
         }
         Ok(log)
     }
@@ -36,17 +37,21 @@ impl LogFile {
     /// Opens it in the place of standard error.
     pub(crate) fn take(&self, ids: &Ids) -> Result<(), LaunchError> {
         let failed = |error: Errno| self.place.wrong(&format!("the file cannot be opened: {error}"));
-        let fresh = self.place.found()?.is_none();
         // O_NONBLOCK: should a FIFO have taken the name meanwhile, opening it must not wait (open(2)).
         let flags = OFlag::O_WRONLY
             | OFlag::O_APPEND
-            | OFlag::O_CREAT
             | OFlag::O_NOFOLLOW
             | OFlag::O_NONBLOCK
             | OFlag::O_NOCTTY
             | OFlag::O_CLOEXEC;
         let own = Mode::from_bits_truncate(0o600);
-        let file = openat(self.place.directory(), self.place.name(), flags, own).map_err(failed)?;
+        let open = |more| openat(self.place.directory(), self.place.name(), flags | more, own);
+        // Whether it is new is the kernel's word: what has taken the name a moment ago is not to be given another mode.
+        let (file, fresh) = match open(OFlag::O_CREAT | OFlag::O_EXCL) {
+            Ok(file) => (file, true),
+            Err(Errno::EEXIST) => (open(OFlag::empty()).map_err(failed)?, false),
+            Err(error) => return Err(failed(error)),
+        };
         // What was opened counts, not what was there a moment ago.
         self.judge(&fstat(&file).map_err(failed)?, ids)?;
         if fresh {
@@ -58,8 +63,8 @@ impl LogFile {
     }
 
     fn judge(&self, found: &FileStat, ids: &Ids) -> Result<(), LaunchError> {
-        let reason = if kind(found) != SFlag::S_IFREG {
-            format!("this is {}; a log is a plain file: name another", kind_name(found))
+        let reason = if kind(found.st_mode) != SFlag::S_IFREG {
+            format!("this is {}; a log is a plain file: name another", kind_name(found.st_mode))
         } else if found.st_uid != 0 && found.st_uid != ids.uid.as_raw() {
             format!("this file belongs to uid {}, neither root nor the gate's user; it is left alone", found.st_uid)
         } else if found.st_nlink > 1 {

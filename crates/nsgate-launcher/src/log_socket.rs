@@ -2,10 +2,13 @@
 //!
 //! A log is never a reason not to start: what is missing or cannot be trusted becomes a warning.
 
-use crate::pinned::{Pinned, kind};
+use crate::{
+    pinned::{Pinned, kind},
+    trust::Trust,
+};
 use nix::{fcntl::readlinkat, sys::stat::SFlag};
 use nsgate_config::{AbsolutePath, AuditTo, Log, Process};
-use nsgate_sandbox::{Ids, Window, small_root};
+use nsgate_sandbox::{Window, small_root};
 use std::{
     os::{fd::AsRawFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
@@ -51,11 +54,11 @@ pub(crate) struct Found {
 
 /// Connects to the log, and takes its directory as the window `name`. `given`: the root is the service manager's, and shows
 /// what that has put there.
-pub(crate) fn open(log: Option<&Log>, ids: &Ids, given: bool, name: &'static str) -> Found {
+pub(crate) fn open(log: Option<&Log>, trust: &Trust, given: bool, name: &'static str) -> Found {
     let Some(log) = log else { return Found::default() };
     let nowhere = || LogSocket { socket: unconnected().ok(), connected: false, reconnect: None };
     let later = "it is found at the next start";
-    let place = match find(&log.socket, ids, MOST_LINKS) {
+    let place = match find(&log.socket, trust, MOST_LINKS) {
         Ok(place) => place,
         Err(reason) => {
             let warnings = vec![format!("no system log: {reason}; if it comes, {later}")];
@@ -92,17 +95,27 @@ pub(crate) fn open(log: Option<&Log>, ids: &Ids, given: bool, name: &'static str
     Found { socket, directory, window: window.ok().flatten(), warnings: warning.into_iter().collect() }
 }
 
+/// What [`open`] would say, without connecting.
+pub(crate) fn missing(log: Option<&Log>, trust: &Trust) -> Option<String> {
+    let log = log?;
+    match find(&log.socket, trust, MOST_LINKS) {
+        Ok(place) if place.found().is_ok_and(|found| found.is_some()) => None,
+        Ok(_) => Some(format!("the system log {} is not there", log.socket)),
+        Err(reason) => Some(format!("no system log: {reason}")),
+    }
+}
+
 /// Follows links, each of which is in a directory that only root and the gate's user may write.
-fn find(path: &AbsolutePath, ids: &Ids, links: usize) -> Result<Pinned, String> {
-    let place = Pinned::walk(path, ids, "log").map_err(|error| error.to_string())?;
+fn find(path: &AbsolutePath, trust: &Trust, links: usize) -> Result<Pinned, String> {
+    let place = Pinned::walk(path, trust, "log").map_err(|error| error.to_string())?;
     match place.found().map_err(|error| error.to_string())? {
-        Some(status) if kind(&status) == SFlag::S_IFLNK && links > 0 => {
+        Some(status) if kind(status.st_mode) == SFlag::S_IFLNK && links > 0 => {
             let target = readlinkat(place.directory(), place.name()).map_err(|error| format!("{path}: {error}"))?;
-            let target = place.path().parent().unwrap_or(Path::new("/")).join(target);
+            let target = place.above().join(target);
             let plain: PathBuf = target.components().collect();
-            find(&AbsolutePath::new(&plain.to_string_lossy())?, ids, links - 1)
+            find(&AbsolutePath::new(&plain.to_string_lossy())?, trust, links - 1)
         }
-        Some(status) if kind(&status) != SFlag::S_IFSOCK => Err(format!("{path} is not a socket")),
+        Some(status) if kind(status.st_mode) != SFlag::S_IFSOCK => Err(format!("{path} is not a socket")),
         _ => Ok(place),
     }
 }
@@ -115,7 +128,8 @@ fn unconnected() -> std::io::Result<UnixDatagram> {
 
 pub(crate) fn connect(place: &Pinned) -> std::io::Result<UnixDatagram> {
     let socket = unconnected()?;
-    // By way of the descriptor: nobody can have changed the path in the meantime.
-    socket.connect(format!("/proc/self/fd/{}/{}", place.directory().as_raw_fd(), place.name()))?;
+    // By way of the descriptor: nobody can have put something else there in the meantime.
+    let found = place.socket()?;
+    socket.connect(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
     Ok(socket)
 }

@@ -1,6 +1,6 @@
 //! How a program asks to be launched, beside what its configuration says.
 
-use crate::Replace;
+use crate::{Replace, Written};
 use nsgate_config::LogFile;
 use std::{io, os::fd::RawFd};
 
@@ -36,6 +36,8 @@ pub struct Options {
     pub passed: Vec<(RawFd, String)>,
     /// Makes a secret that outlives the process, where a service manager keeps it ([`crate::Running::secret`]).
     pub secret: Option<fn() -> io::Result<String>>,
+    /// Who could have written the text that the configuration was read from, if it was read from one.
+    pub written: Option<Written>,
 }
 
 impl Options {
@@ -52,6 +54,7 @@ impl Options {
             unheard: None,
             passed: Vec::new(),
             secret: None,
+            written: None,
         }
     }
 }

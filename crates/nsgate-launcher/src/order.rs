@@ -15,8 +15,9 @@ use crate::{
     manager::{self, Keeping, Watchdog},
     namespace,
     options::{Mode, Options},
+    paths::{self, Paths},
     pid_file::PidFile,
-    pinned::{self, Pinned},
+    pinned::Pinned,
     plan::{Kind, Plan},
     reader,
     running::{Agent, Launched, Running},
@@ -25,6 +26,7 @@ use crate::{
     standing::{self, Given},
     succession::Succession,
     supervisor,
+    trust::Trust,
     turn::Turn,
 };
 use nix::unistd::Gid;
@@ -156,22 +158,17 @@ fn start<T>(
         _ => None,
     };
     // 3. Paths become descriptors, once.
-    let backends: Vec<Pinned> =
-        plan.kind.backends().iter().map(|agent| pinned::backend(agent.path(), &ids)).collect::<Result<_, _>>()?;
-    let pool = match plan.kind {
-        Kind::Keeper(_, path) | Kind::Courier(_, path) => Some(pinned::backend(path, &ids)?),
+    let trust = paths::trust(&ids, options)?;
+    let Paths { backends, pool, source, pid_file, log_file, mut warnings } =
+        Paths::pin(plan, options, &trust, &owners)?;
+    let server = match plan.kind {
+        Kind::Host(server, _) => Some(look_up(server, &ids)?),
         _ => None,
     };
-    let (source, server) = match plan.kind {
-        Kind::Host(server, file) => (Some(Source::pin(file, &ids)?), Some(look_up(server, &ids)?)),
-        _ => (None, None),
-    };
-    let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &ids)).transpose()?;
-    let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &ids)).transpose()?;
-    let log_socket::Found { socket: log, directory: log_directory, window: log_window, mut warnings } =
-        log_socket::open(log_socket::wanted(process).as_ref(), &ids, without.is_some(), LOG);
-    warnings.extend(source.as_ref().and_then(|source| source.unreadable(&ids)));
-    let audit = audit_output::open_output(audit, given, options.mode, &ids)?;
+    let log_socket::Found { socket: log, directory: log_directory, window: log_window, warnings: unlogged } =
+        log_socket::open(log_socket::wanted(process).as_ref(), &trust, without.is_some(), LOG);
+    warnings.extend(unlogged);
+    let audit = audit_output::open_output(audit, given, options.mode, &trust)?;
     // In the background there will be none, and with a log it is for last words.
     let mut unsaid = Vec::new();
     let speaks = process.log.is_none() && options.log_file.is_none();
@@ -189,7 +186,7 @@ fn start<T>(
     warnings.extend(unbound);
     let sockets = match plan.kind {
         Kind::Worker(pool) if without.is_some() => Endpoints::passed(pool, handover_gid, &mut passed, &mut warnings)?,
-        Kind::Worker(pool) => Endpoints::bind(pool, handover_gid, options, &ids, &mut passed, &mut warnings)?,
+        Kind::Worker(pool) => Endpoints::bind(pool, handover_gid, options, &trust, &mut passed, &mut warnings)?,
         _ => Endpoints::default(),
     };
     manager::close_unused(&mut passed, &mut warnings);
@@ -218,11 +215,12 @@ fn start<T>(
     };
     let Some(child) = child else {
         // From here on this is the gate. Its errors travel to the starter, who prints them.
-        drop((starter, turn, succession));
+        drop((starter, turn, succession, sockets.waiting));
         let steps = Steps {
             plan: *plan,
             options,
             ids,
+            trust,
             without,
             backends,
             owners,
@@ -295,6 +293,7 @@ struct Steps<'a> {
     plan: Plan<'a>,
     options: &'a Options,
     ids: Ids,
+    trust: Trust,
     without: Option<Given>,
     backends: Vec<Pinned>,
     owners: Vec<Option<u32>>,
@@ -371,8 +370,8 @@ impl Steps<'_> {
         let windows: Vec<Window> = self.log_window.into_iter().map(Ok).chain(taken).collect::<Result<_, _>>()?;
         let strict = self.plan.process.sandbox == SandboxLevel::Strict;
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
-        let terms = reader::Terms { ids: self.ids, strict };
-        let reader = self.source.as_ref().map(|source| reader::start(source, terms)).transpose()?;
+        let terms = || reader::Terms { trust: self.trust.clone(), strict };
+        let reader = self.source.as_ref().map(|source| reader::start(source, terms())).transpose()?;
         let policy = self.plan.kind.policy(raise_descriptors(self.plan.descriptors)?);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let policy = policy.appends(matches!(self.audit, Some(AuditOutput::Descriptor(_))));

@@ -94,7 +94,7 @@ impl Output<Stderr> {
     /// Makes standard error this process's own, and says what could not be done.
     pub(crate) fn of_standard_error(warnings: &mut Vec<String>) -> Self {
         let Ok(found) = fstat(stderr()) else { return Self::kept() };
-        match kind(&found) {
+        match kind(found.st_mode) {
             SFlag::S_IFSOCK => Self::socket(stderr()),
             SFlag::S_IFIFO | SFlag::S_IFCHR => {
                 let error = match own(stderr()) {

@@ -1,26 +1,30 @@
 //! Step 7: the pid file (finding 4).
 //!
-//! Written as a new file and renamed over a stale one, through a directory that was pinned; never through a link,
-//! never over a directory or a stranger's file. Removed only if it is still the file that was written.
+//! Written as a new file in a directory of its own and renamed over a stale one, through a directory that was pinned; never
+//! through a link, never over a directory or a stranger's file. Removed only if it is still the file that was written.
 
 use crate::{
     LaunchError,
     pinned::{Pinned, kind, kind_name},
+    private_directory::{Failed, PrivateDirectory, identity, remove_if_same},
+    trust::Trust,
 };
 use nix::{
     errno::Errno,
-    fcntl::{OFlag, openat, renameat},
-    sys::stat::{Mode, SFlag, fchmod, fstat},
-    unistd::{UnlinkatFlags, unlinkat},
+    fcntl::{OFlag, openat},
+    sys::stat::{FileStat, Mode, SFlag, fchmod, fstat},
 };
 use nsgate_config::AbsolutePath;
-use nsgate_sandbox::Ids;
 use std::{fs::File, io::Write};
+
+/// The file's name before it has its own.
+const NEW: &str = "pid";
 
 /// Where the pid file is.
 #[derive(Debug)]
 pub(crate) struct PidFile {
     place: Pinned,
+    trust: Trust,
 }
 
 /// Which file was written.
@@ -32,61 +36,68 @@ pub(crate) struct Created {
 
 impl PidFile {
     /// Pins the directory and looks at what has the name: nothing, or a stale file that may be replaced.
-    pub(crate) fn pin(path: &AbsolutePath, ids: &Ids) -> Result<Self, LaunchError> {
-        let place = Pinned::walk(path, ids, "pid file")?;
-        let Some(found) = place.found()? else { return Ok(Self { place }) };
-        if kind(&found) != SFlag::S_IFREG {
-            return Err(place.wrong(&format!("this is {}; a pid file is a plain file: remove it", kind_name(&found))));
+    pub(crate) fn pin(path: &AbsolutePath, trust: &Trust) -> Result<Self, LaunchError> {
+        let place = Pinned::walk(path, trust, "pid file")?;
+        let file = Self { place, trust: trust.clone() };
+        file.place.found()?.map_or(Ok(()), |found| file.stale(&found))?;
+        Ok(file)
+    }
+
+    /// Whether what was found may be replaced.
+    fn stale(&self, found: &FileStat) -> Result<(), LaunchError> {
+        if kind(found.st_mode) != SFlag::S_IFREG {
+            let what = kind_name(found.st_mode);
+            return Err(self.place.wrong(&format!("this is {what}; a pid file is a plain file: remove it")));
         }
-        if found.st_uid != 0 && found.st_uid != ids.uid.as_raw() {
+        if !self.trust.user(found.st_uid) {
             let reason = format!(
                 "this file belongs to uid {}, neither root nor the gate's user; it is left alone",
                 found.st_uid
             );
-            return Err(place.wrong(&reason));
+            return Err(self.place.wrong(&reason));
         }
-        Ok(Self { place })
+        Ok(())
     }
 
     /// Writes `pid`.
     pub(crate) fn write(&self, pid: i32) -> Result<Created, LaunchError> {
-        let new = format!(".{}.{pid}", self.place.name());
-        let written = self.create(&new, pid).and_then(|created| {
-            let directory = self.place.directory();
-            renameat(directory, new.as_str(), directory, self.place.name()).map(|()| created)
+        let above = self.place.directory();
+        let private = PrivateDirectory::make(above).map_err(|failed| self.unwritten(failed))?;
+        let written = self.create(&private, pid).map_err(|failed| self.unwritten(failed)).and_then(|created| {
+            // It may have come since it was looked at first.
+            self.place.found()?.map_or(Ok(()), |found| self.stale(&found))?;
+            let published = private.publish(NEW, above, self.place.name());
+            published.map(|()| created).map_err(|failed| self.unwritten(failed))
         });
-        written.map_err(|error| {
-            self.unlink(&new);
-            let advice = match error {
-                Errno::ENOSPC | Errno::EDQUOT => "; make room there, or name another place",
-                _ => "",
-            };
-            self.place.wrong(&format!("the file cannot be written: {error}{advice}"))
-        })
+        private.remove(above, NEW);
+        written
     }
 
-    fn create(&self, name: &str, pid: i32) -> Result<Created, Errno> {
+    fn unwritten(&self, (_, error): Failed) -> LaunchError {
+        let advice = match error {
+            Errno::ENOSPC | Errno::EDQUOT => "; make room there, or name another place",
+            _ => "",
+        };
+        self.place.wrong(&format!("the file cannot be written: {error}{advice}"))
+    }
+
+    fn create(&self, private: &PrivateDirectory, pid: i32) -> Result<Created, Failed> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let descriptor = openat(self.place.directory(), name, flags, Mode::from_bits_truncate(0o600))?;
+        let failed = |call| move |error| (call, error);
+        let mode = Mode::from_bits_truncate(0o600);
+        let descriptor = openat(private.directory(), NEW, flags, mode).map_err(failed("openat"))?;
         // The agent reads the file as another user than the one that wrote it.
-        fchmod(&descriptor, Mode::from_bits_truncate(0o644))?;
+        fchmod(&descriptor, Mode::from_bits_truncate(0o644)).map_err(failed("fchmod"))?;
         let mut file = File::from(descriptor);
-        writeln!(file, "{pid}").map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-        let status = fstat(&file)?;
-        Ok(Created { device: status.st_dev, inode: status.st_ino })
+        let written = writeln!(file, "{pid}");
+        written.map_err(|error| ("write", error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
+        let (device, inode) = identity(&fstat(&file).map_err(failed("fstat"))?);
+        Ok(Created { device, inode })
     }
 
     /// Removes the file if it is still the one that was `created`.
-    pub(crate) fn remove(&self, created: Created) {
-        if let Ok(Some(found)) = self.place.found() {
-            if (found.st_dev, found.st_ino) == (created.device, created.inode) {
-                self.unlink(self.place.name());
-            }
-        }
-    }
-
-    fn unlink(&self, name: &str) {
+    pub(crate) fn remove(&self, Created { device, inode }: Created) {
         // What cannot be removed is a stale pid file, and those are replaced.
-        let _ = unlinkat(self.place.directory(), name, UnlinkatFlags::NoRemoveDir);
+        remove_if_same(self.place.directory(), self.place.name(), (device, inode));
     }
 }

@@ -4,7 +4,7 @@
 //! user that the configuration names already, that the manager has given it a directory of its own, and that nobody else
 //! can write there.
 
-use crate::{LaunchError, pinned::Pinned};
+use crate::{LaunchError, pinned::Pinned, trust::Trust};
 use nix::{
     sys::prctl,
     unistd::{getresgid, getresuid},
@@ -54,7 +54,7 @@ pub(crate) fn of(process: &Process, ids: &Ids, directory: Option<String>) -> Res
         path: directory.into(),
         reason: reason.to_string(),
     })?;
-    Pinned::walk(&inside, ids, "RUNTIME_DIRECTORY").map(Given).map(Some)
+    Pinned::walk(&inside, &Trust::of(ids), "RUNTIME_DIRECTORY").map(Given).map(Some)
 }
 
 impl Given {

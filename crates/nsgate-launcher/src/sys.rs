@@ -73,6 +73,18 @@ pub(crate) fn fstat(file: BorrowedFd<'_>) -> Result<libc::stat, Errno> {
     Errno::result(done).map(|_| found)
 }
 
+/// `getxattr(2)`: the whole value.
+pub(crate) fn getxattr(path: &CStr, name: &CStr) -> Result<Vec<u8>, Errno> {
+    let nothing: *mut libc::c_void = ptr::null_mut();
+    // SAFETY: both names end with a NUL; with no room at all the kernel answers how much it would take.
+    let length = Errno::result(unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), nothing, 0) })?;
+    let mut value = vec![0; usize::try_from(length).unwrap_or(0)];
+    // SAFETY: the kernel writes at most the room that there is; a value that has grown meanwhile is ERANGE.
+    let done = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    value.truncate(usize::try_from(Errno::result(done)?).unwrap_or(0));
+    Ok(value)
+}
+
 /// Ends the process at once: nothing of its parent's is flushed or run.
 pub(crate) fn exit(status: i32) -> ! {
     // SAFETY: takes an integer and does not return.

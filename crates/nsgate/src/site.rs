@@ -3,7 +3,7 @@
 
 use crate::shown;
 use nsgate_config::native::Site;
-use nsgate_launcher::read_config;
+use nsgate_launcher::read_roots;
 use std::path::Path;
 
 /// Where the settings stand. No variable and no option moves it: who starts a gate must not choose who may be root.
@@ -14,11 +14,8 @@ pub(crate) const PATH: &str = "/etc/nsgate/nsgate.toml";
 /// # Errors
 /// The file exists and cannot be read or understood, or others than root could have written it.
 pub(crate) fn load() -> Result<Site, String> {
-    match Path::new(PATH).try_exists() {
-        Ok(false) => return Ok(Site::default()),
-        Ok(true) => {}
-        Err(error) => return Err(format!("{PATH}: {error}")),
+    match read_roots(Path::new(PATH)).map_err(|error| error.to_string())? {
+        Some(text) => Site::parse(PATH, &text).map_err(|errors| shown::errors(&text, PATH, errors).to_string()),
+        None => Ok(Site::default()),
     }
-    let text = read_config(Path::new(PATH)).map_err(|error| error.to_string())?;
-    Site::parse(PATH, &text).map_err(|errors| shown::errors(&text, PATH, errors).to_string())
 }

@@ -5,6 +5,7 @@ use crate::{
     LaunchError,
     config_file::MOST_OF_HOST,
     descriptors::{self, failed},
+    rights::Rights,
     source::judge,
     sys,
 };
@@ -78,7 +79,7 @@ fn give_up(directory: OwnedFd, name: &str, terms: &Terms) -> Result<OneFile, Lau
     let policy = Policy::reader(&file)?.dies_with_parent(true).strict(terms.strict);
     let sandbox = Sandbox::new(policy)?;
     let root = small_root::enter(Vec::new(), &[])?;
-    let sandbox = sandbox.drop_privileges(&terms.ids)?.restrict_files_but(&file, Root::Small(&root))?;
+    let sandbox = sandbox.drop_privileges(terms.trust.ids())?.restrict_files_but(&file, Root::Small(&root))?;
     sandbox.filter_syscalls()?;
     Ok(file)
 }
@@ -99,7 +100,7 @@ fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &Terms, buffer: &mut 
     let opened = file.open().map_err(in_words)?;
     let failed = |call| move |error: Errno| format!("{call}: {error}");
     let before = sys::fstat(opened.as_fd()).map_err(failed("fstat"))?;
-    judge(&before, &terms.ids)?;
+    judge(&Rights::by_mode(&before), &terms.trust)?;
     let size = usize::try_from(before.st_size).unwrap_or(usize::MAX);
     if u64::try_from(before.st_size).is_ok_and(|size| size > MOST_OF_HOST) {
         return Err(format!("it is larger than {MOST_OF_HOST} bytes"));

@@ -10,12 +10,12 @@ mod life;
 
 pub use frames::{Answer, Incoming, Nonsense};
 
-use crate::{LaunchError, descriptors::failed, source::Source, sys};
+use crate::{LaunchError, descriptors::failed, source::Source, sys, trust::Trust};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe2,
 };
-use nsgate_sandbox::{Ids, small_root};
+use nsgate_sandbox::small_root;
 use std::{
     fs::File,
     io::Read,
@@ -35,9 +35,9 @@ pub struct Reader {
 }
 
 /// How the reader is confined.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Terms {
-    pub(crate) ids: Ids,
+    pub(crate) trust: Trust,
     pub(crate) strict: bool,
 }
 

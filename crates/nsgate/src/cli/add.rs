@@ -39,15 +39,15 @@ pub(super) struct Add {
 impl Add {
     pub(super) fn execute(self) -> Result<u8, String> {
         let pool = PoolUse { fallback: self.fallback, ..PoolUse::at(pool_socket(self.pool.as_deref())?) };
-        let config = self.network.configuration()?;
+        let (config, written) = self.network.configuration()?;
         // A pid file, the foreground and serving by itself are for a process that stays.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
         if !stays && nsgate_pool::stores(pool.socket.as_path()).is_ok() {
-            let options = Options { unheard: Some(unheard), ..Options::new(Mode::Daemon) };
+            let options = Options { unheard: Some(unheard), written, ..Options::new(Mode::Daemon) };
             return run_courier(&config, &pool.socket, &options).map_err(|error| error.to_string());
         }
         let mode = if self.foreground { Mode::Foreground } else { Mode::Daemon };
-        let options = Options { on_ready: Some(notify::ready), unheard: Some(unheard), ..Options::new(mode) };
+        let options = Options { on_ready: Some(notify::ready), unheard: Some(unheard), written, ..Options::new(mode) };
         run_keeper(&config, &pool, &options).map_err(|error| error.to_string())
     }
 }

@@ -1,20 +1,21 @@
 //! `nsgate check`: is this text a gate, a pool, or a site's settings? Of many, which are not?
 
-use super::{colours, table::print};
+use super::{colours, start::Start, table::print};
 use crate::{
     shown, site,
     terminal::{Progress, say, write_out},
 };
 use nsgate_config::{
-    Diagnostic, Diagnostics, Listener, Parsed, Process,
+    Config, Diagnostic, Diagnostics, Listener, Parsed, Severity,
     haproxy::{self, ParsedHost},
     native::{self, DraftPool, Site},
 };
-use nsgate_launcher::{MOST, MOST_OF_HOST, read_config_up_to, resolve};
+use nsgate_launcher::{MOST, MOST_OF_HOST, read_config_up_to, read_roots};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Judges the text, and that user and group exist. Says nothing of the rest of this host.
+/// Judges the text, who could have written it, that user and group exist, and every path, as a start on this host would.
+/// Starts nothing, and does not look at addresses and namespaces.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  nsgate check /var/lib/neutron/ns-metadata-proxy/7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10.conf\n  \
@@ -97,23 +98,31 @@ impl Check {
 
     fn judge(&self, file: &Path, name: &str) -> Result<Understood, Refusal> {
         let failed = |error: &dyn std::fmt::Display| Refusal::Unusable(error.to_string());
-        let text = read_config_up_to(file, MOST_OF_HOST).map_err(|error| failed(&error))?;
+        if file == Path::new(site::PATH) {
+            read_roots(file).map_err(|error| failed(&error))?;
+        }
+        let (text, written) = read_config_up_to(file, MOST_OF_HOST).map_err(|error| failed(&error))?;
         let dialect = self.dialect.unwrap_or_else(|| Dialect::of(file, &text));
         let host = matches!(dialect, Dialect::Haproxy) && haproxy::is_host_proxy(&text);
         if !host && u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
             return Err(failed(&format!("{name}: the configuration is larger than {MOST} bytes")));
         }
         let wrong = |errors| Refusal::Wrong(shown::errors(&text, name, errors));
-        let mut understood = understand(dialect, name, &text).map_err(wrong)?;
+        let (mut understood, start) = understand(dialect, name, &text).map_err(wrong)?;
         understood.warnings = shown::warnings(&text, name, understood.warnings);
         if let Some(why) = text.hidden() {
             (understood.summary, understood.text) = (format!("not shown: {why}"), String::new());
         }
-        if let Some(process) = &understood.process {
-            resolve(process).map_err(|error| failed(&error))?;
-        }
+        let said = start.tried(file, written).map_err(Refusal::Unusable)?;
+        understood.warnings.extend(said.into_iter().map(|message| whole(name, message)));
         Ok(understood)
     }
+}
+
+/// A warning about a text as a whole.
+fn whole(file: &str, message: String) -> Diagnostic {
+    let (severity, file) = (Severity::Warning, file.to_owned());
+    Diagnostic { severity, file, line: 0, column: 0, length: 1, message, help: None, source: String::new() }
 }
 
 /// One line for programs; further keys may come.
@@ -171,8 +180,6 @@ struct Understood {
     summary: String,
     /// The same with every default written out.
     text: String,
-    /// The process that it asks for, if it asks for one.
-    process: Option<Process>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -198,34 +205,33 @@ fn heard(listeners: &[Listener]) -> String {
     listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-fn understand(dialect: Dialect, name: &str, text: &str) -> Result<Understood, Diagnostics> {
-    let gate = |Parsed { config, warnings }| Understood {
-        kind: "gate",
-        summary: format!("{} on {}", config.gate.identity.uuid(), heard(&config.gate.listeners)),
-        text: native::render(&config),
-        process: Some(config.process),
-        warnings,
+/// What a text means, and what a start of it would be.
+fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(Understood, Start), Diagnostics> {
+    let gate = |Parsed { config, warnings }: Parsed, start: fn(Box<Config>) -> Start| {
+        let summary = format!("{} on {}", config.gate.identity.uuid(), heard(&config.gate.listeners));
+        let text = native::render(&config);
+        (Understood { kind: "gate", summary, text, warnings }, start(Box::new(config)))
     };
     match dialect {
-        Dialect::Native => native::parse(name, text).map(gate),
+        Dialect::Native => native::parse(name, text).map(|parsed| gate(parsed, Start::Gate)),
         Dialect::Haproxy if haproxy::is_host_proxy(text) => {
             let ParsedHost { config, warnings } = haproxy::parse_host(name, text)?;
             // It has no text in nsgate's own language.
             let summary = format!("{}, heard on {}", config.proxy.summary(), heard(&config.proxy.listeners));
             let text = format!("{summary}\n");
-            Ok(Understood { kind: "host", summary, text, process: Some(config.process), warnings })
+            Ok((Understood { kind: "host", summary, text, warnings }, Start::Host(Box::new(config))))
         }
-        Dialect::Haproxy => haproxy::parse(name, text).map(gate),
+        Dialect::Haproxy => haproxy::parse(name, text).map(|parsed| gate(parsed, Start::Agents)),
         Dialect::Pool => {
             let (config, warnings) = DraftPool::read(name, text)?.finish(name, text)?;
             let summary = format!("networks are handed over at {}", config.pool.socket);
             let text = native::render_pool(&config);
-            Ok(Understood { kind: "pool", summary, text, process: Some(config.process), warnings })
+            Ok((Understood { kind: "pool", summary, text, warnings }, Start::Pool(Box::new(config))))
         }
         Dialect::Site => {
             let site = Site::parse(name, text)?;
             let summary = "settings of every gate that agents start".to_owned();
-            Ok(Understood { kind: "site", summary, text: site.render(), process: None, warnings: Vec::new() })
+            Ok((Understood { kind: "site", summary, text: site.render(), warnings: Vec::new() }, Start::Nothing))
         }
     }
 }

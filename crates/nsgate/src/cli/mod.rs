@@ -9,6 +9,7 @@ mod networks;
 mod pool;
 mod remove;
 mod run;
+mod start;
 mod table;
 
 use crate::{

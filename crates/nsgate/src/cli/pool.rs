@@ -1,14 +1,17 @@
 //! `nsgate pool`: the worker.
 
-use super::{colours, mistake::command_line};
+use super::{colours, mistake::command_line, run::obeyed};
 use crate::{notify, pool::run_worker, shown, terminal::unheard};
 use nsgate_config::{
     PoolConfig,
     native::{DraftPool, Who, all_on_command_line, on_command_line},
 };
-use nsgate_launcher::{ConfigText, Mode, Options, read_config};
+use nsgate_launcher::{Mode, Options, Written, pool_socket};
 use nsgate_pool::protocol::Request;
-use std::{os::fd::RawFd, path::PathBuf};
+use std::{
+    os::fd::{AsRawFd, RawFd},
+    path::{Path, PathBuf},
+};
 
 /// Serves every network that is handed over, in the foreground unless told otherwise.
 #[derive(Debug, clap::Args)]
@@ -78,26 +81,29 @@ impl PoolCommand {
     pub(super) fn execute(self) -> Result<u8, String> {
         let self_replaces = self.replace;
         let farewell = self.replace.then(|| Request::Leave.to_bytes());
-        let config = self.configuration()?;
+        let (config, written) = self.configuration()?;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-        if self_replaces {
-            replaceable(&config)?;
-        }
         let passed = notify::passed()?;
         if config.pool.workers > 1 {
             only_sockets(&passed)?;
         }
-        let options =
-            Options { on_ready: Some(notify::ready), unheard: Some(unheard), farewell, passed, ..Options::new(mode) };
+        let options = Options {
+            on_ready: Some(notify::ready),
+            unheard: Some(unheard),
+            farewell,
+            passed,
+            written,
+            ..Options::new(mode)
+        };
+        if self_replaces {
+            replaceable(&config, &options)?;
+        }
         run_worker(&config, &options).map_err(|error| error.to_string())
     }
 
-    /// What the file says, with the flags in the place of its values.
-    fn configuration(self) -> Result<PoolConfig, String> {
-        let (name, text) = match &self.config {
-            Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
-            None => ("command line".to_owned(), ConfigText::default()),
-        };
+    /// What the file says, with the flags in the place of its values, and who could have written the file.
+    fn configuration(self) -> Result<(PoolConfig, Option<Written>), String> {
+        let (name, text, written) = obeyed(self.config.as_deref())?;
         let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
         let mut draft = DraftPool::read(&name, &text).map_err(wrong)?;
         draft.command_line = Some(command_line());
@@ -106,14 +112,15 @@ impl PoolCommand {
         for warning in shown::warnings(&text, &name, warnings) {
             eprintln!("{}", warning.render(colours()));
         }
-        Ok(config)
+        Ok((config, written))
     }
 }
 
 /// Networks that a service manager keeps come to the next worker of that manager, and to no other.
-fn replaceable(config: &PoolConfig) -> Result<(), String> {
+fn replaceable(config: &PoolConfig, options: &Options) -> Result<(), String> {
+    let Some(found) = pool_socket(config, options).map_err(|error| error.to_string())? else { return Ok(()) };
     let socket = &config.pool.socket;
-    match nsgate_pool::stores(socket.as_path()) {
+    match nsgate_pool::stores(Path::new(&format!("/proc/self/fd/{}", found.as_raw_fd()))) {
         Ok(()) => Err(format!(
             "{socket}: a service manager keeps networks for the worker that answers here; have the manager restart it \
              (`systemctl restart`), which loses nothing either"

@@ -6,8 +6,8 @@ use nsgate_config::{
     Config, Parsed,
     native::{Draft, Who, all_on_command_line, on_command_line},
 };
-use nsgate_launcher::{ConfigText, Mode, Options, read_config};
-use std::path::PathBuf;
+use nsgate_launcher::{ConfigText, Mode, Options, Written, read_config};
+use std::path::{Path, PathBuf};
 
 /// Serves one network, in the foreground unless told otherwise.
 #[derive(Debug, clap::Args)]
@@ -76,22 +76,19 @@ struct Flags {
 
 impl Run {
     pub(super) fn execute(self) -> Result<u8, String> {
-        let mut config = self.network.configuration()?;
+        let (mut config, written) = self.network.configuration()?;
         config.process.daemon |= self.daemon;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
         let (on_ready, unheard) = (Some(notify::ready as fn()), Some(unheard as fn(&str)));
-        let options = Options { on_ready, unheard, passed: notify::passed()?, ..Options::new(mode) };
+        let options = Options { on_ready, unheard, passed: notify::passed()?, written, ..Options::new(mode) };
         gate::run(&config, &options).map_err(|error| error.to_string())
     }
 }
 
 impl Network {
-    /// What the file says, with the flags in the place of its values.
-    pub(super) fn configuration(self) -> Result<Config, String> {
-        let (name, text) = match &self.config {
-            Some(path) => (path.display().to_string(), read_config(path).map_err(|error| error.to_string())?),
-            None => ("command line".to_owned(), ConfigText::default()),
-        };
+    /// What the file says, with the flags in the place of its values, and who could have written the file.
+    pub(super) fn configuration(self) -> Result<(Config, Option<Written>), String> {
+        let (name, text, written) = obeyed(self.config.as_deref())?;
         let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
         let mut draft = Draft::read(&name, &text).map_err(wrong)?;
         draft.command_line = Some(command_line());
@@ -100,8 +97,15 @@ impl Network {
         for warning in shown::warnings(&text, &name, warnings) {
             eprintln!("{}", warning.render(colours()));
         }
-        Ok(config)
+        Ok((config, written))
     }
+}
+
+/// The name, the text and the writers of the file that was named; without one it is the command line.
+pub(super) fn obeyed(file: Option<&Path>) -> Result<(String, ConfigText, Option<Written>), String> {
+    let Some(path) = file else { return Ok(("command line".to_owned(), ConfigText::default(), None)) };
+    let (text, written) = read_config(path).map_err(|error| error.to_string())?;
+    Ok((path.display().to_string(), text, Some(written)))
 }
 
 impl Flags {

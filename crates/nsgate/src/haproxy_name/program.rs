@@ -8,7 +8,7 @@ use crate::{
     terminal::{self, colours, complain},
 };
 use nsgate_config::{AbsolutePath, Config, Diagnostic, Limits, PoolUse, Process, haproxy, native};
-use nsgate_launcher::{ConfigText, MOST, MOST_OF_HOST, Mode, Options, Replace, read_config_up_to, resolve};
+use nsgate_launcher::{MOST, MOST_OF_HOST, Mode, Options, Replace, Written, read_config_up_to, resolve};
 use std::process::ExitCode;
 
 /// Name and version, for people and for scripts that look for the word.
@@ -54,7 +54,7 @@ fn build() -> String {
 }
 
 fn check(args: &Args) -> Result<u8, String> {
-    let (asked, hidden) = configuration(args)?;
+    let (asked, _, hidden) = configuration(args)?;
     resolve(asked.process()).map_err(|error| error.to_string())?;
     if !args.quiet {
         println!("Configuration file is valid");
@@ -72,7 +72,7 @@ fn check(args: &Args) -> Result<u8, String> {
 }
 
 fn run(args: &Args) -> Result<u8, String> {
-    let (asked, _) = configuration(args)?;
+    let (asked, written, _) = configuration(args)?;
     let replace = |pids: &[i32], signal| pids.iter().map(move |pid| Replace { pid: *pid, signal }).collect::<Vec<_>>();
     let mut replaced = replace(&args.finish, nix::sys::signal::Signal::SIGUSR1);
     replaced.extend(replace(&args.terminate, nix::sys::signal::Signal::SIGTERM));
@@ -83,6 +83,8 @@ fn run(args: &Args) -> Result<u8, String> {
         unheard: if args.quiet { None } else { Some(terminal::unheard) },
         on_ready: if args.notify { Some(notify::ready) } else { None },
         passed: if args.notify { notify::passed()? } else { Vec::new() },
+        // Agents write these texts.
+        written: Some(written.by_agent()),
         ..Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground })
     };
     match asked {
@@ -137,9 +139,10 @@ impl Asked {
     }
 }
 
-/// The gate, or the host's proxy, that the file and the words beside it describe; and whether the caller may not read the file.
-fn configuration(args: &Args) -> Result<(Asked, bool), String> {
-    let (mut asked, warnings, hidden) = read(args)?;
+/// The gate, or the host's proxy, that the file and the words beside it describe, who could have written the file; and
+/// whether the caller may not read it.
+fn configuration(args: &Args) -> Result<(Asked, Written, bool), String> {
+    let (mut asked, warnings, written, hidden) = read(args)?;
     warn(args, &warnings)?;
     let process = asked.process_mut();
     if let Some(path) = &args.pid_file {
@@ -164,24 +167,24 @@ fn configuration(args: &Args) -> Result<(Asked, bool), String> {
             Asked::Host(host) => host.config.proxy.limits.limit_connections(connections),
         }
     }
-    Ok((asked, hidden))
+    Ok((asked, written, hidden))
 }
 
-fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>, bool), String> {
+fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>, Written, bool), String> {
     let name = args.file.display().to_string();
-    let text: ConfigText = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
+    let (text, written) = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
     let hidden = text.hidden().is_some();
     let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
     let odd = |warnings| shown::warnings(&text, &name, warnings);
     if haproxy::is_host_proxy(&text) {
         let parsed = haproxy::parse_host(&name, &text).map_err(wrong)?;
-        return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), odd(parsed.warnings), hidden));
+        return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), odd(parsed.warnings), written, hidden));
     }
     if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
         return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
     }
     let parsed = haproxy::parse(&name, &text).map_err(wrong)?;
-    Ok((Asked::Gate(Box::new(parsed.config)), odd(parsed.warnings), hidden))
+    Ok((Asked::Gate(Box::new(parsed.config)), odd(parsed.warnings), written, hidden))
 }
 
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
