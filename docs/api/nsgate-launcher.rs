@@ -92,8 +92,12 @@ impl Deref for ConfigText {
 impl Drop for ConfigText {}
 pub const MOST: u64 = _;
 pub const MOST_OF_HOST: u64 = _;
-pub fn read_config(path: &Path) -> Result<ConfigText, LaunchError> {}
-pub fn read_config_up_to(path: &Path, most: u64) -> Result<ConfigText, LaunchError> {}
+pub fn read_config(path: &Path) -> Result<(ConfigText, Written), LaunchError> {}
+pub fn read_config_up_to(
+    path: &Path,
+    most: u64,
+) -> Result<(ConfigText, Written), LaunchError> {}
+pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {}
 #[derive(Debug)]
 pub struct Readiness(__private);
 impl Readiness {
@@ -168,6 +172,7 @@ pub struct Options {
     pub unheard: Option<fn(&str)>,
     pub passed: Vec<(RawFd, String)>,
     pub secret: Option<fn() -> io::Result<String>>,
+    pub written: Option<Written>,
 }
 impl Options {
     #[must_use]
@@ -209,6 +214,24 @@ impl<F: AsFd> Output<F> {
     pub fn new(descriptor: F) -> Self {}
     pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {}
 }
+pub fn check_gate(
+    config: &Config,
+    pool: Option<&AbsolutePath>,
+    options: &Options,
+) -> Result<Vec<String>, LaunchError> {}
+pub fn check_host(
+    config: &HostConfig,
+    file: &Path,
+    options: &Options,
+) -> Result<Vec<String>, LaunchError> {}
+pub fn check_pool(
+    config: &PoolConfig,
+    options: &Options,
+) -> Result<Vec<String>, LaunchError> {}
+pub fn pool_socket(
+    config: &PoolConfig,
+    options: &Options,
+) -> Result<Option<OwnedFd>, LaunchError> {}
 #[derive(Debug)]
 pub enum Answer {
     Text(ConfigText),
@@ -265,6 +288,14 @@ pub struct Running<T> {
     pub confined: Confined,
     pub warnings: Vec<String>,
     pub readiness: Readiness,
+}
+#[derive(Clone, Debug)]
+pub struct Written {
+    __private: (),
+}
+impl Written {
+    #[must_use]
+    pub fn by_agent(self) -> Self {}
 }
 pub const ASKED: u8 = _;
 #[derive(Debug)]

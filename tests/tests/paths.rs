@@ -102,7 +102,8 @@ fn site_settings_that_others_could_have_written_are_refused(lab: &Lab) {
         fs::write(SITE, "allow_root = true\n").unwrap();
         lchown(SITE, Some(owner), Some(0)).unwrap();
         mode(SITE, bits);
-        (lchown(directory, Some(0), Some(0)).unwrap(), mode(directory, 0o755));
+        lchown(directory, Some(0), Some(0)).unwrap();
+        mode(directory, 0o755);
     };
     let refused = |what: &str, words: &[&str]| {
         let started = Gate::try_start(lab, &network.gate, &config).expect_err(what);

@@ -90,9 +90,11 @@ const SOURCES: [Source; 3] = [
     },
     Source {
         name: "The site",
-        about: "`/etc/nsgate/nsgate.toml`, of which only root may be the owner: what the host's operator decides for every \
-                gate that an agent starts under the name `haproxy` or `neutron-ns-metadata-proxy`. Without the file \
-                everything has its default. `nsgate check --dialect site FILE` judges one before it is put there.",
+        about: "`/etc/nsgate/nsgate.toml`: what the host's operator decides for every gate that an agent starts under the \
+                name `haproxy` or `neutron-ns-metadata-proxy`. It is obeyed if only root could have written it \
+                ([whose files are obeyed](operations.md#whose-files-and-directories)), and nothing is started if others \
+                could. Without the file everything has its default. `nsgate check --dialect site FILE` judges one before it \
+                is put there, `nsgate check /etc/nsgate/nsgate.toml` the one that is there.",
         example: include_str!("site.toml"),
         keys: "site::Draft",
         least: "pool = \"/run/nsgate/pool.sock\"\n\
