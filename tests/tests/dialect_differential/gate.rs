@@ -178,8 +178,12 @@ impl Rules {
         ordered.sort_by_key(at);
         let place = |line: &String| ordered.iter().position(|other| other == line);
         let counts_first = counted.iter().all(|count| denied.iter().all(|deny| place(count) < place(deny)));
-        let sets_last =
-            headers.split_last().is_none_or(|(set, removed)| removed.iter().all(|line| place(line) < place(set)));
+        // Removing another header has nothing to do with it.
+        let own =
+            |line: &&String| line.to_ascii_lowercase().ends_with(&config.gate.identity.header().to_ascii_lowercase());
+        let sets_last = headers
+            .split_last()
+            .is_none_or(|(set, removed)| removed.iter().filter(own).all(|line| place(line) < place(set)));
         let lines = if counts_first && sets_last { ordered } else { canonical };
         Rules { tables, lines: lines.iter().map(|line| format!("    http-request {line}\n")).collect() }
     }

@@ -51,6 +51,7 @@ fn frontend(config: &HostConfig, lines: &[Vec<String>], maxconn: Option<u32>) ->
     text += &unused(&mine, &["connect", "server"]);
     // The address of the peer is written without it as well.
     text += &option("forwardfor", &mine);
+    text += &option("http-server-close", &mine);
     if let Some(number) = behind(&mine, &["retries"]).last().and_then(|rest| rest.first()) {
         text += &format!("    retries {number}\n");
     }

@@ -93,7 +93,8 @@ impl<'n> Judge<'n> {
         let meaning = self.noise.meaning(*snapshot);
         let nothing = Judge::read(&rest).is_some_and(|(again, _)| again == understood);
         let absent = if nothing { absent } else { absent.into_iter().chain(taken).collect() };
-        Ok(self.difference(&rest, &understood, &meaning, &absent)?.map_or(Outcome::Warned, Outcome::Differs))
+        let said = if nothing { &rest } else { text };
+        Ok(self.difference(said, &understood, &meaning, &absent)?.map_or(Outcome::Warned, Outcome::Differs))
     }
 
     fn ask(&self, text: &str) -> Result<Verdict, String> {

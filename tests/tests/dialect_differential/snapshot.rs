@@ -90,7 +90,9 @@ impl Snapshot {
         let bytes = self.bytes(piece);
         let length = bytes.iter().position(|byte| *byte == 0)?;
         let (text, rest) = (bytes.get(..length)?, bytes.get(length + 1..)?);
-        let printable = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        // A pointer is never so long until its first zero, but can look like letters of another script.
+        let other = length > 8 && std::str::from_utf8(text).is_ok_and(|text| !text.contains(char::is_control));
+        let printable = other || text.iter().all(|byte| matches!(byte, b' '..=b'~'));
         // malloc gives 16 bytes more where the rest would be too small to give.
         let needed = ((length + 1 + 8).next_multiple_of(16) - 8).max(24);
         let fits = piece.size == needed || piece.size == needed + 16;
