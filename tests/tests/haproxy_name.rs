@@ -21,6 +21,7 @@ fn main() {
         an_unknown_option_is_refused_clearly,
         p_overrides_the_pid_file,
         p_beside_the_same_pidfile_line,
+        the_first_of_two_pidfile_lines_is_written,
         c_checks_and_starts_nothing,
         c_refuses_what_is_wrong_and_says_where,
         c_judges_the_text_not_the_host,
@@ -143,6 +144,19 @@ fn p_beside_the_same_pidfile_line(lab: &Lab) {
     let file = write_config(lab, &config);
     let arguments = ["-f", file.to_str().unwrap(), "-p", config.pid_file.to_str().unwrap()];
     let _gate = Gate::with_arguments(lab, &network.gate, &config, &arguments).expect("it starts");
+    assert_serves(&network);
+}
+
+fn the_first_of_two_pidfile_lines_is_written(lab: &Lab) {
+    let (network, _agent) = serving(lab);
+    let mut config = config();
+    let second = config.pid_file.with_file_name("second.pid.haproxy");
+    // Behind Neutron's own line.
+    config.extra[0] = format!("    pidfile {}\n", second.display());
+    let gate = Gate::start(lab, &network.gate, &config);
+    assert_eq!(text(&config.pid_file).trim(), gate.pid.to_string());
+    assert!(!second.exists(), "the second one is written");
+    assert!(gate.started.stderr.contains("pidfile"), "it is said: {}", gate.started.stderr);
     assert_serves(&network);
 }
 

@@ -146,7 +146,7 @@ fn no_word_of_a_file_behind_a_link_is_shown(lab: &Lab) {
 fn no_word_of_an_accepted_text_behind_a_link_is_shown(lab: &Lab) {
     let world = World::new(lab);
     let mut config = Config::new(Kind::Network);
-    config.extra[0] = "    tune.swordfish 1\n".to_owned();
+    config.extra[0] = "    tune.maxaccept 1\n".to_owned();
     let secret = world.open.join("gate.conf");
     write(&secret, &config.text(), 0, 0o600);
     let link = world.agents.join("x.conf");
