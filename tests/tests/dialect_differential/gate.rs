@@ -173,9 +173,16 @@ impl Rules {
         headers.extend(removed.map(|rule| rule.join(" ")));
         headers.push(identity(config, &rules));
         let canonical: Vec<String> = counted.iter().chain(&denied).chain(&headers).cloned().collect();
-        let at = |line: &String| rules.iter().position(|rule| rule.join(" ") == *line).unwrap_or(usize::MAX);
-        let mut ordered = canonical.clone();
-        ordered.sort_by_key(at);
+        // Where each stands in the other text; of two that are the same, the second one is the second.
+        let mut taken = vec![false; rules.len()];
+        let mut placed: Vec<(usize, String)> = Vec::new();
+        for line in &canonical {
+            let at = (0..rules.len()).find(|at| !taken[*at] && rules[*at].join(" ") == *line);
+            at.into_iter().for_each(|at| taken[at] = true);
+            placed.push((at.unwrap_or(usize::MAX), line.clone()));
+        }
+        placed.sort_by_key(|(at, _)| *at);
+        let ordered: Vec<String> = placed.into_iter().map(|(_, line)| line).collect();
         let place = |line: &String| ordered.iter().position(|other| other == line);
         let counts_first = counted.iter().all(|count| denied.iter().all(|deny| place(count) < place(deny)));
         // Removing another header has nothing to do with it.

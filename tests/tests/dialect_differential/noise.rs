@@ -39,6 +39,7 @@ impl Noise {
                 beside(text, "zzz"),
                 spelled(text),
                 turned(text),
+                parted(text),
             ];
             for same in others {
                 let other = Meaning::new(snapshot(haproxy, &same)?, layout);
@@ -150,4 +151,9 @@ fn turned(text: &str) -> String {
     let second = lines.iter().skip(first + 1).position(begin).map_or(lines.len(), |at| first + 1 + at);
     let (above, moved, rest) = (&lines[..first], &lines[first..second], &lines[second..]);
     [above, rest, moved].concat().iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Section `global` in two parts.
+fn parted(text: &str) -> String {
+    text.replacen("    user ", "\nglobal\n    user ", 1)
 }
