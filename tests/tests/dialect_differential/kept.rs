@@ -70,6 +70,7 @@ const GATE: &[Kept] = &[
     ("no size", " size 10k", ""),
     ("a size that is none", " size 10k", " size banana"),
     ("a backslash before a letter", "retries                 3", "retries \\3"),
+    ("one word with a blank in it", "timeout client ", "timeout\\ client "),
     ("a byte in hexadecimal digits", "log-tag     haproxy", "log-tag \\x68aproxy"),
     ("a byte in hexadecimal digits, in a path", "server metadata /var", "server metadata /\\x76ar"),
     ("a tabulator as an escape", "mode http", "mode\\thttp"),

@@ -230,7 +230,8 @@ pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)>
         // `tune.*` is one word, and `stats *` two.
         Some("tune.") => text.strip_prefix("tune.").is_some_and(|tuned| TUNING.contains(&tuned)),
         Some(stem) => text.starts_with(stem) && stem.contains(' ') == (length == 2),
-        None => keyword.name == text,
+        // Nor is one word with a blank in it two words.
+        None => keyword.name == text && text.split(' ').count() == length,
     };
     for (text, length) in [(pair.as_ref(), 2), (Some(first), 1)] {
         let Some(text) = text else { continue };

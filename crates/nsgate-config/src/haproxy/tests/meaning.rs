@@ -230,3 +230,8 @@ fn an_identity_in_capitals_is_said_to_be_written_small() {
     let id = warned(&text, "in small letters").gate.identity.uuid().to_string();
     assert!(id.starts_with("7a1c4d2e"), "{id}");
 }
+
+#[test]
+fn a_word_with_a_blank_in_it_is_not_two_words() {
+    refused(&changed("timeout client ", "timeout\\ client "), "`timeout client` is not known");
+}
