@@ -43,8 +43,8 @@ pub(crate) async fn serve<C: Connector>(
     let socket = Arc::new(Mutex::new(socket));
     let (limits, timeouts) = (&shared.terms.limits, &shared.terms.timeouts);
     let end = {
-        let io = GuestIo::new(socket.clone(), exchange.clone(), limits.clone(), place.heads());
-        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.requests(), request));
+        let io = GuestIo::new(socket.clone(), exchange.clone(), limits.clone(), place.holder());
+        let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.holder(), request));
         let mut connection = pin!(protocol(limits).serve_connection(io, service));
         let (began, mut old) = (Instant::now(), false);
         let mut watchdog = pin!(watch(&exchange, timeouts, began + timeouts.connection));

@@ -26,6 +26,8 @@ use tokio::{
 
 /// A /64 holds as much as one address if it has so many connections for each of the address's.
 const GUESTS_OF_A_PREFIX: u32 = 16;
+/// Seats that are kept for the next connections when the last one has gone.
+const KEPT: usize = 64;
 /// Connections that are looked at for one that gives way. Where there are more, the next look goes on behind them.
 const LOOKED_AT: usize = 4096;
 
@@ -70,11 +72,13 @@ struct Table {
 }
 
 /// What the connections of one address have together.
-struct Holder {
+pub(crate) struct Holder {
     connections: AtomicU32,
     prefix: Option<Arc<Shared>>,
-    requests: Arc<Turns>,
-    heads: Arc<Turns>,
+    /// Turns for its requests at the agent.
+    pub(crate) requests: Turns,
+    /// Turns for its heads that did not come in one piece.
+    pub(crate) heads: Turns,
 }
 
 /// What the connections of one /64 have together.
@@ -137,9 +141,8 @@ impl Crowd {
             table.prefixes.entry(prefix).or_insert_with(new).clone()
         });
         let requests = prefix.as_ref().map(|prefix| prefix.requests.clone());
-        let own = |own, prefix, all: &Arc<Semaphore>, among| {
-            Arc::new(Turns::new(own, prefix, all.clone(), (among, self.clone())))
-        };
+        let own =
+            |own, prefix, all: &Arc<Semaphore>, among| Turns::new(own, prefix, all.clone(), (among, self.clone()));
         Holder {
             connections: AtomicU32::new(0),
             requests: own(requests_per_source, requests, &self.requests, Among::Answers),
@@ -186,6 +189,13 @@ impl Table {
 }
 
 impl Holder {
+    /// A source that is alone, with so many turns of each kind.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn alone(turns: u32) -> Self {
+        let (requests, heads) = (Turns::alone(turns), Turns::alone(turns));
+        Self { connections: AtomicU32::new(1), prefix: None, requests, heads }
+    }
+
     fn add(&self, one: u32) {
         self.connections.fetch_add(one, Ordering::Relaxed);
         if let Some(prefix) = &self.prefix {
@@ -207,14 +217,9 @@ impl Holder {
 }
 
 impl Place {
-    /// Turns for requests of this source at the agent.
-    pub(crate) fn requests(&self) -> Arc<Turns> {
-        self.holder.requests.clone()
-    }
-
-    /// Turns for heads of this source that did not come in one piece.
-    pub(crate) fn heads(&self) -> Arc<Turns> {
-        self.holder.heads.clone()
+    /// What its source has.
+    pub(crate) fn holder(&self) -> Arc<Holder> {
+        self.holder.clone()
     }
 
     /// The connection begins, and may be asked to give way.
@@ -251,7 +256,7 @@ impl Drop for Place {
         if let (Some(0), Some(prefix)) = (shared, self.source.prefix()) {
             table.prefixes.remove(&prefix);
         }
-        if table.sources.is_empty() {
+        if table.sources.is_empty() && table.seats.len() > KEPT {
             *table = Table::default();
         }
     }
@@ -287,7 +292,7 @@ mod tests {
         assert!(crowd.enter(source("2001:db8::2")).is_some(), "a neighbour of the same /64");
         drop(places);
         let table = crowd.table();
-        assert!(table.sources.is_empty() && table.prefixes.is_empty() && table.seats.is_empty());
+        assert!(table.sources.is_empty() && table.prefixes.is_empty() && table.seats.iter().all(Option::is_none));
     }
 
     #[test]
@@ -338,9 +343,9 @@ mod tests {
     fn a_whole_64_leaves_a_quarter_of_the_turns_to_others() {
         let crowd = Crowd::new(Limits::default());
         let places: Vec<_> = (0..64).map(|number| enter(&crowd, &format!("fd00::{number:x}")).0).collect();
-        let held: Vec<_> = places.iter().filter_map(|place| place.requests().at_once()).collect();
+        let held: Vec<_> = places.iter().filter_map(|place| place.holder.requests.at_once()).collect();
         assert_eq!(held.len(), 48);
-        assert!(enter(&crowd, "10.0.0.1").0.requests().at_once().is_some());
-        assert!(enter(&crowd, "fd00:1::1").0.requests().at_once().is_some());
+        assert!(enter(&crowd, "10.0.0.1").0.holder.requests.at_once().is_some());
+        assert!(enter(&crowd, "fd00:1::1").0.holder.requests.at_once().is_some());
     }
 }

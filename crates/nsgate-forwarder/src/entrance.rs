@@ -44,6 +44,14 @@ struct Guest {
     place: Place,
 }
 
+impl<C> Clone for Entrance<C> {
+    fn clone(&self) -> Self {
+        let Self { shared, crowd, places, idle, held, stop } = self;
+        let (shared, crowd, places) = (shared.clone(), crowd.clone(), places.clone());
+        Self { shared, crowd, places, idle: idle.clone(), held: held.clone(), stop: stop.clone() }
+    }
+}
+
 impl<C: Connector> Entrance<C> {
     /// Takes guests until it is asked to stop.
     pub(crate) async fn attend(self, listener: TcpListener, mut stop: watch::Receiver<Option<Stop>>) {
@@ -100,33 +108,26 @@ impl<C: Connector> Entrance<C> {
         Some(Guest { socket, peer, place })
     }
 
-    fn serve(&self, guest: Guest, room: Room) {
-        let life = self.life(guest);
+    fn serve(&self, Guest { socket, peer, place }: Guest, room: Room) {
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
+        // In one piece: a future inside another one is copied as a whole, and what a connection takes counts.
         tokio::spawn(async move {
-            life.await;
+            connection::serve(shared.clone(), socket, peer, place, stop).await;
+            if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+                idle.notify_one();
+            }
             drop(room);
         });
     }
 
     /// Serves a guest that is there when the gate closes its listeners, once there is room.
     fn serve_later(&self, guest: Guest, room: Pin<Box<impl Future<Output = Room> + Send + 'static>>) {
-        let life = self.life(guest);
+        let entrance = self.clone();
         tokio::spawn(async move {
             let room = room.await;
-            life.await;
-            drop(room);
+            entrance.serve(guest, room);
         });
-    }
-
-    fn life(&self, Guest { socket, peer, place }: Guest) -> impl Future<Output = ()> + use<C> {
-        let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
-        async move {
-            shared.connections.fetch_add(1, Ordering::Relaxed);
-            connection::serve(shared.clone(), socket, peer, place, stop).await;
-            if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
-                idle.notify_one();
-            }
-        }
     }
 
     /// Guests whose connection the kernel has already made are served before the listener is closed.

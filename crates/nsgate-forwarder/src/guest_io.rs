@@ -1,11 +1,12 @@
 //! The socket of a guest as the HTTP library sees it: only bytes that were judged.
 
 use crate::{
+    crowd::Holder,
     exchange::{Exchange, Phase},
     last_write::LastWrite,
     refusal::Refusal,
     strict::{Chunked, Framing, RequestLine, end_of_head, judge_fields},
-    turns::{Turn, Turns},
+    turns::Turn,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use nsgate_config::Limits;
@@ -59,8 +60,8 @@ pub(crate) struct GuestIo<S> {
     body: Body,
     /// The guest will send no more.
     closed: bool,
-    /// Turns for heads that do not come in one piece.
-    heads: Arc<Turns>,
+    /// Has turns for heads that do not come in one piece.
+    holder: Arc<Holder>,
     queue: Queue,
     /// The kernel holds the end of the last answer back for the connection's.
     held_back: bool,
@@ -72,7 +73,7 @@ enum Body {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
-    pub(crate) fn new(socket: Arc<Mutex<S>>, exchange: Arc<Exchange>, limits: Limits, heads: Arc<Turns>) -> Self {
+    pub(crate) fn new(socket: Arc<Mutex<S>>, exchange: Arc<Exchange>, limits: Limits, holder: Arc<Holder>) -> Self {
         Self {
             socket,
             exchange,
@@ -85,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             searched: 0,
             body: Body::Length(0),
             closed: false,
-            heads,
+            holder,
             queue: Queue::Outside,
             held_back: false,
         }
@@ -186,12 +187,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                     self.exchange.lock().queued = false;
                     Queue::Turn(turn)
                 }
-                Queue::Outside => match self.heads.at_once() {
+                Queue::Outside => match self.holder.heads.at_once() {
                     Some(turn) => Queue::Turn(Some(turn)),
                     None => {
-                        let heads = self.heads.clone();
+                        let holder = self.holder.clone();
                         self.exchange.lock().queued = true;
-                        Queue::Waiting(Box::pin(async move { heads.next().await }))
+                        Queue::Waiting(Box::pin(async move { holder.heads.next().await }))
                     }
                 },
             };
@@ -395,7 +396,7 @@ impl<S> GuestIo<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Exchange, GuestIo, Limits, Mutex, Turns};
+    use super::{Arc, Exchange, GuestIo, Holder, Limits, Mutex};
 
     #[test]
     fn a_head_that_is_too_large_is_refused_the_same_however_much_of_it_has_come() {
@@ -405,7 +406,7 @@ mod tests {
         for (text, status) in [(long_line, 414), (long_field, 431)] {
             for length in [1024, 1130, text.len()] {
                 let exchange = Exchange::new("10.0.0.5:1".parse().unwrap(), Arc::new(()));
-                let heads = Arc::new(Turns::alone(1));
+                let heads = Arc::new(Holder::alone(1));
                 let mut io = GuestIo::new(Arc::new(Mutex::new(tokio::io::empty())), exchange, limits.clone(), heads);
                 io.raw.extend_from_slice(&text.as_bytes()[..length]);
                 assert_eq!(io.judge_head().unwrap_err().status, status, "{length}");

@@ -4,6 +4,7 @@ use crate::{
     Connector, Observer, Reason, Termination,
     agent::{AgentBody, Answer, Delimited, Turnstile, read_answer},
     callers::{Callers, Terms},
+    crowd::Holder,
     exchange::{Exchange, Phase},
     guards::{self, Asked, Given, Guarded, Judged},
     rate::Limiter,
@@ -60,13 +61,13 @@ pub(crate) struct Gone;
 pub(crate) async fn answer<C: Connector>(
     shared: Arc<Shared<C>>,
     exchange: Arc<Exchange>,
-    turns: Arc<Turns>,
+    holder: Arc<Holder>,
     request: Request<Incoming>,
 ) -> Result<Response<Reply<C::Stream>>, Gone> {
     let ending = Ending(exchange.clone());
     let retiring = shared.retiring.load(Ordering::Relaxed);
     let last = retiring || asks_to_close(&request);
-    let outcome = forward(&shared, &exchange, &turns, request).await;
+    let outcome = forward(&shared, &exchange, &holder.requests, request).await;
     if outcome.is_err() {
         exchange.enter(Phase::Answer);
     }

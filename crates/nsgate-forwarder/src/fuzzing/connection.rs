@@ -6,12 +6,12 @@ use crate::{
     agent::Turnstile,
     callers::{Callers, Terms},
     connection::protocol,
+    crowd::Holder,
     exchange::Exchange,
     guards::Guarded,
     guest_io::GuestIo,
     rate::Limiter,
     service::{Shared, answer},
-    turns::Turns,
 };
 use hyper::service::service_fn;
 use nsgate_config::Gate;
@@ -66,7 +66,7 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
     let exchange = Exchange::new(peer, observer);
     let socket = Arc::new(Mutex::new(Memory::new(guest.clone())));
     let ended = {
-        let (turns, heads) = (Arc::new(Turns::alone(64)), Arc::new(Turns::alone(1)));
+        let (turns, heads) = (Arc::new(Holder::alone(64)), Arc::new(Holder::alone(1)));
         let io = GuestIo::new(socket.clone(), exchange.clone(), gate.limits.clone(), heads);
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), turns.clone(), request));
         run(async { protocol(&gate.limits).serve_connection(io, service).await.is_ok() })
