@@ -109,6 +109,7 @@ impl Readiness {
 pub enum LaunchError {
     ConfigFile { path: PathBuf, reason: String },
     Clean { call: &'static str, source: Errno },
+    Preloaded { object: String, from: String },
     Descriptors { found: String },
     TooFewDescriptors { present: u64, needed: u64 },
     Account { kind: &'static str, name: String, reason: String },

@@ -48,6 +48,7 @@ pub mod attest {
         pub descriptors: Option<BTreeMap<String, usize>>,
         pub root: Option<Vec<String>>,
         pub mounts: Option<Vec<Mount>>,
+        pub shared_files: Option<Vec<String>>,
         pub core_limit: Option<String>,
         pub kernel: Kernel,
         pub verdict: Vec<Row>,
@@ -149,6 +150,8 @@ pub mod small_root {
         links: &[Link],
     ) -> Result<SmallRoot> {}
 }
+#[must_use]
+pub fn likely(call: &str, error: Errno) -> String {}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -333,6 +336,10 @@ pub struct Ruled {
 #[derive(Debug)]
 pub struct Sandbox<Stage> {
     __private: (),
+}
+impl<Stage> Sandbox<Stage> {
+    pub fn open_descriptors(&mut self) -> Result<Vec<RawFd>> {}
+    pub fn holds_only(&mut self, known: &[RawFd]) -> Result<()> {}
 }
 impl Sandbox<Privileged> {
     pub fn new(policy: Policy) -> Result<Self> {}

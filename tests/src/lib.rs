@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod book;
+pub mod c;
 pub mod config;
 pub mod cut;
 #[cfg(target_arch = "x86_64")]

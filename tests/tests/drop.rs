@@ -47,6 +47,10 @@ fn main() {
         the_supervisor_of_a_foreground_gate_holds_nothing_either,
         a_kernel_that_refuses_unshare_gets_no_gate,
         a_kernel_that_refuses_openat2_gets_no_gate,
+        a_filter_that_answers_for_openat2_is_named_and_not_the_kernel,
+        namespaces_that_are_used_up_are_named,
+        a_landlock_domain_that_forbids_mounting_is_named,
+        a_capability_that_is_missing_is_named,
         a_kernel_that_refuses_pivot_root_gets_no_gate,
         a_kernel_that_refuses_mount_setattr_gets_no_gate,
         a_kernel_that_refuses_setresgid_gets_no_gate,
@@ -409,6 +413,69 @@ fn a_kernel_that_refuses_unshare_gets_no_gate(lab: &Lab) {
 
 fn a_kernel_that_refuses_openat2_gets_no_gate(lab: &Lab) {
     assert_step_is_needed(lab, libc::SYS_openat2, &["openat2"]);
+}
+
+/// As `RestrictSUIDSGID=` of a unit, or a container engine's profile that is older than the call.
+fn a_filter_that_answers_for_openat2_is_named_and_not_the_kernel(lab: &Lab) {
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let network = Network::named(&format!("gate{errno}"), &format!("guest{errno}"));
+        let file = write_config(lab, &Config::new(Kind::Network));
+        let started = network.gate.inside(|| {
+            nsgate_tests::sys::instead_of_syscall(libc::SYS_openat2, errno).unwrap();
+            let mut command = Command::new(lab.program.path());
+            command.arg("-f").arg(&file);
+            communicate(command, Duration::from_secs(10))
+        });
+        assert_eq!(started.code(), Some(1), "{started:#?}");
+        for word in ["RestrictSUIDSGID=", "container", "let it pass"] {
+            assert!(started.stderr.contains(word), "{errno}: {word}: {}", started.stderr);
+        }
+        assert!(!started.stderr.contains("older than Linux"), "{}", started.stderr);
+    }
+}
+
+fn namespaces_that_are_used_up_are_named(lab: &Lab) {
+    assert_no_gate(lab, libc::SYS_unshare, libc::ENOSPC, &["user.max_pid_namespaces"]);
+}
+
+fn a_landlock_domain_that_forbids_mounting_is_named(lab: &Lab) {
+    lab.needs_root("without root a user namespace may be why");
+    let network = lab.network();
+    let file = write_config(lab, &Config::new(Kind::Network));
+    let started = network.gate.inside(|| {
+        // A domain that allows everything but what no domain allows.
+        if nsgate_tests::sys::landlock_abi() == 0 || !nsgate_tests::sys::enter_landlock_domain() {
+            lab.skip("this kernel has no Landlock");
+        }
+        let mut command = Command::new(lab.program.path());
+        command.arg("-f").arg(&file);
+        communicate(command, Duration::from_secs(10))
+    });
+    assert_eq!(started.code(), Some(1), "{started:#?}");
+    assert!(started.stderr.contains("a Landlock domain that it was started in"), "{}", started.stderr);
+    assert!(procfs::having(NETWORK).is_empty() && network.gate.listening().is_empty());
+}
+
+fn a_capability_that_is_missing_is_named(lab: &Lab) {
+    lab.needs_root("capabilities are taken away from root");
+    let network = lab.network();
+    lab.give(&lab.state().join("external/pids"), nsgate_tests::world::NEUTRON_ID);
+    let file = write_config(lab, &Config::new(Kind::Network));
+    for (number, (name, call)) in [("sys_admin", "unshare"), ("dac_override", "pid file")].into_iter().enumerate() {
+        let mut command = network.gate.command("setpriv");
+        command.arg(format!("--bounding-set=-{name}")).arg(format!("--inh-caps=-{name}"));
+        let started = communicate(
+            {
+                command.arg(lab.program.path()).arg("-f").arg(&file);
+                command
+            },
+            Duration::from_secs(10),
+        );
+        assert_eq!(started.code(), Some(1), "{number}: {started:#?}");
+        for word in [call, &format!("this process has no CAP_{}", name.to_uppercase())] {
+            assert!(started.stderr.contains(word), "{word}: {}", started.stderr);
+        }
+    }
 }
 
 fn a_kernel_that_refuses_pivot_root_gets_no_gate(lab: &Lab) {

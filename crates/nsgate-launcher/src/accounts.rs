@@ -1,21 +1,57 @@
 //! Step 2: names become numbers, once (finding 7).
 //!
 //! Refuses root unless it is allowed, names that are unknown, and names that only look like one; nothing is ever
-//! compared as text afterwards.
+//! compared as text afterwards. They are looked up elsewhere ([`errand`]): what a module of the account database opens
+//! is not this process's.
 
-use crate::LaunchError;
-use nix::unistd::{Gid, Group, Uid, User};
+use crate::{LaunchError, errand};
+use nix::{
+    errno::Errno,
+    unistd::{Gid, Group, Uid, User},
+};
 use nsgate_config::{Account, Backend, Process};
 use nsgate_sandbox::Ids;
+use std::time::Duration;
+
+/// How long all of a start's names may take. A module that asks a directory on the network has patience of its own.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Every account that a start needs, as numbers.
+pub(crate) struct Accounts {
+    /// Who the gate will be.
+    pub(crate) ids: Ids,
+    /// Who each agent must be, if the configuration says so. Root may be: the agent is outside.
+    pub(crate) owners: Vec<Option<u32>>,
+    /// Who may hand over to a pool's worker.
+    pub(crate) handover: Option<Gid>,
+}
 
 /// Who the gate will be.
 ///
 /// # Errors
 /// The name, and why it is not acceptable.
 pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {
-    let user = user("user", &process.user)?;
+    all(process, &[], None).map(|accounts| accounts.ids)
+}
+
+/// All of them, with one question.
+pub(crate) fn all(
+    process: &Process,
+    backends: &[Backend],
+    handover: Option<&Account>,
+) -> Result<Accounts, LaunchError> {
+    let owners: Vec<Option<Question<'_>>> = backends
+        .iter()
+        .map(|backend| backend.owner.as_ref().map(|owner| Question::user("backend_owner", owner)))
+        .collect();
+    let mut questions = vec![Question::user("user", &process.user)];
+    questions.extend(process.group.iter().chain(handover).map(Question::group));
+    questions.extend(owners.iter().flatten());
+    let mut answers = asked(&questions)?.into_iter();
+    let mut next = || answers.next().unwrap_or(Answer::Unknown);
+    let user = next().of_user(Question::user("user", &process.user))?;
     let gid = match &process.group {
-        Some(account) => group(account)?,
+        Some(account) => next().of_group(account)?,
         None => user
             .1
             .ok_or_else(|| refused("user", &process.user, "the number has no account and so no group; name a group"))?,
@@ -27,41 +63,127 @@ pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {
         let account = process.group.as_ref().unwrap_or(&process.user);
         return Err(refused("group", account, ALLOW_ROOT));
     }
-    Ok(Ids { uid: user.0, gid })
+    let handover = handover.map(|account| next().of_group(account)).transpose()?;
+    let owner = |question: &Option<Question<'_>>| {
+        question.map(|question| next().of_user(question).map(|(uid, _)| uid.as_raw())).transpose()
+    };
+    Ok(Accounts {
+        ids: Ids { uid: user.0, gid },
+        owners: owners.iter().map(owner).collect::<Result<_, _>>()?,
+        handover,
+    })
 }
 
 const ALLOW_ROOT: &str = "root is refused: a gate should be nobody special. If it must be, say `--allow-root` or \
     `allow_root = true` (under the haproxy name in /etc/nsgate/nsgate.toml)";
 
-/// Who the agent must be, if the configuration says so. Root may be: the agent is outside.
-pub(crate) fn owner(backend: &Backend) -> Result<Option<u32>, LaunchError> {
-    backend.owner.as_ref().map(|account| user("backend_owner", account).map(|(uid, _)| uid.as_raw())).transpose()
+/// One account to be looked up.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    kind: &'static str,
+    account: &'a Account,
+    group: bool,
 }
 
-fn user(kind: &'static str, account: &Account) -> Result<(Uid, Option<Gid>), LaunchError> {
-    let found = match account {
-        Account::Name(name) => User::from_name(name),
-        Account::Id(id) => User::from_uid(Uid::from_raw(*id)),
-    };
-    match (found, account) {
-        (Ok(Some(user)), _) => Ok((user.uid, Some(user.gid))),
-        (Ok(None), Account::Id(id)) => Ok((Uid::from_raw(*id), None)),
-        (Ok(None), Account::Name(_)) => {
-            Err(refused(kind, account, "there is no such user; `getent passwd` lists them"))
-        }
-        (Err(error), _) => Err(refused(kind, account, &format!("getpwnam_r: {error}"))),
+impl<'a> Question<'a> {
+    fn user(kind: &'static str, account: &'a Account) -> Self {
+        Self { kind, account, group: false }
+    }
+
+    fn group(account: &'a Account) -> Self {
+        Self { kind: "group", account, group: true }
     }
 }
 
-/// The number of a group.
-pub(crate) fn group(account: &Account) -> Result<Gid, LaunchError> {
-    match account {
-        Account::Id(id) => Ok(Gid::from_raw(*id)),
-        Account::Name(name) => match Group::from_name(name) {
-            Ok(Some(group)) => Ok(group.gid),
-            Ok(None) => Err(refused("group", account, "there is no such group; `getent group` lists them")),
-            Err(error) => Err(refused("group", account, &format!("getgrnam_r: {error}"))),
-        },
+/// What the account database says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// A user's number and its group's, or a group's number twice.
+    Known(u32, u32),
+    Unknown,
+    Failed(Errno),
+}
+
+/// Asks all of them, in a process of its own.
+fn asked(questions: &[Question<'_>]) -> Result<Vec<Answer>, LaunchError> {
+    let heard = errand::run(PATIENCE, || {
+        let lines = questions.iter().map(|question| match ask(question) {
+            Answer::Known(id, group) => format!("{id} {group}\n"),
+            Answer::Unknown => "-\n".to_owned(),
+            Answer::Failed(error) => format!("! {}\n", error as i32),
+        });
+        lines.collect::<String>().into_bytes()
+    })?;
+    let wrong = |reason: String| match questions.first() {
+        Some(Question { kind, account, .. }) => refused(kind, account, &reason),
+        None => LaunchError::Gate(reason),
+    };
+    let heard = heard.map_err(|error| match error {
+        Errno::ETIMEDOUT => {
+            let seconds = PATIENCE.as_secs();
+            wrong(format!(
+                "the account database did not answer within {seconds} s (nsswitch.conf(5): a directory is away?)"
+            ))
+        }
+        error => wrong(format!("the account database cannot be asked: {error}")),
+    })?;
+    let answers: Vec<Answer> = String::from_utf8_lossy(&heard).lines().filter_map(answer).collect();
+    if answers.len() == questions.len() {
+        return Ok(answers);
+    }
+    Err(wrong(
+        "the process that asks the account database has ended without an answer: a module of nsswitch.conf(5) has ended it?"
+            .to_owned(),
+    ))
+}
+
+fn answer(line: &str) -> Option<Answer> {
+    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match first {
+        "-" => Some(Answer::Unknown),
+        "!" => Some(Answer::Failed(Errno::from_raw(rest.parse().ok()?))),
+        id => Some(Answer::Known(id.parse().ok()?, rest.parse().ok()?)),
+    }
+}
+
+/// In the process of its own.
+fn ask(question: &Question<'_>) -> Answer {
+    let known = match (question.group, question.account) {
+        (false, Account::Name(name)) => {
+            User::from_name(name).map(|user| user.map(|user| (user.uid.as_raw(), user.gid)))
+        }
+        (false, Account::Id(id)) => User::from_uid(Uid::from_raw(*id)).map(|user| user.map(|user| (*id, user.gid))),
+        (true, Account::Name(name)) => {
+            Group::from_name(name).map(|group| group.map(|group| (group.gid.as_raw(), group.gid)))
+        }
+        (true, Account::Id(id)) => Ok(Some((*id, Gid::from_raw(*id)))),
+    };
+    match known {
+        Ok(Some((id, group))) => Answer::Known(id, group.as_raw()),
+        Ok(None) => Answer::Unknown,
+        Err(error) => Answer::Failed(error),
+    }
+}
+
+impl Answer {
+    fn of_user(self, question: Question<'_>) -> Result<(Uid, Option<Gid>), LaunchError> {
+        let Question { kind, account, .. } = question;
+        match (self, account) {
+            (Self::Known(uid, gid), _) => Ok((Uid::from_raw(uid), Some(Gid::from_raw(gid)))),
+            (Self::Unknown, Account::Id(id)) => Ok((Uid::from_raw(*id), None)),
+            (Self::Unknown, Account::Name(_)) => {
+                Err(refused(kind, account, "there is no such user; `getent passwd` lists them"))
+            }
+            (Self::Failed(error), _) => Err(refused(kind, account, &format!("getpwnam_r: {error}"))),
+        }
+    }
+
+    fn of_group(self, account: &Account) -> Result<Gid, LaunchError> {
+        match self {
+            Self::Known(gid, _) => Ok(Gid::from_raw(gid)),
+            Self::Unknown => Err(refused("group", account, "there is no such group; `getent group` lists them")),
+            Self::Failed(error) => Err(refused("group", account, &format!("getgrnam_r: {error}"))),
+        }
     }
 }
 

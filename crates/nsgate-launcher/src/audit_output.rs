@@ -20,7 +20,7 @@ use nix::{
 };
 use nsgate_config::{AbsolutePath, Audit, AuditTo};
 use std::os::{
-    fd::{AsFd, AsRawFd, OwnedFd},
+    fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     unix::net::UnixDatagram,
 };
 
@@ -33,6 +33,17 @@ pub enum AuditOutput {
     Journald(UnixDatagram),
     /// What the starter gave.
     Descriptor(Output<OwnedFd>),
+}
+
+impl AuditOutput {
+    /// The descriptor, if it has one of its own.
+    pub(crate) fn number(&self) -> Option<RawFd> {
+        match self {
+            Self::Syslog => None,
+            Self::Journald(socket) => Some(socket.as_raw_fd()),
+            Self::Descriptor(output) => Some(output.number()),
+        }
+    }
 }
 
 /// Where journald listens for its own protocol (systemd-journald.service(8)).

@@ -5,6 +5,7 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
     sys::{
+        signal::{Signal, kill},
         stat::Mode,
         wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     },
@@ -12,8 +13,8 @@ use nix::{
 };
 use std::{
     fs::File,
-    io::{Read, Write},
-    os::fd::{AsFd, OwnedFd},
+    io::{self, Read, Write},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
 /// First byte of each word on the pipe.
@@ -27,12 +28,12 @@ pub struct Readiness(File);
 
 /// The starter's end.
 #[derive(Debug)]
-pub(crate) struct Starter(File);
-
-/// What the gate said.
-pub(crate) struct Outcome {
-    pub(crate) created: Option<Created>,
-    pub(crate) result: Result<(), LaunchError>,
+pub(crate) struct Starter {
+    word: File,
+    /// The pid file that the gate has said it made.
+    created: Option<Created>,
+    /// It has said that it made one, and not yet which.
+    half: bool,
 }
 
 /// The gate, as its starter knows it.
@@ -44,18 +45,39 @@ pub(crate) struct Child {
 
 pub(crate) fn channel() -> Result<(Starter, Readiness), LaunchError> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
-    Ok((Starter(read.into()), Readiness(write.into())))
+    Ok((Starter { word: read.into(), created: None, half: false }, Readiness(write.into())))
 }
 
-/// `None` in the child.
+/// `None` in the child, which does nothing before its parent knows it for good: one that cannot be watched is ended.
 pub(crate) fn fork() -> Result<Option<Child>, LaunchError> {
-    match sys::fork().map_err(failed("fork"))? {
-        None => Ok(None),
-        Some(pid) => {
-            let pidfd = sys::pidfd_open(pid).map_err(failed("pidfd_open"))?;
-            Ok(Some(Child { pid, pidfd }))
+    let (wait, go) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let Some(pid) = sys::fork().map_err(failed("fork"))? else {
+        drop(go);
+        let mut byte = [0];
+        return match File::from(wait).read_exact(&mut byte) {
+            Ok(()) => Ok(None),
+            Err(_) => sys::exit(1),
+        };
+    };
+    drop(wait);
+    let watched = sys::pidfd_open(pid).map_err(failed("pidfd_open")).and_then(|pidfd| {
+        let word = File::from(go).write_all(b"!");
+        word.map(|()| pidfd)
+            .map_err(|error| failed("write")(error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)))
+    });
+    match watched {
+        Ok(pidfd) => Ok(Some(Child { pid, pidfd })),
+        Err(error) => {
+            end(pid);
+            Err(error)
         }
     }
+}
+
+/// Ends a child of this process's by its number, which is its own until it was waited for.
+pub(crate) fn end(pid: Pid) {
+    let _ = kill(pid, Signal::SIGKILL);
+    while matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..)) | Err(Errno::EINTR)) {}
 }
 
 /// A session of its own and no way to the starter's terminal or pipes; in the foreground the outputs stay.
@@ -80,6 +102,11 @@ pub(crate) fn host_pid() -> Result<i32, LaunchError> {
 }
 
 impl Readiness {
+    /// Its descriptor.
+    pub(crate) fn number(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
     /// A second handle on the same pipe.
     pub(crate) fn copy(&self) -> Result<Self, LaunchError> {
         let copied = self.0.try_clone().map(Self);
@@ -97,9 +124,12 @@ impl Readiness {
         let _ = self.0.write_all(&word);
     }
 
-    /// The gate serves.
+    /// The gate serves. Where its starter is gone, the start has failed, and this process ends: a gate that nobody was told
+    /// of would serve for ever.
     pub fn tell(mut self) {
-        let _ = self.0.write_all(&[READY]);
+        if self.0.write_all(&[READY]).is_err() {
+            sys::exit(1);
+        }
     }
 
     /// There will be no gate.
@@ -112,33 +142,50 @@ impl Readiness {
 
 impl Starter {
     /// Waits for the gate's last word, or its end.
-    pub(crate) fn listen(mut self) -> Outcome {
-        let mut created = None;
-        let mut byte = [0];
+    pub(crate) fn listen(&mut self) -> Result<(), LaunchError> {
+        let mut kind = [0];
         loop {
-            let result = match self.0.read_exact(&mut byte) {
-                Ok(()) if byte == [CREATED] => {
-                    let mut number = || -> Option<u64> {
-                        let mut bytes = [0; 8];
-                        self.0.read_exact(&mut bytes).ok()?;
-                        Some(u64::from_ne_bytes(bytes))
-                    };
-                    created = number().zip(number()).map(|(device, inode)| Created { device, inode });
-                    continue;
-                }
-                Ok(()) if byte == [READY] => Ok(()),
+            // What was made is known at once: should reading fail later, it can still be taken away.
+            let heard = self.word.read_exact(&mut kind).and_then(|()| match kind {
+                [CREATED] => self.hear_of_file(),
+                _ => Ok(()),
+            });
+            match heard {
+                Ok(()) if kind == [CREATED] => {}
+                Ok(()) if kind == [READY] => return Ok(()),
                 Ok(()) => {
                     let mut reason = String::new();
                     // Half a message is better than none.
-                    let _ = self.0.read_to_string(&mut reason);
-                    Err(LaunchError::Gate(reason))
+                    let _ = self.word.read_to_string(&mut reason);
+                    return Err(LaunchError::Gate(reason));
                 }
-                Err(_) => {
-                    Err(LaunchError::Gate("the gate ended before it served; the kernel's log may say why".to_owned()))
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    let reason = "the gate ended before it served; the kernel's log may say why".to_owned();
+                    return Err(LaunchError::Gate(reason));
                 }
-            };
-            return Outcome { created, result };
+                Err(error) => return Err(LaunchError::Gate(format!("the gate cannot be heard: read(2): {error}"))),
+            }
         }
+    }
+
+    /// Which pid file the gate has made, also if that was not heard yet. For a gate that has ended.
+    pub(crate) fn created(mut self) -> Option<Created> {
+        let mut kind = [0];
+        while self.created.is_none() && (self.half || self.word.read_exact(&mut kind).is_ok()) {
+            if (self.half || kind == [CREATED]) && self.hear_of_file().is_err() {
+                break;
+            }
+        }
+        self.created
+    }
+
+    fn hear_of_file(&mut self) -> io::Result<()> {
+        self.half = true;
+        let mut numbers = [[0; 8]; 2];
+        self.word.read_exact(numbers.as_flattened_mut())?;
+        let [device, inode] = numbers.map(u64::from_ne_bytes);
+        (self.created, self.half) = (Some(Created { device, inode }), false);
+        Ok(())
     }
 }
 
@@ -155,8 +202,7 @@ impl Child {
     /// Makes sure that it is gone, and that no zombie is left.
     pub(crate) fn end(self) {
         // It has ended already, or hangs in a step that failed.
-        let _ = sys::pidfd_signal(&self.pidfd, libc::SIGKILL);
-        while matches!(waitpid(self.pid, None), Ok(WaitStatus::Stopped(..)) | Err(Errno::EINTR)) {}
+        end(self.pid);
     }
 }
 

@@ -21,7 +21,7 @@ use nix::{
     unistd::{Gid, Uid, fchownat},
 };
 use nsgate_config::AbsolutePath;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The socket's name before it has its own.
 const NEW: &str = "s";
@@ -103,6 +103,12 @@ impl Endpoint {
         let found = place.found()?;
         found.map_or(Ok(()), |found| replaceable(&place, &found))?;
         Ok((place, found.is_some()))
+    }
+
+    /// What is open for it: the directories that it is made in and takes its place in, and its predecessor.
+    pub(crate) fn open(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let directories = [self.place.directory(), self.waiting.directory()];
+        directories.into_iter().chain(self.predecessor.iter().map(AsFd::as_fd))
     }
 
     /// Takes the place, and tells whoever had it `farewell`.

@@ -16,12 +16,23 @@ pub enum LaunchError {
         reason: String,
     },
     /// Descriptors, umask or limits of the starter could not be put in order.
-    #[error("{call}: {source}; the process cannot start from a clean state")]
+    #[error("{call}: {source}; the process cannot start from a clean state: {}", nsgate_sandbox::likely(call, *source))]
     Clean {
         /// The system call.
         call: &'static str,
         /// What the kernel said.
         source: Errno,
+    },
+    /// An allocator was loaded into the program.
+    #[error(
+        "an allocator is loaded into this program, {object} ({from}); the gate's filter would kill it at the first call of its own \
+         (mprotect, madvise), so there is no gate: load it into the programs that need it, and not into nsgate"
+    )]
+    Preloaded {
+        /// The library.
+        object: String,
+        /// Why it is loaded.
+        from: String,
     },
     /// Descriptors of the caller are still open.
     #[error("after close_range the open descriptors are {found}, expected 0 to 2 alone; /proc must be mounted")]
@@ -97,7 +108,7 @@ pub enum LaunchError {
         found: String,
     },
     /// The daemon could not be made.
-    #[error("{call}: {source}; the gate could not be started as a process of its own")]
+    #[error("{call}: {source}; the gate could not be started as a process of its own: {}", nsgate_sandbox::likely(call, *source))]
     Daemon {
         /// The system call.
         call: &'static str,

@@ -4,21 +4,13 @@
 //! happens in a process of its own that has become the proxy's user and given everything else up; it is heard for one
 //! address, and for a moment only.
 
-use crate::{LaunchError, daemon, descriptors::failed, sys};
-use nix::{
-    errno::Errno,
-    fcntl::OFlag,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    unistd::pipe2,
-};
+use crate::{LaunchError, errand};
+use nix::errno::Errno;
 use nsgate_config::{Server, ServerHost, reachable};
 use nsgate_sandbox::{Ids, Policy, Sandbox};
 use std::{
-    fs::File,
-    io::{Read, Write},
     net::{SocketAddr, ToSocketAddrs},
-    os::fd::AsFd,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long it may take. An agent waits for its proxy meanwhile; the resolver's own patience (resolv.conf(5)) is 5 s for
@@ -33,20 +25,11 @@ pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchEr
         ServerHost::Address(address) => return Ok(SocketAddr::new(*address, server.port.get())),
         ServerHost::Name(name) => name.as_str(),
     };
-    let (said, says) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
-    let Some(child) = daemon::fork()? else {
-        drop(said);
-        let word = match ask(name, server.port.get(), ids) {
-            Ok(address) => [&[FOUND], address.to_string().as_bytes()].concat(),
-            Err(reason) => [b"-", reason.as_bytes()].concat(),
-        };
-        // Whoever does not listen any more has lost patience.
-        let _ = File::from(says).write_all(&word);
-        sys::exit(0);
-    };
-    drop(says);
-    let heard = hear(File::from(said));
-    child.end();
+    let port = server.port.get();
+    let heard = errand::run(PATIENCE, || match ask(name, port, ids) {
+        Ok(address) => [&[FOUND], address.to_string().as_bytes()].concat(),
+        Err(reason) => [b"-", reason.as_bytes()].concat(),
+    })?;
     let wrong = |reason: String| LaunchError::Server { server: server.to_string(), reason };
     let heard = heard.map_err(|error| match error {
         Errno::ETIMEDOUT => wrong(format!("no name server answered within {} s", PATIENCE.as_secs())),
@@ -70,27 +53,4 @@ fn ask(name: &str, port: u16, ids: &Ids) -> Result<SocketAddr, String> {
     // In the order of RFC 6724 (getaddrinfo(3)): the first is the one that this host reaches best.
     let mut found = (name, port).to_socket_addrs().map_err(|error| format!("the name is not known: {error}"))?;
     found.next().ok_or_else(|| "the name stands for no address".to_owned())
-}
-
-/// All that is said, within [`PATIENCE`] and 4 KiB.
-fn hear(mut said: File) -> Result<Vec<u8>, Errno> {
-    let end = Instant::now() + PATIENCE;
-    let mut heard = Vec::new();
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let mut ready = [PollFd::new(said.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ready, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)) {
-            Ok(0) => return Err(Errno::ETIMEDOUT),
-            Err(Errno::EINTR) => continue,
-            Err(error) => return Err(error),
-            Ok(_) => {}
-        }
-        let mut piece = [0; 1024];
-        match said.read(&mut piece) {
-            Ok(0) => return Ok(heard),
-            Ok(count) if heard.len() < 4096 => heard.extend_from_slice(piece.get(..count).unwrap_or_default()),
-            Ok(_) => return Err(Errno::EMSGSIZE),
-            Err(error) => return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
-        }
-    }
 }

@@ -51,6 +51,11 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
+    /// Its descriptor.
+    pub(crate) fn number(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
     /// Says that the process is alive. A manager that reads nothing finds out by itself.
     pub fn pat(&self) {
         // MSG_NOSIGNAL and nothing else: what a worker's filter lets pass. The socket never waits.

@@ -2,11 +2,13 @@
 
 use crate::LaunchError;
 use nix::{
+    errno::Errno,
     fcntl::{OFlag, open},
     sched::{CloneFlags, setns},
     sys::stat::{Mode, fstat, stat},
 };
 use nsgate_config::Netns;
+use nsgate_sandbox::likely;
 
 /// Where `ip netns add` keeps names (ip-netns(8)).
 const NAMES: &str = "/run/netns";
@@ -23,7 +25,11 @@ pub(crate) fn enter(netns: Option<&Netns>) -> Result<(), LaunchError> {
     let file = open(path.as_str(), flags, Mode::empty())
         .map_err(|error| wrong(format!("{error}; `ip netns list` says which there are")))?;
     setns(&file, CloneFlags::CLONE_NEWNET).map_err(|error| {
-        wrong(format!("setns: {error}; it must be a network namespace, and entering it takes CAP_SYS_ADMIN"))
+        let likely = match error {
+            Errno::EINVAL => "this is not a network namespace".to_owned(),
+            error => likely("setns", error),
+        };
+        wrong(format!("setns: {error}; it cannot be entered: {likely}"))
     })?;
     let asked = fstat(&file).map_err(|error| wrong(format!("fstat: {error}")))?;
     let here = stat("/proc/self/ns/net").map_err(|error| wrong(format!("/proc/self/ns/net: {error}")))?;

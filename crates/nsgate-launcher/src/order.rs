@@ -2,10 +2,11 @@
 //! kernel whether it took.
 
 use crate::{
-    AuditOutput, LaunchError, LogSocket, Output, Readiness, accounts, audit_output,
+    AuditOutput, LaunchError, LogSocket, Output, Readiness,
+    accounts::{self, Accounts},
+    audit_output,
     daemon::{self, Starter},
-    descriptors,
-    endpoint::{self, Endpoint},
+    descriptors, endpoint,
     endpoints::Endpoints,
     lender,
     listeners::{self, Bound, Manner},
@@ -19,13 +20,13 @@ use crate::{
     pid_file::PidFile,
     pinned::Pinned,
     plan::{Kind, Plan},
-    reader,
+    preloaded, reader,
     running::{Agent, Launched, Running},
     secret, signals,
     source::Source,
     standing::{self, Given},
+    starter::{self, Left},
     succession::Succession,
-    supervisor,
     trust::Trust,
     turn::Turn,
 };
@@ -40,7 +41,7 @@ use nsgate_sandbox::{
 use std::{
     io::{self, Stderr},
     net::SocketAddr,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     path::Path,
 };
 
@@ -142,19 +143,19 @@ fn start<T>(
     let process = plan.process;
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
     let audit = process.audit.as_ref();
+    let preloaded = preloaded::look()?;
     let (offered, directory) = (manager::offered(), standing::directory());
     let count = u32::try_from(options.passed.len()).unwrap_or(u32::MAX);
     let given = descriptors::start_clean(audit_output::wanted(audit), count)?;
     let mut passed = manager::take(&options.passed);
     // 2. Names become numbers, once. A worker may be started without a privilege: it proves then what it does not give up.
-    let ids = accounts::resolve(process)?;
-    let without = match plan.kind {
-        Kind::Worker(_) => standing::of(process, &ids, directory)?,
+    let handover = match plan.kind {
+        Kind::Worker(pool) => pool.group.as_ref(),
         _ => None,
     };
-    let owners: Vec<Option<u32>> = plan.kind.backends().iter().map(accounts::owner).collect::<Result<_, _>>()?;
-    let handover_gid = match plan.kind {
-        Kind::Worker(pool) => pool.group.as_ref().map(accounts::group).transpose()?,
+    let Accounts { ids, owners, handover: handover_gid } = accounts::all(process, plan.kind.backends(), handover)?;
+    let without = match plan.kind {
+        Kind::Worker(_) => standing::of(process, &ids, directory)?,
         _ => None,
     };
     // 3. Paths become descriptors, once.
@@ -168,6 +169,7 @@ fn start<T>(
     let log_socket::Found { socket: log, directory: log_directory, window: log_window, warnings: unlogged } =
         log_socket::open(log_socket::wanted(process).as_ref(), &trust, without.is_some(), LOG);
     warnings.extend(unlogged);
+    warnings.extend(preloaded);
     let audit = audit_output::open_output(audit, given, options.mode, &trust)?;
     // In the background there will be none, and with a log it is for last words.
     let mut unsaid = Vec::new();
@@ -206,7 +208,7 @@ fn start<T>(
     // 5. A process of its own, the first of its PID namespace. The starter waits.
     let has_none = without.is_some();
     let forked = separate(has_none);
-    let (starter, readiness, child) = match forked {
+    let (word, readiness, child) = match forked {
         Ok(forked) => forked,
         Err(error) => {
             sockets.withdraw();
@@ -215,7 +217,7 @@ fn start<T>(
     };
     let Some(child) = child else {
         // From here on this is the gate. Its errors travel to the starter, who prints them.
-        drop((starter, turn, succession, sockets.waiting));
+        drop((word, turn, succession, sockets.waiting));
         let steps = Steps {
             plan: *plan,
             options,
@@ -249,8 +251,7 @@ fn start<T>(
     drop((readiness, bound, backends, pool, source, log_file, audit, sockets.listening));
     drop((log, log_directory, log_window));
     drop((passed, keeping, watchdog, secret, without, lender, standard_error));
-    let left = Left { succession, turn, pid_file, sockets: sockets.waiting };
-    wait(starter, child, left, options, &ids, has_none)
+    starter::wait(word, child, Left { succession, turn, pid_file, sockets: sockets.waiting }, options, &ids, has_none)
 }
 
 /// Whether what the gate writes is lost, at its start at least: it has no log, and in the background no standard error.
@@ -323,7 +324,7 @@ impl Steps<'_> {
     fn take<T>(self, readiness: Readiness, prepare: impl FnOnce() -> io::Result<T>) -> Launched<T> {
         let reporter = readiness.copy();
         match reporter {
-            Ok(reporter) => match self.confine(readiness, prepare) {
+            Ok(reporter) => match self.confine(readiness, reporter.number(), prepare) {
                 Ok(running) => Launched::Gate(Box::new(running)),
                 Err(error) => {
                     reporter.fail(&error.to_string());
@@ -337,12 +338,25 @@ impl Steps<'_> {
         }
     }
 
+    /// Descriptors that the gate keeps of what was opened before the fork.
+    fn held(&self) -> impl Iterator<Item = RawFd> + '_ {
+        let listeners = self.bound.iter().map(|bound| bound.socket.as_raw_fd());
+        let given = self.endpoints.iter().chain(self.passed.iter().map(|(_, passed)| passed));
+        let manager = self.keeping.iter().map(|keeping| keeping.socket.as_raw_fd());
+        let manager = manager.chain(self.watchdog.iter().map(Watchdog::number));
+        let log = self.log.socket.iter().map(AsRawFd::as_raw_fd);
+        let audit = self.audit.iter().filter_map(AuditOutput::number);
+        listeners.chain(given.map(AsRawFd::as_raw_fd)).chain(manager).chain(log).chain(audit)
+    }
+
     fn confine<T>(
         self,
         mut readiness: Readiness,
+        reporter: RawFd,
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<Running<T>, LaunchError> {
         let foreground = self.options.mode == Mode::Foreground;
+        let mut held: Vec<RawFd> = self.held().collect();
         daemon::detach(foreground)?;
         if self.without.is_none() {
             namespaces::assert_first()?;
@@ -396,8 +410,12 @@ impl Steps<'_> {
         }
         drop((self.pid_file, self.log_file));
         // 8. Groups, ids, capabilities, no_new_privs, resource limits.
-        let sandbox = sandbox.drop_privileges(&self.ids)?;
+        let mut sandbox = sandbox.drop_privileges(&self.ids)?;
+        let before = sandbox.open_descriptors()?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
+        held.extend(sandbox.open_descriptors()?.into_iter().filter(|made| !before.contains(made)));
+        held.extend([readiness.number(), reporter]);
+        held.extend(reader.iter().flat_map(|reader| [&reader.ask, &reader.answer]).map(AsRawFd::as_raw_fd));
         let secret = self.secret.as_ref().map(secret::read).transpose().map_err(LaunchError::Prepare)?;
         drop(self.secret);
         lender::answer_for(&self.endpoints, endpoint::QUEUE);
@@ -405,8 +423,9 @@ impl Steps<'_> {
         let pool = self.pool.is_some().then(|| top.join(POOL));
         drop((self.backends, self.pool, self.source, self.log_directory, self.without));
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.
-        let sandbox = sandbox.restrict_files(standing.root())?;
+        let mut sandbox = sandbox.restrict_files(standing.root())?;
         drop(standing);
+        sandbox.holds_only(&held)?;
         let confined = sandbox.filter_syscalls()?;
         let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
         let (warnings, endpoints, handover_gid) = (self.warnings, self.endpoints, self.handover_gid);
@@ -434,54 +453,4 @@ impl Steps<'_> {
             readiness,
         })
     }
-}
-
-/// What is the starter's to do once the gate serves, or has failed.
-struct Left {
-    succession: Succession,
-    turn: Option<Turn>,
-    pid_file: Option<PidFile>,
-    sockets: Vec<Endpoint>,
-}
-
-/// The starter's half: waits for the gate's word and passes it on, or cleans up after a gate that failed.
-fn wait<T>(
-    starter: Starter,
-    child: daemon::Child,
-    left: Left,
-    options: &Options,
-    ids: &Ids,
-    has_none: bool,
-) -> Result<Launched<T>, LaunchError> {
-    let Left { succession, turn, pid_file, sockets } = left;
-    let foreground = options.mode == Mode::Foreground;
-    let outcome = starter.listen();
-    let own = match (&pid_file, foreground, &outcome.result) {
-        (Some(file), true, Ok(())) => file.write(std::process::id().try_into().unwrap_or(0)).map(drop),
-        _ => Ok(()),
-    };
-    let farewell = options.farewell.as_deref().unwrap_or_default();
-    let publish = || sockets.iter().try_for_each(|socket| socket.publish(farewell));
-    if let Err(error) = outcome.result.and(own).and_then(|()| publish()) {
-        child.end();
-        sockets.iter().for_each(Endpoint::withdraw);
-        if let (Some(file), Some(created)) = (&pid_file, outcome.created) {
-            file.remove(created);
-        }
-        return Err(error);
-    }
-    succession.tell();
-    for gate in &options.replace {
-        gate.signal();
-    }
-    drop(turn);
-    if !foreground {
-        return Ok(Launched::Finished(0));
-    }
-    if let Some(ready) = options.on_ready {
-        ready();
-    }
-    // A supervisor has no use for a directory.
-    drop((pid_file, sockets));
-    supervisor::watch(child, ids, has_none).map(Launched::Finished)
 }

@@ -19,7 +19,7 @@ use nix::{
 };
 use std::{
     io::{Stderr, stderr},
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
 use crate::pinned::kind;
@@ -68,6 +68,11 @@ impl<F: AsFd> Output<F> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&descriptor, EpollEvent::new(EpollFlags::EPOLLOUT, 0))?;
         Ok(Self { descriptor, way: Way::Watch(epoll) })
+    }
+
+    /// The descriptor.
+    pub(crate) fn number(&self) -> RawFd {
+        self.descriptor.as_fd().as_raw_fd()
     }
 
     /// Writes as much as there is room for now: bytes that were taken.

@@ -2,7 +2,8 @@
 //! `nsgate check` walks the same way and says the same.
 
 use crate::{
-    LaunchError, Options, accounts,
+    LaunchError, Options,
+    accounts::{self, Accounts},
     endpoint::Endpoint,
     log_file::LogFile,
     log_socket,
@@ -102,12 +103,14 @@ pub fn pool_socket(config: &PoolConfig, options: &Options) -> Result<Option<Owne
 }
 
 fn check(plan: &Plan<'_>, options: &Options) -> Result<Vec<String>, LaunchError> {
-    let ids = accounts::resolve(plan.process)?;
-    let owners: Vec<Option<u32>> = plan.kind.backends().iter().map(accounts::owner).collect::<Result<_, _>>()?;
+    let handover = match plan.kind {
+        Kind::Worker(pool) => pool.group.as_ref(),
+        _ => None,
+    };
+    let Accounts { ids, owners, .. } = accounts::all(plan.process, plan.kind.backends(), handover)?;
     let trust = trust(&ids, options)?;
     let mut warnings = Paths::pin(plan, options, &trust, &owners)?.warnings;
     if let Kind::Worker(pool) = plan.kind {
-        pool.group.as_ref().map(accounts::group).transpose()?;
         for socket in std::iter::once(&pool.socket).chain(&pool.metrics) {
             Endpoint::pin(socket, &trust)?;
         }

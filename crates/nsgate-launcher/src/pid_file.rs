@@ -15,7 +15,8 @@ use nix::{
     sys::stat::{FileStat, Mode, SFlag, fchmod, fstat},
 };
 use nsgate_config::AbsolutePath;
-use std::{fs::File, io::Write};
+use nsgate_sandbox::likely;
+use std::{fs::File, io::Write, os::fd::BorrowedFd};
 
 /// The file's name before it has its own.
 const NEW: &str = "pid";
@@ -59,6 +60,11 @@ impl PidFile {
         Ok(())
     }
 
+    /// The directory that it is written in.
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.place.directory()
+    }
+
     /// Writes `pid`.
     pub(crate) fn write(&self, pid: i32) -> Result<Created, LaunchError> {
         let above = self.place.directory();
@@ -75,10 +81,10 @@ impl PidFile {
 
     fn unwritten(&self, (_, error): Failed) -> LaunchError {
         let advice = match error {
-            Errno::ENOSPC | Errno::EDQUOT => "; make room there, or name another place",
-            _ => "",
+            Errno::ENOSPC | Errno::EDQUOT => "make room there, or name another place".to_owned(),
+            error => likely("openat", error),
         };
-        self.place.wrong(&format!("the file cannot be written: {error}{advice}"))
+        self.place.wrong(&format!("the file cannot be written: {error}; {advice}"))
     }
 
     fn create(&self, private: &PrivateDirectory, pid: i32) -> Result<Created, Failed> {

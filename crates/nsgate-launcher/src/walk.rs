@@ -200,9 +200,11 @@ fn next(path: &str) -> Option<(&str, &str)> {
 fn not_opened(error: Errno) -> String {
     match error {
         Errno::ENOENT => "there is no such directory; make it, or correct the path".to_owned(),
-        Errno::EACCES => "this user may not look into the directory above; start as root".to_owned(),
-        Errno::ENOSYS => "openat2: this kernel is older than Linux 5.6, which nsgate needs".to_owned(),
-        error => format!("openat2: {error}"),
+        Errno::EACCES => {
+            let cause = nsgate_sandbox::likely("openat2", error);
+            format!("this user may not look into the directory above; start as root ({cause})")
+        }
+        error => format!("openat2: {error}; {}", nsgate_sandbox::likely("openat2", error)),
     }
 }
 

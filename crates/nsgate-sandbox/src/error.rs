@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use crate::likely;
 use nix::errno::Errno;
 
 /// Result of a step of the confinement.
@@ -31,7 +32,7 @@ pub enum Error {
     },
     /// `unshare(2)` refused.
     #[error(
-        "unshare({flags}): {source}; it needs CAP_SYS_ADMIN and a kernel with these namespaces: start as root, or in a user namespace"
+        "unshare({flags}): {source}; no namespaces of its own for the gate: {}", likely("unshare", *source)
     )]
     Unshare {
         /// The flags asked for.
@@ -52,11 +53,11 @@ pub enum Error {
         pid: i32,
     },
     /// Mounts could not be made private.
-    #[error("mount(MS_REC|MS_PRIVATE) on /: {0}; without it a mount made here could show outside")]
+    #[error("mount(MS_REC|MS_PRIVATE) on /: {0}; without it a mount made here could show outside; {cause}", cause = likely("mount", *.0))]
     MakePrivate(Errno),
     /// A directory could not be taken as a window.
     #[error(
-        "{call} for the window /{name}: {source}; it needs Linux 5.12 and CAP_SYS_ADMIN in the namespace that holds the mount"
+        "{call} for the window /{name}: {source}; the directory cannot be shown: {}", likely(call, *source)
     )]
     TakeWindow {
         /// The window's name in the small root.
@@ -74,7 +75,7 @@ pub enum Error {
     },
     /// A step of entering the small root failed.
     #[error(
-        "{call}: {source}; the small root needs CAP_SYS_ADMIN, tmpfs, and a root file system that is not the initial ramfs"
+        "{call}: {source}; no small root (it takes tmpfs, and a root file system that is not the initial ramfs): {}", likely(call, *source)
     )]
     SmallRoot {
         /// The system call and what it was for.
@@ -210,7 +211,7 @@ pub enum Error {
     },
     /// A directory could not be shown read-only.
     #[error(
-        "{call} for a read-only view of a directory: {source}; it needs Linux 5.12 and CAP_SYS_ADMIN in the namespace that holds the mount"
+        "{call} for a read-only view of a directory: {source}; it cannot be read anew: {}", likely(call, *source)
     )]
     View {
         /// The system call.

@@ -74,6 +74,8 @@ pub mod writing_a_policy {}
 
 mod address;
 pub mod attest;
+mod causes;
+mod census;
 #[cfg(any(test, feature = "compile"))]
 mod compile;
 mod error;
@@ -91,6 +93,7 @@ mod stage;
 mod status;
 mod sys;
 
+pub use causes::likely;
 pub use error::{Error, Result};
 pub use filter::Filter;
 pub use given_root::GivenRoot;

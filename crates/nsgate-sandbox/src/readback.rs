@@ -7,6 +7,7 @@ use crate::{Error, Ids, Result, status::Status};
 use std::{
     fs::File,
     io::{self, Read},
+    os::fd::{AsRawFd, RawFd},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +26,11 @@ impl OwnStatus {
     pub(crate) fn open() -> Result<Self> {
         let filters = read(File::open(PATH).map_err(failed)?)?.seccomp_filters;
         Ok(Self { file: File::open(PATH).map_err(failed)?, filters })
+    }
+
+    /// Its descriptor.
+    pub(crate) fn number(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 
     /// Reads it and compares.

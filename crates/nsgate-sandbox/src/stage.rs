@@ -2,11 +2,12 @@
 
 use crate::{
     Filter, Ids, Landlock, OneFile, Result, Role, Root,
+    census::Census,
     privileges::{self, Start},
     readback::OwnStatus,
     rlimits, ruleset,
 };
-use std::fmt;
+use std::{fmt, os::fd::RawFd};
 
 /// Room for what a courier writes of a network, in bytes: a record in memory, which is a file to the kernel.
 const RECORD: u64 = 64 * 1024;
@@ -152,6 +153,7 @@ impl Policy {
 pub struct Sandbox<Stage> {
     policy: Policy,
     status: OwnStatus,
+    census: Census,
     shortfalls: Vec<String>,
     stage: Stage,
 }
@@ -176,6 +178,26 @@ pub struct Ruled {
     landlock: Landlock,
 }
 
+impl<Stage> Sandbox<Stage> {
+    /// Numbers of the descriptors that this process has open: before and after something is made, what that has opened.
+    ///
+    /// # Errors
+    /// [`crate::Error::Proc`].
+    pub fn open_descriptors(&mut self) -> Result<Vec<RawFd>> {
+        self.census.numbers()
+    }
+
+    /// Proves that this process has open what it knows of and nothing else: every descriptor is one of `known`, standard
+    /// input, output or error, or has nothing behind it (epoll, eventfd, signalfd), and no memory is shared with a file.
+    /// What a library has opened for itself is a way out that nobody has judged.
+    ///
+    /// # Errors
+    /// [`crate::Error::StillHolds`] with what is not known, [`crate::Error::Proc`].
+    pub fn holds_only(&mut self, known: &[RawFd]) -> Result<()> {
+        self.census.prove(known, self.status.number())
+    }
+}
+
 impl Sandbox<Privileged> {
     /// Begins, in the process that will be confined, while `/proc` is still there.
     ///
@@ -185,7 +207,7 @@ impl Sandbox<Privileged> {
         // Linux 3.19 has the file; in an older kernel nothing denies.
         let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
         let stage = Privileged { groups_denied: denied };
-        Ok(Self { policy, status: OwnStatus::open()?, shortfalls: Vec::new(), stage })
+        Ok(Self { policy, status: OwnStatus::open()?, census: Census::open()?, shortfalls: Vec::new(), stage })
     }
 
     /// Resource limits, groups, ids, five capability sets, `no_new_privs`; read back, and the way back tried.
@@ -203,8 +225,8 @@ impl Sandbox<Privileged> {
         };
         let left = privileges::drop_all(ids, start, self.policy.dies_with_parent)?;
         self.shortfalls.extend(left.shortfalls);
-        let Self { policy, status, shortfalls, .. } = self;
-        Ok(Sandbox { policy, status, shortfalls, stage: Dropped { ids: *ids, groups_kept: left.groups } })
+        let Self { policy, status, census, shortfalls, .. } = self;
+        Ok(Sandbox { policy, status, census, shortfalls, stage: Dropped { ids: *ids, groups_kept: left.groups } })
     }
 }
 
@@ -243,8 +265,8 @@ impl Sandbox<Dropped> {
         if self.policy.strict && !self.shortfalls.is_empty() {
             return Err(crate::Error::Strict { missing: self.shortfalls.join("; ") });
         }
-        let Self { policy, status, shortfalls, stage } = self;
-        Ok(Sandbox { policy, status, shortfalls, stage: Ruled { before: stage, landlock } })
+        let Self { policy, status, census, shortfalls, stage } = self;
+        Ok(Sandbox { policy, status, census, shortfalls, stage: Ruled { before: stage, landlock } })
     }
 }
 
@@ -254,7 +276,8 @@ impl Sandbox<Ruled> {
     /// # Errors
     /// The filter was refused, or `/proc/self/status` says something else than was asked for.
     pub fn filter_syscalls(self) -> Result<Confined> {
-        let Self { policy: Policy { filter, .. }, status, shortfalls, stage } = self;
+        let Self { policy: Policy { filter, .. }, status, census, shortfalls, stage } = self;
+        drop(census);
         filter.load()?;
         status.prove(&stage.before.ids, stage.before.groups_kept)?;
         let filter = FilterReport { role: filter.name, syscalls: filter.syscalls };

@@ -4,6 +4,7 @@
 //! one step later the kernel's answer is read. Its filter, its credentials and its namespaces apply, since the call is
 //! its own. What was changed is put back by [`Tracee::release`]; a tracee that is dropped instead is killed.
 
+pub mod errors;
 mod memory;
 
 use std::io;

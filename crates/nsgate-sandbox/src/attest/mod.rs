@@ -20,6 +20,7 @@ pub(crate) use root::of_this_process as mounts_of_this_process;
 pub use threads::Thread;
 pub use verdict::Row;
 
+use crate::census::shared_file;
 use crate::{Error, Result, Role, status::Status};
 use serde::Serialize;
 use std::{
@@ -53,6 +54,8 @@ pub struct Holdings {
     pub root: Option<Vec<String>>,
     /// What is mounted for it; `None` if it cannot be read.
     pub mounts: Option<Vec<Mount>>,
+    /// Files that it shares memory with; `None` if they cannot be read.
+    pub shared_files: Option<Vec<String>>,
     /// Largest core dump in bytes, `unlimited`, or nothing if it cannot be read.
     pub core_limit: Option<String>,
     /// What this kernel offers.
@@ -147,6 +150,7 @@ pub fn process(pid: i32) -> Result<Holdings> {
         open,
         root,
         mounts: root::mounts(&directory, &others),
+        shared_files: shared_files(&directory),
         core_limit: core_limit(&directory),
         kernel: kernel(),
         verdict: Vec::new(),
@@ -191,6 +195,11 @@ impl Holdings {
         let rows = || self.verdict.iter().map(|row| row.ok);
         if rows().any(|ok| ok == Some(false)) { Some(false) } else { rows().all(|ok| ok.is_some()).then_some(true) }
     }
+}
+
+fn shared_files(directory: &std::path::Path) -> Option<Vec<String>> {
+    let maps = fs::read_to_string(directory.join("maps")).ok()?;
+    Some(maps.lines().filter_map(shared_file).map(str::to_owned).collect())
 }
 
 fn core_limit(directory: &Path) -> Option<String> {

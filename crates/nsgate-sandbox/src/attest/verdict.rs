@@ -83,6 +83,10 @@ pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
         rows.push(windows(holdings));
     }
     rows.push(open(holdings, role));
+    let shared = holdings.shared_files.as_ref();
+    let found =
+        shared.map_or("unreadable".to_owned(), |all| if all.is_empty() { "none".to_owned() } else { all.join(" ") });
+    rows.push(row("shared memory", "none", found, shared.map(Vec::is_empty)));
     let core = holdings.core_limit.clone();
     let ok = core.as_ref().map(|limit| limit == "0");
     rows.push(row("core dump", "0", core.unwrap_or_else(|| "unreadable".to_owned()), ok));

@@ -1,0 +1,84 @@
+//! The starter's half of a start, from the fork on: it hears how the gate's went, publishes it or cleans up after it, ends what
+//! is replaced, and leaves or stays as the supervisor.
+
+use crate::{
+    LaunchError,
+    daemon::{Child, Starter},
+    endpoint::Endpoint,
+    options::{Mode, Options},
+    pid_file::{Created, PidFile},
+    running::Launched,
+    succession::Succession,
+    supervisor,
+    turn::Turn,
+};
+use nsgate_sandbox::Ids;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// What is the starter's to do once the gate serves, or has failed.
+pub(crate) struct Left {
+    pub(crate) succession: Succession,
+    pub(crate) turn: Option<Turn>,
+    pub(crate) pid_file: Option<PidFile>,
+    pub(crate) sockets: Vec<Endpoint>,
+}
+
+/// Waits for the gate's word and passes it on, or cleans up after a gate that failed.
+pub(crate) fn wait<T>(
+    mut word: Starter,
+    child: Child,
+    left: Left,
+    options: &Options,
+    ids: &Ids,
+    has_none: bool,
+) -> Result<Launched<T>, LaunchError> {
+    let Left { succession, turn, pid_file, sockets } = left;
+    let foreground = options.mode == Mode::Foreground;
+    let mut created = None;
+    let farewell = options.farewell.as_deref().unwrap_or_default();
+    let done = word.listen().and_then(|()| {
+        if let (Some(file), true) = (&pid_file, foreground) {
+            created = Some(file.write(std::process::id().try_into().unwrap_or(0))?);
+        }
+        sockets.iter().try_for_each(|socket| socket.publish(farewell))
+    });
+    if let Err(error) = done {
+        child.end();
+        clean_up(pid_file.as_ref(), created.or_else(|| word.created()), &sockets);
+        return Err(error);
+    }
+    drop(word);
+    succession.tell();
+    for gate in &options.replace {
+        gate.signal();
+    }
+    drop(turn);
+    if !foreground {
+        return Ok(Launched::Finished(0));
+    }
+    if let Some(ready) = options.on_ready {
+        ready();
+    }
+    let directories = pid_file.iter().map(PidFile::directory).chain(sockets.iter().flat_map(Endpoint::open));
+    let directories: Vec<_> = directories.map(|directory| directory.as_fd().as_raw_fd()).collect();
+    match supervisor::confine(child, ids, has_none, &directories) {
+        Ok(supervisor) => {
+            // A supervisor has no use for a directory.
+            drop((pid_file, sockets));
+            supervisor.watch().map(Launched::Finished)
+        }
+        Err((child, error)) => {
+            child.end();
+            clean_up(pid_file.as_ref(), created, &sockets);
+            Err(error)
+        }
+    }
+}
+
+/// Takes away what was made for a gate that has ended, so far as this process still may.
+fn clean_up(pid_file: Option<&PidFile>, created: Option<Created>, sockets: &[Endpoint]) {
+    sockets.iter().for_each(Endpoint::withdraw);
+    if let (Some(file), Some(created)) = (pid_file, created) {
+        file.remove(created);
+    }
+}
