@@ -38,6 +38,8 @@ const OTHER: &str = "other socket";
 pub(super) const DOOR: &str = "unix seqpacket listener";
 /// Kind of memory without a name in any file system (memfd_create(2)).
 pub(super) const MEMORY: &str = "memory";
+/// Kind of a connection to a pool, or within one.
+pub(super) const PEER: &str = "unix seqpacket";
 /// Kind of a terminal.
 pub(super) const TERMINAL: &str = "terminal";
 
@@ -78,12 +80,6 @@ pub(super) fn read(directory: &Path) -> Option<Vec<Open>> {
         all.push(Open { number, kind, child, unheard });
     }
     Some(all)
-}
-
-/// The children that a process holds descriptors of.
-pub(super) fn children(directory: &Path) -> Vec<i32> {
-    let entries = fs::read_dir(directory.join("fd")).into_iter().flatten().flatten();
-    entries.filter(|entry| is_child(directory, entry)).filter_map(|entry| described(directory, &entry)).collect()
 }
 
 /// The kind of one descriptor; `None` if it was closed meanwhile.
@@ -273,7 +269,7 @@ impl Sockets {
             Some(&"0002") => DATAGRAM,
             // The third word of a socket that listens (`__SO_ACCEPTCON`, net/unix/af_unix.c).
             Some(&"0005") if words.get(3) == Some(&"00010000") => DOOR,
-            Some(&"0005") => "unix seqpacket",
+            Some(&"0005") => PEER,
             _ => "unix",
         });
         // State 03 is SS_CONNECTED (include/uapi/linux/net.h).

@@ -40,7 +40,8 @@ pub(super) fn of(facts: &Facts<'_>) -> Option<Role> {
     let has = |kind: &str| open.iter().any(|open| open.kind == kind);
     let shows = |name: &str| root.iter().any(|entry| entry == name);
     if !is_small(root) {
-        return supervises(facts.pid, open).then_some(Role::Supervisor);
+        // A pool that a service manager started without a privilege has that one's root, which is told in a row of its own.
+        return if supervises(facts.pid, open) { Some(Role::Supervisor) } else { in_pool(facts, open) };
     }
     // Windows of the log say nothing: each role may have them.
     let agent = shows("agent") || shows("backend");
@@ -51,16 +52,25 @@ pub(super) fn of(facts: &Facts<'_>) -> Option<Role> {
         Role::Reader
     } else if !agent {
         Role::HostProxy
-    } else if has(descriptors::CHILD) {
-        Role::Zygote
-    } else if is_child_of_zygote(facts) {
-        // Only one of a zygote's children listens; none can begin to.
-        if has(descriptors::DOOR) { Role::Dispatcher } else { Role::Worker }
-    } else if has(descriptors::DOOR) {
-        Role::Worker
     } else {
-        Role::Gate
+        in_pool(facts, open).unwrap_or(Role::Gate)
     })
+}
+
+/// Which part of a pool a process is, if any. One that listens is, since no filter lets another begin to.
+fn in_pool(facts: &Facts<'_>, open: &[descriptors::Open]) -> Option<Role> {
+    let has = |kind: &str| open.iter().any(|open| open.kind == kind);
+    let listens = has(descriptors::DOOR);
+    // Any gate may make such a socket, and then its parent is looked at, which it cannot choose.
+    if !listens && !has(descriptors::PEER) {
+        return None;
+    }
+    match (listens, has(descriptors::CHILD)) {
+        (true, true) => Some(Role::Zygote),
+        (_, false) if is_child_of_zygote(facts) => Some(if listens { Role::Dispatcher } else { Role::Worker }),
+        (true, false) => Some(Role::Worker),
+        (false, _) => None,
+    }
 }
 
 /// Whether a process has what a supervisor has: a descriptor of its own child, which runs the same program, signals, and the
@@ -75,13 +85,12 @@ fn supervises(pid: i32, open: &[descriptors::Open]) -> bool {
     }
 }
 
-/// Whether a process is a zygote's child: the zygote stands in a small root as well, and holds a descriptor of it.
+/// Whether a process is a zygote's child: its parent runs the same program, holds a descriptor of it, and listens. (A
+/// supervisor does not.)
 fn is_child_of_zygote(facts: &Facts<'_>) -> bool {
-    let parent = process(facts.parent);
-    let holds = || descriptors::children(&parent).contains(&facts.pid);
-    super::root::entries(&parent).is_some_and(|root| is_small(&root))
-        && holds()
-        && runs_the_same(facts.parent, facts.pid)
+    let Some(open) = descriptors::read(&process(facts.parent)) else { return false };
+    let holds = open.iter().any(|open| open.child == Some(facts.pid));
+    holds && open.iter().any(|open| open.kind == descriptors::DOOR) && runs_the_same(facts.parent, facts.pid)
 }
 
 /// Whether two processes run the same file (`exe` of proc_pid_exe(5): it changes by execve(2), which no filter lets pass).
@@ -149,7 +158,9 @@ mod tests {
         assert_eq!(role(&[pidfd(child), pidfd(child)]), None, "it has one child");
         assert_eq!(role(&[]), None, "without a child");
         assert_eq!(role(&[pidfd(stranger)]), None, "of another program");
-        assert_eq!(of_process(own, &["agent", "backend"], &[pidfd(child)]), Some(Role::Zygote));
+        let door = open(9, "unix seqpacket listener", None);
+        assert_eq!(role(&[pidfd(child), door.clone()]), Some(Role::Zygote), "in a service manager's root");
+        assert_eq!(of_process(own, &["agent", "backend"], &[pidfd(child), door]), Some(Role::Zygote));
         for child in &mut all {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -167,6 +178,7 @@ mod tests {
         assert_eq!(role(&["log-directory", "syslog"], &[]), Some(Role::HostProxy));
         assert_eq!(role(&[], &[open(5, "pinned directory", None)]), Some(Role::Reader));
         assert_eq!(role(&HOST, &[open(3, "tcp listener", None)]), None);
+        assert_eq!(role(&HOST, &[open(3, "unix seqpacket listener", None)]), Some(Role::Worker), "as a unit starts it");
         let facts = Facts { pid: 1, parent: 0, root: None, open: None };
         assert_eq!(of(&facts), None, "what cannot be read proves nothing");
     }

@@ -32,7 +32,7 @@ const SERVES: [&str; 8] = [
 /// What each of them may have: the null device, and where it was told to write.
 const ALL: [&str; 3] = ["/dev/null", "pipe", descriptors::TERMINAL];
 /// The pool's socket, and connections over it.
-const POOL: [&str; 2] = [descriptors::DOOR, "unix seqpacket"];
+const POOL: [&str; 2] = [descriptors::DOOR, descriptors::PEER];
 
 /// Kinds that a role needs, beside [`ALL`].
 fn needs(role: Option<Role>) -> Vec<&'static str> {
