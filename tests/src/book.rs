@@ -33,7 +33,7 @@ pub const PAGES: [&str; 14] = [
 
 /// Commands that cannot be run for a page's sake: the page, how they begin, and why. A test fails if there is no such
 /// command any more.
-pub const NOT_RUN: [(&str, &str, &str); 17] = [
+pub const NOT_RUN: [(&str, &str, &str); 19] = [
     ("README.md", "cargo xtask demo", "makes a laboratory of its own, inside this one; it is tried by hand"),
     ("README.md", "cargo xtask test", "would run this test"),
     ("README.md", "cargo xtask build", "the programs under test come from it"),
@@ -44,6 +44,8 @@ pub const NOT_RUN: [(&str, &str, &str); 17] = [
     ("docs/fuzzing.md", "cargo xtask fuzz head --seconds", "takes minutes"),
     ("docs/fuzzing.md", "cargo xtask fuzz head --replay", "replays what a run of the fuzzer found, and there is none"),
     ("docs/fuzzing.md", "mv tests/fuzz/findings", "the same"),
+    ("docs/fuzzing.md", "cargo xtask test e2e", "would run this test"),
+    ("docs/fuzzing.md", "cargo xtask differential", "takes half an hour; the suite dialect_differential asks the same"),
     ("docs/getting-started.md", "cargo xtask build", "the programs under test come from it"),
     (
         "docs/hardened.md",

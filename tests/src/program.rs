@@ -79,6 +79,12 @@ pub fn dist() -> PathBuf {
     target().join("dist/bin")
 }
 
+/// A file of a Debian package that `cargo xtask test e2e` has unpacked below `target/debian/RELEASE/PACKAGE` and not installed.
+pub fn of_debian(package: &str, file: &str) -> Option<PathBuf> {
+    let releases = std::fs::read_dir(target().join("debian")).into_iter().flatten().flatten();
+    releases.map(|release| release.path().join(package).join(file)).find(|path| path.exists())
+}
+
 /// The workspace's target directory (`CARGO_TARGET_DIR` is honoured).
 pub fn target() -> PathBuf {
     let workspace = workspace();

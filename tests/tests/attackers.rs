@@ -18,7 +18,9 @@ use nsgate_tests::gate::{communicate, nsgate, run_flags, write_config};
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::pool::{metrics_path, socket_path, words};
 use nsgate_tests::world::{NEUTRON_ID, STRANGER_ID};
-use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Network, RecordingAgent, Started, procfs, suite, sys};
+use nsgate_tests::{
+    Answer, Config, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, procfs, suite, sys,
+};
 
 fn main() {
     suite!["attackers":
@@ -473,6 +475,7 @@ fn a_backend_swapped_for_another_users_gets_no_byte(lab: &Lab) {
 fn a_hostile_environment_changes_nothing(lab: &Lab) {
     let network = lab.network();
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let _log = SyslogReader::bind(&config().log);
     let file = write_config(lab, &config());
     let started = network.gate.inside(|| {
         let mut command = Command::new(lab.program.path());

@@ -7,7 +7,7 @@ use nsgate_tests::gate::{communicate, nsgate};
 use nsgate_tests::journald::Journald;
 use nsgate_tests::lab::wait_until;
 use nsgate_tests::program::{target, workspace};
-use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Namespace, Network, RecordingAgent, host, suite};
+use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Namespace, Network, RecordingAgent, SyslogReader, host, suite};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -123,6 +123,7 @@ fn getting_started_does_what_it_says(lab: &Lab) {
 fn diagnostics_are_what_the_page_shows(lab: &Lab) {
     lab.needs("/usr/bin/script", "apt-get install bsdutils");
     let _agent = neutrons_host(lab);
+    let _log = SyslogReader::bind(Path::new("/dev/log"));
     runs(lab, "docs/diagnostics.md", None);
 }
 

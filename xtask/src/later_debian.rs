@@ -1,4 +1,5 @@
-//! A package of another Debian release, unpacked beside the host's: nothing of it is installed, and the host's apt stays as it is.
+//! A package of Debian that is unpacked and not installed: of another release, or one that would change this host (nscd begins
+//! to answer for everybody). The host's apt stays as it is.
 //!
 //! An apt of its own asks the mirrors that the host's apt asks, for one suite.
 
@@ -9,7 +10,7 @@ use std::process::Command;
 use nsgate_tests::program::target;
 
 use crate::command::plain;
-use crate::prepare;
+use crate::{dist, prepare};
 
 /// Where the package's files are, `target/debian/SUITE/PACKAGE`; fetched if they are not there yet.
 ///
@@ -62,6 +63,18 @@ pub(crate) fn unpacked(suite: &str, package: &str) -> Result<PathBuf, String> {
     }
     fs::write(&complete, "").map_err(|e| io(&complete, e))?;
     Ok(files)
+}
+
+/// Packages of this host's release whose files the end-to-end suites use (`nsgate_tests::program::of_debian`).
+const OF_THIS_RELEASE: [&str; 3] = ["nscd", "libjemalloc2", "libtcmalloc-minimal4"];
+
+/// Unpacks them.
+///
+/// # Errors
+/// The first that cannot be had, in one line.
+pub(crate) fn of_this_release() -> Result<(), String> {
+    let release = dist::debian::codename()?;
+    OF_THIS_RELEASE.iter().try_for_each(|package| unpacked(&release, package).map(drop))
 }
 
 /// The mirror of the host's own sources, as they write it (sources.list(5)).

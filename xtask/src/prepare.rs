@@ -25,7 +25,19 @@ static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
 const TOOLS: [(&str, &[Tool]); 6] = [
     ("deny", &[tools::VENV]),
     ("counts", &[tools::VALGRIND, tools::STRACE]),
-    ("e2e", &[tools::IP, tools::HAPROXY, tools::JOURNALD, tools::STRACE, tools::ACL, tools::CURL, tools::VENV]),
+    (
+        "e2e",
+        &[
+            tools::IP,
+            tools::HAPROXY,
+            tools::JOURNALD,
+            tools::STRACE,
+            tools::ACL,
+            tools::CAPSH,
+            tools::CURL,
+            tools::VENV,
+        ],
+    ),
     ("neutron", &[tools::IP, tools::VENV]),
     ("cloud-init", &[tools::IP, tools::CLOUD_INIT]),
     (
@@ -91,6 +103,9 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     step.took("Debian packages", tools::install(&all));
     if wanted("deny") {
         step.took("cargo-deny", deny::find().map(drop));
+    }
+    if wanted("e2e") {
+        step.took("packages that are not installed", later_debian::of_this_release().map(drop));
     }
     if wanted("cloud-init") {
         step.took("a newer cloud-init", later_debian::unpacked(NEWER_CLOUD_INIT, "cloud-init").map(drop));

@@ -66,6 +66,13 @@ pub(crate) const ACL: Tool = Tool {
     package: "acl",
     used_for: "the suite of paths",
 };
+/// capsh, to start a gate without some capabilities.
+pub(crate) const CAPSH: Tool = Tool {
+    name: "capsh",
+    probe: ("/usr/sbin/capsh", &["--print"]),
+    package: "libcap2-bin",
+    used_for: "starts without some capabilities",
+};
 /// valgrind, to count instructions and allocations.
 pub(crate) const VALGRIND: Tool = Tool {
     name: "valgrind",
@@ -158,13 +165,14 @@ pub(crate) const ZSH: Tool =
 /// fish.
 pub(crate) const FISH: Tool =
     Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
-const ALL: [Tool; 23] = [
+const ALL: [Tool; 24] = [
     IP,
     HAPROXY,
     CURL,
     STRACE,
     JOURNALD,
     ACL,
+    CAPSH,
     VALGRIND,
     NGINX,
     WRK,

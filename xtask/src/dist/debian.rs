@@ -47,8 +47,11 @@ pub(crate) fn root() -> Result<PathBuf, String> {
     Ok(root)
 }
 
-/// `bookworm`.
-fn codename() -> Result<String, String> {
+/// The name of the release that this host runs, `bookworm`.
+///
+/// # Errors
+/// It is not Debian.
+pub(crate) fn codename() -> Result<String, String> {
     let text = fs::read_to_string("/etc/os-release").map_err(|e| format!("/etc/os-release: {e}"))?;
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim_matches('"'));
     match (value("ID="), value("VERSION_CODENAME=")) {

@@ -158,6 +158,14 @@ fn e2e(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::CURL.ensure() {
         println!("{missing} (the pages of docs/ are not run)");
     }
+    if let Err(missing) = later_debian::of_this_release() {
+        println!("{missing} (the tests with nscd, jemalloc and tcmalloc are skipped)");
+    }
+    for tool in [tools::ACL, tools::CAPSH] {
+        if let Err(missing) = tool.ensure() {
+            println!("{missing}");
+        }
+    }
     for shell in [tools::ZSH, tools::FISH] {
         if let Err(missing) = shell.ensure() {
             println!("{missing} (what it completes is not tried)");
