@@ -11,6 +11,8 @@ use std::{fmt, os::fd::RawFd};
 
 /// Room for what a courier writes of a network, in bytes: a record in memory, which is a file to the kernel.
 const RECORD: u64 = 64 * 1024;
+/// The longest memory in which a dispatcher keeps which worker has each listener, in bytes: 24 for each of a million.
+const CLAIMS: u64 = 24 << 20;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ impl Policy {
     /// The process that makes a pool's workers, each of which needs this many descriptors.
     #[must_use]
     pub fn zygote(descriptors: u64) -> Self {
-        Self { small_root: true, forks: true, ..Self::custom(Role::Zygote.into(), descriptors) }
+        Self { small_root: true, forks: true, file: CLAIMS, ..Self::custom(Role::Zygote.into(), descriptors) }
     }
 
     /// A keeper that needs this many descriptors.
