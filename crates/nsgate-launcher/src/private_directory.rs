@@ -26,6 +26,7 @@ pub(crate) type Failed = (&'static str, Errno);
 pub(crate) struct PrivateDirectory {
     name: String,
     directory: OwnedFd,
+    made: (u64, u64),
 }
 
 impl PrivateDirectory {
@@ -35,7 +36,14 @@ impl PrivateDirectory {
             // 64 bits of the kernel's random numbers: nobody can have taken all of them.
             let name = format!(".nsgate-{:016x}", RandomState::new().build_hasher().finish());
             match mkdirat(above, name.as_str(), Mode::S_IRWXU) {
-                Ok(()) => return Self::open(above, name),
+                Ok(()) => {
+                    return Self::open(above, &name).inspect_err(|(_, error)| {
+                        // What stands there now is not what was made.
+                        if *error != Errno::ESTALE {
+                            remove_empty(above, &name);
+                        }
+                    });
+                }
                 Err(Errno::EEXIST) => {}
                 Err(error) => return Err(("mkdirat", error)),
             }
@@ -45,13 +53,17 @@ impl PrivateDirectory {
 
     /// Who may write above may have put something else there already: what is opened must be this user's, for nobody else,
     /// and on the same file system. Only this user can have made such a directory.
-    fn open(above: BorrowedFd<'_>, name: String) -> Result<Self, Failed> {
+    fn open(above: BorrowedFd<'_>, name: &str) -> Result<Self, Failed> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let directory = openat(above, name.as_str(), flags, Mode::empty()).map_err(|error| ("openat", error))?;
+        let directory = openat(above, name, flags, Mode::empty()).map_err(|error| ("openat", error))?;
         let (found, around) =
             fstat(&directory).and_then(|found| Ok((found, fstat(above)?))).map_err(|error| ("fstat", error))?;
         let own = found.st_uid == geteuid().as_raw() && found.st_mode & 0o077 == 0 && found.st_dev == around.st_dev;
-        if own { Ok(Self { name, directory }) } else { Err(("openat", Errno::ESTALE)) }
+        if own {
+            Ok(Self { name: name.to_owned(), directory, made: identity(&found) })
+        } else {
+            Err(("openat", Errno::ESTALE))
+        }
     }
 
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
@@ -68,13 +80,22 @@ impl PrivateDirectory {
     /// The directory's name is compared first. In the moment in between another empty directory could be put there, by who
     /// may remove it anyway.
     pub(crate) fn remove(&self, above: BorrowedFd<'_>, made: &str) {
-        let _ = unlinkat(&self.directory, made, UnlinkatFlags::NoRemoveDir);
-        let own = fstat(&self.directory).map(|own| identity(&own));
-        let found = fstatat(above, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
-        if found.is_ok_and(|found| Ok(identity(&found)) == own) {
-            // What cannot be removed is an empty directory.
-            let _ = unlinkat(above, self.name.as_str(), UnlinkatFlags::RemoveDir);
+        // What could not be removed at first is tried once more; after that it is an empty directory.
+        if matches!(unlinkat(&self.directory, made, UnlinkatFlags::NoRemoveDir), Err(error) if error != Errno::ENOENT) {
+            let _ = unlinkat(&self.directory, made, UnlinkatFlags::NoRemoveDir);
         }
+        let found = fstatat(above, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        // The name is random: where the kernel does not say what has it, it is still ours.
+        if found.map_or_else(|error| error != Errno::ENOENT, |found| identity(&found) == self.made) {
+            remove_empty(above, &self.name);
+        }
+    }
+}
+
+/// Removes an empty directory, and tries twice.
+fn remove_empty(above: BorrowedFd<'_>, name: &str) {
+    if unlinkat(above, name, UnlinkatFlags::RemoveDir).is_err() {
+        let _ = unlinkat(above, name, UnlinkatFlags::RemoveDir);
     }
 }
 
