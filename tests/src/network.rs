@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::cut::Way;
+use crate::lab::wait_until;
 use nix::sched::{CloneFlags, setns};
 
 /// The interface on the gate's side, named as Neutron names them.
@@ -67,8 +68,9 @@ impl Namespace {
         std::thread::scope(|scope| {
             scope
                 .spawn(|| {
-                    let file = File::open(self.path()).expect("the namespace exists");
-                    setns(file, CloneFlags::CLONE_NEWNET).expect("setns into the namespace");
+                    // `ip netns add` makes the file first, and mounts the namespace on it then.
+                    let enter = || setns(File::open(self.path()).ok()?, CloneFlags::CLONE_NEWNET).ok();
+                    assert!(wait_until(2.0, || enter().is_some()), "{}: no such namespace", self.name);
                     work()
                 })
                 .join()

@@ -266,7 +266,8 @@ fn count(trace: &str) -> Seen {
     Seen { gate: found.into_values().next().unwrap_or_default(), supervisor }
 }
 
-/// Uses of each process, and the processes in the order in which they began.
+/// Uses of each process, and the processes in the order in which they began; but for the child that looks names up, which has
+/// no filter.
 fn uses(trace: &str) -> (BTreeMap<&str, Uses>, Vec<&str>) {
     let mut found: BTreeMap<&str, Uses> = BTreeMap::new();
     let mut filtered: Vec<&str> = Vec::new();
@@ -285,6 +286,7 @@ fn uses(trace: &str) -> (BTreeMap<&str, Uses>, Vec<&str>) {
             *found.entry(pid).or_default().entry(call.to_owned()).or_default() += 1;
         }
     }
+    order.retain(|pid| found.contains_key(pid));
     (found, order)
 }
 

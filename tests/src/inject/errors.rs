@@ -202,21 +202,26 @@ impl Trace {
 
     /// Lets every process go; `stopped` is known to be stopped.
     fn leave(&mut self, stopped: Option<Pid>) {
-        if let Some(pid) = stopped {
-            // One that was killed meanwhile is its tracer's to wait for, before its parent can.
-            if ptrace::detach(pid, None).is_err() {
-                let _ = waitpid(pid, Some(WaitPidFlag::__WALL));
-            }
-        }
         for pid in self.all.keys().filter(|pid| Some(**pid) != stopped) {
             // It must be stopped to be left.
             let stops = kill(*pid, Signal::SIGSTOP).is_ok()
                 && waitpid(*pid, Some(WaitPidFlag::__WALL))
                     .is_ok_and(|status| !matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)));
             if stops {
-                let _ = ptrace::detach(*pid, None);
+                detach(*pid);
                 let _ = kill(*pid, Signal::SIGCONT);
             }
         }
+        // The last to go on: it may end the others.
+        if let Some(pid) = stopped {
+            detach(pid);
+        }
+    }
+}
+
+/// One that was killed meanwhile is its tracer's to wait for, before its parent can.
+fn detach(pid: Pid) {
+    if ptrace::detach(pid, None).is_err() {
+        let _ = waitpid(pid, Some(WaitPidFlag::__WALL));
     }
 }
