@@ -13,40 +13,43 @@ const LARGEST: usize = 1032;
 const STEP: usize = 16;
 const KEPT: usize = 7;
 
-/// What the first round lets go makes room for the second: a fresh chunk then lies among free memory more often.
-const ROUNDS: usize = 5;
+/// A chunk so large has, cut down to any size that is cached, so much behind it that it can grow beyond all of them, and
+/// that what is left over then is beyond them as well.
+const UNCUT: usize = 2 * (LARGEST + STEP);
 
 /// Returns unused heap pages to the kernel (malloc_trim(3)).
 pub(crate) fn give_back() {
-    // What was freed joins its neighbours first, so that there is one place to take fresh chunks from.
-    trim();
-    for _ in 0..ROUNDS {
-        for size in (SMALLEST..=LARGEST).step_by(STEP) {
-            exchange(size);
-            empty(size);
-        }
-        trim();
+    for size in (SMALLEST..=LARGEST).step_by(STEP) {
+        empty(size);
     }
+    trim();
 }
 
-/// Takes the chunks of one size out of the thread's cache, which trimming does not look at: left over from a burst, they
-/// are strewn over pages that are empty otherwise. Fresh ones, which lie side by side, take their place.
-fn exchange(size: usize) {
-    let [strewn, fresh] = [bin(size), bin(size)];
-    // A full cache lets the rest go.
-    drop(fresh);
-    drop(strewn);
-}
-
-/// Empties the cache of one size: the last chunk first, each grows into the free memory behind it, and freed as a part
-/// of that it is too large for the cache.
+/// Empties the thread's cache of one size, which trimming does not look at: left over from a burst, the chunks are strewn
+/// over pages that are empty otherwise.
 fn empty(size: usize) {
+    // A full cache gives as many as it holds and asks the heap for none, which would put others of this size into it.
+    drop(fresh(size));
+    let strewn = bin(size);
+    // Full of others, it lets these go.
+    drop(fresh(size));
+    drop(strewn);
+    // The last chunk first, each grows into the free memory behind it, and freed it is too large for the cache.
     let mut chunks = bin(size);
     chunks.sort_unstable_by_key(|chunk| Reverse(chunk.as_ptr()));
     for mut chunk in chunks {
-        chunk.reserve_exact(2 * LARGEST);
+        chunk.reserve_exact(LARGEST + STEP);
         black_box(&chunk);
     }
+}
+
+/// Chunks of this size that have free memory behind them, or one another: none of them fills a gap between others.
+fn fresh(size: usize) -> [Vec<u8>; KEPT] {
+    std::array::from_fn(|_| {
+        let mut chunk = black_box(Vec::with_capacity(UNCUT));
+        chunk.shrink_to(size);
+        black_box(chunk)
+    })
 }
 
 /// As many chunks of this size as the cache holds.
