@@ -19,6 +19,7 @@ fn main() {
     suite!["paths":
         site_settings_that_others_could_have_written_are_refused,
         site_settings_of_roots_are_obeyed,
+        a_settings_directory_that_leads_nowhere_is_refused,
         an_operators_text_that_others_could_have_written_is_refused,
         an_agents_text_is_obeyed_where_the_agent_keeps_it,
         links_of_roots_are_followed_to_the_agent_and_the_pid_file,
@@ -150,6 +151,20 @@ fn site_settings_that_others_could_have_written_are_refused(lab: &Lab) {
     refused("a link to nothing", &["symbolic link"]);
 }
 
+fn a_settings_directory_that_leads_nowhere_is_refused(lab: &Lab) {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let _ = fs::remove_dir_all("/etc/nsgate");
+    let kept = lab.directory("settings", 0o755);
+    symlink(&kept, "/etc/nsgate").unwrap();
+    drop(Gate::start(lab, &network.gate, &config()));
+    // There were no settings in it; now what there was is lost.
+    fs::remove_dir(&kept).unwrap();
+    let started = Gate::try_start(lab, &network.gate, &config()).expect_err("the settings are lost");
+    assert!(started.stderr.contains("/etc/nsgate is a link that leads nowhere"), "{started:#?}");
+    assert!(network.gate.listening().is_empty());
+}
+
 fn site_settings_of_roots_are_obeyed(lab: &Lab) {
     lab.needs_root("a gate that is root");
     let network = lab.network();
@@ -176,6 +191,8 @@ fn toml(lab: &Lab, path: &Path, user: &str, more: &str) {
         socket.display(),
         config().pid_file.display()
     );
+    // Anew: the kernel may keep root from writing another's file in everybody's directory (fs.protected_regular, proc(5)).
+    let _ = fs::remove_file(path);
     fs::write(path, content).unwrap();
 }
 

@@ -122,7 +122,14 @@ pub fn read_config(path: &Path) -> Result<(ConfigText, Written), LaunchError> {
 pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {
     let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
     match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // A directory that is a link to nothing is settings that are lost, and not none.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let above = path.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+            return match above.filter(|above| !above.exists()) {
+                Some(above) => Err(wrong(format!("{} is a link that leads nowhere; correct it", above.display()))),
+                None => Ok(None),
+            };
+        }
         Err(error) => return Err(wrong(error.to_string())),
         Ok(found) if found.file_type().is_symlink() => {
             return Err(wrong("this is a symbolic link; put the file itself here, as root's".to_owned()));
