@@ -192,8 +192,12 @@ fn toml(lab: &Lab, path: &Path, user: &str, more: &str) {
         config().pid_file.display()
     );
     // Anew: the kernel may keep root from writing another's file in everybody's directory (fs.protected_regular, proc(5)).
+    let owner = fs::metadata(path).map(|found| (found.uid(), found.gid())).ok();
     let _ = fs::remove_file(path);
     fs::write(path, content).unwrap();
+    if let Some((uid, gid)) = owner {
+        lchown(path, Some(uid), Some(gid)).unwrap();
+    }
 }
 
 fn an_operators_text_that_others_could_have_written_is_refused(lab: &Lab) {
