@@ -99,9 +99,6 @@ impl Lab {
         fs::write("/etc/nsgate/nsgate.toml", text).expect("the site's settings");
     }
 
-    /// Every world has an `/etc` of its own; nothing is left to do.
-    pub fn private_etc(&self) {}
-
     /// A link that the gate's user could make lead elsewhere; root's own are followed.
     pub fn link(&self, target: impl AsRef<Path>, link: impl AsRef<Path>) {
         std::os::unix::fs::symlink(target, &link).expect("a link");

@@ -28,15 +28,9 @@ fn main() {
     ]
 }
 
-fn site(lab: &Lab, text: &str) {
-    lab.private_etc();
-    std::fs::create_dir_all("/etc/nsgate").unwrap();
-    std::fs::write("/etc/nsgate/nsgate.toml", text).unwrap();
-}
-
 /// A site whose keepers wait for two seconds.
 fn impatient(lab: &Lab) {
-    site(lab, &format!("pool = \"{}\"\npool_patience = \"2s\"\n", socket_path(lab).display()));
+    lab.site(&format!("pool = \"{}\"\npool_patience = \"2s\"\n", socket_path(lab).display()));
 }
 
 /// Stops a process, and lets it go on when dropped: a test that fails leaves none that cannot end.

@@ -182,20 +182,7 @@ async fn unfinished_heads_of_many_addresses_give_way_to_one_that_goes_on() {
 async fn answers_that_are_never_read_by_many_addresses_give_way() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("agent");
-    let listener = UnixListener::bind(&socket).unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut agent, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut bytes = [0; 4096];
-                let length = agent.read(&mut bytes).await.unwrap_or(0);
-                let big = bytes[..length].starts_with(b"GET /big");
-                let body = vec![b'x'; if big { 10_000_000 } else { 5 }];
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                let _ = agent.write_all(head.as_bytes()).await;
-                let _ = agent.write_all(&body).await;
-            });
-        }
-    });
+    served::agent_with_a_long_answer(&socket);
     let served = Served::at("[limits]\nbackend_requests = 8\n", socket, Arc::default(), directory).await;
     let mut greedy = Vec::new();
     for host in 2..22 {

@@ -8,7 +8,7 @@ use served::{Served, get};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream, UnixListener},
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -22,20 +22,7 @@ async fn from(address: &str, gate: SocketAddr) -> TcpStream {
 async fn answers_that_are_never_read_do_not_take_every_turn() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("agent");
-    let listener = UnixListener::bind(&socket).unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut agent, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut bytes = [0; 4096];
-                let length = agent.read(&mut bytes).await.unwrap_or(0);
-                let big = bytes[..length].starts_with(b"GET /big");
-                let body = vec![b'x'; if big { 10_000_000 } else { 5 }];
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                let _ = agent.write_all(head.as_bytes()).await;
-                let _ = agent.write_all(&body).await;
-            });
-        }
-    });
+    served::agent_with_a_long_answer(&socket);
     let served = Served::at("", socket, Arc::default(), directory).await;
     let mut greedy = Vec::new();
     for _ in 0..150 {

@@ -120,3 +120,21 @@ pub(crate) async fn one(guest: &mut TcpStream) -> String {
     };
     timeout(Duration::from_secs(20), read).await.expect("an answer")
 }
+
+/// An agent at `socket` whose answer to `/big` has ten million bytes, and to everything else five.
+pub(crate) fn agent_with_a_long_answer(socket: &std::path::Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut agent, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4096];
+                let length = agent.read(&mut bytes).await.unwrap_or(0);
+                let big = bytes[..length].starts_with(b"GET /big");
+                let body = vec![b'x'; if big { 10_000_000 } else { 5 }];
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                let _ = agent.write_all(head.as_bytes()).await;
+                let _ = agent.write_all(&body).await;
+            });
+        }
+    });
+}
