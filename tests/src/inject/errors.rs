@@ -52,6 +52,8 @@ const FIRST: i64 = libc::SYS_close_range;
 struct Traced {
     index: usize,
     calls: usize,
+    /// It has waited for guests once: what it calls from then on is no part of a start.
+    serves: bool,
     /// Answered when the call that is not made returns.
     answer: Option<Errno>,
 }
@@ -76,7 +78,7 @@ pub fn start(namespace: &Namespace, words: &[&str], output: &Path, wanted: Optio
     ptrace::syscall(first, None)?;
     let mut trace =
         Trace { all: BTreeMap::new(), next: 1, working: false, sites: Vec::new(), wanted, done: false, waits: false };
-    trace.all.insert(first, Traced { index: 0, calls: 0, answer: None });
+    trace.all.insert(first, Traced { index: 0, calls: 0, serves: false, answer: None });
     let status = trace.follow(first)?;
     let starter = status.is_none().then_some(first);
     Ok(Begun { starter, status, sites: trace.sites, injected: trace.done })
@@ -156,7 +158,7 @@ impl Trace {
         let next = &mut self.next;
         self.all.entry(pid).or_insert_with(|| {
             *next += 1;
-            Traced { index: *next - 1, calls: 0, answer: None }
+            Traced { index: *next - 1, calls: 0, serves: false, answer: None }
         });
     }
 
@@ -181,7 +183,10 @@ impl Trace {
         // A supervisor that waits for ever (poll(2), its timeout): the start is over.
         self.waits |= traced.index == 0 && number == libc::SYS_poll && registers.rdx as i32 == -1;
         self.working |= number == FIRST;
-        if !self.working {
+        // A gate that waits for its guests serves: the start is over for it. Its filter kills a call that is cut out.
+        let waits = [libc::SYS_epoll_wait, libc::SYS_epoll_pwait].contains(&number) && registers.r10 as i32 == -1;
+        traced.serves |= self.working && waits;
+        if !self.working || traced.serves {
             return Ok(());
         }
         let site = Site { process: traced.index, call: traced.calls, number };
@@ -202,15 +207,25 @@ impl Trace {
 
     /// Lets every process go; `stopped` is known to be stopped.
     fn leave(&mut self, stopped: Option<Pid>) {
-        for pid in self.all.keys().filter(|pid| Some(**pid) != stopped) {
+        let others: Vec<Pid> = self.all.keys().copied().filter(|pid| Some(*pid) != stopped).collect();
+        for pid in others {
             // It must be stopped to be left.
-            let stops = kill(*pid, Signal::SIGSTOP).is_ok()
-                && waitpid(*pid, Some(WaitPidFlag::__WALL))
-                    .is_ok_and(|status| !matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)));
-            if stops {
-                detach(*pid);
-                let _ = kill(*pid, Signal::SIGCONT);
+            let Some(status) =
+                kill(pid, Signal::SIGSTOP).ok().and_then(|()| waitpid(pid, Some(WaitPidFlag::__WALL)).ok())
+            else {
+                continue;
+            };
+            if matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)) {
+                continue;
             }
+            // A call that was cut out at its entry has no other answer than this one.
+            if matches!(status, WaitStatus::PtraceSyscall(_))
+                && self.all.get(&pid).is_some_and(|one| one.answer.is_some())
+            {
+                let _ = self.call(pid);
+            }
+            detach(pid);
+            let _ = kill(pid, Signal::SIGCONT);
         }
         // The last to go on: it may end the others.
         if let Some(pid) = stopped {
