@@ -327,6 +327,15 @@ pub fn listed(lab: &Lab) -> Vec<serde_json::Value> {
     serde_json::from_str(&started.stdout).expect("JSON")
 }
 
+/// Waits until the worker itself says that it serves so many networks: a keeper whose worker is away answers as well.
+pub fn in_the_pool(lab: &Lab, networks: usize) {
+    let count = || {
+        let started = nsgate(lab, &["status", "--json"]);
+        started.ok().then(|| serde_json::from_str::<Vec<serde_json::Value>>(&started.stdout).map_or(0, |all| all.len()))
+    };
+    assert!(wait_until(5.0, || count() == Some(networks)), "the worker serves {:?} networks", count());
+}
+
 /// Whether the guest gets an answer.
 pub fn served(guest: &Guest) -> bool {
     guest.get("/").is_ok_and(|answer| answer.status == 200)

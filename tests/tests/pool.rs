@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{OTHER, Pool, channel, keeper, listed, metrics_path, nsgate, served, socket_path, world};
+use nsgate_tests::pool::{
+    OTHER, Pool, channel, in_the_pool, keeper, listed, metrics_path, nsgate, served, socket_path, world,
+};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, SyslogReader, suite};
 
 fn main() {
@@ -31,6 +33,7 @@ fn each_network_is_served_in_its_own_name(lab: &Lab) {
     let _pool = Pool::start(lab);
     let _one = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
     let _two = keeper(lab, &second.gate, &Config::new(Kind::Ovn).with_id(OTHER));
+    in_the_pool(lab, 2);
     for (network, header, id) in
         [(&world.network, "X-Neutron-Network-ID", NETWORK), (&second, "X-OVN-Network-ID", OTHER)]
     {
@@ -102,6 +105,7 @@ fn a_plain_restart_finishes_what_is_under_way(lab: &Lab) {
     });
     let mut pool = Pool::start(lab);
     let _keeper = keeper(lab, &network.gate, &Config::new(Kind::Network));
+    in_the_pool(lab, 1);
     let guest = Guest::new(&network.guest);
     std::thread::scope(|scope| {
         let under_way = scope.spawn(|| guest.get("/slow"));
@@ -228,6 +232,7 @@ fn an_agent_that_hangs_stops_its_own_network_alone(lab: &Lab) {
     config.socket = hanging;
     let _one = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
     let _two = keeper(lab, &second.gate, &config);
+    in_the_pool(lab, 2);
     let stuck: Vec<TcpStream> = (0..100)
         .map(|_| {
             let mut one = Guest::new(&second.guest).connect().unwrap();

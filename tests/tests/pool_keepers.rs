@@ -8,7 +8,9 @@ use nix::sys::signal::Signal;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{OTHER, Pool, World, keeper, listed, nsgate, served, socket_path, try_keeper, world};
+use nsgate_tests::pool::{
+    OTHER, Pool, World, in_the_pool, keeper, listed, nsgate, served, socket_path, try_keeper, world,
+};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Network, RecordingAgent, Response, SyslogReader, suite};
 
@@ -52,6 +54,7 @@ fn a_worker_holds_nothing_but_descriptors(lab: &Lab) {
     let world = world(lab);
     let pool = Pool::start(lab);
     let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    in_the_pool(lab, 1);
     assert!(served(&Guest::new(&world.network.guest)));
     for (pid, root) in
         [(pool.worker(), &["agent", "backend"][..]), (keeper.pid, &["agent", "backend", "pool", "worker"])]
@@ -112,6 +115,7 @@ fn sigusr1_lets_a_keeper_finish_its_requests(lab: &Lab) {
     });
     let _pool = Pool::start(lab);
     let keeper = keeper(lab, &network.gate, &Config::new(Kind::Network));
+    in_the_pool(lab, 1);
     let guest = Guest::new(&network.guest);
     let answer = std::thread::scope(|scope| {
         let asking = scope.spawn(|| guest.get("/slow"));
@@ -128,6 +132,7 @@ fn a_worker_that_dies_loses_no_connection_made_meanwhile(lab: &Lab) {
     let world = world(lab);
     let mut pool = Pool::start(lab);
     let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    in_the_pool(lab, 1);
     let guest = Guest::new(&world.network.guest);
     assert!(served(&guest));
     pool.crash();
