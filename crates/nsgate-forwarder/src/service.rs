@@ -223,16 +223,18 @@ fn admit<'a, C>(
 ) -> Result<(Cow<'a, [u8]>, Option<Given>), Refusal> {
     let peer = exchange.client().ip();
     shared.limiter.count(Source::of(peer), now).map_err(Refusal::too_many)?;
-    let identity = shared.callers.identity(peer, head.target())?;
+    let single = shared.guarded.as_ref().and_then(|guarded| guarded.judged(head.target()));
+    let target = single.as_deref().unwrap_or(head.target());
+    let identity = shared.callers.identity(peer, target)?;
     let Some(guarded) = &shared.guarded else { return Ok((identity, None)) };
-    let (method, target) = (parts.method.as_str(), head.target());
+    let method = parts.method.as_str();
     let asked = Asked { peer, identity: &identity, method, target, headers: &parts.headers, now };
     let mut token = None;
     let judged = guarded.judge(&asked, &mut token);
     exchange.note(|record| record.token = token);
     let given = match judged? {
-        Judged::Passes(target) => {
-            if let Some(target) = target {
+        Judged::Passes => {
+            if let Some(target) = single {
                 head.set_target(&target);
             }
             guarded.strip(&mut parts.headers);

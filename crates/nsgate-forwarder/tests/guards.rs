@@ -160,6 +160,34 @@ async fn slashes_in_a_row_are_judged_and_sent_as_the_one_path_that_they_lead_to(
     assert!(gate.seen()[0].starts_with("GET //latest//meta-data HTTP/1.1\r\n"), "{:?}", gate.seen());
 }
 
+/// Where paths are judged, the one at which tokens are given out is judged as well.
+#[tokio::test]
+async fn a_token_is_asked_for_with_slashes_in_a_row_where_paths_are_judged() {
+    const LIFE: &str = "X-aws-ec2-metadata-token-ttl-seconds: 60\r\nContent-Length: 0\r\n";
+    let given = Some(Reason::Token);
+    for paths in ["paths = [\"/latest/meta-data/\"]", "expiring = { names = [\"user-data\"], after = \"1h\" }"] {
+        let gate = Served::with(&format!("[guards]\ntokens = \"required\"\n{paths}\n"), HELLO).await;
+        for line in ["PUT //latest//api///token", "PUT /latest/api//token", "PUT /latest/api/token"] {
+            let answer = gate.ask(&request(line, LIFE)).await;
+            let record = gate.records.0.lock().unwrap().last().cloned().unwrap();
+            assert_eq!((status(&answer), record.reason), (200, given), "{paths}: {line}: {answer}");
+            assert_eq!(record.token, Some(TokenUse::Asked), "{paths}: {line}");
+            let token = answer.rsplit("\r\n").next().unwrap();
+            let shown = format!("X-aws-ec2-metadata-token: {token}\r\n");
+            assert_eq!(status(&gate.ask(&request("GET //latest/meta-data/", &shown)).await), 200, "{paths}: {line}");
+        }
+        assert!(gate.seen().iter().all(|seen| seen.starts_with("GET /latest/meta-data/ ")), "{:?}", gate.seen());
+        // Neither percent encoding nor a component too many leads there.
+        for line in ["PUT //latest/api/%74oken", "PUT //x/latest/api/token", "PUT //latest/api/token/"] {
+            assert_eq!(status(&gate.ask(&request(line, LIFE)).await), 401, "{paths}: {line}");
+        }
+    }
+    // Where no guard looks at paths the request is the agent's affair, as it is written.
+    let gate = Served::with("[guards]\ntokens = \"optional\"\n", HELLO).await;
+    assert_eq!(status(&gate.ask(&request("PUT //latest/api/token", LIFE)).await), 200);
+    assert!(gate.seen()[0].starts_with("PUT //latest/api/token HTTP/1.1\r\n"), "{:?}", gate.seen());
+}
+
 #[tokio::test]
 async fn a_hidden_path_is_not_there() {
     let no = Some(Reason::ForbiddenPath);

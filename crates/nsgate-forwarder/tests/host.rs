@@ -66,12 +66,17 @@ impl Host {
     }
 
     async fn at(nova: SocketAddr, seen: Arc<Mutex<Vec<String>>>) -> Self {
+        Self::guarded(nova, seen, nsgate_config::Guards::default()).await
+    }
+
+    async fn guarded(nova: SocketAddr, seen: Arc<Mutex<Vec<String>>>, guards: nsgate_config::Guards) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(None);
         let records = Records::default();
         let mut proxy = host(&text());
         proxy.retries = 0;
+        proxy.guards = guards;
         let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(nova), records.clone());
         tokio::spawn(forwarder.serve(vec![listener], stopped));
         Self { address, directory, seen, records, _stop: stop }
@@ -147,6 +152,19 @@ async fn the_monitor_answers_everybody_and_the_statistics_nobody() {
     assert_eq!(host.seen().len(), 0);
     assert!(host.ask("127.0.0.2", &get("/monitoruri/x")).await.starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(host.seen().len(), 1, "a longer path is an instance's");
+}
+
+/// Slashes in a row are one for the monitor and the statistics as well, where paths are judged.
+#[tokio::test]
+async fn with_guards_on_paths_no_slash_too_many_leads_past_the_statistics() {
+    let nova = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let paths = vec![nsgate_config::PathPrefix::new("/").unwrap()];
+    let guards = nsgate_config::Guards { paths, ..Default::default() };
+    let host = Host::guarded(nova.local_addr().unwrap(), Arc::default(), guards).await;
+    for path in ["/admin/stats", "//admin//stats", "/admin///stats?//"] {
+        assert!(host.ask("127.0.0.2", &get(path)).await.starts_with("HTTP/1.1 403 "), "{path}");
+    }
+    assert!(host.ask("127.0.0.9", &get("//monitoruri")).await.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 #[tokio::test]

@@ -62,10 +62,12 @@ impl Guard {
         headers: &HeaderMap,
         now: Instant,
     ) -> Result<Option<String>, (u16, &'static str)> {
-        let asked = Asked { peer, identity: IDENTITY, method, target, headers, now };
         let Some(guarded) = &self.0 else { return Ok(None) };
+        let single = guarded.judged(target);
+        let target = single.as_deref().unwrap_or(target);
+        let asked = Asked { peer, identity: IDENTITY, method, target, headers, now };
         match guarded.judge(&asked, &mut None) {
-            Ok(Judged::Passes(_)) => Ok(None),
+            Ok(Judged::Passes) => Ok(None),
             Ok(Judged::Answered(given)) => Ok(Some(given.token)),
             Err(refusal) => Err((refusal.status, refusal.reason.name())),
         }

@@ -66,7 +66,7 @@ pub(crate) struct Asked<'a> {
     /// What the agent would be told of that.
     pub(crate) identity: &'a [u8],
     pub(crate) method: &'a str,
-    /// As the guest wrote it.
+    /// As it is judged ([`Guarded::judged`]).
     pub(crate) target: &'a [u8],
     pub(crate) headers: &'a HeaderMap,
     pub(crate) now: Instant,
@@ -82,8 +82,8 @@ impl Asked<'_> {
 /// What becomes of a request that no guard refuses.
 #[derive(Debug)]
 pub(crate) enum Judged {
-    /// It goes to the agent: with this target, or with its own.
-    Passes(Option<Vec<u8>>),
+    /// It goes to the agent.
+    Passes,
     /// The gate answers it with a token.
     Answered(Given),
 }
@@ -112,6 +112,16 @@ impl Guarded {
         self.session.as_ref().is_some_and(Session::lacks_key)
     }
 
+    /// The target by which a request is judged, and which the agent gets, where that is not what the guest wrote: a gate
+    /// with guards on paths takes several `/` in a row for one, whatever it decides.
+    pub(crate) fn judged(&self, target: &[u8]) -> Option<Vec<u8>> {
+        if self.looks_at_paths() { paths::with_single_slashes(target) } else { None }
+    }
+
+    fn looks_at_paths(&self) -> bool {
+        !self.guards.paths.is_empty() || self.expiry.is_some()
+    }
+
     /// Judges a request. `token` is told how it stands to tokens, also where it is refused.
     pub(crate) fn judge(&self, asked: &Asked<'_>, token: &mut Option<TokenUse>) -> Result<Judged, Refusal> {
         let Guards { refuse_forwarded, hosts, require_header, methods, paths, hide_paths, .. } = &self.guards;
@@ -132,17 +142,15 @@ impl Guarded {
         if !methods.is_empty() && !methods.iter().any(|method| method.as_str() == asked.method) {
             return Err(Refusal::guard(405, Reason::ForbiddenMethod));
         }
-        if paths.is_empty() && self.expiry.is_none() {
-            return Ok(Judged::Passes(None));
+        if !self.looks_at_paths() {
+            return Ok(Judged::Passes);
         }
-        let single = paths::with_single_slashes(asked.target);
-        let asked = &Asked { target: single.as_deref().unwrap_or(asked.target), ..*asked };
         paths::judge(paths, *hide_paths, asked.path())?;
         match &self.expiry {
             Some(expiry) if expiry.has_passed(asked.peer, asked.path(), asked.now) => {
                 Err(Refusal::guard(403, Reason::ExpiredPath))
             }
-            _ => Ok(Judged::Passes(single)),
+            _ => Ok(Judged::Passes),
         }
     }
 
