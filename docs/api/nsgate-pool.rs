@@ -33,12 +33,18 @@ pub mod protocol {
         End(String),
         Leave,
         Network(Box<NetworkStatus>),
+        Silent(SilentWorker),
         Done,
     }
     impl Reply {
         #[must_use]
         pub fn to_bytes(&self) -> Vec<u8> {}
         pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
+    }
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SilentWorker {
+        pub number: u32,
+        pub reason: String,
     }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum Request {
@@ -151,13 +157,18 @@ pub enum AskError {
     Refused(String),
     Odd(String),
 }
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    pub networks: Vec<NetworkStatus>,
+    pub silent: Vec<SilentWorker>,
+}
 pub fn keep(
     pool: &Path,
     identity: Identity,
     record: BorrowedFd<'_>,
     listeners: &[BorrowedFd<'_>],
 ) -> Result<(), AskError> {}
-pub fn list(pool: &Path) -> Result<Vec<NetworkStatus>, AskError> {}
+pub fn list(pool: &Path) -> Result<Listing, AskError> {}
 pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {}
 pub fn stores(pool: &Path) -> Result<(), AskError> {}
 #[derive(Debug)]

@@ -28,6 +28,7 @@ fn main() {
         what_is_refused_by_one_worker_is_refused_by_several,
         one_listener_under_two_identities_is_refused_by_several_workers,
         list_status_remove_and_metrics_show_every_worker,
+        a_worker_that_hangs_is_named_and_the_others_are_listed,
         sigterm_ends_every_process_and_finishes_what_is_under_way,
         an_upgrade_to_another_number_of_workers_loses_no_request,
         twenty_networks_with_sixteen_places_and_nothing_open_are_all_served,
@@ -379,6 +380,57 @@ fn list_status_remove_and_metrics_show_every_worker(lab: &Lab) {
     signal(hanging, Signal::SIGCONT);
     assert!(page.contains("nsgate_worker_up{worker=\"2\"} 0\n") && page.contains("nsgate_worker_up{worker=\"3\"} 1\n"));
     assert!(!page.contains("worker=\"2\",kind") && page.contains("worker=\"3\",kind"), "{page}");
+}
+
+/// What is asked of all workers is answered by those that can, however many cannot, and says who has not.
+fn a_worker_that_hangs_is_named_and_the_others_are_listed(lab: &Lab) {
+    let world = world(lab);
+    let pool = Pool::start_with(lab, &["--workers=5"]);
+    (FIRST..FIRST + 15).for_each(|port| add(lab, &world.network, port));
+    let (map, crew) = (map(lab), pool.crew());
+    let say = |words: &[&str]| {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(words).arg("--pool").arg(socket_path(lab));
+        communicate(command, Duration::from_secs(10))
+    };
+    let ids = |workers: &[u64]| {
+        let of = |(id, worker): (&String, &u64)| workers.contains(worker).then(|| id.clone());
+        map.iter().filter_map(of).collect::<Vec<String>>()
+    };
+    let all = say(&["list", "--names"]);
+    assert!(all.ok() && all.stdout.lines().count() == 15 && all.stderr.is_empty(), "{all:#?}");
+    // The first process of a crew is the dispatcher.
+    let hanging = [2, 3, 4];
+    hanging.iter().for_each(|number| signal(crew[*number], Signal::SIGSTOP));
+    for words in [&["list"][..], &["list", "--names"], &["list", "--json"], &["status"], &["status", "--json"]] {
+        let said = say(words);
+        assert_eq!(said.code(), Some(4), "{words:?}: {said:#?}");
+        for number in hanging {
+            let named = format!("worker {number} does not answer (timed out)");
+            assert!(said.stderr.contains(&named), "{words:?}: {said:#?}");
+        }
+        assert_eq!(said.stderr.lines().count(), 3, "{words:?}: {said:#?}");
+        assert!(ids(&[1, 5]).iter().all(|id| said.stdout.contains(id)), "{words:?}: {said:#?}");
+        assert!(!ids(&[2, 3, 4]).iter().any(|id| said.stdout.contains(id)), "{words:?}: {said:#?}");
+        if words.contains(&"--json") {
+            let rows: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).unwrap();
+            assert_eq!(rows.len(), ids(&[1, 5]).len(), "{words:?}");
+        }
+    }
+    let page = metrics(lab);
+    for number in 1..=5 {
+        let up = u8::from(!hanging.contains(&number));
+        assert!(page.contains(&format!("nsgate_worker_up{{worker=\"{number}\"}} {up}\n")), "{number}: {page}");
+    }
+    // What is served is removed, and what is not shown is not said to be absent.
+    let (served, unknown) = (ids(&[5])[0].clone(), ids(&[3])[0].clone());
+    assert!(say(&["remove", &served]).ok());
+    let said = say(&["remove", &unknown]);
+    assert!(said.code() == Some(1) && said.stderr.contains("worker 3 does not answer"), "{said:#?}");
+    assert!(!said.stderr.contains("serves no network"), "{said:#?}");
+    hanging.iter().for_each(|number| signal(crew[*number], Signal::SIGCONT));
+    let said = say(&["list", "--names"]);
+    assert!(said.ok() && said.stdout.lines().count() == 14 && said.stderr.is_empty(), "{said:#?}");
 }
 
 fn sigterm_ends_every_process_and_finishes_what_is_under_way(lab: &Lab) {

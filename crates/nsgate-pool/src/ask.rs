@@ -3,7 +3,7 @@
 use crate::{
     Channel,
     channel::Message,
-    protocol::{NetworkStatus, Reply, Request},
+    protocol::{NetworkStatus, Reply, Request, SilentWorker},
 };
 use nsgate_config::Identity;
 use std::{
@@ -31,17 +31,27 @@ pub enum AskError {
     Odd(String),
 }
 
-/// Every network of the worker at `pool`.
+/// What a pool serves, as far as it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The networks of every worker that answers.
+    pub networks: Vec<NetworkStatus>,
+    /// Workers of several that do not answer: their networks are missing, or some of them.
+    pub silent: Vec<SilentWorker>,
+}
+
+/// Every network of the pool at `pool`.
 ///
 /// # Errors
 /// What went wrong.
-pub fn list(pool: &Path) -> Result<Vec<NetworkStatus>, AskError> {
+pub fn list(pool: &Path) -> Result<Listing, AskError> {
     let channel = ask(pool, &Request::List)?;
-    let mut networks = Vec::new();
+    let mut listing = Listing::default();
     loop {
         match next(&channel)? {
-            Reply::Network(status) => networks.push(*status),
-            Reply::Done => return Ok(networks),
+            Reply::Network(status) => listing.networks.push(*status),
+            Reply::Silent(worker) => listing.silent.push(worker),
+            Reply::Done => return Ok(listing),
             reply => return Err(unwanted(reply)),
         }
     }

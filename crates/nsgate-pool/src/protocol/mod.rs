@@ -10,7 +10,7 @@
 //! | `ping` | nothing | after `serving` with `answers` | `pong`, at once: it is neither stopped nor in a loop |
 //! | `took` | nothing | after `serving` with `answers` | nothing: its owner serves from now on, since no `pong` came |
 //! | `holds` | the number of a listener | first | `network` for the one that has it, then `done` |
-//! | `list` | nothing | first | `network` for each, then `done` |
+//! | `list` | nothing | first | `network` for each, `silent` for a worker of several that does not answer, then `done` |
 //! | `remove` | an identity | first | `done` or `refused` |
 //! | `stores` | nothing | first | `done` if a service manager keeps networks for it, or `refused` |
 //! | `keep` | an identity; a record ([`crate::record`]) and the listeners as descriptors | first | `done`: the network is served, and kept for the next worker; or `refused` |
@@ -31,7 +31,7 @@ mod reply;
 mod request;
 
 pub use notes::Notes;
-pub use reply::{NetworkStatus, Reply};
+pub use reply::{NetworkStatus, Reply, SilentWorker};
 pub use request::Request;
 
 use nsgate_config::{Config, Identity, native};

@@ -22,8 +22,19 @@ pub enum Reply {
     Leave,
     /// One of the networks that are there.
     Network(Box<NetworkStatus>),
+    /// A worker of several that says nothing of its networks.
+    Silent(SilentWorker),
     /// That was all.
     Done,
+}
+
+/// A worker of several that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilentWorker {
+    /// The number of it, from 1 on.
+    pub number: u32,
+    /// What went wrong.
+    pub reason: String,
 }
 
 /// One network of a worker.
@@ -62,6 +73,7 @@ impl Reply {
             Self::End(why) => message("end", &sentence(why)),
             Self::Leave => message("leave", ""),
             Self::Network(status) => message("network", &status.to_text()),
+            Self::Silent(worker) => message("silent", &format!("{} {}", worker.number, sentence(&worker.reason))),
             Self::Done => message("done", ""),
         }
     }
@@ -83,6 +95,10 @@ impl Reply {
             "end" => Ok(Self::End(sentence(rest))),
             "leave" => nothing(rest, Self::Leave),
             "network" => NetworkStatus::parse(rest).map(|status| Self::Network(Box::new(status))),
+            "silent" => {
+                let (worker, reason) = rest.split_once(' ').ok_or("a worker that is silent has no reason")?;
+                Ok(Self::Silent(SilentWorker { number: number(worker)?, reason: sentence(reason) }))
+            }
             "done" => nothing(rest, Self::Done),
             _ => Err("the message's word is none that a worker says".to_owned()),
         }
@@ -149,7 +165,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NetworkStatus, Reply};
+    use super::{NetworkStatus, Reply, SilentWorker};
     use nsgate_config::Identity;
 
     #[test]
@@ -180,6 +196,7 @@ mod tests {
             Reply::End("removed".to_owned()),
             Reply::Leave,
             Reply::Network(Box::new(status)),
+            Reply::Silent(SilentWorker { number: 2, reason: "timed out".to_owned() }),
             Reply::Done,
         ] {
             assert_eq!(Reply::parse(&reply.to_bytes()), Ok(reply));

@@ -14,12 +14,13 @@ use super::{
 };
 use crate::{
     Allowed, Peer,
-    protocol::{Reply, Request},
+    protocol::{Reply, Request, SilentWorker},
     shard, sys,
 };
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nsgate_forwarder::Stop;
 use std::{
+    future::Future,
     io,
     os::fd::{AsFd, OwnedFd},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -28,11 +29,15 @@ use std::{
 use tokio::{
     net::UnixStream,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
 };
 
-/// How long a peer may take to say what it wants, and a worker for each message of an answer.
+/// How long a peer may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a worker may take to begin an answer, and for each message of it: less than whoever has asked waits for, so that
+/// one worker that is stopped takes nobody the answers of the others.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Passes peers on.
 pub struct Dispatcher(Arc<Workers>);
@@ -176,8 +181,9 @@ async fn claim(workers: &Workers, cookies: &[u64], index: usize) -> Result<(), S
 
 /// The network of a worker that has this listener.
 async fn holds(worker: &Peering, cookie: u64) -> io::Result<Option<String>> {
-    let worker = ask(worker, &Request::Holds(cookie)).await?;
-    match word(&worker).await? {
+    let until = Instant::now() + ANSWER;
+    let worker = ask(worker, &Request::Holds(cookie), until).await?;
+    match word(&worker, until).await? {
         Reply::Network(status) => Ok(Some(named(&status.identity))),
         _ => Ok(None),
     }
@@ -199,39 +205,64 @@ async fn refuse(peer: &Peering, reason: &str) {
 }
 
 /// Begins a conversation with a worker.
-async fn ask(worker: &Peering, request: &Request) -> io::Result<Peering> {
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let (own, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-    worker.send_with(ASK, &[other.as_fd()]).await?;
-    let own = Peering::new(own)?;
-    own.send(&request.to_bytes()).await?;
-    Ok(own)
+async fn ask(worker: &Peering, request: &Request, until: Instant) -> io::Result<Peering> {
+    let begun = async {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let (own, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        worker.send_with(ASK, &[other.as_fd()]).await?;
+        let own = Peering::new(own)?;
+        own.send(&request.to_bytes()).await?;
+        Ok(own)
+    };
+    timeout_at(until, begun).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The next word of a worker.
-async fn word(worker: &Peering) -> io::Result<Reply> {
-    let said = timeout(PATIENCE, worker.receive()).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+async fn word(worker: &Peering, until: Instant) -> io::Result<Reply> {
+    let said = timeout_at(until, worker.receive()).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let said = said.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     Reply::parse(&said.bytes).map_err(io::Error::other)
 }
 
-async fn list(workers: &Workers, peer: &Peering) {
-    for (number, worker) in (1..).zip(&workers.all) {
-        match list_one(worker, peer).await {
+/// Does the same with every worker at once, so that those that do not answer are waited for together. From the first to the
+/// last.
+fn with_each<F>(workers: &Arc<Workers>, work: impl Fn(Arc<Workers>, usize) -> F) -> Vec<(u32, JoinHandle<F::Output>)>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    (1..).zip((0..workers.all.len()).map(|index| tokio::spawn(work(workers.clone(), index)))).collect()
+}
+
+/// Asks the worker at `index`.
+async fn ask_at(workers: Arc<Workers>, index: usize, request: Request, until: Instant) -> io::Result<Peering> {
+    let worker = workers.all.get(index).ok_or(io::ErrorKind::NotFound)?;
+    ask(worker, &request, until).await
+}
+
+/// What every worker says, and which of them say nothing.
+async fn list(workers: &Arc<Workers>, peer: &Peering) {
+    let until = Instant::now() + ANSWER;
+    for (number, asked) in with_each(workers, |workers, index| ask_at(workers, index, Request::List, until)) {
+        let listed = async { list_one(&asked.await.map_err(io::Error::other)??, peer, until).await };
+        match listed.await {
             Ok(true) => {}
             // It has left, or does not read.
             Ok(false) => return,
-            Err(error) => return refuse(peer, &format!("worker {number} does not answer: {error}")).await,
+            Err(error) => {
+                let silent = Reply::Silent(SilentWorker { number, reason: error.to_string() });
+                if peer.send(&silent.to_bytes()).await.is_err() {
+                    return;
+                }
+            }
         }
     }
     let _ = peer.send(&Reply::Done.to_bytes()).await;
 }
 
 /// Whether the peer wants to hear more.
-async fn list_one(worker: &Peering, peer: &Peering) -> io::Result<bool> {
-    let worker = ask(worker, &Request::List).await?;
+async fn list_one(worker: &Peering, peer: &Peering, mut until: Instant) -> io::Result<bool> {
     loop {
-        match word(&worker).await? {
+        match word(worker, until).await? {
             reply @ Reply::Network(_) => {
                 if peer.send(&reply.to_bytes()).await.is_err() {
                     return Ok(false);
@@ -239,14 +270,19 @@ async fn list_one(worker: &Peering, peer: &Peering) -> io::Result<bool> {
             }
             _ => return Ok(true),
         }
+        until = Instant::now() + ANSWER;
     }
 }
 
-async fn leave(workers: &Workers, peer: &Peering) {
+async fn leave(workers: &Arc<Workers>, peer: &Peering) {
     tracing::info!("another pool takes over: networks are served until their owners have left");
-    for (number, worker) in (1..).zip(&workers.all) {
-        let told = async { word(&ask(worker, &Request::Leave).await?).await };
-        if let Err(error) = told.await {
+    let until = Instant::now() + ANSWER;
+    let tell = |workers, index| async move {
+        let asked = ask_at(workers, index, Request::Leave, until).await?;
+        word(&asked, until).await
+    };
+    for (number, told) in with_each(workers, tell) {
+        if let Err(error) = told.await.map_err(io::Error::other).and_then(|told| told) {
             tracing::warn!("worker {number} cannot be told that another pool takes over: {error}");
         }
     }
@@ -256,9 +292,13 @@ async fn leave(workers: &Workers, peer: &Peering) {
 
 /// The pool's page of metrics: that of every worker that answers.
 async fn page(workers: Arc<Workers>) -> String {
+    let read = |workers: Arc<Workers>, index: usize| async move {
+        let page = timeout(ANSWER, page_of(workers.all.get(index)?)).await;
+        page.ok().flatten()
+    };
     let mut pages = Vec::new();
-    for worker in &workers.all {
-        pages.push(page_of(worker).await);
+    for (_, page) in with_each(&workers, read) {
+        pages.push(page.await.ok().flatten());
     }
     merge(&pages)
 }

@@ -12,8 +12,6 @@ use tokio::{
 const READERS: usize = 8;
 /// How long one of them may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a worker may take for its page.
-const WORKER_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest page of a worker in bytes: a hundred thousand networks with every class and reason.
 const LONGEST_PAGE: u64 = 256 * 1024 * 1024;
 /// Longest head of a request in bytes.
@@ -74,9 +72,9 @@ pub(super) async fn write(page: String, mut stream: UnixStream, place: OwnedSema
     drop(place);
 }
 
-/// A worker's page, as a dispatcher gets it; nothing of a worker that does not answer.
+/// A worker's page, as a dispatcher gets it, if that is whole. The dispatcher does not wait for ever.
 pub(super) async fn read(stream: UnixStream) -> Option<String> {
     let mut page = String::new();
-    let read = timeout(WORKER_PATIENCE, stream.take(LONGEST_PAGE).read_to_string(&mut page)).await;
-    (read.is_ok_and(|read| read.is_ok()) && page.ends_with("# EOF\n")).then_some(page)
+    let read = stream.take(LONGEST_PAGE).read_to_string(&mut page).await;
+    (read.is_ok() && page.ends_with("# EOF\n")).then_some(page)
 }

@@ -1,5 +1,6 @@
 //! `nsgate attest`: what does a process still hold?
 
+use super::NOT_ALL_READ;
 use crate::terminal::{Progress, say, write_out};
 use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
@@ -26,8 +27,6 @@ pub(super) struct Attest {
 
 /// Exit status if a process was read and holds what a gate would not.
 const HOLDS_TOO_MUCH: u8 = 3;
-/// Exit status if what was read is as it should be, and not everything could be read.
-const NOT_ALL_READ: u8 = 4;
 /// How often, and after which time, a process that holds too much is looked at again.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);

@@ -95,6 +95,9 @@ fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
     }
 }
 
+/// Exit status if what was read is as it should be, and not everything could be read.
+const NOT_ALL_READ: u8 = 4;
+
 /// Where a pool's socket stands if nobody says otherwise.
 const POOL: &str = "/run/nsgate/pool.sock";
 

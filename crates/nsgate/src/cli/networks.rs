@@ -1,15 +1,19 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
-use super::{pool_socket, table::print};
-use crate::terminal::{say, waiting, write_out};
+use super::{NOT_ALL_READ, pool_socket, table::print};
+use crate::terminal::{complain, say, waiting, write_out};
 use nsgate_config::AbsolutePath;
-use nsgate_pool::{list, protocol::NetworkStatus};
+use nsgate_pool::{
+    Listing, list,
+    protocol::{NetworkStatus, SilentWorker},
+};
 use serde_json::{Value, json};
 use std::{io::IsTerminal, thread::sleep, time::Duration};
 
 /// Which networks the pool serves, where they listen and which agent they ask.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nsgate list --json | jq -r '.[].id'\n  nsgate list --names")]
+#[command(after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has.\n\n\
+    Example:\n  nsgate list --json | jq -r '.[].id'\n  nsgate list --names")]
 pub(super) struct List {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
@@ -24,7 +28,8 @@ pub(super) struct List {
 
 /// What each network of the pool does: open connections, requests, and how these ended.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nsgate status --watch 2")]
+#[command(after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has.\n\n\
+    Example:\n  nsgate status --watch 2")]
 pub(super) struct Status {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
@@ -39,16 +44,21 @@ pub(super) struct Status {
 
 impl List {
     pub(super) fn execute(self) -> Result<u8, String> {
-        let networks = ask(&pool_socket(self.pool.as_deref())?)?;
+        let socket = pool_socket(self.pool.as_deref())?;
+        let listing = ask(&socket)?;
+        let networks = &listing.networks;
         if self.names {
             networks.iter().for_each(|one| say!("{}", one.identity.uuid()));
-            return Ok(0);
-        }
-        if self.json {
+        } else if self.json {
             let rows: Vec<Value> = networks.iter().map(place).collect();
             say!("{:#}", Value::from(rows));
-            return Ok(0);
+        } else {
+            Self::show(networks);
         }
+        Ok(name_silent(&socket, &listing))
+    }
+
+    fn show(networks: &[NetworkStatus]) {
         let several = networks.iter().any(|one| one.worker.is_some());
         let mut rows = vec![["identity", "id", "listens on", "agent"].map(str::to_owned).to_vec()];
         rows.extend(networks.iter().map(|one| {
@@ -56,14 +66,30 @@ impl List {
             vec![identity, id, one.listen.clone(), one.backend.clone()]
         }));
         if several {
-            name_workers(&mut rows, &networks);
+            name_workers(&mut rows, networks);
         }
         print(&rows, 4);
-        Ok(0)
     }
 }
 
-fn ask(socket: &AbsolutePath) -> Result<Vec<NetworkStatus>, String> {
+/// Says which workers did not answer. The exit status.
+fn name_silent(socket: &AbsolutePath, listing: &Listing) -> u8 {
+    for worker in &listing.silent {
+        complain!("{socket}: {}", silent(worker));
+    }
+    if listing.silent.is_empty() { 0 } else { NOT_ALL_READ }
+}
+
+/// What is missing because a worker does not answer, and what to do.
+pub(super) fn silent(worker: &SilentWorker) -> String {
+    format!(
+        "worker {} does not answer ({}): its networks are not shown; `ps` says whether it is stopped (T) or busy (R), and \
+         if it is killed the pool makes another one",
+        worker.number, worker.reason
+    )
+}
+
+fn ask(socket: &AbsolutePath) -> Result<Listing, String> {
     waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| format!("{socket}: {error}"))
 }
 
@@ -89,7 +115,8 @@ impl Status {
     pub(super) fn execute(self) -> Result<u8, String> {
         let socket = pool_socket(self.pool.as_deref())?;
         loop {
-            let networks = ask(&socket)?;
+            let listing = ask(&socket)?;
+            let networks = &listing.networks;
             if self.json {
                 let rows: Vec<Value> = networks.iter().map(numbers).collect();
                 say!("{:#}", Value::from(rows));
@@ -98,9 +125,10 @@ impl Status {
                     // Clear the screen, and begin at its top.
                     write_out(format_args!("\x1b[2J\x1b[H"));
                 }
-                show(&networks);
+                show(networks);
             }
-            let Some(seconds) = self.watch else { return Ok(0) };
+            let status = name_silent(&socket, &listing);
+            let Some(seconds) = self.watch else { return Ok(status) };
             sleep(Duration::from_secs(seconds));
         }
     }

@@ -1,6 +1,6 @@
 //! `nsgate remove`: the pool serves a network no longer.
 
-use super::{mistake, pool_socket};
+use super::{mistake, networks, pool_socket};
 use crate::terminal::waiting;
 use nsgate_config::{AbsolutePath, Identity, Uuid};
 
@@ -62,11 +62,16 @@ impl Which {
 /// What the pool serves under this UUID: one identity, of whichever kind.
 fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
     let uuid: Uuid = id.parse().map_err(|reason: String| mistake::refused_word(id, &reason, ""))?;
-    let networks = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
-    let networks = networks.map_err(|error| format!("{socket}: {error}"))?;
-    let mut found = networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);
+    let listing = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
+    let listing = listing.map_err(|error| format!("{socket}: {error}"))?;
+    let mut found = listing.networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
+        // It may be one of theirs.
+        (None, _) if !listing.silent.is_empty() => {
+            let silent: Vec<String> = listing.silent.iter().map(networks::silent).collect();
+            Err(format!("{socket}: `{uuid}` is not among the networks that are shown; {}", silent.join("; ")))
+        }
         (None, _) => {
             let reason = format!("{socket}: the pool serves no network `{uuid}`");
             Err(mistake::refused_word(id, &reason, "`nsgate list` shows which it serves"))

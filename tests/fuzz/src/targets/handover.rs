@@ -53,8 +53,10 @@ fn run(bytes: &[u8]) {
             let written = reply.to_bytes();
             assert!(written.len() <= bytes.len().max(64) + 64, "{} from {}", written.len(), bytes.len());
             assert_eq!(Reply::parse(&written), Ok(reply.clone()));
-            if let Reply::Refused(reason) | Reply::End(reason) = reply {
-                sentence(&reason);
+            match reply {
+                Reply::Refused(reason) | Reply::End(reason) => sentence(&reason),
+                Reply::Silent(worker) => sentence(&worker.reason),
+                _ => {}
             }
         }
         Err(reason) => sentence(&reason),
