@@ -101,3 +101,15 @@ fn trim() {
         nix::libc::malloc_trim(0);
     }
 }
+
+/// What GCC's unwinder asks for the tables of a program's code, in the place of glibc's function of that name: nothing is
+/// found, so nothing is unwound (`find_fde_tail` in GCC's `unwind-dw2-fde-dip.c`). A program that ends at a panic has no use
+/// for them, and glibc has the function since 2.35 only, which would be the oldest that the program starts with.
+#[cfg(all(panic = "abort", target_env = "gnu"))]
+#[allow(unsafe_code)]
+// SAFETY: it has the type of dlfcn.h, and touches neither argument. glibc's own library keeps its own function: this one is
+// not among the symbols that the program exports.
+#[unsafe(no_mangle)]
+extern "C" fn _dl_find_object(_address: *const std::ffi::c_void, _found: *mut std::ffi::c_void) -> std::ffi::c_int {
+    -1
+}
