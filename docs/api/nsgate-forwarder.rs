@@ -117,12 +117,6 @@ impl Gauge {
     pub fn connections(&self) -> u32 {}
 }
 pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    Retire,
-    Drain,
-    Now,
-}
 #[derive(Clone)]
 pub struct TokenKey(__private);
 impl fmt::Debug for TokenKey {}
@@ -227,6 +221,20 @@ impl Seldom {
     pub fn say(&self, say: impl FnOnce(&str)) {}
 }
 impl Default for Seldom {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Retire,
+    Drain,
+    Now,
+}
+pub fn stopped_by<S, A>(
+    source: S,
+    next: impl Fn(&S) -> Option<A> + Send + 'static,
+    mut decide: impl FnMut(A) -> Option<Stop> + Send + 'static,
+) -> io::Result<watch::Receiver<Option<Stop>>>
+where
+    S: AsRawFd + Send + Sync + 'static,
+{}
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId(__private);
 impl fmt::Display for TraceId {}

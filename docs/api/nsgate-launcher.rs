@@ -31,23 +31,6 @@ pub mod order {
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<Launched<T>, LaunchError> {}
 }
-pub mod signals {
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Asked {
-        End,
-        Finish,
-        Retire,
-        Reload(Signal),
-        Nothing(Signal),
-    }
-    impl Asked {
-        #[must_use]
-        pub fn of(signal: &siginfo) -> Self {}
-        #[must_use]
-        pub fn refusal(self) -> Option<String> {}
-    }
-    pub fn listen() -> Result<SignalFd, Errno> {}
-}
 pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {}
 #[derive(Debug)]
 pub enum AuditOutput {
@@ -267,6 +250,10 @@ pub enum Launched<T> {
     Finished(u8),
     Gate(Box<Running<T>>),
 }
+impl<T> Launched<T> {
+    #[must_use]
+    pub fn or_exit(self) -> Running<T> {}
+}
 #[derive(Debug)]
 pub struct Running<T> {
     pub prepared: T,
@@ -285,11 +272,34 @@ pub struct Running<T> {
     pub log: LogSocket,
     pub standard_error: Output<Stderr>,
     pub audit: Option<AuditOutput>,
+    pub signals: Signals,
     pub host_pid: i32,
     pub confined: Confined,
     pub warnings: Vec<String>,
     pub readiness: Readiness,
 }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    End,
+    Finish,
+    Retire,
+    Reload(Signal),
+    Nothing(Signal),
+}
+impl Asked {
+    #[must_use]
+    pub fn ends(self) -> bool {}
+    #[must_use]
+    pub fn refusal(self) -> Option<String> {}
+}
+#[derive(Debug)]
+pub struct Signals(__private);
+impl Signals {
+    #[must_use]
+    pub fn next(&self) -> Option<Asked> {}
+}
+impl AsFd for Signals {}
+impl AsRawFd for Signals {}
 #[derive(Clone, Debug)]
 pub struct Written {
     __private: (),
@@ -307,15 +317,15 @@ pub enum Part {
         workers: Vec<OwnedFd>,
         memory: OwnedFd,
         readiness: Option<Readiness>,
-        signals: SignalFd,
+        signals: Signals,
         confined: Confined,
     },
-    Worker { number: u32, dispatcher: OwnedFd, signals: SignalFd, confined: Confined },
+    Worker { number: u32, dispatcher: OwnedFd, signals: Signals, confined: Confined },
 }
 #[derive(Debug)]
 pub struct Zygote {
     pub confined: Confined,
-    pub signals: SignalFd,
+    pub signals: Signals,
     pub endpoints: Vec<OwnedFd>,
     pub memory: OwnedFd,
     pub workers: u32,

@@ -20,7 +20,8 @@ fn main() {
         the_echo_server_ends_when_it_opens_a_file,
         a_kernel_without_memory_for_a_connection_is_asked_again,
         an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines,
-        the_privileged_minute_alone_leaves_nothing,
+        a_server_behind_the_launcher_ends_at_sigterm_with_its_guest_answered,
+        a_forwarder_alone_ends_at_sigterm_with_its_request_answered,
         what_neutron_wrote_for_haproxy_becomes_toml,
     ]
 }
@@ -106,9 +107,13 @@ fn an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines(lab: &Lab) 
     lab.needs_root("an agent that makes namespaces");
     let lines = std::fs::read_to_string(workspace().join("crates/nsgate/examples/agent.rs")).unwrap().lines().count();
     assert!(lines < 60, "{lines} lines");
-    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let agent =
+        RecordingAgent::answering(&lab.socket(), |seen| match (seen.text().contains("/slow"), Answer::ok("hello")) {
+            (true, Answer::Bytes(bytes)) => Answer::Slow(Duration::from_millis(800), bytes),
+            (_, answer) => answer,
+        });
     let mut command = Command::new(example(lab, "agent"));
-    let mut child = command.arg("blue").arg(lab.socket()).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = command.arg("blue").arg(lab.socket()).stdout(Stdio::null()).spawn().unwrap();
     let namespace = Namespace::existing("blue");
     assert!(wait_until(20.0, || Path::new("/run/netns/blue").exists() && !namespace.listening().is_empty()));
     let answer = namespace.inside(|| {
@@ -126,12 +131,21 @@ fn an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines(lab: &Lab) 
     let gates: Vec<i32> = procfs::having("serve").into_iter().filter(|pid| *pid != child.id() as i32).collect();
     let confined = gates.iter().filter(|pid| Process::new(**pid).status("Seccomp") == "2").count();
     assert!(confined >= 1, "{gates:?}");
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
+    // A request is under way when the agent is told to end.
+    agent.forget();
+    let mut stream = namespace.inside(|| TcpStream::connect("169.254.169.254:80").unwrap());
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    agent.nth(1).expect("the agent was asked");
+    terminate(&child);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    assert!(ended(&mut child).is_some_and(|status| status.success()));
     assert!(!Path::new("/run/netns/blue").exists() && wait_until(5.0, || procfs::having("serve").is_empty()));
 }
 
-fn the_privileged_minute_alone_leaves_nothing(lab: &Lab) {
+/// The example of nsgate-launcher: the starter is told to end while a guest is in the middle of its request.
+fn a_server_behind_the_launcher_ends_at_sigterm_with_its_guest_answered(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let file = lab.state().join("gate.toml");
@@ -141,11 +155,77 @@ fn the_privileged_minute_alone_leaves_nothing(lab: &Lab) {
     );
     std::fs::write(&file, text).unwrap();
     let launch = example(lab, "launch");
-    let out = network.gate.inside(|| Command::new(&launch).arg(&file).output().unwrap());
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success() && said.contains("listens on 169.254.169.254:80; no capability"), "{out:?}");
+    let mut child = network.gate.inside(|| Command::new(&launch).arg(&file).stdout(Stdio::piped()).spawn().unwrap());
+    assert!(wait_until(20.0, || !network.gate.listening().is_empty()));
+    let gate = confined_child(&child).expect("a confined child");
+    let open = || gate.descriptors().map_or(0, |all| all.len());
+    let before = open();
+    let mut stream = network.gate.inside(|| TcpStream::connect("169.254.169.254:80").unwrap());
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n").unwrap();
+    assert!(wait_until(10.0, || open() > before), "it was accepted");
+    terminate(&child);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "a guest is under way");
+    stream.write_all(b"\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("confined\n"), "{answer}");
+    assert_eq!(ended(&mut child).and_then(|status| status.code()), Some(0));
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("listens on 169.254.169.254:80; no capability"), "{said}");
     let refused = network.gate.inside(|| Command::new(&launch).arg("/run/lab/absent.toml").output().unwrap());
     assert!(!refused.status.success(), "{refused:?}");
+}
+
+/// The example of nsgate-forwarder: the request that the agent has not answered yet is.
+fn a_forwarder_alone_ends_at_sigterm_with_its_request_answered(lab: &Lab) {
+    nsgate_tests::network::ip("link set lo up\n");
+    let Answer::Bytes(bytes) = Answer::ok("hello") else { panic!("bytes") };
+    let agent = RecordingAgent::start(&lab.socket(), Answer::Slow(Duration::from_millis(800), bytes));
+    let mut child = Command::new(example(lab, "forward")).arg(lab.socket()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stream = None;
+    wait_until(10.0, || {
+        stream = TcpStream::connect("127.0.0.1:8775").ok();
+        stream.is_some()
+    });
+    let mut stream = stream.expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    agent.nth(1).expect("the agent was asked");
+    terminate(&child);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
+    assert_eq!(ended(&mut child).and_then(|status| status.code()), Some(0));
+}
+
+/// The process that an example has made of itself, once its filter is loaded.
+fn confined_child(child: &Child) -> Option<Process> {
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap();
+    let mut found = None;
+    wait_until(10.0, || {
+        let all = procfs::having(name.trim()).into_iter().filter(|pid| *pid != child.id() as i32);
+        found = all.map(Process::new).find(|process| process.status("Seccomp") == "2");
+        found.is_some()
+    });
+    found
+}
+
+fn terminate(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+}
+
+/// How it ended, if it did.
+fn ended(child: &mut Child) -> Option<std::process::ExitStatus> {
+    let mut status = None;
+    wait_until(10.0, || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status
 }
 
 fn what_neutron_wrote_for_haproxy_becomes_toml(lab: &Lab) {

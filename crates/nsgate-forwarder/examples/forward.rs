@@ -2,7 +2,11 @@
 
 use nsgate_config::native;
 use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, UnixConnector};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 struct Print;
 
@@ -21,10 +25,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let gate = native::parse("example", &text)?.config.gate;
     let listener = TcpListener::bind("127.0.0.1:8775").await?;
-    println!("curl http://127.0.0.1:8775/   (ends with Ctrl-C)");
+    println!("curl http://127.0.0.1:8775/   (until SIGTERM or Ctrl-C)");
     let (stop, stopped) = watch::channel(None);
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
-        let _ = tokio::signal::ctrl_c().await;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Requests under way are finished.
         let _ = stop.send(Some(Stop::Drain));
     });
     Forwarder::new(gate, UnixConnector::new(socket.into(), None), Print).serve(vec![listener], stopped).await;

@@ -4,10 +4,10 @@ use crate::{
     Connector, Reason, Stop, Termination,
     crowd::{Among, Place},
     exchange::{Exchange, Phase},
-    forwarder::next_stop,
     guest_io::GuestIo,
     refusal::Refusal,
     service::{Shared, answer},
+    stop::next_stop,
 };
 use hyper::{server::conn::http1, service::service_fn};
 use nsgate_config::{Limits, Timeouts};

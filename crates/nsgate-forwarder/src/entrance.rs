@@ -3,10 +3,11 @@
 use crate::{
     Connector, Seldom, Stop, connection,
     crowd::{Among, Crowd, Place},
-    forwarder::{Held, next_stop},
+    forwarder::Held,
     places::{Places, Room},
     service::Shared,
     source::Source,
+    stop::next_stop,
 };
 use std::{
     future::poll_fn,

@@ -10,6 +10,7 @@ use crate::{
     places::Places,
     rate::Limiter,
     service::Shared,
+    stop::{Stop, next_stop},
 };
 use nsgate_config::{Gate, Guards, HostProxy, RateLimit};
 use std::{
@@ -25,24 +26,6 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
-
-/// How a gate ends. Listeners are closed first, in either case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Another process serves the same listeners from now on. A connection is closed with the next answer on it, which
-    /// says so, or when nothing comes: no guest loses a request.
-    Retire,
-    /// Requests under way are finished, and a connection without one is closed.
-    Drain,
-    /// At once.
-    Now,
-}
-
-/// Waits until something else is asked for than what is `known`. A gate whose owner is gone ends at once.
-pub(crate) async fn next_stop(stop: &mut watch::Receiver<Option<Stop>>, known: Option<Stop>) -> Stop {
-    let asked = stop.wait_for(|asked| asked.is_some() && *asked != known).await;
-    asked.ok().and_then(|asked| *asked).unwrap_or(Stop::Now)
-}
 
 /// One network's proxy, or one host's.
 pub struct Forwarder<C> {
@@ -146,12 +129,18 @@ impl<C: Connector> Forwarder<C> {
         Gauge(self.shared.connections.clone())
     }
 
-    /// Serves until `stop` says otherwise (or is dropped, which means [`Stop::Now`]), and until every connection has
-    /// ended. Must run on a tokio runtime with time and I/O; one thread is enough.
+    /// Serves until `stop` says otherwise, and until every connection has ended. Must run on a tokio runtime with time and
+    /// I/O; one thread is enough. A sender of `stop` that is dropped before it has said anything means [`Stop::Now`]; one
+    /// that is dropped later, what it said last.
+    ///
+    /// Whoever drops the future that this returns ends all of it, at once: the listeners are closed, and every connection,
+    /// in the middle of an answer too. To finish what is under way, say [`Stop::Drain`] and wait.
     pub async fn serve(self, listeners: Vec<TcpListener>, stop: watch::Receiver<Option<Stop>>) {
         if self.shared.guarded.as_ref().is_some_and(Guarded::lacks_key) {
             tracing::error!("session tokens are wanted, and the gate was given no key to make them with: none is good");
         }
+        // Connections hear of the end by this function alone: what they listen to goes with its future.
+        let (tell, told) = watch::channel(None);
         let mut tasks = JoinSet::new();
         for listener in listeners {
             let entrance = Entrance {
@@ -160,15 +149,35 @@ impl<C: Connector> Forwarder<C> {
                 places: self.places.clone(),
                 idle: self.idle.clone(),
                 held: self.held.clone(),
-                stop: stop.clone(),
+                stop: told.clone(),
             };
-            tasks.spawn(entrance.attend(listener, stop.clone()));
+            tasks.spawn(entrance.attend(listener, told.clone()));
         }
-        tasks.spawn(idling(self.shared.clone(), self.idle.clone(), stop));
-        while tasks.join_next().await.is_some() {}
-        // Every place is free again when every connection has ended.
-        self.places.all_free(self.shared.terms.limits.connections).await;
+        tasks.spawn(idling(self.shared.clone(), self.idle.clone(), told));
+        let ended = async {
+            while tasks.join_next().await.is_some() {}
+            // Every place is free again when every connection has ended.
+            self.places.all_free(self.shared.terms.limits.connections).await;
+        };
+        tokio::select! {
+            biased;
+            () = ended => {}
+            () = pass_on(stop, tell) => {}
+        }
     }
+}
+
+/// Tells `tell` what `stop` says. Never ends.
+async fn pass_on(mut stop: watch::Receiver<Option<Stop>>, tell: watch::Sender<Option<Stop>>) {
+    let mut known = None;
+    while let Ok(asked) = stop.wait_for(|asked| asked.is_some() && *asked != known).await.map(|asked| *asked) {
+        known = asked;
+        tell.send_replace(asked);
+    }
+    if known.is_none() {
+        tell.send_replace(Some(Stop::Now));
+    }
+    std::future::pending().await
 }
 
 /// Tells the observer when the last connection has been gone for a while, until the gate is asked to end.

@@ -22,7 +22,8 @@ use crate::{
     plan::{Kind, Plan},
     preloaded, reader,
     running::{Agent, Launched, Running},
-    secret, signals,
+    secret,
+    signals::{self, Signals},
     source::Source,
     standing::{self, Given},
     starter::{self, Left},
@@ -70,6 +71,8 @@ const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
 /// that returns [`Launched::Gate`] every privilege is gone.
 ///
 /// `prepare` runs between the last privilege and the filter, for what takes system calls that serving does not.
+///
+/// Signals that would end a process are blocked from here on: whoever serves hears them by [`Running::signals`], and ends.
 ///
 /// # Errors
 /// The first step that failed. Nothing is left behind.
@@ -413,6 +416,7 @@ impl Steps<'_> {
         let mut sandbox = sandbox.drop_privileges(&self.ids)?;
         let before = sandbox.open_descriptors()?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
+        let signals = Signals::listen().map_err(|source| LaunchError::Daemon { call: "signalfd", source })?;
         held.extend(sandbox.open_descriptors()?.into_iter().filter(|made| !before.contains(made)));
         held.extend([readiness.number(), reporter]);
         held.extend(reader.iter().flat_map(|reader| [&reader.ask, &reader.answer]).map(AsRawFd::as_raw_fd));
@@ -447,6 +451,7 @@ impl Steps<'_> {
             log,
             standard_error: if self.options.log_file.is_some() { Output::kept() } else { self.standard_error },
             audit: self.audit,
+            signals,
             host_pid,
             confined,
             warnings,

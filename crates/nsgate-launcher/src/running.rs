@@ -4,6 +4,7 @@ use crate::{
     AuditOutput, LogSocket, Output, Readiness,
     manager::{Keeping, Watchdog},
     reader::Reader,
+    signals::Signals,
 };
 use nsgate_config::Listener;
 use nsgate_sandbox::Confined;
@@ -21,6 +22,17 @@ pub enum Launched<T> {
     Finished(u8),
     /// The gate: serve.
     Gate(Box<Running<T>>),
+}
+
+impl<T> Launched<T> {
+    /// What the gate holds. In the starter this does not return: the process exits with the status that it has to exit with.
+    #[must_use]
+    pub fn or_exit(self) -> Running<T> {
+        match self {
+            Self::Gate(running) => *running,
+            Self::Finished(status) => std::process::exit(status.into()),
+        }
+    }
 }
 
 /// Everything a confined gate holds. Made by a completed confinement and by nothing else.
@@ -58,6 +70,8 @@ pub struct Running<T> {
     pub standard_error: Output<Stderr>,
     /// Where the audit's events go, if there is one.
     pub audit: Option<AuditOutput>,
+    /// What this process is asked for: the signals that would end another one are blocked, and are heard here alone.
+    pub signals: Signals,
     /// This process's id as the host sees it.
     pub host_pid: i32,
     /// The proof.

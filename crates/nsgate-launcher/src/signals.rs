@@ -1,4 +1,7 @@
 //! Signals: from the caller's odd habits to a known state, and then blocked, to be read as data.
+//!
+//! A launched process does not end by a signal: [`Signals`] is what it hears them with. It is [`crate::Running::signals`], and
+//! a process that never looks at it can only be killed.
 
 use crate::{LaunchError, descriptors::failed, succession::SUCCEEDED, sys};
 use nix::{
@@ -8,6 +11,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd, siginfo},
     },
 };
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// The ones that are read. The first four mean something; the others do to haproxy, and would end or stop a process that
 /// does not read them (signal(7)).
@@ -39,16 +43,20 @@ pub enum Asked {
 
 impl Asked {
     /// What this signal asks for, as it was read from a signalfd.
-    #[must_use]
-    pub fn of(signal: &siginfo) -> Self {
-        let number = i32::try_from(signal.ssi_signo).ok();
-        match number.and_then(|number| Signal::try_from(number).ok()) {
+    fn of(signal: &siginfo) -> Self {
+        match Signal::try_from(number(signal)).ok() {
             Some(Signal::SIGUSR1) if signal.ssi_code == libc::SI_QUEUE && signal.ssi_int == SUCCEEDED => Self::Retire,
             Some(Signal::SIGUSR1) => Self::Finish,
             Some(signal @ (Signal::SIGHUP | Signal::SIGUSR2)) => Self::Reload(signal),
             Some(signal @ (Signal::SIGTTIN | Signal::SIGTTOU | Signal::SIGQUIT)) => Self::Nothing(signal),
             _ => Self::End,
         }
+    }
+
+    /// Whether the process is to end, now or when it has finished what is under way.
+    #[must_use]
+    pub fn ends(self) -> bool {
+        matches!(self, Self::End | Self::Finish | Self::Retire)
     }
 
     /// What a process says that does not do what it was asked for.
@@ -67,12 +75,56 @@ impl Asked {
     }
 }
 
-/// A descriptor from which the signals that are heard are read; it never waits.
+/// The signals that a launch has blocked, as data (signalfd(2)): SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU
+/// and SIGQUIT. One that came early is still there.
 ///
-/// # Errors
-/// As signalfd(2).
-pub fn listen() -> Result<SignalFd, Errno> {
-    SignalFd::with_flags(&set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+/// The descriptor can be read when there is one: give it to poll(2), epoll(7) or an event loop, and ask for the [`next`]
+/// until there is none.
+///
+/// [`next`]: Signals::next
+#[derive(Debug)]
+pub struct Signals(SignalFd);
+
+impl Signals {
+    /// What blocked signals are read from.
+    ///
+    /// # Errors
+    /// As signalfd(2).
+    pub(crate) fn listen() -> Result<Self, Errno> {
+        SignalFd::with_flags(&set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Self)
+    }
+
+    /// What the next signal asks for; `None` if there is none now. It never waits.
+    #[must_use]
+    pub fn next(&self) -> Option<Asked> {
+        self.read().map(|signal| Asked::of(&signal))
+    }
+
+    /// The next signal as it came: its number, and what it asks for.
+    pub(crate) fn next_as_it_came(&self) -> Option<(i32, Asked)> {
+        self.read().map(|signal| (number(&signal), Asked::of(&signal)))
+    }
+
+    /// Nothing but EAGAIN can be answered to a read of whole records (signalfd(2)).
+    fn read(&self) -> Option<siginfo> {
+        self.0.read_signal().ok().flatten()
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+fn number(signal: &siginfo) -> i32 {
+    i32::try_from(signal.ssi_signo).unwrap_or(0)
 }
 
 /// Undoes what an agent may have left: an ignored SIGCHLD, blocked signals.

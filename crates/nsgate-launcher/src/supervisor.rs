@@ -1,10 +1,9 @@
 //! The starter of a gate in the foreground: stays, holds nothing, passes signals on, ends with the gate's status.
 
-use crate::{LaunchError, daemon::Child, signals, sys};
+use crate::{LaunchError, daemon::Child, signals::Signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signalfd::SignalFd,
 };
 use nsgate_sandbox::{Confined, Ids, Policy, Root, Sandbox};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -12,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 /// A supervisor that has given up every privilege.
 pub(crate) struct Supervisor {
     child: Child,
-    signals: SignalFd,
+    signals: Signals,
     _confined: Confined,
 }
 
@@ -30,10 +29,10 @@ pub(crate) fn confine(
     }
 }
 
-fn give_up(child: &Child, ids: &Ids, given: bool, directories: &[RawFd]) -> Result<(SignalFd, Confined), LaunchError> {
-    let signals = signals::listen().map_err(failed("signalfd"))?;
+fn give_up(child: &Child, ids: &Ids, given: bool, directories: &[RawFd]) -> Result<(Signals, Confined), LaunchError> {
+    let signals = Signals::listen().map_err(failed("signalfd"))?;
     let mut sandbox = Sandbox::new(Policy::supervisor().given(given))?;
-    let held = [&[signals.as_fd().as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();
+    let held = [&[signals.as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();
     // First, while what was made can still be taken away.
     sandbox.holds_only(&held)?;
     let confined = sandbox.drop_privileges(ids)?.restrict_files(Root::Kept)?.filter_syscalls()?;
@@ -51,11 +50,9 @@ impl Supervisor {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(source) => return Err(failed("poll")(source)),
             }
-            while let Ok(Some(signal)) = signals.read_signal() {
-                if let Ok(number) = i32::try_from(signal.ssi_signo) {
-                    // A gate that has just ended cannot be told, and does not need to be.
-                    let _ = sys::pidfd_signal(&child.pidfd, number);
-                }
+            while let Some((number, _)) = signals.next_as_it_came() {
+                // A gate that has just ended cannot be told, and does not need to be.
+                let _ = sys::pidfd_signal(&child.pidfd, number);
             }
             if let Some(status) = child.status() {
                 return Ok(status);

@@ -5,14 +5,11 @@
 //! narrows itself further ([`Confined::narrow`]), and makes another one in the place of one that dies. It hears nobody:
 //! its input is signals and the ends of its children.
 
-use crate::{LaunchError, Readiness, Watchdog, daemon::Child, signals::Asked, sys};
+use crate::{LaunchError, Readiness, Watchdog, daemon::Child, signals::Signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::{
-        signalfd::SignalFd,
-        socket::{AddressFamily, SockFlag, SockType, socketpair},
-    },
+    sys::socket::{AddressFamily, SockFlag, SockType, socketpair},
 };
 use nsgate_sandbox::Confined;
 use std::{
@@ -36,7 +33,7 @@ pub struct Zygote {
     /// The proof of its own confinement.
     pub confined: Confined,
     /// What it hears: the same signals that its children do.
-    pub signals: SignalFd,
+    pub signals: Signals,
     /// The pool's sockets, which the dispatcher listens at.
     pub endpoints: Vec<OwnedFd>,
     /// What a dispatcher leaves to the next one.
@@ -65,7 +62,7 @@ pub enum Part {
         /// Tells the starter; `None` in a dispatcher that takes another one's place.
         readiness: Option<Readiness>,
         /// What it still has to hear.
-        signals: SignalFd,
+        signals: Signals,
         /// The zygote's proof, to be narrowed.
         confined: Confined,
     },
@@ -76,7 +73,7 @@ pub enum Part {
         /// The connection to the dispatcher, whichever process that is.
         dispatcher: OwnedFd,
         /// What it still has to hear.
-        signals: SignalFd,
+        signals: Signals,
         /// The zygote's proof, to be narrowed.
         confined: Confined,
     },
@@ -174,9 +171,8 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
             return Ok(Part::Ended(0));
         }
         wait(&signals, &places, watchdog.as_ref());
-        while let Ok(Some(signal)) = signals.read_signal() {
-            let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
-            ending |= Asked::of(&signal).refusal().is_none();
+        while let Some((number, asked)) = signals.next_as_it_came() {
+            ending |= asked.ends();
             for child in places.iter().filter_map(|place| place.child.as_ref()) {
                 // One that has just ended cannot be told, and does not need to be.
                 let _ = sys::pidfd_signal(&child.pidfd, number);
@@ -196,7 +192,7 @@ fn part(
     pairs: Vec<(OwnedFd, OwnedFd)>,
     (endpoints, memory): (Vec<OwnedFd>, OwnedFd),
     readiness: Option<Readiness>,
-    signals: SignalFd,
+    signals: Signals,
     confined: Confined,
 ) -> Part {
     let (workers, mut dispatchers): (Vec<OwnedFd>, Vec<OwnedFd>) = pairs.into_iter().unzip();
@@ -208,7 +204,7 @@ fn part(
 }
 
 /// Waits for a signal, the end of a child, or the time for the next one.
-fn wait(signals: &SignalFd, places: &[Place], watchdog: Option<&Watchdog>) {
+fn wait(signals: &Signals, places: &[Place], watchdog: Option<&Watchdog>) {
     let descriptors = places.iter().filter_map(|place| place.child.as_ref()).map(|child| child.pidfd.as_fd());
     let mut all: Vec<PollFd<'_>> =
         descriptors.chain([signals.as_fd()]).map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();

@@ -6,15 +6,12 @@ use crate::{
     log::{self, AccessLog, Events, Sink, StandardError, Syslog},
     sys,
 };
-use nix::{
-    sys::signalfd::SignalFd,
-    time::{ClockId, clock_gettime},
-};
+use nix::time::{ClockId, clock_gettime};
 use nsgate_config::{Config, Gate, Guards, Level, Log, Process, Tokens};
-use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network};
+use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network, stopped_by};
 use nsgate_launcher::{
-    Agent, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, fit_limits, launch,
-    signals::{self, Asked},
+    Agent, Asked, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, Signals, fit_limits,
+    launch,
 };
 use nsgate_sandbox::Confined;
 use std::{
@@ -24,7 +21,6 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{Interest, unix::AsyncFd},
     net::TcpListener,
     runtime::{Builder, Runtime},
     sync::{Notify, watch},
@@ -33,7 +29,6 @@ use tokio::{
 /// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
 pub(crate) struct Prepared {
     pub(crate) event_loop: EventLoop,
-    pub(crate) signals: SignalFd,
     /// For session tokens, if the gate's guards want them.
     pub(crate) key: Option<TokenKey>,
 }
@@ -96,7 +91,7 @@ pub(crate) fn with_secret(options: &Options, guards: &Guards) -> Options {
 }
 
 pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {
-    Ok(Prepared { event_loop: EventLoop::new()?, signals: signals()?, key: token_key(guards)? })
+    Ok(Prepared { event_loop: EventLoop::new()?, key: token_key(guards)? })
 }
 
 /// A key for session tokens, where they are wanted: it is made here, in the process that uses it, and goes nowhere.
@@ -152,11 +147,6 @@ impl EventLoop {
     }
 }
 
-/// The signals that are read. The launcher has blocked them: they wait until then.
-pub(crate) fn signals() -> io::Result<SignalFd> {
-    Ok(signals::listen()?)
-}
-
 /// Where the lines of this process go (a file, the system log, or standard error), and its events. From here on
 /// everything that happens inside is told there, what could not be done at the start first.
 pub(crate) fn log(
@@ -203,7 +193,7 @@ pub(crate) fn serve<C: Connector>(
     running: Running<Prepared>,
     make: impl FnOnce(Observed) -> (Forwarder<C>, Option<Reload>),
 ) -> u8 {
-    let Running { prepared: Prepared { event_loop, signals, key }, confined, .. } = running;
+    let Running { prepared: Prepared { event_loop, key }, signals, confined, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
     // The secret of an earlier process is the better one: tokens of its guests are good still.
@@ -214,25 +204,22 @@ pub(crate) fn serve<C: Connector>(
     event_loop.run(async move {
         let listeners: io::Result<Vec<TcpListener>> =
             running.listeners.into_iter().map(TcpListener::from_std).collect();
-        let (listeners, signals) = match (listeners, watched(signals)) {
-            (Ok(listeners), Ok(signals)) => (listeners, signals),
+        let events = events.map(|events| events.of(network));
+        let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events));
+        let forwarder = forwarder.keyed(lasting.or(key));
+        let hangup = reload.is_some().then(|| Arc::new(Notify::new()));
+        let (listeners, stopped) = match (listeners, stopped_and(signals, Stop::Now, hangup.clone())) {
+            (Ok(listeners), Ok(stopped)) => (listeners, stopped),
             (Err(error), _) | (_, Err(error)) => {
                 tracing::error!("epoll_ctl(2) refuses a descriptor: {error}");
                 return 1;
             }
         };
-        let (stop, stopped) = watch::channel(None);
-        let events = events.map(|events| events.of(network));
-        let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events));
-        let forwarder = forwarder.keyed(lasting.or(key));
         running.readiness.tell();
-        let Some(reload) = reload else {
-            tokio::spawn(obey(signals, stop, Stop::Now));
+        let Some((reload, hangup)) = reload.zip(hangup) else {
             forwarder.serve(listeners, stopped).await;
             return 0;
         };
-        let hangup = Arc::new(Notify::new());
-        tokio::spawn(obey_and(signals, stop, Stop::Now, Some(hangup.clone())));
         tokio::select! {
             () = forwarder.serve(listeners, stopped) => 0,
             reason = reload.follow(hangup) => {
@@ -243,72 +230,46 @@ pub(crate) fn serve<C: Connector>(
     })
 }
 
-/// The signals as something to wait for.
-#[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; a SignalFd does")]
-pub(crate) fn watched(signals: SignalFd) -> io::Result<AsyncFd<SignalFd>> {
-    AsyncFd::with_interest(signals, Interest::READABLE)
-}
-
-/// Turns signals into the gate's end: one that asks for it as `terminate` says, and at once when it comes again; one that
-/// asks to finish after the requests under way; others not at all.
-pub(crate) async fn obey(signals: AsyncFd<SignalFd>, stop: watch::Sender<Option<Stop>>, terminate: Stop) {
-    obey_and(signals, stop, terminate, None).await;
+/// Signals as the gate's end: one that asks for it as `terminate` says, and at once when it comes again; one that asks to
+/// finish after the requests under way; others not at all.
+///
+/// # Errors
+/// The event loop cannot watch them.
+pub(crate) fn stopped(signals: Signals, terminate: Stop) -> io::Result<watch::Receiver<Option<Stop>>> {
+    stopped_and(signals, terminate, None)
 }
 
 /// The same, but that a wish to reload is passed on if there is a reader to do it.
-async fn obey_and(
-    signals: AsyncFd<SignalFd>,
-    stop: watch::Sender<Option<Stop>>,
-    terminate: Stop,
+fn stopped_and(
+    signals: Signals,
+    mut terminate: Stop,
     hangup: Option<Arc<Notify>>,
-) {
-    let mut terminate = terminate;
-    loop {
-        match (heard(&signals).await, &hangup) {
-            // While one is being seen to, others are one more.
-            (Some(Asked::Reload(_)), Some(hangup)) => hangup.notify_one(),
-            (Some(asked @ (Asked::Reload(_) | Asked::Nothing(_))), _) => refuse(asked),
-            (Some(Asked::Finish), _) => {
-                tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
-                let _ = stop.send(Some(Stop::Drain));
-            }
-            (Some(Asked::Retire), _) => {
-                tracing::info!("another process serves the listeners from now on; connections have one more answer");
-                let _ = stop.send(Some(Stop::Retire));
-            }
-            (Some(Asked::End), _) => {
-                let _ = stop.send(Some(terminate));
-                terminate = Stop::Now;
-            }
-            (None, _) => return,
+) -> io::Result<watch::Receiver<Option<Stop>>> {
+    stopped_by(signals, Signals::next, move |asked| match (asked, &hangup) {
+        // While one is being seen to, others are one more.
+        (Asked::Reload(_), Some(hangup)) => {
+            hangup.notify_one();
+            None
         }
-    }
+        (asked @ (Asked::Reload(_) | Asked::Nothing(_)), _) => {
+            refuse(asked);
+            None
+        }
+        (Asked::Finish, _) => {
+            tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
+            Some(Stop::Drain)
+        }
+        (Asked::Retire, _) => {
+            tracing::info!("another process serves the listeners from now on; connections have one more answer");
+            Some(Stop::Retire)
+        }
+        (Asked::End, _) => Some(std::mem::replace(&mut terminate, Stop::Now)),
+    })
 }
 
 /// Says that what a signal asked for is not done.
 pub(crate) fn refuse(asked: Asked) {
     if let Some(why) = asked.refusal() {
         tracing::warn!("{why}");
-    }
-}
-
-/// Waits for a signal that asks for the end. Others have nothing to say any more to a process that finishes.
-pub(crate) async fn told_to_end(signals: &AsyncFd<SignalFd>) {
-    while heard(signals).await.is_some_and(|asked| asked != Asked::End) {}
-}
-
-/// What the next signal asks for; `None` if none will ever come.
-pub(crate) async fn heard(signals: &AsyncFd<SignalFd>) -> Option<Asked> {
-    loop {
-        let mut readable = signals.readable().await.ok()?;
-        let read = readable.try_io(|signals| {
-            // Nothing there is to be told as EAGAIN: else the event loop believes that there is more, and spins.
-            signals.get_ref().read_signal()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
-        });
-        match read {
-            Ok(Ok(signal)) => return Some(Asked::of(&signal)),
-            Err(_) => {}
-            Ok(Err(error)) => tracing::error!("signalfd(2) cannot be read: {error}"),
-        }
     }
 }

@@ -29,7 +29,7 @@ use std::{
 use tokio::{
     net::UnixStream,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -70,7 +70,7 @@ impl Dispatcher {
     }
 
     /// Takes peers at `handover` and tells metrics at `metrics`, until `stop` says something or another pool has taken
-    /// over. The workers go on: they are told by whoever has started them.
+    /// over. The workers go on: they are told by whoever has started them. Whoever drops the future closes both sockets.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -81,9 +81,11 @@ impl Dispatcher {
         mut stop: watch::Receiver<Option<Stop>>,
     ) -> io::Result<()> {
         let workers = self.0;
+        // Ends with this future.
+        let mut telling = JoinSet::new();
         if let Some(socket) = metrics {
             let (listener, workers) = (endpoint::listener(socket)?, workers.clone());
-            tokio::spawn(metrics::serve(listener, move || page(workers.clone())));
+            telling.spawn(metrics::serve(listener, move || page(workers.clone())));
         }
         let door = Door::socket(handover)?;
         let fresh = Arc::new(Semaphore::new(workers.peers));

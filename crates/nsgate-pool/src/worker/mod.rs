@@ -43,6 +43,7 @@ use std::{
 use store::Store;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -183,7 +184,10 @@ impl Worker {
     /// says otherwise or another worker has taken over every network.
     ///
     /// [`Stop::Now`] cuts everything off. Any other word ends the handovers at once, lets connections go with their next
-    /// answer, and finishes the requests under way.
+    /// answer, and finishes the requests under way. A sender of `stop` that is dropped before it has said anything means
+    /// [`Stop::Now`]; one that is dropped later, what it said last.
+    ///
+    /// Whoever drops the future that this returns ends all of it, as [`Stop::Now`] does.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -193,17 +197,13 @@ impl Worker {
         metrics: Option<OwnedFd>,
         stop: watch::Receiver<Option<Stop>>,
     ) -> io::Result<()> {
-        let metrics = match metrics {
-            Some(socket) => {
-                let (listener, shared) = (endpoint::listener(socket)?, self.0.clone());
-                Some(tokio::spawn(metrics::serve(listener, move || std::future::ready(page::text(&shared)))))
-            }
-            None => None,
-        };
-        self.attend(Door::socket(handover)?, stop).await;
-        if let Some(metrics) = metrics {
-            metrics.abort();
+        // Ends with this future.
+        let mut telling = JoinSet::new();
+        if let Some(socket) = metrics {
+            let (listener, shared) = (endpoint::listener(socket)?, self.0.clone());
+            telling.spawn(metrics::serve(listener, move || std::future::ready(page::text(&shared))));
         }
+        self.attend(Door::socket(handover)?, stop).await;
         Ok(())
     }
 
@@ -219,6 +219,7 @@ impl Worker {
 
     async fn attend(self, door: Door, mut stop: watch::Receiver<Option<Stop>>) {
         let Self(shared, passed) = self;
+        let _last_word = LastWord(shared.clone());
         // Every network and every peer holds a copy of the sender; nothing is ever sent.
         let (alive, mut ended) = mpsc::channel::<()>(1);
         kept::restore(&shared, passed, &alive).await;
@@ -262,6 +263,15 @@ impl Worker {
     }
 }
 
+/// Networks do not outlive what serves them: where that is dropped, nobody else ends them.
+struct LastWord(Arc<Shared>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        self.0.phase.send_replace(Phase::Ending(Stop::Now));
+    }
+}
+
 /// Ends every network: with the next answer on each connection, then with the requests under way, or at once.
 async fn end(shared: &Shared, asked: Stop, mut stop: watch::Receiver<Option<Stop>>, ended: &mut mpsc::Receiver<()>) {
     let first = if asked == Stop::Now { Stop::Now } else { Stop::Retire };
@@ -282,8 +292,12 @@ async fn end(shared: &Shared, asked: Stop, mut stop: watch::Receiver<Option<Stop
     let _ = ended.recv().await;
 }
 
-/// Waits until something else is asked for than what is known. A worker whose owner is gone ends at once.
+/// Waits until something else is asked for than what is known. A worker whose owner has gone without a word ends at once.
 async fn next(stop: &mut watch::Receiver<Option<Stop>>, known: Option<Stop>) -> Stop {
-    let asked = stop.wait_for(|asked| asked.is_some() && *asked != known).await;
-    asked.ok().and_then(|asked| *asked).unwrap_or(Stop::Now)
+    let asked = stop.wait_for(|asked| asked.is_some() && *asked != known).await.map(|asked| *asked);
+    match asked {
+        Ok(asked) => asked.unwrap_or(Stop::Now),
+        Err(_) if known.is_some() => std::future::pending().await,
+        Err(_) => Stop::Now,
+    }
 }

@@ -9,12 +9,15 @@ use crate::{
     gate::{self, EventLoop},
     log::AccessLog,
 };
-use nix::sys::signalfd::SignalFd;
 use nsgate_config::Gate;
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
-use nsgate_launcher::{Readiness, signals::Asked};
+use nsgate_launcher::{Asked, Readiness, Signals};
 use nsgate_pool::{OfferError, Served, Unserved};
-use std::{io, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::watch,
@@ -33,11 +36,11 @@ pub(super) enum Next {
     /// The keeper ends.
     Exit(u8),
     /// A worker serves.
-    Served(Served, SignalFd),
+    Served(Served, Signals),
 }
 
 /// Serves until a worker does, or a signal says otherwise.
-pub(super) fn serve(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<Readiness>) -> Next {
+pub(super) fn serve(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<Readiness>) -> Next {
     let outcome = EventLoop::new().and_then(|event_loop| event_loop.run(run(keeper, signals, readiness)));
     outcome.unwrap_or_else(|error| {
         let reason = format!("the network cannot be served: {error}");
@@ -49,8 +52,8 @@ pub(super) fn serve(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut 
     })
 }
 
-async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<Readiness>) -> io::Result<Next> {
-    let signals = gate::watched(signals)?;
+async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<Readiness>) -> io::Result<Next> {
+    let called = watched(&signals)?;
     // Copies: the keeper's own are handed over later.
     let listeners = keeper.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
     let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
@@ -67,7 +70,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
     let served = loop {
         tokio::select! {
             biased;
-            signal = gate::heard(&signals) => match signal {
+            signal = heard(&signals, &called) => match signal {
                 Some(asked @ (Asked::Reload(_) | Asked::Nothing(_))) => gate::refuse(asked),
                 Some(asked @ (Asked::Finish | Asked::Retire)) => {
                     tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
@@ -76,7 +79,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
                     let _ = stop.send(Some(if asked == Asked::Retire { Stop::Retire } else { Stop::Drain }));
                     tokio::select! {
                         _ = &mut serving => {}
-                        () = gate::told_to_end(&signals) => {}
+                        () = told_to_end(&signals, &called) => {}
                     }
                     return Ok(Next::Exit(0));
                 }
@@ -92,11 +95,27 @@ async fn run(keeper: &mut Keeper<'_>, signals: SignalFd, readiness: &mut Option<
     tokio::select! {
         biased;
         _ = timeout(RETIRING, &mut serving) => {}
-        _ = signals.readable() => {}
+        _ = called.readable() => {}
         _ = word.readable() => {}
     }
-    drop(word);
-    Ok(Next::Served(served, signals.into_inner()))
+    drop((word, called));
+    Ok(Next::Served(served, signals))
+}
+
+/// What the next signal asks for; `None` if none will ever come. `called` watches the signals.
+async fn heard(signals: &Signals, called: &AsyncFd<BorrowedFd<'_>>) -> Option<Asked> {
+    loop {
+        let mut ready = called.readable().await.ok()?;
+        match signals.next() {
+            Some(asked) => return Some(asked),
+            None => ready.clear_ready(),
+        }
+    }
+}
+
+/// Waits for a signal that asks for the end. Others have nothing to say any more to a process that finishes.
+async fn told_to_end(signals: &Signals, called: &AsyncFd<BorrowedFd<'_>>) {
+    while heard(signals, called).await.is_some_and(|asked| asked != Asked::End) {}
 }
 
 /// Attempts at a worker, until one serves.
@@ -146,6 +165,6 @@ async fn refused(keeper: &mut Keeper<'_>, unserved: &Unserved) {
     deprecated,
     reason = "the successor is unsafe for types that do not own their descriptor; the owner is borrowed"
 )]
-fn watched<T: std::os::fd::AsFd>(owner: &T) -> io::Result<AsyncFd<std::os::fd::BorrowedFd<'_>>> {
+fn watched<T: AsFd>(owner: &T) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
     AsyncFd::with_interest(owner.as_fd(), Interest::READABLE)
 }

@@ -5,7 +5,6 @@ use crate::{
     gate::{self, EventLoop},
     sys,
 };
-use nix::sys::signalfd::SignalFd;
 use nsgate_config::PoolConfig;
 use nsgate_forwarder::{Stop, TokenKey};
 use nsgate_launcher::{ASKED, LaunchError, Launched, Options, Part, Running, Zygote, launch_worker, raise};
@@ -15,7 +14,6 @@ use nsgate_pool::{
 };
 use nsgate_sandbox::{Confined, Role};
 use std::{collections::hash_map::RandomState, hash::BuildHasher, io, os::fd::OwnedFd};
-use tokio::sync::watch;
 
 /// Runs the workers that `config` describes, and returns the exit status of this process, whichever of them it is.
 ///
@@ -23,27 +21,19 @@ use tokio::sync::watch;
 /// Whatever kept them from serving. Nothing is left behind then.
 pub(super) fn run(config: &PoolConfig, room: Room, options: &Options) -> Result<u8, LaunchError> {
     // A dispatcher makes nothing: what it leaves to the next one is made here.
-    let prepare = || Ok((gate::signals()?, record::blank()?));
-    match launch_worker(config, options, prepare)? {
+    match launch_worker(config, options, record::blank)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(config, room, options, *running)),
     }
 }
 
-fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<(SignalFd, OwnedFd)>) -> u8 {
+fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<OwnedFd>) -> u8 {
     let PoolConfig { pool, process } = config;
     // Children have the same log and the same audit: they are opened once.
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let Running {
-        prepared: (signals, memory),
-        confined,
-        agents,
-        endpoints,
-        watchdog,
-        handover_gid: gid,
-        readiness,
-        ..
+        prepared: memory, signals, confined, agents, endpoints, watchdog, handover_gid: gid, readiness, ..
     } = running;
     let report = gate::report(&confined, room.shortfall);
     tracing::info!("{} workers for the pool at {}; {report}", pool.workers, pool.socket);
@@ -57,7 +47,7 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<(S
                 event_loop.run(async move {
                     let dispatcher =
                         Dispatcher::new(Allowed { gid }, workers, peers(pool, room.bounds))?.remembering(memory);
-                    let stopped = stopped(signals)?;
+                    let stopped = gate::stopped(signals, Stop::Drain)?;
                     let mut endpoints = endpoints.into_iter();
                     let Some(handover) = endpoints.next() else { return Ok(0) };
                     tracing::info!("Handovers are taken at {}; {}", pool.socket, confined.report());
@@ -76,7 +66,7 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<(S
                 let settings = Settings { number: Some(number), ..settings(config, room.bounds, agents, gid, key) };
                 let worker = Worker::new(settings, observe(sink, events));
                 event_loop.run(async move {
-                    let stopped = stopped(signals)?;
+                    let stopped = gate::stopped(signals, Stop::Drain)?;
                     let asked = stopped.clone();
                     worker.serve_dispatched(dispatcher, stopped).await?;
                     Ok(if asked.borrow().is_some() { ASKED } else { 0 })
@@ -98,12 +88,4 @@ fn begin(confined: &Confined, role: Role) -> io::Result<(EventLoop, Confined)> {
     let _ = RandomState::new().build_hasher();
     let confined = confined.narrow(role).map_err(io::Error::other)?;
     Ok((event_loop, confined))
-}
-
-/// The signals that end a child, gently first.
-fn stopped(signals: SignalFd) -> io::Result<watch::Receiver<Option<Stop>>> {
-    let signals = gate::watched(signals)?;
-    let (stop, stopped) = watch::channel(None);
-    tokio::spawn(gate::obey(signals, stop, Stop::Drain));
-    Ok(stopped)
 }

@@ -10,7 +10,6 @@ use super::{
     watch::{Next, watch},
 };
 use crate::{audit::Audits, gate};
-use nix::sys::signalfd::SignalFd;
 use nsgate_config::{Account, Config, Limits, PoolUse};
 use nsgate_forwarder::TokenKey;
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_keeper};
@@ -25,7 +24,6 @@ use std::{
 
 /// What has to exist before the filter closes.
 pub(super) struct Prepared {
-    signals: SignalFd,
     random: Random,
     /// For session tokens. The worker is given the same, and tokens stay good whoever serves.
     key: Option<String>,
@@ -54,7 +52,7 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
         // The first keys of a hash map are random numbers from the kernel, which the filter does not let pass later: a
         // keeper that becomes a gate needs them.
         let random = Random(RandomState::new().build_hasher().finish());
-        Ok(Prepared { signals: gate::signals()?, random, key: gate::token_key_text(&config.gate.guards)? })
+        Ok(Prepared { random, key: gate::token_key_text(&config.gate.guards)? })
     };
     // What the worker is told is what was asked for: its own bounds are its own.
     let (fitted, shortfall) = gate::fitted(config)?;
@@ -93,7 +91,7 @@ fn keep(
     options: &Options,
     running: Running<Prepared>,
 ) -> u8 {
-    let Running { prepared, confined, agents, .. } = running;
+    let Running { prepared, mut signals, confined, agents, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     // What the worker is told is what stands: the listeners that were bound, the agent's owner as a number.
@@ -104,7 +102,7 @@ fn keep(
     let what = format!("{} {}", identity.header(), identity.uuid());
     tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
     let path = running.pool.unwrap_or_default();
-    let (listeners, Prepared { mut signals, random, key: text }) = (running.listeners, prepared);
+    let (listeners, Prepared { random, key: text }) = (running.listeners, prepared);
     let key = text.as_deref().zip(gate::uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
     let offer = Offer::noted(&config, &Notes { asks: true, key: text }).ok();
     let (finishing, said) = (false, String::new());

@@ -6,9 +6,8 @@ use crate::{gate, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::signalfd::SignalFd,
 };
-use nsgate_launcher::{Readiness, signals::Asked};
+use nsgate_launcher::{Asked, Readiness, Signals};
 use nsgate_pool::{OfferError, Offered, Served, Unserved, Word};
 use std::{
     io,
@@ -63,7 +62,7 @@ struct Watch<'k, 'c> {
 /// Hands the network over and sees to it that it stays handed over.
 pub(super) fn watch(
     keeper: &mut Keeper<'_>,
-    signals: &SignalFd,
+    signals: &Signals,
     served: Option<Served>,
     readiness: &mut Option<Readiness>,
 ) -> Next {
@@ -91,7 +90,7 @@ pub(super) fn watch(
             sys::give_back_stack();
         }
         let next = match watch.ready(signals) {
-            Ready::Signal => match signalled(signals) {
+            Ready::Signal => match signals.next() {
                 None => None,
                 Some(Asked::Finish | Asked::Retire) => watch.finish(),
                 Some(asked) if asked.refusal().is_some() => {
@@ -263,7 +262,7 @@ impl Watch<'_, '_> {
     }
 
     /// Waits.
-    fn ready(&self, signals: &SignalFd) -> Ready {
+    fn ready(&self, signals: &Signals) -> Ready {
         let (until, answer) = match &self.wait {
             Wait::Answer(offered, until) => (Some(*until), Some(offered.as_fd())),
             Wait::Attempt(when) => (Some(*when), None),
@@ -309,9 +308,4 @@ enum Ready {
     Word,
     Guest,
     Time,
-}
-
-/// What a signal asks for, if there is one.
-fn signalled(signals: &SignalFd) -> Option<Asked> {
-    Some(Asked::of(&signals.read_signal().ok()??))
 }

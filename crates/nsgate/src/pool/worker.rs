@@ -18,7 +18,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
 
 /// Between two returns of memory to the host, which takes longer the more networks there are.
 const BETWEEN_RETURNS: Duration = Duration::from_secs(10);
@@ -47,7 +46,8 @@ fn prepare() -> std::io::Result<Prepared> {
 
 fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<Prepared>) -> u8 {
     let Running {
-        prepared: Prepared { event_loop, signals, key },
+        prepared: Prepared { event_loop, key },
+        signals,
         confined,
         agents,
         endpoints,
@@ -64,8 +64,8 @@ fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<
     tracing::info!("Handovers are taken at {}; {report}", pool.socket);
     let worker = Worker::new(settings, observe(sink, events));
     let outcome = event_loop.run(async move {
-        let signals = gate::watched(signals)?;
-        let (stop, stopped) = watch::channel(None);
+        // A worker is told to end when it is updated or the host goes down: guests keep what is under way.
+        let stopped = gate::stopped(signals, nsgate_forwarder::Stop::Drain)?;
         let mut endpoints = endpoints.into_iter();
         let Some(handover) = endpoints.next() else { return Ok(()) };
         let manager = keeping.map(|Keeping { socket, most }| Manager { socket, most });
@@ -80,8 +80,6 @@ fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<
             });
         }
         running.readiness.tell();
-        // A worker is told to end when it is updated or the host goes down: guests keep what is under way.
-        tokio::spawn(gate::obey(signals, stop, nsgate_forwarder::Stop::Drain));
         worker.serve(handover, endpoints.next(), stopped).await
     });
     match outcome {
