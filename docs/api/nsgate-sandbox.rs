@@ -208,6 +208,10 @@ pub struct OneFile {
 }
 impl OneFile {
     pub fn new(directory: OwnedFd, name: &str) -> Result<Self> {}
+    pub fn access_control_list(
+        &self,
+        file: BorrowedFd<'_>,
+    ) -> std::result::Result<Option<Vec<u8>>, Errno> {}
     pub fn open(&self) -> std::result::Result<OwnedFd, Errno> {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -171,6 +171,22 @@ mod probing {
                 let room = tracee.place(&[0; 256]).unwrap();
                 call(tracee, libc::SYS_newfstatat, [DIRECTORY, sealed.path, room, 0, 0, 0])
             }),
+            ("its access control list, of which there is none", Outcome::Refused(Errno::ENODATA), &|tracee, sealed| {
+                open_it(tracee, sealed);
+                let (room, list) = (tracee.place(&[0; 64]).unwrap(), sealed.path + name.len() as u64 + 1);
+                let outcome = call(tracee, libc::SYS_fgetxattr, [FILE, list, room, 64, 0, 0]);
+                call(tracee, libc::SYS_close, [FILE, 0, 0, 0, 0, 0]);
+                outcome
+            }),
+            ("another attribute of the file", KILLED, &|tracee, sealed| {
+                open_it(tracee, sealed);
+                let (room, other) = (tracee.place(&[0; 64]).unwrap(), tracee.place(b"security.selinux\0").unwrap());
+                call(tracee, libc::SYS_fgetxattr, [FILE, other, room, 64, 0, 0])
+            }),
+            ("the list of the directory", KILLED, &|tracee, sealed| {
+                let (room, list) = (tracee.place(&[0; 64]).unwrap(), sealed.path + name.len() as u64 + 1);
+                call(tracee, libc::SYS_fgetxattr, [DIRECTORY, list, room, 64, 0, 0])
+            }),
             ("removing it", KILLED, &|tracee, sealed| {
                 call(tracee, libc::SYS_unlinkat, [DIRECTORY, sealed.path, 0, 0, 0, 0])
             }),

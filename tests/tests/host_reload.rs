@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ fn main() {
         a_text_with_an_error_changes_nothing_and_says_where,
         what_cannot_change_is_refused_by_its_word,
         a_file_that_cannot_be_believed_is_refused,
+        a_file_that_an_access_control_list_lets_others_write_is_refused,
         a_directory_in_the_place_of_the_pinned_one_is_not_read,
         no_privilege_comes_back,
         the_reader_holds_a_directory_and_two_pipes,
@@ -266,6 +267,37 @@ fn a_file_that_cannot_be_believed_is_refused(lab: &Lab) {
     fs::File::options().write(true).open(CONFIG).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
     refused("too large", "larger than 67108864 bytes");
     replace(&moved(&text));
+    assert!(reload(&gate, &log).contains("instead of"));
+    assert_eq!(ask_from(&network, 14, "/").status, 503);
+}
+
+fn text_of(pid: i32) -> String {
+    text(format!("/proc/{pid}/status"))
+}
+
+/// By the mode, its group may write it, which is the gate's user's.
+fn a_file_that_an_access_control_list_lets_others_write_is_refused(lab: &Lab) {
+    lab.needs_root("an account beside the gate's");
+    lab.needs("/usr/bin/setfacl", "apt-get install acl");
+    let network = lab.network();
+    let _nova = Nova::start(&network);
+    let (log, text) = logged(lab, &three_instances());
+    let gate = start(lab, &network, &text);
+    let facl = |words: &str| {
+        let done = std::process::Command::new("setfacl").args(["-m", words, CONFIG]).status().expect("setfacl");
+        assert!(done.success(), "{words}");
+    };
+    let group = nsgate_tests::world::NEUTRON_ID;
+    assert!(text_of(gate.pid).contains(&format!("\nGid:\t{group}\t")), "the gate's own group");
+    replace(&moved(&text));
+    chown(CONFIG, Some(0.into()), Some(group.into())).unwrap();
+    facl("u:stranger:rw,g::r");
+    assert_eq!(fs::metadata(CONFIG).unwrap().mode() & 0o070, 0o060, "the mask says write");
+    let said = reload(&gate, &log);
+    assert!(said.contains("changes nothing") && said.contains("access control list"), "{said}");
+    assert_eq!(ask_from(&network, 14, "/").status, 200);
+    // A list that lets nobody write is no reason to refuse.
+    facl("u:stranger:r,m::rw");
     assert!(reload(&gate, &log).contains("instead of"));
     assert_eq!(ask_from(&network, 14, "/").status, 503);
 }

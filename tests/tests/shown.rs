@@ -15,6 +15,7 @@ fn main() {
         no_word_of_an_accepted_text_behind_a_link_is_shown,
         no_word_is_shown_to_a_user_who_may_not_read_it,
         words_are_shown_to_whoever_may_read_them,
+        an_access_control_list_decides_who_is_shown_words,
     ]
 }
 
@@ -201,4 +202,46 @@ fn words_are_shown_to_whoever_may_read_them(lab: &Lab) {
     }
     // Lent to root itself: nothing is lent.
     world.shows(&root, Some(0));
+}
+
+fn facl(words: &str, path: &Path) {
+    let status = std::process::Command::new("setfacl").args(["-m", words]).arg(path).status().expect("setfacl");
+    assert!(status.success(), "setfacl -m {words} {path:?}");
+}
+
+/// By the mode alone the agent may read each of the first, and none of the last.
+fn an_access_control_list_decides_who_is_shown_words(lab: &Lab) {
+    lab.needs("/usr/bin/setfacl", "apt-get install acl");
+    let world = World::new(lab);
+    let may_not = format!("uid {NEUTRON_ID}, for whom root reads it, may not read this file");
+    let (shadow, link) = (world.open.join("shadow"), world.agents.join("link.conf"));
+    symlink(&shadow, &link).unwrap();
+    for text in [SECRET, TOML] {
+        // One user is kept out of what everybody reads, by name and by the group that it is in.
+        for kept_out in ["u:neutron:-", "g:neutron:-"] {
+            write(&shadow, text, 0, 0o644);
+            facl(kept_out, &shadow);
+            world.hides(&shadow, Some(NEUTRON_ID), &may_not);
+            world.hides(&link, None, LINK);
+        }
+        // The group's bits are a mask: the group itself may not read.
+        fs::remove_file(&shadow).unwrap();
+        write(&shadow, text, 0, 0o640);
+        chown(&shadow, None, Some(NEUTRON_ID)).unwrap();
+        facl("u:stranger:r,g::-", &shadow);
+        assert_eq!(fs::metadata(&shadow).unwrap().permissions().mode() & 0o777, 0o640);
+        world.hides(&shadow, Some(NEUTRON_ID), &may_not);
+        fs::remove_file(&shadow).unwrap();
+    }
+    // A directory on the way.
+    let inside = world.open.join("inside");
+    fs::create_dir(&inside).unwrap();
+    facl("u:neutron:-", &inside);
+    write(&inside.join("notes"), TOML, 0, 0o644);
+    world.hides(&inside.join("notes"), Some(NEUTRON_ID), &may_not);
+    // Whom a list lets in is shown what it says.
+    write(&shadow, TOML, 0, 0o600);
+    facl("u:neutron:r", &shadow);
+    world.shows(&shadow, Some(NEUTRON_ID));
+    world.hides(&shadow, Some(STRANGER_ID), "may not read this file");
 }

@@ -48,7 +48,7 @@ impl Acl {
     }
 
     /// A header of four bytes and entries of eight, the lowest byte first: tag, bits, number.
-    fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (version, entries) = bytes.split_first_chunk::<4>()?;
         if u32::from_le_bytes(*version) != VERSION || entries.len() % 8 != 0 {
             return None;

@@ -4,14 +4,16 @@
 //! in the place of its own. What is said of a wrong text shows words and lines of it, so they are shown only to callers who
 //! could have read the file themselves.
 
+use crate::rights::{READ, Rights, SEARCH};
 use nix::{
-    sys::stat::{FileStat, stat},
+    fcntl::{OFlag, open},
+    sys::stat::{FileStat, Mode},
     unistd::{getegid, geteuid, getgid, getuid},
 };
 use std::{
     fs::read_link,
-    os::fd::{AsRawFd, BorrowedFd},
-    path::{Path, PathBuf, absolute},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    path::{Path, absolute},
 };
 
 /// Variables in which programs that lend root's rights say to whom (sudo(8), pkexec(1)).
@@ -35,7 +37,7 @@ pub(crate) fn hidden(path: &Path, descriptor: BorrowedFd<'_>, status: &FileStat)
     // Of a file with a second name it is not known who gave it this one (link(2)).
     let straight = real.is_some() && real == absolute(path).ok() && status.st_nlink == 1;
     let audience = audience(straight);
-    if audience == Audience::Own || real.is_some_and(|real| readable(audience, &real, status)) {
+    if audience == Audience::Own || real.is_some_and(|real| readable(audience, &real, descriptor)) {
         return None;
     }
     Some(match audience {
@@ -61,21 +63,19 @@ fn audience(straight: bool) -> Audience {
     if straight { Audience::Own } else { Audience::Anyone }
 }
 
-/// Whether somebody may open the file of this status at this path, which has no link in it.
-fn readable(audience: Audience, real: &Path, status: &FileStat) -> bool {
-    const READ: u32 = 4;
-    const SEARCH: u32 = 1;
-    let directories: Vec<PathBuf> = real.ancestors().skip(1).map(Path::to_owned).collect();
-    may(audience, status, READ)
-        && directories.iter().all(|directory| stat(directory).is_ok_and(|status| may(audience, &status, SEARCH)))
+/// Whether somebody may open the file that `descriptor` is open at, which is at this path without a link in it.
+fn readable(audience: Audience, real: &Path, descriptor: BorrowedFd<'_>) -> bool {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let searchable = |directory: &Path| {
+        open(directory, flags, Mode::empty()).is_ok_and(|opened| may(audience, opened.as_fd(), SEARCH))
+    };
+    may(audience, descriptor, READ) && real.ancestors().skip(1).all(searchable)
 }
 
-/// The bits of one class decide, as the kernel reads them (inode(7)).
-fn may(audience: Audience, status: &FileStat, right: u32) -> bool {
-    let shift = match audience {
-        Audience::Lesser { uid, .. } if uid == status.st_uid => 6,
-        Audience::Lesser { gid, .. } if gid == status.st_gid => 3,
-        _ => 0,
-    };
-    status.st_mode & (right << shift) != 0
+/// By mode and access control list, as the kernel reads them (acl(5), "access check algorithm").
+fn may(audience: Audience, file: BorrowedFd<'_>, right: u8) -> bool {
+    Rights::of(file).is_ok_and(|rights| match audience {
+        Audience::Lesser { uid, gid } => rights.permit_surely(uid, gid, right),
+        Audience::Own | Audience::Anyone => rights.permit_everybody(right),
+    })
 }

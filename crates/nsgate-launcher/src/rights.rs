@@ -29,15 +29,20 @@ pub(crate) struct Rights {
 impl Rights {
     /// Of what this descriptor stands for.
     pub(crate) fn of(file: BorrowedFd<'_>) -> Result<Self, Errno> {
-        let rights = Self::by_mode(&fstat(file)?);
+        let status = fstat(file)?;
         // A link has none.
-        let acl = if kind(rights.mode) == SFlag::S_IFLNK { None } else { Acl::of(file)? };
-        Ok(Self { acl, ..rights })
+        let acl = if kind(status.st_mode) == SFlag::S_IFLNK { None } else { Acl::of(file)? };
+        Ok(Self::new(&status, acl))
     }
 
-    /// By the mode alone, for a process that can ask no more.
-    pub(crate) fn by_mode(status: &FileStat) -> Self {
-        Self { mode: status.st_mode, owner: status.st_uid, group: status.st_gid, acl: None }
+    /// Of a status, and the access control list as the kernel hands it out, if there is one.
+    pub(crate) fn with_list(status: &FileStat, list: Option<&[u8]>) -> Result<Self, Errno> {
+        let acl = list.map(|bytes| Acl::read(bytes).ok_or(Errno::EBADMSG)).transpose()?;
+        Ok(Self::new(status, acl))
+    }
+
+    fn new(status: &FileStat, acl: Option<Acl>) -> Self {
+        Self { mode: status.st_mode, owner: status.st_uid, group: status.st_gid, acl }
     }
 
     /// Whom each entry is about, and the bits.
@@ -101,6 +106,27 @@ impl Rights {
     }
 }
 
+impl Rights {
+    /// Whether everybody beside the owner has every one of `bits`, whoever that is, and in whatever groups.
+    pub(crate) fn permit_everybody(&self, bits: u8) -> bool {
+        self.entries().iter().all(|(who, found)| *who == Who::Owner || found & bits == bits)
+    }
+
+    /// Whether this user with this group has every one of `bits`, in whatever further groups: where only what others may
+    /// would let them in, one of those groups could keep them out.
+    pub(crate) fn permit_surely(&self, uid: u32, gid: u32, bits: u8) -> bool {
+        let names = |who: &Who| match who {
+            Who::Owner => uid == self.owner,
+            Who::User(id) => uid == *id,
+            Who::OwningGroup => gid == self.group,
+            Who::Group(id) => gid == *id,
+            Who::Others => false,
+        };
+        let named = uid == 0 || self.entries().iter().any(|(who, _)| names(who));
+        if named { self.permit(uid, gid, bits) } else { self.permit_everybody(bits) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{READ, Rights, WRITE};
@@ -144,5 +170,22 @@ mod tests {
         let plain = rights(0o604, 0, OURS, None);
         assert!(!plain.permit(OTHER, OURS, READ), "a group that may not read is not helped by what others may");
         assert!(plain.permit(OTHER, OTHER, READ));
+    }
+
+    #[test]
+    fn of_a_user_whose_groups_are_not_known_the_worst_is_believed() {
+        let open = rights(0o644, 0, 0, None);
+        assert!(open.permit_everybody(READ) && open.permit_surely(OTHER, OTHER, READ));
+        // In the group that may not read, or in none of it.
+        let but_group = rights(0o604, 0, OURS, None);
+        assert!(!but_group.permit_everybody(READ) && !but_group.permit_surely(OTHER, OTHER, READ));
+        let acl = [(Who::Owner, 6), (Who::User(OURS), 0), (Who::OwningGroup, 4), (Who::Others, 4)];
+        let but_one = rights(0o644, 0, 0, Some(&acl));
+        assert!(!but_one.permit_surely(OURS, OURS, READ) && !but_one.permit_everybody(READ));
+        let acl = [(Who::Owner, 6), (Who::User(OURS), 4), (Who::OwningGroup, 0), (Who::Others, 0)];
+        let for_one = rights(0o640, 0, 0, Some(&acl));
+        assert!(for_one.permit_surely(OURS, OURS, READ) && !for_one.permit_surely(OTHER, OTHER, READ));
+        let own = rights(0o044, OURS, OURS, None);
+        assert!(!own.permit_surely(OURS, OURS, READ), "the owner's bits are for the owner alone");
     }
 }

@@ -124,6 +124,13 @@ pub(crate) fn read_only(bytes: &[u8]) -> Result<&'static [u8], Errno> {
 }
 
 /// `openat2(2)`, Linux 5.6, with the path and the `struct open_how` at the very addresses that were given.
+/// `fgetxattr(2)`: how long the value is.
+pub(crate) fn fgetxattr(file: BorrowedFd<'_>, name: &'static CStr, value: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the name is NUL-terminated, and the kernel writes at most `value.len()` bytes of `value`.
+    let length = unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    usize::try_from(Errno::result(length)?).map_err(|_| Errno::EOVERFLOW)
+}
+
 pub(crate) fn openat2(directory: BorrowedFd<'_>, path: &'static CStr, how: &'static [u8]) -> Result<OwnedFd, Errno> {
     // SAFETY: the path is NUL-terminated, the kernel reads `how.len()` bytes of `how`, and both live for ever.
     let fd = unsafe { libc::syscall(libc::SYS_openat2, directory.as_raw_fd(), path.as_ptr(), how.as_ptr(), how.len()) };

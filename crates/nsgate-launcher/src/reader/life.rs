@@ -101,7 +101,8 @@ fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &Terms, buffer: &mut 
     let opened = file.open().map_err(in_words)?;
     let failed = |call| move |error: Errno| format!("{call}: {error}");
     let before = sys::fstat(opened.as_fd()).map_err(failed("fstat"))?;
-    judge(&Rights::by_mode(&before), &terms.trust)?;
+    let list = file.access_control_list(opened.as_fd()).map_err(failed("fgetxattr"))?;
+    judge(&Rights::with_list(&before, list.as_deref()).map_err(failed("fgetxattr"))?, &terms.trust)?;
     let size = usize::try_from(before.st_size).unwrap_or(usize::MAX);
     if u64::try_from(before.st_size).is_ok_and(|size| size > MOST_OF_HOST) {
         return Err(format!("it is larger than {MOST_OF_HOST} bytes"));
