@@ -24,6 +24,8 @@ fn main() {
         a_process_that_calls_itself_a_supervisor_is_none,
         a_supervisor_that_holds_a_socket_is_none,
         what_cannot_be_seen_is_said,
+        standard_streams_that_are_files_can_only_grow,
+        a_file_that_can_be_written_over_is_named_with_what_to_do,
     ]
 }
 
@@ -190,4 +192,65 @@ fn what_cannot_be_seen_is_said(lab: &Lab) {
     let unseen: Vec<&str> = said.stdout.lines().filter_map(|line| line.trim().strip_prefix("not seen: ")).collect();
     assert!(unseen.iter().any(|line| line.contains("filter")), "{said:#?}");
     assert!(unseen.iter().any(|line| line.contains("Landlock")), "{said:#?}");
+}
+
+/// How a process has a descriptor open: access mode and O_APPEND.
+fn opened(pid: i32, number: u32) -> i32 {
+    let text = nsgate_tests::lab::text(format!("/proc/{pid}/fdinfo/{number}"));
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or_else(|| panic!("{text}"));
+    i32::from_str_radix(flags.trim(), 8).unwrap() & (libc::O_ACCMODE | libc::O_APPEND)
+}
+
+/// `haproxy -db -f x <file >log 2>&1`, and what a shell writes to the log behind it.
+fn standard_streams_that_are_files_can_only_grow(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    let (input, log) = (lab.state().join("input"), lab.state().join("gate.log"));
+    // As a shell opens them: to read; to write from the beginning; to read and write.
+    for redirection in [">", "<>"] {
+        fs::write(&input, "a secret\n").unwrap();
+        fs::write(&log, if redirection == ">" { "" } else { "before\n" }).unwrap();
+        let words = ["-db", "-f"].map(str::to_owned);
+        let mut gate = nsgate_tests::gate::agent_command(lab, &network.gate, &config.id, &words);
+        gate.arg(&file);
+        let mut script = vec![gate.get_program().to_owned()];
+        script.extend(gate.get_args().map(std::ffi::OsStr::to_owned));
+        let line = format!("exec 1{redirection}\"$1\" 0<\"$2\" 2>&1; shift 2; \"$@\"; echo behind");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line, "sh"]).args([&log, &input]).args(script);
+        shell.envs(gate.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut child = shell.spawn().unwrap();
+        assert!(wait_until(5.0, || fs::read_to_string(&config.pid_file).is_ok()), "{}", nsgate_tests::lab::text(&log));
+        assert!(wait_until(5.0, || !network.gate.listening().is_empty()));
+        assert_eq!(roles(lab), ["gate", "supervisor"], "{redirection}");
+        let supervisor: i32 = fs::read_to_string(&config.pid_file).unwrap().trim().parse().unwrap();
+        let children = nsgate_tests::lab::text(format!("/proc/{supervisor}/task/{supervisor}/children"));
+        for pid in [supervisor, children.trim().parse().unwrap()] {
+            for number in [1, 2] {
+                assert_eq!(opened(pid, number), libc::O_WRONLY | libc::O_APPEND, "{redirection}: {pid}: {number}");
+            }
+            let input = fs::read_link(format!("/proc/{pid}/fd/0")).unwrap();
+            assert!(!input.ends_with("input"), "{pid}: {}", input.display());
+        }
+        kill(Pid::from_raw(supervisor), Signal::SIGTERM).unwrap();
+        child.wait().unwrap();
+        let said = nsgate_tests::lab::text(&log);
+        assert!(said.ends_with("behind\n"), "{redirection}: {said}");
+        assert_eq!(said.starts_with("before\n"), redirection == "<>", "{said}");
+        assert!(wait_until(5.0, || network.gate.listening().is_empty()));
+        let _ = fs::remove_file(&config.pid_file);
+    }
+}
+
+fn a_file_that_can_be_written_over_is_named_with_what_to_do(lab: &Lab) {
+    let path = lab.state().join("open");
+    let open = fs::File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    let own = holdings(lab, i32::try_from(std::process::id()).unwrap());
+    let (ok, found) = rows(&own)["open files"].clone();
+    let named = format!("{} can be read and written over", path.display());
+    assert!(ok == Some(false) && found.contains(&named), "{found}");
+    drop(open);
 }

@@ -16,6 +16,7 @@ use crate::{
     manager::{self, Keeping, Watchdog},
     namespace,
     options::{Mode, Options},
+    output,
     paths::{self, Paths},
     pid_file::PidFile,
     pinned::Pinned,
@@ -178,7 +179,10 @@ fn start<T>(
     let mut unsaid = Vec::new();
     let speaks = process.log.is_none() && options.log_file.is_none();
     let standard_error = match options.mode {
-        Mode::Foreground => Output::of_standard_error(if speaks { &mut warnings } else { &mut unsaid }),
+        Mode::Foreground => {
+            output::append_to_files();
+            Output::of_standard_error(if speaks { &mut warnings } else { &mut unsaid })
+        }
         Mode::Daemon => Output::kept(),
     };
     // 4. Into the namespace, and listen there.

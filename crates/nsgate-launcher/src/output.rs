@@ -4,8 +4,8 @@
 //! Whether a descriptor waits (O_NONBLOCK) is a property of what was opened, not of the descriptor (fcntl(2), `F_SETFL`):
 //! setting it would make the writes of the starter's own shell fail. So a pipe or a terminal is opened anew, by way of
 //! `/proc/self/fd`, and that is this process's alone. A socket cannot be opened anew (ENXIO, proc_pid_fd(5)), and does not need
-//! to be: `MSG_DONTWAIT` is a property of one send(2). A plain file is left as it is: the kernel knows no way to write to
-//! it without waiting for its disk.
+//! to be: `MSG_DONTWAIT` is a property of one send(2). To a plain file the kernel knows no way to write without waiting for its
+//! disk. It is written at its end from here on, by who else has it open as well: what is there cannot be written over.
 
 use nix::{
     errno::Errno,
@@ -15,10 +15,10 @@ use nix::{
         socket::{MsgFlags, send},
         stat::{Mode, SFlag, fstat},
     },
-    unistd::{dup2_stderr, write},
+    unistd::{dup2_stderr, dup2_stdin, dup2_stdout, write},
 };
 use std::{
-    io::{Stderr, stderr},
+    io::{Stderr, stderr, stdin, stdout},
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
@@ -118,6 +118,43 @@ impl Output<Stderr> {
             _ => Self::kept(),
         }
     }
+}
+
+/// Standard input is for nobody from here on. Where that cannot be done it stays, and `nsgate attest` says so.
+pub(crate) fn close_input() {
+    let found = fstat(stdin()).is_ok_and(|found| kind(found.st_mode) == SFlag::S_IFREG);
+    if let (true, Ok(null)) = (found, open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())) {
+        let _ = dup2_stdin(&null);
+    }
+}
+
+/// Standard output and error, where they are plain files: written at their end, and not read. Where that cannot be done they
+/// stay, and `nsgate attest` says so.
+pub(crate) fn append_to_files() {
+    let _ = appended(stdout()).map(|anew| anew.map(dup2_stdout));
+    let _ = appended(stderr()).map(|anew| anew.map(dup2_stderr));
+}
+
+/// Another descriptor of the same file, if this one may read.
+fn appended(given: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
+    if kind(fstat(&given)?.st_mode) != SFlag::S_IFREG {
+        return Ok(None);
+    }
+    let flags = OFlag::from_bits_retain(fcntl(&given, FcntlArg::F_GETFL)?);
+    let access = flags & OFlag::O_ACCMODE;
+    if access == OFlag::O_RDONLY {
+        return Ok(None);
+    }
+    // For all who have it, since they write at one place: the lines of a shell that started it would go over these otherwise.
+    if !flags.contains(OFlag::O_APPEND) {
+        fcntl(&given, FcntlArg::F_SETFL(flags | OFlag::O_APPEND))?;
+    }
+    if access == OFlag::O_WRONLY {
+        return Ok(None);
+    }
+    let path = format!("/proc/self/fd/{}", given.as_fd().as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Mode::empty()).map(Some)
 }
 
 /// The same pipe or terminal by a descriptor of its own, if this one may be written to: nothing is gained by it.

@@ -1,6 +1,6 @@
 //! The starter of a gate in the foreground: stays, holds nothing, passes signals on, ends with the gate's status.
 
-use crate::{LaunchError, daemon::Child, signals::Signals, sys};
+use crate::{LaunchError, daemon::Child, output, signals::Signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -30,6 +30,7 @@ pub(crate) fn confine(
 }
 
 fn give_up(child: &Child, ids: &Ids, given: bool, directories: &[RawFd]) -> Result<(Signals, Confined), LaunchError> {
+    output::close_input();
     let signals = Signals::listen().map_err(failed("signalfd"))?;
     let mut sandbox = Sandbox::new(Policy::supervisor().given(given))?;
     let held = [&[signals.as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();

@@ -52,12 +52,29 @@ pub(crate) struct Open {
     pub(super) child: Option<i32>,
     /// A datagram socket at whose other end nobody is.
     pub(super) unheard: bool,
+    /// With which flags it was opened, if it is a plain file and no log.
+    pub(super) file: Option<i32>,
 }
 
 impl Open {
     /// Whether it is standard input, output or error.
     pub(super) fn is_standard(&self) -> bool {
         self.number <= 2
+    }
+
+    /// What it is, and what can be done with it, for who reads that it should not be there.
+    pub(super) fn in_words(&self) -> String {
+        let Some(flags) = self.file else { return self.kind.clone() };
+        let may = match flags & libc::O_ACCMODE {
+            libc::O_RDONLY => "can be read",
+            libc::O_WRONLY => "can be written over",
+            _ => "can be read and written over",
+        };
+        let name = ["standard input", "standard output", "standard error"];
+        match usize::try_from(self.number).ok().and_then(|number| name.get(number)) {
+            Some(name) => format!("{name}, the file {}, {may}", self.kind),
+            None => format!("{} {may}", self.kind),
+        }
     }
 }
 
@@ -77,7 +94,9 @@ pub(super) fn read(directory: &Path) -> Option<Vec<Open>> {
         let Some(kind) = kind_of(directory, &entry, &mut sockets) else { continue };
         let child = if kind == CHILD { described(directory, &entry) } else { None };
         let unheard = kind == DATAGRAM && fs::read_link(entry.path()).is_ok_and(|target| sockets.is_unheard(&target));
-        all.push(Open { number, kind, child, unheard });
+        let is_file = fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
+        let file = if is_file && kind != LOG { flags(directory, &entry) } else { None };
+        all.push(Open { number, kind, child, unheard, file });
     }
     Some(all)
 }
@@ -292,6 +311,29 @@ mod tests {
     };
 
     use super::{OTHER, read};
+
+    #[test]
+    fn what_can_be_done_with_a_file_is_said() {
+        let place = std::env::temp_dir().join(format!("nsgate-open-{}", std::process::id()));
+        let said = |options: &std::fs::OpenOptions| {
+            let file = options.open(&place).unwrap();
+            let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+            let all = read(Path::new("/proc/self")).unwrap();
+            let mut one = all.into_iter().find(|open| open.number == number).unwrap();
+            let words = one.in_words();
+            one.number = 2;
+            (words.replace(place.to_str().unwrap(), "F"), one.in_words().replace(place.to_str().unwrap(), "F"))
+        };
+        let both = |words: &str, standard: &str| (words.to_owned(), standard.to_owned());
+        let options = std::fs::File::options;
+        let written = said(options().write(true).create(true).truncate(true));
+        assert_eq!(written, both("F can be written over", "standard error, the file F, can be written over"));
+        assert_eq!(said(options().read(true)).0, "F can be read");
+        assert_eq!(said(options().read(true).write(true)).0, "F can be read and written over");
+        // It can only grow.
+        assert_eq!(said(options().append(true)).0, "log file");
+        std::fs::remove_file(&place).unwrap();
+    }
 
     #[test]
     fn connections_that_come_and_go_meanwhile_have_a_kind() {

@@ -176,12 +176,27 @@ fn open(holdings: &Holdings, role: Option<Role>) -> Row {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
     let needs = needs(role);
-    let mut others: Vec<&str> =
-        open.iter().map(|open| open.kind.as_str()).filter(|kind| !needs.contains(kind)).collect();
-    others.sort_unstable();
-    others.dedup();
-    let found = if others.is_empty() { "none".to_owned() } else { others.join(" ") };
-    row("open files", "none", found, Some(others.is_empty()))
+    let others = || open.iter().filter(|open| !needs.contains(&open.kind.as_str()));
+    let mut found: Vec<String> = others().map(descriptors::Open::in_words).collect();
+    found.sort_unstable();
+    found.dedup();
+    let ok = found.is_empty();
+    let found = match (ok, role) {
+        (true, _) => "none".to_owned(),
+        // A program of somebody else's has its reasons.
+        (false, None) => found.join(" "),
+        (false, Some(_)) if others().all(|open| open.is_standard() && open.file.is_some()) => {
+            format!("{}; start it anew, with `</dev/null`, `>>` or a pipe", found.join("; "))
+        }
+        (false, Some(role)) => {
+            format!(
+                "{}; a {} opens no such thing: start it anew, without what else is loaded into it",
+                found.join("; "),
+                role::in_words(role.name())
+            )
+        }
+    };
+    row("open files", "none", found, Some(ok))
 }
 
 fn row(what: &str, expected: &str, found: String, ok: Option<bool>) -> Row {

@@ -105,11 +105,14 @@ fn status(all: &[Holdings]) -> u8 {
 
 /// `ok       4711  gate        haproxy -f …`, or what is wrong with it.
 fn line(holdings: &Holdings) -> String {
-    let rows = |ok| holdings.verdict.iter().filter(move |row| row.ok == ok).map(|row| row.what.as_str());
-    let (mark, rows) = match holdings.confined() {
-        Some(true) => ("ok", Vec::new()),
-        Some(false) => ("NO", rows(Some(false)).collect()),
-        None => ("??", rows(None).collect()),
+    let rows = |ok| holdings.verdict.iter().filter(move |row| row.ok == ok);
+    let names = |ok| rows(ok).map(|row| row.what.clone()).collect();
+    let (mark, rows): (_, Vec<String>) = match (holdings.confined(), holdings.role) {
+        (Some(true), _) => ("ok", Vec::new()),
+        // What a process of nsgate's holds too much is worth its reason; of others it is as good as everything.
+        (Some(false), Some(_)) => ("NO", rows(Some(false)).map(|row| format!("{}: {}", row.what, row.found)).collect()),
+        (Some(false), None) => ("NO", names(Some(false))),
+        (None, _) => ("??", names(None)),
     };
     let reason = if rows.is_empty() { String::new() } else { format!("  ({})", rows.join(", ")) };
     let reason = holdings.notes.iter().fold(reason, |all, note| format!("{all}  (note: {note})"));
