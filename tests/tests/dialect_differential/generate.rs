@@ -3,6 +3,7 @@
 use nsgate_fuzz::mutate::mutate;
 use nsgate_fuzz::random::Random;
 
+use crate::inert;
 use crate::vocabulary::{BLANKS, LINES, WORDS};
 
 /// A changed copy of `text`; `other` lends its lines.
@@ -25,7 +26,8 @@ fn once(random: &mut Random, lines: &mut Vec<String>, others: &[&str]) {
         lines.push(String::new());
     }
     let (at, to) = (random.below(lines.len()), random.below(lines.len() + 1));
-    match random.below(22) {
+    match random.below(26) {
+        22..=25 => inert::insert(random, lines),
         0..=3 => lines.insert(to, LINES[random.below(LINES.len())].to_owned()),
         4 => lines.insert(to, others[random.below(others.len())].to_owned()),
         5 => lines.insert(to, lines[at].clone()),

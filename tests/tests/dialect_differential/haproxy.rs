@@ -92,6 +92,16 @@ impl Haproxy {
         }
     }
 
+    /// Why haproxy refuses the text; nothing if it does not. What it understood is not read.
+    pub fn refuses(&self, text: &[u8]) -> io::Result<Option<String>> {
+        fs::write(self.directory.join(TEXT), text)?;
+        let said = self.directory.join("said");
+        let mut command = Command::new(&self.program);
+        command.args(["-c", "-f", TEXT]).current_dir(&self.directory).env_clear();
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said)?).status()?;
+        Ok((!status.success()).then(|| first_alert(&said)))
+    }
+
     /// From the first instruction to the last step, or to an earlier end.
     fn run(&self, pid: Pid) -> io::Result<WaitStatus> {
         match waitpid(pid, None)? {

@@ -60,6 +60,10 @@ pub struct Judge<'n> {
     written: HashMap<String, Option<Meaning>>,
 }
 
+/// What haproxy says of an account that this machine does not have. nsgate looks its own up when it starts, and not when it
+/// reads; those of a socket that it does not have (`stats socket`) never.
+const UNKNOWN: [&str; 4] = ["cannot find user id", "cannot find group id", "unknown user name", "unknown group name"];
+
 /// How often a difference is looked for again.
 const AGAIN: usize = 3;
 
@@ -90,10 +94,7 @@ impl<'n> Judge<'n> {
         let Some((understood, warnings)) = Judge::read(text) else { return Ok(Outcome::Refused) };
         let meaning = match self.ask(text)? {
             Verdict::Died => return Ok(Outcome::Died),
-            // nsgate looks accounts up when it starts, and not when it reads.
-            Verdict::Refused(alert)
-                if alert.contains("cannot find user id") || alert.contains("cannot find group id") =>
-            {
+            Verdict::Refused(alert) if UNKNOWN.iter().any(|words| alert.contains(words)) => {
                 return Ok(Outcome::Refused);
             }
             Verdict::Refused(alert) => return Ok(Outcome::OnlyHere(alert)),

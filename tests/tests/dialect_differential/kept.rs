@@ -83,6 +83,13 @@ const GATE: &[Kept] = &[
         "X-Neutron-Network-ID 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\n",
         "X-Neutron-Network-ID 7A1C4D2E-9F7B-4B59-9A55-0D3C1F6E2B10\n",
     ),
+    ("a status that has no answer", "defaults\n", "defaults\n    errorfile 999 /x\n"),
+    ("a directory as an answer", "defaults\n", "defaults\n    errorfile 503 /etc\n"),
+    ("a name that no machine has", "    daemon\n", "    daemon\n    node a,b\n"),
+    ("a number that is none", "    daemon\n", "    daemon\n    tune.bufsize x\n"),
+    ("an option's value that is none", "    daemon\n", "    daemon\n    stats socket /p level foo\n"),
+    ("an option of TLS that is none", "    daemon\n", "    daemon\n    ssl-default-bind-options foo\n"),
+    ("what stands once", "    daemon\n", "    tune.ssl.capture-buffer-size 7\n    tune.ssl.capture-buffer-size 7\n"),
     ("what is harmless where haproxy refuses it", "defaults\n", "defaults\n    description words\n"),
 ];
 
@@ -108,4 +115,6 @@ const HOST: &[Kept] = &[
     ("no `timeout client`", "    timeout client          32s\n", ""),
     ("no `option redispatch`", "    option redispatch\n", ""),
     ("a second `maxconn`", "maxconn     1024\n", "maxconn 7\n    maxconn 1024\n"),
+    ("a status that has no answer", "frontend public\n", "frontend public\n    errorfile 999 /x\n"),
+    ("a name that no machine has", "    daemon\n", "    daemon\n    node a,b\n"),
 ];

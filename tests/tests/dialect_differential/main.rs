@@ -18,6 +18,8 @@ mod haproxy;
 #[cfg(target_arch = "x86_64")]
 mod host;
 #[cfg(target_arch = "x86_64")]
+mod inert;
+#[cfg(target_arch = "x86_64")]
 mod judge;
 #[cfg(target_arch = "x86_64")]
 mod kept;

@@ -11,6 +11,7 @@ use nsgate_tests::{Lab, suite};
 
 use crate::generate::change;
 use crate::haproxy::Haproxy;
+use crate::inert::{self, Line};
 use crate::judge::{Judge, Outcome};
 use crate::noise::Noise;
 use crate::session::{self, Task};
@@ -24,6 +25,7 @@ pub fn main() {
         the_comparison_sees_each_line_that_is_left_out,
         the_comparison_sees_each_value,
         found_once_and_kept,
+        a_value_of_what_changes_nothing_is_refused_where_haproxy_refuses_it,
         the_program_says_what_its_parser_says,
     ]
 }
@@ -210,6 +212,30 @@ fn found_once_and_kept(lab: &Lab) {
             let outcome = judge.judge(&seed.replacen(before, after, 1)).expect(name);
             if !matches!(outcome, Outcome::Refused | Outcome::Same | Outcome::Warned) {
                 wrong.push(format!("{name}: {outcome:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{dialect:?}:\n{}", wrong.join("\n"));
+    }
+}
+
+fn a_value_of_what_changes_nothing_is_refused_where_haproxy_refuses_it(lab: &Lab) {
+    let program = installed().unwrap_or_else(|why| lab.skip(&why));
+    let haproxy = Haproxy::new(&program, &lab.directory("differential", 0o755)).expect("haproxy");
+    for dialect in [Dialect::Gate, Dialect::Host] {
+        let (text, mut wrong) = (&fixtures(dialect)[0], Vec::new());
+        for row in inert::rows() {
+            let accepts = |lines: &[Line]| inert::with(text, lines).is_some_and(|text| Judge::accepts(&text));
+            let (lines, refused): (Vec<Line>, Vec<Line>) = row.iter().partition(|line| accepts(&[**line]));
+            wrong.extend(refused.iter().filter(|line| line.own).map(|line| format!("{line}: refused here")));
+            // All at once; one after the other only if one of the two refuses one of them, or all together.
+            let whole = inert::with(text, &lines).expect("the sections");
+            if accepts(&lines) && haproxy.refuses(whole.as_bytes()).expect("an answer").is_none() {
+                continue;
+            }
+            for line in lines {
+                let alone = inert::with(text, &[line]).expect("the sections");
+                let said = haproxy.refuses(alone.as_bytes()).expect("an answer");
+                wrong.extend(said.map(|said| format!("{line}: accepted here; haproxy: {said}")));
             }
         }
         assert!(wrong.is_empty(), "{dialect:?}:\n{}", wrong.join("\n"));

@@ -36,7 +36,7 @@ pub(super) fn bind(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], 
 }
 
 /// `1.2.3.4:80`, `*:80`, `:80`, `[fe80::1]:80`, and what older Neutron wrote without brackets: `fe80::1:80`, `:::80`.
-fn endpoint(text: &str) -> Result<(IpAddr, Port), String> {
+pub(super) fn endpoint(text: &str) -> Result<(IpAddr, Port), String> {
     let (address, port) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port"))?;
     let port: Port = port.parse()?;
     let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);

@@ -4,10 +4,15 @@ use super::{
     bind, global, limiter, proxy,
     reader::Reader,
     shape::{
-        Shape::{self, CpuMap, Nothing, NothingOr, Number, OneOf, Time, Words},
-        WORD, WORDS,
+        MOST, NUMBER,
+        Shape::{
+            self, CliSocket, CpuMap, ErrorFile, NodeName, Nothing, NothingOr, Number, OneOf, Time, TlsOptions, Words,
+        },
+        TIME, WORD, WORDS,
     },
+    tls_options::{BIND, SERVER},
     tuning::TUNING,
+    tuning_later::LATER,
     words::Word,
 };
 use crate::report::Report;
@@ -54,6 +59,8 @@ pub(super) enum Rule {
     Understood(Take),
     /// It changes nothing, and a warning says so, if it is what haproxy takes.
     Harmless(Shape),
+    /// The same of a word that haproxy 2.6 does not know, and a later one does.
+    Later(Shape),
     /// It would change who is served or what is trusted.
     Refused(&'static str),
 }
@@ -69,8 +76,12 @@ const fn understood(name: &'static str, take: Take) -> Keyword {
     Keyword { name, rule: Rule::Understood(take) }
 }
 
-const fn harmless(name: &'static str, shape: Shape) -> Keyword {
+pub(super) const fn harmless(name: &'static str, shape: Shape) -> Keyword {
     Keyword { name, rule: Rule::Harmless(shape) }
+}
+
+pub(super) const fn later(name: &'static str, shape: Shape) -> Keyword {
+    Keyword { name, rule: Rule::Later(shape) }
 }
 
 const fn refused(name: &'static str, reason: &'static str) -> Keyword {
@@ -90,11 +101,11 @@ const GLOBAL: &[Keyword] = &[
     harmless("chroot", WORD),
     harmless("cpu-map", CpuMap),
     harmless("description", WORDS),
-    harmless("fd-hard-limit", WORD),
-    harmless("hard-stop-after", Time),
+    harmless("fd-hard-limit", NUMBER),
+    harmless("hard-stop-after", TIME),
     harmless("log-send-hostname", Words(0, 1)),
     harmless("master-worker", NothingOr(&["no-exit-on-failure"])),
-    harmless("node", WORD),
+    harmless("node", NodeName),
     harmless("noepoll", Nothing),
     harmless("nopoll", Nothing),
     harmless("noreuseport", Nothing),
@@ -106,16 +117,15 @@ const GLOBAL: &[Keyword] = &[
     harmless("ssl-default-bind-ciphers", WORD),
     harmless("ssl-default-bind-ciphersuites", WORD),
     harmless("ssl-default-bind-curves", WORD),
-    harmless("ssl-default-bind-options", WORDS),
+    harmless("ssl-default-bind-options", TlsOptions(BIND)),
     harmless("ssl-default-server-ciphers", WORD),
     harmless("ssl-default-server-ciphersuites", WORD),
-    harmless("ssl-default-server-options", WORDS),
+    harmless("ssl-default-server-options", TlsOptions(SERVER)),
     harmless("strict-limits", Nothing),
-    harmless("stats maxconn", Number(1, i32::MAX.unsigned_abs())),
-    harmless("stats socket", WORDS),
-    harmless("stats timeout", Time),
-    harmless("tune.*", WORD),
-    harmless("ulimit-n", WORD),
+    harmless("stats maxconn", Number(1, MOST)),
+    harmless("stats socket", CliSocket),
+    harmless("stats timeout", Time(1, i32::MAX.unsigned_abs())),
+    harmless("ulimit-n", NUMBER),
     refused("uid", "a number is not an account; write `user NAME`"),
     refused("gid", "a number is not an account; write `group NAME`"),
     refused("lua-load", "no program runs inside a gate"),
@@ -140,10 +150,10 @@ const PROXY: &[Keyword] = &[
     understood("timeout client", proxy::timeout),
     understood("timeout server", proxy::timeout),
     understood("timeout http-keep-alive", proxy::timeout),
-    harmless("backlog", WORD),
+    harmless("backlog", NUMBER),
     harmless("balance", OneOf(&["roundrobin", "static-rr", "leastconn", "first", "source", "random"])),
-    harmless("errorfile", Words(2, 2)),
-    harmless("fullconn", WORD),
+    harmless("errorfile", ErrorFile),
+    harmless("fullconn", NUMBER),
     harmless("http-reuse", OneOf(&["never", "safe", "aggressive", "always"])),
     harmless("option abortonclose", Nothing),
     harmless("option clitcpka", Nothing),
@@ -167,12 +177,12 @@ const PROXY: &[Keyword] = &[
     harmless("option tcp-smart-connect", Nothing),
     harmless("option tcpka", Nothing),
     harmless("option tcplog", Nothing),
-    harmless("timeout check", Time),
-    harmless("timeout client-fin", Time),
-    harmless("timeout queue", Time),
-    harmless("timeout server-fin", Time),
-    harmless("timeout tarpit", Time),
-    harmless("timeout tunnel", Time),
+    harmless("timeout check", TIME),
+    harmless("timeout client-fin", TIME),
+    harmless("timeout queue", TIME),
+    harmless("timeout server-fin", TIME),
+    harmless("timeout tarpit", TIME),
+    harmless("timeout tunnel", TIME),
     refused("acl", "a gate makes no exceptions; it serves its network by one rule"),
     refused("use_backend", "a gate has one backend"),
     refused("default_backend", "a gate has one backend, named by `server`"),
@@ -212,13 +222,13 @@ const FRONTEND: &[Keyword] = &[
 
 const BACKEND: &[Keyword] = &[understood("stick-table", limiter::stick_table)];
 
-fn tables(section: Section) -> [&'static [Keyword]; 2] {
+fn tables(section: Section) -> [&'static [Keyword]; 3] {
     match section {
-        Section::Global => [GLOBAL, &[]],
-        Section::Defaults => [PROXY, &[]],
-        Section::Listen => [LISTEN, PROXY],
-        Section::Backend => [BACKEND, &[]],
-        Section::Frontend => [FRONTEND, PROXY],
+        Section::Global => [GLOBAL, TUNING, LATER],
+        Section::Defaults => [PROXY, &[], &[]],
+        Section::Listen => [LISTEN, PROXY, &[]],
+        Section::Backend => [BACKEND, &[], &[]],
+        Section::Frontend => [FRONTEND, PROXY, &[]],
     }
 }
 
@@ -227,8 +237,7 @@ pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)>
     let first = &words.first()?.text;
     let pair = words.get(1).map(|second| format!("{first} {}", second.text));
     let matching = |text: &str, length: usize, keyword: &Keyword| match keyword.name.strip_suffix('*') {
-        // `tune.*` is one word, and `stats *` two.
-        Some("tune.") => text.strip_prefix("tune.").is_some_and(|tuned| TUNING.contains(&tuned)),
+        // `stats *` is two words.
         Some(stem) => text.starts_with(stem) && stem.contains(' ') == (length == 2),
         // Nor is one word with a blank in it two words.
         None => keyword.name == text && text.split(' ').count() == length,

@@ -5,6 +5,8 @@
 //! is trusted, and a word that is not known, is refused with its place and with what is accepted there.
 
 mod bind;
+mod cli_socket;
+mod cpu_map;
 mod duration;
 mod global;
 mod header;
@@ -16,13 +18,16 @@ mod reader;
 mod settings;
 mod shape;
 mod text;
+mod tls_options;
 mod tuning;
+mod tuning_later;
 mod words;
 
 use crate::{Diagnostics, Parsed, report::Report, suggest::closest};
 pub use host::{ParsedHost, is_host_proxy, parse_host};
 use keywords::{Rule, Section, find};
 use reader::Reader;
+use shape::Shape;
 use words::{Word, split};
 
 /// Reads a configuration in haproxy's words; `file` is its name in messages.
@@ -66,18 +71,33 @@ fn keyword(reader: &mut Reader, report: &mut Report<'_>, section: Section, first
     let Some((name, arguments)) = words.split_at_checked(length) else { return };
     match keyword.rule {
         Rule::Understood(take) => take(reader, report, name, arguments),
-        Rule::Harmless(shape) => match shape.fault(first.place, arguments) {
-            None => report.warning(
-                first.place,
-                format!("`{}` tunes what nsgate does not have: it changes nothing", keyword.name),
-                "",
-            ),
-            Some((place, reason)) => {
-                let help = "it changes nothing here, but haproxy refuses it; leave it out";
-                report.error(place, format!("`{}`: {reason}", keyword.name), help);
-            }
-        },
+        Rule::Harmless(shape) => harmless(reader, report, keyword.name, (shape, ""), first, arguments),
+        Rule::Later(shape) => {
+            let later = "; haproxy 2.6 refuses the word, a later one does not";
+            harmless(reader, report, keyword.name, (shape, later), first, arguments);
+        }
         Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
+    }
+}
+
+/// A keyword that changes nothing; `more` ends its warning.
+fn harmless(
+    reader: &mut Reader,
+    report: &mut Report<'_>,
+    name: &str,
+    (shape, more): (Shape, &str),
+    first: &Word,
+    arguments: &[Word],
+) {
+    match shape.fault(first.place, arguments, &mut reader.once) {
+        None => {
+            let message = format!("`{name}` tunes what nsgate does not have: it changes nothing{more}");
+            report.warning(first.place, message, "");
+        }
+        Some((place, reason)) => {
+            let help = "it changes nothing here, but haproxy refuses what is wrong; leave the line out";
+            report.error(place, format!("`{name}`: {reason}"), help);
+        }
     }
 }
 

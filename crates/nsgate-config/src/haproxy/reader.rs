@@ -36,6 +36,8 @@ pub(super) struct Reader {
     pub(super) backend: Option<Backend>,
     pub(super) identity: Option<(Identity, Place)>,
     pub(super) limiter: Limiter,
+    /// Groups of words of which one line was read, where haproxy refuses a second one.
+    pub(super) once: Vec<&'static str>,
     pub(super) monitor: Option<UriPath>,
     pub(super) statistics: Option<UriPath>,
 }

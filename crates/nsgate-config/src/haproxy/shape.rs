@@ -1,42 +1,66 @@
-//! What may stand behind a word that changes nothing: haproxy refuses a text in which it is not that.
+//! What may stand behind a word that changes nothing: haproxy 2.6 refuses a text in which it is not that.
 
-use super::{duration, global::digits, words::Word};
+use super::{cli_socket, cpu_map, duration, tls_options, words::Word};
 use crate::report::Place;
 
-/// What haproxy asks of the words behind a keyword.
+/// What haproxy asks of the words behind a keyword. Where it reads a number as far as there are digits (`12x`), a number is
+/// meant here.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape {
     /// None.
     Nothing,
     /// So many: at least the first number, at most the second.
     Words(usize, usize),
-    /// One time.
-    Time,
+    /// One time, in milliseconds: at least the first, at most the second.
+    Time(u32, u32),
+    /// One time, which is in seconds if no unit is said.
+    Seconds,
     /// One of these.
     OneOf(&'static [&'static str]),
     /// None, or one of these.
     NothingOr(&'static [&'static str]),
     /// One number: at least the first, at most the second.
-    Number(u32, u32),
+    Number(i64, i64),
+    /// The same in a line that stands once: haproxy refuses another one with a word of this group.
+    NumberOnce(&'static str),
+    /// One number, with `k`, `m` or `g` behind it or not.
+    Size,
+    /// The name of a machine: letters, digits, `.`, `-` and `_`.
+    NodeName,
     /// Processes, and processors for them.
     CpuMap,
+    /// Options of TLS; the list is of those that have no value.
+    TlsOptions(&'static [&'static str]),
+    /// An address to ask haproxy at, and options.
+    CliSocket,
+    /// A status, and a file that haproxy reads.
+    ErrorFile,
 }
 
 /// One word, which can be anything.
 pub(super) const WORD: Shape = Shape::Words(1, 1);
 /// One word or more.
 pub(super) const WORDS: Shape = Shape::Words(1, usize::MAX);
+/// The greatest number of haproxy's integers (`int`).
+pub(super) const MOST: i64 = i32::MAX as i64;
+/// Any number that haproxy can hold.
+pub(super) const NUMBER: Shape = Shape::Number(0, MOST);
+pub(super) const PERCENT: Shape = Shape::Number(0, 100);
+/// Any time that haproxy can hold (`parse_time_err`, src/tools.c).
+pub(super) const TIME: Shape = Shape::Time(0, i32::MAX.unsigned_abs());
+pub(super) const ON_OFF: Shape = Shape::OneOf(&["on", "off"]);
+
+/// The status codes of haproxy's own answers (`http_err_codes`, src/http.c).
+const ANSWERS: [&str; 19] = [
+    "200", "400", "401", "403", "404", "405", "407", "408", "410", "413", "421", "422", "425", "429", "500", "501",
+    "502", "503", "504",
+];
 
 impl Shape {
-    /// Where the words behind the keyword at `keyword` are not what haproxy takes, and why.
-    pub(super) fn fault(self, keyword: Place, words: &[Word]) -> Option<(Place, String)> {
-        let (least, most) = match self {
-            Self::Nothing => (0, 0),
-            Self::Words(least, most) => (least, most),
-            Self::Time | Self::OneOf(_) | Self::Number(..) => (1, 1),
-            Self::CpuMap => (2, usize::MAX),
-            Self::NothingOr(_) => (0, 1),
-        };
+    /// Where the words behind the keyword at `keyword` are not what haproxy takes, and why. `once` are the groups of which a
+    /// line was read.
+    pub(super) fn fault(self, keyword: Place, words: &[Word], once: &mut Vec<&'static str>) -> Option<(Place, String)> {
+        let (least, most) = self.count();
         if words.len() < least {
             return Some((keyword, "its value is missing".to_owned()));
         }
@@ -44,33 +68,72 @@ impl Shape {
             return Some((surplus.place, format!("`{}` is not expected here", surplus.text)));
         }
         let word = words.first()?;
+        let text = word.text.as_str();
+        let wrong = |reason: String| Some((word.place, reason));
         match self {
-            Self::Time => duration::milliseconds(&word.text).err().map(|reason| (word.place, reason)),
-            Self::OneOf(known) | Self::NothingOr(known) if !known.contains(&word.text.as_str()) => {
-                Some((word.place, format!("`{}` is none of: {}", word.text, known.join(", "))))
+            Self::Nothing | Self::Words(..) => None,
+            Self::Time(least, most) => match duration::milliseconds(text).map(|time| time.as_millis()) {
+                Err(reason) => wrong(reason),
+                Ok(time) if (u128::from(least)..=u128::from(most)).contains(&time) => None,
+                Ok(_) => wrong(format!("`{text}` is not a time from {least} to {most} ms")),
+            },
+            Self::Seconds if number(text, 0, MOST) => None,
+            Self::Seconds => duration::milliseconds(text).err().and_then(wrong),
+            Self::OneOf(known) | Self::NothingOr(known) => {
+                (!known.contains(&text)).then(|| (word.place, format!("`{text}` is none of: {}", known.join(", "))))
             }
-            Self::Number(least, most) if !digits(&word.text).is_some_and(|found| (least..=most).contains(&found)) => {
-                Some((word.place, format!("`{}` is not a number from {least} to {most}", word.text)))
+            Self::Number(least, most) => (!number(text, least, most))
+                .then(|| (word.place, format!("`{text}` is not a number from {least} to {most}"))),
+            Self::NumberOnce(group) if once.contains(&group) => Some((keyword, "it was said above".to_owned())),
+            Self::NumberOnce(group) => {
+                once.push(group);
+                NUMBER.fault(keyword, words, once)
             }
-            Self::CpuMap => words
-                .iter()
-                .enumerate()
-                .find(|(index, word)| !of_cpu_map(*index, &word.text))
-                .map(|(_, word)| (word.place, format!("`{}` names neither processes nor processors", word.text))),
-            _ => None,
+            Self::Size => (!number(text.strip_suffix(['k', 'm', 'g']).unwrap_or(text), 0, MOST))
+                .then(|| (word.place, format!("`{text}` is not a size, for instance 64k"))),
+            Self::NodeName => text
+                .chars()
+                .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
+                .and_then(|c| wrong(format!("`{text}` contains {c:?}, which no name of a machine has"))),
+            Self::CpuMap => cpu_map::fault(words),
+            Self::TlsOptions(alone) => tls_options::fault(words, alone),
+            Self::CliSocket => cli_socket::fault(words),
+            Self::ErrorFile => error_file(words),
+        }
+    }
+
+    /// How many words there are: at least, and at most.
+    fn count(self) -> (usize, usize) {
+        match self {
+            Self::Nothing => (0, 0),
+            Self::Words(least, most) => (least, most),
+            Self::NothingOr(_) => (0, 1),
+            Self::CpuMap => (2, usize::MAX),
+            Self::TlsOptions(_) | Self::CliSocket => (1, usize::MAX),
+            Self::ErrorFile => (2, 2),
+            Self::Time(..)
+            | Self::Seconds
+            | Self::OneOf(_)
+            | Self::Number(..)
+            | Self::NumberOnce(_)
+            | Self::Size
+            | Self::NodeName => (1, 1),
         }
     }
 }
 
-/// Whether a word of `cpu-map` is one: `auto:1/1-4`, `all`, and behind it `0-3` or `0,2`.
-fn of_cpu_map(index: usize, word: &str) -> bool {
-    let range = |text: &str| {
-        let mut ends = text.splitn(2, '-').map(|end| digits(end).filter(|_| !end.is_empty()));
-        ends.all(|end| end.is_some())
-    };
-    if index > 0 {
-        return word.split(',').all(range);
+/// Whether a word is a decimal number within the bounds.
+pub(super) fn number(text: &str, least: i64, most: i64) -> bool {
+    !text.starts_with('+') && text.parse().is_ok_and(|found| (least..=most).contains(&found))
+}
+
+/// haproxy refuses a file that it cannot read or that is no answer. nsgate reads no file that a text names, and knows one
+/// that is there and empty.
+fn error_file(words: &[Word]) -> Option<(Place, String)> {
+    let [status, file] = words else { return None };
+    if !ANSWERS.contains(&status.text.as_str()) {
+        return Some((status.place, format!("`{}` is none of: {}", status.text, ANSWERS.join(", "))));
     }
-    let processes = word.strip_prefix("auto:").unwrap_or(word);
-    processes.splitn(2, '/').all(|part| matches!(part, "all" | "odd" | "even") || range(part))
+    let reason = "no file is read that a text names, so it cannot be said whether haproxy takes this one";
+    (file.text != "/dev/null").then(|| (file.place, reason.to_owned()))
 }

@@ -143,7 +143,9 @@ fn harmless_tuning_is_accepted_and_warned_about() {
         "ulimit-n 65536",
         "stats socket /run/h.sock level admin",
         "cpu-map 1 0",
-        "cpu-map auto:1/1-4 0-1,3",
+        "cpu-map auto:1/1-4 0-3",
+        "tune.maxaccept -1",
+        "tune.ssl.lifetime 68",
         "nosplice",
     ] {
         let parsed = parse("x", &GOOD.replace("    daemon", &format!("    daemon\n    {line}"))).expect(line);
@@ -151,6 +153,45 @@ fn harmless_tuning_is_accepted_and_warned_about() {
         assert!(parsed.warnings.iter().any(|warning| warning.message.contains(word)), "{line}");
         assert_eq!(parsed.config, parse("x", GOOD).unwrap().config, "{line}");
     }
+}
+
+#[test]
+fn a_harmless_words_value_is_what_haproxy_takes() {
+    for (section, line, word) in [
+        ("defaults", "errorfile 999 /x", "`999` is none of: 200, 400"),
+        ("defaults", "errorfile 503 /etc", "no file is read that a text names"),
+        ("global", "node a,b", "contains ','"),
+        ("global", "tune.bufsize x", "not a number from 1024"),
+        ("global", "tune.bufsize 32768k", "not a number from 1024"),
+        ("global", "stats socket /p level foo", "`foo` is no value of `level`"),
+        ("global", "stats socket /p banana 7", "`banana` is none of: mode"),
+        ("global", "stats socket /p mode", "lacks its value"),
+        ("global", "stats socket p", "has no port"),
+        ("global", "stats socket udp@127.0.0.1:7", "no address of a socket"),
+        ("global", "stats socket abns@", "no name of an abstract socket"),
+        ("global", "ssl-default-bind-options foo", "`foo` is none of: no-sslv3"),
+        ("global", "ssl-default-bind-options ssl-min-ver 1.2", "`1.2` is none of: SSLv3"),
+        ("global", "ssl-default-server-options ssl-max-ver", "lacks its version"),
+        ("global", "ssl-default-server-options prefer-client-ciphers", "is none of: no-sslv3"),
+        ("global", "tune.idletimer 66s", "not a time from 0 to 65535 ms"),
+        ("global", "tune.ssl.lifetime 7w", "not a time"),
+        ("global", "tune.ssl.keylog yes", "`yes` is none of: on, off"),
+        ("global", "tune.maxaccept +7", "not a number from -1"),
+        ("global", "tune.h2.fe.rxbuf 7x", "not a size"),
+        ("global", "tune.ssl.capture-cipherlist-size 7\n    tune.ssl.capture-buffer-size 7", "it was said above"),
+        ("global", "cpu-map auto:1/1-4 0-1", "not for as many as there are processors"),
+        ("global", "cpu-map 65 0", "names no processes"),
+        ("global", "cpu-map 1 1024", "names no processors"),
+        ("global", "ulimit-n 7x", "not a number"),
+        ("defaults", "backlog x", "not a number"),
+    ] {
+        let text = GOOD.replacen(&format!("{section}\n"), &format!("{section}\n    {line}\n"), 1);
+        let said = parse("x", &text).expect_err(line).to_string();
+        assert!(said.contains(word), "{line}: {said}");
+    }
+    let later = GOOD.replace("    daemon", "    daemon\n    tune.h2.fe.rxbuf 64k");
+    let warnings = parse("x", &later).unwrap().warnings;
+    assert!(warnings[0].message.contains("haproxy 2.6 refuses the word"), "{warnings:?}");
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! The words behind `stats socket`: an address, and options of a `bind` (`cli_parse_global` in src/cli.c, haproxy 2.6).
+//!
+//! Of a `bind`'s some fifty options those are known that such a socket has in practice.
+
+use super::{
+    bind::endpoint,
+    global::socket,
+    shape::{MOST, number},
+    words::Word,
+};
+use crate::report::Place;
+
+/// Longest name of an abstract socket (`sun_path`, unix(7), without its first byte).
+const LONGEST_NAME: usize = 100;
+
+/// What is wrong with an address and its options.
+pub(super) fn fault(words: &[Word]) -> Option<(Place, String)> {
+    let (address, mut options) = words.split_first()?;
+    if let Err(reason) = judge_address(&address.text) {
+        return Some((address.place, reason));
+    }
+    while let Some((option, rest)) = options.split_first() {
+        let Some((value, rest)) = rest.split_first() else {
+            return Some((option.place, format!("`{}` lacks its value, or is not known here", option.text)));
+        };
+        let name = option.text.as_str();
+        let Some(good) = takes(name, &value.text) else {
+            return Some((option.place, format!("`{name}` is none of: {}", OPTIONS.join(", "))));
+        };
+        if !good {
+            return Some((value.place, format!("`{}` is no value of `{name}`", value.text)));
+        }
+        options = rest;
+    }
+    None
+}
+
+const OPTIONS: [&str; 9] = ["mode", "level", "user", "group", "uid", "gid", "expose-fd", "severity-output", "backlog"];
+
+/// Whether the option takes the value; nothing if there is no such option. Accounts are not looked up.
+fn takes(option: &str, value: &str) -> Option<bool> {
+    Some(match option {
+        "mode" => value.len() <= 4 && value.bytes().all(|byte| matches!(byte, b'0'..=b'7')),
+        "level" => matches!(value, "user" | "operator" | "admin"),
+        "user" | "group" => true,
+        "uid" | "gid" | "backlog" => number(value, 0, MOST),
+        "expose-fd" => value == "listeners",
+        "severity-output" => matches!(value, "none" | "number" | "string"),
+        _ => return None,
+    })
+}
+
+fn judge_address(text: &str) -> Result<(), String> {
+    let path = text.strip_prefix("unix@").unwrap_or(text);
+    if path.starts_with('/') {
+        // Several may stand in one word, between commas.
+        return path.split(',').try_for_each(|path| socket(path).map(drop));
+    }
+    if let Some(name) = text.strip_prefix("abns@") {
+        let fits = (1..=LONGEST_NAME).contains(&name.len()) && !name.contains(['$', ',']);
+        return if fits { Ok(()) } else { Err(format!("`{name}` is no name of an abstract socket")) };
+    }
+    let (family, rest) = text.split_once('@').unwrap_or(("", text));
+    let (address, _) = endpoint(rest)?;
+    let same = match family {
+        "" => true,
+        "ipv4" => address.is_ipv4(),
+        "ipv6" => address.is_ipv6(),
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(format!("`{text}` is no address of a socket")) }
+}

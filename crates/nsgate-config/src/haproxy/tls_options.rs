@@ -1,0 +1,57 @@
+//! The words behind `ssl-default-bind-options` and `ssl-default-server-options` (src/cfgparse-ssl.c, haproxy 2.6).
+
+use super::words::Word;
+use crate::report::Place;
+
+/// What the lines of both kinds may have without a value.
+pub(super) const SERVER: &[&str] = &[
+    "no-sslv3",
+    "no-tlsv10",
+    "no-tlsv11",
+    "no-tlsv12",
+    "no-tlsv13",
+    "force-sslv3",
+    "force-tlsv10",
+    "force-tlsv11",
+    "force-tlsv12",
+    "force-tlsv13",
+    "no-tls-tickets",
+];
+/// The same, and what only listeners have.
+pub(super) const BIND: &[&str] = &[
+    "no-sslv3",
+    "no-tlsv10",
+    "no-tlsv11",
+    "no-tlsv12",
+    "no-tlsv13",
+    "force-sslv3",
+    "force-tlsv10",
+    "force-tlsv11",
+    "force-tlsv12",
+    "force-tlsv13",
+    "no-tls-tickets",
+    "prefer-client-ciphers",
+];
+const VERSIONS: [&str; 5] = ["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+
+/// The first word that is no option, or no version behind `ssl-min-ver` and `ssl-max-ver`.
+pub(super) fn fault(words: &[Word], alone: &[&str]) -> Option<(Place, String)> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if !matches!(word.text.as_str(), "ssl-min-ver" | "ssl-max-ver") {
+            if alone.contains(&word.text.as_str()) {
+                continue;
+            }
+            let message = format!("`{}` is none of: {}, ssl-min-ver, ssl-max-ver", word.text, alone.join(", "));
+            return Some((word.place, message));
+        }
+        match words.next() {
+            Some(version) if VERSIONS.contains(&version.text.as_str()) => {}
+            Some(version) => {
+                return Some((version.place, format!("`{}` is none of: {}", version.text, VERSIONS.join(", "))));
+            }
+            None => return Some((word.place, format!("`{}` lacks its version", word.text))),
+        }
+    }
+    None
+}
