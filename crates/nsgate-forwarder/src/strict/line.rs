@@ -197,11 +197,11 @@ impl RequestLine {
 
     fn version(&mut self, bytes: &[u8]) -> Step {
         const USUAL: &[u8] = b"HTTP/1.1\r\n";
-        if bytes.get(self.at..).is_some_and(|rest| rest.starts_with(USUAL)) {
+        let written = self.at - self.target.end - 1;
+        if written == 0 && bytes.get(self.at..).is_some_and(|rest| rest.starts_with(USUAL)) {
             self.at += USUAL.len() - 2;
             return Ok(Some(Stage::Whole));
         }
-        let written = self.at - self.target.end - 1;
         match (VERSION.get(written), bytes.get(self.at)) {
             (_, None) => Ok(None),
             (Some(wanted), Some(byte)) if wanted == byte => {

@@ -88,6 +88,9 @@ fn request_lines_have_one_form() {
         "GET / http/1.1",
         "GET / HTTP/1.10",
         "GET / HTTP/1",
+        "GET / HHTTP/1.1",
+        "GET / HTTP/HTTP/1.1",
+        "GET / HTTP/1.HTTP/1.1",
         "GET http://y/ HTTP/1.1",
         "GET http://x:81/ HTTP/1.1",
         "GET http://u@x/ HTTP/1.1",
@@ -251,7 +254,7 @@ proptest! {
     /// A line is refused at the same byte for the same reason however it is cut into pieces.
     #[test]
     fn a_line_is_judged_the_same_in_pieces(
-        line in "(GET|OPTIONS|CONNECT|[A-Z]{1,40}) (/[a-z?#<]{0,9}|http://[a-z:@]{0,6}[/?]?[a-z]{0,3}|[*h]t?) ?(HTTP/1.[019]|HTTQ)?[\r\n\x00 ]{0,3}",
+        line in "(GET|OPTIONS|CONNECT|[A-Z]{1,40}) (/[a-z?#<]{0,9}|http://[a-z:@]{0,6}[/?]?[a-z]{0,3}|[*h]t?) ?(H|HTTP/)?(HTTP/1.[019]|HTTQ)?[\r\n\x00 ]{0,3}",
         cut in 0usize..60,
     ) {
         let limits = Limits { target_bytes: 12, ..Limits::default() };
