@@ -19,12 +19,15 @@ from neutron.conf.plugins.ml2.drivers import ovs_conf
 from oslo_config import cfg
 
 DRIVERS = {"neutron": neutron_driver.MetadataDriver, "ovn": ovn_driver.MetadataDriver}
-LOG = "/run/lab/driver.log"
+LOG = os.environ.get("NSGATE_DRIVER_LOG", "/run/lab/driver.log")
 IDENTITY = {"neutron": "X-Neutron-Network-ID", "ovn": "X-OVN-Network-ID"}
 
 
 def configure(haproxy: str | None) -> None:
-    """Once per process: options registered, the haproxy under test first on PATH, or PATH as it is."""
+    """Once per process: options registered, the haproxy under test first on PATH, or PATH as it is.
+
+    With `NSGATE_NEUTRON_CONF` the options are those of that file, and privsep is a daemon, as in an agent of a deployment.
+    """
     config.register_common_config_options()
     agent_conf.register_root_helper(cfg.CONF)
     agent_conf.register_external_process_opts(cfg.CONF)
@@ -33,6 +36,12 @@ def configure(haproxy: str | None) -> None:
     meta.register_meta_conf_opts(meta.METADATA_RATE_LIMITING_OPTS, group=meta.RATE_LIMITING_GROUP)
     meta.register_meta_conf_opts(meta.METADATA_HAPROXY_OPTS, group=meta.HAPROXY_GROUP)
     ovs_conf.register_ovs_agent_opts(cfg.CONF)
+    file = os.environ.get("NSGATE_NEUTRON_CONF")
+    if file:
+        cfg.CONF([], project="neutron", default_config_files=[file])
+        cfg.CONF.set_override("check_child_processes_interval", 0, group="AGENT")
+        config.setup_logging()
+        return
     cfg.CONF([], project="neutron", default_config_files=[])
     reset_options()
     for context in vars(privileged).values():

@@ -13,7 +13,7 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).parent
-STATE = pathlib.Path("/run/lab/neutron")
+STATE = pathlib.Path(os.environ.get("NSGATE_STATE", "/run/lab/neutron"))
 SOCKET = STATE / "metadata_proxy"
 GATE, GUEST, TAP = "gate", "guest", "tap4f2a9c1d-30"
 GUEST_LINK_LOCAL = "fe80::f816:3eff:fe00:1"

@@ -1,6 +1,8 @@
 """One life of an agent on a machine: Neutron's own driver does what a file says, with the PATH that its service has.
 
     switch.py FILE      one line for each: spawn|destroy NAMESPACE network|router UUID
+
+`NSGATE_DRIVER` is neutron or ovn.
 """
 
 import os
@@ -13,9 +15,10 @@ import lab
 
 def main() -> int:
     driver.configure(None)
-    helper = os.environ.get("NSGATE_ROOT_HELPER", "env")
-    driver.cfg.CONF.set_override("root_helper", helper, group="AGENT")
-    networks = driver.Networks("neutron")
+    if not os.environ.get("NSGATE_NEUTRON_CONF"):
+        helper = os.environ.get("NSGATE_ROOT_HELPER", "env")
+        driver.cfg.CONF.set_override("root_helper", helper, group="AGENT")
+    networks = driver.Networks(os.environ.get("NSGATE_DRIVER", "neutron"))
     for line in pathlib.Path(sys.argv[1]).read_text().splitlines():
         verb, namespace, kind, uuid = line.split()
         lab.GATE = namespace

@@ -6,10 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod agent;
+pub mod asking;
 pub mod book;
 pub mod c;
+pub mod cgroup;
 pub mod config;
 pub mod cut;
+pub mod engine;
 #[cfg(target_arch = "x86_64")]
 pub mod escape;
 pub mod forging;
@@ -39,7 +42,9 @@ pub mod vectors;
 pub mod world;
 
 pub use agent::{Answer, MetadataAgent, RecordingAgent};
+pub use asking::Asking;
 pub use config::{Config, Kind, Rate};
+pub use engine::Engine;
 pub use gate::{Gate, Started};
 pub use guest::Guest;
 pub use http::Response;

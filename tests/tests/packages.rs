@@ -3,16 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::write_config;
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::program::{target, workspace};
 use nsgate_tests::world::NEUTRON_ID;
-use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Machine, Namespace, Network, RecordingAgent, suite};
+use nsgate_tests::{Answer, Asking, Config, Guest, Kind, Lab, Machine, Namespace, Network, RecordingAgent, suite};
 
 fn main() {
     suite!["packages":
@@ -32,6 +29,7 @@ fn main() {
         removed_gates_go_on_and_purged_nothing_is_left,
         neutron_finds_nsgate_with_the_package_and_haproxy_without_it,
         neutrons_rootwrap_lets_nsgate_start_and_end_where_no_haproxy_is,
+        an_agent_in_a_virtual_environment_keeps_the_path_that_its_own_sudoers_file_sets,
     ]
 }
 
@@ -72,51 +70,6 @@ fn install(machine: &Machine, version: &str, names: &[&str]) {
 }
 
 const BOTH: [&str; 2] = ["nsgate", "nsgate-haproxy-compat"];
-
-/// A guest that asks again and again until it is told to stop.
-struct Asking {
-    stop: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
-    thread: JoinHandle<Vec<String>>,
-}
-
-impl Asking {
-    fn start(namespace: &Namespace) -> Asking {
-        let guest = Guest::new(namespace).patient(20);
-        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (stopped, count) = (stop.clone(), asked.clone());
-        let thread = std::thread::spawn(move || {
-            let mut failures = Vec::new();
-            while !stopped.load(Ordering::Relaxed) {
-                match guest.get("/") {
-                    Ok(answer) if answer.status == 200 => {}
-                    Ok(answer) => failures.push(format!("status {}", answer.status)),
-                    Err(error) => failures.push(error.to_string()),
-                }
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            failures
-        });
-        Asking { stop, asked, thread }
-    }
-
-    /// Waits for so many more requests.
-    #[track_caller]
-    fn more(&self, count: usize) {
-        let want = self.asked.load(Ordering::Relaxed) + count;
-        assert!(wait_until(30.0, || self.asked.load(Ordering::Relaxed) >= want), "the guest hangs");
-    }
-
-    /// How many requests there were; none failed.
-    #[track_caller]
-    fn end(self) -> usize {
-        self.stop.store(true, Ordering::Relaxed);
-        let failures = self.thread.join().expect("the guest");
-        let asked = self.asked.load(Ordering::Relaxed);
-        assert!(failures.is_empty(), "{} of {asked} requests failed: {:?}", failures.len(), failures.first());
-        asked
-    }
-}
 
 #[track_caller]
 fn served(namespace: &Namespace) {
@@ -713,4 +666,27 @@ fn neutrons_rootwrap_lets_nsgate_start_and_end_where_no_haproxy_is(lab: &Lab) {
     let other = text("/run/lab/neutron/other");
     let kill = format!("{helper} kill -15 {}", other.trim());
     assert!(!machine.ask(&kill.split(' ').collect::<Vec<_>>()).ok(), "a stranger's process was ended");
+}
+
+fn an_agent_in_a_virtual_environment_keeps_the_path_that_its_own_sudoers_file_sets(lab: &Lab) {
+    let machine = machine(lab, &[]);
+    // As kolla and openstack-ansible set it: rootwrap is found in the environment, and by no other way.
+    let path = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    machine.script(&format!(
+        "mkdir -p /opt/venv/bin; printf '#!/bin/sh\\necho $PATH\\n' >/opt/venv/bin/neutron-rootwrap
+         chmod 0755 /opt/venv/bin/neutron-rootwrap; cp /opt/venv/bin/neutron-rootwrap /usr/bin/neutron-rootwrap
+         printf 'Defaults:neutron secure_path=\"{path}\"\\nneutron ALL=(root) NOPASSWD: /opt/venv/bin/neutron-rootwrap\\n\
+             neutron ALL=(root) NOPASSWD: /usr/bin/neutron-rootwrap\\n' >/etc/sudoers.d/neutron_sudoers
+         chmod 0440 /etc/sudoers.d/neutron_sudoers"
+    ));
+    let sudo =
+        |program: &str| machine.run(&["runuser", "-u", "neutron", "--", "sudo", "-n", program]).trim().to_owned();
+    assert_eq!(sudo("neutron-rootwrap"), path);
+    install(&machine, "first", &BOTH);
+    machine.run(&["visudo", "--check"]);
+    assert_eq!(sudo("neutron-rootwrap"), path, "the package sets another path for every agent");
+    assert!(
+        sudo("/usr/bin/neutron-rootwrap").starts_with("/usr/lib/nsgate/bin:"),
+        "the distribution's rootwrap finds nsgate"
+    );
 }

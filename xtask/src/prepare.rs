@@ -56,6 +56,8 @@ const TOOLS: [(&str, &[Tool]); 6] = [
             tools::CHECKPOLICY,
             tools::SEMODULE,
             tools::DEBOOTSTRAP,
+            tools::PODMAN,
+            tools::RUNC,
         ],
     ),
 ];

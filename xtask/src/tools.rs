@@ -111,6 +111,16 @@ pub(crate) const DEBOOTSTRAP: Tool = Tool {
     package: "debootstrap",
     used_for: "the machine that packages are tried on",
 };
+/// podman, which builds images and starts containers.
+pub(crate) const PODMAN: Tool = Tool {
+    name: "podman",
+    probe: ("/usr/bin/podman", &["--version"]),
+    package: "podman",
+    used_for: "images, and the sidecars of containers",
+};
+/// runc, which starts what podman starts, also without CAP_SYS_RESOURCE.
+pub(crate) const RUNC: Tool =
+    Tool { name: "runc", probe: ("/usr/sbin/runc", &["--version"]), package: "runc", used_for: "containers of podman" };
 /// dpkg-dev, which knows what a program's libraries are called.
 pub(crate) const DPKG_DEV: Tool = Tool {
     name: "dpkg-shlibdeps",
@@ -165,7 +175,7 @@ pub(crate) const ZSH: Tool =
 /// fish.
 pub(crate) const FISH: Tool =
     Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
-const ALL: [Tool; 24] = [
+const ALL: [Tool; 26] = [
     IP,
     HAPROXY,
     CURL,
@@ -190,6 +200,8 @@ const ALL: [Tool; 24] = [
     MAN,
     ZSH,
     FISH,
+    PODMAN,
+    RUNC,
 ];
 
 impl Tool {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::cgroup;
 use crate::gate::{Started, communicate};
 use crate::lab::{Lab, text, wait_until};
 
@@ -31,7 +32,7 @@ impl Machine {
     /// Skips the test where systemd cannot be the first process of a namespace.
     pub fn boot(lab: &Lab, root: &Path, shown: &[&Path]) -> Machine {
         lab.needs_root("a machine has many users");
-        let group = group().unwrap_or_else(|why| lab.skip(&why));
+        let group = cgroup::make().unwrap_or_else(|why| lab.skip(&why));
         let place = lab.directory("machine", 0o755);
         let script = lab.state().join("boot.sh");
         fs::write(&script, include_str!("boot.sh")).expect("the script");
@@ -122,29 +123,6 @@ impl Drop for Machine {
             let _ = kill(Pid::from_raw(self.first), Signal::SIGKILL);
         }
         let _ = self.unshare.wait();
-        wait_until(5.0, || remove(&self.group));
+        wait_until(5.0, || cgroup::remove(&self.group));
     }
-}
-
-/// A control group for one machine.
-fn group() -> Result<PathBuf, String> {
-    let mounts = text("/proc/self/mountinfo");
-    let top = mounts.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        after.starts_with("cgroup2 ").then(|| before.split(' ').nth(4)).flatten()
-    });
-    let top = top.ok_or("no cgroup2 is mounted here, and systemd wants one: mount -t cgroup2 none /sys/fs/cgroup")?;
-    // Process numbers are those of a world, and are the same in each.
-    let group = Path::new(top).join(format!("nsgate-machine-{}", text("/proc/sys/kernel/random/uuid").trim()));
-    fs::create_dir(&group).map_err(|e| format!("{}: {e}", group.display()))?;
-    Ok(group)
-}
-
-/// Removes a control group and those below it; false as long as something runs in one.
-fn remove(group: &Path) -> bool {
-    let below = fs::read_dir(group).into_iter().flatten().flatten();
-    for path in below.map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        remove(&path);
-    }
-    fs::remove_dir(group).is_ok() || !group.exists()
 }

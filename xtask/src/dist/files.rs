@@ -16,10 +16,12 @@ pub(crate) enum Package {
     Nsgate,
     /// The program under haproxy's name, and what makes agents find it first.
     Compat,
+    /// The program in haproxy's place, for images.
+    Image,
 }
 
 /// A file that is installed as it stands in `xtask/packaging/`.
-const PACKAGED: [(Package, &str, &str); 24] = [
+const PACKAGED: [(Package, &str, &str); 25] = [
     (Package::Nsgate, "systemd/nsgate-pool.service", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/nsgate-pool.socket", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/nsgate-pool-metrics.socket", "usr/lib/systemd/system/"),
@@ -38,33 +40,37 @@ const PACKAGED: [(Package, &str, &str); 24] = [
     (Package::Compat, "compat/agent.conf", "usr/lib/systemd/system/neutron-ovn-agent.service.d/nsgate.conf"),
     (Package::Compat, "compat/nsgate.filters", "usr/share/neutron/rootwrap/"),
     (Package::Compat, "compat/sudoers", "etc/sudoers.d/nsgate-haproxy-compat"),
-    (Package::Compat, "compat/Containerfile", "usr/share/doc/nsgate-haproxy-compat/examples/"),
     (Package::Compat, "compat/README.md", "usr/share/doc/nsgate-haproxy-compat/"),
-    (Package::Compat, "compat/haproxy.wrapper", "usr/share/doc/nsgate-haproxy-compat/examples/"),
+    (Package::Image, "image/Containerfile", "usr/share/doc/nsgate-image/examples/"),
+    (Package::Image, "image/README.md", "usr/share/doc/nsgate-image/"),
+    (Package::Nsgate, "image/Containerfile", "usr/share/doc/nsgate/examples/"),
     (Package::Nsgate, "../../README.md", "usr/share/doc/nsgate/"),
     (Package::Nsgate, "../../CHANGELOG.md", "usr/share/doc/nsgate/"),
     (Package::Nsgate, "../../SECURITY.md", "usr/share/doc/nsgate/"),
 ];
 
 /// A program, and where it goes. Real files and no links: rootwrap's kill filters and `pgrep` look at `/proc/PID/exe`.
-const PROGRAMS: [(Package, &str, &str); 3] = [
+const PROGRAMS: [(Package, &str, &str); 5] = [
     (Package::Nsgate, "nsgate", "usr/bin/"),
     (Package::Compat, "haproxy", "usr/lib/nsgate/bin/"),
     (Package::Compat, "neutron-ns-metadata-proxy", "usr/lib/nsgate/bin/"),
+    (Package::Image, "haproxy", "usr/sbin/"),
+    (Package::Image, "nsgate", "usr/bin/"),
 ];
 
 /// Files that not everybody may read.
 const PRIVATE: [(&str, u32); 1] = [("etc/sudoers.d/nsgate-haproxy-compat", 0o440)];
 
 impl Package {
-    /// Both.
-    pub(crate) const ALL: [Package; 2] = [Package::Nsgate, Package::Compat];
+    /// All of them.
+    pub(crate) const ALL: [Package; 3] = [Package::Nsgate, Package::Compat, Package::Image];
 
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Package::Nsgate => "nsgate",
             Package::Compat => "nsgate-haproxy-compat",
+            Package::Image => "nsgate-image",
         }
     }
 }

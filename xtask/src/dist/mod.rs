@@ -34,7 +34,7 @@ pub(crate) use release::Release;
 const USAGE: &str = "\
 cargo xtask dist                 everything, into target/dist/packages/
 cargo xtask dist --check         everything twice, in different directories, and compare every file
-cargo xtask dist stage DIR       the files of the packages below DIR/nsgate and DIR/nsgate-haproxy-compat, for packagers";
+cargo xtask dist stage DIR       the files of each package below DIR/NAME, for packagers";
 
 /// Does what the words say.
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
@@ -84,7 +84,7 @@ pub(crate) fn pack(release: &Release, programs: &Path, work: &Path, into: &Path)
     bill::write_to(release, into)
 }
 
-/// The files of both packages from `target/dist/bin`, where `cargo xtask build` puts the programs.
+/// The files of the packages from `target/dist/bin`, where `cargo xtask build` puts the programs.
 fn stage(directory: &Path) -> Result<(), String> {
     let release = Release::read()?;
     for package in Package::ALL {

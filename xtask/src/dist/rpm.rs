@@ -1,4 +1,4 @@
-//! An RPM package, by rpmbuild(8): one specification for both, which packs files that are there already.
+//! An RPM package, by rpmbuild(8): a specification for each, which packs files that are there already.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +18,7 @@ pub(crate) fn build(package: Package, release: &Release, root: &Path, work: &Pat
         "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm".to_owned(),
         format!("nsgate_version {}", release.version),
         format!("nsgate_tree {}", root.display()),
+        format!("nsgate_packaging {}", packaged("").display()),
         format!("nsgate_day {}", release.date("+%a %b %d %Y")?),
         format!("nsgate_packager {}", release.packager()),
         // Nothing of this machine, nothing of this moment.

@@ -252,12 +252,19 @@ fn packages(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::neutron_python() {
         println!("{missing} (the tests with Neutron's driver are skipped)");
     }
-    let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", "packages", "--"]);
-    command.args(&wish.words).env("NSGATE_PACKAGES", trial.place).env("NSGATE_DEBIAN", root);
-    let finished = stream(command)?;
-    let machine = Totals::of_suites(&finished.output).pop().map_or(Totals::failed(1), |(_, totals)| totals);
-    let silent = !finished.success && machine.failed == 0;
-    suites.push(("machine".to_owned(), if silent { Totals { failed: 1, ..machine } } else { machine }));
+    for tool in [tools::PODMAN, tools::RUNC] {
+        if let Err(missing) = tool.ensure() {
+            println!("{missing} (no image is made and no sidecar is started)");
+        }
+    }
+    for (name, suite) in [("machine", "packages"), ("containers", "containers")] {
+        let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", suite, "--"]);
+        command.args(&wish.words).env("NSGATE_PACKAGES", &trial.place).env("NSGATE_DEBIAN", &root);
+        let finished = stream(command)?;
+        let totals = Totals::of_suites(&finished.output).pop().map_or(Totals::failed(1), |(_, totals)| totals);
+        let silent = !finished.success && totals.failed == 0;
+        suites.push((name.to_owned(), if silent { Totals { failed: 1, ..totals } } else { totals }));
+    }
     Ok(suites)
 }
 
