@@ -152,6 +152,14 @@ pub mod small_root {
 }
 #[must_use]
 pub fn likely(call: &str, error: Errno) -> String {}
+#[cfg(feature = "compile")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub struct PolicyError {
+    pub policy: &'static str,
+    pub syscall: Option<String>,
+    pub reason: String,
+}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -178,6 +186,9 @@ pub enum Error {
     LandlockPartial { abi: i32, status: String },
     StillOpens { found: String },
     Seccomp { role: &'static str, source: seccompiler::Error },
+    Needed { role: &'static str, lacking: String },
+    Threads { found: u32 },
+    Handler { source: Errno },
     Address { role: &'static str, name: &'static str },
     OneFile { name: String, source: Errno },
     View { call: &'static str, source: Errno },
@@ -185,6 +196,37 @@ pub enum Error {
     Status { path: PathBuf, field: &'static str },
 }
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotRefused {
+    NoRecord,
+    Word { word: String, what: &'static str },
+    Architecture(String),
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Permitted {
+    pub line: usize,
+    pub reason: &'static str,
+    pub conditional: bool,
+}
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    pub call: i64,
+    pub name: Option<&'static str>,
+    pub architecture: &'static str,
+    pub pid: Option<i32>,
+    pub process: Option<String>,
+    pub killed: bool,
+}
+impl Refused {
+    pub fn parse(line: &str) -> Result<Self, NotRefused> {}
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {}
+    #[must_use]
+    pub fn in_policy(&self, role: Role) -> Option<Permitted> {}
+}
 #[derive(Clone)]
 pub struct Filter {
     __private: (),
@@ -196,7 +238,14 @@ impl Filter {
     pub fn from_toml(
         name: &'static str,
         text: &str,
-    ) -> std::result::Result<Self, Box<dyn std::error::Error>> {}
+    ) -> Result<Self, crate::PolicyError> {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    Kills,
+    Names,
+    Logs,
 }
 #[derive(Debug)]
 pub struct GivenRoot {
@@ -236,6 +285,8 @@ impl Role {
     pub const ALL: [Self; 9] = _;
     #[must_use]
     pub fn name(self) -> &'static str {}
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {}
 }
 #[must_use]
 pub fn policy(role: Role) -> &'static [Entry] {}
@@ -283,9 +334,11 @@ pub struct Dropped {
     __private: (),
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FilterReport {
     pub role: &'static str,
     pub syscalls: usize,
+    pub refusal: Refusal,
 }
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -327,6 +380,7 @@ pub struct Privileged {
     __private: (),
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     pub landlock: Landlock,
     pub filter: FilterReport,

@@ -14,7 +14,7 @@ use crate::program::workspace;
 
 /// Every page with commands, by its path in the repository. Each is run by the suite `book`, in the order of the page, but
 /// for what stands in [`NOT_RUN`].
-pub const PAGES: [&str; 14] = [
+pub const PAGES: [&str; 15] = [
     "README.md",
     "docs/audit.md",
     "docs/diagnostics.md",
@@ -24,6 +24,7 @@ pub const PAGES: [&str; 14] = [
     "docs/guards.md",
     "docs/hardened.md",
     "docs/host-proxy.md",
+    "docs/killed.md",
     "docs/migration.md",
     "docs/namespace-proxy.md",
     "docs/operations.md",
@@ -33,7 +34,7 @@ pub const PAGES: [&str; 14] = [
 
 /// Commands that cannot be run for a page's sake: the page, how they begin, and why. A test fails if there is no such
 /// command any more.
-pub const NOT_RUN: [(&str, &str, &str); 19] = [
+pub const NOT_RUN: [(&str, &str, &str); 22] = [
     ("README.md", "cargo xtask demo", "makes a laboratory of its own, inside this one; it is tried by hand"),
     ("README.md", "cargo xtask test", "would run this test"),
     ("README.md", "cargo xtask build", "the programs under test come from it"),
@@ -54,6 +55,13 @@ pub const NOT_RUN: [(&str, &str, &str); 19] = [
     ),
     ("docs/hardened.md", "semodule -i", "changes the policy of the whole kernel; the stage dist compiles the module"),
     ("docs/hardened.md", "systemctl", "no systemd runs here; the stage dist takes both drop-ins to a machine with one"),
+    (
+        "docs/killed.md",
+        "dmesg",
+        "the kernel's log has such a line only where a filter has killed; the suite killed does that",
+    ),
+    ("docs/killed.md", "journalctl", "no journal runs here; the suite killed explains the same lines"),
+    ("docs/killed.md", "ausearch", "no auditd runs here; the suite killed explains a line of its log"),
     ("docs/packaging.md", "cargo xtask dist", "takes minutes; the stage dist packs and installs"),
     ("docs/packaging.md", "cargo xtask build", "the programs under test come from it"),
     ("docs/packaging.md", "cargo xtask test", "would run this test"),

@@ -22,6 +22,7 @@ fn main() {
         the_pool_of_the_page_serves,
         guards_give_out_tokens,
         events_are_found_in_the_journal,
+        a_killed_call_is_explained,
         the_hosts_proxy_reads_anew,
         the_proxy_of_before_haproxy,
         profiles_are_put_in_their_places,
@@ -177,6 +178,10 @@ fn events_are_found_in_the_journal(lab: &Lab) {
     let _ = guest.get("/latest/meta-data\nHost: x");
     assert!(wait_until(5.0, || journald.now(&["NSGATE_CLASS=password"]).len() == 1), "an event of the password");
     runs(lab, "docs/audit.md", None);
+}
+
+fn a_killed_call_is_explained(lab: &Lab) {
+    runs(lab, "docs/killed.md", None);
 }
 
 fn the_hosts_proxy_reads_anew(lab: &Lab) {

@@ -160,7 +160,9 @@ impl Starter {
                     return Err(LaunchError::Gate(reason));
                 }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let reason = "the gate ended before it served; the kernel's log may say why".to_owned();
+                    let reason =
+                        "the gate ended before it served; the kernel's log may say why: dmesg | nsgate explain"
+                            .to_owned();
                     return Err(LaunchError::Gate(reason));
                 }
                 Err(error) => return Err(LaunchError::Gate(format!("the gate cannot be heard: read(2): {error}"))),

@@ -258,7 +258,8 @@ fn start<T>(
     drop((readiness, bound, backends, pool, source, log_file, audit, sockets.listening));
     drop((log, log_directory, log_window));
     drop((passed, keeping, watchdog, secret, without, lender, standard_error));
-    starter::wait(word, child, Left { succession, turn, pid_file, sockets: sockets.waiting }, options, &ids, has_none)
+    let left = Left { role: plan.kind.role(), succession, turn, pid_file, sockets: sockets.waiting };
+    starter::wait(word, child, left, options, &ids, has_none)
 }
 
 /// Whether what the gate writes is lost, at its start at least: it has no log, and in the background no standard error.

@@ -2,7 +2,7 @@
 
 use crate::mark::Mark;
 use nsgate_config::{AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process, Server};
-use nsgate_sandbox::Policy;
+use nsgate_sandbox::{Policy, Role};
 use std::{num::NonZeroU8, path::Path};
 
 /// Descriptors of a process that hands a network over and is gone.
@@ -86,6 +86,18 @@ impl<'a> Kind<'a> {
             Self::Gate(backend) | Self::Keeper(backend, _) | Self::Courier(backend, _) => std::slice::from_ref(backend),
             Self::Host(..) => &[],
             Self::Worker(pool) => &pool.backends,
+        }
+    }
+
+    /// What the process is for.
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Gate(_) => Role::Gate,
+            Self::Host(..) => Role::HostProxy,
+            Self::Keeper(..) => Role::Keeper,
+            Self::Courier(..) => Role::Courier,
+            Self::Worker(pool) if pool.workers > 1 => Role::Zygote,
+            Self::Worker(_) => Role::Worker,
         }
     }
 

@@ -12,11 +12,13 @@ use crate::{
     supervisor,
     turn::Turn,
 };
-use nsgate_sandbox::Ids;
+use nsgate_sandbox::{Ids, Role};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// What is the starter's to do once the gate serves, or has failed.
 pub(crate) struct Left {
+    /// What the gate is.
+    pub(crate) role: Role,
     pub(crate) succession: Succession,
     pub(crate) turn: Option<Turn>,
     pub(crate) pid_file: Option<PidFile>,
@@ -32,7 +34,7 @@ pub(crate) fn wait<T>(
     ids: &Ids,
     has_none: bool,
 ) -> Result<Launched<T>, LaunchError> {
-    let Left { succession, turn, pid_file, sockets } = left;
+    let Left { role, succession, turn, pid_file, sockets } = left;
     let foreground = options.mode == Mode::Foreground;
     let mut created = None;
     let farewell = options.farewell.as_deref().unwrap_or_default();
@@ -65,7 +67,7 @@ pub(crate) fn wait<T>(
         Ok(supervisor) => {
             // A supervisor has no use for a directory.
             drop((pid_file, sockets));
-            supervisor.watch().map(Launched::Finished)
+            supervisor.watch(role).map(Launched::Finished)
         }
         Err((child, error)) => {
             child.end();

@@ -4,9 +4,14 @@ use crate::{LaunchError, daemon::Child, output, signals::Signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::Signal,
+    unistd::write,
 };
-use nsgate_sandbox::{Confined, Ids, Policy, Root, Sandbox};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use nsgate_sandbox::{Confined, Ids, Policy, Role, Root, Sandbox};
+use std::{
+    io::stderr,
+    os::fd::{AsFd, AsRawFd, RawFd},
+};
 
 /// A supervisor that has given up every privilege.
 pub(crate) struct Supervisor {
@@ -41,8 +46,9 @@ fn give_up(child: &Child, ids: &Ids, given: bool, directories: &[RawFd]) -> Resu
 }
 
 impl Supervisor {
-    /// Watches. Returns the status to exit with: the gate's, or 128 and its signal.
-    pub(crate) fn watch(self) -> Result<u8, LaunchError> {
+    /// Watches. Returns the status to exit with: the gate's, or 128 and its signal. Where its filter has ended the gate, standard
+    /// error says how to find out why.
+    pub(crate) fn watch(self, role: Role) -> Result<u8, LaunchError> {
         let Self { child, signals, .. } = self;
         loop {
             let mut ready =
@@ -56,9 +62,34 @@ impl Supervisor {
                 let _ = sys::pidfd_signal(&child.pidfd, number);
             }
             if let Some(status) = child.status() {
+                if status == FILTERED {
+                    say(&refused(role));
+                }
                 return Ok(status);
             }
         }
+    }
+}
+
+/// The end of a process that its filter has killed.
+pub(crate) const FILTERED: u8 = 128 + Signal::SIGSYS as u8;
+
+/// What is said of one. Which call it was, only the kernel knows.
+pub(crate) fn refused(role: Role) -> String {
+    let name = role.name();
+    format!(
+        "the {name} made a system call that its filter refuses, and the kernel ended it (SIGSYS); which call it was stands in \
+         the kernel's log: dmesg | nsgate explain --role {name}"
+    )
+}
+
+/// A line on standard error, where somebody takes it at once: whoever waits for the status is not kept waiting.
+fn say(line: &str) {
+    let error = stderr();
+    let mut takes = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut takes, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        // Nobody is left to be told.
+        let _ = write(error, format!("nsgate: {line}\n").as_bytes());
     }
 }
 

@@ -5,13 +5,19 @@
 //! narrows itself further ([`Confined::narrow`]), and makes another one in the place of one that dies. It hears nobody:
 //! its input is signals and the ends of its children.
 
-use crate::{LaunchError, Readiness, Watchdog, daemon::Child, signals::Signals, sys};
+use crate::{
+    LaunchError, Readiness, Watchdog,
+    daemon::Child,
+    signals::Signals,
+    supervisor::{FILTERED, refused},
+    sys,
+};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{AddressFamily, SockFlag, SockType, socketpair},
 };
-use nsgate_sandbox::Confined;
+use nsgate_sandbox::{Confined, Role};
 use std::{
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
@@ -98,6 +104,10 @@ impl Place {
         Self { number, child: None, born: now, next: now, pause: SHORTEST, done: false }
     }
 
+    fn role(&self) -> Role {
+        if self.number == 0 { Role::Dispatcher } else { Role::Worker }
+    }
+
     fn name(&self) -> String {
         match self.number {
             0 => "the dispatcher".to_owned(),
@@ -119,6 +129,7 @@ impl Place {
         self.pause = if died_young { (self.pause * 2).min(LONGEST) } else { SHORTEST };
         match status {
             ASKED => tracing::info!("{} has ended as it was asked to; another takes its place", self.name()),
+            FILTERED => tracing::error!("{}: {}; another takes its place", self.name(), refused(self.role())),
             _ => tracing::error!("{} has ended with status {status}; another takes its place", self.name()),
         }
     }

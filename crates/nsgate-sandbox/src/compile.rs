@@ -4,20 +4,72 @@ use crate::address::placeholder;
 use seccompiler::{BpfProgram, TargetArch, compile_from_json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{error::Error, fmt::Write};
+use std::{error::Error, fmt};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Problem>;
+
+/// What is wrong with a policy's text.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// The entry, if it is about one.
+    pub(crate) syscall: Option<String>,
+    pub(crate) reason: String,
+}
+
+impl Problem {
+    fn new(reason: impl fmt::Display) -> Self {
+        Self { syscall: None, reason: reason.to_string() }
+    }
+
+    fn of(syscall: &str, reason: impl fmt::Display) -> Self {
+        Self { syscall: Some(syscall.to_owned()), reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.syscall {
+            write!(f, "`{name}`: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Problem {}
 
 /// What happens to a call that the policy does not name.
 #[derive(Clone, Copy)]
+#[allow(dead_code, reason = "the build makes one kind of program, the tests all")]
 pub(crate) enum Mismatch {
     /// The process ends (SECCOMP_RET_KILL_PROCESS).
-    #[allow(dead_code, reason = "the build makes one kind of program, the tests both")]
     Kill,
-    /// It goes on and the kernel's log says which call it was (SECCOMP_RET_LOG): for development.
-    #[allow(dead_code, reason = "the build makes one kind of program, the tests both")]
+    /// The process says which call it was, and ends (SECCOMP_RET_TRAP): for builds with debug assertions.
+    Trap,
+    /// It goes on and the kernel's log says which call it was (SECCOMP_RET_LOG): the feature `log-violations`.
     Log,
 }
+
+impl Mismatch {
+    /// That of a build.
+    #[allow(dead_code, reason = "policies of one's own are compiled with a feature alone")]
+    pub(crate) fn of(logs: bool, development: bool) -> Self {
+        match (logs, development) {
+            (true, _) => Self::Log,
+            (false, true) => Self::Trap,
+            (false, false) => Self::Kill,
+        }
+    }
+}
+
+/// With debug assertions, the standard library asks at each close whether the descriptor is open, and tokio at each socket
+/// that it is given whether it waits. A process that is built for development would end there; none that is distributed is.
+#[allow(dead_code, reason = "policies of one's own are compiled with a feature alone")]
+pub(crate) const DEVELOPMENT: &str = "
+[[syscall]]
+name = 'fcntl'
+reason = 'debug assertions: is a descriptor open when it is closed (F_GETFD), does a socket wait (F_GETFL)'
+when = [[{ arg = 1, equals = 1, means = 'F_GETFD' }], [{ arg = 1, equals = 3, means = 'F_GETFL' }]]
+";
 
 /// A policy file.
 #[derive(Deserialize)]
@@ -68,13 +120,13 @@ impl Argument {
             }
             (None, Some(value), None) => json!({ "index": index, "type": "dword", "op": "eq", "val": value }),
             (None, None, Some(name)) => {
-                let place = placeholder(name).ok_or_else(|| format!("no address is called `{name}`"))?;
+                let place = placeholder(name).ok_or_else(|| Problem::new(format!("no address is called `{name}`")))?;
                 json!({ "index": index, "type": "qword", "op": "eq", "val": place })
             }
             _ => {
-                return Err(
-                    format!("argument {index} has either a number, with or without a mask, or an address").into()
-                );
+                return Err(Problem::new(format!(
+                    "argument {index} has either a number, with or without a mask, or an address"
+                )));
             }
         })
     }
@@ -83,11 +135,11 @@ impl Argument {
 impl File {
     /// Reads a policy and keeps what exists on `arch`.
     pub(crate) fn read(text: &str, arch: &str) -> Result<Self> {
-        let mut file: Self = toml::from_str(text)?;
+        let mut file: Self = toml::from_str(text).map_err(Problem::new)?;
         file.syscall.retain(|entry| entry.arch.is_empty() || entry.arch.iter().any(|name| name == arch));
         for entry in &file.syscall {
             if entry.reason.trim().is_empty() {
-                return Err(format!("`{}` has no reason", entry.name).into());
+                return Err(Problem::of(&entry.name, "it has no reason: say who needs the call, and when"));
             }
         }
         Ok(file)
@@ -102,17 +154,19 @@ impl File {
             }
             for alternative in &entry.when {
                 let conditions: Result<Vec<_>> = alternative.iter().map(Argument::condition).collect();
-                let conditions = conditions.map_err(|error| format!("`{}`: {error}", entry.name))?;
+                let conditions = conditions.map_err(|error| Problem::of(&entry.name, error))?;
                 rules.push(json!({ "syscall": entry.name, "args": conditions }));
             }
         }
         let action = match mismatch {
             Mismatch::Kill => "kill_process",
+            Mismatch::Trap => "trap",
             Mismatch::Log => "log",
         };
         let filter = json!({ "role": { "mismatch_action": action, "match_action": "allow", "filter": rules } });
-        let mut programs = compile_from_json(filter.to_string().as_bytes(), TargetArch::try_from(arch)?)?;
-        Ok(programs.remove("role").ok_or("no program came out")?)
+        let target = TargetArch::try_from(arch).map_err(Problem::new)?;
+        let compiled = compile_from_json(filter.to_string().as_bytes(), target);
+        compiled.map_err(Problem::new)?.remove("role").ok_or_else(|| Problem::new("no program came out"))
     }
 }
 
@@ -123,19 +177,18 @@ pub(crate) fn rust_source(role: &str, text: &str, arch: &str, mismatch: Mismatch
     let program = file.compile(arch, mismatch)?;
     let name = role.to_uppercase();
     let mut code = String::new();
-    writeln!(code, "static {name}_PROGRAM: [sock_filter; {}] = [", program.len())?;
+    code += &format!("static {name}_PROGRAM: [sock_filter; {}] = [\n", program.len());
     for step in program {
-        writeln!(code, "sock_filter {{ code: {}, jt: {}, jf: {}, k: {} }},", step.code, step.jt, step.jf, step.k)?;
+        code += &format!("sock_filter {{ code: {}, jt: {}, jf: {}, k: {} }},\n", step.code, step.jt, step.jf, step.k);
     }
-    writeln!(code, "];\nstatic {name}_ENTRIES: [Entry; {}] = [", file.syscall.len())?;
+    code += &format!("];\nstatic {name}_ENTRIES: [Entry; {}] = [\n", file.syscall.len());
     for entry in &file.syscall {
         let alternatives = entry.when.iter().map(|alternative| {
             let words: Vec<&str> = alternative.iter().map(|argument| argument.means.as_str()).collect();
             words.join(" and ")
         });
         let when = alternatives.collect::<Vec<_>>().join(", or ");
-        writeln!(code, "Entry {{ name: {:?}, reason: {:?}, when: {when:?} }},", entry.name, entry.reason)?;
+        code += &format!("Entry {{ name: {:?}, reason: {:?}, when: {when:?} }},\n", entry.name, entry.reason);
     }
-    writeln!(code, "];")?;
-    Ok(code)
+    Ok(code + "];\n")
 }

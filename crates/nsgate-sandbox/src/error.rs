@@ -193,6 +193,32 @@ pub enum Error {
         /// What the kernel said.
         source: seccompiler::Error,
     },
+    /// A policy of one's own lacks what comes after the filter.
+    #[error(
+        "the {role} policy does not let pass what comes after it in every process: {lacking}; the process would end there \
+         without a word, so nothing was dropped: add an entry for each"
+    )]
+    Needed {
+        /// The policy's name.
+        role: &'static str,
+        /// The calls, each with what it is for.
+        lacking: String,
+    },
+    /// There is more than one thread, and a filter, ids and capabilities are one thread's.
+    #[error(
+        "this process has {found} threads, and would confine one of them; nothing was dropped: call Sandbox::new before any \
+         thread is made (a runtime with one thread is made after it, and before the filter)"
+    )]
+    Threads {
+        /// How many there are.
+        found: u32,
+    },
+    /// The handler that names a refused call, in a build with debug assertions.
+    #[error("sigaction(SIGSYS): {source}; a refused call could not be named")]
+    Handler {
+        /// What the kernel said.
+        source: Errno,
+    },
     /// A policy does not name an address that was to be filled in, or more than once.
     #[error("the {role} policy does not name the address `{name}` exactly once; it cannot be completed")]
     Address {
@@ -233,4 +259,25 @@ pub enum Error {
         /// The field.
         field: &'static str,
     },
+}
+
+/// What is wrong with the text of a policy of one's own.
+#[cfg(feature = "compile")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {policy} policy: {}{reason}", syscall.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default())]
+#[non_exhaustive]
+pub struct PolicyError {
+    /// The policy's name.
+    pub policy: &'static str,
+    /// The entry, if it is about one.
+    pub syscall: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+#[cfg(feature = "compile")]
+impl PolicyError {
+    pub(crate) fn of(policy: &'static str, problem: crate::compile::Problem) -> Self {
+        Self { policy, syscall: problem.syscall, reason: problem.reason }
+    }
 }

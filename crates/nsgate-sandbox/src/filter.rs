@@ -1,8 +1,20 @@
 //! The seccomp filter: the last thing that is closed.
 
-use crate::{Error, Result, Role, address, policy};
+use crate::{Error, Result, Role, address, judge, policy, sys};
 use seccompiler::sock_filter;
-use std::borrow::Cow;
+use std::{borrow::Cow, os::fd::RawFd};
+
+/// What becomes of a call that a filter does not let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The kernel ends the process. Every release build.
+    Kills,
+    /// The process names the call on standard error, and is ended. A build with debug assertions.
+    Names,
+    /// The kernel's log names the call, and the process goes on: the feature `log-violations`. It stops nothing.
+    Logs,
+}
 
 /// A compiled policy: what passes, and that anything else kills the process.
 #[derive(Clone)]
@@ -10,6 +22,8 @@ pub struct Filter {
     pub(crate) name: &'static str,
     pub(crate) syscalls: usize,
     program: Cow<'static, [sock_filter]>,
+    /// Somebody's own, and not one of this crate's.
+    own: bool,
 }
 
 impl std::fmt::Debug for Filter {
@@ -21,7 +35,7 @@ impl std::fmt::Debug for Filter {
 impl From<Role> for Filter {
     /// The role's own, compiled in when the crate was built.
     fn from(role: Role) -> Self {
-        Self { name: role.name(), syscalls: policy(role).len(), program: Cow::Borrowed(role.program()) }
+        Self { name: role.name(), syscalls: policy(role).len(), program: Cow::Borrowed(role.program()), own: false }
     }
 }
 
@@ -29,14 +43,39 @@ impl Filter {
     /// Compiles a policy of one's own, in the language of `policy/gate.toml`, for the architecture this runs on.
     /// Needs the crate feature `compile`; call it before anything is dropped.
     ///
+    /// In a build with debug assertions the calls that those make are let pass as well (`fcntl` with F_GETFD and F_GETFL), and
+    /// a call that is refused is named on standard error. With the feature `log-violations` it is logged by the kernel, and
+    /// the process goes on.
+    ///
     /// # Errors
-    /// What is wrong with the text: not TOML, an entry without a reason, a system call that does not exist.
+    /// What is wrong with the text: not TOML, an entry without a reason, a system call that does not exist. Whether what the
+    /// process cannot do without is in it, [`crate::Sandbox::new`] says.
     #[cfg(feature = "compile")]
-    pub fn from_toml(name: &'static str, text: &str) -> std::result::Result<Self, Box<dyn std::error::Error>> {
-        let arch = std::env::consts::ARCH;
-        let file = crate::compile::File::read(text, arch)?;
-        let program = file.compile(arch, crate::compile::Mismatch::Kill)?;
-        Ok(Self { name, syscalls: file.syscall.len(), program: Cow::Owned(program) })
+    pub fn from_toml(name: &'static str, text: &str) -> Result<Self, crate::PolicyError> {
+        use crate::compile::{DEVELOPMENT, File, Mismatch};
+        let (arch, development) = (std::env::consts::ARCH, cfg!(debug_assertions));
+        let wrong = |problem| crate::PolicyError::of(name, problem);
+        let mut file = File::read(text, arch).map_err(wrong)?;
+        let syscalls = file.syscall.len();
+        if development {
+            file.syscall.extend(File::read(DEVELOPMENT, arch).map_err(wrong)?.syscall);
+        }
+        let program = file.compile(arch, Mismatch::of(cfg!(feature = "log-violations"), development)).map_err(wrong)?;
+        Ok(Self { name, syscalls, program: Cow::Owned(program), own: true })
+    }
+
+    /// Refuses a policy of one's own that ends the process though nothing is wrong. `status` is what the last read-back reads.
+    pub(crate) fn judge(&self, status: RawFd) -> Result<()> {
+        if self.own { judge::judge(self.name, &self.program, status) } else { Ok(()) }
+    }
+
+    /// What becomes of a call that it does not let pass.
+    pub(crate) fn refusal(&self) -> Refusal {
+        match judge::mismatch(&self.program) {
+            libc::SECCOMP_RET_LOG => Refusal::Logs,
+            libc::SECCOMP_RET_TRAP => Refusal::Names,
+            _ => Refusal::Kills,
+        }
     }
 
     /// Completes a policy that names addresses. Each stands in the program once, in two halves.
@@ -65,6 +104,9 @@ impl Filter {
 
     /// Loads the program for this thread, which must be the only one (seccomp(2)).
     pub(crate) fn load(&self) -> Result<()> {
+        if cfg!(debug_assertions) && self.refusal() == Refusal::Names {
+            sys::name_refused_calls(self.name).map_err(|source| Error::Handler { source })?;
+        }
         seccompiler::apply_filter(&self.program).map_err(|source| Error::Seccomp { role: self.name, source })
     }
 }

@@ -74,13 +74,16 @@ pub mod writing_a_policy {}
 
 mod address;
 pub mod attest;
+mod calls;
 mod causes;
 mod census;
 #[cfg(any(test, feature = "compile"))]
 mod compile;
 mod error;
+mod explain;
 mod filter;
 pub mod given_root;
+mod judge;
 pub mod namespaces;
 mod one_file;
 mod policy;
@@ -94,8 +97,11 @@ mod status;
 mod sys;
 
 pub use causes::likely;
+#[cfg(feature = "compile")]
+pub use error::PolicyError;
 pub use error::{Error, Result};
-pub use filter::Filter;
+pub use explain::{NotRefused, Permitted, Refused};
+pub use filter::{Filter, Refusal};
 pub use given_root::GivenRoot;
 pub use one_file::OneFile;
 pub use policy::{Entry, Role, policy};

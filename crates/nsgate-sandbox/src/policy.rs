@@ -68,6 +68,12 @@ impl Role {
         }
     }
 
+    /// The role of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     pub(crate) fn program(self) -> &'static [sock_filter] {
         match self {
             Self::Gate => &GATE_PROGRAM,
@@ -102,8 +108,8 @@ pub fn policy(role: Role) -> &'static [Entry] {
 #[cfg(test)]
 mod tests {
     use super::{Role, policy};
-    use crate::Filter;
     use crate::compile::{File, Mismatch};
+    use crate::{Filter, Refusal};
     use seccompiler::sock_filter;
 
     const TEXTS: [&str; 9] = [
@@ -253,21 +259,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_kills_and_only_a_development_build_logs() {
+    fn what_is_not_named_kills_and_only_a_development_build_names_or_logs_it() {
+        let all =
+            |other| std::collections::BTreeSet::from([libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS, other]);
+        let answered =
+            |program: &[sock_filter]| answers(program).into_iter().collect::<std::collections::BTreeSet<_>>();
         for (role, text) in Role::ALL.into_iter().zip(TEXTS) {
-            if !crate::LOGS_ONLY {
-                assert_eq!(
-                    answers(role.program()),
-                    [libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS]
-                        .into_iter()
-                        .collect::<std::collections::BTreeSet<_>>()
-                        .into_iter()
-                        .collect::<Vec<_>>()
-                );
-            }
-            let logging = File::read(text, "x86_64").unwrap().compile("x86_64", Mismatch::Log).unwrap();
-            assert!(answers(&logging).contains(&libc::SECCOMP_RET_LOG));
+            let (answer, refusal) = match (crate::LOGS_ONLY, cfg!(debug_assertions)) {
+                (true, _) => (libc::SECCOMP_RET_LOG, Refusal::Logs),
+                (false, true) => (libc::SECCOMP_RET_TRAP, Refusal::Names),
+                (false, false) => (libc::SECCOMP_RET_KILL_PROCESS, Refusal::Kills),
+            };
+            // A foreign architecture kills in every build.
+            assert_eq!(answered(role.program()), all(answer));
+            assert_eq!(Filter::from(role).refusal(), refusal);
+            let file = File::read(text, "x86_64").unwrap();
+            assert!(answers(&file.compile("x86_64", Mismatch::Log).unwrap()).contains(&libc::SECCOMP_RET_LOG));
+            let release = Mismatch::of(false, false);
+            assert_eq!(answered(&file.compile("x86_64", release).unwrap()), all(libc::SECCOMP_RET_KILL_PROCESS));
         }
+    }
+
+    #[cfg(feature = "compile")]
+    #[test]
+    fn a_policy_of_ones_own_refuses_as_the_crates_own_do() {
+        let own = Filter::from_toml("own", "[[syscall]]\nname = \"read\"\nreason = \"r\"").unwrap();
+        assert_eq!(own.refusal(), Filter::from(Role::Gate).refusal());
+        let error = Filter::from_toml("own", "[[syscall]]\nname = \"read\"\nreason = \"\"").unwrap_err();
+        assert_eq!((error.policy, error.syscall.as_deref()), ("own", Some("read")));
+        assert!(Filter::from_toml("own", "[[syscall]]\nname = \"frobnicate\"\nreason = \"r\"").is_err());
     }
 
     #[test]

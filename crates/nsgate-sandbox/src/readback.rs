@@ -22,9 +22,12 @@ pub(crate) struct OwnStatus {
 }
 
 impl OwnStatus {
-    /// Opens the file; it belongs to this process, whoever reads it later.
+    /// Opens the file; it belongs to this process, whoever reads it later. There must be one thread.
     pub(crate) fn open() -> Result<Self> {
-        let filters = read(File::open(PATH).map_err(failed)?)?.seccomp_filters;
+        let Status { seccomp_filters: filters, threads, .. } = read(File::open(PATH).map_err(failed)?)?;
+        if threads != 1 {
+            return Err(Error::Threads { found: threads });
+        }
         Ok(Self { file: File::open(PATH).map_err(failed)?, filters })
     }
 

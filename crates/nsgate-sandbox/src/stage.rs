@@ -3,6 +3,7 @@
 use crate::{
     Filter, Ids, Landlock, OneFile, Result, Role, Root,
     census::Census,
+    filter::Refusal,
     privileges::{self, Start},
     readback::OwnStatus,
     rlimits, ruleset,
@@ -203,13 +204,18 @@ impl<Stage> Sandbox<Stage> {
 impl Sandbox<Privileged> {
     /// Begins, in the process that will be confined, while `/proc` is still there.
     ///
+    /// Judges what is asked for while nothing is dropped: there must be one thread, and a policy of one's own must let pass
+    /// what comes after it in every process.
+    ///
     /// # Errors
-    /// [`crate::Error::Proc`] without `/proc`.
+    /// [`crate::Error::Threads`], [`crate::Error::Needed`]; [`crate::Error::Proc`] without `/proc`.
     pub fn new(policy: Policy) -> Result<Self> {
         // Linux 3.19 has the file; in an older kernel nothing denies.
         let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
         let stage = Privileged { groups_denied: denied };
-        Ok(Self { policy, status: OwnStatus::open()?, census: Census::open()?, shortfalls: Vec::new(), stage })
+        let status = OwnStatus::open()?;
+        policy.filter.judge(status.number())?;
+        Ok(Self { policy, status, census: Census::open()?, shortfalls: Vec::new(), stage })
     }
 
     /// Resource limits, groups, ids, five capability sets, `no_new_privs`; read back, and the way back tried.
@@ -282,7 +288,7 @@ impl Sandbox<Ruled> {
         drop(census);
         filter.load()?;
         status.prove(&stage.before.ids, stage.before.groups_kept)?;
-        let filter = FilterReport { role: filter.name, syscalls: filter.syscalls };
+        let filter = FilterReport::of(&filter);
         Ok(Confined { report: Report { landlock: stage.landlock, filter, shortfalls } })
     }
 }
@@ -311,22 +317,32 @@ impl Confined {
         ruleset::separate()?;
         let filter = Filter::from(role);
         filter.load()?;
-        let filter = FilterReport { role: filter.name, syscalls: filter.syscalls };
+        let filter = FilterReport::of(&filter);
         Ok(Self { report: Report { filter, ..self.report.clone() } })
     }
 }
 
 /// The filter that was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FilterReport {
     /// Name of its policy.
     pub role: &'static str,
     /// Number of system calls it lets pass.
     pub syscalls: usize,
+    /// What becomes of any other, by what the loaded program says.
+    pub refusal: Refusal,
+}
+
+impl FilterReport {
+    fn of(filter: &Filter) -> Self {
+        Self { role: filter.name, syscalls: filter.syscalls, refusal: filter.refusal() }
+    }
 }
 
 /// What was enforced.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Landlock.
     pub landlock: Landlock,
@@ -343,9 +359,11 @@ impl fmt::Display for Report {
             Landlock::Enforced(abi) => write!(f, "Landlock ABI {abi}")?,
             Landlock::Absent => f.write_str("no Landlock")?,
         }
-        if crate::LOGS_ONLY {
-            f.write_str("; DEVELOPMENT BUILD: the filter logs and does not kill")?;
-        }
+        f.write_str(match self.filter.refusal {
+            Refusal::Kills => "",
+            Refusal::Names => "; DEVELOPMENT BUILD: a refused call is named before it ends the process",
+            Refusal::Logs => "; DEVELOPMENT BUILD: the filter logs and does not kill",
+        })?;
         for line in &self.shortfalls {
             write!(f, "; {line}")?;
         }

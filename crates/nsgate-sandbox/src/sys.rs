@@ -11,7 +11,10 @@ use std::{
     },
     path::Path,
     ptr,
+    sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
+
+use crate::calls;
 
 use nix::errno::Errno;
 
@@ -235,4 +238,88 @@ pub(crate) fn set_mdwe() -> Result<(), Errno> {
 pub(crate) fn mdwe() -> Result<bool, Errno> {
     let bits = prctl(libc::PR_GET_MDWE, 0, 0)?;
     Ok(u32::try_from(bits).is_ok_and(|bits| bits & libc::PR_MDWE_REFUSE_EXEC_GAIN != 0))
+}
+
+/// The policy whose filter is loaded: its name's address and its length, for the handler.
+static POLICY: (AtomicPtr<u8>, AtomicUsize) = (AtomicPtr::new(ptr::null_mut()), AtomicUsize::new(0));
+
+/// From here on this process names a call that its filter refuses with SECCOMP_RET_TRAP, and ends (sigaction(2)). A second
+/// filter finds the handler there, and the call forbidden.
+pub(crate) fn name_refused_calls(policy: &'static str) -> Result<(), Errno> {
+    let first = POLICY.1.swap(0, Ordering::SeqCst) == 0;
+    POLICY.0.store(policy.as_ptr().cast_mut(), Ordering::SeqCst);
+    POLICY.1.store(policy.len(), Ordering::SeqCst);
+    if !first {
+        return Ok(());
+    }
+    // SAFETY: all zeroes is a valid `struct sigaction`: no mask, no flag, and the default handler.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = refused;
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: the handler takes what SA_SIGINFO gives, and does nothing that a signal handler may not do (signal-safety(7)).
+    Errno::result(unsafe { libc::sigaction(libc::SIGSYS, &raw const action, ptr::null_mut()) }).map(drop)
+}
+
+/// `struct siginfo` of a SIGSYS (linux/include/uapi/asm-generic/siginfo.h), for 64 bits.
+#[repr(C)]
+struct Refused {
+    signal: libc::c_int,
+    errno: libc::c_int,
+    code: libc::c_int,
+    _padding: libc::c_int,
+    address: *mut libc::c_void,
+    call: libc::c_int,
+    architecture: libc::c_uint,
+}
+
+/// Writes the call's name to standard error. Takes no memory and no lock.
+extern "C" fn refused(_signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    // SAFETY: the kernel gives a `struct siginfo` of this signal, which is longer than the part that is looked at.
+    let call = unsafe { (*info.cast::<Refused>()).call };
+    let (policy, length) = (POLICY.0.load(Ordering::SeqCst), POLICY.1.load(Ordering::SeqCst));
+    // SAFETY: address and length are those of a text that lives for ever; a length of 0 goes with any address but null.
+    let policy = if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(policy, length) } };
+    let name = calls::name(std::env::consts::ARCH, call.into()).unwrap_or("unknown");
+    let mut digits = [0; 12];
+    let number = decimal(&mut digits, call);
+    for part in [
+        b"nsgate-sandbox: the " as &[u8],
+        policy,
+        b" policy does not let pass system call ",
+        number,
+        b" (",
+        name.as_bytes(),
+        b"), or not with these arguments: the process ends. Make the call before the filter, or give it an entry\n",
+    ] {
+        // SAFETY: the bytes are there for the length of the call. A filter that refuses this one as well ends the process.
+        unsafe { libc::write(libc::STDERR_FILENO, part.as_ptr().cast(), part.len()) };
+    }
+    // SAFETY: no call has this number. SIGSYS is blocked in its own handler, so that the kernel ends the process by it, as it
+    // does where there is no handler; where the filter lets everything pass, the next call does.
+    unsafe { libc::syscall(libc::c_long::from(i32::MAX)) };
+    // SAFETY: this ends the process and runs nothing of it.
+    unsafe { libc::_exit(128 + libc::SIGSYS) }
+}
+
+/// The number in decimal digits.
+fn decimal(digits: &mut [u8; 12], number: libc::c_int) -> &[u8] {
+    let (mut left, mut begin) = (number.unsigned_abs(), digits.len());
+    loop {
+        begin = begin.saturating_sub(1);
+        if let (Some(digit), Ok(value)) = (digits.get_mut(begin), u8::try_from(left % 10)) {
+            *digit = b'0' + value;
+        }
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        begin = begin.saturating_sub(1);
+        if let Some(sign) = digits.get_mut(begin) {
+            *sign = b'-';
+        }
+    }
+    digits.get(begin..).unwrap_or_default()
 }

@@ -4,6 +4,7 @@ mod add;
 mod attest;
 mod check;
 mod cleanup;
+mod explain;
 mod mistake;
 mod networks;
 mod pool;
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Check),
     /// Say what a process still holds: ids, capabilities, filters, namespaces, descriptors, files
     Attest(attest::Attest),
+    /// Say which system call a filter has killed for, from the kernel's line
+    Explain(explain::Explain),
     /// Serve every network that is handed over, in one confined process
     Pool(Box<pool::PoolCommand>),
     /// Hand one network over to the pool, and keep it there
@@ -68,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Attest(attest) => attest.execute(),
+        Command::Explain(explain) => explain.execute(),
         Command::Pool(pool) => pool.execute(),
         Command::Add(add) => add.execute(),
         Command::Remove(remove) => remove.execute(),

@@ -1,0 +1,106 @@
+//! `nsgate explain`: what the kernel's line about a refused system call means.
+
+use super::mistake;
+use crate::terminal::say;
+use nsgate_sandbox::{Permitted, Refused, Role};
+use std::io::BufRead;
+
+/// Says which system call a filter has refused, to which process, and what the policies of nsgate say of it.
+///
+/// The kernel writes such a line when it ends a process for a call (`type=1326`): dmesg(1), the journal and an audit log have it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  dmesg | nsgate explain\n  journalctl -k | nsgate explain --role gate\n  \
+    nsgate explain 'audit: type=1326 audit(1796068893.006:41): pid=227 comm=\"haproxy\" sig=31 arch=c000003e syscall=41'")]
+pub(super) struct Explain {
+    /// What the process was for, in the place of all roles: gate, hostproxy, reader, supervisor, worker, keeper, courier, zygote,
+    /// dispatcher
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// The line, or its words; without it, standard input is read, and other lines are passed over
+    #[arg(value_name = "LINE")]
+    line: Vec<String>,
+}
+
+impl Explain {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let role = self.role.map(|word| named(&word)).transpose()?;
+        if !self.line.is_empty() {
+            // A shell may have taken the line apart, and its quotes with it.
+            let refused = Refused::parse(&self.line.join(" ")).map_err(|error| error.to_string())?;
+            tell(&refused, role);
+            return Ok(0);
+        }
+        let mut told = false;
+        for line in std::io::stdin().lock().split(b'\n') {
+            let line = line.map_err(|error| format!("standard input: {error}"))?;
+            match Refused::parse(&String::from_utf8_lossy(&line)) {
+                Ok(refused) => {
+                    tell(&refused, role);
+                    told = true;
+                }
+                Err(nsgate_sandbox::NotRefused::NoRecord) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        if told { Ok(0) } else { Err(format!("standard input: {}", nsgate_sandbox::NotRefused::NoRecord)) }
+    }
+}
+
+fn named(word: &str) -> Result<Role, String> {
+    let all: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+    let unknown = || mistake::refused("--role", &format!("`{word}` is none of {}", all.join(", ")));
+    Role::named(word).ok_or_else(unknown)
+}
+
+fn tell(refused: &Refused, role: Option<Role>) {
+    let Refused { call, name, architecture, .. } = refused;
+    let what = name.unwrap_or("a call without a name");
+    let whose = match (&refused.process, refused.pid) {
+        (Some(process), Some(pid)) => format!("`{process}`, process {pid}"),
+        (Some(process), None) => format!("`{process}`"),
+        (None, Some(pid)) => format!("process {pid}"),
+        (None, None) => "a process".to_owned(),
+    };
+    let end = if refused.killed { "the kernel ended" } else { "a filter that only logs has seen" };
+    say!("{} (system call {} on {}): {} {}", what, call, architecture, end, whose);
+    let roles = role.or(refused.role()).map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
+    let found: Vec<(Role, Option<Permitted>)> = roles.into_iter().map(|role| (role, refused.in_policy(role))).collect();
+    for (role, permitted) in &found {
+        say!("  {:<11} {}", role.name(), of_policy(*role, permitted.as_ref()));
+    }
+    say!("  {}", to_do(&found));
+}
+
+/// What one policy says.
+fn of_policy(role: Role, permitted: Option<&Permitted>) -> String {
+    let file = format!("policy/{}.toml", role.name());
+    match permitted {
+        None => format!("not in {file}"),
+        Some(entry) if entry.conditional => {
+            format!("{file}, line {}, with some arguments alone: {}", entry.line, entry.reason)
+        }
+        Some(entry) => format!("{file}, line {}, whatever the arguments: {}", entry.line, entry.reason),
+    }
+}
+
+fn to_do(found: &[(Role, Option<Permitted>)]) -> &'static str {
+    let one = |permitted: &Option<Permitted>| permitted.as_ref().map(|entry| entry.conditional);
+    match found {
+        [(_, permitted)] if one(permitted) == Some(false) => {
+            "it passes in this version: the process had another role, or was of another version (`nsgate --version`)"
+        }
+        [(_, permitted)] => match one(permitted) {
+            Some(_) => {
+                "it was made with other arguments than the entry has; see \"A call was killed\" in docs/killed.md"
+            }
+            None => {
+                "nothing that nsgate does needs it there: code in the process was taken over, or a library was loaded into it; \
+                 see \"A call was killed\" in docs/killed.md"
+            }
+        },
+        _ => {
+            "say what the process was for (--role; the supervisor's last line names it); see \"A call was killed\" in \
+             docs/killed.md"
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A process that its own filter has killed: the supervisor says where the reason stands, and `nsgate explain` reads it.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nsgate_tests::gate::{Gate, write_config};
+use nsgate_tests::{Answer, Config, Kind, Lab, RecordingAgent, suite};
+
+fn main() {
+    suite!["killed":
+        a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained,
+        a_line_is_explained_from_every_log,
+        what_is_no_line_of_the_kernels_is_refused,
+    ]
+}
+
+const LINE: &str = "[14148.846516] audit: type=1326 audit(1796068893.006:4111): auid=4294967295 uid=64042 gid=64042 \
+     ses=4294967295 pid=20227 comm=\"haproxy\" exe=\"/usr/bin/haproxy\" sig=31 arch=c000003e syscall=41 compat=0 \
+     ip=0x7fdc6cb9d7c0 code=0x80000000";
+
+/// Status, standard output and standard error.
+type Told = (Option<i32>, String, String);
+
+fn explain(lab: &Lab, words: &[&str], input: &str) -> Told {
+    let file = lab.state().join("kernel.log");
+    fs::write(&file, input).unwrap();
+    let mut command = Command::new(lab.program.nsgate());
+    let out = command.arg("explain").args(words).stdin(fs::File::open(&file).unwrap()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+/// What the kernel has written down of an openat(2) of the program under test.
+fn written_down(lab: &Lab) -> Vec<String> {
+    let log = Command::new("dmesg").stderr(Stdio::null()).output();
+    let log = log.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
+    let program = format!("exe=\"{}\"", lab.program.path().display());
+    let about = |line: &&str| line.contains("type=1326") && line.contains(" syscall=257 ") && line.contains(&program);
+    log.lines().filter(about).map(str::to_owned).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained(lab: &Lab) {
+    lab.skip("calls are injected through the registers of x86_64");
+}
+
+/// A call that no gate makes is injected into one in the foreground; what the kernel's log has of that is piped on.
+#[cfg(target_arch = "x86_64")]
+fn a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained(lab: &Lab) {
+    lab.needs_root("a process that is traced");
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut lines = Vec::new();
+    // The kernel writes ten such lines in five seconds, and others are killed on this host at the same time.
+    for attempt in 0..6 {
+        let before = written_down(lab);
+        kill_a_gate(lab, &network.gate);
+        lines = written_down(lab);
+        lines.retain(|line| !before.contains(line));
+        if !lines.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(500 * attempt));
+    }
+    let Some(line) = lines.first() else {
+        lab.skip("the kernel's log cannot be read here, or has no room for lines about refused calls");
+    };
+    let (status, told, _) = explain(lab, &["--role", "gate"], line);
+    assert_eq!(status, Some(0));
+    assert!(told.starts_with("openat (system call 257 on x86_64): the kernel ended `haproxy`, process "), "{told}");
+    assert!(told.contains("not in policy/gate.toml") && told.contains("docs/killed.md"), "{told}");
+}
+
+/// Makes a gate call openat(2), and hears its supervisor.
+#[cfg(target_arch = "x86_64")]
+fn kill_a_gate(lab: &Lab, namespace: &nsgate_tests::network::Namespace) {
+    use nsgate_tests::inject::{Entry, Outcome, Tracee};
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config);
+    let gate = Gate::foreground(lab, namespace, &config, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()]);
+    let mut gate = gate.unwrap_or_else(|started| panic!("{started:#?}"));
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", gate.pid)).unwrap();
+    let child: i32 = children.trim().parse().expect("one child");
+    let mut tracee = Tracee::attach(child).unwrap();
+    let path = tracee.place(b"/etc/passwd\0").unwrap();
+    let outcome =
+        tracee.call(Entry::Syscall, libc::SYS_openat as u64, [libc::AT_FDCWD as u64, path, 0, 0, 0, 0]).unwrap();
+    assert_eq!(outcome, Outcome::Killed(nix::sys::signal::Signal::SIGSYS));
+    drop(tracee);
+    let status = gate.wait_foreground().expect("the supervisor ends");
+    let said = gate.foreground_output(lab);
+    assert_eq!(status.code(), Some(128 + libc::SIGSYS), "{said}");
+    assert!(said.contains("dmesg | nsgate explain --role gate"), "{said}");
+}
+
+fn a_line_is_explained_from_every_log(lab: &Lab) {
+    let one = |words: &[&str], input: &str| {
+        let (status, told, error) = explain(lab, words, input);
+        assert_eq!(status, Some(0), "{told} {error}");
+        told
+    };
+    // Among other lines, of all roles.
+    let all = one(&[], &format!("[1.0] usb 1-1: new device\n{LINE}\n[2.0] eth0: link up\n"));
+    assert!(all.starts_with("socket (system call 41 on x86_64): the kernel ended `haproxy`, process 20227\n"), "{all}");
+    assert!(all.contains("policy/gate.toml, line ") && all.contains("not in policy/supervisor.toml"), "{all}");
+    // As an argument, in one word and in many.
+    let gate = one(&["--role", "gate", LINE], "");
+    assert!(
+        gate.contains("with some arguments alone: a connection to the agent") && !gate.contains("worker"),
+        "{gate}"
+    );
+    let words: Vec<&str> = ["--role", "gate"].into_iter().chain(LINE.split(' ')).collect();
+    assert_eq!(one(&words, ""), gate);
+    let audit =
+        "type=SECCOMP msg=audit(01/01/26 10:00:00.123:7) : pid=7 comm=nsgate sig=SIGSYS arch=aarch64 syscall=execve";
+    let audit = one(&["--role=worker"], audit);
+    assert!(
+        audit.starts_with("execve (system call 221 on aarch64): the kernel ended `nsgate`, process 7\n"),
+        "{audit}"
+    );
+    let reader = one(&[&LINE.replace("\"haproxy\"", "\"haproxy-reader\"")], "");
+    assert!(reader.contains("not in policy/reader.toml") && !reader.contains("gate.toml"), "{reader}");
+}
+
+fn what_is_no_line_of_the_kernels_is_refused(lab: &Lab) {
+    let refused = |words: &[&str], input: &str, why: &str| {
+        let (status, told, error) = explain(lab, words, input);
+        assert!(status == Some(1) && told.is_empty() && error.contains(why), "{why}: {status:?} {told} {error}");
+    };
+    refused(&["hello"], "", "this is not the kernel's line about a refused call");
+    refused(&[], "[1.0] usb 1-1: new device\n", "standard input: this is not the kernel's line");
+    refused(&[], "", "dmesg | grep type=1326");
+    refused(&[&LINE.replace("arch=c000003e", "arch=40000003")], "", "architecture `40000003`");
+    refused(&[&LINE.replace("syscall=41", "syscall=nothing")], "", "`syscall=nothing`");
+    refused(&["--role", "guard", LINE], "", "`guard` is none of gate, hostproxy, reader");
+}
