@@ -9,7 +9,7 @@ use nsgate_tests::world;
 
 use crate::haproxy::Haproxy;
 use crate::noise::Noise;
-use crate::session::{self, Found, Numbers, Task};
+use crate::session::{self, Fault, Found, Numbers, Task};
 use crate::suite::{Dialect, fixtures, installed};
 
 struct Wish {
@@ -65,7 +65,13 @@ fn run(wish: &Wish) -> i32 {
     let ended = std::thread::scope(|scope| {
         let begun = [Dialect::Gate, Dialect::Host].map(|dialect| {
             let (haproxy, shown) = (&haproxy, &shown);
-            scope.spawn(move || one(dialect, wish, haproxy, |numbers| show(shown, dialect, numbers)))
+            scope.spawn(move || {
+                one(dialect, wish, haproxy, |numbers, fault| {
+                    show(shown, dialect, numbers);
+                    // At once: a long run is looked at while it runs.
+                    fault.into_iter().for_each(|fault| eprintln!("\n{dialect:?}: {fault}"));
+                })
+            })
         });
         begun.map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked; see above".to_owned())))
     });
@@ -79,7 +85,12 @@ fn run(wish: &Wish) -> i32 {
     status
 }
 
-fn one(dialect: Dialect, wish: &Wish, haproxy: &Path, shown: impl FnMut(&Numbers)) -> Result<Found, String> {
+fn one(
+    dialect: Dialect,
+    wish: &Wish,
+    haproxy: &Path,
+    shown: impl FnMut(&Numbers, Option<&Fault>),
+) -> Result<Found, String> {
     let directory = PathBuf::from(format!("/run/lab/{dialect:?}"));
     let seeds = fixtures(dialect);
     let noise = learn(haproxy, &directory)?;

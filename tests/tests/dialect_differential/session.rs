@@ -77,13 +77,13 @@ pub struct Found {
     pub faults: BTreeMap<String, Fault>,
 }
 
-/// Runs a task; `shown` is called after every text.
+/// Runs a task; `shown` is called after every text, with the fault if it is the first of its kind.
 pub fn run(
     task: &Task,
     haproxy: &Path,
     directory: &Path,
     noise: &Noise,
-    mut shown: impl FnMut(&Numbers),
+    mut shown: impl FnMut(&Numbers, Option<&Fault>),
 ) -> Result<Found, String> {
     let mut judge = Judge::new(Haproxy::new(haproxy, directory)?, noise);
     let (mut random, began) = (Random::new(task.seed), Instant::now());
@@ -93,6 +93,7 @@ pub fn run(
         let other = &task.seeds[random.below(task.seeds.len())];
         let text = change(&mut random, seed, other);
         let outcome = judge.judge(&text)?;
+        let mut new = None;
         let numbers = &mut found.numbers;
         numbers.texts += 1;
         match outcome {
@@ -108,12 +109,13 @@ pub fn run(
                     None => {
                         let (text, outcome) = shorter(&mut judge, &text, seed, &kind, outcome)?;
                         let fault = Fault { outcome, changed: lines_changed(seed, &text), times: 1 };
-                        found.faults.insert(kind, fault);
+                        found.faults.insert(kind.clone(), fault);
+                        new = Some(kind);
                     }
                 }
             }
         }
-        shown(&found.numbers);
+        shown(&found.numbers, new.and_then(|kind| found.faults.get(&kind)));
     }
     Ok(found)
 }

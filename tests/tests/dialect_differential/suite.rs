@@ -97,7 +97,7 @@ impl Ground {
 fn changed(lab: &Lab, dialect: Dialect) {
     let ground = Ground::new(lab, dialect);
     let task = Task { seeds: ground.texts.clone(), seed: SEED, most: TEXTS, time: Duration::from_secs(60) };
-    let found = session::run(&task, &ground.haproxy, &ground.directory, &ground.noise, |_| {});
+    let found = session::run(&task, &ground.haproxy, &ground.directory, &ground.noise, |_, _| {});
     let found = found.unwrap_or_else(|error| panic!("{error}"));
     println!("seed {SEED}: {}", found.numbers);
     found.faults.values().for_each(|fault| println!("{fault}"));
