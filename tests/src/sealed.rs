@@ -57,15 +57,20 @@ fn read_only(place: &Path) -> io::Result<()> {
 }
 
 /// Gives the world an `/etc` of its own, with the host's entries in it but for nsgate's. Wants a file system at `/run/lab`.
-pub(crate) fn own_etc() -> io::Result<()> {
-    overlay().or_else(|_| copied())?;
+pub(crate) fn own_etc(root: bool) -> io::Result<()> {
+    // Over root's files an ordinary user may mount, and writes to none of them: a copy is the user's own.
+    if root {
+        overlay().or_else(|_| copied())?
+    } else {
+        copied()?
+    };
     match fs::remove_dir_all("/etc/nsgate") {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Costs one mount. A user namespace is refused it before Linux 6.6, and some containers are.
+/// Costs one mount. Some containers are refused it.
 fn overlay() -> io::Result<()> {
     for directory in ["/run/lab/etc-changes", "/run/lab/etc-work"] {
         fs::create_dir(directory)?;

@@ -162,7 +162,7 @@ fn mounts(root: bool) -> io::Result<()> {
     mount(Some("lab"), "/run", Some("tmpfs"), run, Some("mode=0755")).map_err(|e| explain("mounting a new /run", e))?;
     fs::create_dir("/run/netns")?;
     fs::create_dir("/run/lab")?;
-    sealed::own_etc().map_err(|e| io::Error::new(e.kind(), format!("making an /etc: {e}")))?;
+    sealed::own_etc(root).map_err(|e| io::Error::new(e.kind(), format!("making an /etc: {e}")))?;
     devices()?;
     accounts(root)
 }
@@ -210,9 +210,10 @@ fn accounts(root: bool) -> io::Result<()> {
     }
     for (name, ours) in [("passwd", passwd), ("group", group)] {
         let file = Path::new("/etc").join(name);
-        let theirs = fs::read_to_string(&file)?;
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+        let theirs = fs::read_to_string(&file).map_err(named)?;
         let kept = theirs.lines().filter(|line| !line.starts_with("neutron:")).map(|line| format!("{line}\n"));
-        fs::write(&file, ours + &kept.collect::<String>())?;
+        fs::write(&file, ours + &kept.collect::<String>()).map_err(named)?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::unistd::{ForkResult, Gid, Uid, setgid, setgroups, setuid};
 use nsgate_tests::network::{GUEST_LINK_LOCAL, METADATA_V4};
 use nsgate_tests::program::{target, workspace};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Namespace, RecordingAgent, procfs, suite};
@@ -12,6 +13,7 @@ fn main() {
         a_world_starts_empty,
         no_test_writes_outside_its_world,
         no_test_reads_what_the_operator_of_this_host_has_set,
+        an_ordinary_user_has_a_world,
         a_gate_carries_a_request,
         a_gate_carries_a_request_over_link_local_ipv6,
     ]
@@ -33,6 +35,32 @@ fn inside(body: impl FnOnce()) {
         0
     });
     assert_eq!(done.unwrap(), 0, "the inner world is above");
+}
+
+/// An account that no file of the host belongs to.
+const ORDINARY: u32 = 64_044;
+
+fn an_ordinary_user_has_a_world(lab: &Lab) {
+    lab.needs_root("the world of every other test is an ordinary user's");
+    fs::create_dir("/etc/nsgate").unwrap();
+    fs::write("/etc/nsgate/nsgate.toml", "").unwrap();
+    let status = match nsgate_tests::sys::fork_single().unwrap() {
+        ForkResult::Parent { child } => nsgate_tests::sys::wait_for(child).unwrap(),
+        ForkResult::Child => {
+            let id = (Uid::from_raw(ORDINARY), Gid::from_raw(ORDINARY));
+            setgroups(&[]).and_then(|()| setgid(id.1)).and_then(|()| setuid(id.0)).unwrap();
+            // Else its own files in /proc would stay root's.
+            nix::sys::prctl::set_dumpable(true).unwrap();
+            nsgate_tests::world::become_world(|| {
+                let accounts = fs::read_to_string("/etc/passwd").unwrap();
+                assert!(accounts.contains(&format!("neutron:x:{ORDINARY}:{ORDINARY}:")), "{accounts}");
+                assert!(accounts.contains("\nroot:"), "{accounts}");
+                assert!(!Path::new("/etc/nsgate").exists());
+                0
+            })
+        }
+    };
+    assert_eq!(status, 0, "what the world of an ordinary user lacks is above");
 }
 
 fn no_test_writes_outside_its_world(_: &Lab) {
