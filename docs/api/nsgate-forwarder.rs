@@ -1,6 +1,44 @@
 // What nsgate-forwarder offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
 // `__private` has more than is shown. A line that goes away or changes asks for the next major version.
 
+pub mod counters {
+    pub const CLASSES: [&str; 6] = _;
+    pub const CELLS: usize = _;
+    #[derive(Debug)]
+    pub struct Counters<C = [AtomicU64; CELLS]>(__private);
+    impl Default for Counters {}
+    impl<C: AsRef<[AtomicU64]>> Counters<C> {
+        pub const fn new(cells: C) -> Self {}
+        pub fn count(&self, record: &AccessRecord) {}
+        #[must_use]
+        pub fn numbers(&self) -> Numbers {}
+    }
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Numbers(__private);
+    impl Numbers {
+        #[must_use]
+        pub fn new(cells: &[u64]) -> Self {}
+        #[must_use]
+        pub fn classes(&self) -> [u64; CLASSES.len()] {}
+        #[must_use]
+        pub fn requests(&self) -> u64 {}
+        #[must_use]
+        pub fn served(&self) -> u64 {}
+        #[must_use]
+        pub fn bytes(&self) -> u64 {}
+        #[must_use]
+        pub fn refused_at(&self) -> u64 {}
+        #[must_use]
+        pub fn failed_at(&self) -> u64 {}
+        #[must_use]
+        pub fn tokens(&self) -> [u64; TokenUse::ALL.len()] {}
+        pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {}
+        #[must_use]
+        pub fn refused(&self) -> u64 {}
+        #[must_use]
+        pub fn agent_errors(&self) -> u64 {}
+    }
+}
 pub mod event {
     pub const LONGEST: usize = _;
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,6 +242,8 @@ impl AccessRecord {
 }
 pub trait Observer: Send + Sync + 'static {
     fn request(&self, record: &AccessRecord);
+    fn opened(&self, _open: u32) {}
+    fn closed(&self, _open: u32) {}
     fn idle(&self) {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

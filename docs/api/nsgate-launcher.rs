@@ -81,6 +81,7 @@ pub fn read_config_up_to(
     most: u64,
 ) -> Result<(ConfigText, Written), LaunchError> {}
 pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {}
+pub type CounterPage = &'static [AtomicU64; COUNTERS];
 #[derive(Debug)]
 pub struct Readiness(__private);
 impl Readiness {
@@ -139,6 +140,13 @@ impl Watchdog {
     pub fn pat(&self) {}
 }
 pub fn tell_manager(word: &str) -> io::Result<()> {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    One(Identity),
+    Host,
+}
+#[must_use]
+pub fn whose(pid: i32) -> Option<Whose> {}
 pub use nsgate_sandbox::Ids;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -269,6 +277,7 @@ pub struct Running<T> {
     pub pool: Option<PathBuf>,
     pub reader: Option<Reader>,
     pub server: Option<SocketAddr>,
+    pub counters: Option<CounterPage>,
     pub log: LogSocket,
     pub standard_error: Output<Stderr>,
     pub audit: Option<AuditOutput>,

@@ -1,6 +1,41 @@
 // What nsgate-pool offers, written by `cargo xtask api --write` from its source; a test compares. A struct with a field
 // `__private` has more than is shown. A line that goes away or changes asks for the next major version.
 
+#[cfg(feature = "worker")]
+pub mod openmetrics {
+    #[derive(Debug, Default)]
+    pub struct Page {
+        __private: (),
+    }
+    impl Page {
+        #[must_use]
+        pub fn new(common: String) -> Self {}
+        pub fn family(&mut self, name: &str, kind: &str, help: &str) {}
+        pub fn sample(&mut self, name: &str, labels: &str, value: impl Display) {}
+        #[must_use]
+        pub fn finish(mut self) -> String {}
+    }
+    #[derive(Clone, Debug)]
+    pub struct Network {
+        pub connections: u64,
+        pub numbers: Numbers,
+        pub tokens: bool,
+        __private: (),
+    }
+    impl Network {
+        #[must_use]
+        pub fn new(
+            identity: Option<&Identity>,
+            role: &str,
+            connections: u64,
+            numbers: Numbers,
+            tokens: bool,
+        ) -> Self {}
+    }
+    #[must_use]
+    pub fn labels(identity: Option<&Identity>, role: &str) -> String {}
+    pub fn networks(page: &mut Page, networks: &[Network]) {}
+}
 pub mod protocol {
     #[derive(Clone, Default, PartialEq, Eq)]
     pub struct Notes {

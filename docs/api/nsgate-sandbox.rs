@@ -4,6 +4,8 @@
 pub const LOGS_ONLY: bool = _;
 pub mod writing_a_policy {}
 pub mod attest {
+    pub const COUNTERS: &str = _;
+    pub fn counters(pid: i32) -> io::Result<Option<Vec<u64>>> {}
     #[must_use]
     pub fn name_of_root(pid: i32) -> Option<String> {}
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -397,7 +399,7 @@ pub struct Sandbox<Stage> {
 }
 impl<Stage> Sandbox<Stage> {
     pub fn open_descriptors(&mut self) -> Result<Vec<RawFd>> {}
-    pub fn holds_only(&mut self, known: &[RawFd]) -> Result<()> {}
+    pub fn holds_only(&mut self, known: &[RawFd], shared: &[usize]) -> Result<()> {}
 }
 impl Sandbox<Privileged> {
     pub fn new(policy: Policy) -> Result<Self> {}

@@ -1,7 +1,7 @@
 //! The few kernel calls the laboratory makes by hand. The only unsafe code of this crate.
 
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::unistd::{ForkResult, Pid};
 
@@ -61,7 +61,6 @@ pub fn give_up_in_this_thread(uid: u32) -> io::Result<()> {
 
 /// Sends `signal` through the pidfd: never to a process that took the number over.
 pub fn signal(pidfd: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
     // SAFETY: numbers and a null pointer, which pidfd_send_signal(2) allows.
     let answer = unsafe {
         libc::syscall(
@@ -190,7 +189,6 @@ pub fn mounts_at(path: &std::path::Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// When there is no such directory, or the kernel refuses.
 pub fn attach(mounts: &OwnedFd, path: &std::path::Path) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
     let name = c_path(path)?;
     let flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
     // SAFETY: a descriptor, two paths that live until the call returns, and numbers.
@@ -206,7 +204,6 @@ pub fn attach(mounts: &OwnedFd, path: &std::path::Path) -> io::Result<()> {
 /// # Errors
 /// When the kernel or a container's filter refuses.
 pub fn make_read_only(mounts: &OwnedFd) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
     let wish = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let flags = libc::AT_RECURSIVE | libc::AT_EMPTY_PATH;
     // SAFETY: a descriptor, an empty path, a structure with its size, and numbers; all live until the call returns.
@@ -239,4 +236,20 @@ pub fn traced(command: &mut std::process::Command, seconds: u32) {
     };
     // SAFETY: between fork and exec only system calls are made, and nothing is allocated.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// mmap(2): a page of a file, shared and to be written; given back at once.
+///
+/// # Errors
+/// As mmap(2).
+pub fn map_to_write(file: &std::fs::File) -> io::Result<()> {
+    let flags = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    // SAFETY: a mapping at an address of the kernel's choice touches no memory that anybody has.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), 4096, flags.0, flags.1, file.as_raw_fd(), 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the mapping was just made, and nobody has a reference into it.
+    unsafe { libc::munmap(start, 4096) };
+    Ok(())
 }

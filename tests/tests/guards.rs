@@ -305,7 +305,7 @@ fn optional_tokens_let_pass_who_has_none_and_count_them(lab: &Lab) {
     let metrics = metrics(lab);
     for (how, count) in [("asked", 1), ("absent", 2), ("good", 1), ("bad", 1)] {
         let sample = format!(
-            "nsgate_token_requests_total{{kind=\"X-Neutron-Network-ID\",id=\"{NETWORK}\",token=\"{how}\"}} {count}"
+            "nsgate_token_requests_total{{kind=\"X-Neutron-Network-ID\",network=\"{NETWORK}\",role=\"worker\",token=\"{how}\"}} {count}"
         );
         assert!(metrics.contains(&sample), "{sample}:\n{metrics}");
     }

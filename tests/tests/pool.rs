@@ -182,10 +182,11 @@ fn metrics_are_openmetrics_and_hold_no_guests_words(lab: &Lab) {
     let page = metrics(lab, "/metrics");
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("application/openmetrics-text"), "{page}");
     assert!(page.ends_with("# EOF\n"), "{page}");
+    let network = format!("kind=\"X-Neutron-Network-ID\",network=\"{NETWORK}\",role=\"worker\"");
     for line in [
         "nsgate_networks 1".to_owned(),
-        format!("nsgate_requests_total{{kind=\"X-Neutron-Network-ID\",id=\"{NETWORK}\",class=\"2xx\"}} 1"),
-        format!("nsgate_rejections_total{{kind=\"X-Neutron-Network-ID\",id=\"{NETWORK}\",reason=\"400\"}} 1"),
+        format!("nsgate_requests_total{{{network},class=\"2xx\"}} 1"),
+        format!("nsgate_rejections_total{{{network},reason=\"two-hosts\"}} 1"),
         "nsgate_handovers_total{outcome=\"served\"} 1".to_owned(),
         "nsgate_request_duration_seconds_count 2".to_owned(),
     ] {
@@ -197,7 +198,7 @@ fn metrics_are_openmetrics_and_hold_no_guests_words(lab: &Lab) {
     let idle: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(metrics_path(lab)).unwrap()).collect();
     assert_eq!(guest.get("/").unwrap().status, 503, "the agent is away");
     drop(idle);
-    assert!(metrics(lab, "/metrics").contains("reason=\"503\"} 1"));
+    assert!(metrics(lab, "/metrics").contains("reason=\"agent-away\"} 1"));
 }
 
 fn each_network_has_its_own_lines_in_the_log(lab: &Lab) {

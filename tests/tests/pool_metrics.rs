@@ -134,8 +134,9 @@ fn prometheus_reads(lab: &Lab, workers: u32) {
             let worker = sample.labels.get("worker").map(String::as_str);
             let known = if workers == 1 { worker.is_none() } else { matches!(worker, Some("1" | "2" | "3")) };
             assert!(known, "{sample:?}");
-            let id = sample.labels.get("id").map_or(NETWORK, String::as_str);
+            let id = sample.labels.get("network").map_or(NETWORK, String::as_str);
             assert!([NETWORK, OTHER].contains(&id), "{sample:?}");
+            assert!(sample.labels.get("role").is_none_or(|role| role == "worker"), "{sample:?}");
         }
     }
 }

@@ -354,7 +354,9 @@ fn list_status_remove_and_metrics_show_every_worker(lab: &Lab) {
     let map = map(lab);
     let page = metrics(lab);
     for (id, worker) in &map {
-        let line = format!("{{worker=\"{worker}\",kind=\"X-Neutron-Network-ID\",id=\"{id}\",class=\"2xx\"}} 1\n");
+        let line = format!(
+            "{{worker=\"{worker}\",kind=\"X-Neutron-Network-ID\",network=\"{id}\",role=\"worker\",class=\"2xx\"}} 1\n"
+        );
         assert!(page.contains(&line), "{line}\n{page}");
     }
     assert!((1..=3).all(|number| page.contains(&format!("nsgate_worker_up{{worker=\"{number}\"}} 1\n"))), "{page}");

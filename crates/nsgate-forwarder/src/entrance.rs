@@ -110,12 +110,15 @@ impl<C: Connector> Entrance<C> {
     }
 
     fn serve(&self, Guest { socket, peer, place }: Guest, room: Room) {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let before = self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        self.shared.observer.opened(before.saturating_add(1));
         let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
         // In one piece: a future inside another one is copied as a whole, and what a connection takes counts.
         tokio::spawn(async move {
             connection::serve(shared.clone(), socket, peer, place, stop).await;
-            if shared.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let open = shared.connections.fetch_sub(1, Ordering::Relaxed).saturating_sub(1);
+            shared.observer.closed(open);
+            if open == 0 {
                 idle.notify_one();
             }
             drop(room);

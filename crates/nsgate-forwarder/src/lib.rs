@@ -16,6 +16,7 @@ mod agent;
 mod callers;
 mod connection;
 mod connector;
+pub mod counters;
 mod crowd;
 mod digits;
 mod entrance;

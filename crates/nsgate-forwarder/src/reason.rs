@@ -23,10 +23,29 @@ impl Verdict {
     }
 }
 
+impl Reason {
+    /// Whether the agent is why a request has no whole answer: it is away, full, silent, or answers wrongly.
+    #[must_use]
+    pub fn is_agents(self) -> bool {
+        matches!(
+            self,
+            Self::NoTurn
+                | Self::AgentFull
+                | Self::AgentAway
+                | Self::AgentStranger
+                | Self::AgentClosed
+                | Self::AnswerMalformed
+                | Self::AnswerTooLarge
+                | Self::AgentSilent
+                | Self::AnswerCut
+        )
+    }
+}
+
 macro_rules! reasons {
     ($($variant:ident $name:literal $verdict:ident $meaning:literal;)*) => {
-        /// Why a request was not simply carried to the agent and answered. A name never changes its meaning; new ones
-        /// may come.
+        /// Why a request was not simply carried to the agent and answered. A name never changes its meaning, nor its place
+        /// among the others; new ones may come, behind the last.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {

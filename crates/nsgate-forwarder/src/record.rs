@@ -11,6 +11,12 @@ pub trait Observer: Send + Sync + 'static {
     /// A request was answered, refused or cut off.
     fn request(&self, record: &AccessRecord);
 
+    /// A connection was accepted; so many are open now.
+    fn opened(&self, _open: u32) {}
+
+    /// A connection has ended; so many are open still.
+    fn closed(&self, _open: u32) {}
+
     /// No connection has been open for a second: a good time to give memory back.
     fn idle(&self) {}
 }

@@ -1,6 +1,7 @@
 //! Whose gate a process is: the name that its small root carries, for the next start to read back.
 
 use nsgate_config::Identity;
+use nsgate_sandbox::attest;
 use std::fmt;
 
 /// Whom a process serves.
@@ -24,6 +25,34 @@ impl fmt::Display for Mark {
     }
 }
 
+/// Whom a running process serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The guests of one network or router.
+    One(Identity),
+    /// Those of a whole host.
+    Host,
+}
+
+/// Whom process `pid` serves, by the name of the small root that it stands in, which its starter chose and it cannot change;
+/// `None` if it stands in none, or the reader may not know.
+#[must_use]
+pub fn whose(pid: i32) -> Option<Whose> {
+    read(&attest::name_of_root(pid)?)
+}
+
+/// A mark as it is written.
+fn read(name: &str) -> Option<Whose> {
+    let name = name.strip_prefix("nsgate:")?;
+    if name == "host" {
+        return Some(Whose::Host);
+    }
+    let (header, uuid) = name.split_once(':')?;
+    let uuid = uuid.parse().ok()?;
+    let kinds = [Identity::Network(uuid), Identity::Router(uuid), Identity::OvnNetwork(uuid)];
+    kinds.into_iter().find(|kind| kind.header() == header).map(Whose::One)
+}
+
 impl Mark {
     /// For people.
     pub(crate) fn in_words(self) -> String {
@@ -31,6 +60,30 @@ impl Mark {
             Self::One(identity) => format!("{} {}", identity.header(), identity.uuid()),
             Self::Host => "this host".to_owned(),
             Self::Nobody => "anybody".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mark, Whose, read};
+    use nsgate_config::Identity;
+
+    #[test]
+    fn a_mark_is_read_as_it_is_written() {
+        let uuid = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".parse().unwrap();
+        for identity in [Identity::Network(uuid), Identity::Router(uuid), Identity::OvnNetwork(uuid)] {
+            assert_eq!(read(&Mark::One(identity).to_string()), Some(Whose::One(identity)));
+        }
+        assert_eq!(read(&Mark::Host.to_string()), Some(Whose::Host));
+        assert_eq!(read(&Mark::Nobody.to_string()), None);
+        for other in [
+            "tmpfs",
+            "nsgate:",
+            "nsgate:X-Neutron-Network-ID:\"}",
+            "nsgate:X-Other:7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10",
+        ] {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     AuditOutput, LaunchError, LogSocket, Output, Readiness,
     accounts::{self, Accounts},
-    audit_output,
+    audit_output, counter_page,
     daemon::{self, Starter},
     descriptors, endpoint,
     endpoints::Endpoints,
@@ -394,6 +394,8 @@ impl Steps<'_> {
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
         let terms = || reader::Terms { trust: self.trust.clone(), strict };
         let reader = self.source.as_ref().map(|source| reader::start(source, terms())).transpose()?;
+        // Behind the fork: the reader has no part in it. Before the limit on files, of which the kernel calls this one.
+        let (counters, uncounted) = counter_page::of(self.plan.kind);
         let policy = self.plan.kind.policy(raise_descriptors(self.plan.descriptors)?);
         let policy = policy.address_space(self.options.address_space).dies_with_parent(foreground).strict(strict);
         let policy = policy.appends(matches!(self.audit, Some(AuditOutput::Descriptor(_))));
@@ -434,10 +436,12 @@ impl Steps<'_> {
         // 9. Landlock. 10. Seccomp. 11. Everything is read back.
         let mut sandbox = sandbox.restrict_files(standing.root())?;
         drop(standing);
-        sandbox.holds_only(&held)?;
+        let shared: Vec<usize> = counters.iter().map(|page| page.as_ptr().addr()).collect();
+        sandbox.holds_only(&held, &shared)?;
         let confined = sandbox.filter_syscalls()?;
         let (listening, listeners) = self.bound.into_iter().map(|bound| (bound.listener, bound.socket)).unzip();
-        let (warnings, endpoints, handover_gid) = (self.warnings, self.endpoints, self.handover_gid);
+        let (mut warnings, endpoints, handover_gid) = (self.warnings, self.endpoints, self.handover_gid);
+        warnings.extend(uncounted);
         let log = LogSocket { reconnect, ..self.log };
         Ok(Running {
             prepared,
@@ -454,6 +458,7 @@ impl Steps<'_> {
             reader,
             server: self.server,
             log,
+            counters,
             standard_error: if self.options.log_file.is_some() { Output::kept() } else { self.standard_error },
             audit: self.audit,
             signals,

@@ -1,7 +1,7 @@
 //! What a launch ends in, and everything that the confined process holds then.
 
 use crate::{
-    AuditOutput, LogSocket, Output, Readiness,
+    AuditOutput, CounterPage, LogSocket, Output, Readiness,
     manager::{Keeping, Watchdog},
     reader::Reader,
     signals::Signals,
@@ -64,6 +64,8 @@ pub struct Running<T> {
     pub reader: Option<Reader>,
     /// The one destination of a host's proxy.
     pub server: Option<SocketAddr>,
+    /// Memory for numbers that a reader outside may see; a pool's worker has none, and tells its own.
+    pub counters: Option<CounterPage>,
     /// The system log.
     pub log: LogSocket,
     /// Standard error, or the log file in its place.

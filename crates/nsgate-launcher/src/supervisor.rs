@@ -40,7 +40,7 @@ fn give_up(child: &Child, ids: &Ids, given: bool, directories: &[RawFd]) -> Resu
     let mut sandbox = Sandbox::new(Policy::supervisor().given(given))?;
     let held = [&[signals.as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();
     // First, while what was made can still be taken away.
-    sandbox.holds_only(&held)?;
+    sandbox.holds_only(&held, &[])?;
     let confined = sandbox.drop_privileges(ids)?.restrict_files(Root::Kept)?.filter_syscalls()?;
     Ok((signals, confined))
 }

@@ -13,7 +13,11 @@ use std::{
     ffi::CStr,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
     ptr,
+    sync::atomic::AtomicU64,
 };
+
+/// Numbers in a page of counters: 4,096 bytes.
+pub(crate) const COUNTERS: usize = 512;
 
 /// Closes every descriptor from `first` to `last` (close_range(2), Linux 5.9).
 pub(crate) fn close_range(first: u32, last: u32) -> Result<(), Errno> {
@@ -83,6 +87,19 @@ pub(crate) fn getxattr(path: &CStr, name: &CStr) -> Result<Vec<u8>, Errno> {
     let done = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
     value.truncate(usize::try_from(Errno::result(done)?).unwrap_or(0));
     Ok(value)
+}
+
+/// `mmap(2)`: one page of this file's memory, shared with it, for ever. The file must have so many bytes and keep them.
+pub(crate) fn map_counters(file: BorrowedFd<'_>) -> Result<&'static [AtomicU64; COUNTERS], Errno> {
+    let (access, length) = (libc::PROT_READ | libc::PROT_WRITE, size_of::<[AtomicU64; COUNTERS]>());
+    // SAFETY: a mapping at an address of the kernel's choice touches no memory that anybody has.
+    let start = unsafe { libc::mmap(ptr::null_mut(), length, access, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+    if start == libc::MAP_FAILED {
+        return Err(Errno::last());
+    }
+    // SAFETY: the mapping begins at a page, is as long as the array and is never given back. Any bits are a number, and who
+    // else has it mapped sees and changes each by atomic operations or as a whole word.
+    Ok(unsafe { &*start.cast::<[AtomicU64; COUNTERS]>() })
 }
 
 /// Ends the process at once: nothing of its parent's is flushed or run.

@@ -12,6 +12,8 @@ mod ask;
 mod channel;
 mod descriptor;
 mod offer;
+#[cfg(feature = "worker")]
+pub mod openmetrics;
 mod peer;
 pub mod protocol;
 pub mod record;

@@ -58,8 +58,9 @@ impl Census {
         Ok(self.list()?.into_iter().map(|(number, _)| number).collect())
     }
 
-    /// Nothing is open but `known` and the descriptor of the status, and no file's memory is shared.
-    pub(crate) fn prove(&mut self, known: &[RawFd], status: RawFd) -> Result<()> {
+    /// Nothing is open but `known` and the descriptor of the status, and no file's memory is shared but what is mapped at
+    /// the addresses `shared`.
+    pub(crate) fn prove(&mut self, known: &[RawFd], status: RawFd, shared: &[usize]) -> Result<()> {
         let is_known = |number: RawFd| number == status || known.contains(&number);
         let unknown = |(number, what): &(RawFd, String)| !is_known(*number) && !INNER.contains(&what.as_str());
         let strange: Vec<String> =
@@ -76,7 +77,8 @@ impl Census {
         let unreadable = |source| Error::Proc { path: PathBuf::from(MAPS), source };
         self.maps.rewind().map_err(unreadable)?;
         self.maps.read_to_string(&mut text).map_err(unreadable)?;
-        let shared: Vec<&str> = text.lines().filter_map(shared_file).collect();
+        let known = |line: &&str| starts_at(line).is_some_and(|start| shared.contains(&start));
+        let shared: Vec<&str> = text.lines().filter(|line| !known(line)).filter_map(shared_file).collect();
         if shared.is_empty() {
             return Ok(());
         }
@@ -98,13 +100,18 @@ pub(crate) fn shared_file(line: &str) -> Option<&str> {
     shared.then_some(if name.is_empty() { "a file without a name" } else { name })
 }
 
+/// Where a mapping begins.
+pub(crate) fn starts_at(line: &str) -> Option<usize> {
+    usize::from_str_radix(line.split_once('-')?.0, 16).ok()
+}
+
 fn failed(path: &'static str) -> impl Fn(Errno) -> Error {
     move |errno| Error::Proc { path: PathBuf::from(path), source: errno.into() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Census, shared_file};
+    use super::{Census, shared_file, starts_at};
     use std::{fs::File, os::fd::AsRawFd};
 
     #[test]
@@ -113,7 +120,7 @@ mod tests {
         let strange = File::open("/etc/passwd").unwrap();
         let mut census = Census::open().unwrap();
         let known: Vec<_> = census.numbers().unwrap().into_iter().filter(|one| *one != strange.as_raw_fd()).collect();
-        let error = census.prove(&known, -1).unwrap_err().to_string();
+        let error = census.prove(&known, -1, &[]).unwrap_err().to_string();
         assert!(error.contains(&format!("{} (/etc/passwd)", strange.as_raw_fd())), "{error}");
     }
 
@@ -124,6 +131,7 @@ mod tests {
         let cache = "7f0000000000-7f0000001000 r--s 00000000 08:01 1234                       /var/lib/sss/mc/passwd";
         assert_eq!(shared_file(cache), Some("/var/lib/sss/mc/passwd"));
         assert_eq!(shared_file("7f0000000000-7f0000001000 rw-s 00000000 00:01 7 "), Some("a file without a name"));
+        assert_eq!(starts_at(own), Some(0x7f00_0000_0000));
         assert_eq!(shared_file("7ffd00000000-7ffd00001000 rw-p 00000000 00:00 0                 [stack]"), None);
     }
 }

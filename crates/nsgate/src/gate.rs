@@ -2,6 +2,7 @@
 
 use crate::{
     audit::{Audits, Observed},
+    counted,
     host::Reload,
     log::{self, AccessLog, Events, Sink, StandardError, Syslog},
     sys,
@@ -47,6 +48,7 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
             let Config { gate, process } = &config;
             let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
             let connector = connector(&running.agents);
+            counted::begin(running.counters, gate.guards.tokens != Tokens::Off);
             let make = |observer| (Forwarder::new(gate.clone(), connector, observer), None);
             Ok(serve((&what, Network::of(&gate.identity), shortfall), process, options, *running, make))
         }
@@ -205,7 +207,7 @@ pub(crate) fn serve<C: Connector>(
         let listeners: io::Result<Vec<TcpListener>> =
             running.listeners.into_iter().map(TcpListener::from_std).collect();
         let events = events.map(|events| events.of(network));
-        let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events));
+        let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events).counted());
         let forwarder = forwarder.keyed(lasting.or(key));
         let hangup = reload.is_some().then(|| Arc::new(Notify::new()));
         let (listeners, stopped) = match (listeners, stopped_and(signals, Stop::Now, hangup.clone())) {
@@ -215,6 +217,7 @@ pub(crate) fn serve<C: Connector>(
                 return 1;
             }
         };
+        counted::serves(true);
         running.readiness.tell();
         let Some((reload, hangup)) = reload.zip(hangup) else {
             forwarder.serve(listeners, stopped).await;

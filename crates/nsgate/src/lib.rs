@@ -7,6 +7,7 @@
 
 mod audit;
 pub mod cli;
+mod counted;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -16,6 +17,7 @@ pub mod host;
 mod log;
 pub mod namespace_proxy;
 mod notify;
+mod overview;
 pub mod pool;
 pub mod shown;
 mod site;

@@ -80,7 +80,7 @@ fn give_up(directory: OwnedFd, name: &str, terms: &Terms) -> Result<OneFile, Lau
     let sandbox = Sandbox::new(policy)?;
     let root = small_root::enter(Vec::new(), &[])?;
     let mut sandbox = sandbox.drop_privileges(terms.trust.ids())?.restrict_files_but(&file, Root::Small(&root))?;
-    sandbox.holds_only(&[3, 4, 5])?;
+    sandbox.holds_only(&[3, 4, 5], &[])?;
     sandbox.filter_syscalls()?;
     Ok(file)
 }

@@ -54,9 +54,9 @@ pub struct NetworkStatus {
     pub requests: u64,
     /// Of these, answered by the agent.
     pub served: u64,
-    /// Of these, refused by the gate: the guest's mistake (4xx).
+    /// Of these, refused by the gate.
     pub rejected: u64,
-    /// Of these, without an answer of the agent's: its mistake (5xx).
+    /// Of these, without a whole answer of the agent's.
     pub failed: u64,
     /// Which of the pool's workers serves it, where there is more than one.
     pub worker: Option<u32>,

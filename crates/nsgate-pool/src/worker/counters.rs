@@ -1,6 +1,6 @@
-//! What is counted: requests of a network, and how long they take.
+//! What a worker counts: requests of each network, and how long those of all of them take.
 
-use nsgate_forwarder::{AccessRecord, Observer, Termination, TokenUse};
+use nsgate_forwarder::{AccessRecord, Observer, counters::Counters};
 use std::{
     sync::{
         Arc,
@@ -8,54 +8,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// Statuses that the gate answers by itself, and so reasons for which it does.
-pub(super) const REASONS: [u16; 15] = [400, 401, 403, 405, 408, 413, 414, 417, 421, 429, 431, 502, 503, 504, 0];
-
-/// Of one network.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    /// By class of the status: none, 1xx to 5xx.
-    pub(super) classes: [AtomicU64; 6],
-    /// Answered by the agent.
-    pub(super) served: AtomicU64,
-    /// Answered by the gate, in the order of [`REASONS`]; the last are those that nobody answered.
-    pub(super) refused: [AtomicU64; REASONS.len()],
-    /// How requests stood to session tokens, in the order of [`TokenUse::ALL`], where the gate knows of them.
-    pub(super) tokens: [AtomicU64; TokenUse::ALL.len()],
-}
-
-impl Counters {
-    pub(super) fn requests(&self) -> u64 {
-        self.classes.iter().map(|class| class.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Sum of those that the gate answered with a status in `range`.
-    pub(super) fn refused_with(&self, range: std::ops::Range<u16>) -> u64 {
-        let inside = REASONS.iter().zip(&self.refused).filter(|(status, _)| range.contains(status));
-        inside.map(|(_, count)| count.load(Ordering::Relaxed)).sum()
-    }
-
-    fn count(&self, record: &AccessRecord) {
-        let class = usize::from(record.status / 100);
-        if let Some(class) = self.classes.get(class).or(self.classes.first()) {
-            class.fetch_add(1, Ordering::Relaxed);
-        }
-        let token = record.token.and_then(|token| TokenUse::ALL.iter().position(|known| *known == token));
-        if let Some(count) = token.and_then(|index| self.tokens.get(index)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        if record.termination == Termination::NORMAL {
-            // A token is an answer of the gate's own, and no refusal.
-            self.served.fetch_add(u64::from(record.served), Ordering::Relaxed);
-            return;
-        }
-        let known = REASONS.iter().position(|status| *status == record.status);
-        if let Some(reason) = known.and_then(|index| self.refused.get(index)).or(self.refused.last()) {
-            reason.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
 
 /// Upper bounds of the histogram's buckets in microseconds.
 pub(super) const BOUNDS: [u64; 14] = [
@@ -95,6 +47,14 @@ impl Observer for Tally {
         self.counters.count(record);
         self.latency.count(record.total_time);
         self.observer.request(record);
+    }
+
+    fn opened(&self, open: u32) {
+        self.observer.opened(open);
+    }
+
+    fn closed(&self, open: u32) {
+        self.observer.closed(open);
     }
 
     fn idle(&self) {

@@ -1,11 +1,6 @@
 //! One network: a forwarder that serves it, and what is known of it.
 
-use super::{
-    Shared,
-    budget::Allotment,
-    counters::{Counters, Tally},
-    endpoint::Peering,
-};
+use super::{Shared, budget::Allotment, counters::Tally, endpoint::Peering};
 use crate::{
     check, check_hop_limit,
     protocol::{NetworkStatus, Notes},
@@ -13,7 +8,7 @@ use crate::{
 };
 use nix::time::{ClockId, clock_gettime};
 use nsgate_config::{Account, Config, Gate};
-use nsgate_forwarder::{Forwarder, Gauge, Stop, TokenKey, UnixConnector};
+use nsgate_forwarder::{Forwarder, Gauge, Stop, TokenKey, UnixConnector, counters::Counters};
 use std::{
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
@@ -177,6 +172,7 @@ impl Network {
 
     /// For the operator.
     pub(super) fn status(&self, worker: Option<u32>) -> NetworkStatus {
+        let numbers = self.counters.numbers();
         let listen: Vec<String> = self.gate.listeners.iter().map(ToString::to_string).collect();
         NetworkStatus {
             identity: self.gate.identity,
@@ -184,10 +180,10 @@ impl Network {
             backend: self.gate.backend.path().to_string(),
             age: self.since.elapsed().as_secs(),
             connections: self.connections(),
-            requests: self.counters.requests(),
-            served: self.counters.served.load(Ordering::Relaxed),
-            rejected: self.counters.refused_with(400..500),
-            failed: self.counters.refused_with(500..600),
+            requests: numbers.requests(),
+            served: numbers.served(),
+            rejected: numbers.refused(),
+            failed: numbers.agent_errors(),
             worker,
         }
     }

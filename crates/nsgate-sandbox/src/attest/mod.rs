@@ -4,6 +4,7 @@
 //! process's word, and to say that something is unreadable rather than to guess it. Root reads everything; an ordinary
 //! user reads what the kernel shows of other people's processes, which is little.
 
+mod counters;
 mod descriptors;
 mod name;
 mod namespaces;
@@ -13,6 +14,7 @@ mod table;
 mod threads;
 mod verdict;
 
+pub use counters::{COUNTERS, counters};
 pub use name::name_of_root;
 pub use namespaces::Namespace;
 pub use root::Mount;

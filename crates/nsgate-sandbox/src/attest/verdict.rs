@@ -1,6 +1,6 @@
 //! What its role needs, beside what a process holds.
 
-use super::{Holdings, Thread, descriptors, role};
+use super::{Holdings, Thread, counters::is_page, descriptors, role};
 use crate::{Role, status::SETS};
 use serde::Serialize;
 
@@ -83,10 +83,7 @@ pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
         rows.push(windows(holdings));
     }
     rows.push(open(holdings, role));
-    let shared = holdings.shared_files.as_ref();
-    let found =
-        shared.map_or("unreadable".to_owned(), |all| if all.is_empty() { "none".to_owned() } else { all.join(" ") });
-    rows.push(row("shared memory", "none", found, shared.map(Vec::is_empty)));
+    rows.push(shared(holdings, role));
     let core = holdings.core_limit.clone();
     let ok = core.as_ref().map(|limit| limit == "0");
     rows.push(row("core dump", "0", core.unwrap_or_else(|| "unreadable".to_owned()), ok));
@@ -197,6 +194,23 @@ fn open(holdings: &Holdings, role: Option<Role>) -> Row {
         }
     };
     row("open files", "none", found, Some(ok))
+}
+
+/// Memory that others see: one page of numbers, in the roles that count in one.
+fn shared(holdings: &Holdings, role: Option<Role>) -> Row {
+    let counts = matches!(role, Some(Role::Gate | Role::Keeper | Role::HostProxy));
+    let (what, expected) = ("shared memory", if counts { "its counters" } else { "none" });
+    let Some(files) = &holdings.shared_files else {
+        return row(what, expected, "unreadable".to_owned(), None);
+    };
+    let found = match files.as_slice() {
+        [] => "none".to_owned(),
+        [one] if counts && is_page(one) => expected.to_owned(),
+        files => files.join(" "),
+    };
+    // One of an earlier release has no counters.
+    let ok = found == expected || files.is_empty();
+    row(what, expected, found, Some(ok))
 }
 
 fn row(what: &str, expected: &str, found: String, ok: Option<bool>) -> Row {

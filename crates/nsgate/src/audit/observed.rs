@@ -1,27 +1,48 @@
 //! What hears of each request in this program: the access log, and the audit if there is one.
 
 use super::AuditLog;
-use crate::log::AccessLog;
+use crate::{counted::Own, log::AccessLog};
 use nsgate_forwarder::{AccessRecord, Observer};
 use std::time::Instant;
 
-/// Both, one after the other.
+/// One after the other.
 pub(crate) struct Observed {
     access: AccessLog,
     audit: Option<AuditLog>,
+    counted: Option<Own>,
 }
 
 impl Observed {
     pub(crate) fn new(access: AccessLog, audit: Option<AuditLog>) -> Self {
-        Self { access, audit }
+        Self { access, audit, counted: None }
+    }
+
+    /// The same of the only gate of this process, which counts in its page.
+    pub(crate) fn counted(self) -> Self {
+        Self { counted: Own::new(), ..self }
     }
 }
 
 impl Observer for Observed {
     fn request(&self, record: &AccessRecord) {
+        if let Some(counted) = &self.counted {
+            counted.request(record);
+        }
         self.access.request(record);
         if let Some(audit) = &self.audit {
             audit.request(record, Instant::now());
+        }
+    }
+
+    fn opened(&self, open: u32) {
+        if let Some(counted) = &self.counted {
+            counted.opened(open);
+        }
+    }
+
+    fn closed(&self, open: u32) {
+        if let Some(counted) = &self.counted {
+            counted.connections(open);
         }
     }
 

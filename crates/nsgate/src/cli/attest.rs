@@ -48,16 +48,7 @@ impl Attest {
     }
 
     fn everyone(&self) -> Result<u8, String> {
-        let pids = attest::gates().map_err(|error| error.to_string())?;
-        let mut progress = Progress::new("read", pids.len());
-        let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
-            progress.at(number);
-            // One that has ended meanwhile is not there any more.
-            attest::process(pid).ok()
-        });
-        let mut found: Vec<Holdings> = read.collect();
-        drop(progress);
-        settle(&mut found);
+        let found = everyone()?;
         if self.json {
             json(&found)?;
         } else if found.is_empty() {
@@ -67,6 +58,21 @@ impl Attest {
         }
         Ok(status(&found))
     }
+}
+
+/// Every process of this host that is called like one of nsgate's.
+pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
+    let pids = attest::gates().map_err(|error| error.to_string())?;
+    let mut progress = Progress::new("read", pids.len());
+    let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
+        progress.at(number);
+        // One that has ended meanwhile is not there any more.
+        attest::process(pid).ok()
+    });
+    let mut found: Vec<Holdings> = read.collect();
+    drop(progress);
+    settle(&mut found);
+    Ok(found)
 }
 
 /// Looks again at what holds too much: a starter gives up what it has within milliseconds, and a command like this one ends.

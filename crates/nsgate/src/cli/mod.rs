@@ -1,7 +1,7 @@
 //! The operator's command `nsgate`.
 
 mod add;
-mod attest;
+pub(crate) mod attest;
 mod check;
 mod cleanup;
 mod explain;
@@ -11,6 +11,7 @@ mod pool;
 mod remove;
 mod run;
 mod start;
+mod status_all;
 mod table;
 
 use crate::{

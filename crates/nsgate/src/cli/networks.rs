@@ -1,6 +1,6 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
-use super::{NOT_ALL_READ, pool_socket, table::print};
+use super::{NOT_ALL_READ, pool_socket, status_all::Look, table::print};
 use crate::terminal::{complain, say, waiting, write_out};
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{
@@ -26,10 +26,14 @@ pub(super) struct List {
     names: bool,
 }
 
-/// What each network of the pool does: open connections, requests, and how these ended.
+/// What networks do: open connections, requests, and how these ended. Those of the pool, or with --all every network of this
+/// host: gates, keepers, haproxies in their place, the proxy of the host, and what the pool serves.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has.\n\n\
-    Example:\n  nsgate status --watch 2")]
+#[command(
+    after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has. With --all it is \
+    3 if a process holds what it should not, and 4 if not everything could be read, as that of `nsgate attest --all`.\n\n\
+    Example:\n  nsgate status --watch 2\n  nsgate status --all --json"
+)]
 pub(super) struct Status {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
@@ -37,6 +41,9 @@ pub(super) struct Status {
     /// JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Every network of this host, whoever serves it (as root)
+    #[arg(long)]
+    all: bool,
     /// Once more every so many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
@@ -115,26 +122,45 @@ impl Status {
     pub(super) fn execute(self) -> Result<u8, String> {
         let socket = pool_socket(self.pool.as_deref())?;
         loop {
-            let listing = ask(&socket)?;
-            let networks = &listing.networks;
-            if self.json {
-                let rows: Vec<Value> = networks.iter().map(numbers).collect();
-                say!("{:#}", Value::from(rows));
-            } else {
-                if self.watch.is_some() && std::io::stdout().is_terminal() {
-                    // Clear the screen, and begin at its top.
-                    write_out(format_args!("\x1b[2J\x1b[H"));
-                }
-                show(networks);
-            }
-            let status = name_silent(&socket, &listing);
+            let status = if self.all { self.everyone(&socket)? } else { self.pools(&socket)? };
             let Some(seconds) = self.watch else { return Ok(status) };
             sleep(Duration::from_secs(seconds));
         }
     }
+
+    fn everyone(&self, socket: &AbsolutePath) -> Result<u8, String> {
+        let look = Look::at(socket)?;
+        if self.json {
+            say!("{:#}", look.json());
+        } else {
+            self.begin();
+            look.show();
+        }
+        Ok(look.status())
+    }
+
+    fn pools(&self, socket: &AbsolutePath) -> Result<u8, String> {
+        let listing = ask(socket)?;
+        let networks = &listing.networks;
+        if self.json {
+            let rows: Vec<Value> = networks.iter().map(numbers).collect();
+            say!("{:#}", Value::from(rows));
+        } else {
+            self.begin();
+            show(networks);
+        }
+        Ok(name_silent(socket, &listing))
+    }
+
+    /// Clears the screen of who watches, and begins at its top.
+    fn begin(&self) {
+        if self.watch.is_some() && std::io::stdout().is_terminal() {
+            write_out(format_args!("\x1b[2J\x1b[H"));
+        }
+    }
 }
 
-fn numbers(one: &NetworkStatus) -> Value {
+pub(super) fn numbers(one: &NetworkStatus) -> Value {
     let mut row = place(one);
     let more = json!({
         "seconds": one.age,

@@ -1,6 +1,26 @@
 //! Tables on standard output.
 
 use crate::terminal::say;
+use std::io::IsTerminal;
+
+/// How a verdict is marked: on a terminal what is wrong is red, and what cannot be read yellow, unless NO_COLOR is set.
+pub(super) fn mark(ok: Option<bool>) -> String {
+    let (word, colour) = match ok {
+        Some(true) => return "ok".to_owned(),
+        Some(false) => ("NO", 31),
+        None => ("??", 33),
+    };
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if plain || !std::io::stdout().is_terminal() { word.to_owned() } else { format!("\x1b[{colour}m{word}\x1b[0m") }
+}
+
+/// Characters that a terminal shows of a cell.
+fn width(cell: &str) -> usize {
+    let mut parts = cell.split('\x1b');
+    let first = parts.next().map_or(0, |part| part.chars().count());
+    // A colour ends with its `m`.
+    first + parts.map(|part| part.split_once('m').map_or(0, |(_, shown)| shown.chars().count())).sum::<usize>()
+}
 
 /// Prints columns as wide as they need to be: the first ones flush left, numbers flush right.
 pub(super) fn print(rows: &[Vec<String>], left: usize) {
@@ -8,12 +28,13 @@ pub(super) fn print(rows: &[Vec<String>], left: usize) {
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(self::width(cell));
         }
     }
     for row in rows {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            let gap = " ".repeat(width.saturating_sub(self::width(cell)));
+            if column < left { format!("{cell}{gap}") } else { format!("{gap}{cell}") }
         });
         say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }

@@ -3,8 +3,11 @@
 
 mod reload;
 
-use crate::gate::{self, Prepared};
-use nsgate_config::{HostConfig, ServerHost};
+use crate::{
+    counted,
+    gate::{self, Prepared},
+};
+use nsgate_config::{HostConfig, ServerHost, Tokens};
 use nsgate_forwarder::{Forwarder, TcpConnector, event::Network};
 use nsgate_launcher::{Fitted, LaunchError, Launched, Options, Running, fit_limits, launch_host};
 use std::{net::SocketAddr, path::Path};
@@ -58,6 +61,7 @@ fn serve(
     // The launcher has looked it up; where nobody has, nothing is reached.
     let server = running.server.unwrap_or(SocketAddr::from(([0; 4], 0)));
     let reader = running.reader.take();
+    counted::begin(running.counters, proxy.guards.tokens != Tokens::Off);
     let what = match &proxy.server.host {
         ServerHost::Address(_) => proxy.summary(),
         ServerHost::Name(_) => format!("{} ({server})", proxy.summary()),

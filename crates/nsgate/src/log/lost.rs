@@ -1,5 +1,6 @@
 //! How many lines and events of this process no destination took, since it began: for its metrics.
 
+use crate::counted;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that only grows.
@@ -15,6 +16,7 @@ impl Lost {
     /// So many more.
     pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
+        counted::lost();
     }
 
     /// How many.

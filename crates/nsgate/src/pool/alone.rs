@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     audit::Observed,
+    counted,
     gate::{self, EventLoop},
     log::AccessLog,
 };
@@ -41,7 +42,9 @@ pub(super) enum Next {
 
 /// Serves until a worker does, or a signal says otherwise.
 pub(super) fn serve(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<Readiness>) -> Next {
+    counted::serves(true);
     let outcome = EventLoop::new().and_then(|event_loop| event_loop.run(run(keeper, signals, readiness)));
+    counted::serves(false);
     outcome.unwrap_or_else(|error| {
         let reason = format!("the network cannot be served: {error}");
         tracing::error!("{reason}");
@@ -60,7 +63,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<R
     let connector = gate::connector(&keeper.agents);
     let gate = Gate { limits: keeper.limits.clone(), ..keeper.config.gate.clone() };
     let events = keeper.events.as_ref().map(|events| events.of(Network::of(&gate.identity)));
-    let observer = Observed::new(AccessLog::new(keeper.sink.clone()), events);
+    let observer = Observed::new(AccessLog::new(keeper.sink.clone()), events).counted();
     let forwarder = Forwarder::new(gate, connector, observer).keyed(keeper.key.clone());
     let (stop, stopped) = watch::channel(None);
     let mut serving = tokio::spawn(forwarder.serve(listeners, stopped));

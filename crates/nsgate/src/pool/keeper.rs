@@ -9,8 +9,8 @@ use super::{
     alone,
     watch::{Next, watch},
 };
-use crate::{audit::Audits, gate};
-use nsgate_config::{Account, Config, Limits, PoolUse};
+use crate::{audit::Audits, counted, gate};
+use nsgate_config::{Account, Config, Limits, PoolUse, Tokens};
 use nsgate_forwarder::TokenKey;
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_keeper};
 use nsgate_pool::{Offer, OfferError, Offered, protocol::Notes};
@@ -101,6 +101,7 @@ fn keep(
     let identity = &config.gate.identity;
     let what = format!("{} {}", identity.header(), identity.uuid());
     tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
+    counted::begin(running.counters, config.gate.guards.tokens != Tokens::Off);
     let path = running.pool.unwrap_or_default();
     let (listeners, Prepared { random, key: text }) = (running.listeners, prepared);
     let key = text.as_deref().zip(gate::uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));

@@ -1,0 +1,202 @@
+//! `nsgate status --all`: every network of this host, whoever serves it, and how it goes.
+
+use super::{
+    NOT_ALL_READ,
+    networks::silent,
+    table::{self, print},
+};
+use crate::{
+    overview::{self, Counted, Overview, Process},
+    terminal::say,
+};
+use nsgate_config::AbsolutePath;
+use nsgate_forwarder::counters::Numbers;
+use nsgate_pool::{Listing, list, protocol::NetworkStatus};
+use serde_json::{Map, Value, json};
+
+/// Exit status if a process holds what it should not.
+const NOT_OK: u8 = 3;
+
+/// One look at the host.
+pub(super) struct Look {
+    overview: Overview,
+    /// The pool's networks, or why it does not say; `None` where there is no pool.
+    pool: Option<Result<Listing, String>>,
+}
+
+impl Look {
+    /// Looks; `pool` is asked if something is there.
+    pub(super) fn at(pool: &AbsolutePath) -> Result<Self, String> {
+        let overview = overview::look()?;
+        let there = pool.as_path().symlink_metadata().is_ok();
+        let pool = there.then(|| list(pool.as_path()).map_err(|error| format!("{pool}: {error}")));
+        Ok(Self { overview, pool })
+    }
+
+    fn networks(&self) -> &[NetworkStatus] {
+        self.pool.as_ref().and_then(|pool| pool.as_ref().ok()).map_or(&[], |listing| listing.networks.as_slice())
+    }
+
+    /// What the exit status says of it.
+    pub(super) fn status(&self) -> u8 {
+        let all = || self.overview.processes.iter();
+        let silent = match &self.pool {
+            None => false,
+            Some(Ok(listing)) => !listing.silent.is_empty(),
+            Some(Err(_)) => true,
+        };
+        if all().any(|one| one.confined == Some(false)) {
+            NOT_OK
+        } else if all().any(|one| one.confined.is_none() || is_unread(&one.counted)) || silent {
+            NOT_ALL_READ
+        } else {
+            0
+        }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let processes: Vec<Value> = self.overview.processes.iter().map(process).collect();
+        let pool = match &self.pool {
+            None => Value::Null,
+            Some(Err(error)) => json!({ "error": error }),
+            Some(Ok(listing)) => {
+                let networks: Vec<Value> = listing.networks.iter().map(super::networks::numbers).collect();
+                json!({ "networks": networks, "silent": listing.silent.iter().map(silent).collect::<Vec<_>>() })
+            }
+        };
+        json!({ "processes": processes, "left_out": self.overview.left_out, "pool": pool })
+    }
+
+    pub(super) fn show(&self) {
+        let head =
+            ["", "role", "identity", "id", "pid", "seconds", "connections", "requests", "served", "rejected", "failed"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        // A part that stands for no network is told of where it is not as it should be.
+        let gates = self.overview.processes.iter().filter(|one| one.is_a_gate() || one.confined != Some(true));
+        rows.extend(gates.map(row));
+        rows.extend(self.networks().iter().map(network));
+        if rows.len() == 1 {
+            say!("no gate, keeper or proxy runs here");
+        } else {
+            print(&rows, 4);
+        }
+        for one in &self.overview.processes {
+            reasons(one).into_iter().for_each(|reason| say!("{}: {}", one.pid, reason));
+        }
+        match &self.pool {
+            Some(Err(error)) => say!("the pool does not say what it serves: {}", error),
+            Some(Ok(listing)) => listing.silent.iter().for_each(|worker| say!("{}", silent(worker))),
+            None => {}
+        }
+        if self.overview.left_out > 0 {
+            say!("{} more processes are not shown", self.overview.left_out);
+        }
+    }
+}
+
+fn is_unread(counted: &Counted) -> bool {
+    matches!(counted, Counted::Unreadable(_) | Counted::Strange)
+}
+
+/// Why a process is not as it should be: one sentence each.
+fn reasons(one: &Process) -> Vec<String> {
+    let mut all: Vec<String> = one.notes.iter().map(|note| (*note).to_owned()).collect();
+    let wrong = one.wrong.join(", ");
+    match one.confined {
+        Some(false) if one.role == "haproxy" => all.push("it is haproxy, and no gate".to_owned()),
+        Some(false) => all.push(format!("it holds more than it needs: {wrong} (nsgate attest {})", one.pid)),
+        None => all.push(format!("cannot be read: {wrong}; ask as root")),
+        Some(true) => {}
+    }
+    match &one.counted {
+        Counted::Strange => all.push("its counters are of another release, or spoilt".to_owned()),
+        Counted::Unreadable(error) => all.push(format!("its counters cannot be read: {error}; ask as root")),
+        Counted::None if one.confined == Some(true) && ["gate", "keeper", "hostproxy"].contains(&one.role) => {
+            all.push("it counts nothing: it is of an earlier release, or had no memory for it".to_owned());
+        }
+        _ => {}
+    }
+    all
+}
+
+fn row(one: &Process) -> Vec<String> {
+    let mark = table::mark(one.confined);
+    let (kind, id) =
+        one.identity.map_or(("-", "-".to_owned()), |identity| (identity.header(), identity.uuid().to_string()));
+    let mut row = vec![mark, one.role.to_owned(), kind.to_owned(), id, one.pid.to_string()];
+    row.push(one.seconds.map_or("-".to_owned(), |seconds| seconds.to_string()));
+    match one.counted.read() {
+        Some(read) => {
+            let numbers = &read.numbers;
+            let all =
+                [read.connections, numbers.requests(), numbers.served(), numbers.refused(), numbers.agent_errors()];
+            row.extend(all.iter().map(ToString::to_string));
+        }
+        None => row.extend(std::iter::repeat_n("-".to_owned(), 5)),
+    }
+    row
+}
+
+/// A network that the pool's worker serves.
+fn network(one: &NetworkStatus) -> Vec<String> {
+    let mut row =
+        vec![String::new(), "worker".to_owned(), one.identity.header().to_owned(), one.identity.uuid().to_string()];
+    row.push("-".to_owned());
+    let numbers = [one.age, u64::from(one.connections), one.requests, one.served, one.rejected, one.failed];
+    row.extend(numbers.iter().map(ToString::to_string));
+    row
+}
+
+fn process(one: &Process) -> Value {
+    json!({
+        "pid": one.pid,
+        "role": one.role,
+        "identity": one.identity.map(|identity| identity.header()),
+        "id": one.identity.map(|identity| identity.uuid().to_string()),
+        "ok": one.confined,
+        "wrong": one.wrong,
+        "reasons": reasons(one),
+        "seconds": one.seconds,
+        "counters": one.counted.read().map(|read| {
+            let mut all = numbers(&read.numbers);
+            let own = json!({
+                "connections": read.connections,
+                "accepted": read.accepted,
+                "serves": read.serves,
+                "lost_log_lines": read.lost_lines,
+                "lost_audit_events": read.lost_events,
+            });
+            if let Value::Object(own) = own {
+                all.extend(own);
+            }
+            all
+        }),
+    })
+}
+
+fn numbers(numbers: &Numbers) -> Map<String, Value> {
+    let reasons: Map<String, Value> = numbers
+        .reasons()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| (reason.name().to_owned(), count.into()))
+        .collect();
+    let all = json!({
+        "requests": numbers.requests(),
+        "served": numbers.served(),
+        "rejected": numbers.refused(),
+        "failed": numbers.agent_errors(),
+        "bytes": numbers.bytes(),
+        "reasons": reasons,
+        "last_rejection": moment(numbers.refused_at()),
+        "last_failure": moment(numbers.failed_at()),
+    });
+    match all {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    }
+}
+
+/// Seconds since 1970; nothing for never.
+fn moment(seconds: u64) -> Option<u64> {
+    (seconds > 0).then_some(seconds)
+}

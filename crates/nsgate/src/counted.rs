@@ -1,0 +1,140 @@
+//! What this process counts in the page that root can read from outside ([`CounterPage`]), and what a reader makes of one.
+//!
+//! Promises a reader numbers and nothing else: who a process is, and for whom it serves, is the kernel's word. A page that
+//! does not begin as it should, or is of another version, is none.
+
+use crate::log::lost;
+use nsgate_forwarder::{
+    AccessRecord,
+    counters::{Counters, Numbers},
+};
+use nsgate_launcher::CounterPage;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The first number: eight letters, of which the last is the version of what follows. Places that a version has never change
+/// their meaning; new ones may come behind, and are 0 in older pages.
+const MAGIC: u64 = u64::from_be_bytes(*b"nsgate\0\x01");
+
+/// Places of the numbers.
+const CONNECTIONS: usize = 1;
+const ACCEPTED: usize = 2;
+const LOST_LINES: usize = 3;
+const LOST_EVENTS: usize = 4;
+const SERVES: usize = 5;
+const TOKENS: usize = 6;
+/// From here on, the forwarder's.
+const REQUESTS: usize = 16;
+
+/// The page of this process.
+static PAGE: OnceLock<CounterPage> = OnceLock::new();
+
+/// Begins to count in `page`, if there is one.
+pub(crate) fn begin(page: Option<CounterPage>, tokens: bool) {
+    let Some(page) = page else { return };
+    if PAGE.set(page).is_ok() {
+        put(TOKENS, tokens.into());
+        put(0, MAGIC);
+    }
+}
+
+/// Whether this process serves guests: a keeper does not, while a worker does.
+pub(crate) fn serves(yes: bool) {
+    put(SERVES, yes.into());
+}
+
+/// So many lines and events were lost.
+pub(crate) fn lost() {
+    put(LOST_LINES, lost::LINES.count());
+    put(LOST_EVENTS, lost::EVENTS.count());
+}
+
+fn put(place: usize, number: u64) {
+    if let Some(cell) = PAGE.get().and_then(|page| page.get(place)) {
+        cell.store(number, Ordering::Relaxed);
+    }
+}
+
+/// Counts the requests of the only gate of this process.
+pub(crate) struct Own {
+    cells: &'static [AtomicU64],
+    requests: Counters<&'static [AtomicU64]>,
+}
+
+impl Own {
+    /// `None` where there is no page.
+    pub(crate) fn new() -> Option<Self> {
+        let cells = PAGE.get()?.as_slice();
+        Some(Self { cells, requests: Counters::new(cells.get(REQUESTS..)?) })
+    }
+
+    pub(crate) fn request(&self, record: &AccessRecord) {
+        self.requests.count(record);
+    }
+
+    pub(crate) fn opened(&self, open: u32) {
+        self.connections(open);
+        if let Some(cell) = self.cells.get(ACCEPTED) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn connections(&self, open: u32) {
+        if let Some(cell) = self.cells.get(CONNECTIONS) {
+            cell.store(open.into(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a page of another process says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// Connections of guests, open now.
+    pub(crate) connections: u64,
+    /// Connections that were accepted.
+    pub(crate) accepted: u64,
+    pub(crate) lost_lines: u64,
+    pub(crate) lost_events: u64,
+    /// Whether the process serves guests.
+    pub(crate) serves: bool,
+    /// Whether its gate knows of session tokens.
+    pub(crate) tokens: bool,
+    pub(crate) numbers: Numbers,
+}
+
+impl Read {
+    /// `None` if this is no page of this version.
+    pub(crate) fn of(page: &[u64]) -> Option<Self> {
+        let at = |place: usize| page.get(place).copied().unwrap_or(0);
+        (at(0) == MAGIC).then(|| Self {
+            // As many as a process can have.
+            connections: at(CONNECTIONS).min(u32::MAX.into()),
+            accepted: at(ACCEPTED),
+            lost_lines: at(LOST_LINES),
+            lost_events: at(LOST_EVENTS),
+            serves: at(SERVES) != 0,
+            tokens: at(TOKENS) != 0,
+            numbers: Numbers::new(page.get(REQUESTS..).unwrap_or_default()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAGIC, Read};
+
+    #[test]
+    fn a_page_that_is_none_says_nothing() {
+        assert_eq!(Read::of(&[]), None);
+        assert_eq!(Read::of(&[0; 512]), None, "not begun");
+        assert_eq!(Read::of(&[u64::MAX; 512]), None);
+        assert_eq!(Read::of(&[MAGIC + 1; 512]), None, "of another version");
+        let mut page = [u64::MAX; 512];
+        page[0] = MAGIC;
+        let read = Read::of(&page).unwrap();
+        assert_eq!((read.connections, read.numbers.requests()), (u32::MAX.into(), u64::MAX));
+        assert_eq!(Read::of(&[MAGIC]).unwrap(), Read::default(), "what is not there is 0");
+    }
+}

@@ -1,0 +1,139 @@
+//! What serves the networks of this host, all of it: gates of their own, keepers, the proxy of the whole host, a pool's
+//! networks, and the haproxies that Neutron's agents have started in their place.
+//!
+//! Promises that who a process is, for whom it serves and whether it holds too much is the kernel's word ([`attest`]), and
+//! that numbers of a process are numbers: nothing that one writes becomes a name here.
+
+mod haproxy;
+
+use crate::{cli::attest::everyone, counted};
+use nsgate_config::Identity;
+use nsgate_launcher::{Whose, whose};
+use nsgate_sandbox::attest::{self, Holdings};
+use std::{fs, io};
+
+/// Most processes of which something is told: a host has two or three for each of its networks.
+pub(crate) const MOST: usize = 20_000;
+
+/// One process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    /// As attest calls it; `haproxy` of the distribution's in a network's place.
+    pub(crate) role: &'static str,
+    /// Whose requests it carries; of a haproxy, by its command line.
+    pub(crate) identity: Option<Identity>,
+    /// Whether it holds nothing but what its role needs; `None` if that cannot be read.
+    pub(crate) confined: Option<bool>,
+    /// What it holds beside that, or what cannot be read.
+    pub(crate) wrong: Vec<String>,
+    /// What is not as it should be, and is not about what it holds.
+    pub(crate) notes: Vec<&'static str>,
+    /// How long it has been there, in seconds, as far as can be known.
+    pub(crate) seconds: Option<u64>,
+    /// What it has counted.
+    pub(crate) counted: Counted,
+}
+
+/// The numbers of a process.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// These.
+    Read(counted::Read),
+    /// Its role counts in no page, or it is of a release that does not.
+    None,
+    /// It has a page that is none.
+    Strange,
+    /// It has one that cannot be read, for this reason.
+    Unreadable(String),
+}
+
+impl Counted {
+    pub(crate) fn read(&self) -> Option<&counted::Read> {
+        match self {
+            Self::Read(read) => Some(read),
+            _ => None,
+        }
+    }
+}
+
+impl Process {
+    fn of(holdings: &Holdings) -> Option<Self> {
+        let pid = holdings.pid;
+        let foreign = haproxy::identity(holdings);
+        let (role, identity) = match (holdings.role, foreign) {
+            (Some(role), _) => (role, served_by(pid)),
+            (None, Some(identity)) if holdings.confined() == Some(false) => ("haproxy", Some(identity)),
+            // Another haproxy of this host is nobody's gate. What runs nsgate's program is, confined or not.
+            (None, None) if holdings.name == "haproxy" && holdings.confined().is_some() => return None,
+            (None, identity) => ("unknown", identity),
+        };
+        let confined = holdings.confined();
+        let rows = holdings.verdict.iter().filter(|row| row.ok == confined.map(|_| false));
+        Some(Self {
+            pid,
+            role,
+            identity,
+            confined,
+            wrong: rows.map(|row| row.what.clone()).collect(),
+            notes: holdings.notes.clone(),
+            seconds: age(pid),
+            counted: counted(pid, role),
+        })
+    }
+
+    /// Whether it stands for a network, or for all of a host.
+    pub(crate) fn is_a_gate(&self) -> bool {
+        ["gate", "keeper", "hostproxy", "haproxy", "unknown"].contains(&self.role)
+    }
+}
+
+fn served_by(pid: i32) -> Option<Identity> {
+    match whose(pid)? {
+        Whose::One(identity) => Some(identity),
+        Whose::Host => None,
+    }
+}
+
+fn counted(pid: i32, role: &str) -> Counted {
+    if !["gate", "keeper", "hostproxy", "unknown"].contains(&role) {
+        return Counted::None;
+    }
+    match attest::counters(pid) {
+        Ok(None) => Counted::None,
+        Ok(Some(page)) => counted::Read::of(&page).map_or(Counted::Strange, Counted::Read),
+        // It has ended.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Counted::None,
+        Err(error) => Counted::Unreadable(error.to_string()),
+    }
+}
+
+/// Seconds since a process was started: the 22nd word of its status, in ticks of which a second has a hundred on every Linux
+/// (proc_pid_stat(5)).
+fn age(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let started: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    let up = fs::read_to_string("/proc/uptime").ok()?;
+    let up: u64 = up.split('.').next()?.parse().ok()?;
+    Some(up.saturating_sub(started / 100))
+}
+
+/// Everything that runs.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    /// In ascending order of their numbers.
+    pub(crate) processes: Vec<Process>,
+    /// So many more were found than are told of.
+    pub(crate) left_out: usize,
+}
+
+/// Looks at the host.
+///
+/// # Errors
+/// `/proc` cannot be listed.
+pub(crate) fn look() -> Result<Overview, String> {
+    let mut processes: Vec<Process> = everyone()?.iter().filter_map(Process::of).collect();
+    let left_out = processes.len().saturating_sub(MOST);
+    processes.truncate(MOST);
+    Ok(Overview { processes, left_out })
+}
