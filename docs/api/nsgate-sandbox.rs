@@ -39,6 +39,20 @@ pub mod attest {
         pub found: String,
         pub ok: Option<bool>,
     }
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    pub struct Seen {
+        pub window: String,
+        pub path: Option<PathBuf>,
+        pub state: State,
+    }
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+    pub enum State {
+        There,
+        Removed,
+        Replaced,
+        Gone,
+        Unknown,
+    }
     #[derive(Clone, Debug, Serialize)]
     pub struct Holdings {
         pub pid: i32,
@@ -50,6 +64,7 @@ pub mod attest {
         pub descriptors: Option<BTreeMap<String, usize>>,
         pub root: Option<Vec<String>>,
         pub mounts: Option<Vec<Mount>>,
+        pub windows: Option<Vec<Seen>>,
         pub shared_files: Option<Vec<String>>,
         pub core_limit: Option<String>,
         pub kernel: Kernel,
@@ -142,6 +157,11 @@ pub mod small_root {
     pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {}
     pub fn enter_at(
         site: &Path,
+        windows: Vec<Window>,
+        links: &[Link],
+    ) -> Result<SmallRoot> {}
+    pub fn enter_from(
+        origin: &Origin,
         windows: Vec<Window>,
         links: &[Link],
     ) -> Result<SmallRoot> {}
@@ -264,6 +284,20 @@ impl OneFile {
         file: BorrowedFd<'_>,
     ) -> std::result::Result<Option<Vec<u8>>, Errno> {}
     pub fn open(&self) -> std::result::Result<OwnedFd, Errno> {}
+}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    __private: (),
+}
+impl Origin {
+    #[must_use]
+    pub fn here() -> Self {}
+    #[must_use]
+    pub fn and(mut self, window: &str, path: &Path) -> Self {}
+    #[must_use]
+    pub fn and_configuration(self, path: &Path) -> Self {}
+    #[must_use]
+    pub fn named(&self, name: &str) -> String {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {

@@ -59,7 +59,7 @@ pub(crate) fn open(log: Option<&Log>, trust: &Trust, given: bool, name: &'static
     let nowhere = || LogSocket { socket: unconnected().ok(), connected: false, reconnect: None };
     let later = "it is found at the next start";
     let place = match find(&log.socket, trust, MOST_LINKS) {
-        Ok(place) => place,
+        Ok(place) => place.linked_from(&log.socket),
         Err(reason) => {
             let warnings = vec![format!("no system log: {reason}; if it comes, {later}")];
             return Found { socket: nowhere(), warnings, ..Found::default() };

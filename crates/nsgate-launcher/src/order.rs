@@ -35,7 +35,7 @@ use crate::{
 use nix::unistd::Gid;
 use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig, Process, SandboxLevel};
 use nsgate_sandbox::{
-    GivenRoot, Ids, Link, Root, Sandbox, SmallRoot, Window,
+    GivenRoot, Ids, Link, Origin, Root, Sandbox, SmallRoot, Window,
     given_root::{self, Opening},
     namespaces::{self, Lender},
     raise_descriptors, small_root,
@@ -185,6 +185,7 @@ fn start<T>(
         }
         Mode::Daemon => Output::kept(),
     };
+    let origin = Origin::here();
     // 4. Into the namespace, and listen there.
     namespace::enter(process.netns.as_ref())?;
     let join = !options.replace.is_empty();
@@ -242,6 +243,7 @@ fn start<T>(
             log,
             log_directory,
             log_window,
+            origin,
             standard_error,
             audit,
             bound,
@@ -315,6 +317,7 @@ struct Steps<'a> {
     log: LogSocket,
     log_directory: Option<Pinned>,
     log_window: Option<Window>,
+    origin: Origin,
     standard_error: Output<Stderr>,
     audit: Option<AuditOutput>,
     bound: Vec<Bound>,
@@ -392,8 +395,11 @@ impl Steps<'_> {
         let windows: Vec<Window> = self.log_window.into_iter().map(Ok).chain(taken).collect::<Result<_, _>>()?;
         let strict = self.plan.process.sandbox == SandboxLevel::Strict;
         // The second process of a host's proxy takes the steps that follow by itself, and has its own namespaces.
-        let terms = || reader::Terms { trust: self.trust.clone(), strict };
-        let reader = self.source.as_ref().map(|source| reader::start(source, terms())).transpose()?;
+        let terms = |source: &Source| {
+            let origin = self.origin.clone().and_configuration(source.place().path());
+            reader::Terms { trust: self.trust.clone(), strict, origin }
+        };
+        let reader = self.source.as_ref().map(|source| reader::start(source, terms(source))).transpose()?;
         // Behind the fork: the reader has no part in it. Before the limit on files, of which the kernel calls this one.
         let (counters, uncounted) = counter_page::of(self.plan.kind);
         let policy = self.plan.kind.policy(raise_descriptors(self.plan.descriptors)?);
@@ -403,7 +409,9 @@ impl Steps<'_> {
         let standing = match &self.without {
             None => {
                 let site = namespaces::separate_rest_from(self.lender)?;
-                Standing::Made(small_root::enter_named(&site, &self.plan.mark.to_string(), windows, &links)?)
+                let origin = shown.iter().fold(self.origin, |origin, (window, place)| origin.and(window, place.path()));
+                let name = origin.named(&self.plan.mark.to_string());
+                Standing::Made(small_root::enter_named(&site, &name, windows, &links)?)
             }
             Some(place) => {
                 let openings: Vec<Opening<'_>> =

@@ -57,6 +57,11 @@ impl Pinned {
         &self.path
     }
 
+    /// The same, which a link at the end of `path` has led to.
+    pub(crate) fn linked_from(self, path: &AbsolutePath) -> Self {
+        Self { path: path.as_path().to_owned(), ..self }
+    }
+
     /// What the path is for.
     pub(crate) fn purpose(&self) -> &'static str {
         self.purpose

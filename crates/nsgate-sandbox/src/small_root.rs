@@ -29,7 +29,7 @@ use nix::{
     unistd::{chdir, mkdir, pivot_root},
 };
 
-use crate::{Error, GivenRoot, Result, sys};
+use crate::{Error, GivenRoot, Origin, Result, sys};
 
 /// Where the tmpfs is put together before it becomes the root. It must exist, and it is of no use any more: every read
 /// from `/proc` was done before. The mount is this process's own, nobody else sees it.
@@ -152,6 +152,15 @@ pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
 /// As [`enter`].
 pub fn enter_at(site: &Path, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
     enter_named(site, NAMELESS, windows, links)
+}
+
+/// The same at the usual place for a root without a name, and with an origin.
+///
+/// # Errors
+///
+/// As [`enter`].
+pub fn enter_from(origin: &Origin, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+    enter_named(Path::new(SITE), &origin.named(NAMELESS), windows, links)
 }
 
 /// The same, and the root carries `name`, which others read back ([`attest::name_of_root`](crate::attest::name_of_root)).

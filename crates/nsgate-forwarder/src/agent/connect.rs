@@ -17,10 +17,19 @@ const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// What may be behind a socket that is not there. A directory that was removed looks like one that is empty, to a process that
-/// may ask for nothing but a connection.
-const NOT_FOUND: &str = "; its socket is not there. If its directory was removed and made anew, this process does not see the \
-                         new one: `nsgate attest` says so, and a start anew mends it";
+/// What may be behind a socket that is not there, or that nobody listens at. A directory that was removed looks like one that is
+/// empty, and one that was replaced like one that the agent has left, to a process that may ask for nothing but a connection.
+macro_rules! away {
+    ($what:literal) => {
+        concat!(
+            $what,
+            ": the agent does not run, or its directory was removed and made anew, or replaced, and this process does not see the \
+             new one. `nsgate attest` says which; a start anew, of the pool where one serves, opens the new one"
+        )
+    };
+}
+const NOT_FOUND: &str = away!("; its socket is not there");
+const REFUSED: &str = away!("; nobody listens at its socket");
 
 /// One after another: whoever came first is the one who tries while the agent's queue is full.
 #[derive(Debug)]
@@ -97,7 +106,11 @@ impl Turnstile {
 fn unreachable(error: &Error, attempts: u32) {
     static SELDOM: Seldom = Seldom::new();
     let exhausted = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    let hint = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { "" };
+    let hint = match error.kind() {
+        ErrorKind::NotFound => NOT_FOUND,
+        ErrorKind::ConnectionRefused => REFUSED,
+        _ => "",
+    };
     let say = |more: &str| tracing::warn!("the agent cannot be reached: {error} (attempts: {attempts}){hint}{more}");
     if error.raw_os_error().is_some_and(|number| exhausted.contains(&Errno::from_raw(number))) {
         SELDOM.say(say);

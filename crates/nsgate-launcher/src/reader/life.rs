@@ -78,7 +78,7 @@ fn give_up(directory: OwnedFd, name: &str, terms: &Terms) -> Result<OneFile, Lau
     let file = OneFile::new(directory, name)?;
     let policy = Policy::reader(&file)?.dies_with_parent(true).strict(terms.strict);
     let sandbox = Sandbox::new(policy)?;
-    let root = small_root::enter(Vec::new(), &[])?;
+    let root = small_root::enter_from(&terms.origin, Vec::new(), &[])?;
     let mut sandbox = sandbox.drop_privileges(terms.trust.ids())?.restrict_files_but(&file, Root::Small(&root))?;
     sandbox.holds_only(&[3, 4, 5], &[])?;
     sandbox.filter_syscalls()?;
@@ -139,7 +139,11 @@ fn stamp(status: &FileStat) -> [i64; 5] {
 
 fn in_words(error: Errno) -> String {
     match error {
-        Errno::ENOENT => "it is not there".to_owned(),
+        Errno::ENOENT => {
+            "it is not there; if its directory was removed and made anew, or replaced, a start anew reads the new \
+                          one"
+            .to_owned()
+        }
         Errno::ELOOP => "it is a symbolic link; a configuration is one plain file".to_owned(),
         Errno::EXDEV => "something is mounted over it; a configuration is a file in its directory".to_owned(),
         Errno::EACCES => {

@@ -15,7 +15,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe2,
 };
-use nsgate_sandbox::small_root;
+use nsgate_sandbox::{Origin, small_root};
 use std::{
     fs::File,
     io::Read,
@@ -39,6 +39,7 @@ pub struct Reader {
 pub(crate) struct Terms {
     pub(crate) trust: Trust,
     pub(crate) strict: bool,
+    pub(crate) origin: Origin,
 }
 
 /// Starts the reader, in the first process of a PID namespace, before that has namespaces of the other kinds. Returns

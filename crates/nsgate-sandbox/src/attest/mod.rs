@@ -13,6 +13,7 @@ mod root;
 mod table;
 mod threads;
 mod verdict;
+mod windows;
 
 pub use counters::{COUNTERS, counters};
 pub use name::name_of_root;
@@ -21,6 +22,7 @@ pub use root::Mount;
 pub(crate) use root::of_this_process as mounts_of_this_process;
 pub use threads::Thread;
 pub use verdict::Row;
+pub use windows::{Seen, State};
 
 use crate::census::shared_file;
 use crate::{Error, Result, Role, status::Status};
@@ -56,6 +58,8 @@ pub struct Holdings {
     pub root: Option<Vec<String>>,
     /// What is mounted for it; `None` if it cannot be read.
     pub mounts: Option<Vec<Mount>>,
+    /// The directories that it sees in a root of nsgate's, and what has become of them; `None` if they cannot be read.
+    pub windows: Option<Vec<Seen>>,
     /// Files that it shares memory with; `None` if they cannot be read.
     pub shared_files: Option<Vec<String>>,
     /// Largest core dump in bytes, `unlimited`, or nothing if it cannot be read.
@@ -72,6 +76,10 @@ pub struct Holdings {
 
 /// A log, an audit or a service manager is not there.
 const UNHEARD: &str = "nobody is at the other end of a datagram socket: a log (or audit) whose lines are lost";
+
+/// A directory may have been replaced.
+const UNKNOWN: &str = "whether the paths of its directories still lead to them is not seen: where they were walked no process is \
+                       left, or another release has started this one";
 
 /// What `/proc` does not say.
 const UNSEEN: [&str; 2] = [
@@ -140,6 +148,16 @@ pub fn process(pid: i32) -> Result<Holdings> {
     let role = role::of(&facts);
     let command = fs::read(directory.join("cmdline")).unwrap_or_default();
     let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    let mounts = root::mounts(&directory, &others);
+    let small = !role::keeps_its_root(role) && root.as_deref().is_some_and(role::is_small);
+    let pinned = open.iter().flatten().find(|open| open.kind == descriptors::PINNED).map(|open| open.number);
+    let windows = if small {
+        windows::seen(&directory, mounts.as_deref(), pinned)
+    } else if role.is_some() && !role::keeps_its_root(role) {
+        windows::given(&directory, role::is_window)
+    } else {
+        None
+    };
     let mut holdings = Holdings {
         pid,
         name,
@@ -148,16 +166,22 @@ pub fn process(pid: i32) -> Result<Holdings> {
         threads,
         namespaces: namespaces::read(&directory, &others),
         descriptors: open.as_deref().map(counted),
-        notes: open.iter().flatten().any(|open| open.unheard).then_some(UNHEARD).into_iter().collect(),
+        notes: Vec::new(),
         open,
         root,
-        mounts: root::mounts(&directory, &others),
+        mounts,
+        windows,
         shared_files: shared_files(&directory),
         core_limit: core_limit(&directory),
         kernel: kernel(),
         verdict: Vec::new(),
         unseen: UNSEEN.into_iter().chain(role::keeps_its_root(role).then_some(UNSEEN_OF_ROOT)).collect(),
     };
+    let unheard = holdings.open.iter().flatten().any(|open| open.unheard);
+    let mut seen = holdings.windows.iter().flatten();
+    let unknown = seen.any(|seen| seen.state == State::Unknown);
+    holdings.notes =
+        [(unheard, UNHEARD), (unknown, UNKNOWN)].into_iter().filter_map(|(is, note)| is.then_some(note)).collect();
     holdings.verdict = verdict::judge(&holdings, role);
     Ok(holdings)
 }

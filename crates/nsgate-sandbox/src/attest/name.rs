@@ -1,6 +1,6 @@
 //! Which small root a process stands in: the name that its maker gave to it.
 
-use crate::status::Status;
+use crate::{origin::Origin, status::Status};
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 /// The name of the small root that process `pid` stands in ([`enter_named`](crate::small_root::enter_named)); `tmpfs` if
@@ -42,7 +42,7 @@ fn name_in(mounts: &str) -> Option<String> {
         if point == "/" {
             // Something that is mounted over it would be what the process sees.
             let root = kind == "tmpfs" && name.is_none();
-            name = Some(rest.split(' ').next().filter(|_| root)?.to_owned());
+            name = Some(Origin::read(rest.split(' ').next().filter(|_| root)?).0);
         }
     }
     name
@@ -59,6 +59,8 @@ mod tests {
     fn a_small_root_has_the_name_that_it_was_given() {
         assert_eq!(name_in(&format!("{ROOT}{WINDOW}")).as_deref(), Some("nsgate:X"));
         assert_eq!(name_in(&format!("{WINDOW}{ROOT}")).as_deref(), Some("nsgate:X"));
+        let with_origin = ROOT.replace("nsgate:X", "nsgate:X\\012mnt\\0407\\012backend\\040/run/agent");
+        assert_eq!(name_in(&with_origin).as_deref(), Some("nsgate:X"), "where its windows are from is no part of it");
         assert_eq!(name_in(&ROOT.replace("nsgate:X", "tmpfs")).as_deref(), Some("tmpfs"));
     }
 

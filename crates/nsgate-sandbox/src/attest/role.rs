@@ -26,6 +26,12 @@ pub(super) fn is_small(root: &[String]) -> bool {
     })
 }
 
+/// Whether this is the name of a directory in a root of nsgate's, and not that of a socket in it.
+pub(super) fn is_window(name: &str) -> bool {
+    is_small(&[name.to_owned()])
+        && !["agent", "syslog", "pool"].contains(&name.trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
 /// What the kernel says of a process.
 pub(super) struct Facts<'a> {
     pub(super) pid: i32,

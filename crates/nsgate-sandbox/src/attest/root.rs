@@ -61,3 +61,10 @@ fn listed(directory: &Path) -> Option<Vec<Mount>> {
     };
     Some(text.lines().filter_map(one).collect())
 }
+
+/// The source of the process's root, as it stands there, if that is the root of a mount.
+pub(super) fn source_of_root(process: &Path) -> Option<String> {
+    let text = fs::read_to_string(process.join("mountinfo")).ok()?;
+    let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/"))?;
+    root.split_once(" - ")?.1.split(' ').nth(1).map(str::to_owned)
+}

@@ -1,6 +1,6 @@
 //! What its role needs, beside what a process holds.
 
-use super::{Holdings, Thread, counters::is_page, descriptors, role};
+use super::{Holdings, Seen, State, Thread, counters::is_page, descriptors, role};
 use crate::{Role, status::SETS};
 use serde::Serialize;
 
@@ -80,7 +80,7 @@ pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
     rows.push(root(holdings, role));
     rows.push(mounts(holdings, kept));
     if !kept {
-        rows.push(windows(holdings));
+        rows.push(windows(holdings, role));
     }
     rows.push(open(holdings, role));
     rows.push(shared(holdings, role));
@@ -154,18 +154,35 @@ fn mounts(holdings: &Holdings, kept: bool) -> Row {
     row("writable mounts", expected, found, Some(kept || writable == 0))
 }
 
-/// The directories that the process sees: of one that was removed, whatever was made anew under its name is not seen.
-fn windows(holdings: &Holdings) -> Row {
+/// The directories that the process sees: of one that was removed or replaced, whatever is at its path now is not seen.
+fn windows(holdings: &Holdings, role: Option<Role>) -> Row {
     let (what, expected) = ("its directories", "there");
     let Some(mounts) = &holdings.mounts else {
         return row(what, expected, "unreadable".to_owned(), None);
     };
-    let removed: Vec<&str> = mounts.iter().filter(|mount| mount.removed).map(|mount| mount.point.as_str()).collect();
-    let found = match removed.as_slice() {
-        [] => "there".to_owned(),
-        removed => format!("removed: {}; start it anew", removed.join(" ")),
+    let lost: Vec<String> = match &holdings.windows {
+        Some(windows) => windows.iter().filter_map(lost).collect(),
+        // Somebody else's root.
+        None => mounts.iter().filter(|mount| mount.removed).map(|mount| format!("removed: {}", mount.point)).collect(),
     };
-    row(what, expected, found, Some(removed.is_empty()))
+    let whom = match role {
+        Some(Role::Worker | Role::Zygote | Role::Dispatcher) => "the pool",
+        _ => "it",
+    };
+    let found = if lost.is_empty() { "there".to_owned() } else { format!("{}; start {whom} anew", lost.join(", ")) };
+    row(what, expected, found, Some(lost.is_empty()))
+}
+
+/// What has become of a directory that is not seen any more.
+fn lost(seen: &Seen) -> Option<String> {
+    let (window, path) =
+        (&seen.window, seen.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default());
+    match seen.state {
+        State::There | State::Unknown => None,
+        State::Removed => Some(format!("removed: {window}")),
+        State::Replaced => Some(format!("replaced: {window} (the way to {path} leads to another directory now)")),
+        State::Gone => Some(format!("moved away: {window} (the way to {path} leads to no directory now)")),
+    }
 }
 
 fn open(holdings: &Holdings, role: Option<Role>) -> Row {

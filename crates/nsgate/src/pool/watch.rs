@@ -25,9 +25,9 @@ pub(super) const AGAIN: Duration = Duration::from_secs(60);
 /// A worker that closes the connection so soon after a refusal is one of an earlier release, and is not gone.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// What may be behind a socket that is not there.
-const NOT_FOUND: &str = " (if the directory of the pool's socket was removed and made anew, this keeper does not see the new \
-                         one: `nsgate attest` says so, and a start anew mends it)";
+/// What may be behind a socket that is not there, or that nobody listens at.
+const AWAY: &str = " (if the directory of the pool's socket was removed and made anew, or replaced, this keeper does not see the \
+                    new one: `nsgate attest` says so, and a start anew mends it)";
 
 /// What a keeper does next.
 pub(super) enum Next {
@@ -237,7 +237,11 @@ impl Watch<'_, '_> {
         if self.served.is_none() && !patient {
             let reason = format!("{}: {unserved}", self.keeper.pool.socket);
             let hint = match &unserved.error {
-                OfferError::Io(error) if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
+                OfferError::Io(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+                {
+                    AWAY
+                }
                 _ => "",
             };
             if self.keeper.pool.fallback {

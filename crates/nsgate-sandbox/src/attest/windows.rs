@@ -1,0 +1,172 @@
+//! Whether the directories that a process sees are still where it looked for them.
+//!
+//! A window stays with the directory that it was opened for. Where that one was removed, moved away, mounted over, or a link
+//! on the way leads elsewhere now, whatever is at the path is not seen by the process.
+
+use super::{Mount, root::source_of_root};
+use crate::origin::{CONFIGURATION, Origin};
+use nix::{
+    fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat},
+    sys::stat::{Mode, SFlag, fstat, fstatat},
+};
+use serde::Serialize;
+use std::{
+    fs,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+};
+
+/// A directory that a process sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// What it is called in the process's root: `/backend`.
+    pub window: String,
+    /// The path of what is looked for in it, as the process was told; `None` if its root does not say.
+    pub path: Option<PathBuf>,
+    /// What has become of it.
+    pub state: State,
+}
+
+/// What has become of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The path leads to it.
+    There,
+    /// It was removed.
+    Removed,
+    /// The path leads to another one.
+    Replaced,
+    /// The path leads nowhere.
+    Gone,
+    /// It was not removed; where the path leads cannot be seen from here.
+    Unknown,
+}
+
+/// Links that are followed at the end of a path: `/dev/log` is one on many hosts.
+const MOST_LINKS: usize = 8;
+
+/// Every window of a process in a small root, and the directory that it has `pinned` as a descriptor; `None` if its mounts cannot
+/// be read.
+pub(super) fn seen(process: &Path, mounts: Option<&[Mount]>, pinned: Option<i32>) -> Option<Vec<Seen>> {
+    let origin = source_of_root(process).map(|source| Origin::read(&source).1).unwrap_or_default();
+    let view = View::of(process, &origin);
+    let one = |window: &str, held: PathBuf, removed: bool| {
+        let place = origin.places.iter().find(|(name, _)| name == window.trim_start_matches('/'));
+        let path = place.map(|(_, path)| path.clone());
+        let found = fs::metadata(held).ok();
+        let state = match (found, &path) {
+            _ if removed => State::Removed,
+            // Of what is not in the list of mounts the kernel says so.
+            (Some(found), _) if found.nlink() == 0 => State::Removed,
+            (Some(found), Some(path)) => view.judge((found.dev(), found.ino()), path),
+            _ => State::Unknown,
+        };
+        Seen { window: window.to_owned(), path, state }
+    };
+    let mounts = mounts?.iter().filter(|mount| mount.point != "/");
+    let mut all: Vec<Seen> = mounts
+        .map(|mount| one(&mount.point, process.join("root").join(mount.point.trim_start_matches('/')), mount.removed))
+        .collect();
+    all.extend(pinned.map(|number| one(CONFIGURATION, process.join("fd").join(number.to_string()), false)));
+    Some(all)
+}
+
+/// The directories of a process in the root of a service manager, which has bound them at their own paths: links of these names
+/// lead to them. The manager is the first process of the host, and has walked the paths.
+pub(super) fn given(process: &Path, names: impl Fn(&str) -> bool) -> Option<Vec<Seen>> {
+    let (root, view) = (opened_root(process)?, opened_root(Path::new("/proc/1")).map_or(View::Nowhere, View::Theirs));
+    let mut all = Vec::new();
+    for entry in fs::read_dir(process.join("cwd")).ok()?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(path) = fs::read_link(entry.path()).ok().filter(|path| names(&name) && path.is_absolute()) else {
+            continue;
+        };
+        // The way to a directory is that to anything in it.
+        let inside = path.join(&name);
+        let state = directory(&root, &inside).map_or(State::Unknown, |held| view.judge(held, &inside));
+        all.push(Seen { window: name, path: Some(path), state });
+    }
+    all.sort_unstable_by(|one, other| one.window.cmp(&other.window));
+    Some(all)
+}
+
+/// The root directory of a process.
+fn opened_root(process: &Path) -> Option<OwnedFd> {
+    open(&process.join("root"), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).ok()
+}
+
+/// From where paths are looked at.
+enum View {
+    /// The mount namespace in which the process's own start walked them, or that of who started it.
+    Theirs(OwnedFd),
+    /// That one is gone: the reader's.
+    Readers(OwnedFd),
+    Nowhere,
+}
+
+impl View {
+    fn of(process: &Path, origin: &Origin) -> Self {
+        let theirs = || {
+            let started = started(process)?;
+            origin.namespaces.iter().find_map(|number| opened_root(&inhabitant(*number, started)?))
+        };
+        theirs()
+            .map(Self::Theirs)
+            .or_else(|| opened_root(Path::new("/proc/self")).map(Self::Readers))
+            .unwrap_or(Self::Nowhere)
+    }
+
+    fn judge(&self, held: (u64, u64), path: &Path) -> State {
+        match self {
+            Self::Theirs(root) => match directory(root, path) {
+                Some(found) if found == held => State::There,
+                Some(_) => State::Replaced,
+                None => State::Gone,
+            },
+            // Another namespace may have another directory there, and be right.
+            Self::Readers(root) if directory(root, path) == Some(held) => State::There,
+            Self::Readers(_) | Self::Nowhere => State::Unknown,
+        }
+    }
+}
+
+/// A process of the mount namespace with this number that was there when one that began at `started` did: numbers are given
+/// out again. The first process as a rule, and never the reader, which has just come.
+fn inhabitant(number: u64, started: u64) -> Option<PathBuf> {
+    let is_one = |process: &PathBuf| {
+        fs::metadata(process.join("ns/mnt")).is_ok_and(|found| found.ino() == number)
+            && self::started(process).is_some_and(|its| its <= started)
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    std::iter::once(PathBuf::from("/proc/1")).chain(all).find(is_one)
+}
+
+/// When a process began, in ticks since the host's start: the 22nd field of `stat` (proc_pid_stat(5)), of which the second may
+/// hold blanks.
+fn started(process: &Path) -> Option<u64> {
+    let text = fs::read_to_string(process.join("stat")).ok()?;
+    text.rsplit_once(") ")?.1.split(' ').nth(22 - 3)?.parse().ok()
+}
+
+/// Device and inode of the directory in which the end of `path` is, where links lead as they do in `root`.
+fn directory(root: &OwnedFd, path: &Path) -> Option<(u64, u64)> {
+    let mut path = path.to_owned();
+    for _ in 0..=MOST_LINKS {
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let parent_fd = openat2(root.as_fd(), parent, how).ok()?;
+        let link = fstatat(&parent_fd, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK);
+        if !link {
+            return fstat(&parent_fd).ok().map(|found| (found.st_dev, found.st_ino));
+        }
+        path = parent.join(readlinkat(&parent_fd, name).ok()?);
+    }
+    None
+}
