@@ -26,7 +26,7 @@ pub mod namespace_proxy {
         pub log_file: Option<LogFile>,
     }
     pub const HELP: &str = _;
-    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {}
+    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Invalid> {}
 }
 pub mod native {
     #[derive(Clone, Debug, Deserialize)]
@@ -177,6 +177,7 @@ pub mod native {
     #[must_use]
     pub fn render_pool(config: &PoolConfig) -> String {}
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
     pub struct Site {
         pub allow_root: bool,
         pub sandbox: SandboxLevel,
@@ -249,15 +250,26 @@ pub enum Severity {
     Warning,
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid(__private);
+impl Invalid {
+    #[must_use]
+    pub fn new(reason: impl Into<String>) -> Self {}
+    #[must_use]
+    pub fn reason(&self) -> &str {}
+}
+impl fmt::Display for Invalid {}
+impl Error for Invalid {}
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
     Name(String),
     Id(u32),
 }
 impl Account {
-    pub fn named(text: &str) -> Result<Self, String> {}
+    pub fn named(text: &str) -> Result<Self, Invalid> {}
 }
 impl fmt::Display for Account {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Audit {
     pub to: AuditTo,
     pub events_per_second: u32,
@@ -269,10 +281,11 @@ pub enum AuditTo {
     Descriptor(u16),
 }
 impl FromStr for AuditTo {
-    type Err = String;
+    type Err = Invalid;
 }
 impl fmt::Display for AuditTo {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Trace {
     pub sampled: bool,
 }
@@ -282,11 +295,12 @@ pub struct Backend {
     __private: (),
 }
 impl Backend {
-    pub fn new(path: AbsolutePath) -> Result<Self, String> {}
+    pub fn new(path: AbsolutePath) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn path(&self) -> &AbsolutePath {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolRoom {
     pub peers: u32,
     pub descriptors: u64,
@@ -294,6 +308,7 @@ pub struct PoolRoom {
     pub connections: u32,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TooFewDescriptors {
     pub present: u64,
     pub needed: u64,
@@ -306,6 +321,7 @@ pub struct Config {
     pub process: Process,
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Gate {
     pub identity: Identity,
     pub listeners: Vec<Listener>,
@@ -317,7 +333,30 @@ pub struct Gate {
     pub guards: Guards,
     pub trace: Option<Trace>,
 }
+impl Gate {
+    #[must_use]
+    pub fn builder(identity: Identity, backend: Backend) -> GateBuilder {}
+}
+#[derive(Clone, Debug)]
+pub struct GateBuilder(__private);
+impl GateBuilder {
+    pub fn listen(mut self, text: &str) -> Result<Self, Invalid> {}
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {}
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {}
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {}
+    #[must_use]
+    pub fn rate_limit(mut self, rate: RateLimit) -> Self {}
+    #[must_use]
+    pub fn guards(mut self, guards: Guards) -> Self {}
+    #[must_use]
+    pub fn trace(mut self, trace: Trace) -> Self {}
+    pub fn build(self) -> Result<Gate, Diagnostics> {}
+}
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Process {
     pub user: Account,
     pub group: Option<Account>,
@@ -329,6 +368,10 @@ pub struct Process {
     pub log: Option<Log>,
     pub audit: Option<Audit>,
     pub sandbox: SandboxLevel,
+}
+impl Process {
+    #[must_use]
+    pub fn new(user: Account) -> Self {}
 }
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 pub enum SandboxLevel {
@@ -342,7 +385,7 @@ impl SandboxLevel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComponentName(__private);
 impl ComponentName {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn is_in(&self, path: &[u8]) -> bool {}
 }
@@ -354,6 +397,7 @@ pub struct Expiring {
 }
 pub const FORWARDED_HEADERS: [&str; 3] = _;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Guards {
     pub refuse_forwarded: bool,
     pub hosts: Vec<GuestHost>,
@@ -375,13 +419,13 @@ pub enum GuestHost {
     Name(String),
 }
 impl GuestHost {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
 }
 impl fmt::Display for GuestHost {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodName(__private);
 impl MethodName {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn as_str(&self) -> &str {}
 }
@@ -389,7 +433,7 @@ impl fmt::Display for MethodName {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPrefix(__private);
 impl PathPrefix {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn covers(&self, path: &[u8]) -> bool {}
 }
@@ -399,7 +443,7 @@ pub struct RequiredHeader {
     __private: (),
 }
 impl RequiredHeader {
-    pub fn new(name: &str, value: &str) -> Result<Self, String> {}
+    pub fn new(name: &str, value: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn name(&self) -> &str {}
     #[must_use]
@@ -430,6 +474,7 @@ impl HostConfig {
     pub fn fixed_differences(&self, next: &Self) -> Vec<String> {}
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HostProxy {
     pub listeners: Vec<Listener>,
     pub server: Server,
@@ -456,13 +501,13 @@ impl fmt::Debug for Instance {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectId(__private);
 impl ProjectId {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
 }
 impl fmt::Display for ProjectId {}
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(__private);
 impl Signature {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn hexadecimal(&self) -> String {}
 }
@@ -470,7 +515,7 @@ impl fmt::Debug for Signature {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UriPath(__private);
 impl UriPath {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn as_str(&self) -> &str {}
 }
@@ -489,7 +534,7 @@ impl Identity {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uuid(__private);
 impl FromStr for Uuid {
-    type Err = String;
+    type Err = Invalid;
 }
 impl fmt::Display for Uuid {}
 impl fmt::Debug for Uuid {}
@@ -505,6 +550,7 @@ impl Instances {
     pub fn is_empty(&self) -> bool {}
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     pub connections: u32,
     pub connections_per_source: u32,
@@ -538,6 +584,7 @@ pub struct RateLimit {
     pub window: Duration,
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     pub request: Duration,
     pub connect: Duration,
@@ -551,7 +598,7 @@ impl Default for Timeouts {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceName(__private);
 impl InterfaceName {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn as_str(&self) -> &str {}
 }
@@ -574,10 +621,10 @@ impl Port {
     pub fn get(self) -> u16 {}
 }
 impl TryFrom<u16> for Port {
-    type Error = String;
+    type Error = Invalid;
 }
 impl FromStr for Port {
-    type Err = String;
+    type Err = Invalid;
 }
 impl fmt::Display for Port {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -622,12 +669,12 @@ pub enum Netns {
     Path(AbsolutePath),
 }
 impl Netns {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
 }
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AbsolutePath(__private);
 impl AbsolutePath {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn as_str(&self) -> &str {}
     #[must_use]
@@ -637,6 +684,7 @@ impl AbsolutePath {
 }
 impl fmt::Display for AbsolutePath {}
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pool {
     pub socket: AbsolutePath,
     pub group: Option<Account>,
@@ -672,7 +720,7 @@ impl PoolUse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(__private);
 impl HostName {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
     #[must_use]
     pub fn as_str(&self) -> &str {}
 }
@@ -682,7 +730,7 @@ pub struct Server {
     pub port: Port,
 }
 impl Server {
-    pub fn new(text: &str) -> Result<Self, String> {}
+    pub fn new(text: &str) -> Result<Self, Invalid> {}
 }
 impl fmt::Display for Server {}
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -690,7 +738,7 @@ pub enum ServerHost {
     Address(IpAddr),
     Name(HostName),
 }
-pub fn reachable(address: IpAddr) -> Result<(), String> {}
+pub fn reachable(address: IpAddr) -> Result<(), Invalid> {}
 pub fn closest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -699,4 +747,7 @@ pub fn closest<'a>(
 pub struct Parsed {
     pub config: Config,
     pub warnings: Vec<Diagnostic>,
+}
+pub mod reexports {
+    pub use toml::Spanned;
 }

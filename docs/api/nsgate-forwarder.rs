@@ -56,6 +56,7 @@ pub mod event {
         pub fn id(&self) -> &str {}
     }
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[non_exhaustive]
     pub struct Missed {
         pub suppressed: u64,
         pub lost: u64,
@@ -215,6 +216,7 @@ impl Verdict {
     pub fn name(self) -> &'static str {}
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AccessRecord {
     pub client: SocketAddr,
     pub started: SystemTime,
@@ -279,3 +281,13 @@ where
 pub struct TraceId(__private);
 impl fmt::Display for TraceId {}
 impl fmt::Debug for TraceId {}
+pub mod reexports {
+    pub use nsgate_config;
+    pub use tokio::io::AsyncRead;
+    pub use tokio::io::AsyncWrite;
+    pub use tokio::io::ReadBuf;
+    pub use tokio::net::TcpListener;
+    pub use tokio::net::TcpStream;
+    pub use tokio::sync::Semaphore;
+    pub use tokio::sync::watch;
+}

@@ -127,11 +127,13 @@ pub struct LogSocket {
     pub reconnect: Option<PathBuf>,
 }
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Keeping {
     pub socket: OwnedFd,
     pub most: usize,
 }
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Watchdog {
     pub every: Duration,
     __private: (),
@@ -154,6 +156,7 @@ pub enum Mode {
     Foreground,
 }
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     pub mode: Mode,
     pub replace: Vec<Replace>,
@@ -263,6 +266,7 @@ impl<T> Launched<T> {
     pub fn or_exit(self) -> Running<T> {}
 }
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Running<T> {
     pub prepared: T,
     pub listeners: Vec<TcpListener>,
@@ -342,3 +346,9 @@ pub struct Zygote {
     pub readiness: Readiness,
 }
 pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {}
+pub mod reexports {
+    pub use nix::errno::Errno;
+    pub use nix::sys::signal::Signal;
+    pub use nsgate_config;
+    pub use nsgate_sandbox;
+}

@@ -48,6 +48,7 @@ pub mod protocol {
         pub fn of(message: &[u8]) -> Self {}
     }
     #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
     pub struct NetworkStatus {
         pub identity: Identity,
         pub listen: String,
@@ -74,7 +75,7 @@ pub mod protocol {
     impl Reply {
         #[must_use]
         pub fn to_bytes(&self) -> Vec<u8> {}
-        pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
+        pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {}
     }
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SilentWorker {
@@ -99,7 +100,7 @@ pub mod protocol {
         pub fn to_bytes(&self) -> Vec<u8> {}
         #[must_use]
         pub fn serve(config: &Config, notes: &Notes) -> Vec<u8> {}
-        pub fn parse(bytes: &[u8]) -> Result<Self, String> {}
+        pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {}
     }
     pub const VERSION: u32 = _;
 }
@@ -142,6 +143,7 @@ pub mod worker {
         pub owner: Option<u32>,
     }
     #[derive(Clone, Debug)]
+    #[non_exhaustive]
     pub struct Settings {
         pub allowed: Allowed,
         pub backends: Vec<Backend>,
@@ -154,6 +156,10 @@ pub mod worker {
         pub number: Option<u32>,
         pub lost: Lost,
     }
+    impl Settings {
+        #[must_use]
+        pub fn new(allowed: Allowed, backends: Vec<Backend>) -> Self {}
+    }
     #[derive(Clone, Copy, Debug)]
     pub struct Lost {
         pub lines: fn() -> u64,
@@ -161,7 +167,7 @@ pub mod worker {
     }
     impl Default for Lost {}
     pub type Observe = Box<
-        dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync,
+        dyn Fn(&Config) -> Result<Box<dyn Observer>, Invalid> + Send + Sync,
     >;
     pub struct Worker(__private, __private);
     impl Worker {
@@ -214,12 +220,12 @@ impl Channel {
 impl AsFd for Channel {}
 impl AsRawFd for Channel {}
 impl From<OwnedFd> for Channel {}
-pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {}
+pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), Invalid> {}
 pub fn check_hop_limit(
     listener: &Listener,
     limit: NonZeroU8,
     descriptor: BorrowedFd<'_>,
-) -> Result<(), String> {}
+) -> Result<(), Invalid> {}
 #[derive(Clone, Debug)]
 pub struct Offer {
     __private: (),
@@ -285,7 +291,7 @@ pub struct Allowed {
     pub gid: Option<u32>,
 }
 impl Allowed {
-    pub fn judge(self, peer: Peer) -> Result<(), String> {}
+    pub fn judge(self, peer: Peer) -> Result<(), Invalid> {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -298,3 +304,8 @@ impl Peer {
 impl fmt::Display for Peer {}
 #[must_use]
 pub fn shard(identity: &Identity, workers: usize) -> usize {}
+pub mod reexports {
+    pub use nsgate_config;
+    pub use nsgate_forwarder;
+    pub use tokio::sync::watch;
+}

@@ -9,12 +9,14 @@ pub mod attest {
     #[must_use]
     pub fn name_of_root(pid: i32) -> Option<String> {}
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    #[non_exhaustive]
     pub struct Namespace {
         pub kind: &'static str,
         pub inode: Option<u64>,
         pub shared: Option<bool>,
     }
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    #[non_exhaustive]
     pub struct Mount {
         pub point: String,
         pub options: String,
@@ -22,6 +24,7 @@ pub mod attest {
         pub removed: bool,
     }
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    #[non_exhaustive]
     pub struct Thread {
         pub id: i32,
         pub users: [u32; 4],
@@ -33,6 +36,7 @@ pub mod attest {
         pub seccomp_filters: u32,
     }
     #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+    #[non_exhaustive]
     pub struct Row {
         pub what: String,
         pub expected: String,
@@ -54,6 +58,7 @@ pub mod attest {
         Unknown,
     }
     #[derive(Clone, Debug, Serialize)]
+    #[non_exhaustive]
     pub struct Holdings {
         pub pid: i32,
         pub name: String,
@@ -79,6 +84,7 @@ pub mod attest {
     }
     impl fmt::Display for Holdings {}
     #[derive(Clone, Debug, Serialize)]
+    #[non_exhaustive]
     pub struct Kernel {
         pub landlock_abi: i32,
         pub missing: Vec<String>,
@@ -300,6 +306,7 @@ impl Origin {
     pub fn named(&self, name: &str) -> String {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     pub name: &'static str,
     pub reason: &'static str,
@@ -449,4 +456,12 @@ impl Sandbox<Dropped> {
 }
 impl Sandbox<Ruled> {
     pub fn filter_syscalls(self) -> Result<Confined> {}
+}
+pub mod reexports {
+    pub use landlock::PathFdError;
+    pub use landlock::RulesetError;
+    pub use nix::errno::Errno;
+    pub use nix::unistd::Gid;
+    pub use nix::unistd::Uid;
+    pub use seccompiler;
 }

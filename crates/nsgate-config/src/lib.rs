@@ -12,18 +12,20 @@ pub mod native;
 
 mod command_line;
 mod diagnostic;
+mod invalid;
 mod model;
 mod report;
 mod suggest;
 
 pub use command_line::{CommandLine, Spot};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use invalid::Invalid;
 pub use model::{
     account::Account,
     audit::{Audit, AuditTo, Trace},
     backend::Backend,
     descriptors::{PoolRoom, TooFewDescriptors, descriptors_of_a_network},
-    gate::{Config, Gate, Process, SandboxLevel},
+    gate::{Config, Gate, GateBuilder, Process, SandboxLevel},
     guards::{
         ComponentName, Expiring, FORWARDED_HEADERS, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens,
         is_plain_path,
@@ -48,4 +50,9 @@ pub struct Parsed {
     pub config: Config,
     /// What has no effect, in the order of the text.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// What stands in this crate's interface and is another crate's: the place of a value in a text, in a draft.
+pub mod reexports {
+    pub use toml::Spanned;
 }

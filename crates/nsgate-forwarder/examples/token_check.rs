@@ -42,17 +42,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn all_guards() -> Result<Guards, Box<dyn std::error::Error>> {
-    Ok(Guards {
-        refuse_forwarded: true,
-        hosts: vec![GuestHost::new("169.254.169.254")?, GuestHost::new("fe80::a9fe:a9fe")?],
-        require_header: Some(RequiredHeader::new("Metadata-Flavor", "Google")?),
-        tokens: Tokens::Required,
-        methods: ["GET", "HEAD", "POST"].map(MethodName::new).into_iter().collect::<Result<_, _>>()?,
-        paths: vec![PathPrefix::new("/openstack/")?, PathPrefix::new("/latest/")?],
-        hide_paths: false,
-        expiring: Some(Expiring { names: vec![ComponentName::new("user_data")?], after: Duration::from_secs(600) }),
-        hop_limit: None,
-    })
+    let mut guards = Guards::default();
+    guards.refuse_forwarded = true;
+    guards.hosts = vec![GuestHost::new("169.254.169.254")?, GuestHost::new("fe80::a9fe:a9fe")?];
+    guards.require_header = Some(RequiredHeader::new("Metadata-Flavor", "Google")?);
+    guards.tokens = Tokens::Required;
+    guards.methods = ["GET", "HEAD", "POST"].map(MethodName::new).into_iter().collect::<Result<_, _>>()?;
+    guards.paths = vec![PathPrefix::new("/openstack/")?, PathPrefix::new("/latest/")?];
+    guards.expiring = Some(Expiring { names: vec![ComponentName::new("user_data")?], after: Duration::from_secs(600) });
+    Ok(guards)
 }
 
 /// What a guest sends that all guards let pass.

@@ -284,9 +284,15 @@ mod tests {
         (place, exchange)
     }
 
+    fn two_a_source() -> Limits {
+        let mut limits = Limits::default();
+        limits.connections_per_source = 2;
+        limits
+    }
+
     #[test]
     fn a_source_at_its_bound_is_refused_and_the_table_empties() {
-        let crowd = Crowd::new(Limits { connections_per_source: 2, ..Limits::default() });
+        let crowd = Crowd::new(two_a_source());
         let places = [enter(&crowd, "2001:db8::1").0, enter(&crowd, "2001:db8::1").0];
         assert!(crowd.enter(source("2001:db8::1")).is_none());
         assert!(crowd.enter(source("2001:db8::2")).is_some(), "a neighbour of the same /64");
@@ -297,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_source_at_its_bound_takes_the_place_of_its_own_idle_connection() {
-        let crowd = Crowd::new(Limits { connections_per_source: 2, ..Limits::default() });
+        let crowd = Crowd::new(two_a_source());
         let (_one, first) = enter(&crowd, "10.0.0.1");
         sleep(Duration::from_millis(30));
         let (_two, second) = enter(&crowd, "10.0.0.1");

@@ -55,6 +55,7 @@ impl Network {
 
 /// Events of the same network that nobody got since the one before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Missed {
     /// Beyond the configured rate.
     pub suppressed: u64,

@@ -400,7 +400,8 @@ mod tests {
 
     #[test]
     fn a_head_that_is_too_large_is_refused_the_same_however_much_of_it_has_come() {
-        let limits = Limits { head_bytes: 1024, ..Limits::default() };
+        let mut limits = Limits::default();
+        limits.head_bytes = 1024;
         let long_line = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1200));
         let long_field = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(1200));
         for (text, status) in [(long_line, 414), (long_field, 431)] {

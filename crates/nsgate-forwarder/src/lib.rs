@@ -57,3 +57,13 @@ pub use record::{AccessRecord, Observer, Termination};
 pub use seldom::Seldom;
 pub use stop::{Stop, stopped_by};
 pub use trace::TraceId;
+
+/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+pub mod reexports {
+    pub use nsgate_config;
+    pub use tokio::{
+        io::{AsyncRead, AsyncWrite, ReadBuf},
+        net::{TcpListener, TcpStream},
+        sync::{Semaphore, watch},
+    };
+}

@@ -122,7 +122,8 @@ mod tests {
 
     fn traced(trace: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Result<String, u16> {
         let gate = gate();
-        let limits = nsgate_config::Limits { target_bytes: 8192, ..gate.limits.clone() };
+        let mut limits = gate.limits.clone();
+        limits.target_bytes = 8192;
         let head = judge(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &limits).unwrap();
         let mut headers = HeaderMap::new();
         for (name, value) in fields {

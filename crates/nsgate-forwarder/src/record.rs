@@ -28,6 +28,7 @@ impl Observer for () {
 
 /// Everything that haproxy's `option httplog` writes of a request (configuration manual, 8.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AccessRecord {
     /// The guest; an IPv4 guest of a dual-stack listener as IPv4.
     pub client: SocketAddr,

@@ -159,7 +159,8 @@ async fn the_monitor_answers_everybody_and_the_statistics_nobody() {
 async fn with_guards_on_paths_no_slash_too_many_leads_past_the_statistics() {
     let nova = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let paths = vec![nsgate_config::PathPrefix::new("/").unwrap()];
-    let guards = nsgate_config::Guards { paths, ..Default::default() };
+    let mut guards = nsgate_config::Guards::default();
+    guards.paths = paths;
     let host = Host::guarded(nova.local_addr().unwrap(), Arc::default(), guards).await;
     for path in ["/admin/stats", "//admin//stats", "/admin///stats?//"] {
         assert!(host.ask("127.0.0.2", &get(path)).await.starts_with("HTTP/1.1 403 "), "{path}");

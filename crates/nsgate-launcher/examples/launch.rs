@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("which configuration?")?;
     let (text, written) = read_config(Path::new(&file))?;
     let config = native::parse(&file, &text)?.config;
-    let options = Options { written: Some(written), ..Options::new(Mode::Foreground) };
+    let mut options = Options::new(Mode::Foreground);
+    options.written = Some(written);
     // What takes system calls that a gate no longer has is made by the last argument: an event loop, for instance.
     let prepare = || Ok(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
     // The starter, which has passed signals on and waited for the gate's end, exits here.

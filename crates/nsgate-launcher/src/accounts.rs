@@ -194,21 +194,12 @@ fn refused(kind: &'static str, account: &Account, reason: &str) -> LaunchError {
 #[cfg(test)]
 mod tests {
     use super::resolve;
-    use nsgate_config::{Account, Process, SandboxLevel};
+    use nsgate_config::{Account, Process};
 
     fn process(user: Account, group: Option<Account>, allow_root: bool) -> Process {
-        Process {
-            user,
-            group,
-            allow_root,
-            daemon: false,
-            pid_file: None,
-            netns: None,
-            freebind: false,
-            log: None,
-            audit: None,
-            sandbox: SandboxLevel::Default,
-        }
+        let mut process = Process::new(user);
+        (process.group, process.allow_root) = (group, allow_root);
+        process
     }
 
     fn name(text: &str) -> Account {

@@ -56,7 +56,7 @@ pub fn cleanup(state: &AbsolutePath, id: Uuid, ids: &Ids) -> Result<Vec<Leftover
 /// `None` if there is nothing.
 fn remove(state: &AbsolutePath, name: &str, ids: &Ids) -> Result<Option<PathBuf>, LaunchError> {
     let wrong = |reason| LaunchError::Path { purpose: "leftover", path: state.as_path().join(name), reason };
-    let path = AbsolutePath::new(&format!("{state}/{name}")).map_err(wrong)?;
+    let path = AbsolutePath::new(&format!("{state}/{name}")).map_err(|reason| wrong(reason.into()))?;
     let (parent, _) = path.split();
     if fs::symlink_metadata(parent).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Ok(None);

@@ -138,7 +138,7 @@ pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {
     }
     know_unmapped_root();
     let trust = Trust::root().and_user(Some(geteuid().as_raw()));
-    let absolute = AbsolutePath::new(&path.to_string_lossy()).map_err(wrong)?;
+    let absolute = AbsolutePath::new(&path.to_string_lossy()).map_err(|reason| wrong(reason.into()))?;
     let place = Pinned::walk(&absolute, &trust, "settings")?;
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let descriptor = openat(place.directory(), place.name(), flags, Mode::empty())

@@ -50,6 +50,6 @@ pub fn fit_pool(pool: &Pool) -> Result<Fitted<Option<PoolRoom>>, LaunchError> {
 const CAUSE: &str = "RLIMIT_NOFILE cannot be raised";
 const ADVICE: &str = "raise the hard limit (`ulimit -Hn`, or LimitNOFILE= of the unit)";
 
-fn too_few(TooFewDescriptors { present, needed }: TooFewDescriptors) -> LaunchError {
+fn too_few(TooFewDescriptors { present, needed, .. }: TooFewDescriptors) -> LaunchError {
     LaunchError::TooFewDescriptors { present, needed }
 }

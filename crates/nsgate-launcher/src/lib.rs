@@ -81,3 +81,10 @@ pub use running::{Agent, Launched, Running};
 pub use signals::{Asked, Signals};
 pub use written::Written;
 pub use zygote::{ASKED, Part, Zygote, raise};
+
+/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+pub mod reexports {
+    pub use nix::{errno::Errno, sys::signal::Signal};
+    pub use nsgate_config;
+    pub use nsgate_sandbox;
+}

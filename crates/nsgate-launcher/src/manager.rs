@@ -24,6 +24,7 @@ use std::{
 
 /// Where the manager hears, and how much it keeps.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Keeping {
     /// A connected datagram socket that never waits.
     pub socket: OwnedFd,
@@ -44,6 +45,7 @@ impl Keeping {
 
 /// The manager's watchdog (`WatchdogSec=`, sd_watchdog_enabled(3)): it ends a service that says nothing for too long.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Watchdog {
     socket: OwnedFd,
     /// How often to say something: half of what the manager waits for.

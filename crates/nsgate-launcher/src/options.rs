@@ -15,6 +15,7 @@ pub enum Mode {
 
 /// How to launch, beside what the configuration says.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// Whether the starter leaves.
     pub mode: Mode,

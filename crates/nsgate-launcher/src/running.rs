@@ -37,6 +37,7 @@ impl<T> Launched<T> {
 
 /// Everything a confined gate holds. Made by a completed confinement and by nothing else.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Running<T> {
     /// What `prepare` made.
     pub prepared: T,

@@ -31,7 +31,8 @@ impl Source {
         // A relative path is meant from here.
         let absolute = std::path::absolute(path).map_err(|error| wrong(format!("getcwd: {error}")))?;
         let text = absolute.to_str().ok_or_else(|| wrong("the path is not UTF-8".to_owned()))?;
-        let place = Pinned::walk(&AbsolutePath::new(text).map_err(wrong)?, trust, "configuration")?;
+        let place =
+            Pinned::walk(&AbsolutePath::new(text).map_err(|reason| wrong(reason.into()))?, trust, "configuration")?;
         let source = Self { place };
         match source.found().map_err(|reason| source.place.wrong(&reason))? {
             Some(found) => judge(&found, trust).map_err(|reason| source.place.wrong(&reason))?,

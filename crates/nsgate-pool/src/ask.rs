@@ -106,7 +106,7 @@ fn ask(pool: &Path, request: &Request) -> Result<Channel, AskError> {
 fn next(channel: &Channel) -> Result<Reply, AskError> {
     channel.wait(Instant::now() + PATIENCE)?;
     match channel.receive()? {
-        Some(Message { truncated: false, bytes, .. }) => Reply::parse(&bytes).map_err(AskError::Odd),
+        Some(Message { truncated: false, bytes, .. }) => Reply::parse(&bytes).map_err(|odd| AskError::Odd(odd.into())),
         Some(_) => Err(AskError::Odd("a message that is too long".to_owned())),
         None => Err(AskError::Io(io::ErrorKind::ConnectionReset.into())),
     }

@@ -6,7 +6,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::socket::{SockaddrStorage, getsockname, getsockopt, sockopt},
 };
-use nsgate_config::Listener;
+use nsgate_config::{Invalid, Listener};
 use std::{
     net::SocketAddr,
     num::NonZeroU8,
@@ -17,7 +17,11 @@ use std::{
 ///
 /// # Errors
 /// A sentence that says what it is instead.
-pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {
+pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), Invalid> {
+    look(listener, descriptor).map_err(Invalid::new)
+}
+
+fn look(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {
     let wrong = |what: &str| format!("the descriptor for {listener} is {what}");
     let number = |option| match sys::number(descriptor, option) {
         Err(Errno::ENOTSOCK) => Err(wrong("not a socket")),
@@ -63,7 +67,11 @@ pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), Stri
 ///
 /// # Errors
 /// A sentence that says what it has instead.
-pub fn check_hop_limit(listener: &Listener, limit: NonZeroU8, descriptor: BorrowedFd<'_>) -> Result<(), String> {
+pub fn check_hop_limit(listener: &Listener, limit: NonZeroU8, descriptor: BorrowedFd<'_>) -> Result<(), Invalid> {
+    look_at_hop_limit(listener, limit, descriptor).map_err(Invalid::new)
+}
+
+fn look_at_hop_limit(listener: &Listener, limit: NonZeroU8, descriptor: BorrowedFd<'_>) -> Result<(), String> {
     let look = |name: &str, found: Result<i32, Errno>| match found {
         Ok(found) if found == i32::from(limit.get()) => Ok(()),
         Ok(found) => Err(format!(
@@ -114,14 +122,14 @@ mod tests {
         use nix::sys::socket::{setsockopt, sockopt};
         let one = std::num::NonZeroU8::MIN;
         let (socket, listener) = listener();
-        let error = check_hop_limit(&listener, one, socket.as_fd()).unwrap_err();
+        let error = check_hop_limit(&listener, one, socket.as_fd()).unwrap_err().to_string();
         assert!(error.contains("hop limit of 64") && error.contains("IP_TTL"), "{error}");
         setsockopt(&socket, sockopt::Ipv4Ttl, &1).unwrap();
         assert_eq!(check_hop_limit(&listener, one, socket.as_fd()), Ok(()));
         let v6 = TcpListener::bind("[::1]:0").unwrap();
         let listener = at(v6.local_addr().unwrap());
         setsockopt(&v6, sockopt::Ipv4Ttl, &1).unwrap();
-        assert!(check_hop_limit(&listener, one, v6.as_fd()).unwrap_err().contains("IPV6_UNICAST_HOPS"));
+        assert!(check_hop_limit(&listener, one, v6.as_fd()).unwrap_err().reason().contains("IPV6_UNICAST_HOPS"));
         setsockopt(&v6, sockopt::Ipv6Ttl, &1).unwrap();
         assert_eq!(check_hop_limit(&listener, one, v6.as_fd()), Ok(()));
     }
@@ -130,7 +138,7 @@ mod tests {
     fn everything_else_is_refused_by_name() {
         let (socket, listener) = listener();
         let refused = |descriptor: &dyn AsFd, word: &str| {
-            let error = check(&listener, descriptor.as_fd()).unwrap_err();
+            let error = check(&listener, descriptor.as_fd()).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains("127.0.0.1:"), "{error}");
         };
         refused(&File::open("/dev/null").unwrap(), "not a socket");
@@ -147,7 +155,7 @@ mod tests {
         refused(&socket, "O_NONBLOCK");
         socket.set_nonblocking(true).unwrap();
         let named = Listener { interface: Some(nsgate_config::InterfaceName::new("lo").unwrap()), ..listener.clone() };
-        let error = check(&named, socket.as_fd()).unwrap_err();
+        let error = check(&named, socket.as_fd()).unwrap_err().to_string();
         assert!(error.contains("bound to no interface"), "{error}");
     }
 }

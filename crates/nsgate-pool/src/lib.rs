@@ -28,3 +28,12 @@ pub use descriptor::{check, check_hop_limit};
 pub use offer::{Offer, OfferError, Offered, Served, Unserved, Word};
 pub use peer::{Allowed, Peer};
 pub use shard::shard;
+
+/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+pub mod reexports {
+    pub use nsgate_config;
+    #[cfg(feature = "worker")]
+    pub use nsgate_forwarder;
+    #[cfg(feature = "worker")]
+    pub use tokio::sync::watch;
+}

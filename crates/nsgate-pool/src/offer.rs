@@ -111,7 +111,7 @@ impl Offered {
     /// # Errors
     /// [`Unserved`].
     pub fn settled(self) -> Result<Served, Unserved> {
-        let reply = read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(OfferError::Odd));
+        let reply = read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(|odd| OfferError::Odd(odd.into())));
         match reply {
             Ok(Reply::Serving { answers }) => Ok(Served { channel: self.0, answers }),
             Ok(Reply::Refused(why)) => Err(Unserved { error: OfferError::Refused(why), channel: Some(self.0) }),
@@ -191,7 +191,7 @@ impl Served {
             Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),
             Err(error) => return Err(error),
         };
-        match Reply::parse(&bytes).map_err(OfferError::Odd)? {
+        match Reply::parse(&bytes).map_err(|odd| OfferError::Odd(odd.into()))? {
             Reply::Leave => Ok(Some(Word::Leave)),
             Reply::End(why) => Ok(Some(Word::End(why))),
             Reply::Pong => Ok(Some(Word::Pong)),

@@ -1,6 +1,7 @@
 //! Who is at the other end, as the kernel attests it, and whether that is enough.
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nsgate_config::Invalid;
 use std::{fmt, io, os::fd::AsFd};
 
 /// The process that connected, as it was in that moment (SO_PEERCRED, unix(7)).
@@ -41,12 +42,12 @@ impl Allowed {
     ///
     /// # Errors
     /// A sentence that says who may.
-    pub fn judge(self, peer: Peer) -> Result<(), String> {
+    pub fn judge(self, peer: Peer) -> Result<(), Invalid> {
         if peer.uid == 0 || self.gid == Some(peer.gid) {
             return Ok(());
         }
         let group = self.gid.map_or_else(String::new, |gid| format!(" or a process whose group is {gid}"));
-        Err(format!("{peer} may not hand over; only root{group} may (`handover_group` of the pool)"))
+        Err(Invalid::new(format!("{peer} may not hand over; only root{group} may (`handover_group` of the pool)")))
     }
 }
 
@@ -62,7 +63,7 @@ mod tests {
         assert!(closed.judge(peer(5, 0)).is_err(), "root's group is not root");
         let open = Allowed { gid: Some(7) };
         assert!(open.judge(peer(5, 7)).is_ok());
-        let error = open.judge(peer(7, 5)).unwrap_err();
+        let error = open.judge(peer(7, 5)).unwrap_err().to_string();
         assert!(error.contains("uid 7, gid 5") && error.contains("group is 7"), "{error}");
     }
 }

@@ -112,3 +112,13 @@ pub use rlimits::raise_descriptors;
 pub use ruleset::Landlock;
 pub use small_root::{Link, Root, SmallRoot, Window};
 pub use stage::{Confined, Dropped, FilterReport, Policy, Privileged, Report, Ruled, Sandbox};
+
+/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+pub mod reexports {
+    pub use landlock::{PathFdError, RulesetError};
+    pub use nix::{
+        errno::Errno,
+        unistd::{Gid, Uid},
+    };
+    pub use seccompiler;
+}

@@ -27,6 +27,7 @@ pub enum Role {
 
 /// One permitted system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its name.
     pub name: &'static str,

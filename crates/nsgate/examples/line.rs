@@ -12,19 +12,17 @@ use std::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u32 = std::env::args().nth(1).ok_or("how many lines?")?.parse()?;
     let time = Some(Duration::from_micros(1234));
-    let record = AccessRecord {
-        head_time: time,
-        queue_time: time,
-        connect_time: time,
-        response_time: time,
-        total_time: Duration::from_micros(1234),
-        status: 200,
-        bytes: 440,
-        connections: 1,
-        served: true,
-        request_line: b"GET /openstack/latest/meta_data.json HTTP/1.1".to_vec(),
-        ..AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now())
-    };
+    let mut record = AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now());
+    record.head_time = time;
+    record.queue_time = time;
+    record.connect_time = time;
+    record.response_time = time;
+    record.total_time = Duration::from_micros(1234);
+    record.status = 200;
+    record.bytes = 440;
+    record.connections = 1;
+    record.served = true;
+    record.request_line = b"GET /openstack/latest/meta_data.json HTTP/1.1".to_vec();
     let log = Log {
         socket: AbsolutePath::new("/dev/log")?,
         facility: Facility::named("local0").ok_or("no such facility")?,

@@ -8,7 +8,7 @@ use crate::{
     sys,
 };
 use nix::time::{ClockId, clock_gettime};
-use nsgate_config::{Config, Gate, Guards, Level, Log, Process, Tokens};
+use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network, stopped_by};
 use nsgate_launcher::{
     Agent, Asked, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, Signals, fit_limits,
@@ -61,7 +61,9 @@ pub(crate) fn fitted(config: &Config) -> Result<(Config, Option<String>), Launch
     let Config { gate, process } = config;
     let Fitted { bounds: limits, shortfall } = fit_limits(&gate.limits, gate.listeners.len())?;
     say_shortfall(shortfall.as_deref());
-    Ok((Config { gate: Gate { limits, ..gate.clone() }, process: process.clone() }, shortfall))
+    let mut gate = gate.clone();
+    gate.limits = limits;
+    Ok((Config { gate, process: process.clone() }, shortfall))
 }
 
 pub(crate) fn say_shortfall(shortfall: Option<&str>) {
@@ -89,7 +91,9 @@ pub(crate) fn connector(agents: &[Agent]) -> UnixConnector {
 /// The same options, and where tokens are wanted their key as a secret that outlives the process.
 pub(crate) fn with_secret(options: &Options, guards: &Guards) -> Options {
     let secret = (guards.tokens != Tokens::Off).then_some(new_token_key_text as fn() -> io::Result<String>);
-    Options { secret, ..options.clone() }
+    let mut options = options.clone();
+    options.secret = secret;
+    options
 }
 
 pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {

@@ -42,6 +42,8 @@ fn run(asked: Asked) -> Result<u8, String> {
     config.process.audit = site.audit;
     (config.gate.guards, config.gate.trace) = (site.guards, site.trace);
     let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
-    let options = Options { log_file, unheard: Some(terminal::unheard), ..Options::new(mode) };
+    let mut options = Options::new(mode);
+    options.log_file = log_file;
+    options.unheard = Some(terminal::unheard);
     gate::run(&config, &options).map_err(|error| error.to_string())
 }

@@ -48,7 +48,7 @@ fn judge(words: &[String]) -> Result<(), String> {
         ["nsgate", ..] => nsgate(&words),
         ["haproxy", rest @ ..] => nsgate::haproxy_name::parse(rest.iter().map(std::ffi::OsString::from)).map(|_| ()),
         ["neutron-ns-metadata-proxy", rest @ ..] => {
-            namespace_proxy::parse(rest.iter().map(std::ffi::OsString::from)).map(|_| ())
+            namespace_proxy::parse(rest.iter().map(std::ffi::OsString::from)).map(|_| ()).map_err(String::from)
         }
         ["cargo", "xtask", rest @ ..] => xtask(rest),
         ["cargo", subcommand, rest @ ..] => cargo(subcommand, rest),

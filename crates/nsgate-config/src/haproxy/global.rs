@@ -85,7 +85,7 @@ pub(super) fn socket(text: &str) -> Result<AbsolutePath, String> {
     if text.len() > LONGEST_SOCKET {
         return Err(format!("the path is {} bytes long; haproxy takes a socket's up to {LONGEST_SOCKET}", text.len()));
     }
-    AbsolutePath::new(text)
+    Ok(AbsolutePath::new(text)?)
 }
 
 pub(super) fn log_tag(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {

@@ -124,7 +124,7 @@ pub(super) fn server(reader: &mut Reader, report: &mut Report<'_>, name: &[Word]
         }
     }
     let path = address.text.strip_prefix("unix@").unwrap_or(&address.text);
-    match socket(path).and_then(Backend::new) {
+    match socket(path).and_then(|path| Ok(Backend::new(path)?)) {
         Ok(backend) => reader.backend = Some(backend),
         Err(reason) => report.error(address.place, reason, form),
     }

@@ -1,5 +1,6 @@
 //! Who a gate runs as, before it is looked up.
 
+use crate::Invalid;
 use std::fmt;
 
 /// A user or a group as the configuration names it. Looking it up (and refusing root) is the launcher's work.
@@ -17,7 +18,11 @@ impl Account {
     /// # Errors
     /// A sentence for an empty name, one that looks like a number (finding 7, CWE-703: `"0"` compared as a string is
     /// not root), or one with characters no account name has (useradd(8)).
-    pub fn named(text: &str) -> Result<Self, String> {
+    pub fn named(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the name is empty".to_owned());
         }

@@ -1,9 +1,11 @@
 //! Who is told which requests were made, and by which name their traces can be joined.
 
+use crate::Invalid;
 use std::{fmt, str::FromStr};
 
 /// An event for every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Audit {
     /// Where events go.
     pub to: AuditTo,
@@ -29,9 +31,15 @@ pub enum AuditTo {
 const STDERR: u16 = 2;
 
 impl FromStr for AuditTo {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+}
+
+impl AuditTo {
+    fn judge(text: &str) -> Result<Self, String> {
         match text {
             "syslog" => return Ok(Self::Syslog),
             "journald" => return Ok(Self::Journald),
@@ -60,6 +68,7 @@ impl fmt::Display for AuditTo {
 
 /// A trace context of the gate's own goes to the agent with every request (W3C Trace Context, level 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Trace {
     /// The flag `sampled`: whether the agent and Nova are asked to record.
     pub sampled: bool,

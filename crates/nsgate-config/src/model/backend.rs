@@ -1,6 +1,6 @@
 //! Where requests go.
 
-use crate::{AbsolutePath, Account};
+use crate::{AbsolutePath, Account, Invalid};
 
 /// Longest path that fits `sockaddr_un.sun_path` with its NUL (unix(7)).
 const SUN_PATH: usize = 108;
@@ -19,7 +19,11 @@ impl Backend {
     ///
     /// # Errors
     /// A sentence if the path does not fit a UNIX socket address.
-    pub fn new(path: AbsolutePath) -> Result<Self, String> {
+    pub fn new(path: AbsolutePath) -> Result<Self, Invalid> {
+        Self::judge(path).map_err(Invalid::new)
+    }
+
+    fn judge(path: AbsolutePath) -> Result<Self, String> {
         let length = path.as_str().len();
         if length >= SUN_PATH {
             return Err(format!(

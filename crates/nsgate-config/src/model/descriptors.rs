@@ -19,6 +19,7 @@ const PART_OF_PEERS: u64 = 16;
 
 /// There are too few descriptors to serve with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TooFewDescriptors {
     /// How many there are.
     pub present: u64,
@@ -83,6 +84,7 @@ pub fn descriptors_of_a_network(listeners: usize, reserved: u32) -> u64 {
 
 /// What a worker has for its guests where it got fewer descriptors than its bounds could take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolRoom {
     /// Peers that have connected and said nothing yet, at once.
     pub peers: u32,

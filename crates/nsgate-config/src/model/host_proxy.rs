@@ -1,10 +1,11 @@
 //! One proxy for a whole host: who asks is known by the source address (Neutron's `metadata_path` extension).
 
-use crate::{Guards, Instances, Limits, Listener, Process, Server, Timeouts, Trace, Uuid};
+use crate::{Guards, Instances, Invalid, Limits, Listener, Process, Server, Timeouts, Trace, Uuid};
 use std::fmt;
 
 /// A host's proxy: everything the forwarder needs to know. Nothing in it is privileged.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HostProxy {
     /// Where guests are heard: at least one.
     pub listeners: Vec<Listener>,
@@ -72,7 +73,11 @@ impl ProjectId {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
             return Ok(Self(text.into()));
@@ -96,7 +101,11 @@ impl Signature {
     ///
     /// # Errors
     /// A sentence that says what is expected; what was there is not repeated.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let wrong = || "this is not a signature: that is 64 hexadecimal digits".to_owned();
         if text.len() != 64 {
             return Err(wrong());
@@ -136,7 +145,11 @@ impl UriPath {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
         if text.starts_with('/') && text.len() <= 256 && plain {
             return Ok(Self(text.to_owned()));

@@ -1,5 +1,6 @@
 //! Whose requests these are: the header that the agent trusts.
 
+use crate::Invalid;
 use std::{fmt, str::FromStr};
 
 /// A UUID in its canonical form (RFC 9562, section 4): 32 hexadecimal digits, 8-4-4-4-12.
@@ -12,9 +13,15 @@ impl Uuid {
 }
 
 impl FromStr for Uuid {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+}
+
+impl Uuid {
+    fn judge(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not a UUID; it looks like 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10");
         let groups = [8usize, 4, 4, 4, 12];
         let mut parts = text.split('-');

@@ -11,6 +11,7 @@ pub(crate) const RATE_REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 
 /// Bounds of one gate. Together they are its memory ceiling.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Guest connections open at once (haproxy's `maxconn`). Beyond it an idle connection of the source that holds most
     /// gives way; where none is idle, the rest wait in the kernel's queue.
@@ -75,6 +76,7 @@ impl Limits {
 
 /// How long the gate waits for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// For a guest's complete request head, from its first byte or the accept (`timeout http-request`); then 408.
     pub request: Duration,

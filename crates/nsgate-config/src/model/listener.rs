@@ -1,5 +1,6 @@
 //! Where guests are heard.
 
+use crate::Invalid;
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -20,23 +21,35 @@ impl Port {
 }
 
 impl TryFrom<u16> for Port {
-    type Error = String;
+    type Error = Invalid;
 
-    fn try_from(number: u16) -> Result<Self, String> {
+    fn try_from(number: u16) -> Result<Self, Invalid> {
+        Self::number(number).map_err(Invalid::new)
+    }
+}
+
+impl Port {
+    fn number(number: u16) -> Result<Self, String> {
         NonZeroU16::new(number).map(Self).ok_or_else(|| "port 0 is not a port; write 1 to 65535".to_owned())
     }
 }
 
 impl FromStr for Port {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+}
+
+impl Port {
+    fn judge(text: &str) -> Result<Self, String> {
         // `u16::from_str` takes a leading `+`; a port has digits only.
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(format!("`{text}` is not a port; write 1 to 65535 in decimal digits"));
         }
         let number: u16 = text.parse().map_err(|_| format!("port {text} is out of range; write 1 to 65535"))?;
-        Self::try_from(number)
+        Self::number(number)
     }
 }
 
@@ -55,7 +68,11 @@ impl InterfaceName {
     ///
     /// # Errors
     /// A sentence that says why no interface can have this name.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 15 {
             return Err(format!("`{text}` is not an interface name: those have 1 to 15 bytes"));
         }

@@ -1,6 +1,6 @@
 //! Which network namespace.
 
-use crate::AbsolutePath;
+use crate::{AbsolutePath, Invalid};
 
 /// A network namespace other than the one the gate is started in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,9 +16,13 @@ impl Netns {
     ///
     /// # Errors
     /// A sentence for a name that cannot be one.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         if text.starts_with('/') {
-            return AbsolutePath::new(text).map(Self::Path);
+            return Ok(AbsolutePath::new(text).map(Self::Path)?);
         }
         if text.is_empty()
             || text == "."

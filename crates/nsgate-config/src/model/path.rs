@@ -1,5 +1,6 @@
 //! An absolute path without surprises.
 
+use crate::Invalid;
 use std::{fmt, path::Path};
 
 /// Longest accepted path in bytes, `PATH_MAX` with its terminating NUL (limits.h(0p)).
@@ -14,7 +15,11 @@ impl AbsolutePath {
     ///
     /// # Errors
     /// A sentence that says what is wrong with the path.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(format!("`{text}` is not an absolute path; write it from `/` on"));
         };

@@ -14,6 +14,7 @@ pub(crate) const MOST_WORKERS: u32 = 64;
 
 /// What a pool's workers serve, and for whom. The bounds are those of each worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pool {
     /// Where networks are handed over: a UNIX socket that the pool makes.
     pub socket: AbsolutePath,

@@ -1,6 +1,6 @@
 //! Where a host's proxy sends requests: one host and one port.
 
-use crate::Port;
+use crate::{Invalid, Port};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -34,7 +34,11 @@ impl HostName {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let label = |label: &str| {
             (1..=63).contains(&label.len())
@@ -62,7 +66,11 @@ impl Server {
     ///
     /// # Errors
     /// A sentence that says what is wrong.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` names no port"))?;
         let port: Port = port.parse()?;
         let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -82,7 +90,11 @@ impl Server {
 ///
 /// # Errors
 /// A sentence for an address that is nobody's or everybody's.
-pub fn reachable(address: IpAddr) -> Result<(), String> {
+pub fn reachable(address: IpAddr) -> Result<(), Invalid> {
+    may_be_reached(address).map_err(Invalid::new)
+}
+
+fn may_be_reached(address: IpAddr) -> Result<(), String> {
     if address.is_unspecified() || address.is_multicast() {
         return Err(format!("`{address}` is not the address of one host"));
     }

@@ -7,8 +7,8 @@
 mod words;
 
 use crate::{
-    AbsolutePath, Account, Backend, Config, Facility, Gate, Guards, Identity, Level, Limits, Listener, Log, LogFile,
-    Port, Process, SandboxLevel, Timeouts,
+    AbsolutePath, Account, Backend, Config, Facility, Gate, Guards, Identity, Invalid, Level, Limits, Listener, Log,
+    LogFile, Port, Process, SandboxLevel, Timeouts,
 };
 use std::{
     ffi::OsString,
@@ -78,7 +78,11 @@ Example:
 ///
 /// # Errors
 /// A sentence that names the option, and what to write instead.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Invalid> {
+    command(words).map_err(Invalid::new)
+}
+
+fn command(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let said = words::read(words)?;
     if said.version {
         return Ok(Command::Version);
@@ -151,7 +155,7 @@ fn judge(said: &Said) -> Result<Asked, String> {
 }
 
 fn identity(network: Option<&str>, router: Option<&str>) -> Result<Identity, String> {
-    let id = |name: &str, text: &str| text.parse().map_err(|reason| format!("`--{name}`: {reason}"));
+    let id = |name: &str, text: &str| text.parse().map_err(|reason: Invalid| format!("`--{name}`: {reason}"));
     match (network, router) {
         (Some(network), None) => id("network_id", network).map(Identity::Network),
         (None, Some(router)) => id("router_id", router).map(Identity::Router),

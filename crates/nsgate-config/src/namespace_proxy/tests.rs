@@ -10,7 +10,7 @@ use std::ffi::OsString;
 const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
 
 fn words(line: &str) -> Result<Command, String> {
-    parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from))
+    parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from)).map_err(String::from)
 }
 
 fn run(line: &str) -> Asked {
@@ -154,7 +154,7 @@ fn finding_6_ports() {
         assert!(refused(&format!("--metadata_port={port}")).contains(port), "{port}");
     }
     let spaced = ["--network_id", ID, "--metadata_proxy_user", "n", "--metadata_port", "80 "].map(OsString::from);
-    assert!(parse(spaced).unwrap_err().contains("`80 `"));
+    assert!(parse(spaced).unwrap_err().reason().contains("`80 `"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{
     AbsolutePath, Account, Backend, CommandLine, Config, Diagnostic, Diagnostics, Facility, Gate, Identity,
     InterfaceName, Level, Limits, Listener, Log, Netns, Parsed, Process, RateLimit, SandboxLevel, Timeouts, Uuid,
     model::{
+        gate::RETRIES,
         limits::{BACKEND_REQUESTS, RATE_REQUESTS},
         listener::plausible,
     },
@@ -16,8 +17,6 @@ use crate::{
 };
 use std::{ops::RangeInclusive, time::Duration};
 use toml::Spanned;
-
-const RETRIES: u32 = 3;
 
 /// How a UUID becomes an identity.
 type Kind = fn(Uuid) -> Identity;
@@ -244,12 +243,12 @@ impl<'a> Judge<'a> {
         found.unwrap_or(default)
     }
 
-    pub(super) fn need<T, V>(
+    pub(super) fn need<T, V, E: Into<String>>(
         &mut self,
         key: &str,
         said: &Option<Spanned<V>>,
         form: &str,
-        judge: impl FnOnce(&V) -> Result<T, String>,
+        judge: impl FnOnce(&V) -> Result<T, E>,
     ) -> Option<T> {
         if said.is_none() {
             self.missing(key, form);
@@ -257,22 +256,22 @@ impl<'a> Judge<'a> {
         self.maybe(key, said, judge)
     }
 
-    pub(super) fn maybe<T, V>(
+    pub(super) fn maybe<T, V, E: Into<String>>(
         &mut self,
         key: &str,
         said: &Option<Spanned<V>>,
-        judge: impl FnOnce(&V) -> Result<T, String>,
+        judge: impl FnOnce(&V) -> Result<T, E>,
     ) -> Option<T> {
         said.as_ref().and_then(|said| self.take(key, said, judge))
     }
 
-    pub(super) fn take<T, V>(
+    pub(super) fn take<T, V, E: Into<String>>(
         &mut self,
         key: &str,
         said: &Spanned<V>,
-        judge: impl FnOnce(&V) -> Result<T, String>,
+        judge: impl FnOnce(&V) -> Result<T, E>,
     ) -> Option<T> {
-        judge(said.get_ref()).map_err(|reason| self.wrong(key, said, reason)).ok()
+        judge(said.get_ref()).map_err(|reason| self.wrong(key, said, reason.into())).ok()
     }
 
     pub(super) fn wrong<V>(&mut self, key: &str, said: &Spanned<V>, reason: String) {
@@ -322,7 +321,7 @@ pub(super) const LEVELS: [(&str, Level); 5] = [
 
 pub(super) fn account(who: &Who) -> Result<Account, String> {
     match who {
-        Who::Name(name) => Account::named(name),
+        Who::Name(name) => Ok(Account::named(name)?),
         // 4294967295 is "no change" to setresuid(2), and so nobody's number.
         Who::Number(number) => match u32::try_from(*number) {
             Ok(id) if id != u32::MAX => Ok(Account::Id(id)),
@@ -338,7 +337,7 @@ fn whole_window(time: &Time) -> Result<Duration, String> {
     }
 }
 
-fn listener(text: &str) -> Result<Listener, String> {
+pub(crate) fn listener(text: &str) -> Result<Listener, String> {
     let (endpoint, interface) = match text.split_once('%') {
         Some((endpoint, name)) => (endpoint, Some(InterfaceName::new(name)?)),
         None => (text, None),

@@ -86,12 +86,12 @@ impl Judge<'_> {
     }
 
     /// A list with something in it: an empty one could mean everything as well as nothing.
-    fn list<T: PartialEq>(
+    fn list<T: PartialEq, E: Into<String>>(
         &mut self,
         key: &str,
         said: Option<&Spanned<Vec<Spanned<String>>>>,
         most: usize,
-        judge: impl Fn(&str) -> Result<T, String>,
+        judge: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<T> {
         let Some(said) = said else { return Vec::new() };
         let words = said.get_ref();

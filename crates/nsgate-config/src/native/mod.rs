@@ -5,7 +5,7 @@
 
 mod audit;
 mod draft;
-mod finish;
+pub(crate) mod finish;
 mod guards;
 mod pool;
 mod render;

@@ -148,7 +148,7 @@ fn socket_path(path: &str) -> Result<AbsolutePath, String> {
 }
 
 fn backend(path: &str) -> Result<Backend, String> {
-    AbsolutePath::new(path).and_then(Backend::new)
+    Ok(AbsolutePath::new(path).and_then(Backend::new)?)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use toml::Spanned;
 
 /// The site's own settings, `/etc/nsgate/nsgate.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Site {
     /// Accept root as user or group of a configuration that an agent wrote. An agent that runs as root writes
     /// `user root` (`neutron/agent/metadata/driver_base.py`).

@@ -1,7 +1,7 @@
 //! What a worker says.
 
 use super::{identity, identity_text, message, nothing, sentence, split};
-use nsgate_config::Identity;
+use nsgate_config::{Identity, Invalid};
 use std::fmt::Write;
 
 /// A message from a worker.
@@ -39,6 +39,7 @@ pub struct SilentWorker {
 
 /// One network of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NetworkStatus {
     /// Whose requests these are.
     pub identity: Identity,
@@ -82,8 +83,8 @@ impl Reply {
     ///
     /// # Errors
     /// A sentence that says what is wrong with it.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        Self::read(bytes).map_err(|wrong| sentence(&wrong))
+    pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
+        Self::read(bytes).map_err(|wrong| Invalid::new(sentence(&wrong)))
     }
 
     fn read(bytes: &[u8]) -> Result<Self, String> {

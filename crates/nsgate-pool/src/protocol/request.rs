@@ -1,7 +1,7 @@
 //! What a worker is asked.
 
 use super::{Notes, identity, identity_text, message, nothing, sentence, split};
-use nsgate_config::{Config, Identity, native};
+use nsgate_config::{Config, Identity, Invalid, native};
 
 /// A message to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ impl Request {
     ///
     /// # Errors
     /// A sentence that says what is wrong with it.
-    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        Self::read(bytes).map_err(|wrong| sentence(&wrong))
+    pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
+        Self::read(bytes).map_err(|wrong| Invalid::new(sentence(&wrong)))
     }
 
     fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -133,8 +133,8 @@ mod tests {
             (gate.as_str(), "port 0"),
         ] {
             let error = Request::parse(text.as_bytes()).unwrap_err();
-            assert!(error.contains(word), "{text:?}: {error}");
+            assert!(error.reason().contains(word), "{text:?}: {error}");
         }
-        assert!(Request::parse(b"nsgate-pool 1 serve\n\xff").unwrap_err().contains("UTF-8"));
+        assert!(Request::parse(b"nsgate-pool 1 serve\n\xff").unwrap_err().reason().contains("UTF-8"));
     }
 }

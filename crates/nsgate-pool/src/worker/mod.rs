@@ -26,7 +26,7 @@ use crate::Allowed;
 use budget::Budget;
 use counters::Latency;
 use endpoint::{Door, Visitor};
-use nsgate_config::{AbsolutePath, Config};
+use nsgate_config::{AbsolutePath, Config, Invalid};
 use nsgate_forwarder::{Observer, Sharing, Stop, TokenKey};
 use refused::Refused;
 use registry::Registry;
@@ -63,6 +63,7 @@ pub struct Backend {
 
 /// What a worker may serve.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Settings {
     /// Who may hand over.
     pub allowed: Allowed,
@@ -87,6 +88,26 @@ pub struct Settings {
     pub lost: Lost,
 }
 
+impl Settings {
+    /// What these peers may hand over for these agents: 100,000 networks with 10,000 connections, of which each network has four
+    /// whatever the others do, and 256 peers that have said nothing yet.
+    #[must_use]
+    pub fn new(allowed: Allowed, backends: Vec<Backend>) -> Self {
+        Self {
+            allowed,
+            backends,
+            networks: 100_000,
+            peers: 256,
+            connections: 10_000,
+            descriptors: None,
+            reserved: 4,
+            token_key: None,
+            number: None,
+            lost: Lost::default(),
+        }
+    }
+}
+
 /// How many lines and events no destination took since the process began.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost {
@@ -104,7 +125,7 @@ impl Default for Lost {
 }
 
 /// Makes the observer of one network's requests, or says in a sentence why this worker cannot.
-pub type Observe = Box<dyn Fn(&Config) -> Result<Box<dyn Observer>, String> + Send + Sync>;
+pub type Observe = Box<dyn Fn(&Config) -> Result<Box<dyn Observer>, Invalid> + Send + Sync>;
 
 /// Serves networks.
 pub struct Worker(Arc<Shared>, Vec<(String, OwnedFd)>);

@@ -112,8 +112,9 @@ async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Opti
         Ok(Ok(Some(Message { truncated: true, .. }))) => {
             Err("the message is longer than 16 KiB, or brings more descriptors than can be taken".to_owned())
         }
-        Ok(Ok(Some(message))) => Request::parse(&message.bytes)
-            .map(|request| Some((request, Notes::of(&message.bytes), message.descriptors))),
+        Ok(Ok(Some(message))) => {
+            Ok(Some((Request::parse(&message.bytes)?, Notes::of(&message.bytes), message.descriptors)))
+        }
     }
 }
 

@@ -36,6 +36,7 @@ use std::{
 
 /// Everything that was read of one process.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Holdings {
     /// As the reader's PID namespace numbers it.
     pub pid: i32,
@@ -92,6 +93,7 @@ const UNSEEN_OF_ROOT: &str =
 
 /// What the running kernel offers to any gate.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Kernel {
     /// Version of Landlock's interface; 0 without it.
     pub landlock_abi: i32,

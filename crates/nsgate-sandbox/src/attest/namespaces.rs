@@ -9,6 +9,7 @@ use std::{
 
 /// One namespace of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Namespace {
     /// `mnt`, `pid`, `net`, …
     pub kind: &'static str,

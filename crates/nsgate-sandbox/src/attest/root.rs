@@ -8,6 +8,7 @@ use std::{
 
 /// One mount of a process's mount namespace (proc_pid_mountinfo(5)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Mount {
     /// Where, as the process names it.
     pub point: String,

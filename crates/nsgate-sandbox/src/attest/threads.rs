@@ -15,6 +15,7 @@ use std::{
 
 /// One thread of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Thread {
     /// Its id, as the reader's PID namespace numbers it; the first one's is the process's.
     pub id: i32,

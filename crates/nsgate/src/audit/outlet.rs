@@ -96,14 +96,10 @@ mod tests {
     };
 
     fn record() -> AccessRecord {
-        AccessRecord {
-            status: 200,
-            bytes: 1,
-            connections: 1,
-            served: true,
-            request_line: b"GET / HTTP/1.1".to_vec(),
-            ..AccessRecord::begun("10.0.0.5:41234".parse().unwrap(), UNIX_EPOCH)
-        }
+        let mut record = AccessRecord::begun("10.0.0.5:41234".parse().unwrap(), UNIX_EPOCH);
+        (record.status, record.bytes, record.connections, record.served) = (200, 1, 1, true);
+        record.request_line = b"GET / HTTP/1.1".to_vec();
+        record
     }
 
     fn network() -> Network {

@@ -43,11 +43,16 @@ impl Add {
         // A pid file, the foreground and serving by itself are for a process that stays.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
         if !stays && nsgate_pool::stores(pool.socket.as_path()).is_ok() {
-            let options = Options { unheard: Some(unheard), written, ..Options::new(Mode::Daemon) };
+            let mut options = Options::new(Mode::Daemon);
+            options.unheard = Some(unheard);
+            options.written = written;
             return run_courier(&config, &pool.socket, &options).map_err(|error| error.to_string());
         }
         let mode = if self.foreground { Mode::Foreground } else { Mode::Daemon };
-        let options = Options { on_ready: Some(notify::ready), unheard: Some(unheard), written, ..Options::new(mode) };
+        let mut options = Options::new(mode);
+        options.on_ready = Some(notify::ready);
+        options.unheard = Some(unheard);
+        options.written = written;
         run_keeper(&config, &pool, &options).map_err(|error| error.to_string())
     }
 }

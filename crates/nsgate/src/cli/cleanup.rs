@@ -1,7 +1,7 @@
 //! `nsgate cleanup`: what proxies of older versions left behind.
 
 use crate::terminal::say;
-use nsgate_config::{AbsolutePath, Account, Process, SandboxLevel, Uuid};
+use nsgate_config::{AbsolutePath, Account, Process, Uuid};
 use nsgate_launcher::{Ids, Leftover, cleanup, resolve};
 
 /// Removes a network's or router's old configuration and pid files from Neutron's state directory, and nothing else.
@@ -38,18 +38,8 @@ impl Cleanup {
         let Some(user) = &self.user else {
             return Ok(Ids { uid: nix::unistd::geteuid(), gid: nix::unistd::getegid() });
         };
-        resolve(&Process {
-            user: user.clone(),
-            group: None,
-            allow_root: true,
-            daemon: false,
-            pid_file: None,
-            netns: None,
-            freebind: false,
-            log: None,
-            audit: None,
-            sandbox: SandboxLevel::default(),
-        })
-        .map_err(|error| error.to_string())
+        let mut process = Process::new(user.clone());
+        process.allow_root = true;
+        resolve(&process).map_err(|error| error.to_string())
     }
 }

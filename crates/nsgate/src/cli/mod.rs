@@ -92,10 +92,10 @@ pub fn main() -> ExitCode {
 /// The pool's socket: what the command line says, or the site's settings, or the usual place.
 fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
     match said {
-        Some(path) => AbsolutePath::new(path).map_err(|reason| mistake::refused("--pool", &reason)),
+        Some(path) => AbsolutePath::new(path).map_err(|invalid| mistake::refused("--pool", invalid.reason())),
         None => match site::load()?.pool {
             Some(pool) => Ok(pool.socket),
-            None => AbsolutePath::new(POOL),
+            None => Ok(AbsolutePath::new(POOL)?),
         },
     }
 }

@@ -87,14 +87,12 @@ impl PoolCommand {
         if config.pool.workers > 1 {
             only_sockets(&passed)?;
         }
-        let options = Options {
-            on_ready: Some(notify::ready),
-            unheard: Some(unheard),
-            farewell,
-            passed,
-            written,
-            ..Options::new(mode)
-        };
+        let mut options = Options::new(mode);
+        options.on_ready = Some(notify::ready);
+        options.unheard = Some(unheard);
+        options.farewell = farewell;
+        options.passed = passed;
+        options.written = written;
         if self_replaces {
             replaceable(&config, &options)?;
         }

@@ -2,7 +2,7 @@
 
 use super::{mistake, networks, pool_socket};
 use crate::terminal::waiting;
-use nsgate_config::{AbsolutePath, Identity, Uuid};
+use nsgate_config::{AbsolutePath, Identity, Invalid, Uuid};
 
 /// Ends one network of the pool; the process that kept it there ends as well.
 #[derive(Debug, clap::Args)]
@@ -55,13 +55,13 @@ impl Which {
         let ovn = ovn_network_id.map(|id| (id, "--ovn-network-id", Identity::OvnNetwork as fn(Uuid) -> Identity));
         let said = network.or(router).or(ovn);
         let (said, option, make) = said.ok_or("name a network: its UUID, as `nsgate list` shows it")?;
-        said.parse().map(make).map_err(|reason: String| mistake::refused(option, &reason))
+        said.parse().map(make).map_err(|invalid: Invalid| mistake::refused(option, invalid.reason()))
     }
 }
 
 /// What the pool serves under this UUID: one identity, of whichever kind.
 fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
-    let uuid: Uuid = id.parse().map_err(|reason: String| mistake::refused_word(id, &reason, ""))?;
+    let uuid: Uuid = id.parse().map_err(|invalid: Invalid| mistake::refused_word(id, invalid.reason(), ""))?;
     let listing = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
     let listing = listing.map_err(|error| format!("{socket}: {error}"))?;
     let mut found = listing.networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);

@@ -80,7 +80,11 @@ impl Run {
         config.process.daemon |= self.daemon;
         let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
         let (on_ready, unheard) = (Some(notify::ready as fn()), Some(unheard as fn(&str)));
-        let options = Options { on_ready, unheard, passed: notify::passed()?, written, ..Options::new(mode) };
+        let mut options = Options::new(mode);
+        options.on_ready = on_ready;
+        options.unheard = unheard;
+        options.passed = notify::passed()?;
+        options.written = written;
         gate::run(&config, &options).map_err(|error| error.to_string())
     }
 }

@@ -23,7 +23,11 @@ pub(super) enum Start {
 impl Start {
     /// Its warnings. An error is why it would start nothing.
     pub(super) fn tried(self, file: &Path, written: Written) -> Result<Vec<String>, String> {
-        let options = |written| Options { written: Some(written), ..Options::new(Mode::Foreground) };
+        let options = |written| {
+            let mut options = Options::new(Mode::Foreground);
+            options.written = Some(written);
+            options
+        };
         let said = match self {
             Self::Gate(config) => check_gate(&config, None, &options(written)),
             Self::Agents(mut config) => {

@@ -76,17 +76,15 @@ fn run(args: &Args) -> Result<u8, String> {
     let replace = |pids: &[i32], signal| pids.iter().map(move |pid| Replace { pid: *pid, signal }).collect::<Vec<_>>();
     let mut replaced = replace(&args.finish, nix::sys::signal::Signal::SIGUSR1);
     replaced.extend(replace(&args.terminate, nix::sys::signal::Signal::SIGTERM));
-    let options = Options {
-        replace: replaced,
-        address_space: args.memory.map(|megabytes| u64::from(megabytes) << 20),
-        // haproxy says nothing with `-q` either.
-        unheard: if args.quiet { None } else { Some(terminal::unheard) },
-        on_ready: if args.notify { Some(notify::ready) } else { None },
-        passed: if args.notify { notify::passed()? } else { Vec::new() },
-        // Agents write these texts.
-        written: Some(written.by_agent()),
-        ..Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground })
-    };
+    let mut options = Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground });
+    options.replace = replaced;
+    options.address_space = args.memory.map(|megabytes| u64::from(megabytes) << 20);
+    // haproxy says nothing with `-q` either.
+    options.unheard = if args.quiet { None } else { Some(terminal::unheard) };
+    options.on_ready = if args.notify { Some(notify::ready) } else { None };
+    options.passed = if args.notify { notify::passed()? } else { Vec::new() };
+    // Agents write these texts.
+    options.written = Some(written.by_agent());
     match asked {
         Asked::Gate(config) => match pool()? {
             Some(pool) => run_keeper(&config, &pool, &options),

@@ -32,7 +32,9 @@ fn without_query(record: &AccessRecord) -> Option<AccessRecord> {
     let start = record.request_line.iter().position(|byte| *byte == b'?')?;
     let (before, query) = record.request_line.split_at(start);
     let behind = query.iter().rposition(|byte| *byte == b' ').and_then(|end| query.get(end..)).unwrap_or_default();
-    Some(AccessRecord { request_line: [before, b"?-", behind].concat(), ..record.clone() })
+    let mut shown = record.clone();
+    shown.request_line = [before, b"?-", behind].concat();
+    Some(shown)
 }
 
 impl Observer for AccessLog {

@@ -10,7 +10,6 @@ use crate::{
     gate::{self, EventLoop},
     log::AccessLog,
 };
-use nsgate_config::Gate;
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
 use nsgate_launcher::{Asked, Readiness, Signals};
 use nsgate_pool::{OfferError, Served, Unserved};
@@ -61,7 +60,8 @@ async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<R
     let listeners = keeper.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
     let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
     let connector = gate::connector(&keeper.agents);
-    let gate = Gate { limits: keeper.limits.clone(), ..keeper.config.gate.clone() };
+    let mut gate = keeper.config.gate.clone();
+    gate.limits = keeper.limits.clone();
     let events = keeper.events.as_ref().map(|events| events.of(Network::of(&gate.identity)));
     let observer = Observed::new(AccessLog::new(keeper.sink.clone()), events).counted();
     let forwarder = Forwarder::new(gate, connector, observer).keyed(keeper.key.clone());

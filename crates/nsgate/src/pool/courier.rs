@@ -2,7 +2,7 @@
 //! gate, and this process is gone.
 
 use crate::gate;
-use nsgate_config::{AbsolutePath, Account, Config, Process};
+use nsgate_config::{AbsolutePath, Account, Config};
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_courier};
 use nsgate_pool::{keep, protocol::Notes, record};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,7 +26,8 @@ type Prepared = (OwnedFd, Option<String>);
 fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<Prepared>) -> u8 {
     let Running { prepared: (blank, key), agents, listeners, readiness, .. } = running;
     // What could not be done is told where the network's own log is; its requests are logged by the worker.
-    let process = Process { audit: None, ..config.process.clone() };
+    let mut process = config.process.clone();
+    process.audit = None;
     let outputs = (running.log, running.standard_error, None);
     let _ = gate::log(&process, options, outputs, running.host_pid, &running.warnings);
     let mut config = config.clone();

@@ -10,7 +10,7 @@ use nsgate_forwarder::{Stop, TokenKey};
 use nsgate_launcher::{ASKED, LaunchError, Launched, Options, Part, Running, Zygote, launch_worker, raise};
 use nsgate_pool::{
     Allowed, record,
-    worker::{Dispatcher, Settings, Worker},
+    worker::{Dispatcher, Worker},
 };
 use nsgate_sandbox::{Confined, Role};
 use std::{collections::hash_map::RandomState, hash::BuildHasher, io, os::fd::OwnedFd};
@@ -63,7 +63,8 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
             let key = gate::random(TokenKey::new).map(Some);
             key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (event_loop, confined))| {
                 tracing::info!("Worker {number} begins; {}", confined.report());
-                let settings = Settings { number: Some(number), ..settings(config, room.bounds, agents, gid, key) };
+                let mut settings = settings(config, room.bounds, agents, gid, key);
+                settings.number = Some(number);
                 let worker = Worker::new(settings, observe(sink, events));
                 event_loop.run(async move {
                     let stopped = gate::stopped(signals, Stop::Drain)?;

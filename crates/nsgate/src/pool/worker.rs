@@ -7,7 +7,7 @@ use crate::{
     log::{AccessLog, Sink, Syslog, lost},
     sys,
 };
-use nsgate_config::{Config, Guards, Pool, PoolConfig, PoolRoom};
+use nsgate_config::{Config, Guards, Invalid, Pool, PoolConfig, PoolRoom};
 use nsgate_forwarder::{TokenKey, event::Network};
 use nsgate_launcher::{Agent, Fitted, Keeping, LaunchError, Launched, Options, Running, fit_pool, launch_worker};
 use nsgate_pool::{
@@ -68,7 +68,7 @@ fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<
         let stopped = gate::stopped(signals, nsgate_forwarder::Stop::Drain)?;
         let mut endpoints = endpoints.into_iter();
         let Some(handover) = endpoints.next() else { return Ok(()) };
-        let manager = keeping.map(|Keeping { socket, most }| Manager { socket, most });
+        let manager = keeping.map(|Keeping { socket, most, .. }| Manager { socket, most });
         let worker = worker.keeping(manager, passed)?;
         if let Some(watchdog) = watchdog {
             // Networks that a manager keeps have no keeper that would notice a worker that is stopped, or in a loop.
@@ -106,18 +106,15 @@ pub(super) fn settings(
     let backends = pool.backends.iter().zip(agents);
     let backends =
         backends.map(|(backend, agent)| Backend { path: backend.path().clone(), seen: agent.path, owner: agent.owner });
-    Settings {
-        allowed: Allowed { gid },
-        backends: backends.collect(),
-        networks: usize::try_from(pool.networks).unwrap_or(usize::MAX),
-        peers: peers(pool, room),
-        descriptors: room.map(|room| room.descriptors),
-        connections: usize::try_from(pool.connections).unwrap_or(usize::MAX),
-        reserved: pool.reserved_connections,
-        token_key: key,
-        number: None,
-        lost: Lost { lines: || lost::LINES.count(), events: || lost::EVENTS.count() },
-    }
+    let mut settings = Settings::new(Allowed { gid }, backends.collect());
+    settings.networks = usize::try_from(pool.networks).unwrap_or(usize::MAX);
+    settings.peers = peers(pool, room);
+    settings.descriptors = room.map(|room| room.descriptors);
+    settings.connections = usize::try_from(pool.connections).unwrap_or(usize::MAX);
+    settings.reserved = pool.reserved_connections;
+    settings.token_key = key;
+    settings.lost = Lost { lines: || lost::LINES.count(), events: || lost::EVENTS.count() };
+    settings
 }
 
 /// Peers of a worker, or of a dispatcher, that have said nothing yet.
@@ -134,7 +131,8 @@ pub(super) fn observe(sink: Arc<Sink>, events: Option<Audits>) -> Observe {
             (Sink::Syslog(own), Some(log)) => (Arc::new(Sink::Syslog(Syslog::of(own, log))), String::new()),
             _ => (sink.clone(), format!("{} {}", identity.header(), identity.uuid())),
         };
-        let events = Audits::asked(events.as_ref(), config.process.audit.as_ref(), Network::of(identity))?;
+        let events = Audits::asked(events.as_ref(), config.process.audit.as_ref(), Network::of(identity))
+            .map_err(Invalid::new)?;
         Ok(Box::new(Observed::new(AccessLog::of(sink, prefix, give_back), events)))
     })
 }

@@ -46,7 +46,7 @@ pub const TARGET: Target = Target {
 fn run(bytes: &[u8]) {
     match Request::parse(bytes) {
         Ok(request) => assert_eq!(Request::parse(&request.to_bytes()), Ok(request)),
-        Err(reason) => sentence(&reason),
+        Err(reason) => sentence(reason.reason()),
     }
     match Reply::parse(bytes) {
         Ok(reply) => {
@@ -59,7 +59,7 @@ fn run(bytes: &[u8]) {
                 _ => {}
             }
         }
-        Err(reason) => sentence(&reason),
+        Err(reason) => sentence(reason.reason()),
     }
 }
 

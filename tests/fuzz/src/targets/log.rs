@@ -87,25 +87,26 @@ fn record(input: &mut Input<'_>) -> AccessRecord {
     };
     let [head_time, queue_time, connect_time, response_time] = [time(), time(), time(), time()];
     let address: [u8; 16] = std::array::from_fn(|_| input.byte());
-    AccessRecord {
-        client: SocketAddr::new(IpAddr::from(address), input.short()),
-        started: UNIX_EPOCH + Duration::from_millis(input.long() >> 8),
-        head_time,
-        queue_time,
-        connect_time,
-        response_time,
-        total_time: Duration::from_millis(u64::from(input.short())),
-        status: input.short(),
-        bytes: input.long(),
-        termination: Termination::NORMAL,
-        reason: Reason::ALL.get(usize::from(input.byte())).copied(),
-        token: TokenUse::ALL.get(usize::from(input.byte() % 5)).copied(),
-        connections: u32::from(input.byte()),
-        retries: u32::from(input.byte()),
-        trace: None,
-        served: input.byte() % 2 == 0,
-        request_line: input.0.get(7..).unwrap_or_default().to_vec(),
-    }
+    let mut record = AccessRecord::begun(
+        SocketAddr::new(IpAddr::from(address), input.short()),
+        UNIX_EPOCH + Duration::from_millis(input.long() >> 8),
+    );
+    record.head_time = head_time;
+    record.queue_time = queue_time;
+    record.connect_time = connect_time;
+    record.response_time = response_time;
+    record.total_time = Duration::from_millis(u64::from(input.short()));
+    record.status = input.short();
+    record.bytes = input.long();
+    record.termination = Termination::NORMAL;
+    record.reason = Reason::ALL.get(usize::from(input.byte())).copied();
+    record.token = TokenUse::ALL.get(usize::from(input.byte() % 5)).copied();
+    record.connections = u32::from(input.byte());
+    record.retries = u32::from(input.byte());
+    record.trace = None;
+    record.served = input.byte() % 2 == 0;
+    record.request_line = input.0.get(7..).unwrap_or_default().to_vec();
+    record
 }
 
 /// `#XX` is a byte.

@@ -79,7 +79,7 @@ fn run(bytes: &[u8]) {
             assert!(!process.allow_root);
         }
         Ok(Command::Help | Command::Version) => {}
-        Err(message) => assert!(!message.is_empty()),
+        Err(message) => assert!(!message.reason().is_empty()),
     }
 }
 

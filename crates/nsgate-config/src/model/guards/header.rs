@@ -1,5 +1,6 @@
 //! A header that must be there, and a method that may be asked with.
 
+use crate::Invalid;
 use std::fmt;
 
 /// Headers by which proxies say for whom they ask, in lower case with `-`. None of them can be demanded of a guest.
@@ -20,7 +21,11 @@ impl RequiredHeader {
     ///
     /// # Errors
     /// A sentence that says what the name or the value may be.
-    pub fn new(name: &str, value: &str) -> Result<Self, String> {
+    pub fn new(name: &str, value: &str) -> Result<Self, Invalid> {
+        Self::judge(name, value).map_err(Invalid::new)
+    }
+
+    fn judge(name: &str, value: &str) -> Result<Self, String> {
         if name.is_empty() || name.len() > MOST || !name.bytes().all(token) {
             return Err(format!(
                 "`{name}` is not the name of a header: letters, digits and `-`, for instance `Metadata`"
@@ -61,7 +66,11 @@ impl MethodName {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         if text == "CONNECT" {
             return Err("CONNECT is never passed on: a gate is not a tunnel".to_owned());
         }

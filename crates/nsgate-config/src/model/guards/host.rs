@@ -1,5 +1,6 @@
 //! A host that guests may name.
 
+use crate::Invalid;
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -20,7 +21,11 @@ impl GuestHost {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = bare.parse::<Ipv6Addr>() {
             return Ok(Self::Address(address.into()));

@@ -15,6 +15,7 @@ use std::{num::NonZeroU8, time::Duration};
 
 /// The guards of a gate. Those that are off cost nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Guards {
     /// A request that carries `X-Forwarded-For`, `Forwarded` or `X-Real-IP`, under any spelling that a CGI or WSGI server
     /// folds into these, is refused with 403 rather than rewritten: it came through somebody's proxy.

@@ -1,5 +1,6 @@
 //! Paths that a guard can tell apart, because nobody behind the gate can read them as other ones.
 
+use crate::Invalid;
 use std::fmt;
 
 /// Whether a path means itself to everybody: `/`, then components of letters, digits and `-._~!$&'()*+,=:@`, none of them
@@ -38,7 +39,11 @@ impl PathPrefix {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         if text.len() > 128 || !is_plain_path(text.as_bytes()) {
             return Err(format!(
                 "`{text}` is not the beginning of a path: `/` and at most 127 characters, no `%`, `;`, `//` or `..`, for \
@@ -70,7 +75,11 @@ impl ComponentName {
     ///
     /// # Errors
     /// A sentence that says what it may be.
-    pub fn new(text: &str) -> Result<Self, String> {
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::judge(text).map_err(Invalid::new)
+    }
+
+    fn judge(text: &str) -> Result<Self, String> {
         if (1..=64).contains(&text.len()) && text.bytes().all(plain) && !matches!(text, "." | "..") {
             return Ok(Self(text.to_owned()));
         }

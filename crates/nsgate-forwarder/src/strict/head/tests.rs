@@ -257,7 +257,8 @@ proptest! {
         line in "(GET|OPTIONS|CONNECT|[A-Z]{1,40}) (/[a-z?#<]{0,9}|http://[a-z:@]{0,6}[/?]?[a-z]{0,3}|[*h]t?) ?(H|HTTP/)?(HTTP/1.[019]|HTTQ)?[\r\n\x00 ]{0,3}",
         cut in 0usize..60,
     ) {
-        let limits = Limits { target_bytes: 12, ..Limits::default() };
+        let mut limits = Limits::default();
+        limits.target_bytes = 12;
         let read = |pieces: &[usize]| {
             let mut reader = super::RequestLine::default();
             let mut verdict = Ok(false);
