@@ -18,6 +18,7 @@ pub mod counters {
     impl Numbers {
         #[must_use]
         pub fn new(cells: &[u64]) -> Self {}
+        pub fn sum<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {}
         #[must_use]
         pub fn classes(&self) -> [u64; CLASSES.len()] {}
         #[must_use]

@@ -31,10 +31,19 @@ pub mod openmetrics {
             numbers: Numbers,
             tokens: bool,
         ) -> Self {}
+        #[must_use]
+        pub fn labelled(
+            labels: String,
+            connections: u64,
+            numbers: Numbers,
+            tokens: bool,
+        ) -> Self {}
     }
     #[must_use]
     pub fn labels(identity: Option<&Identity>, role: &str) -> String {}
     pub fn networks(page: &mut Page, networks: &[Network]) {}
+    pub type Family<'a> = (&'a str, [&'a str; 2], &'a str);
+    pub fn families(page: &str) -> impl Iterator<Item = Family<'_>> {}
 }
 pub mod protocol {
     #[derive(Clone, Default, PartialEq, Eq)]
@@ -115,6 +124,13 @@ pub mod record {
 }
 #[cfg(feature = "worker")]
 pub mod worker {
+    pub mod metrics {
+        pub async fn serve<P, F>(listener: UnixListener, page: P)
+        where
+            P: Fn() -> F + Clone + Send + 'static,
+            F: Future<Output = String> + Send,
+        {}
+    }
     pub struct Dispatcher(__private);
     impl Dispatcher {
         pub fn new(

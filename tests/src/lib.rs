@@ -29,6 +29,7 @@ pub mod load;
 pub mod machine;
 pub mod manager;
 pub mod network;
+pub mod openmetrics;
 pub mod pool;
 #[cfg(target_arch = "x86_64")]
 pub mod probes;

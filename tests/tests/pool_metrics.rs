@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::lab::text;
+use nsgate_tests::openmetrics::parsed;
 use nsgate_tests::pool::{OTHER, Pool, keeper, metrics_path};
 use nsgate_tests::program::workspace;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, suite};
@@ -18,59 +18,6 @@ fn main() {
         the_documented_metrics_are_the_real_ones_both_ways,
         the_dashboard_asks_for_what_there_is_and_sums_over_workers,
     ]
-}
-
-/// A family as the parser has it.
-#[derive(Debug)]
-struct Family {
-    name: String,
-    kind: String,
-    samples: Vec<Sample>,
-}
-
-#[derive(Debug)]
-struct Sample {
-    name: String,
-    labels: BTreeMap<String, String>,
-    value: f64,
-}
-
-const READER: &str = "
-import json, sys
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
-print(json.dumps([[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s in f.samples]]
-                  for f in families(sys.stdin.read())]))
-";
-
-/// What `prometheus_client` makes of a page.
-fn parsed(lab: &Lab, page: &str) -> Vec<Family> {
-    let python = || {
-        let mut command = Command::new("/usr/bin/python3");
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-    };
-    let there = python().args(["-c", "import prometheus_client.openmetrics.parser"]).stderr(Stdio::null()).status();
-    if !there.is_ok_and(|status| status.success()) {
-        lab.skip("no prometheus_client: apt-get install --no-install-recommends python3-prometheus-client");
-    }
-    let piped = python().args(["-c", READER]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = piped.expect("python");
-    child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
-    let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "prometheus_client refuses the page (its reason is above):\n{page}");
-    let all: Vec<serde_json::Value> = serde_json::from_slice(&done.stdout).unwrap();
-    let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-    let sample = |one: &serde_json::Value| Sample {
-        name: word(&one[0]),
-        labels: one[1].as_object().unwrap().iter().map(|(name, value)| (name.clone(), word(value))).collect(),
-        value: one[2].as_f64().unwrap(),
-    };
-    let family = |one: &serde_json::Value| {
-        assert!(!word(&one[2]).is_empty(), "a family without help: {one}");
-        let samples = one[3].as_array().unwrap().iter().map(sample).collect();
-        Family { name: word(&one[0]), kind: word(&one[1]), samples }
-    };
-    all.iter().map(family).collect()
 }
 
 /// The page of metrics.

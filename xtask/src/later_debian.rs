@@ -66,7 +66,8 @@ pub(crate) fn unpacked(suite: &str, package: &str) -> Result<PathBuf, String> {
 }
 
 /// Packages of this host's release whose files the end-to-end suites use (`nsgate_tests::program::of_debian`).
-const OF_THIS_RELEASE: [&str; 3] = ["nscd", "libjemalloc2", "libtcmalloc-minimal4"];
+const OF_THIS_RELEASE: [&str; 5] =
+    ["nscd", "libjemalloc2", "libtcmalloc-minimal4", "prometheus", "prometheus-node-exporter"];
 
 /// Unpacks them.
 ///

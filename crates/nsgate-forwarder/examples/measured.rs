@@ -1,10 +1,10 @@
-//! A forwarder that tells nobody of anything, for counting what a request costs (`cargo xtask counts`):
+//! A forwarder that tells nobody of anything, and counts its requests as a gate does, for counting what a request costs (`cargo xtask counts`):
 //! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS|- [guards|CONFIGURATION]]`, until its standard input ends. A
 //! configuration, of a whole host's proxy, says who the instances are; `guards` is all guards of one network.
 //! A counter makes it slow: what happens after a time does not happen.
 
 use nsgate_config::{haproxy, native};
-use nsgate_forwarder::{Forwarder, Stop, TokenKey, UnixConnector};
+use nsgate_forwarder::{AccessRecord, Forwarder, Observer, Stop, TokenKey, UnixConnector, counters::Counters};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, unix::pipe::Receiver},
@@ -16,6 +16,16 @@ const GUARDS: &str = "[guards]\nrefuse_forwarded = true\nhosts = [\"169.254.169.
     require_header = { name = \"Metadata-Flavor\", value = \"Google\" }\ntokens = \"required\"\n\
     methods = [\"GET\", \"HEAD\", \"POST\"]\npaths = [\"/openstack/\", \"/latest/\"]\n\
     expiring = { names = [\"user_data\", \"user-data\"], after = \"12h\" }\n";
+
+/// What a gate does with each request beside writing its line.
+#[derive(Default)]
+struct Counts(Counters);
+
+impl Observer for Counts {
+    fn request(&self, record: &AccessRecord) {
+        self.0.count(record);
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,8 +58,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     let connector = UnixConnector::new(socket.into(), None);
     let forwarder = match host {
-        Some(text) => Forwarder::for_host(haproxy::parse_host("measured", &text)?.config.proxy, connector, ()).0,
-        None => Forwarder::new(gate, connector, ()),
+        Some(text) => {
+            Forwarder::for_host(haproxy::parse_host("measured", &text)?.config.proxy, connector, Counts::default()).0
+        }
+        None => Forwarder::new(gate, connector, Counts::default()),
     };
     println!("ready");
     // A key for counting, and for nothing else.

@@ -84,6 +84,18 @@ impl Numbers {
         Self(cells.iter().take(CELLS).copied().collect())
     }
 
+    /// Those of several processes together; of moments the last.
+    pub fn sum<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = Self(vec![0; CELLS]);
+        for numbers in all {
+            for (place, (total, number)) in sum.0.iter_mut().zip(&numbers.0).enumerate() {
+                let is_moment = [REFUSED_AT, FAILED_AT].contains(&place);
+                *total = if is_moment { (*total).max(*number) } else { total.saturating_add(*number) };
+            }
+        }
+        sum
+    }
+
     fn at(&self, place: usize) -> u64 {
         self.0.get(place).copied().unwrap_or(0)
     }
@@ -198,6 +210,14 @@ mod tests {
         let counters = Counters::new(&few[..]);
         counters.count(&record(200, None, true));
         assert_eq!(counters.numbers().requests(), 0, "places that are not there are not counted");
+    }
+
+    #[test]
+    fn numbers_are_added_and_moments_are_not() {
+        let (one, two) = (Numbers::new(&[5; 20]), Numbers::new(&[u64::MAX; 9]));
+        let sum = Numbers::sum([&one, &two]);
+        assert_eq!((sum.served(), sum.refused_at(), sum.failed_at()), (u64::MAX, u64::MAX, 5));
+        assert_eq!(Numbers::sum([]).requests(), 0);
     }
 
     /// A gate lives through an upgrade of the command that reads it. A new reason goes behind the last.

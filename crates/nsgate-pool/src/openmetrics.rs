@@ -65,7 +65,13 @@ impl Network {
     /// a whole host, or a network that is not known.
     #[must_use]
     pub fn new(identity: Option<&Identity>, role: &str, connections: u64, numbers: Numbers, tokens: bool) -> Self {
-        Self { labels: labels(identity, role), connections, numbers, tokens }
+        Self::labelled(labels(identity, role), connections, numbers, tokens)
+    }
+
+    /// The same of whoever has these [`labels`].
+    #[must_use]
+    pub fn labelled(labels: String, connections: u64, numbers: Numbers, tokens: bool) -> Self {
+        Self { labels, connections, numbers, tokens }
     }
 }
 
@@ -120,4 +126,20 @@ pub fn networks(page: &mut Page, networks: &[Network]) {
             page.sample("nsgate_token_requests_total", &labels, count);
         }
     }
+}
+
+/// A family of a page: its name, its two lines of description, its samples.
+pub type Family<'a> = (&'a str, [&'a str; 2], &'a str);
+
+/// The families of a page that [`Page`] has written.
+pub fn families(page: &str) -> impl Iterator<Item = Family<'_>> {
+    const TYPE: &str = "# TYPE ";
+    let page = page.strip_suffix("# EOF\n").unwrap_or(page);
+    page.split(TYPE).skip(1).filter_map(|rest| {
+        // A head is two lines: the type, of which the mark is cut off, and the help.
+        let (kind, rest) = rest.split_once('\n')?;
+        let (help, samples) = rest.split_once('\n')?;
+        let name = kind.split(' ').next()?;
+        Some((name, [kind, help], samples))
+    })
 }

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod haproxy_name;
 pub mod host;
 mod log;
+mod metrics;
 pub mod namespace_proxy;
 mod notify;
 mod overview;

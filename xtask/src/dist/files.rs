@@ -21,16 +21,19 @@ pub(crate) enum Package {
 }
 
 /// A file that is installed as it stands in `xtask/packaging/`.
-const PACKAGED: [(Package, &str, &str); 25] = [
+const PACKAGED: [(Package, &str, &str); 28] = [
     (Package::Nsgate, "systemd/nsgate-pool.service", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/nsgate-pool.socket", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/nsgate-pool-metrics.socket", "usr/lib/systemd/system/"),
+    (Package::Nsgate, "systemd/nsgate-exporter.service", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/nsgate@.service", "usr/lib/systemd/system/"),
     (Package::Nsgate, "systemd/sysusers.d/nsgate.conf", "usr/lib/sysusers.d/"),
     (Package::Nsgate, "systemd/tmpfiles.d/nsgate.conf", "usr/lib/tmpfiles.d/"),
     (Package::Nsgate, "etc/nsgate.toml", "etc/nsgate/"),
     (Package::Nsgate, "etc/pool.toml", "etc/nsgate/"),
     (Package::Nsgate, "etc/gate.toml.example", "usr/share/doc/nsgate/examples/"),
+    (Package::Nsgate, "../../docs/examples/prometheus/nsgate.rules.yml", "usr/share/doc/nsgate/examples/"),
+    (Package::Nsgate, "../../docs/examples/prometheus/prometheus.yml", "usr/share/doc/nsgate/examples/"),
     (Package::Nsgate, "apparmor/nsgate", "usr/share/nsgate/apparmor/"),
     (Package::Nsgate, "selinux/nsgate.te", "usr/share/nsgate/selinux/"),
     (Package::Nsgate, "selinux/nsgate.fc", "usr/share/nsgate/selinux/"),

@@ -1,16 +1,16 @@
 //! One page of metrics from those of several workers: the samples of a family stand together (OpenMetrics 1.0,
 //! section 4.5), and each says which worker it is of.
 
+use crate::openmetrics::families;
 use std::{collections::BTreeMap, fmt::Write};
 
 /// The page of a pool. `pages` are those of its workers, from the first to the last; `None` where one did not answer.
 pub(super) fn merge(pages: &[Option<String>]) -> String {
     let mut order: Vec<&str> = Vec::new();
-    let mut families: BTreeMap<&str, String> = BTreeMap::new();
+    let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for page in pages.iter().flatten() {
-        for (name, [kind, help], samples) in parts(page) {
-            families
-                .entry(name)
+        for (name, [kind, help], samples) in families(page) {
+            all.entry(name)
                 .or_insert_with(|| {
                     order.push(name);
                     format!("# TYPE {kind}\n{help}\n")
@@ -24,26 +24,10 @@ pub(super) fn merge(pages: &[Option<String>]) -> String {
         let _ = writeln!(text, "nsgate_worker_up{{worker=\"{number}\"}} {}", u8::from(page.is_some()));
     }
     for name in order {
-        text.push_str(families.get(name).map_or("", String::as_str));
+        text.push_str(all.get(name).map_or("", String::as_str));
     }
     text.push_str("# EOF\n");
     text
-}
-
-/// A family of a page: its name, its two lines of description, its samples.
-type Family<'a> = (&'a str, [&'a str; 2], &'a str);
-
-/// The families of a page.
-fn parts(page: &str) -> impl Iterator<Item = Family<'_>> {
-    const TYPE: &str = "# TYPE ";
-    let page = page.strip_suffix("# EOF\n").unwrap_or(page);
-    page.split(TYPE).skip(1).filter_map(|rest| {
-        // A head is two lines: the type, of which the mark is cut off, and the help.
-        let (kind, rest) = rest.split_once('\n')?;
-        let (help, samples) = rest.split_once('\n')?;
-        let name = kind.split(' ').next()?;
-        Some((name, [kind, help], samples))
-    })
 }
 
 #[cfg(test)]

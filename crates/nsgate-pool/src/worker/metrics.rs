@@ -17,8 +17,8 @@ const LONGEST_PAGE: u64 = 256 * 1024 * 1024;
 /// Longest head of a request in bytes.
 const HEAD: usize = 4096;
 
-/// Answers with what `page` returns, until it is dropped.
-pub(super) async fn serve<P, F>(listener: UnixListener, page: P)
+/// Answers with what `page` returns, until it is dropped. Needs a runtime.
+pub async fn serve<P, F>(listener: UnixListener, page: P)
 where
     P: Fn() -> F + Clone + Send + 'static,
     F: Future<Output = String> + Send,

@@ -11,7 +11,7 @@ mod dispatcher;
 mod endpoint;
 mod kept;
 mod merge;
-mod metrics;
+pub mod metrics;
 mod network;
 mod page;
 mod refused;

@@ -5,6 +5,7 @@ pub(crate) mod attest;
 mod check;
 mod cleanup;
 mod explain;
+mod metrics;
 mod mistake;
 mod networks;
 mod pool;
@@ -51,6 +52,8 @@ enum Command {
     List(networks::List),
     /// What the pool's networks do: connections, requests, refusals
     Status(networks::Status),
+    /// The metrics of this host, for a monitoring system
+    Metrics(metrics::Metrics),
     /// Remove what proxies of older versions left of one network
     Cleanup(cleanup::Cleanup),
 }
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Remove(remove) => remove.execute(),
         Command::List(list) => list.execute(),
         Command::Status(status) => status.execute(),
+        Command::Metrics(metrics) => metrics.execute(),
         Command::Cleanup(cleanup) => cleanup.execute(),
     };
     match outcome {

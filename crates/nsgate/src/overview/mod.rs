@@ -29,7 +29,9 @@ pub(crate) struct Process {
     pub(crate) wrong: Vec<String>,
     /// What is not as it should be, and is not about what it holds.
     pub(crate) notes: Vec<&'static str>,
-    /// How long it has been there, in seconds, as far as can be known.
+    /// When it was started, in seconds since the host was, as far as can be known.
+    pub(crate) started: Option<u64>,
+    /// How long it has been there, in seconds.
     pub(crate) seconds: Option<u64>,
     /// What it has counted.
     pub(crate) counted: Counted,
@@ -69,6 +71,7 @@ impl Process {
             (None, identity) => ("unknown", identity),
         };
         let confined = holdings.confined();
+        let started = started(pid);
         let rows = holdings.verdict.iter().filter(|row| row.ok == confined.map(|_| false));
         Some(Self {
             pid,
@@ -77,7 +80,8 @@ impl Process {
             confined,
             wrong: rows.map(|row| row.what.clone()).collect(),
             notes: holdings.notes.clone(),
-            seconds: age(pid),
+            started,
+            seconds: started.zip(uptime()).map(|(started, up)| up.saturating_sub(started)),
             counted: counted(pid, role),
         })
     }
@@ -108,14 +112,22 @@ fn counted(pid: i32, role: &str) -> Counted {
     }
 }
 
-/// Seconds since a process was started: the 22nd word of its status, in ticks of which a second has a hundred on every Linux
+/// When a process was started: the 22nd word of its status, in ticks of which a second has a hundred on every Linux
 /// (proc_pid_stat(5)).
-fn age(pid: i32) -> Option<u64> {
+fn started(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let started: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
-    let up = fs::read_to_string("/proc/uptime").ok()?;
-    let up: u64 = up.split('.').next()?.parse().ok()?;
-    Some(up.saturating_sub(started / 100))
+    Some(started / 100)
+}
+
+fn uptime() -> Option<u64> {
+    fs::read_to_string("/proc/uptime").ok()?.split('.').next()?.parse().ok()
+}
+
+/// When the host was started, in seconds since 1970 (`btime` of proc_stat(5)).
+pub(crate) fn booted() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime ")?.parse().ok())
 }
 
 /// Everything that runs.

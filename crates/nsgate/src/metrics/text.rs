@@ -1,0 +1,263 @@
+//! The text.
+
+use crate::{
+    counted,
+    overview::{Counted, Overview, Process, booted},
+};
+use nsgate_config::{Identity, Uuid};
+use nsgate_forwarder::counters::Numbers;
+use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Families whose samples are this page's own, where they have no role of a worker.
+pub(super) const OWN: [&str; 17] = [
+    "nsgate_processes",
+    "nsgate_unread_processes",
+    "nsgate_confined",
+    "nsgate_serving",
+    "nsgate_start_time_seconds",
+    "nsgate_accepted_connections",
+    "nsgate_connections",
+    "nsgate_requests",
+    "nsgate_sent_bytes",
+    "nsgate_rejections",
+    "nsgate_last_rejection_timestamp_seconds",
+    "nsgate_agent_errors",
+    "nsgate_token_requests",
+    "nsgate_lost_networks",
+    "nsgate_network_lost",
+    "nsgate_left_out_networks",
+    "nsgate_pool_up",
+];
+
+/// What is told of one network and role. A network has two gates while one takes over from the other.
+#[derive(Default)]
+struct Told {
+    identity: Option<Identity>,
+    confined: Option<bool>,
+    serves: Option<bool>,
+    /// When the last of them was started, in seconds since the host was.
+    started: Option<u64>,
+    pages: Vec<counted::Read>,
+}
+
+/// The page of a host.
+pub(super) fn of(
+    overview: &Overview,
+    pool: Option<Result<String, String>>,
+    wanted: &BTreeSet<Uuid>,
+    most: usize,
+) -> String {
+    let mut page = Page::new(String::new());
+    processes(&mut page, overview);
+    let told = told(&overview.processes);
+    let shown: Vec<(&String, &Told)> = told.iter().take(most).collect();
+    states(&mut page, &shown);
+    page.family("nsgate_accepted_connections", "counter", "Connections of guests that were accepted, by network.");
+    counted(&mut page, &shown, "nsgate_accepted_connections_total", |read| read.accepted);
+    let entries: Vec<Network> = shown
+        .iter()
+        .filter(|(_, told)| !told.pages.is_empty())
+        .map(|(labels, told)| {
+            let tokens = told.pages.iter().any(|read| read.tokens);
+            let numbers = Numbers::sum(told.pages.iter().map(|read| &read.numbers));
+            Network::labelled((*labels).clone(), sum(&told.pages, |read| read.connections), numbers, tokens)
+        })
+        .collect();
+    networks(&mut page, &entries);
+    page.family("nsgate_log_lost_lines", "counter", "Lines of the log that no destination took.");
+    counted(&mut page, &shown, "nsgate_log_lost_lines_total", |read| read.lost_lines);
+    page.family("nsgate_audit_lost_events", "counter", "Events of the audit that no destination took.");
+    counted(&mut page, &shown, "nsgate_audit_lost_events_total", |read| read.lost_events);
+    lost(&mut page, overview, wanted, most);
+    let left_out = told.len().saturating_sub(most) + overview.left_out;
+    page.family("nsgate_left_out_networks", "gauge", "Networks that this page has no room for.");
+    page.sample("nsgate_left_out_networks", "", left_out);
+    if let Some(pool) = &pool {
+        page.family("nsgate_pool_up", "gauge", "Whether the pool tells its metrics.");
+        page.sample("nsgate_pool_up", "", u8::from(pool.is_ok()));
+    }
+    joined(page.finish(), pool.and_then(Result::ok))
+}
+
+fn processes(page: &mut Page, overview: &Overview) {
+    let mut roles: BTreeMap<&str, usize> = BTreeMap::from([("gate", 0), ("keeper", 0), ("haproxy", 0)]);
+    for one in &overview.processes {
+        *roles.entry(one.role).or_default() += 1;
+    }
+    page.family("nsgate_processes", "gauge", "Processes of nsgate's, and haproxies in a network's place, by role.");
+    for (role, count) in roles {
+        page.sample("nsgate_processes", &format!("role=\"{role}\""), count);
+    }
+    let unread =
+        |one: &&Process| one.confined.is_none() || matches!(one.counted, Counted::Unreadable(_) | Counted::Strange);
+    page.family("nsgate_unread_processes", "gauge", "Processes of which not everything could be read.");
+    page.sample("nsgate_unread_processes", "", overview.processes.iter().filter(unread).count());
+}
+
+/// By labels, so that no series comes twice.
+fn told(processes: &[Process]) -> BTreeMap<String, Told> {
+    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+    for one in processes {
+        let told = all.entry(labels(one.identity.as_ref(), one.role)).or_default();
+        told.identity = one.identity;
+        told.confined = match (told.confined, one.confined) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (before, now) => before.or(now),
+        };
+        told.started = told.started.max(one.started);
+        if let Some(read) = one.counted.read() {
+            told.serves = Some(told.serves.unwrap_or(false) || read.serves);
+            told.pages.push(read.clone());
+        }
+    }
+    all
+}
+
+fn states(page: &mut Page, shown: &[(&String, &Told)]) {
+    let help =
+        "Whether a process holds nothing but what its role needs (nsgate attest); nothing where it cannot be read.";
+    page.family("nsgate_confined", "gauge", help);
+    for (labels, told) in shown {
+        if let Some(confined) = told.confined {
+            page.sample("nsgate_confined", labels, u8::from(confined));
+        }
+    }
+    page.family("nsgate_serving", "gauge", "Whether the process serves guests: a keeper does while no worker does.");
+    for (labels, told) in shown {
+        if let Some(serves) = told.serves {
+            page.sample("nsgate_serving", labels, u8::from(serves));
+        }
+    }
+    page.family("nsgate_start_time_seconds", "gauge", "When the process was started, in seconds since 1970.");
+    let booted = booted();
+    for (labels, told) in shown.iter().filter(|(_, told)| !told.pages.is_empty()) {
+        if let Some((booted, started)) = booted.zip(told.started) {
+            page.sample("nsgate_start_time_seconds", labels, booted.saturating_add(started));
+        }
+    }
+}
+
+fn sum(pages: &[counted::Read], of: impl Fn(&counted::Read) -> u64) -> u64 {
+    pages.iter().fold(0, |all, read| all.saturating_add(of(read)))
+}
+
+fn counted(page: &mut Page, shown: &[(&String, &Told)], name: &str, of: impl Fn(&counted::Read) -> u64) {
+    for (labels, told) in shown.iter().filter(|(_, told)| !told.pages.is_empty()) {
+        page.sample(name, labels, sum(&told.pages, &of));
+    }
+}
+
+/// Networks that an agent wants a proxy for, and that have none.
+fn lost(page: &mut Page, overview: &Overview, wanted: &BTreeSet<Uuid>, most: usize) {
+    let there: BTreeSet<Uuid> =
+        overview.processes.iter().filter_map(|one| one.identity.map(|identity| identity.uuid())).collect();
+    let lost: Vec<&Uuid> = wanted.difference(&there).collect();
+    page.family("nsgate_lost_networks", "gauge", "Networks with an agent's configuration and without a proxy.");
+    page.sample("nsgate_lost_networks", "", lost.len());
+    page.family("nsgate_network_lost", "gauge", "1 for each of them.");
+    for uuid in lost.iter().take(most) {
+        page.sample("nsgate_network_lost", &format!("network=\"{uuid}\""), 1);
+    }
+}
+
+/// Both pages as one: the samples of a family stand together (OpenMetrics 1.0, section 4.5).
+fn joined(own: String, pool: Option<String>) -> String {
+    let Some(pool) = pool else { return own };
+    let mut more: BTreeMap<&str, &str> = families(&pool).map(|(name, _, samples)| (name, samples)).collect();
+    let mut text = String::with_capacity(own.len() + pool.len());
+    let mut write = |[kind, help]: [&str; 2], samples: &str, others: &str| {
+        for part in ["# TYPE ", kind, "\n", help, "\n", samples, others] {
+            text.push_str(part);
+        }
+    };
+    for (name, head, samples) in families(&own) {
+        write(head, samples, more.remove(name).unwrap_or(""));
+    }
+    for (name, head, samples) in families(&pool) {
+        if more.contains_key(name) {
+            write(head, samples, "");
+        }
+    }
+    text.push_str("# EOF\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OWN, joined, of};
+    use crate::{
+        counted,
+        overview::{Counted, Overview, Process},
+    };
+    use nsgate_config::{Identity, Uuid};
+    use nsgate_pool::openmetrics::families;
+    use std::collections::BTreeSet;
+
+    fn uuid(number: u32) -> Uuid {
+        format!("7a1c4d2e-9f7b-4b59-9a55-0d3c{number:08x}").parse().unwrap()
+    }
+
+    fn gate(number: u32, confined: Option<bool>) -> Process {
+        Process {
+            pid: 1,
+            role: "gate",
+            identity: Some(Identity::Network(uuid(number))),
+            confined,
+            wrong: Vec::new(),
+            notes: Vec::new(),
+            started: Some(5),
+            seconds: Some(5),
+            counted: Counted::Read(counted::Read { accepted: 3, ..counted::Read::default() }),
+        }
+    }
+
+    #[test]
+    fn networks_are_bounded_and_what_is_left_out_is_said() {
+        let overview = Overview { processes: (0..1000).map(|number| gate(number, Some(true))).collect(), left_out: 7 };
+        let text = of(&overview, None, &BTreeSet::new(), 10);
+        assert!(text.contains("\nnsgate_left_out_networks 997\n"), "{text}");
+        assert_eq!(text.matches("nsgate_connections{").count(), 10);
+        assert_eq!(text.matches("nsgate_confined{").count(), 10);
+    }
+
+    #[test]
+    fn two_gates_of_one_network_are_one_series() {
+        let overview =
+            Overview { processes: vec![gate(1, Some(true)), gate(1, Some(false)), gate(2, None)], left_out: 0 };
+        let wanted = BTreeSet::from([uuid(1), uuid(9)]);
+        let text = of(&overview, Some(Err("gone".to_owned())), &wanted, 10);
+        let labels = |number| format!("{{kind=\"X-Neutron-Network-ID\",network=\"{}\",role=\"gate\"}}", uuid(number));
+        assert!(text.contains(&format!("nsgate_accepted_connections_total{} 6\n", labels(1))), "{text}");
+        assert!(text.contains(&format!("nsgate_confined{} 0\n", labels(1))), "{text}");
+        assert!(!text.contains(&format!("nsgate_confined{}", labels(2))), "{text}");
+        assert!(text.contains("nsgate_unread_processes 1\n") && text.contains("nsgate_pool_up 0\n"), "{text}");
+        assert!(text.contains(&format!("nsgate_network_lost{{network=\"{}\"}} 1\n", uuid(9))), "{text}");
+        assert!(text.contains("nsgate_lost_networks 1\n"), "{text}");
+        let mut series: Vec<&str> = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(one, _)| one).collect();
+        let all = series.len();
+        series.sort_unstable();
+        series.dedup();
+        assert_eq!(series.len(), all, "a series comes twice: {text}");
+    }
+
+    #[test]
+    fn families_of_both_pages_stand_together() {
+        let overview = Overview { processes: vec![gate(1, Some(true))], left_out: 0 };
+        let pool = "# TYPE nsgate_networks gauge\n# HELP nsgate_networks N.\nnsgate_networks 1\n\
+                    # TYPE nsgate_connections gauge\n# HELP nsgate_connections C.\n\
+                    nsgate_connections{network=\"x\",role=\"worker\"} 4\n# EOF\n";
+        let own = of(&overview, None, &BTreeSet::new(), 10);
+        let both = joined(own.clone(), Some(pool.to_owned()));
+        let (_, _, samples) = families(&both).find(|(name, ..)| *name == "nsgate_connections").unwrap();
+        assert_eq!(samples.lines().count(), 2, "{both}");
+        assert!(both.ends_with("nsgate_networks 1\n# EOF\n"), "{both}");
+        assert_eq!(families(&both).count(), families(&own).count() + 1);
+        let names: BTreeSet<&str> = families(&own).map(|(name, ..)| name).collect();
+        // The log's and the audit's have no role of this page's own where a worker tells them.
+        let mut known: BTreeSet<&str> =
+            OWN.into_iter().chain(["nsgate_log_lost_lines", "nsgate_audit_lost_events"]).collect();
+        known.remove("nsgate_pool_up");
+        assert_eq!(names, known);
+    }
+}

@@ -1,0 +1,30 @@
+//! The page as a file, which takes the place of the one before as a whole: node_exporter's textfile collector reads such.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Writes `text` to `path`, by way of a new file beside it.
+///
+/// # Errors
+/// In words.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
+    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let name = path.file_name().ok_or_else(|| format!("{}: not the name of a file", path.display()))?;
+    let mut new = std::ffi::OsString::from(".");
+    new.push(name);
+    new.push(format!(".{}", std::process::id()));
+    let new = path.with_file_name(new);
+    let mut options = OpenOptions::new();
+    // Never through a link, and never over what somebody else has put there.
+    let file = options.write(true).create_new(true).mode(0o644).open(&new);
+    let mut file = file.map_err(|error| failed(&new, error))?;
+    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));
+    done.map_err(|error| {
+        let _ = fs::remove_file(&new);
+        failed(path, error)
+    })
+}
