@@ -158,7 +158,7 @@ fn a_server_behind_the_launcher_ends_at_sigterm_with_its_guest_answered(lab: &La
     let mut child = network.gate.inside(|| Command::new(&launch).arg(&file).stdout(Stdio::piped()).spawn().unwrap());
     assert!(wait_until(20.0, || !network.gate.listening().is_empty()));
     let gate = confined_child(&child).expect("a confined child");
-    let open = || gate.descriptors().map_or(0, |all| all.len());
+    let open = || lab.descriptors(&gate).len();
     let before = open();
     let mut stream = network.gate.inside(|| TcpStream::connect("169.254.169.254:80").unwrap());
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

@@ -486,6 +486,7 @@ fn a_socket_among_strangers_is_warned_of(lab: &Lab) {
 }
 
 fn check_says_of_a_pools_paths_what_a_start_says(lab: &Lab) {
+    lab.needs_root("keeper and worker are different users");
     let file = lab.directory("settings", 0o755).join("pool.toml");
     let open = lab.directory("open", 0o777);
     let plain = lab.state().join("plain");
@@ -516,6 +517,7 @@ fn check_says_of_a_pools_paths_what_a_start_says(lab: &Lab) {
 
 /// A name of a file that is not finished yet is nobody's to take: not by guessing, and not by removing who has it.
 fn names_that_are_taken_are_left_alone(lab: &Lab) {
+    lab.needs_root("keeper and worker are different users");
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let pids = config().pid_file;
