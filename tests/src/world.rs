@@ -11,7 +11,7 @@
 //! What the body finds: `/proc` of its own PID namespace, an empty tmpfs on `/run` (so `ip netns` is private) and on `/tmp`, a
 //! `/dev` with the usual devices and room for a `/dev/log`, an `/etc` of its own without the host's `/etc/nsgate`, and an
 //! account `neutron` in `/etc/passwd` and `/etc/group`. As root the account has an unused id; without root it is the
-//! caller, whose id is the only one the user namespace maps. Everything else of the host is read-only, but for this source
+//! caller, which is the only one the user namespace maps. Everything else of the host is read-only, but for this source
 //! tree and what is built of it (`sealed.rs`).
 
 use std::fs;
@@ -93,9 +93,16 @@ fn explain(what: &str, error: nix::errno::Errno) -> io::Error {
     io::Error::new(io::Error::from(error).kind(), format!("{what}: {error}"))
 }
 
-/// A user namespace that maps the caller under its own number and nothing else.
+/// A user namespace that maps the caller and nothing else: under its own number, or, where that is what every account that is
+/// not mapped looks like (`nobody` of Debian; overflowuid in proc(5)), under the usual one, so that root's files do not look
+/// like its own.
 fn user_namespace() -> io::Result<()> {
-    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let inside = |id: u32, overflow: &str| {
+        let text = fs::read_to_string(overflow)?;
+        io::Result::Ok(if text.trim() == id.to_string() { NEUTRON_ID } else { id })
+    };
+    let (own, group) = (inside(uid, "/proc/sys/kernel/overflowuid")?, inside(gid, "/proc/sys/kernel/overflowgid")?);
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| {
         io::Error::other(format!(
             "unshare(user): {error}; this kernel or container does not let an ordinary user make a user namespace: \
@@ -103,8 +110,8 @@ fn user_namespace() -> io::Result<()> {
         ))
     })?;
     fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    fs::write("/proc/self/uid_map", format!("{own} {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("{group} {gid} 1"))?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The laboratory itself: what the other suites stand on.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{ForkResult, Gid, Uid, setgid, setgroups, setuid};
@@ -37,23 +38,29 @@ fn inside(body: impl FnOnce()) {
     assert_eq!(done.unwrap(), 0, "the inner world is above");
 }
 
-/// An account that no file of the host belongs to.
-const ORDINARY: u32 = 64_044;
-
 fn an_ordinary_user_has_a_world(lab: &Lab) {
     lab.needs_root("the world of every other test is an ordinary user's");
     fs::create_dir("/etc/nsgate").unwrap();
     fs::write("/etc/nsgate/nsgate.toml", "").unwrap();
+    // An account that no file belongs to, and the one that root looks like in a user namespace.
+    let nobody: u32 = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap().trim().parse().unwrap();
+    world_of(64_044, 64_044);
+    world_of(nobody, nsgate_tests::world::NEUTRON_ID);
+}
+
+/// A world that the account `id` makes, and is `inside` in.
+fn world_of(id: u32, inside: u32) {
     let status = match nsgate_tests::sys::fork_single().unwrap() {
         ForkResult::Parent { child } => nsgate_tests::sys::wait_for(child).unwrap(),
         ForkResult::Child => {
-            let id = (Uid::from_raw(ORDINARY), Gid::from_raw(ORDINARY));
-            setgroups(&[]).and_then(|()| setgid(id.1)).and_then(|()| setuid(id.0)).unwrap();
+            let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+            setgroups(&[]).and_then(|()| setgid(gid)).and_then(|()| setuid(uid)).unwrap();
             // Else its own files in /proc would stay root's.
             nix::sys::prctl::set_dumpable(true).unwrap();
             nsgate_tests::world::become_world(|| {
                 let accounts = fs::read_to_string("/etc/passwd").unwrap();
-                assert!(accounts.contains(&format!("neutron:x:{ORDINARY}:{ORDINARY}:")), "{accounts}");
+                assert!(accounts.contains(&format!("neutron:x:{inside}:{inside}:")), "{accounts}");
+                assert_ne!(fs::metadata("/usr").unwrap().uid(), inside, "root's files look like its own");
                 assert!(accounts.contains("\nroot:"), "{accounts}");
                 assert!(!Path::new("/etc/nsgate").exists());
                 0
