@@ -20,10 +20,12 @@ use nix::{
     },
 };
 use nsgate_config::Config;
+#[cfg(any(feature = "worker", test))]
+use std::os::fd::AsFd;
 use std::{
     fs::File,
     io::{self, Write},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
 };
 
 /// Room for the numbers of the sockets in front of the longest gate, in bytes.

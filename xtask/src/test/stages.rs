@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nsgate_tests::program::{self, workspace};
+use nsgate_tests::program::{self, target, workspace};
 use nsgate_tests::world;
 
 use super::Wish;
@@ -192,6 +192,7 @@ fn e2e(wish: &Wish) -> Outcome {
             return Err(Trouble::Failed(format!("the example `{example}` does not build; its errors are above")));
         }
     }
+    embedders()?;
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     command.args(&wish.words).env("NSGATE_HAPROXY", program);
     command.env("NSGATE_XTASK", own_program()?);
@@ -201,6 +202,29 @@ fn e2e(wish: &Wish) -> Outcome {
         suites.push(("runner".to_owned(), Totals::failed(1)));
     }
     Ok(suites)
+}
+
+/// Programs of others, as they would build them: each by its own manifest, without optimisation, in a directory that they share.
+fn embedders() -> Result<(), Trouble> {
+    let projects: [(&str, &str, &[&str]); 4] = [
+        ("sandbox", "embedders", &[]),
+        ("gate", "embedders", &[]),
+        ("handover", "embedders", &[]),
+        ("sandbox", "embedders/logs", &["--features", "log-violations"]),
+    ];
+    for (project, place, more) in projects {
+        let directory = workspace().join("tests/embedders").join(project);
+        // The versions that this workspace is tested with; cargo takes out what the project has no use for.
+        std::fs::copy(workspace().join("Cargo.lock"), directory.join("Cargo.lock"))
+            .map_err(|error| Trouble::Failed(format!("tests/embedders/{project}/Cargo.lock: {error}")))?;
+        let mut command = cargo(&["build", "--quiet"]);
+        command.arg("--manifest-path").arg(directory.join("Cargo.toml"));
+        command.arg("--target-dir").arg(target().join(place)).args(more);
+        if !plain(command)? {
+            return Err(Trouble::Failed(format!("tests/embedders/{project} does not build; its errors are above")));
+        }
+    }
+    Ok(())
 }
 
 fn neutron(wish: &Wish) -> Outcome {
