@@ -8,6 +8,7 @@
 mod audit;
 pub mod cli;
 mod counted;
+mod doctor;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

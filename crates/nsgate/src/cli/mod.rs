@@ -4,6 +4,7 @@ mod add;
 pub(crate) mod attest;
 mod check;
 mod cleanup;
+mod doctor;
 mod explain;
 mod metrics;
 mod mistake;
@@ -54,6 +55,8 @@ enum Command {
     Status(networks::Status),
     /// The metrics of this host, for a monitoring system
     Metrics(metrics::Metrics),
+    /// Say what is wrong on this host, and what to do
+    Doctor(doctor::Doctor),
     /// Remove what proxies of older versions left of one network
     Cleanup(cleanup::Cleanup),
 }
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::List(list) => list.execute(),
         Command::Status(status) => status.execute(),
         Command::Metrics(metrics) => metrics.execute(),
+        Command::Doctor(doctor) => doctor.execute(),
         Command::Cleanup(cleanup) => cleanup.execute(),
     };
     match outcome {

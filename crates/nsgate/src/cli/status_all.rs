@@ -104,7 +104,7 @@ fn reasons(one: &Process) -> Vec<String> {
     let wrong = one.wrong.join(", ");
     match one.confined {
         Some(false) if one.role == "haproxy" => all.push("it is haproxy, and no gate".to_owned()),
-        Some(false) => all.push(format!("it holds more than it needs: {wrong} (nsgate attest {})", one.pid)),
+        Some(false) => all.push(format!("not as it should be: {wrong}; nsgate attest {}", one.pid)),
         None => all.push(format!("cannot be read: {wrong}; ask as root")),
         Some(true) => {}
     }

@@ -11,6 +11,7 @@ mod wanted;
 
 pub(crate) use socket::serve;
 pub(crate) use textfile::write;
+pub(crate) use wanted::{configurations, networks as wanted};
 
 use crate::overview;
 use std::path::PathBuf;

@@ -14,11 +14,21 @@ const MOST: usize = 100_000;
 
 /// Their UUIDs, by the names of the files: nothing is opened.
 pub(crate) fn networks(state: &[PathBuf]) -> BTreeSet<Uuid> {
-    let directories = state.iter().flat_map(|state| DIRECTORIES.map(|name| state.join(name)));
-    directories.flat_map(|directory| names(&directory)).collect()
+    all(state).map(|(uuid, _)| uuid).collect()
 }
 
-fn names(directory: &Path) -> Vec<Uuid> {
+/// The files.
+pub(crate) fn configurations(state: &[PathBuf]) -> Vec<PathBuf> {
+    all(state).map(|(_, path)| path).collect()
+}
+
+fn all(state: &[PathBuf]) -> impl Iterator<Item = (Uuid, PathBuf)> {
+    let directories = state.iter().flat_map(|state| DIRECTORIES.map(|name| state.join(name)));
+    directories.flat_map(|directory| named(&directory))
+}
+
+fn named(directory: &Path) -> Vec<(Uuid, PathBuf)> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten().take(MOST);
-    entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".conf")?.parse().ok()).collect()
+    let uuid = |entry: &fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".conf")?.parse().ok();
+    entries.filter_map(|entry| Some((uuid(&entry)?, entry.path()))).collect()
 }

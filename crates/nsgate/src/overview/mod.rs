@@ -25,7 +25,7 @@ pub(crate) struct Process {
     pub(crate) identity: Option<Identity>,
     /// Whether it holds nothing but what its role needs; `None` if that cannot be read.
     pub(crate) confined: Option<bool>,
-    /// What it holds beside that, or what cannot be read.
+    /// What it holds beside that, or what cannot be read: the row of the verdict, and what was found.
     pub(crate) wrong: Vec<String>,
     /// What is not as it should be, and is not about what it holds.
     pub(crate) notes: Vec<&'static str>,
@@ -78,7 +78,7 @@ impl Process {
             role,
             identity,
             confined,
-            wrong: rows.map(|row| row.what.clone()).collect(),
+            wrong: rows.map(|row| format!("{} ({})", row.what, row.found)).collect(),
             notes: holdings.notes.clone(),
             started,
             seconds: started.zip(uptime()).map(|(started, up)| up.saturating_sub(started)),
@@ -120,7 +120,8 @@ fn started(pid: i32) -> Option<u64> {
     Some(started / 100)
 }
 
-fn uptime() -> Option<u64> {
+/// How long the host has been there, in seconds.
+pub(crate) fn uptime() -> Option<u64> {
     fs::read_to_string("/proc/uptime").ok()?.split('.').next()?.parse().ok()
 }
 

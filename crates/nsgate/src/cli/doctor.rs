@@ -1,0 +1,71 @@
+//! `nsgate doctor`: what is wrong on this host, and what to do?
+
+use super::{NOT_ALL_READ, table};
+use crate::{
+    doctor::{self, Finding, Level, Places},
+    terminal::say,
+};
+use std::path::PathBuf;
+
+/// Looks at a host as a person would: kernel, settings, log, agents and the haproxy that they start, pool, networks, pid files,
+/// and what was refused last. Says what is wrong and what to do, and changes nothing.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit status: 0 if nothing is wrong, 3 if something is, 4 if nothing is but not everything could be looked at.\n\n\
+    Example:\n  nsgate doctor\n  nsgate doctor --json | jq '.[] | select(.level == \"wrong\")'"
+)]
+pub(super) struct Doctor {
+    /// A state directory of Neutron's agents
+    #[arg(long = "state", value_name = "PATH", default_value = "/var/lib/neutron")]
+    state: Vec<PathBuf>,
+    /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
+    #[arg(long, value_name = "PATH")]
+    pool: Option<String>,
+    /// JSON instead of a page
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit status if something is wrong.
+const WRONG: u8 = 3;
+
+impl Doctor {
+    pub(super) fn execute(self) -> Result<u8, String> {
+        let found = doctor::look(&Places { state: self.state, pool: self.pool })?;
+        if self.json {
+            say!("{}", serde_json::to_string_pretty(&found).map_err(|error| error.to_string())?);
+        } else {
+            show(&found);
+        }
+        let any = |level| found.iter().any(|one| one.level == level);
+        Ok(if any(Level::Wrong) {
+            WRONG
+        } else if any(Level::Unseen) {
+            NOT_ALL_READ
+        } else {
+            0
+        })
+    }
+}
+
+fn show(found: &[Finding]) {
+    let width = found.iter().map(|one| one.about.len()).max().unwrap_or(0);
+    for one in found {
+        let mark = match one.level {
+            Level::Ok => "ok".to_owned(),
+            Level::Note => "--".to_owned(),
+            Level::Wrong => table::mark(Some(false)),
+            Level::Unseen => table::mark(None),
+        };
+        say!("{} {:width$}  {}", mark, one.about, one.what, width = width);
+        if let Some(remedy) = &one.remedy {
+            say!("   {:width$}  do: {}", "", remedy, width = width);
+        }
+    }
+    let count = |level| found.iter().filter(|one| one.level == level).count();
+    match (count(Level::Wrong), count(Level::Unseen)) {
+        (0, 0) => say!("nothing is wrong"),
+        (wrong, 0) => say!("{} things are wrong", wrong),
+        (wrong, unseen) => say!("{} things are wrong, and {} could not be looked at", wrong, unseen),
+    }
+}

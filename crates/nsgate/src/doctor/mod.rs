@@ -1,0 +1,98 @@
+//! One look at a host as a person would take it: what is wrong, and what to do.
+//!
+//! Promises to change nothing, to run nothing that it finds, and to say what it could not look at.
+
+mod agents;
+mod host;
+mod networks;
+mod pids;
+mod pool;
+
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// How it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// Something is to be done.
+    Wrong,
+    /// It could not be looked at.
+    Unseen,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) level: Level,
+    /// What was looked at, in a word.
+    pub(crate) about: &'static str,
+    /// How it is.
+    pub(crate) what: String,
+    /// What to do.
+    #[serde(rename = "do")]
+    pub(crate) remedy: Option<String>,
+}
+
+impl Finding {
+    fn new(level: Level, about: &'static str, what: impl Into<String>) -> Self {
+        Self { level, about, what: what.into(), remedy: None }
+    }
+
+    fn ok(about: &'static str, what: impl Into<String>) -> Self {
+        Self::new(Level::Ok, about, what)
+    }
+
+    fn note(about: &'static str, what: impl Into<String>) -> Self {
+        Self::new(Level::Note, about, what)
+    }
+
+    fn unseen(about: &'static str, what: impl Into<String>) -> Self {
+        Self { remedy: Some("ask as root".to_owned()), ..Self::new(Level::Unseen, about, what) }
+    }
+
+    fn wrong(about: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(Level::Wrong, about, what) }
+    }
+}
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// State directories of Neutron's agents.
+    pub(crate) state: Vec<PathBuf>,
+    /// The pool's socket, if somebody says which.
+    pub(crate) pool: Option<String>,
+}
+
+/// Findings of one kind that are told of; the others are counted.
+const MOST: usize = 10;
+
+/// Looks at everything.
+///
+/// # Errors
+/// `/proc` cannot be listed.
+pub(crate) fn look(places: &Places) -> Result<Vec<Finding>, String> {
+    let overview = crate::overview::look()?;
+    let mut all = host::look();
+    all.extend(agents::look());
+    all.extend(pool::look(places.pool.as_deref()));
+    all.extend(networks::look(&overview, places));
+    all.extend(pids::look(&overview, places));
+    Ok(all)
+}
+
+/// The first few, and how many more there are.
+fn few(mut all: Vec<Finding>) -> Vec<Finding> {
+    let more = all.len().saturating_sub(MOST);
+    let last = all.last().map(|last| (last.level, last.about));
+    all.truncate(MOST);
+    if let (1.., Some((level, about))) = (more, last) {
+        all.push(Finding::new(level, about, format!("and {more} more")));
+    }
+    all
+}

@@ -1,0 +1,64 @@
+//! The pool, where the site's settings or somebody says that there is one.
+
+use super::Finding;
+use crate::site;
+use nsgate_pool::list;
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// Where a pool's socket stands if nobody says otherwise.
+const USUAL: &str = "/run/nsgate/pool.sock";
+const REMEDY: &str = "systemctl status nsgate-pool; keepers serve by themselves meanwhile (docs/pool.md)";
+
+pub(super) fn look(said: Option<&str>) -> Vec<Finding> {
+    let settings = || site::load().ok().and_then(|site| site.pool).map(|pool| pool.socket.as_path().to_owned());
+    let wanted = said.map(PathBuf::from).or_else(settings);
+    match wanted {
+        Some(socket) => answers(&socket),
+        None if Path::new(USUAL).exists() => {
+            let mut all = answers(Path::new(USUAL));
+            all.push(Finding::note("pool", format!("agents do not use it: no `pool =` in {}", site::PATH)));
+            all
+        }
+        None => vec![Finding::ok("pool", "none: each network has a process of its own")],
+    }
+}
+
+fn answers(socket: &Path) -> Vec<Finding> {
+    let shown = socket.display();
+    let found = match fs::symlink_metadata(socket) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return vec![Finding::unseen("pool", format!("{shown}: {error}"))];
+        }
+        Err(error) => return vec![Finding::wrong("pool", format!("{shown}: {error}"), REMEDY)],
+    };
+    if !found.file_type().is_socket() {
+        return vec![Finding::wrong("pool", format!("{shown} is no socket"), REMEDY)];
+    }
+    let mut all = Vec::new();
+    if found.mode() & 0o002 != 0 {
+        let what = format!("anybody may connect to {shown} (mode {:o})", found.mode() & 0o777);
+        all.push(Finding::note("pool", what));
+    }
+    match list(socket) {
+        Ok(listing) => {
+            all.push(Finding::ok(
+                "pool",
+                format!("it answers at {shown} and serves {} networks", listing.networks.len()),
+            ));
+            for worker in &listing.silent {
+                let what = format!("worker {} does not answer ({})", worker.number, worker.reason);
+                all.push(Finding::wrong("pool", what, "look with `ps` whether it is stopped; killed, it is replaced"));
+            }
+        }
+        Err(error) if !nix::unistd::geteuid().is_root() => {
+            all.push(Finding::unseen("pool", format!("{shown}: {error}")))
+        }
+        Err(error) => all.push(Finding::wrong("pool", format!("nobody answers at {shown}: {error}"), REMEDY)),
+    }
+    all
+}

@@ -1,0 +1,328 @@
+//! `nsgate doctor`: each fault of a host is said with what to do, and a host without one is said to have none.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::gate::{communicate, write_config};
+use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::pool::{OTHER, Pool, keeper, socket_path};
+use nsgate_tests::world::STRANGER_ID;
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
+use serde_json::Value;
+
+fn main() {
+    suite!["doctor":
+        a_host_without_a_fault_has_none_and_nothing_is_changed,
+        a_log_that_is_missing_dangling_or_unread_is_said,
+        settings_of_another_owner_or_without_sense_are_said,
+        an_agents_directory_that_was_replaced_is_said,
+        an_agent_that_is_away_is_said_and_so_are_the_requests_it_has_cost,
+        pid_files_that_are_lost_stale_or_anothers_are_said,
+        a_haproxy_that_is_left_in_a_namespace_is_said,
+        a_network_that_nobody_serves_is_said,
+        the_haproxy_that_each_agent_would_start_is_judged,
+        an_allocator_that_is_preloaded_and_too_few_descriptors_are_said,
+        a_pool_that_is_stopped_or_gone_is_said,
+        what_was_refused_last_is_shown,
+        an_ordinary_user_is_told_what_was_not_seen,
+    ]
+}
+
+fn doctor(lab: &Lab, more: &[&str]) -> Started {
+    let mut command = Command::new(lab.program.nsgate());
+    command.arg("doctor").arg(format!("--state={}", lab.state().display())).args(more);
+    communicate(command, Duration::from_secs(30))
+}
+
+/// What was found of this level: what it is about, what it is, and what to do.
+fn found(lab: &Lab, level: &str) -> Vec<(String, String, String)> {
+    let said = doctor(lab, &["--json"]);
+    let all: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:#?}"));
+    let word = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
+    let all = all.as_array().unwrap().iter().filter(|one| one["level"] == level);
+    all.map(|one| (word(one, "about"), word(one, "what"), word(one, "do"))).collect()
+}
+
+/// The one thing that is wrong, which says `word` and what to do; the status says so too.
+#[track_caller]
+fn only(lab: &Lab, about: &str, word: &str) {
+    let wrong = found(lab, "wrong");
+    let [one] = wrong.as_slice() else { panic!("one thing about {about}, {word}: {wrong:#?}") };
+    assert!(one.0 == about && one.1.contains(word) && !one.2.is_empty(), "{about}, {word}: {wrong:#?}");
+    let page = doctor(lab, &[]);
+    assert_eq!(page.code(), Some(3), "{page:#?}");
+    assert!(page.stdout.contains("NO ") && page.stdout.contains("  do: "), "{page:#?}");
+    assert!(page.stdout.contains("1 things are wrong"), "{page:#?}");
+}
+
+/// A host with one network: a log, an agent, and a gate as Neutron's agent has started it.
+struct World {
+    network: Network,
+    log: Option<SyslogReader>,
+    agent: Option<RecordingAgent>,
+    gate: Gate,
+}
+
+fn world(lab: &Lab) -> World {
+    lab.needs_root("other users' processes");
+    let network = lab.network();
+    let log = Some(SyslogReader::bind(Path::new("/dev/log")));
+    let agent = Some(RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+    World { network, log, agent, gate }
+}
+
+fn listing(directory: &str) -> Vec<String> {
+    let mut command = Command::new("find");
+    command.args([directory, "-printf", "%p %y %m %U %G %i %T@ %l\n"]);
+    communicate(command, Duration::from_secs(10)).stdout.lines().map(str::to_owned).collect()
+}
+
+fn a_host_without_a_fault_has_none_and_nothing_is_changed(lab: &Lab) {
+    let world = world(lab);
+    let before = listing("/run/lab");
+    let said = doctor(lab, &[]);
+    assert_eq!(said.code(), Some(0), "{said:#?}");
+    assert!(said.stdout.ends_with("nothing is wrong\n"), "{said:#?}");
+    for word in [
+        "Linux ",
+        "somebody reads /dev/log",
+        "somebody listens at /run/lab/neutron/metadata_proxy",
+        "1 gates, 0 keepers",
+    ] {
+        assert!(said.stdout.contains(word), "{word}: {said:#?}");
+    }
+    assert_eq!(listing("/run/lab"), before);
+    drop(world);
+}
+
+fn a_log_that_is_missing_dangling_or_unread_is_said(lab: &Lab) {
+    let mut world = world(lab);
+    drop(world.log.take());
+    let _ = fs::remove_file("/dev/log");
+    only_about_log(lab, "nothing is at /dev/log");
+    symlink("/run/lab/nowhere", "/dev/log").unwrap();
+    only_about_log(lab, "a link to /run/lab/nowhere");
+    fs::remove_file("/dev/log").unwrap();
+    fs::write("/dev/log", "").unwrap();
+    only_about_log(lab, "is no socket");
+    fs::remove_file("/dev/log").unwrap();
+    drop(UnixDatagram::bind("/dev/log").unwrap());
+    only_about_log(lab, "nobody reads /dev/log");
+}
+
+#[track_caller]
+fn only_about_log(lab: &Lab, word: &str) {
+    let wrong = found(lab, "wrong");
+    assert!(wrong.iter().any(|one| one.0 == "log" && one.1.contains(word) && !one.2.is_empty()), "{word}: {wrong:#?}");
+    assert_eq!(wrong.iter().filter(|one| one.0 == "log").count(), 1, "{wrong:#?}");
+}
+
+fn settings_of_another_owner_or_without_sense_are_said(lab: &Lab) {
+    let world = world(lab);
+    lab.site("sandbox = \"default\"\n");
+    assert_eq!(doctor(lab, &[]).code(), Some(0));
+    lab.give(Path::new("/etc/nsgate/nsgate.toml"), STRANGER_ID);
+    only(lab, "settings", "/etc/nsgate/nsgate.toml");
+    fs::remove_file("/etc/nsgate/nsgate.toml").unwrap();
+    lab.site("sandbox = \"cardboard\"\n");
+    only(lab, "settings", "sandbox");
+    drop(world);
+}
+
+fn an_agents_directory_that_was_replaced_is_said(lab: &Lab) {
+    let world = world(lab);
+    let second = Network::named("gate2", "guest2");
+    let agents = lab.directory("agents", 0o755);
+    let mut config = Config::new(Kind::Network).with_id(OTHER);
+    config.socket = agents.join("metadata_proxy");
+    let agent = RecordingAgent::start(&config.socket, Answer::ok("hello"));
+    let _gate = Gate::start(lab, &second.gate, &config);
+    assert_eq!(doctor(lab, &[]).code(), Some(0), "{:#?}", found(lab, "wrong"));
+    drop(agent);
+    fs::remove_dir_all(&agents).unwrap();
+    fs::create_dir(&agents).unwrap();
+    let _agent = RecordingAgent::start(&config.socket, Answer::ok("hello"));
+    only(lab, "networks", "sees a directory that was removed or replaced");
+    drop(world);
+}
+
+fn an_agent_that_is_away_is_said_and_so_are_the_requests_it_has_cost(lab: &Lab) {
+    let mut world = world(lab);
+    drop(world.agent.take());
+    let _ = fs::remove_file(lab.socket());
+    only(lab, "agent", "metadata_proxy: No such file");
+    drop(std::os::unix::net::UnixListener::bind(lab.socket()).unwrap());
+    only(lab, "agent", "nobody listens at /run/lab/neutron/metadata_proxy");
+    assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 503);
+    let wrong = found(lab, "wrong");
+    let costs = wrong.iter().find(|one| one.0 == "requests").unwrap_or_else(|| panic!("{wrong:#?}"));
+    assert!(costs.1.contains("agent-away 1") && costs.1.contains(NETWORK), "{wrong:#?}");
+}
+
+fn pid_files_that_are_lost_stale_or_anothers_are_said(lab: &Lab) {
+    let world = world(lab);
+    let file = &world.gate.pid_file;
+    let pid = text(file);
+    fs::remove_file(file).unwrap();
+    only(lab, "pid files", "has lost its pid file");
+    fs::write(file, "999999\n").unwrap();
+    only(lab, "pid files", "stale: it names process 999999");
+    fs::write(file, "no number").unwrap();
+    only(lab, "pid files", "stale: it names no number");
+    fs::write(file, &pid).unwrap();
+    let stranger = file.with_file_name(format!("{OTHER}.pid.haproxy"));
+    fs::write(&stranger, &pid).unwrap();
+    only(lab, "pid files", "of another network");
+    fs::remove_file(&stranger).unwrap();
+    assert_eq!(doctor(lab, &[]).code(), Some(0));
+}
+
+fn a_haproxy_that_is_left_in_a_namespace_is_said(lab: &Lab) {
+    lab.needs("/usr/sbin/haproxy", "apt-get install haproxy");
+    let world = world(lab);
+    let second = Network::named("qdhcp-gate", "guest2");
+    let config = Config::new(Kind::Network).with_id(OTHER);
+    let file = write_config(lab, &config);
+    let mut command = second.gate.command("/usr/sbin/haproxy");
+    command.args(["-f".as_ref(), file.as_os_str()]);
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.ok(), "{started:#?}");
+    let _haproxy = Gate::adopt(file, config.pid_file.clone(), started).unwrap();
+    only(lab, "networks", &format!("the haproxy of X-Neutron-Network-ID {OTHER}"));
+    let page = doctor(lab, &[]);
+    assert!(page.stdout.contains("1 qdhcp-… served by haproxy"), "{page:#?}");
+    drop(world);
+}
+
+fn a_network_that_nobody_serves_is_said(lab: &Lab) {
+    let world = world(lab);
+    world.gate.signal(Signal::SIGKILL);
+    assert!(world.gate.ended_within(Duration::from_secs(5)));
+    fs::remove_file(&world.gate.pid_file).unwrap();
+    only(lab, "networks", &format!("nobody serves {NETWORK}"));
+}
+
+/// A process that is called like one of Neutron's agents, with this environment. Ended when dropped.
+struct Agent(Child);
+
+impl Agent {
+    fn start(lab: &Lab, variables: &[(&str, &str)], descriptors: u32) -> Agent {
+        let program = lab.directory("agents-own", 0o755).join("neutron-dhcp-agent");
+        fs::write(&program, "import time\ntime.sleep(300)\n").unwrap();
+        let mut command = Command::new("/usr/bin/prlimit");
+        command.arg(format!("--nofile={descriptors}")).args(["/usr/bin/env", "-i"]);
+        command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+        command.arg("/usr/bin/python3").arg(&program).stdin(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap();
+        let line = format!("/proc/{}/cmdline", child.id());
+        assert!(wait_until(5.0, || text(&line).starts_with("/usr/bin/python3\0/run/lab")), "{}", text(&line));
+        Agent(child)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn the_haproxy_that_each_agent_would_start_is_judged(lab: &Lab) {
+    let world = world(lab);
+    let with = |path: &str| Agent::start(lab, &[("PATH", path)], 4096);
+    let own = lab.program.path().parent().unwrap().display().to_string();
+    {
+        let _agent = with(&format!("{own}:/usr/sbin"));
+        let page = doctor(lab, &[]);
+        assert!(page.code() == Some(0) && page.stdout.contains("/haproxy, which is nsgate"), "{page:#?}");
+    }
+    let other = lab.directory("other", 0o755);
+    fs::write(other.join("haproxy"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(other.join("haproxy"), fs::Permissions::from_mode(0o755)).unwrap();
+    {
+        let _agent = with(&format!("/run/lab/none:/run/lab/other:{own}"));
+        only(lab, "agents", "starts /run/lab/other/haproxy, which is not nsgate");
+    }
+    let links = lab.directory("links", 0o755);
+    symlink(lab.program.nsgate(), links.join("haproxy")).unwrap();
+    {
+        let _agent = with("/run/lab/links");
+        // The operator's program has the same in it, under another name.
+        only(lab, "agents", "/run/lab/links/haproxy, ");
+    }
+    {
+        let _agent = with("/run/lab/none");
+        only(lab, "agents", "finds no haproxy in its PATH");
+    }
+    drop(world);
+}
+
+fn an_allocator_that_is_preloaded_and_too_few_descriptors_are_said(lab: &Lab) {
+    let world = world(lab);
+    let path = lab.program.path().parent().unwrap().display().to_string();
+    {
+        let _agent = Agent::start(
+            lab,
+            &[("PATH", &path), ("LD_PRELOAD", "/usr/lib/libjemalloc.so.2:/usr/lib/libother.so")],
+            4096,
+        );
+        only(lab, "preloaded", "libjemalloc.so.2 is loaded into neutron-dhcp-agent");
+        assert!(found(lab, "note").iter().any(|one| one.1.contains("libother.so")));
+    }
+    let _agent = Agent::start(lab, &[("PATH", &path)], 256);
+    only(lab, "descriptors", "may have 256 descriptors");
+    drop(world);
+}
+
+fn a_pool_that_is_stopped_or_gone_is_said(lab: &Lab) {
+    let world = world(lab);
+    let second = Network::named("gate2", "guest2");
+    let mut pool = Pool::start(lab);
+    let _keeper = keeper(lab, &second.gate, &Config::new(Kind::Network).with_id(OTHER));
+    lab.site(&format!("pool = \"{}\"\n", socket_path(lab).display()));
+    let page = doctor(lab, &[]);
+    assert!(page.code() == Some(0) && page.stdout.contains("and serves 1 networks"), "{page:#?}");
+    pool.crash();
+    let wrong = || found(lab, "wrong").into_iter().map(|one| format!("{}: {}", one.0, one.1)).collect::<Vec<_>>();
+    assert!(wrong().iter().any(|one| one.starts_with("pool: nobody answers at")), "{:#?}", wrong());
+    let alone = || wrong().iter().any(|one| one.contains("the keeper of") && one.contains("serves by itself"));
+    assert!(wait_until(20.0, alone), "{:#?}", wrong());
+    let _ = fs::remove_file(socket_path(lab));
+    assert!(wrong().iter().any(|one| one.contains("No such file")), "{:#?}", wrong());
+    fs::write(socket_path(lab), "").unwrap();
+    assert!(wrong().iter().any(|one| one.contains("is no socket")), "{:#?}", wrong());
+    drop(world);
+}
+
+fn what_was_refused_last_is_shown(lab: &Lab) {
+    let world = world(lab);
+    let _ = Guest::new(&world.network.guest).exchange(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").unwrap();
+    let page = doctor(lab, &[]);
+    assert_eq!(page.code(), Some(0), "{page:#?}");
+    let line = page.stdout.lines().find(|line| line.contains("two-hosts 1")).unwrap_or_else(|| panic!("{page:#?}"));
+    assert!(line.contains(NETWORK) && line.contains(" s ago"), "{line}");
+}
+
+fn an_ordinary_user_is_told_what_was_not_seen(lab: &Lab) {
+    let world = world(lab);
+    let path = lab.program.path().parent().unwrap().display().to_string();
+    let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
+    let mut command = Command::new(lab.program.nsgate());
+    command.arg("doctor").arg(format!("--state={}", lab.state().display())).uid(STRANGER_ID).gid(STRANGER_ID);
+    let said = communicate(command, Duration::from_secs(20));
+    assert_eq!(said.code(), Some(4), "{said:#?}");
+    for word in ["neutron-dhcp-agent", "do: ask as root", "could not be looked at"] {
+        assert!(said.stdout.contains(word), "{word}: {said:#?}");
+    }
+    assert_eq!(fs::metadata("/run/lab/neutron").unwrap().uid(), 0);
+    drop(world);
+}
