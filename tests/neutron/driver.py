@@ -38,7 +38,7 @@ def configure(haproxy: str | None) -> None:
     ovs_conf.register_ovs_agent_opts(cfg.CONF)
     file = os.environ.get("NSGATE_NEUTRON_CONF")
     if file:
-        cfg.CONF([], project="neutron", default_config_files=[file])
+        cfg.CONF(["--config-file", file], project="neutron")
         cfg.CONF.set_override("check_child_processes_interval", 0, group="AGENT")
         config.setup_logging()
         return

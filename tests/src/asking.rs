@@ -1,7 +1,7 @@
 //! A guest that goes on asking while something happens to its gate.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::lab::wait_until;
@@ -11,6 +11,8 @@ use crate::{Guest, Namespace};
 #[derive(Debug)]
 pub struct Asking {
     stop: Arc<AtomicBool>,
+    /// Held by the guest while a request of its is under way.
+    turn: Arc<Mutex<()>>,
     asked: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<String>>,
 }
@@ -23,14 +25,26 @@ impl Asking {
 
     /// Asks for this path, which must be answered with 200.
     pub fn at(namespace: &Namespace, path: &'static str) -> Asking {
+        Asking::asks(namespace, path, false)
+    }
+
+    /// The same as a guest that does what it is told: 503 with `Retry-After` is asked again, as cloud-init does.
+    pub fn again(namespace: &Namespace, path: &'static str) -> Asking {
+        Asking::asks(namespace, path, true)
+    }
+
+    fn asks(namespace: &Namespace, path: &'static str, again: bool) -> Asking {
         let guest = Guest::new(namespace).patient(60);
         let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let (stopped, count) = (stop.clone(), asked.clone());
+        let turn = Arc::new(Mutex::new(()));
+        let (stopped, count, turns) = (stop.clone(), asked.clone(), turn.clone());
         let thread = std::thread::spawn(move || {
             let mut failures = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
+                let _turn = turns.lock().expect("a turn");
                 match guest.get(path) {
                     Ok(answer) if answer.status == 200 => {}
+                    Ok(answer) if again && answer.status == 503 && answer.header("retry-after").is_some() => {}
                     Ok(answer) => failures.push(format!("status {}", answer.status)),
                     Err(error) => failures.push(error.to_string()),
                 }
@@ -38,7 +52,13 @@ impl Asking {
             }
             failures
         });
-        Asking { stop, asked, thread }
+        Asking { stop, turn, asked, thread }
+    }
+
+    /// Does this while no request is under way.
+    pub fn between<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _turn = self.turn.lock().expect("a turn");
+        work()
     }
 
     /// Waits for so many more requests.

@@ -94,6 +94,20 @@ impl Engine {
         self.ask(&words)
     }
 
+    /// Gives what watches over containers (conmon(8)) a control group of its own, as podman with systemd does at once
+    /// (`libpod-conmon-ID.scope`). Else a sidecar's watcher would be in the agent's group, and end with the agent's container.
+    pub fn settle(&self) {
+        let group = Path::new("/sys/fs/cgroup/watchers");
+        fs::create_dir_all(group).expect("a control group");
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if text(process.join("comm")).trim() == "conmon" {
+                let pid = process.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                // It may have ended just now.
+                let _ = fs::write(group.join("cgroup.procs"), pid);
+            }
+        }
+    }
+
     /// What `podman inspect` says by a template.
     #[track_caller]
     pub fn inspect(&self, kind: &str, name: &str, template: &str) -> String {
@@ -168,6 +182,27 @@ pub fn prepare(debian: &Path) {
     if world::run(making).expect("a world") == 0 {
         fs::write(&made, now).expect("a mark");
     }
+}
+
+/// Where packages of a version are: `first` or `next`.
+pub fn packages(version: &str) -> PathBuf {
+    let place = std::env::var_os("NSGATE_PACKAGES").expect("NSGATE_PACKAGES: run this as `cargo xtask test dist`");
+    Path::new(&place).join(version)
+}
+
+/// The recipe for images.
+pub fn recipe() -> PathBuf {
+    workspace().join("xtask/packaging/image/Containerfile")
+}
+
+/// Makes an image of another one by the recipe, as its first lines say.
+#[track_caller]
+pub fn layer(engine: &Engine, base: &str, tag: &str) {
+    let user = engine.inspect("image", base, "{{.User}}");
+    let user = if user.is_empty() { "root".to_owned() } else { user };
+    let built = engine.build(&recipe(), &packages("first"), tag, &[("BASE", base), ("USER_OF_BASE", &user)]);
+    assert!(built.ok(), "{built:#?}");
+    assert!(built.stdout.contains("nsgate"), "the build runs the program: {built:#?}");
 }
 
 /// What the images are made of: changes when they must be made anew.

@@ -36,6 +36,7 @@ pub mod probes;
 pub mod procfs;
 pub mod program;
 mod sealed;
+pub mod sidecar;
 pub mod sys;
 pub mod syslog;
 pub mod terminal;

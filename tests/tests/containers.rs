@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nsgate_tests::engine::{DEBIAN, KOLLA};
+use nsgate_tests::engine::{DEBIAN, KOLLA, layer, packages, recipe};
 use nsgate_tests::gate::Started;
 use nsgate_tests::lab::text;
 use nsgate_tests::program::workspace;
@@ -23,25 +23,6 @@ fn main() {
         the_same_is_so_with_the_rpm_and_haproxys_own_package,
         a_build_that_cannot_be_right_fails_and_says_why,
     ]
-}
-
-fn packages(version: &str) -> PathBuf {
-    let place = std::env::var_os("NSGATE_PACKAGES").expect("NSGATE_PACKAGES: run this as `cargo xtask test dist`");
-    Path::new(&place).join(version)
-}
-
-fn recipe() -> PathBuf {
-    workspace().join("xtask/packaging/image/Containerfile")
-}
-
-/// The recipe of the package, as its first lines say it.
-#[track_caller]
-fn made(engine: &Engine, base: &str, tag: &str) {
-    let user = engine.inspect("image", base, "{{.User}}");
-    let user = if user.is_empty() { "root".to_owned() } else { user };
-    let built = engine.build(&recipe(), &packages("first"), tag, &[("BASE", base), ("USER_OF_BASE", &user)]);
-    assert!(built.ok(), "{built:#?}");
-    assert!(built.stdout.contains("nsgate"), "the build runs the program: {built:#?}");
 }
 
 /// Files of an image: what each is, how long, and when it was written. The engine writes three of them for each container.
@@ -75,7 +56,7 @@ fn changed(engine: &Engine, image: &str, before: &[String]) -> Vec<String> {
 fn a_layer_changes_haproxy_and_nothing_else_of_an_image(lab: &Lab) {
     let engine = Engine::start(lab);
     let before = files(&engine, KOLLA);
-    made(&engine, KOLLA, NEW);
+    layer(&engine, KOLLA, NEW);
     assert_eq!(
         changed(&engine, NEW, &before),
         ["./usr/bin/nsgate", "./usr/sbin/haproxy", "./usr/sbin/haproxy.distrib"]
@@ -93,7 +74,7 @@ fn a_layer_changes_haproxy_and_nothing_else_of_an_image(lab: &Lab) {
 fn taken_away_haproxy_is_what_it_was(lab: &Lab) {
     let engine = Engine::start(lab);
     let before = files(&engine, KOLLA);
-    made(&engine, KOLLA, NEW);
+    layer(&engine, KOLLA, NEW);
     step(&engine, NEW, "dpkg --purge nsgate-image", "localhost/back:1");
     assert_eq!(changed(&engine, "localhost/back:1", &before), Vec::<String>::new());
     assert!(
@@ -112,7 +93,7 @@ fn in_whatever_order_haproxy_and_nsgate_are_installed_the_path_is_nsgates(lab: &
         assert!(engine.script(image, "/usr/sbin/haproxy -v").to_lowercase().contains("nsgate"), "{image}")
     };
     step(&engine, DEBIAN, "dpkg --purge haproxy; test ! -e /usr/sbin/haproxy", "localhost/without:1");
-    made(&engine, "localhost/without:1", "localhost/new:2");
+    layer(&engine, "localhost/without:1", "localhost/new:2");
     nsgate("localhost/new:2");
     engine.script("localhost/new:2", "test ! -e /usr/sbin/haproxy.distrib");
     // haproxy's own package, put together again from a root that has it.
@@ -133,7 +114,7 @@ fn in_whatever_order_haproxy_and_nsgate_are_installed_the_path_is_nsgates(lab: &
         &[("BASE", "localhost/new:4"), ("USER_OF_BASE", "root")],
     );
     assert!(next.ok(), "{next:#?}");
-    made(&engine, "localhost/new:4", "localhost/new:6");
+    layer(&engine, "localhost/new:4", "localhost/new:6");
     for image in ["localhost/new:5", "localhost/new:6"] {
         nsgate(image);
         assert_eq!(engine.script(image, "/usr/sbin/haproxy.distrib"), "HAProxy version 8.2");
@@ -162,7 +143,6 @@ fn step_said(engine: &Engine, base: &str, script: &str, tag: &str) -> Started {
 fn step(engine: &Engine, base: &str, script: &str, tag: &str) {
     let built = step_said(engine, base, script, tag);
     assert!(built.ok(), "{script}: {built:#?}");
-    println!("{} {}", built.stdout, built.stderr);
 }
 
 /// A root whose packages are rpm(8)'s: this host's rpm in a clean Debian without dpkg's memory.
@@ -233,7 +213,7 @@ fn the_same_is_so_with_the_rpm_and_haproxys_own_package(lab: &Lab) {
     let beside = |image: &str| engine.script(image, "/usr/sbin/haproxy.distrib");
     install(RPM, "--install", &both[0], "localhost/haproxy:1");
     let before = files(&engine, "localhost/haproxy:1");
-    made(&engine, "localhost/haproxy:1", NEW);
+    layer(&engine, "localhost/haproxy:1", NEW);
     nsgate(NEW);
     assert_eq!(beside(NEW), "HAProxy version 8.1");
     let own = ["haproxy", "place"].map(|name| format!("./usr/lib/nsgate/image/{name}"));
@@ -272,7 +252,7 @@ fn the_same_is_so_with_the_rpm_and_haproxys_own_package(lab: &Lab) {
         ""
     );
     // An image without haproxy, into which it comes later.
-    made(&engine, RPM, "localhost/new:4");
+    layer(&engine, RPM, "localhost/new:4");
     nsgate("localhost/new:4");
     install("localhost/new:4", "--install", &both[0], "localhost/new:5");
     nsgate("localhost/new:5");

@@ -259,9 +259,11 @@ fn read_hop_limit(listener: &Listener, limit: NonZeroU8, socket: &OwnedFd) -> Re
 fn fail(listener: &Listener, call: &'static str, source: Errno) -> LaunchError {
     let advice = match source {
         Errno::EADDRNOTAVAIL => "; the namespace has no such address: add it, or ask for freebind",
-        Errno::EACCES | Errno::EPERM => {
-            "; start as root, or with CAP_NET_BIND_SERVICE and CAP_NET_RAW in the namespace"
+        Errno::EACCES | Errno::EPERM if call == "bind" => {
+            "; start as root, or with CAP_NET_BIND_SERVICE in the namespace (--cap-add of a container)"
         }
+        // Before Linux 5.7 a socket is bound to an interface with CAP_NET_RAW alone (socket(7), SO_BINDTODEVICE).
+        Errno::EACCES | Errno::EPERM => "; start as root, or with CAP_NET_RAW in the namespace (--cap-add of a container)",
         Errno::ENODEV | Errno::ENXIO => "; the namespace has no such interface",
         _ => "",
     };

@@ -82,10 +82,15 @@ fn give_away(ids: &Ids, groups_denied: bool) -> Result<Left> {
     if let Err(error) = sys::set_securebits(SECUREBITS) {
         shortfalls.push(format!("securebits are not locked: prctl(PR_SET_SECUREBITS): {error}"));
     }
-    setresgid(ids.gid, ids.gid, ids.gid)
-        .map_err(failed("setresgid", "the group must be one that this namespace knows"))?;
-    setresuid(ids.uid, ids.uid, ids.uid)
-        .map_err(failed("setresuid", "the user must be one that this namespace knows"))?;
+    let advice = |error, capability, unknown| if error == Errno::EPERM { capability } else { unknown };
+    setresgid(ids.gid, ids.gid, ids.gid).map_err(|error| {
+        let unknown = "the group must be one that this namespace knows";
+        failed("setresgid", advice(error, "start as root, or with CAP_SETGID", unknown))(error)
+    })?;
+    setresuid(ids.uid, ids.uid, ids.uid).map_err(|error| {
+        let unknown = "the user must be one that this namespace knows";
+        failed("setresuid", advice(error, "start as root, or with CAP_SETUID", unknown))(error)
+    })?;
     clear(CapSet::Inheritable, "capset(inheritable)")?;
     clear(CapSet::Effective, "capset(effective)")?;
     clear(CapSet::Permitted, "capset(permitted)")?;

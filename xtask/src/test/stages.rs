@@ -281,7 +281,7 @@ fn packages(wish: &Wish) -> Outcome {
             println!("{missing} (no image is made and no sidecar is started)");
         }
     }
-    for (name, suite) in [("machine", "packages"), ("containers", "containers")] {
+    for (name, suite) in [("machine", "packages"), ("containers", "containers"), ("sidecars", "sidecars")] {
         let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", suite, "--"]);
         command.args(&wish.words).env("NSGATE_PACKAGES", &trial.place).env("NSGATE_DEBIAN", &root);
         let finished = stream(command)?;

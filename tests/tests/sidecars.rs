@@ -1,0 +1,164 @@
+//! Gates in containers of their own, started by Neutron's agent in its container through the wrappers that kolla-ansible and
+//! EDPM write. `cargo xtask test dist` builds the packages and says where they are.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use nsgate_tests::config::NETWORK;
+use nsgate_tests::engine::{KOLLA, layer};
+use nsgate_tests::gate::communicate;
+use nsgate_tests::lab::wait_until;
+use nsgate_tests::sidecar::{AGENT, Agent, Way, program};
+use nsgate_tests::{Asking, Engine, Guest, Lab, Network, SyslogReader, suite};
+
+fn main() {
+    if let Some(debian) = std::env::var_os("NSGATE_DEBIAN") {
+        nsgate_tests::engine::prepare(Path::new(&debian));
+    }
+    suite!["sidecars":
+        kollas_agent_goes_to_gates_in_sidecars_and_back,
+        a_gate_in_a_sidecar_outlives_the_agents_container_which_adopts_and_ends_it,
+        gates_are_started_the_way_of_dockers_wrapper,
+        edpms_agent_starts_gates_and_ends_them_by_its_script,
+        without_wrappers_a_gate_runs_in_the_agents_own_container_also_on_a_read_only_root,
+    ]
+}
+
+const NEW: &str = "localhost/new:1";
+const PATH: &str = "/latest/meta-data/hostname";
+const SIDECAR: &str = "neutron_l3_agent_haproxy_gate";
+
+fn spawn() -> String {
+    format!("spawn gate network {NETWORK}\n")
+}
+
+fn destroy() -> String {
+    format!("destroy gate network {NETWORK}\n")
+}
+
+/// `nsgate attest --all` in the agent's container, and on the host, finds that many processes, and each as it should be: a
+/// sidecar has a supervisor (`-Ws`) and a gate.
+#[track_caller]
+fn attested(lab: &Lab, agent: &Agent, rows: usize) {
+    let mut command = Command::new(lab.program.nsgate());
+    command.args(["attest", "--all"]);
+    for said in [communicate(command, Duration::from_secs(20)), agent.exec("root", &["nsgate", "attest", "--all"])] {
+        let found = said.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+        assert!(said.code() == Some(0) && found == rows && !said.stdout.contains("NO "), "{said:#?}");
+    }
+}
+
+#[track_caller]
+fn served(network: &Network) {
+    let answer = Guest::new(&network.guest).get(PATH).expect("an answer");
+    assert_eq!((answer.status, answer.text().is_empty()), (200, false));
+}
+
+#[track_caller]
+fn ends(engine: &Engine, left: &[&str]) {
+    assert!(wait_until(15.0, || engine.containers() == left), "{:?}", engine.containers());
+    assert!(wait_until(5.0, || nsgate_tests::procfs::having(&format!("{NETWORK}.conf")).is_empty()));
+}
+
+/// What the program at `/usr/sbin/haproxy` of a container says of itself.
+fn version(engine: &Engine, container: &str) -> String {
+    engine.run(&["exec", container, "/usr/sbin/haproxy", "-v"])
+}
+
+fn kollas_agent_goes_to_gates_in_sidecars_and_back(lab: &Lab) {
+    let (engine, network) = (Engine::start(lab), lab.network());
+    layer(&engine, KOLLA, NEW);
+    let agent = Agent::new(lab, &engine, Way::Kolla);
+    agent.start(KOLLA);
+    agent.does(&spawn());
+    assert_eq!(engine.containers(), [AGENT, SIDECAR]);
+    assert!(version(&engine, SIDECAR).starts_with("HAProxy version"));
+    // Forward: the container comes from the other image, and the network's next proxy is nsgate.
+    agent.start(NEW);
+    agent.does(&(destroy() + &spawn()));
+    assert!(version(&engine, SIDECAR).contains("nsgate"));
+    assert_eq!(program(agent.gate(NETWORK)), "/usr/sbin/haproxy");
+    served(&network);
+    attested(lab, &agent, 2);
+    // Back.
+    agent.start(KOLLA);
+    agent.does(&(destroy() + &spawn()));
+    assert!(version(&engine, SIDECAR).starts_with("HAProxy version"));
+    served(&network);
+}
+
+fn a_gate_in_a_sidecar_outlives_the_agents_container_which_adopts_and_ends_it(lab: &Lab) {
+    let (engine, network) = (Engine::start(lab), lab.network());
+    layer(&engine, KOLLA, NEW);
+    let agent = Agent::new(lab, &engine, Way::Kolla);
+    agent.start(NEW);
+    agent.does(&spawn());
+    let first = agent.gate(NETWORK);
+    let guest = Asking::again(&network.guest, PATH);
+    guest.more(20);
+    // A request that the agent has when it is killed has no answer any more. Those that come then wait for the next agent,
+    // for as long as `retries` of Neutron's own text says, and are told when to ask again after that.
+    guest.between(|| agent.end());
+    agent.start(NEW);
+    agent.does(&spawn());
+    guest.more(20);
+    guest.end();
+    assert_eq!((agent.gate(NETWORK), engine.containers()), (first, vec![AGENT.to_owned(), SIDECAR.to_owned()]));
+    attested(lab, &agent, 2);
+    agent.does(&destroy());
+    ends(&engine, &[AGENT]);
+}
+
+/// The wrapper asks docker's daemon, which starts in the host's network, and enters the namespace in the sidecar.
+fn gates_are_started_the_way_of_dockers_wrapper(lab: &Lab) {
+    let (engine, network) = (Engine::start(lab), lab.network());
+    layer(&engine, KOLLA, NEW);
+    let agent = Agent::new(lab, &engine, Way::KollaDocker);
+    agent.start(NEW);
+    agent.does(&spawn());
+    assert_eq!(engine.containers(), [AGENT, SIDECAR]);
+    assert!(engine.inspect("container", SIDECAR, "{{.Args}}").contains("ip netns exec gate /usr/sbin/haproxy -Ws -f"));
+    served(&network);
+    attested(lab, &agent, 2);
+    agent.does(&destroy());
+    ends(&engine, &[AGENT]);
+}
+
+fn edpms_agent_starts_gates_and_ends_them_by_its_script(lab: &Lab) {
+    let (engine, network, log) = (Engine::start(lab), lab.network(), SyslogReader::bind(Path::new("/dev/log")));
+    layer(&engine, KOLLA, NEW);
+    let agent = Agent::new(lab, &engine, Way::Edpm);
+    agent.start(NEW);
+    agent.does(&spawn());
+    assert_eq!(engine.containers(), ["neutron-haproxy-gate", AGENT]);
+    served(&network);
+    attested(lab, &agent, 2);
+    assert!(log.find(PATH, 5.0).is_some(), "the host's log has the request: it is mounted");
+    let first = agent.gate(NETWORK);
+    agent.does(&(destroy() + &spawn()));
+    assert_ne!(agent.gate(NETWORK), first);
+    served(&network);
+    agent.does(&destroy());
+    ends(&engine, &[AGENT]);
+}
+
+fn without_wrappers_a_gate_runs_in_the_agents_own_container_also_on_a_read_only_root(lab: &Lab) {
+    let (engine, network) = (Engine::start(lab), lab.network());
+    layer(&engine, KOLLA, NEW);
+    let agent = Agent::new(lab, &engine, Way::Alone);
+    agent.start(NEW);
+    agent.does(&spawn());
+    assert_eq!(engine.containers(), [AGENT]);
+    served(&network);
+    attested(lab, &agent, 1);
+    let first = agent.gate(NETWORK);
+    agent.does(&(destroy() + &spawn()));
+    assert_ne!(agent.gate(NETWORK), first);
+    served(&network);
+    // With the container ends what runs in it, as haproxy did, and the next agent starts it anew.
+    agent.start(NEW);
+    assert!(nsgate_tests::procfs::having(&format!("{NETWORK}.conf")).is_empty());
+    agent.does(&spawn());
+    served(&network);
+}
