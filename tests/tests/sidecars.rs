@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use nsgate_tests::config::NETWORK;
-use nsgate_tests::engine::{KOLLA, layer};
-use nsgate_tests::gate::communicate;
-use nsgate_tests::lab::wait_until;
+use nsgate_tests::engine::{KOLLA, KOLLA_NEUTRON, layer};
+use nsgate_tests::gate::{communicate, write_config};
+use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::sidecar::{AGENT, Agent, Way, program};
-use nsgate_tests::{Asking, Engine, Guest, Lab, Network, SyslogReader, suite};
+use nsgate_tests::{Answer, Asking, Config, Engine, Guest, Kind, Lab, Network, RecordingAgent, SyslogReader, suite};
 
 fn main() {
     if let Some(debian) = std::env::var_os("NSGATE_DEBIAN") {
@@ -22,6 +22,8 @@ fn main() {
         gates_are_started_the_way_of_dockers_wrapper,
         edpms_agent_starts_gates_and_ends_them_by_its_script,
         without_wrappers_a_gate_runs_in_the_agents_own_container_also_on_a_read_only_root,
+        six_capabilities_and_the_engines_own_filter_are_enough,
+        what_the_engines_filter_refuses_is_named,
     ]
 }
 
@@ -161,4 +163,91 @@ fn without_wrappers_a_gate_runs_in_the_agents_own_container_also_on_a_read_only_
     assert!(nsgate_tests::procfs::having(&format!("{NETWORK}.conf")).is_empty());
     agent.does(&spawn());
     served(&network);
+}
+
+/// A sidecar without `--privileged`: root with these capabilities, on a read-only root. Whether it serves, and what it said.
+fn bare(lab: &Lab, engine: &Engine, network: &Network, capabilities: &[&str], more: &[&str]) -> (bool, String) {
+    for place in ["", "ns-metadata-proxy", "external", "external/pids"] {
+        lab.give(&lab.state().join(place), KOLLA_NEUTRON);
+    }
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config).display().to_string();
+    let _ = std::fs::remove_file(&config.pid_file);
+    let mut command = Command::new("nsenter");
+    command.args(["--net=/run/netns/gate", "podman", "run", "--detach", "--name=bare", "--net=host", "--pid=host"]);
+    command.args(["--user=root", "--read-only", "--cap-drop=all", "--volume=/run/lab/neutron:/run/lab/neutron"]);
+    command.args(capabilities.iter().map(|name| format!("--cap-add={name}"))).args(more);
+    command.args([NEW, "/usr/sbin/haproxy", "-Ws", "-f", &file]);
+    let started = communicate(command, Duration::from_secs(60));
+    assert!(started.ok(), "{started:#?}");
+    let running = || engine.inspect("container", "bare", "{{.State.Running}}") == "true";
+    let serves = || !network.gate.listening().is_empty() && !text(&config.pid_file).is_empty();
+    assert!(wait_until(15.0, || serves() || !running()), "neither serves nor ends");
+    let served = serves() && Guest::new(&network.guest).get("/").is_ok_and(|answer| answer.status == 200);
+    let said = engine.ask(&["logs", "bare"]);
+    engine.run(&["rm", "--force", "--time=5", "bare"]);
+    (served, said.stdout + &said.stderr)
+}
+
+/// See the suite `capabilities`.
+const SIX: [&str; 6] = ["DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN"];
+
+fn six_capabilities_and_the_engines_own_filter_are_enough(lab: &Lab) {
+    let (engine, network) = (Engine::start(lab), lab.network());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    layer(&engine, KOLLA, NEW);
+    let (served, said) = bare(lab, &engine, &network, &SIX, &[]);
+    assert!(served, "{said}");
+    for one in SIX {
+        let others: Vec<&str> = SIX.iter().copied().filter(|other| *other != one).collect();
+        let (served, said) = bare(lab, &engine, &network, &others, &[]);
+        assert!(!served && said.contains(&format!("CAP_{one}")), "without {one}: served {served}, and said {said}");
+    }
+}
+
+fn what_the_engines_filter_refuses_is_named(lab: &Lab) {
+    let (engine, network) = (Engine::start(lab), lab.network());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    layer(&engine, KOLLA, NEW);
+    for (calls, errno, expected) in REFUSED {
+        let profile = "/run/lab/profile.json";
+        std::fs::write(profile, without(calls, errno)).expect("a profile");
+        let (served, said) = bare(lab, &engine, &network, &SIX, &[&format!("--security-opt=seccomp={profile}")]);
+        // Landlock is the second of two walls: without it a gate serves, and says so (docs/operations.md).
+        let lacks = calls.iter().any(|call| call.starts_with("landlock"));
+        assert!(served == lacks && said.contains(expected), "{calls:?} {errno}: served {served}, and said {said}");
+    }
+}
+
+/// Calls that an engine's filter refuses, with which error, and what the start says then.
+const REFUSED: [(&[&str], &str, &str); 11] = [
+    (&["openat2"], "ENOSYS", "has openat2, so a filter of system calls answers in its place"),
+    (&["openat2"], "EPERM", "has openat2, so a filter of system calls answers in its place"),
+    (&["mount"], "EPERM", "something forbids mount altogether"),
+    (&["open_tree", "move_mount", "mount_setattr"], "ENOSYS", "has open_tree, so a filter of system calls answers"),
+    (&["pivot_root"], "EPERM", "something forbids pivot_root altogether"),
+    (&["unshare"], "EPERM", "has unshare, so a filter of system calls answers in its place"),
+    (&["clone", "clone3"], "EPERM", "a filter of system calls may answer in the place of fork"),
+    (&["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"], "EPERM", ""),
+    (&["seccomp"], "EPERM", "a container's filter may forbid seccomp(2)"),
+    (&["pidfd_open"], "ENOSYS", "has pidfd_open, so a filter of system calls answers in its place"),
+    (&["close_range"], "ENOSYS", "has close_range, so a filter of system calls answers in its place"),
+];
+
+/// The engine's own profile, in which these calls are refused.
+fn without(calls: &[&str], errno: &str) -> String {
+    let mut profile: serde_json::Value =
+        serde_json::from_str(&text("/usr/share/containers/seccomp.json")).expect("the engine's profile");
+    let rules = profile["syscalls"].as_array_mut().expect("rules");
+    for rule in rules.iter_mut() {
+        let names = rule["names"].as_array_mut().expect("names");
+        names.retain(|name| !calls.iter().any(|call| name == call));
+    }
+    rules.retain(|rule| rule["names"].as_array().is_some_and(|names| !names.is_empty()));
+    let number = if errno == "ENOSYS" { 38 } else { 1 };
+    rules.push(serde_json::json!({
+        "names": calls, "action": "SCMP_ACT_ERRNO", "args": [], "comment": "", "includes": {}, "excludes": {},
+        "errnoRet": number, "errno": errno,
+    }));
+    profile.to_string()
 }

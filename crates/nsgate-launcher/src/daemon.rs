@@ -9,7 +9,7 @@ use nix::{
         stat::Mode,
         wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid},
     },
-    unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid},
+    unistd::{Pid, Uid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getresuid, pipe2, setresuid, setsid},
 };
 use std::{
     fs::File,
@@ -199,6 +199,18 @@ impl Child {
             Ok(WaitStatus::Signaled(_, signal, _)) => Some(u8::try_from(128 + signal as i32).unwrap_or(1)),
             _ => None,
         }
+    }
+
+    /// The same, for one that may have become this user. Root without CAP_KILL, as containers have it, may signal it only with
+    /// that user as its real one (kill(2)), and would wait for it for ever. Nor would the signal of PR_SET_PDEATHSIG reach it:
+    /// the kernel asks whether the parent that ends may send it.
+    pub(crate) fn end_as(self, user: Uid) {
+        if let (Err(Errno::EPERM), Ok(own)) = (kill(self.pid, None), getresuid()) {
+            let _ = setresuid(user, own.effective, own.saved);
+            let _ = kill(self.pid, Signal::SIGKILL);
+            let _ = setresuid(own.real, own.effective, own.saved);
+        }
+        self.end();
     }
 
     /// Makes sure that it is gone, and that no zombie is left.

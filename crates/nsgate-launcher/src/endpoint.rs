@@ -21,6 +21,7 @@ use nix::{
     unistd::{Gid, Uid, fchownat},
 };
 use nsgate_config::AbsolutePath;
+use nsgate_sandbox::likely;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// The socket's name before it has its own.
@@ -86,7 +87,11 @@ impl Endpoint {
         if predecessor.is_some() && !replace {
             return Err(place.wrong("a worker answers here already; `--replace` takes over from it"));
         }
-        let unmade = |(call, error): Failed| place.wrong(&format!("{call}: {error}; the socket cannot be made"));
+        let unmade = |(call, error): Failed| {
+            // A name for a socket is a file's: no port is bound here.
+            let cause = if call == "bind" { String::new() } else { format!(": {}", likely(call, error)) };
+            place.wrong(&format!("{call}: {error}; the socket cannot be made{cause}"))
+        };
         let waiting = PrivateDirectory::make(place.directory()).map_err(unmade)?;
         match make(&waiting, kind_of, purpose) {
             Ok((socket, made)) => Ok((Self { place, waiting, made, predecessor }, socket)),

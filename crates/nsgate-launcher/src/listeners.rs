@@ -263,7 +263,9 @@ fn fail(listener: &Listener, call: &'static str, source: Errno) -> LaunchError {
             "; start as root, or with CAP_NET_BIND_SERVICE in the namespace (--cap-add of a container)"
         }
         // Before Linux 5.7 a socket is bound to an interface with CAP_NET_RAW alone (socket(7), SO_BINDTODEVICE).
-        Errno::EACCES | Errno::EPERM => "; start as root, or with CAP_NET_RAW in the namespace (--cap-add of a container)",
+        Errno::EACCES | Errno::EPERM => {
+            "; start as root, or with CAP_NET_RAW in the namespace (--cap-add of a container)"
+        }
         Errno::ENODEV | Errno::ENXIO => "; the namespace has no such interface",
         _ => "",
     };

@@ -45,7 +45,7 @@ pub(crate) fn wait<T>(
         sockets.iter().try_for_each(|socket| socket.publish(farewell))
     });
     if let Err(error) = done {
-        child.end();
+        child.end_as(ids.uid);
         clean_up(pid_file.as_ref(), created.or_else(|| word.created()), &sockets);
         return Err(error);
     }
@@ -70,7 +70,7 @@ pub(crate) fn wait<T>(
             supervisor.watch(role).map(Launched::Finished)
         }
         Err((child, error)) => {
-            child.end();
+            child.end_as(ids.uid);
             clean_up(pid_file.as_ref(), created, &sockets);
             Err(error)
         }

@@ -10,10 +10,13 @@ type Capability = (&'static str, u8);
 type Version = (u32, u32);
 
 /// What a call takes: the Linux that has it, and the capability without which it is refused.
-const CALLS: [(&str, Version, Option<Capability>); 15] = [
+const CALLS: [(&str, Version, Option<Capability>); 18] = [
     ("openat2", (5, 6), Some(("CAP_DAC_READ_SEARCH", 2))),
     ("openat", (2, 6), Some(("CAP_DAC_OVERRIDE", 1))),
     ("renameat", (2, 6), Some(("CAP_DAC_OVERRIDE", 1))),
+    ("mkdirat", (2, 6), Some(("CAP_DAC_OVERRIDE", 1))),
+    ("fchownat", (2, 6), Some(("CAP_CHOWN", 0))),
+    ("fchmodat", (2, 6), Some(("CAP_FOWNER", 3))),
     ("unshare", (2, 6), Some(ADMIN)),
     ("setns", (3, 0), Some(ADMIN)),
     ("mount", (2, 6), Some(ADMIN)),
@@ -59,6 +62,8 @@ fn judge(
             version.0, version.1, since.0, since.1
         ),
         (Errno::ENOSYS, _) => filtered(name, version),
+        // Of a file that is another's the kernel says EACCES (path_resolution(7)).
+        (Errno::EPERM, Some("CAP_DAC_READ_SEARCH" | "CAP_DAC_OVERRIDE")) => filtered(name, version),
         (Errno::EPERM | Errno::EACCES, Some(capability)) => format!(
             "this process has no {capability}: start as root with it (CapabilityBoundingSet= of a unit, --cap-add of a container)"
         ),
@@ -128,6 +133,11 @@ mod tests {
         let filtered = said("openat2", Errno::ENOSYS, (5, 6), (6, 1), ALL);
         assert!(filtered.contains("RestrictSUIDSGID=") && !filtered.contains("this kernel is"), "{filtered}");
         assert!(said("openat2", Errno::EPERM, (5, 6), (6, 1), ALL).contains("container engine"));
+        let search = |error| judge("openat2", error, (5, 6), Some(("CAP_DAC_READ_SEARCH", 2)), ((6, 1), 0));
+        assert!(
+            search(Errno::EPERM).contains("container engine")
+                && search(Errno::EACCES).contains("no CAP_DAC_READ_SEARCH")
+        );
         assert!(said("unshare", Errno::EPERM, (2, 6), (6, 1), 0).contains("no CAP_SYS_ADMIN"));
         assert!(said("unshare", Errno::ENOSPC, (2, 6), (6, 1), ALL).contains("user.max_pid_namespaces"));
         assert!(said("mount", Errno::EPERM, (2, 6), (6, 1), ALL).contains("Landlock domain"));

@@ -186,7 +186,9 @@ pub enum Error {
         found: String,
     },
     /// The filter was refused.
-    #[error("seccomp(SECCOMP_SET_MODE_FILTER) for the {role} filter: {source}; the kernel needs CONFIG_SECCOMP_FILTER")]
+    #[error(
+        "seccomp(SECCOMP_SET_MODE_FILTER) for the {role} filter: {source}; the kernel needs CONFIG_SECCOMP_FILTER, and a container's filter may forbid seccomp(2)"
+    )]
     Seccomp {
         /// The policy's name.
         role: &'static str,
