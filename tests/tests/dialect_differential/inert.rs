@@ -233,13 +233,15 @@ impl fmt::Display for Line {
     }
 }
 
-/// Each word with each value, a word once in a row; what may stand once is in rows of its own.
-pub fn rows() -> Vec<Vec<Line>> {
+/// Each word with each value, a word once in a row; what may stand once is in rows of its own. Those of
+/// section `global` too, or not.
+pub fn rows(global: bool) -> Vec<Vec<Line>> {
     let values = |own: &'static [&'static str]| {
         let others = VALUES.iter().filter(|value| !own.contains(value)).map(|value| (*value, false));
         own.iter().map(|value| (*value, true)).chain(others).collect::<Vec<_>>()
     };
-    let all: Vec<_> = INERT.iter().map(|(section, keyword, own)| (*section, *keyword, values(own))).collect();
+    let wanted = INERT.iter().filter(|(section, ..)| global || *section != Section::Global);
+    let all: Vec<_> = wanted.map(|(section, keyword, own)| (*section, *keyword, values(own))).collect();
     let longest = all.iter().map(|(_, _, values)| values.len()).max().unwrap_or(0);
     let line = |index: usize, (section, keyword, values): &(Section, &'static str, Vec<(&'static str, bool)>)| {
         values.get(index).map(|(value, own)| Line { section: *section, keyword, value, own: *own })
@@ -250,7 +252,7 @@ pub fn rows() -> Vec<Vec<Line>> {
             .map(|index| words.iter().filter_map(|word| line(index, word)).collect::<Vec<_>>())
             .collect::<Vec<_>>()
     };
-    [rows(&others), rows(&once)].concat()
+    [rows(&others), rows(&once)].concat().into_iter().filter(|row| !row.is_empty()).collect()
 }
 
 /// The text with these lines at the beginning of their sections; nothing if it has no such section.
