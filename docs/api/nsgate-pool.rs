@@ -323,5 +323,6 @@ pub fn shard(identity: &Identity, workers: usize) -> usize {}
 pub mod reexports {
     pub use nsgate_config;
     pub use nsgate_forwarder;
+    pub use tokio::net::UnixListener;
     pub use tokio::sync::watch;
 }

@@ -35,5 +35,5 @@ pub mod reexports {
     #[cfg(feature = "worker")]
     pub use nsgate_forwarder;
     #[cfg(feature = "worker")]
-    pub use tokio::sync::watch;
+    pub use tokio::{net::UnixListener, sync::watch};
 }
