@@ -321,6 +321,20 @@ fn two_capabilities_are_what_reading_takes(lab: &Lab) {
     let both = with("-all,+sys_ptrace,+dac_read_search");
     assert_eq!(value(&both, "nsgate_unread_processes", &[]), 0.0);
     assert_eq!(value(&both, "nsgate_requests", &[("role", "gate"), ("class", "2xx")]), 1.0);
+    // The unit's group is the socket's: nothing is given away, which would take a third.
+    assert!(unit.contains("--group nsgate\n") && unit.contains("\nGroup=nsgate\n"), "{unit}");
+    let socket = lab.directory("exporter", 0o755).join("host.sock");
+    let mut command = Command::new("setpriv");
+    command.args(["--regid", "neutron", "--clear-groups", "--bounding-set", "-all,+sys_ptrace,+dac_read_search"]);
+    command.args(["--inh-caps", "-all", "--no-new-privs"]).arg(lab.program.nsgate());
+    command.args(words(lab, &[&pool, "--group=neutron", &format!("--listen={}", socket.display())]));
+    let child = command.stdin(Stdio::null()).spawn().unwrap();
+    let exporter = Exporter { child, socket };
+    assert!(wait_until(5.0, || UnixStream::connect(&exporter.socket).is_ok()));
+    let found = fs::metadata(&exporter.socket).unwrap();
+    assert_eq!((found.mode() & 0o777, found.uid(), found.gid()), (0o660, 0, NEUTRON_ID));
+    assert!(asked(&exporter.socket).contains("nsgate_unread_processes 0\n"));
+    drop(exporter);
     let none = with("-all,+dac_read_search");
     assert!(value(&none, "nsgate_unread_processes", &[]) >= 2.0);
     assert!(of(&none, "nsgate_requests").samples.iter().all(|one| one.labels["role"] == "worker"));

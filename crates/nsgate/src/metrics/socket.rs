@@ -121,7 +121,10 @@ fn bind(path: &Path, gid: Option<Gid>) -> Result<UnixListener, String> {
     let set = || -> io::Result<()> {
         listener.set_nonblocking(true)?;
         if let Some(gid) = gid {
-            chown(&new, None, Some(gid))?;
+            // Under the packaged unit it is this process's own group, and the call is not there.
+            if fs::symlink_metadata(&new)?.gid() != gid.as_raw() {
+                chown(&new, None, Some(gid))?;
+            }
             fs::set_permissions(&new, fs::Permissions::from_mode(0o660))?;
         }
         fs::rename(&new, path)
