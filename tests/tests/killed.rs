@@ -10,6 +10,7 @@ use nsgate_tests::{Answer, Config, Kind, Lab, RecordingAgent, suite};
 fn main() {
     suite!["killed":
         a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained,
+        a_pools_log_says_which_worker_its_filter_has_ended,
         a_line_is_explained_from_every_log,
         what_is_no_line_of_the_kernels_is_refused,
     ]
@@ -75,23 +76,45 @@ fn a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_expl
 /// Makes a gate call openat(2), and hears its supervisor.
 #[cfg(target_arch = "x86_64")]
 fn kill_a_gate(lab: &Lab, namespace: &nsgate_tests::network::Namespace) {
-    use nsgate_tests::inject::{Entry, Outcome, Tracee};
     let config = Config::new(Kind::Network);
     let file = write_config(lab, &config);
     let gate = Gate::foreground(lab, namespace, &config, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()]);
     let mut gate = gate.unwrap_or_else(|started| panic!("{started:#?}"));
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", gate.pid)).unwrap();
     let child: i32 = children.trim().parse().expect("one child");
-    let mut tracee = Tracee::attach(child).unwrap();
-    let path = tracee.place(b"/etc/passwd\0").unwrap();
-    let outcome =
-        tracee.call(Entry::Syscall, libc::SYS_openat as u64, [libc::AT_FDCWD as u64, path, 0, 0, 0, 0]).unwrap();
-    assert_eq!(outcome, Outcome::Killed(nix::sys::signal::Signal::SIGSYS));
-    drop(tracee);
+    call_openat(child);
     let status = gate.wait_foreground().expect("the supervisor ends");
     let said = gate.foreground_output(lab);
     assert_eq!(status.code(), Some(128 + libc::SIGSYS), "{said}");
     assert!(said.contains("dmesg | nsgate explain --role gate"), "{said}");
+}
+
+/// Makes a process call what its filter refuses.
+#[cfg(target_arch = "x86_64")]
+fn call_openat(pid: i32) {
+    use nsgate_tests::inject::{Entry, Outcome, Tracee};
+    let mut tracee = Tracee::attach(pid).unwrap();
+    let path = tracee.place(b"/etc/passwd\0").unwrap();
+    let outcome =
+        tracee.call(Entry::Syscall, libc::SYS_openat as u64, [libc::AT_FDCWD as u64, path, 0, 0, 0, 0]).unwrap();
+    assert_eq!(outcome, Outcome::Killed(nix::sys::signal::Signal::SIGSYS));
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn a_pools_log_says_which_worker_its_filter_has_ended(lab: &Lab) {
+    lab.skip("calls are injected through the registers of x86_64");
+}
+
+#[cfg(target_arch = "x86_64")]
+fn a_pools_log_says_which_worker_its_filter_has_ended(lab: &Lab) {
+    lab.needs_root("a process that is traced");
+    let pool = nsgate_tests::pool::Pool::start_with(lab, &["--workers=2"]);
+    let crew = pool.crew();
+    call_openat(crew[1]);
+    let said = || pool.said("worker 1: the worker made a system call that its filter refuses");
+    assert!(nsgate_tests::lab::wait_until(10.0, said), "{}", fs::read_to_string(&pool.log).unwrap());
+    assert!(pool.said("dmesg | nsgate explain --role worker; another takes its place"));
+    assert!(nsgate_tests::lab::wait_until(10.0, || pool.crew().len() == crew.len()), "{:?}", pool.crew());
 }
 
 fn a_line_is_explained_from_every_log(lab: &Lab) {
