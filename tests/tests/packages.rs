@@ -30,6 +30,7 @@ fn main() {
         neutron_finds_nsgate_with_the_package_and_haproxy_without_it,
         neutrons_rootwrap_lets_nsgate_start_and_end_where_no_haproxy_is,
         an_agent_in_a_virtual_environment_keeps_the_path_that_its_own_sudoers_file_sets,
+        an_agent_in_a_virtual_environment_finds_a_file_in_usr_local_and_haproxy_without_it,
     ]
 }
 
@@ -689,4 +690,62 @@ fn an_agent_in_a_virtual_environment_keeps_the_path_that_its_own_sudoers_file_se
         sudo("/usr/bin/neutron-rootwrap").starts_with("/usr/lib/nsgate/bin:"),
         "the distribution's rootwrap finds nsgate"
     );
+}
+
+/// docs/containers/openstack-ansible.md, forward and back.
+fn an_agent_in_a_virtual_environment_finds_a_file_in_usr_local_and_haproxy_without_it(lab: &Lab) {
+    let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
+    let machine = neutron(lab);
+    let venv = Neutron::venv();
+    let bin = "/openstack/venvs/neutron-1/bin";
+    let files = [
+        (
+            "/etc/neutron/rootwrap.conf",
+            format!(
+                "[DEFAULT]\nfilters_path = /etc/neutron/rootwrap.d,/usr/share/neutron/rootwrap\n\
+                 exec_dirs = {bin},/sbin,/usr/sbin,/bin,/usr/bin,/usr/local/bin,/usr/local/sbin,/etc/neutron/kill_scripts"
+            ),
+        ),
+        (
+            "/etc/sudoers.d/neutron_sudoers",
+            format!(
+                "Defaults:neutron !requiretty\n\
+                 Defaults:neutron secure_path=\"{bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\n\
+                 neutron ALL = (root) NOPASSWD: {bin}/neutron-rootwrap"
+            ),
+        ),
+        (
+            "/openstack/venvs/neutron-1/bin/neutron-rootwrap",
+            format!("#!{}/bin/python\nfrom oslo_rootwrap.cmd import main\nmain()", venv.display()),
+        ),
+    ];
+    machine
+        .script(&format!("mkdir -p /etc/neutron {bin}; cp -r {}/etc/neutron/rootwrap.d /etc/neutron/", venv.display()));
+    for (path, file) in files {
+        machine.script(&format!("cat >{path} <<'END'\n{file}\nEND\n"));
+    }
+    machine.script(&format!(
+        "chmod 0755 {bin}/neutron-rootwrap; chmod 0440 /etc/sudoers.d/neutron_sudoers; visudo --check"
+    ));
+    let helper = format!("runuser -u neutron -- sudo -n {bin}/neutron-rootwrap /etc/neutron/rootwrap.conf");
+    let agent = Neutron { machine: &machine, helper: &helper };
+    agent.install();
+    let (spawn, destroy) = (format!("spawn gate network {NETWORK}\n"), format!("destroy gate network {NETWORK}\n"));
+    agent.does(&spawn);
+    assert_eq!(program(found(NETWORK)), "/usr/sbin/haproxy");
+    install(&machine, "first", &["nsgate"]);
+    let compat = packages("first").display().to_string();
+    machine.script(&format!(
+        "dpkg-deb --extract {compat}/nsgate-haproxy-compat_*.deb /tmp/compat
+         install -m 0755 /tmp/compat/usr/lib/nsgate/bin/haproxy /usr/local/sbin/haproxy; /usr/local/sbin/haproxy -v"
+    ));
+    agent.does(&(destroy.clone() + &spawn));
+    assert_eq!(program(found(NETWORK)), "/usr/local/sbin/haproxy");
+    served(&network.guest);
+    machine.run(&["nsgate", "attest", "--all"]);
+    machine.script("rm /usr/local/sbin/haproxy");
+    served(&network.guest);
+    agent.does(&(destroy + &spawn));
+    assert_eq!(program(found(NETWORK)), "/usr/sbin/haproxy");
+    served(&network.guest);
 }
