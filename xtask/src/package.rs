@@ -85,7 +85,16 @@ fn wrong() -> Result<Vec<String>, String> {
         let manifest = fs::read_to_string(directory.join("Cargo.toml")).map_err(|error| format!("{name}: {error}"))?;
         let manifest: Table = manifest.parse().map_err(|error| format!("{name}: {error}"))?;
         let package = manifest.get("package").and_then(Value::as_table);
-        for key in ["description", "documentation", "keywords", "categories", "license", "rust-version"] {
+        for key in [
+            "description",
+            "documentation",
+            "homepage",
+            "repository",
+            "keywords",
+            "categories",
+            "license",
+            "rust-version",
+        ] {
             if !package.is_some_and(|package| package.contains_key(key)) {
                 out.push(format!("{name}: its manifest has no `{key}`"));
             }

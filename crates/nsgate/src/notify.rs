@@ -13,11 +13,20 @@ pub(crate) fn ready() {
     }
 }
 
-/// The descriptors that systemd has passed, and their names.
+/// The descriptors that systemd has passed, and their names: `unknown` where it says none (sd_listen_fds_with_names(3)).
 ///
 /// # Errors
 /// A sentence: the variables are there and mean nothing.
 pub(crate) fn passed() -> Result<Vec<(RawFd, String)>, String> {
-    let passed = sd_notify::listen_fds_with_names().map_err(|error| format!("LISTEN_FDS: {error}"))?;
-    Ok(passed.collect())
+    // Before the descriptors: reading them may take the variables away.
+    let names = std::env::var("LISTEN_FDNAMES").ok();
+    let passed: Vec<RawFd> = sd_notify::listen_fds().map_err(|error| format!("LISTEN_FDS: {error}"))?.collect();
+    let names: Vec<String> = match names {
+        Some(names) if !passed.is_empty() => names.split(':').map(str::to_owned).collect(),
+        _ => vec!["unknown".to_owned(); passed.len()],
+    };
+    if names.len() == passed.len() {
+        return Ok(passed.into_iter().zip(names).collect());
+    }
+    Err(format!("LISTEN_FDNAMES: {} names for {} descriptors", names.len(), passed.len()))
 }
