@@ -13,6 +13,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/compile.rs");
     println!("cargo::rerun-if-changed=src/address.rs");
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
+    if let Err(why) = compile::known(&arch) {
+        // Said once, and not as the panic of a build script.
+        println!("cargo::error={why}");
+        return Ok(());
+    }
     let logs = env::var_os("CARGO_FEATURE_LOG_VIOLATIONS").is_some();
     let development = env::var("PROFILE").is_ok_and(|profile| profile == "debug");
     let mismatch = compile::Mismatch::of(logs, development);

@@ -37,6 +37,28 @@ impl fmt::Display for Problem {
 
 impl Error for Problem {}
 
+/// The architectures that the policies are written for, as Rust calls them. Another one has other system calls, and its C library
+/// makes others: nsgate could be built for it, and would be killed at the first call that no policy names. seccompiler knows no
+/// other either. debian/control, the rpm's specification and deny.toml name the same ones; a test compares.
+pub(crate) const ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
+
+/// Whether there are policies for it.
+///
+/// # Errors
+/// One sentence that a build ends with.
+#[allow(dead_code, reason = "the build and the tests of policies ask")]
+pub(crate) fn known(arch: &str) -> std::result::Result<(), String> {
+    if ARCHITECTURES.contains(&arch) {
+        return Ok(());
+    }
+    Err(format!(
+        "nsgate is built for amd64, arm64 and riscv64 ({}), and not for {arch}: its policies of system calls \
+         (crates/nsgate-sandbox/policy) are written and compared for these, and a process would be killed at the first call \
+         that they do not know",
+        ARCHITECTURES.join(", ")
+    ))
+}
+
 /// What happens to a call that the policy does not name.
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "the build makes one kind of program, the tests all")]
@@ -107,7 +129,7 @@ pub(crate) struct Argument {
     #[serde(default)]
     address: Option<String>,
     #[allow(dead_code, reason = "only the build needs it")]
-    means: String,
+    pub(crate) means: String,
 }
 
 impl Argument {
