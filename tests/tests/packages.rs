@@ -23,6 +23,9 @@ fn main() {
         a_pool_on_a_host_without_landlock_says_so_and_serves,
         a_pool_whose_user_is_deleted_goes_on_until_its_next_start,
         a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its,
+        on_debian_12_packages_come_change_and_go_beside_a_haproxy_that_runs,
+        on_debian_13_packages_come_change_and_go_beside_a_haproxy_that_runs,
+        on_a_host_of_rpm_packages_come_change_and_go_beside_a_haproxy_that_runs,
         a_namespace_is_served_by_name,
         metrics_reach_tcp_and_a_shell_completes_networks,
         an_ansible_role_goes_there_twice_and_back,
@@ -43,14 +46,24 @@ fn packages(version: &str) -> PathBuf {
     Path::new(&place).join(version)
 }
 
-fn debian() -> PathBuf {
-    std::env::var_os("NSGATE_DEBIAN").expect("NSGATE_DEBIAN: run this as `cargo xtask test dist`").into()
+/// The roots of machines, as `cargo xtask test dist` has made them.
+fn root(name: &str) -> PathBuf {
+    std::env::var_os(name).unwrap_or_else(|| panic!("{name}: run this as `cargo xtask test dist`")).into()
 }
 
 fn machine(lab: &Lab, shown: &[&Path]) -> Machine {
+    machine_of(lab, "NSGATE_DEBIAN", shown)
+}
+
+fn machine_of(lab: &Lab, name: &str, shown: &[&Path]) -> Machine {
     let packages = packages("");
     let shown: Vec<&Path> = shown.iter().copied().chain([packages.as_path()]).collect();
-    let machine = Machine::boot(lab, &debian(), &shown);
+    let root = root(name);
+    lab.needs(
+        &root.join("usr/bin/env").display().to_string(),
+        "cargo xtask test dist, as root and with a mirror in reach",
+    );
+    let machine = Machine::boot(lab, &root, &shown);
     let id = NEUTRON_ID;
     machine.script(&format!("groupadd -g {id} neutron; useradd -u {id} -g {id} -s /usr/sbin/nologin neutron"));
     machine
@@ -409,6 +422,163 @@ fn a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its(l
     served(&network.guest);
 }
 
+/// A package manager, with the scripts of the packages.
+struct Manager<'a> {
+    machine: &'a Machine,
+    rpm: bool,
+}
+
+impl Manager<'_> {
+    #[track_caller]
+    fn install(&self, version: &str) {
+        if !self.rpm {
+            return install(self.machine, version, &BOTH);
+        }
+        let entries = fs::read_dir(packages(version)).expect("packages").flatten();
+        let names = entries.map(|entry| entry.path().display().to_string());
+        // Of this architecture, not the source, not for images; and the policy, which is for every architecture.
+        let wanted =
+            |name: &String| name.ends_with(".rpm") && !name.ends_with(".src.rpm") && !name.contains("/nsgate-image-");
+        let files: Vec<String> = names.filter(wanted).collect();
+        assert_eq!(files.len(), 3, "{files:?}");
+        // What they depend on was not installed by rpm here.
+        let words = ["rpm", "--force-debian", "--upgrade", "--oldpackage", "--nodeps"].map(str::to_owned);
+        let said = self.machine.ask(&[words.to_vec(), files].concat());
+        assert!(said.ok() && !said.stderr.contains("scriptlet failed"), "{said:#?}");
+    }
+
+    /// Takes them away, and with dpkg what an operator changed as well.
+    #[track_caller]
+    fn remove(&self) {
+        if self.rpm {
+            let words = ["rpm", "--force-debian", "--erase", "nsgate", "nsgate-haproxy-compat", "nsgate-selinux"];
+            let said = self.machine.ask(&words);
+            assert!(said.ok() && !said.stderr.contains("scriptlet failed"), "{said:#?}");
+        } else {
+            self.machine.run(&["dpkg", "--remove", "nsgate-haproxy-compat", "nsgate"]);
+        }
+    }
+
+    /// Every file is as the package has it.
+    #[track_caller]
+    fn verify(&self) {
+        if self.rpm {
+            let words = ["rpm", "--force-debian", "--verify", "--nodeps", "nsgate", "nsgate-haproxy-compat"];
+            self.machine.run(&words);
+        } else {
+            self.machine.run(&["dpkg", "--verify", "nsgate", "nsgate-haproxy-compat"]);
+        }
+    }
+
+    fn version(&self) -> String {
+        let words: &[&str] = if self.rpm {
+            &["rpm", "--force-debian", "--query", "nsgate"]
+        } else {
+            &["dpkg-query", "--show", "nsgate"]
+        };
+        self.machine.run(words)
+    }
+}
+
+fn on_debian_12_packages_come_change_and_go_beside_a_haproxy_that_runs(lab: &Lab) {
+    packages_come_change_and_go(lab, "NSGATE_DEBIAN", false);
+}
+
+fn on_debian_13_packages_come_change_and_go_beside_a_haproxy_that_runs(lab: &Lab) {
+    packages_come_change_and_go(lab, "NSGATE_DEBIAN_13", false);
+}
+
+fn on_a_host_of_rpm_packages_come_change_and_go_beside_a_haproxy_that_runs(lab: &Lab) {
+    packages_come_change_and_go(lab, "NSGATE_RPM_HOST", true);
+}
+
+/// One network's haproxy was there before the packages and is there behind them, the same process, and its guest notices
+/// nothing. Another network is served by a gate meanwhile, which no package's change ends. What is left is what was there.
+fn packages_come_change_and_go(lab: &Lab, root: &str, rpm: bool) {
+    let (network, other) = (lab.network(), Network::named("gate3", "guest3"));
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let machine = machine_of(lab, root, &[]);
+    let manager = Manager { machine: &machine, rpm };
+    let (files_before, accounts_before) = (files(&machine), accounts(&machine));
+    let theirs = spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), "/usr/sbin/haproxy");
+    let guest = Asking::start(&network.guest);
+    let untouched = |when: &str| {
+        guest.more(20);
+        assert_eq!((found(NETWORK), program(theirs)), (theirs, "/usr/sbin/haproxy".to_owned()), "{when}");
+    };
+    manager.install("first");
+    manager.verify();
+    untouched("installed");
+    assert_eq!(machine.ask(&["systemctl", "is-enabled", POOL]).stdout.trim(), "disabled");
+    assert_eq!(machine.property(POOL, "ActiveState"), "inactive");
+    assert!(machine.run(&["getent", "passwd", "nsgate"]).ends_with(":/usr/sbin/nologin\n"));
+    configure(lab, &machine);
+    let settings = || machine.run(&["cat", "/etc/nsgate/pool.toml"]);
+    let own = settings();
+    start(&machine, POOL);
+    let keeper = spawn(lab, &machine, &other.gate, &Config::new(Kind::Network).with_id(THIRD), HAPROXY);
+    served(&other.guest);
+    // Up, and down again: the pool goes over each time, and neither process of an agent's ends.
+    for (version, next) in [("next", true), ("first", false)] {
+        let before = machine.property(POOL, "MainPID");
+        manager.install(version);
+        assert_eq!(manager.version().contains("+next"), next, "{}", manager.version());
+        let after = machine.property(POOL, "MainPID");
+        assert!(after != "0" && after != before, "{version}: the worker is {after}, was {before}");
+        assert_eq!((settings(), found(THIRD)), (own.clone(), keeper), "{version}");
+        untouched(version);
+        served(&other.guest);
+    }
+    manager.remove();
+    for unit in [&[POOL][..], &SOCKETS].concat() {
+        assert_ne!(machine.property(unit, "ActiveState"), "active", "{unit}");
+    }
+    untouched("removed");
+    served(&other.guest);
+    assert_eq!(found(THIRD), keeper, "a gate is its agent's");
+    let kept = if rpm { "/etc/nsgate/pool.toml.rpmsave" } else { "/etc/nsgate/pool.toml" };
+    assert_eq!(machine.run(&["cat", kept]), own, "what an operator wrote outlives the package");
+    machine.script("rm -r /etc/systemd/system/nsgate-pool.service.d /etc/systemd/system/nsgate-pool.socket.d");
+    if rpm {
+        // rpm has no purge, and its distributions keep accounts.
+        machine.script("rm -r /etc/nsgate; userdel nsgate");
+    } else {
+        machine.run(&["dpkg", "--purge", "nsgate-haproxy-compat", "nsgate"]);
+    }
+    untouched("purged");
+    let left: Vec<String> = files(&machine).into_iter().filter(|line| !files_before.contains(line)).collect();
+    assert!(left.is_empty(), "left behind: {left:#?}");
+    let after = files(&machine);
+    let gone: Vec<String> = files_before.into_iter().filter(|line| !after.contains(line)).collect();
+    assert!(gone.is_empty(), "not there any more: {gone:#?}");
+    assert_eq!(accounts(&machine), accounts_before);
+    // And once more: nothing of the first time is in the way.
+    manager.install("first");
+    untouched("installed again");
+    guest.end();
+}
+
+/// Files on a machine but for the books of package managers and of systemd, and the backups that useradd(8) writes.
+fn files(machine: &Machine) -> Vec<String> {
+    let books = [
+        "/var/lib/dpkg",
+        "/var/lib/rpm",
+        "/etc/passwd-",
+        "/etc/group-",
+        "/etc/shadow-",
+        "/etc/gshadow-",
+        "/etc/subuid",
+        "/etc/subgid",
+        "/var/lib/systemd",
+    ];
+    let all = machine.files(&DIRECTORIES).into_iter();
+    all.filter(|line| !books.iter().any(|book| line.contains(&format!(" {book}")))).collect()
+}
+
+fn accounts(machine: &Machine) -> String {
+    machine.run(&["cat", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"])
+}
+
 fn metrics_reach_tcp_and_a_shell_completes_networks(lab: &Lab) {
     let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
     let machine = machine(lab, &[]);
@@ -493,23 +663,7 @@ fn a_namespace_is_served_by_name(lab: &Lab) {
 fn removed_gates_go_on_and_purged_nothing_is_left(lab: &Lab) {
     let (network, _agent) = (lab.network(), RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
     let machine = machine(lab, &[]);
-    let files = || {
-        let all = machine.files(&DIRECTORIES);
-        // dpkg's and systemd's own books, and the account files' backups, which useradd(8) writes.
-        let books = [
-            "/var/lib/dpkg",
-            "/etc/passwd-",
-            "/etc/group-",
-            "/etc/shadow-",
-            "/etc/gshadow-",
-            "/etc/subuid",
-            "/etc/subgid",
-            "/var/lib/systemd",
-        ];
-        all.into_iter().filter(|line| !books.iter().any(|book| line.contains(&format!(" {book}")))).collect::<Vec<_>>()
-    };
-    let accounts = || machine.run(&["cat", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"]);
-    let (files_before, accounts_before) = (files(), accounts());
+    let (files_before, accounts_before) = (files(&machine), accounts(&machine));
     install(&machine, "first", &BOTH);
     pool(lab, &machine);
     machine.run(&["systemctl", "enable", POOL]);
@@ -529,9 +683,9 @@ fn removed_gates_go_on_and_purged_nothing_is_left(lab: &Lab) {
     guest.more(20);
     guest.end();
     assert_eq!(found(NETWORK), keeper);
-    let left: Vec<String> = files().into_iter().filter(|line| !files_before.contains(line)).collect();
+    let left: Vec<String> = files(&machine).into_iter().filter(|line| !files_before.contains(line)).collect();
     assert!(left.is_empty(), "left behind: {left:#?}");
-    assert_eq!(accounts(), accounts_before, "the account is gone");
+    assert_eq!(accounts(&machine), accounts_before, "the account is gone");
     assert_eq!(machine.ask(&["ls", "/run/nsgate"]).code(), Some(2), "its directory in /run is gone");
     assert_eq!(machine.ask(&["ls", "/run/nsgate-pool"]).code(), Some(2));
 }

@@ -17,8 +17,17 @@ use crate::{dist, prepare};
 /// # Errors
 /// One line: no mirror is known here, or apt could not fetch it.
 pub(crate) fn unpacked(suite: &str, package: &str) -> Result<PathBuf, String> {
+    together(suite, package, &[package])
+}
+
+/// Where the files of several packages are, one beside the other, `target/debian/SUITE/NAME`. A package of another architecture is
+/// written as apt writes it, `libstd-rust-dev:arm64`.
+///
+/// # Errors
+/// One line: no mirror is known here, or apt could not fetch one.
+pub(crate) fn together(suite: &str, name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let apt = target().join("debian").join(suite);
-    let (files, complete) = (apt.join(package), apt.join(format!(".{package}-complete")));
+    let (files, complete) = (apt.join(name), apt.join(format!(".{name}-complete")));
     if complete.exists() {
         return Ok(files);
     }
@@ -26,9 +35,10 @@ pub(crate) fn unpacked(suite: &str, package: &str) -> Result<PathBuf, String> {
     if complete.exists() {
         return Ok(files);
     }
-    println!("fetching {package} of Debian {suite} into {} …", files.display());
+    println!("fetching {name} of Debian {suite} into {} …", files.display());
     let io = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    for directory in ["state/lists/partial", "cache/archives/partial", "fetched"] {
+    let fetched = format!("fetched/{name}");
+    for directory in ["state/lists/partial", "cache/archives/partial", &fetched] {
         let directory = apt.join(directory);
         fs::create_dir_all(&directory).map_err(|e| io(&directory, e))?;
     }
@@ -38,32 +48,39 @@ pub(crate) fn unpacked(suite: &str, package: &str) -> Result<PathBuf, String> {
     let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
     fs::write(here.join("status"), "").map_err(|e| io(&here, e))?;
     fs::write(&sources, format!("deb [signed-by={key}] {} {suite} main\n", mirror()?)).map_err(|e| io(&sources, e))?;
-    let text = format!(
+    let mut text = format!(
         "Dir::Etc::sourcelist \"{0}/sources.list\";\nDir::Etc::sourceparts \"{0}/none\";\n\
          Dir::Etc::preferencesparts \"{0}/none\";\nDir::State \"{0}/state\";\n\
          Dir::State::status \"{0}/status\";\nDir::Cache \"{0}/cache\";\nAPT::Sandbox::User \"\";\n",
         here.display()
     );
+    for architecture in packages.iter().filter_map(|package| package.split_once(':')).map(|(_, other)| other) {
+        text += &format!("APT::Architectures {{ \"{OWN}\"; \"{architecture}\"; }};\n");
+    }
     fs::write(&settings, text).map_err(|e| io(&settings, e))?;
     fs::create_dir_all(here.join("none")).map_err(|e| io(&here, e))?;
-    let fetched = here.join("fetched");
+    let fetched = here.join(fetched);
     let run = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.args(["-q"]).args(arguments).env("APT_CONFIG", &settings).current_dir(&fetched);
         plain(command)
     };
-    if !run(&["update"])? || !run(&["download", package])? {
-        return Err(format!("apt-get could not fetch {package} of Debian {suite}; see above"));
+    if !run(&["update"])? || !run(&[&["download"], packages].concat())? {
+        return Err(format!("apt-get could not fetch {name} of Debian {suite}; see above"));
     }
-    let file = newest(&fetched, package)?;
-    let mut unpack = Command::new("dpkg-deb");
-    unpack.arg("--extract").arg(file).arg(&files);
-    if !plain(unpack)? {
-        return Err(format!("dpkg-deb could not unpack {package}; see above"));
+    for entry in fs::read_dir(&fetched).map_err(|e| io(&fetched, e))?.flatten() {
+        let mut unpack = Command::new("dpkg-deb");
+        unpack.arg("--extract").arg(entry.path()).arg(&files);
+        if !plain(unpack)? {
+            return Err(format!("dpkg-deb could not unpack {}; see above", entry.path().display()));
+        }
     }
     fs::write(&complete, "").map_err(|e| io(&complete, e))?;
     Ok(files)
 }
+
+/// This architecture, as Debian calls it.
+const OWN: &str = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
 
 /// Packages of this host's release whose files the end-to-end suites use (`nsgate_tests::program::of_debian`).
 const OF_THIS_RELEASE: [&str; 5] =
@@ -100,15 +117,6 @@ fn of_debian(line: &str) -> Option<String> {
     }?;
     let end = address.trim_end_matches('/').rsplit('/').next();
     (end == Some("debian")).then(|| address.to_owned())
-}
-
-fn newest(directory: &Path, package: &str) -> Result<PathBuf, String> {
-    let files = fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
-    let named = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{package}_")))
-    };
-    let found = files.flatten().map(|entry| entry.path()).filter(named).max();
-    found.ok_or_else(|| format!("apt-get left no {package} in {}", directory.display()))
 }
 
 #[cfg(test)]

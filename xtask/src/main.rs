@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api;
+mod arm64;
 mod bench;
 mod book;
 mod build;
@@ -36,15 +37,15 @@ const HELP: &str = "\
 The build tool of nsgate.
 
     cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
-    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny package unit doc counts e2e neutron cloud-init
-                                       dist
+    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny package unit doc arm64 counts e2e neutron
+                                       cloud-init dist
                 [--haproxy PATH]         run the suites against another haproxy, to compare
                 [-- WORD ...]            only the tests whose names contain a word
     cargo xtask book                   whether links lead somewhere and every command of the documentation exists
     cargo xtask build                  the programs, in target/dist/bin/
     cargo xtask dist                   packages, source tarball, bill of materials, sums, in target/dist/packages/
                 [--check]                everything twice, in different directories, compared bit by bit
-                [stage DIR]              the packages' files below DIR, for packagers
+                [pages DIR]              manual pages, completions, notices of third parties, below DIR
     cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
     cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
     cargo xtask bench fairness         a guest beside another one that attacks, under haproxy as well, printed

@@ -14,7 +14,7 @@ use nsgate_tests::program::target;
 use crate::terminal::seconds;
 use crate::test::NEWER_CLOUD_INIT;
 use crate::tools::{self, Tool};
-use crate::{deny, dist, later_debian};
+use crate::{arm64, deny, dist, later_debian};
 
 /// Set for the process that prepares: it waits for nobody.
 const PREPARING: &str = "NSGATE_PREPARING";
@@ -45,6 +45,7 @@ const TOOLS: [(&str, &[Tool]); 6] = [
         &[
             tools::IP,
             tools::DPKG_DEV,
+            tools::DEBHELPER,
             tools::RPM,
             tools::LINTIAN,
             tools::RPMLINT,
@@ -106,6 +107,9 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     if wanted("deny") {
         step.took("cargo-deny", deny::find().map(drop));
     }
+    if wanted("arm64") {
+        step.took("a compiler for arm64", arm64::rustc().map(drop));
+    }
     if wanted("e2e") {
         step.took("packages that are not installed", later_debian::of_this_release().map(drop));
     }
@@ -113,7 +117,9 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
         step.took("a newer cloud-init", later_debian::unpacked(NEWER_CLOUD_INIT, "cloud-init").map(drop));
     }
     if wanted("dist") {
-        step.took("a Debian root", dist::debian::root().map(drop));
+        for (kind, _) in dist::debian::Kind::ALL {
+            step.took("a root for packages", dist::debian::root(kind).map(drop));
+        }
         step.took("tools of Python", tools::packaging_python().map(drop));
     }
     if wanted("e2e") || wanted("neutron") || wanted("dist") {

@@ -128,6 +128,13 @@ pub(crate) const DPKG_DEV: Tool = Tool {
     package: "dpkg-dev",
     used_for: "Debian packages",
 };
+/// debhelper, which builds Debian packages from `debian/`.
+pub(crate) const DEBHELPER: Tool = Tool {
+    name: "debhelper",
+    probe: ("test", &["-x", "/usr/bin/dh_installsysusers"]),
+    package: "debhelper",
+    used_for: "Debian packages",
+};
 /// rpmbuild.
 pub(crate) const RPM: Tool =
     Tool { name: "rpmbuild", probe: ("rpmbuild", &["--version"]), package: "rpm", used_for: "RPM packages" };
@@ -175,7 +182,7 @@ pub(crate) const ZSH: Tool =
 /// fish.
 pub(crate) const FISH: Tool =
     Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
-const ALL: [Tool; 26] = [
+const ALL: [Tool; 27] = [
     IP,
     HAPROXY,
     CURL,
@@ -191,6 +198,7 @@ const ALL: [Tool; 26] = [
     CLOUD_INIT,
     DEBOOTSTRAP,
     DPKG_DEV,
+    DEBHELPER,
     RPM,
     LINTIAN,
     RPMLINT,

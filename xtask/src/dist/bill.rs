@@ -8,7 +8,7 @@ use std::path::Path;
 use nsgate_tests::program::workspace;
 use serde_json::{Value, json};
 
-use super::{Release, files::write, release::said};
+use super::{Release, pages::write, release::said};
 use crate::command::cargo;
 
 /// A crate: name and version.
@@ -71,7 +71,7 @@ fn reference((name, version): &Crate) -> String {
 }
 
 /// The crates whose code is in the programs: no tool of the build, no test.
-fn shipped() -> Result<BTreeSet<Crate>, String> {
+pub(crate) fn shipped() -> Result<BTreeSet<Crate>, String> {
     let words = ["tree", "--locked", "--offline", "--package", "nsgate", "--edges", "normal,no-proc-macro"];
     let mut tree = cargo(&words);
     tree.args(["--prefix", "none", "--no-dedupe", "--format", "{p}"]);
@@ -81,6 +81,17 @@ fn shipped() -> Result<BTreeSet<Crate>, String> {
         Some((words.next()?.to_owned(), words.next()?.trim_start_matches('v').to_owned()))
     });
     Ok(crates.collect())
+}
+
+/// The licence of each crate in the programs.
+#[cfg(test)]
+pub(crate) fn licences() -> Result<BTreeMap<Crate, String>, String> {
+    let (packages, _) = resolved()?;
+    let licence = |one: Crate| {
+        let licence = packages.get(&one)?["license"].as_str()?.to_owned();
+        Some((one, licence))
+    };
+    Ok(shipped()?.into_iter().filter_map(licence).collect())
 }
 
 /// What cargo knows of every crate, and which crates each names.

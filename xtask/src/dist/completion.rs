@@ -2,13 +2,9 @@
 
 use clap_complete::{Shell, generate};
 
-/// Where each script is installed, and its text.
+/// Where each script stands among the pages, and its text.
 pub(crate) fn scripts() -> Vec<(&'static str, String)> {
-    vec![
-        ("usr/share/bash-completion/completions/nsgate", bash()),
-        ("usr/share/zsh/site-functions/_nsgate", zsh()),
-        ("usr/share/fish/vendor_completions.d/nsgate.fish", fish()),
-    ]
+    vec![("bash/nsgate", bash()), ("zsh/_nsgate", zsh()), ("fish/nsgate.fish", fish())]
 }
 
 fn of(shell: Shell) -> String {

@@ -21,11 +21,6 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// `man8`.
-    pub(crate) fn directory(&self) -> String {
-        format!("man{}", self.section)
-    }
-
     /// `nsgate-pool.8`.
     pub(crate) fn file(&self) -> String {
         format!("{}.{}", self.name, self.section)

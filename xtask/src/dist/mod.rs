@@ -1,47 +1,47 @@
 //! `cargo xtask dist`: what distributions and operators install, into `target/dist/packages/`.
 //!
-//! The sources go into a tarball together with every dependency, the programs are built from that tarball without a
-//! network, and the packages from the programs. Each file is the same bit for bit wherever and whenever it is made: times
+//! The sources go into a tarball together with every dependency and with what is generated. From that tarball, and without a
+//! network, the distributions' own tools build: dpkg-buildpackage(1) programs and packages, rpmbuild(8) packages of the same
+//! programs. Each file is the same bit for bit wherever and whenever it is made: times
 //! are those of the last commit, names are sorted, paths of the build are not in the programs.
 
 mod bill;
-mod compile;
 pub(crate) mod completion;
+mod contents;
 mod deb;
 pub(crate) mod debian;
-mod files;
 mod manual;
 mod manual_of_files;
+mod pages;
 pub(crate) mod proof;
 mod release;
 mod rpm;
-mod rpm_proof;
 mod source;
 mod sums;
+mod third_party;
 mod twice;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nsgate_tests::program::{dist, target};
+use nsgate_tests::program::target;
 
 use crate::terminal::seconds;
 use crate::tools;
-pub(crate) use files::Package;
 pub(crate) use release::Release;
 
 const USAGE: &str = "\
 cargo xtask dist                 everything, into target/dist/packages/
 cargo xtask dist --check         everything twice, in different directories, and compare every file
-cargo xtask dist stage DIR       the files of each package below DIR/NAME, for packagers";
+cargo xtask dist pages DIR       manual pages, completions and notices of third parties, as the tarball has them";
 
 /// Does what the words say.
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => all(&target().join("dist/work"), &packages()).map(drop),
         ["--check"] => twice::check(),
-        ["stage", directory] => stage(Path::new(directory)),
+        ["pages", directory] => pages::write_to(&Release::read()?, Path::new(directory)),
         _ => Err(format!("these words are not understood; there are:\n{USAGE}")),
     }
 }
@@ -54,15 +54,28 @@ pub(crate) fn packages() -> PathBuf {
 /// Makes everything below `work`, which is emptied first, and puts the results into `into`.
 fn all(work: &Path, into: &Path) -> Result<Vec<PathBuf>, String> {
     let release = Release::read()?;
-    tools::DPKG_DEV.ensure()?;
-    tools::RPM.ensure()?;
+    for tool in [tools::DPKG_DEV, tools::DEBHELPER, tools::RPM, tools::CHECKPOLICY, tools::SEMODULE] {
+        tool.ensure()?;
+    }
+    for line in source::uncommitted() {
+        println!("in no commit, and not in the history of what is made: {line}");
+    }
     empty(work)?;
     empty(into)?;
     let mut steps = Steps::default();
     let vendor = steps.took("dependencies", source::vendor)?;
-    let tarball = steps.took("source", || source::tarball(&release, &vendor, work, into))?;
-    let programs = steps.took("programs", || compile::from(&tarball, &release, work))?;
-    steps.took("packages", || pack(&release, &programs, work, into))?;
+    let tarball = steps.took("source", || source::tarball(&release, Some(&vendor), work, into))?;
+    let built = built();
+    if let Some(programs) = &built {
+        println!(
+            "NSGATE_PROGRAMS: packed are the programs in {}, and none is built from the tarball",
+            programs.display()
+        );
+    }
+    let wish = deb::Wish { release: &release, tarball: &tarball, programs: built.as_deref() };
+    let programs = steps.took("programs and Debian packages", || deb::build(wish, work, into))?;
+    steps.took("RPM packages", || rpm::build(wish, &programs, work, into))?;
+    bill::write_to(&release, into)?;
     let mut made = sums::write(into)?;
     made.sort();
     for path in &made {
@@ -72,27 +85,26 @@ fn all(work: &Path, into: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(made)
 }
 
-/// The packages of programs that are built already, and the bill of what is in them.
-pub(crate) fn pack(release: &Release, programs: &Path, work: &Path, into: &Path) -> Result<(), String> {
-    let tree = work.join("tree");
-    for package in Package::ALL {
-        let root = tree.join(package.name());
-        files::install(package, release, programs, &root)?;
-        deb::build(package, release, &root, work, into)?;
-        rpm::build(package, release, &root, work, into)?;
-    }
-    bill::write_to(release, into)
+/// Programs that are built already, if the caller names them as `debian/rules` takes them: to try a change of the packages alone.
+fn built() -> Option<PathBuf> {
+    std::env::var_os("NSGATE_PROGRAMS").filter(|place| !place.is_empty()).map(PathBuf::from)
 }
 
-/// The files of the packages from `target/dist/bin`, where `cargo xtask build` puts the programs.
-fn stage(directory: &Path) -> Result<(), String> {
-    let release = Release::read()?;
-    for package in Package::ALL {
-        let root = directory.join(package.name());
-        files::install(package, &release, &dist(), &root)?;
-        println!("{}", root.display());
-    }
-    Ok(())
+/// The packages of programs that are built already.
+pub(crate) fn pack(
+    release: &Release,
+    vendor: Option<&Path>,
+    programs: &Path,
+    work: &Path,
+    into: &Path,
+) -> Result<(), String> {
+    empty(work)?;
+    empty(into)?;
+    let tarball = source::tarball(release, vendor, work, into)?;
+    let wish = deb::Wish { release, tarball: &tarball, programs: Some(programs) };
+    deb::build(wish, work, into)?;
+    rpm::build(wish, programs, work, into)?;
+    bill::write_to(release, into)
 }
 
 /// An empty directory.
@@ -119,5 +131,62 @@ impl Steps {
         let made = step()?;
         println!("   {}", seconds(began.elapsed()));
         Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use nsgate_tests::program::workspace;
+
+    fn text(name: &str) -> String {
+        fs::read_to_string(workspace().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// What stands behind a word at the beginning of a line.
+    fn said(text: &str, word: &str) -> String {
+        let line = text.lines().find_map(|line| line.strip_prefix(word));
+        line.unwrap_or_else(|| panic!("no line begins with {word}")).trim().trim_matches('"').to_owned()
+    }
+
+    const SPEC: &str = "xtask/packaging/rpm/nsgate.spec";
+
+    #[test]
+    fn packages_have_the_version_and_the_address_of_the_manifests() {
+        let (manifest, spec, control) = (text("Cargo.toml"), text(SPEC), text("debian/control"));
+        let version = said(&manifest, "version = ");
+        assert_eq!(said(&spec, "Version:"), version);
+        assert!(said(&text("debian/changelog"), "nsgate (").starts_with(&format!("{version}-1) ")));
+        assert!(spec.contains(&format!(" - {version}-1\n")), "the changelog of the specification");
+        let address = said(&manifest, "homepage = ");
+        assert_eq!([said(&spec, "URL:"), said(&control, "Homepage:")], [address.clone(), address]);
+        let rust = said(&manifest, "rust-version = ");
+        assert!(spec.contains(&format!("rust >= {rust}")) && control.contains(&format!("rustc (>= {rust})")));
+    }
+
+    #[test]
+    fn packages_are_for_the_architectures_that_have_policies() {
+        let set = |words: &str| words.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+        let code = text("crates/nsgate-sandbox/src/compile.rs");
+        let list = said(&code, "pub(crate) const ARCHITECTURES: [&str; 3] = ");
+        let known = set(&list.replace(['[', ']', '"', ',', ';'], " "));
+        assert_eq!(set(&said(&text(SPEC), "ExclusiveArch:")), known);
+        let of_debian = |arch: &str| match arch {
+            "x86_64" => "amd64".to_owned(),
+            "aarch64" => "arm64".to_owned(),
+            other => other.to_owned(),
+        };
+        let control = text("debian/control");
+        let lines: Vec<&str> = control.lines().filter_map(|line| line.strip_prefix("Architecture:")).collect();
+        assert_eq!(lines.len(), control.matches("\nPackage: ").count());
+        for line in lines {
+            assert_eq!(set(line), known.iter().map(|arch| of_debian(arch)).collect());
+        }
+        for arch in known {
+            let target = format!("\"{}", if arch == "riscv64" { "riscv64gc" } else { &arch });
+            assert!(text("deny.toml").contains(&format!("{target}-unknown-linux-gnu\"")), "deny.toml: {arch}");
+        }
     }
 }

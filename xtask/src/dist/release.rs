@@ -29,14 +29,6 @@ impl Release {
         format!("nsgate-{}", self.version)
     }
 
-    /// Who packages: `DEBFULLNAME` and `DEBEMAIL`, as Debian's tools have it, or nobody in particular.
-    pub(crate) fn packager(&self) -> String {
-        let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let name = said("DEBFULLNAME").unwrap_or_else(|| "nsgate packagers".to_owned());
-        let address = said("DEBEMAIL").unwrap_or_else(|| "packagers@nsgate.invalid".to_owned());
-        format!("{name} <{address}>")
-    }
-
     /// The day, `2026-11-24`, in UTC.
     pub(crate) fn day(&self) -> Result<String, String> {
         self.date("+%Y-%m-%d")

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nsgate_tests::program::{target, workspace};
 
-use super::{Release, empty, make, release::said};
+use super::{Release, empty, make, pages, release::said, third_party};
 use crate::command::cargo;
 
 /// What cargo reads in the tarball beside the tree's own settings.
@@ -45,8 +45,9 @@ pub(crate) fn vendor() -> Result<PathBuf, String> {
     Ok(into)
 }
 
-/// Writes `nsgate-VERSION.tar.gz`, and returns where it is.
-pub(crate) fn tarball(release: &Release, vendor: &Path, work: &Path, into: &Path) -> Result<PathBuf, String> {
+/// Writes `nsgate-VERSION.tar.gz`, and returns where it is. Without dependencies it is one to pack programs that are built
+/// already.
+pub(crate) fn tarball(release: &Release, vendor: Option<&Path>, work: &Path, into: &Path) -> Result<PathBuf, String> {
     let tree = work.join("source").join(release.name());
     empty(&tree)?;
     for name in names()? {
@@ -54,13 +55,19 @@ pub(crate) fn tarball(release: &Release, vendor: &Path, work: &Path, into: &Path
         make(to.parent().unwrap_or(&tree))?;
         fs::copy(&from, &to).map_err(|e| format!("{}: {e}", from.display()))?;
     }
-    let settings = tree.join(".cargo/config.toml");
-    let own = fs::read_to_string(&settings).map_err(|e| format!("{}: {e}", settings.display()))?;
-    let own = own.split(VENDORED).next().unwrap_or_default();
-    fs::write(&settings, format!("{own}{VENDORED}")).map_err(|e| format!("{}: {e}", settings.display()))?;
-    let mut copy = Command::new("cp");
-    copy.args(["-R", "--"]).arg(vendor).arg(tree.join("vendor"));
-    said(copy)?;
+    pages::write_to(release, &tree.join("pages"))?;
+    if let Some(vendor) = vendor {
+        let settings = |own: &str| Ok(own.split(VENDORED).next().unwrap_or_default().to_owned() + VENDORED);
+        change(&tree.join(".cargo/config.toml"), settings)?;
+        change(&tree.join("debian/copyright"), |own| third_party::copyright(own, vendor))?;
+        let copied = |how: &str| {
+            let mut copy = Command::new("cp");
+            copy.args(["-R", how, "--"]).arg(vendor).arg(tree.join("vendor"));
+            said(copy)
+        };
+        // Thousands of files, which nothing changes: links where they can be.
+        copied("--link").or_else(|_| copied("--force"))?;
+    }
     let tarball = into.join(format!("{}.tar.gz", release.name()));
     let mut tar = release.command("tar");
     tar.args(["--create", "--sort=name", "--format=gnu", "--owner=root:0", "--group=root:0", "--numeric-owner"]);
@@ -68,6 +75,18 @@ pub(crate) fn tarball(release: &Release, vendor: &Path, work: &Path, into: &Path
     tar.arg("--file").arg(&tarball).arg("--directory").arg(work.join("source")).arg(release.name());
     said(tar)?;
     Ok(tarball)
+}
+
+fn change(path: &Path, new: impl Fn(&str) -> Result<String, String>) -> Result<(), String> {
+    let own = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    fs::write(path, new(&own)?).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// What is changed or new in a checkout and in no commit, one line each; nothing where there is no history.
+pub(crate) fn uncommitted() -> Vec<String> {
+    let mut git = Command::new("git");
+    git.args(["status", "--porcelain"]).current_dir(workspace());
+    said(git).map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 /// The files of the tree: what git knows, or all of an unpacked tarball but what belongs to a build.
@@ -93,7 +112,7 @@ fn walk(top: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), String
         let name = below.join(entry.file_name());
         if top.join(&name).is_file() {
             found.push(name);
-        } else if ![Path::new("target"), Path::new("vendor"), Path::new(".git")].contains(&name.as_path()) {
+        } else if !["target", "vendor", "pages", ".git"].map(Path::new).contains(&name.as_path()) {
             walk(top, &name, found)?;
         }
     }

@@ -36,13 +36,14 @@ pub(crate) struct Stage {
 }
 
 /// Every stage.
-pub(crate) const ALL: [Stage; 11] = [
+pub(crate) const ALL: [Stage; 12] = [
     Stage { name: "fmt", run: fmt },
     Stage { name: "clippy", run: clippy },
     Stage { name: "deny", run: deny },
     Stage { name: "package", run: package },
     Stage { name: "unit", run: unit },
     Stage { name: "doc", run: doc },
+    Stage { name: "arm64", run: arm64 },
     Stage { name: "counts", run: counts },
     Stage { name: "e2e", run: e2e },
     Stage { name: "neutron", run: neutron },
@@ -107,6 +108,12 @@ fn doc(_: &Wish) -> Outcome {
     let finished =
         stream(cargo(&[&["test", "--doc", "--no-fail-fast", "--locked"], &NOT_THE_LABORATORY[..]].concat()))?;
     verdict(&finished, Totals::of_cargo(&finished.output))
+}
+
+/// The programs for another architecture, and with the oldest Rust that the manifests allow.
+fn arm64(_: &Wish) -> Outcome {
+    crate::arm64::rustc().map_err(Trouble::Skipped)?;
+    one(if crate::arm64::check()? { Totals::passed(1) } else { Totals::failed(1) })
 }
 
 /// What a request and an event cost is what they did.
@@ -258,15 +265,15 @@ pub(crate) const NEWER_CLOUD_INIT: &str = "trixie";
 
 /// Packages of the programs under test: what tools say of them, and what becomes of a machine that they are installed on.
 fn packages(wish: &Wish) -> Outcome {
-    for tool in [tools::DPKG_DEV, tools::RPM] {
+    for tool in [tools::DPKG_DEV, tools::DEBHELPER, tools::RPM, tools::CHECKPOLICY, tools::SEMODULE] {
         tool.ensure().map_err(Trouble::Skipped)?;
     }
-    program(wish)?;
-    let trial = dist::proof::Trial::pack()?;
+    let trial = dist::proof::Trial::make()?;
     let mut suites = vec![("files".to_owned(), dist::proof::run(&trial, &wish.words))];
-    let machine = tools::IP.ensure().and_then(|()| dist::debian::root());
-    let root = match machine {
-        Ok(root) => root,
+    let root = |(kind, name)| dist::debian::root(kind).map(|root| (name, root));
+    let machines = tools::IP.ensure().and_then(|()| dist::debian::Kind::ALL.into_iter().map(root).collect());
+    let roots: Vec<(&str, PathBuf)> = match machines {
+        Ok(roots) => roots,
         Err(why) => {
             println!("machine: skipped: {why}");
             suites.push(("machine".to_owned(), Totals::skipped(1)));
@@ -283,7 +290,8 @@ fn packages(wish: &Wish) -> Outcome {
     }
     for (name, suite) in [("machine", "packages"), ("containers", "containers"), ("sidecars", "sidecars")] {
         let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", suite, "--"]);
-        command.args(&wish.words).env("NSGATE_PACKAGES", &trial.place).env("NSGATE_DEBIAN", &root);
+        command.args(&wish.words).env("NSGATE_PACKAGES", &trial.place).envs(roots.iter().cloned());
+        command.env("NSGATE_HAPROXY", trial.programs().join("haproxy"));
         let finished = stream(command)?;
         let totals = Totals::of_suites(&finished.output).pop().map_or(Totals::failed(1), |(_, totals)| totals);
         let silent = !finished.success && totals.failed == 0;
