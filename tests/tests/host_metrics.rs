@@ -392,6 +392,12 @@ fn a_file_takes_the_place_of_the_one_before_as_a_whole(lab: &Lab) {
     }
     let left: Vec<_> = fs::read_dir(&directory).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["nsgate.prom"]);
+    // What is no plain file stays what it is: a link here, as /dev/stdout is one.
+    let link = lab.directory("place", 0o755).join("stdout");
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    let refused = run(lab, &["--textfile", &link.to_string_lossy()]);
+    assert!(refused.code() == Some(1) && refused.stderr.contains("no plain file"), "{refused:#?}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     drop(world);
 }
 

@@ -13,6 +13,13 @@ use std::{
 /// In words.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    // A rename takes the place of anything: of /dev/stdout and /dev/null, too.
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(format!(
+            "{}: this is no plain file, and is not replaced. Without --textfile the page goes to standard output",
+            path.display()
+        ));
+    }
     let name = path.file_name().ok_or_else(|| format!("{}: not the name of a file", path.display()))?;
     let mut new = std::ffi::OsString::from(".");
     new.push(name);
