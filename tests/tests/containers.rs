@@ -42,6 +42,7 @@ fn changed(engine: &Engine, image: &str, before: &[String]) -> Vec<String> {
         "./var/lib/dpkg/",
         "./var/log/",
         "./usr/share/doc/nsgate-image/",
+        "./usr/share/licenses/",
         "./usr/share/lintian/",
         "./var/lib/rpm/",
         "./root/.rpmdb/",
