@@ -13,6 +13,7 @@ use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, write_config};
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::pool::{OTHER, Pool, keeper, socket_path};
+use nsgate_tests::program::target;
 use nsgate_tests::world::STRANGER_ID;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
 use serde_json::Value;
@@ -28,6 +29,8 @@ fn main() {
         a_haproxy_that_is_left_in_a_namespace_is_said,
         a_network_that_nobody_serves_is_said,
         the_haproxy_that_each_agent_would_start_is_judged,
+        an_agent_with_a_title_is_seen_and_its_path_is_not,
+        an_agent_with_neutrons_own_title_is_seen,
         an_allocator_that_is_preloaded_and_too_few_descriptors_are_said,
         a_pool_that_is_stopped_or_gone_is_said,
         what_was_refused_last_is_shown,
@@ -217,15 +220,20 @@ struct Agent(Child);
 impl Agent {
     fn start(lab: &Lab, variables: &[(&str, &str)], descriptors: u32) -> Agent {
         let program = lab.directory("agents-own", 0o755).join("neutron-dhcp-agent");
-        fs::write(&program, "import time\ntime.sleep(300)\n").unwrap();
+        let agent = Agent::with("/usr/bin/python3", &program, "import time\ntime.sleep(300)\n", variables, descriptors);
+        let line = format!("/proc/{}/cmdline", agent.0.id());
+        assert!(wait_until(5.0, || text(&line).starts_with("/usr/bin/python3\0/run/lab")), "{}", text(&line));
+        agent
+    }
+
+    /// A program with this text, run by this interpreter.
+    fn with(python: &str, program: &Path, text: &str, variables: &[(&str, &str)], descriptors: u32) -> Agent {
+        fs::write(program, text).unwrap();
         let mut command = Command::new("/usr/bin/prlimit");
         command.arg(format!("--nofile={descriptors}")).args(["/usr/bin/env", "-i"]);
         command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
-        command.arg("/usr/bin/python3").arg(&program).stdin(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
-        let line = format!("/proc/{}/cmdline", child.id());
-        assert!(wait_until(5.0, || text(&line).starts_with("/usr/bin/python3\0/run/lab")), "{}", text(&line));
-        Agent(child)
+        command.arg(python).arg(program).stdin(Stdio::null()).stderr(Stdio::null());
+        Agent(command.spawn().unwrap())
     }
 }
 
@@ -264,6 +272,75 @@ fn the_haproxy_that_each_agent_would_start_is_judged(lab: &Lab) {
         only(lab, "agents", "finds no haproxy in its PATH");
     }
     drop(world);
+}
+
+/// Writes a title over the command line and the environment, as setproctitle does (`spt_setup` and PostgreSQL's `ps_status.c`).
+const TITLE: &str = r#"
+import ctypes, sys, time
+words = open("/proc/self/stat").read().rsplit(")", 1)[1].split()
+begin, end = int(words[45]), int(words[48])
+title = b"neutron-l3-agent (/usr/bin/python3 /usr/bin/neutron-l3-agent --config-file=/etc/neutron/neutron.conf)"
+ctypes.memset(begin, 0, end - begin)
+ctypes.memmove(begin, title, len(title))
+time.sleep(300)
+"#;
+
+/// As `neutron/cmd/agents/l3.py` has it.
+const NEUTRONS: &str = r#"
+import setproctitle, time
+setproctitle.setproctitle("neutron-l3-agent ({})".format(setproctitle.getproctitle()))
+time.sleep(300)
+"#;
+
+/// Starts an agent that gives itself a title: its environment is read no more, and what else can be seen is.
+fn with_a_title(lab: &Lab, python: &str, program_text: &str) {
+    let world = world(lab);
+    let library = lab.directory("preload", 0o755).join("libjemalloc.so.2");
+    fs::copy("/lib/x86_64-linux-gnu/libutil.so.1", &library)
+        .or_else(|_| fs::copy("/lib/aarch64-linux-gnu/libutil.so.1", &library))
+        .expect("a library that does nothing");
+    let room = "x".repeat(300);
+    let preload = library.display().to_string();
+    let start = |variables: &[(&str, &str)], descriptors: u32| {
+        let program = lab.directory("agents-own", 0o755).join("neutron-l3-agent");
+        let agent = Agent::with(python, &program, program_text, variables, descriptors);
+        let line = format!("/proc/{}/cmdline", agent.0.id());
+        assert!(wait_until(10.0, || text(&line).starts_with("neutron-l3-agent (/")), "{}", text(&line));
+        assert!(!text(format!("/proc/{}/environ", agent.0.id())).contains("PATH="));
+        agent
+    };
+    {
+        let agent = start(&[("PATH", "/run/lab/none"), ("ROOM", &room)], 4096);
+        let who = format!("neutron-l3-agent ({})", agent.0.id());
+        let unseen = found(lab, "unseen");
+        let [one] = unseen.as_slice() else { panic!("{unseen:#?}") };
+        assert!(
+            one.0 == "agents" && one.1.contains(&who) && one.2.contains("systemctl show -p Environment"),
+            "{one:?}"
+        );
+        let page = doctor(lab, &[]);
+        assert!(page.code() == Some(4) && page.stdout.contains("?? agents"), "{page:#?}");
+        assert!(!page.stdout.contains("none of Neutron's agents"), "{page:#?}");
+    }
+    {
+        let _agent = start(&[("PATH", "/run/lab/none"), ("ROOM", &room)], 256);
+        only(lab, "descriptors", "may have 256 descriptors");
+    }
+    let _agent = start(&[("PATH", "/run/lab/none"), ("ROOM", &room), ("LD_PRELOAD", &preload)], 4096);
+    only(lab, "preloaded", "libjemalloc.so.2 is loaded into neutron-l3-agent");
+    drop(world);
+}
+
+fn an_agent_with_a_title_is_seen_and_its_path_is_not(lab: &Lab) {
+    with_a_title(lab, "/usr/bin/python3", TITLE);
+}
+
+fn an_agent_with_neutrons_own_title_is_seen(lab: &Lab) {
+    let python = target().join("neutron/venv/bin/python");
+    if !python.exists() {
+        lab.skip("no setproctitle: `cargo xtask test neutron` makes target/neutron/venv");
+    }
+    with_a_title(lab, &python.display().to_string(), NEUTRONS);
 }
 
 fn an_allocator_that_is_preloaded_and_too_few_descriptors_are_said(lab: &Lab) {

@@ -2,7 +2,7 @@
 
 use super::{Finding, few, host::preloaded};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs::{self, File},
     io::Read,
@@ -42,11 +42,17 @@ fn running() -> BTreeMap<i32, &'static str> {
         let mut words = command.split(|byte| *byte == 0).take(2);
         let agent = words.find_map(|word| {
             let name = Path::new(OsStr::from_bytes(word)).file_name()?;
-            AGENTS.into_iter().find(|agent| name == *agent)
+            AGENTS.into_iter().find(|agent| name == *agent || is_title(word, agent))
         })?;
         Some((pid, agent))
     };
     pids.filter_map(named).collect()
+}
+
+/// Whether a command line is the title that the agent gave itself: `neutron-l3-agent (/usr/bin/python3 …)`
+/// (`neutron/cmd/agents/l3.py` and its like call setproctitle).
+fn is_title(line: &[u8], agent: &str) -> bool {
+    line.strip_prefix(agent.as_bytes()).is_some_and(|rest| rest.starts_with(b" ("))
 }
 
 fn agent(pid: i32, name: &str) -> Vec<Finding> {
@@ -61,11 +67,39 @@ fn agent(pid: i32, name: &str) -> Vec<Finding> {
         Some(String::from_utf8_lossy(value).into_owned())
     };
     let root = PathBuf::from(format!("/proc/{pid}/root"));
-    let path = variable("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
-    let mut all = vec![program(&who, &root, &path)];
-    all.extend(preloaded(&who, &variable("LD_PRELOAD").unwrap_or_default()));
+    let mut all = Vec::new();
+    match variable("PATH") {
+        Some(path) => {
+            all.push(program(&who, &root, &path));
+            all.extend(preloaded(&who, &variable("LD_PRELOAD").unwrap_or_default()));
+        }
+        None => {
+            let what =
+                format!("{who}: its PATH, and so the haproxy that it starts: its title stands over its environment");
+            all.push(Finding {
+                remedy: Some(format!("{UNIT}, or the container's settings")),
+                ..Finding::unseen("agents", what)
+            });
+            all.extend(preloaded(&who, &allocators(pid)));
+        }
+    }
     all.extend(descriptors(pid, &who));
     all
+}
+
+/// What tells the PATH of an agent that has a title.
+const UNIT: &str =
+    "look which haproxy comes first in the PATH of its unit (systemctl show -p Environment -p EnvironmentFiles)";
+
+/// Allocators that an agent has mapped, one a line: where its environment is gone, that tells what was loaded into it.
+fn allocators(pid: i32) -> String {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let files = maps.lines().filter_map(|line| line.split_ascii_whitespace().nth(5));
+    let is_one = |file: &&str| {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        name.starts_with("lib") && name.contains("malloc") && name.contains(".so")
+    };
+    files.filter(is_one).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
 }
 
 /// The first haproxy in an agent's PATH.
