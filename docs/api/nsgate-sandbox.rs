@@ -229,7 +229,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum NotRefused {
     NoRecord,
     Word { word: String, what: &'static str },
-    Architecture(String),
+    Architecture { word: String, process: Option<String>, pid: Option<i32> },
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -252,6 +252,8 @@ impl Refused {
     pub fn parse(line: &str) -> Result<Self, NotRefused> {}
     #[must_use]
     pub fn role(&self) -> Option<Role> {}
+    #[must_use]
+    pub fn of_x32(&self) -> bool {}
     #[must_use]
     pub fn in_policy(&self, role: Role) -> Option<Permitted> {}
 }

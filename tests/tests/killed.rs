@@ -12,6 +12,9 @@ fn main() {
         a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained,
         a_pools_log_says_which_worker_its_filter_has_ended,
         a_line_is_explained_from_every_log,
+        a_line_of_another_architecture_is_explained_and_ends_nothing,
+        a_line_that_cannot_be_read_is_named_and_the_next_ones_are_read,
+        a_process_that_chose_an_escape_sequence_for_its_name_sends_none_to_the_terminal,
         what_is_no_line_of_the_kernels_is_refused,
     ]
 }
@@ -146,6 +149,63 @@ fn a_line_is_explained_from_every_log(lab: &Lab) {
     assert!(reader.contains("not in policy/reader.toml") && !reader.contains("gate.toml"), "{reader}");
 }
 
+/// `int 0x80` out of a gate, and the lines of other programs on the host.
+fn a_line_of_another_architecture_is_explained_and_ends_nothing(lab: &Lab) {
+    let i386 = LINE.replace("arch=c000003e", "arch=40000003");
+    let named = "type=SECCOMP msg=audit(1:2): pid=7 comm=steam sig=SIGSYS arch=i386 syscall=openat";
+    let unknown = LINE.replace("arch=c000003e", "arch=deadbeef");
+    let (status, told, error) = explain(lab, &["--role=gate"], &format!("{i386}\n{named}\n{unknown}\n{LINE}\n"));
+    assert_eq!((status, error.as_str()), (Some(0), ""), "{told}");
+    assert!(
+        told.starts_with("a call of architecture `40000003` (i386): `haproxy`, process 20227, made it. "),
+        "{told}"
+    );
+    assert!(told.contains("`int 0x80` on x86_64 is a call of i386") && told.contains("was taken over"), "{told}");
+    assert!(told.contains("architecture `i386`: `steam`, process 7,") && told.contains("`deadbeef`"), "{told}");
+    assert!(
+        told.contains("\nsocket (system call 41 on x86_64): the kernel ended `haproxy`, process 20227\n"),
+        "{told}"
+    );
+    // Alone, as an argument.
+    let (status, alone, _) = explain(lab, &[&i386], "");
+    assert!(status == Some(0) && told.starts_with(&alone) && alone.lines().count() == 2, "{alone}");
+    // x32 has x86_64's number of an architecture, and a bit in that of the call.
+    let (status, x32, _) = explain(lab, &[&LINE.replace("syscall=41", "syscall=1073741865")], "");
+    assert!(status == Some(0) && x32.starts_with("a call of x32 (system call 1073741865 on x86_64)"), "{x32}");
+    assert!(x32.contains("was taken over"), "{x32}");
+}
+
+fn a_line_that_cannot_be_read_is_named_and_the_next_ones_are_read(lab: &Lab) {
+    let strange = LINE.replace("syscall=41", "syscall=nothing");
+    let process = LINE.replace("pid=20227", "pid=all");
+    let number = LINE.replace("syscall=41", "syscall=99999");
+    let (status, told, error) = explain(lab, &[], &format!("{strange}\n{process}\n{number}\n{LINE}\n"));
+    assert_eq!(status, Some(0), "{error}");
+    assert!(error.contains("line 1: ") && error.contains("`syscall=nothing`"), "{error}");
+    assert!(error.contains("line 2: ") && error.contains("`pid=all`"), "{error}");
+    assert!(told.contains("a call without a name (system call 99999 on x86_64)"), "{told}");
+    assert!(told.contains("\nsocket (system call 41 on x86_64)"), "{told}");
+    // Nothing but that.
+    let (status, told, error) = explain(lab, &[], &strange);
+    assert!(status == Some(1) && told.is_empty() && error.contains("no line of it could be explained"), "{error}");
+}
+
+fn a_process_that_chose_an_escape_sequence_for_its_name_sends_none_to_the_terminal(lab: &Lab) {
+    for (name, shown) in [
+        ("\"nsgate\x1b[31m\"", "`nsgate\\u{1b}[31m`"),
+        ("6E73676174651B5B33316D", "`nsgate\\u{1b}[31m`"),
+        ("6E732067617465", "`ns gate`"),
+    ] {
+        let line = LINE.replace("\"haproxy\"", name);
+        let other = line.replace("arch=c000003e", "arch=\x1b[31m");
+        let strange = line.replace("syscall=41", "syscall=\x1b[31m").replace("pid=20227", "pid=\x1b[31m");
+        let (status, told, error) = explain(lab, &[], &format!("{line}\n{other}\n{strange}\n"));
+        assert_eq!(status, Some(0), "{error}");
+        assert!(!told.contains('\x1b') && !error.contains('\x1b'), "{told:?} {error:?}");
+        assert_eq!(told.matches(shown).count(), 2, "{told}");
+    }
+}
+
 fn what_is_no_line_of_the_kernels_is_refused(lab: &Lab) {
     let refused = |words: &[&str], input: &str, why: &str| {
         let (status, told, error) = explain(lab, words, input);
@@ -154,7 +214,6 @@ fn what_is_no_line_of_the_kernels_is_refused(lab: &Lab) {
     refused(&["hello"], "", "this is not the kernel's line about a refused call");
     refused(&[], "[1.0] usb 1-1: new device\n", "standard input: this is not the kernel's line");
     refused(&[], "", "dmesg | grep type=1326");
-    refused(&[&LINE.replace("arch=c000003e", "arch=40000003")], "", "architecture `40000003`");
     refused(&[&LINE.replace("syscall=41", "syscall=nothing")], "", "`syscall=nothing`");
     refused(&["--role", "guard", LINE], "", "`guard` is none of gate, hostproxy, reader");
 }

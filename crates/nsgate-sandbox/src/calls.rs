@@ -20,6 +20,16 @@ pub(crate) fn architecture(word: &str) -> Option<&'static str> {
     known.map(|(_, name, _)| *name)
 }
 
+/// What an architecture is called that a process can make calls of beside its own, by the number in the kernel's lines.
+pub(crate) fn foreign(word: &str) -> Option<&'static str> {
+    match u32::from_str_radix(word.trim_start_matches("0x"), 16).ok()? {
+        0x4000_0003 => Some("i386"),
+        0x4000_0028 => Some("arm"),
+        0x4000_00f3 => Some("riscv32"),
+        _ => None,
+    }
+}
+
 /// The name of a call on this architecture. Takes no memory: a signal handler asks.
 pub(crate) fn name(architecture: &str, call: i64) -> Option<&'static str> {
     lines(architecture)?.find(|(number, _)| *number == call).map(|(_, name)| name)

@@ -29,7 +29,7 @@ pub struct Refused {
     pub architecture: &'static str,
     /// The process, as the kernel numbers it.
     pub pid: Option<i32>,
-    /// What the process is called (proc_pid_comm(5)).
+    /// What the process is called (proc_pid_comm(5)). A process chooses its name: escape it for a terminal.
     pub process: Option<String>,
     /// Whether the process was ended; a filter that logs lets it go on.
     pub killed: bool,
@@ -46,16 +46,43 @@ pub enum NotRefused {
     )]
     NoRecord,
     /// A word of it cannot be read.
-    #[error("the kernel's line has `{word}`, which is no {what}; pass it on as it stands in the log")]
+    #[error("the kernel's line has `{}`, which is no {what}; pass it on as it stands in the log", .word.escape_debug())]
     Word {
         /// The word.
         word: String,
         /// What it should be.
         what: &'static str,
     },
-    /// It is about an architecture that has no policy.
-    #[error("the kernel's line is about architecture `{0}`; there are policies for x86_64, aarch64 and riscv64")]
-    Architecture(String),
+    /// The call is of an architecture that has no policy: on x86_64 `int 0x80` makes one of i386.
+    #[error(
+        "a call of architecture {}: {} made it. No process of nsgate makes one: its filter ends it for every call that is not of \
+         its own architecture (x86_64, aarch64 or riscv64; `int 0x80` on x86_64 is a call of i386)",
+        known(.word), whose(.process.as_deref(), *.pid)
+    )]
+    Architecture {
+        /// The architecture, as it stands in the line.
+        word: String,
+        /// As [`Refused::process`].
+        process: Option<String>,
+        /// As [`Refused::pid`].
+        pid: Option<i32>,
+    },
+}
+
+/// The word for an architecture, with its name where that is known.
+fn known(word: &str) -> String {
+    let name = calls::foreign(word).map_or_else(String::new, |name| format!(" ({name})"));
+    format!("`{}`{name}", word.escape_debug())
+}
+
+/// The process, for a sentence.
+fn whose(process: Option<&str>, pid: Option<i32>) -> String {
+    match (process.map(str::escape_debug), pid) {
+        (Some(process), Some(pid)) => format!("`{process}`, process {pid},"),
+        (Some(process), None) => format!("`{process}`"),
+        (None, Some(pid)) => format!("process {pid}"),
+        (None, None) => "a process".to_owned(),
+    }
 }
 
 impl Refused {
@@ -65,19 +92,21 @@ impl Refused {
     /// # Errors
     /// What the line has not.
     pub fn parse(line: &str) -> Result<Self, NotRefused> {
-        let value = |key: &str| {
-            line.split_whitespace()
-                .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
-                .filter(|it| !it.is_empty())
-        };
-        if !line.split_whitespace().any(|word| matches!(word, "type=1326" | "type=SECCOMP")) {
+        // auditd writes its own reading of the numbers behind a GS, 0x1D (`log_format = ENRICHED`).
+        let words = || line.split(|c: char| c.is_whitespace() || c == '\x1d');
+        let value =
+            |key: &str| words().find_map(|word| word.strip_prefix(key)?.strip_prefix('=')).filter(|it| !it.is_empty());
+        if !words().any(|word| matches!(word, "type=1326" | "type=SECCOMP")) {
             return Err(NotRefused::NoRecord);
         }
         let (Some(architecture), Some(call)) = (value("arch"), value("syscall")) else {
             return Err(NotRefused::NoRecord);
         };
-        let architecture =
-            calls::architecture(architecture).ok_or_else(|| NotRefused::Architecture(architecture.to_owned()))?;
+        let process = value("comm").map(process);
+        let Some(architecture) = calls::architecture(architecture) else {
+            let pid = value("pid").and_then(|word| word.parse().ok());
+            return Err(NotRefused::Architecture { word: architecture.to_owned(), process, pid });
+        };
         let number = call.parse().ok().or_else(|| calls::number(architecture, call));
         let call = number.ok_or_else(|| NotRefused::Word { word: format!("syscall={call}"), what: "system call" })?;
         let pid = value("pid").map(|word| {
@@ -88,7 +117,7 @@ impl Refused {
             name: calls::name(architecture, call),
             architecture,
             pid: pid.transpose()?,
-            process: value("comm").map(process),
+            process,
             killed: !matches!(value("code"), Some("0x7ffc0000" | "log")),
         })
     }
@@ -97,6 +126,12 @@ impl Refused {
     #[must_use]
     pub fn role(&self) -> Option<Role> {
         (self.process.as_deref() == Some(READER)).then_some(Role::Reader)
+    }
+
+    /// Whether the number is one of x32, which are marked so on x86_64 (`__X32_SYSCALL_BIT` of `asm/unistd.h`). No policy has one.
+    #[must_use]
+    pub fn of_x32(&self) -> bool {
+        self.architecture == "x86_64" && self.call > 0 && self.call & 0x4000_0000 != 0
     }
 
     /// What the policy of `role` says of the call, on its architecture.
@@ -134,15 +169,17 @@ fn permitted(role: Role, name: &str, architecture: &str) -> Option<Permitted> {
     })
 }
 
-/// A name in quotes, or in hexadecimal digits where it has blanks or quotes in it.
+/// A name in quotes, or in hexadecimal digits where it has blanks, quotes, control characters or other than ASCII in it
+/// (`audit_log_untrustedstring` of the kernel; it writes capitals, so that a program `cafe` of `ausearch -i` is one).
 fn process(word: &str) -> String {
     if let Some(name) = word.strip_prefix('"').map(|name| name.trim_end_matches('"')) {
         return name.to_owned();
     }
+    let digits = word.len() % 2 == 0 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
     let digit = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes: Option<Vec<u8>> = word.as_bytes().chunks(2).map(digit).collect();
-    let plain = bytes.filter(|_| word.len() % 2 == 0).and_then(|bytes| String::from_utf8(bytes).ok());
-    plain.filter(|name| !name.chars().any(char::is_control)).unwrap_or_else(|| word.to_owned())
+    let name = bytes.filter(|_| digits).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    name.unwrap_or_else(|| word.to_owned())
 }
 
 #[cfg(test)]
@@ -170,6 +207,19 @@ mod tests {
         assert_eq!((unnamed.call, unnamed.name, unnamed.in_policy(Role::Gate)), (-1, None, None));
         let spaced = Refused::parse(&LINE.replace("\"haproxy\"", "6120622063")).unwrap();
         assert_eq!(spaced.process.as_deref(), Some("a b c"));
+        let x32 = Refused::parse(&LINE.replace("syscall=257", "syscall=1073742081")).unwrap();
+        assert!(x32.of_x32() && x32.name.is_none() && !unnamed.of_x32() && !kernel.of_x32());
+        let enriched = format!("{}\x1dARCH=x86_64 SYSCALL=openat", LINE.replace("0x80000000", "0x7ffc0000"));
+        assert!(!Refused::parse(&enriched).unwrap().killed);
+    }
+
+    #[test]
+    fn a_name_in_digits_is_read_and_one_that_looks_like_digits_is_kept() {
+        let name = |word: &str| Refused::parse(&LINE.replace("\"haproxy\"", word)).unwrap().process.unwrap();
+        assert_eq!(name("6E73676174651B5B33316D"), "nsgate\x1b[31m");
+        // The kernel cuts a name after 15 bytes, also within a character.
+        assert_eq!(name("C3A4C3"), "ä\u{fffd}");
+        assert_eq!((name("cafe"), name("6E7"), name("haproxy")), ("cafe".into(), "6E7".into(), "haproxy".into()));
     }
 
     #[test]
@@ -178,7 +228,14 @@ mod tests {
             assert_eq!(Refused::parse(line), Err(NotRefused::NoRecord), "{line}");
         }
         let with = |from: &str, to: &str| Refused::parse(&LINE.replace(from, to)).unwrap_err().to_string();
-        assert!(with("arch=c000003e", "arch=40000003").contains("`40000003`"));
+        let other = "a call of architecture `40000003` (i386): `haproxy`, process 20227, made it. No process of nsgate makes one";
+        assert!(with("arch=c000003e", "arch=40000003").starts_with(other));
+        assert!(
+            with("arch=c000003e syscall=257", "arch=i386 syscall=openat")
+                .starts_with("a call of architecture `i386`: ")
+        );
+        assert!(with("arch=c000003e", "arch=12\x1b[31m").contains("architecture `12\\u{1b}[31m`: "));
+        assert!(with("syscall=257", "syscall=\x1b[31m").contains("`syscall=\\u{1b}[31m`"));
         assert!(with("syscall=257", "syscall=frobnicate").contains("`syscall=frobnicate`"));
         assert!(with("pid=20227", "pid=x").contains("`pid=x`"));
     }

@@ -1,8 +1,8 @@
 //! `nsgate explain`: what the kernel's line about a refused system call means.
 
 use super::mistake;
-use crate::terminal::say;
-use nsgate_sandbox::{Permitted, Refused, Role};
+use crate::terminal::{complain, say};
+use nsgate_sandbox::{NotRefused, Permitted, Refused, Role};
 use std::io::BufRead;
 
 /// Says which system call a filter has refused, to which process, and what the policies of nsgate say of it.
@@ -26,25 +26,44 @@ impl Explain {
         let role = self.role.map(|word| named(&word)).transpose()?;
         if !self.line.is_empty() {
             // A shell may have taken the line apart, and its quotes with it.
-            let refused = Refused::parse(&self.line.join(" ")).map_err(|error| error.to_string())?;
-            tell(&refused, role);
-            return Ok(0);
+            return tell_of(&self.line.join(" "), role).map(|()| 0).map_err(|error| error.to_string());
         }
         let mut told = false;
-        for line in std::io::stdin().lock().split(b'\n') {
+        let mut unread = None;
+        for (at, line) in std::io::stdin().lock().split(b'\n').enumerate() {
             let line = line.map_err(|error| format!("standard input: {error}"))?;
-            match Refused::parse(&String::from_utf8_lossy(&line)) {
-                Ok(refused) => {
-                    tell(&refused, role);
-                    told = true;
+            match tell_of(&String::from_utf8_lossy(&line), role) {
+                Ok(()) => told = true,
+                Err(NotRefused::NoRecord) => {}
+                // A log has lines of every program on the host.
+                Err(error) => {
+                    complain!("nsgate: standard input, line {}: {error}", at + 1);
+                    unread = Some("standard input: no line of it could be explained".to_owned());
                 }
-                Err(nsgate_sandbox::NotRefused::NoRecord) => {}
-                Err(error) => return Err(error.to_string()),
             }
         }
-        if told { Ok(0) } else { Err(format!("standard input: {}", nsgate_sandbox::NotRefused::NoRecord)) }
+        if told {
+            return Ok(0);
+        }
+        Err(unread.unwrap_or_else(|| format!("standard input: {}", NotRefused::NoRecord)))
     }
 }
+
+/// Explains one line.
+fn tell_of(line: &str, role: Option<Role>) -> Result<(), NotRefused> {
+    match Refused::parse(line) {
+        Ok(refused) => tell(&refused, role),
+        Err(error @ NotRefused::Architecture { .. }) => {
+            say!("{}", error);
+            say!("  if that was a process of nsgate, {}", TAKEN_OVER);
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// What is to be thought of a call that no version of nsgate makes.
+const TAKEN_OVER: &str = "code in it was taken over: keep the line, and see \"A call was killed\" in docs/killed.md";
 
 fn named(word: &str) -> Result<Role, String> {
     let all: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
@@ -54,8 +73,9 @@ fn named(word: &str) -> Result<Role, String> {
 
 fn tell(refused: &Refused, role: Option<Role>) {
     let Refused { call, name, architecture, .. } = refused;
-    let what = name.unwrap_or("a call without a name");
-    let whose = match (&refused.process, refused.pid) {
+    let what = name.unwrap_or(if refused.of_x32() { "a call of x32" } else { "a call without a name" });
+    // The process has chosen its name.
+    let whose = match (refused.process.as_deref().map(str::escape_debug), refused.pid) {
         (Some(process), Some(pid)) => format!("`{process}`, process {pid}"),
         (Some(process), None) => format!("`{process}`"),
         (None, Some(pid)) => format!("process {pid}"),
@@ -63,6 +83,10 @@ fn tell(refused: &Refused, role: Option<Role>) {
     };
     let end = if refused.killed { "the kernel ended" } else { "a filter that only logs has seen" };
     say!("{} (system call {} on {}): {} {}", what, call, architecture, end, whose);
+    if refused.of_x32() {
+        say!("  no program of nsgate is built for x32: if that was a process of nsgate, {}", TAKEN_OVER);
+        return;
+    }
     let roles = role.or(refused.role()).map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
     let found: Vec<(Role, Option<Permitted>)> = roles.into_iter().map(|role| (role, refused.in_policy(role))).collect();
     for (role, permitted) in &found {
