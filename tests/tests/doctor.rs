@@ -13,7 +13,7 @@ use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, write_config};
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::pool::{OTHER, Pool, keeper, socket_path};
-use nsgate_tests::program::target;
+use nsgate_tests::program::{target, workspace};
 use nsgate_tests::world::STRANGER_ID;
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
 use serde_json::Value;
@@ -31,6 +31,7 @@ fn main() {
         the_haproxy_that_each_agent_would_start_is_judged,
         an_agent_with_a_title_is_seen_and_its_path_is_not,
         an_agent_with_neutrons_own_title_is_seen,
+        a_wrapper_that_starts_a_container_is_no_fault,
         an_allocator_that_is_preloaded_and_too_few_descriptors_are_said,
         a_pool_that_is_stopped_or_gone_is_said,
         what_was_refused_last_is_shown,
@@ -254,8 +255,8 @@ fn the_haproxy_that_each_agent_would_start_is_judged(lab: &Lab) {
         assert!(page.code() == Some(0) && page.stdout.contains("/haproxy, which is nsgate"), "{page:#?}");
     }
     let other = lab.directory("other", 0o755);
-    fs::write(other.join("haproxy"), "#!/bin/sh\n").unwrap();
-    fs::set_permissions(other.join("haproxy"), fs::Permissions::from_mode(0o755)).unwrap();
+    // A program, and another one than nsgate.
+    fs::copy("/usr/bin/true", other.join("haproxy")).unwrap();
     {
         let _agent = with(&format!("/run/lab/none:/run/lab/other:{own}"));
         only(lab, "agents", "starts /run/lab/other/haproxy, which is not nsgate");
@@ -332,6 +333,36 @@ fn with_a_title(lab: &Lab, python: &str, program_text: &str) {
 }
 
 fn an_agent_with_a_title_is_seen_and_its_path_is_not(lab: &Lab) {
+/// The wrappers of kolla and EDPM start haproxy beside the agent: which one, their image says.
+fn a_wrapper_that_starts_a_container_is_no_fault(lab: &Lab) {
+    let world = world(lab);
+    let own = lab.program.path().parent().unwrap().display().to_string();
+    let directory = lab.directory("wrappers", 0o755);
+    let path = format!("{}:{own}", directory.display());
+    let put = |text: &str| {
+        fs::write(directory.join("haproxy"), text).unwrap();
+        fs::set_permissions(directory.join("haproxy"), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let containers = workspace().join("tests/containers");
+    for wrapper in ["edpm/haproxy", "kolla/kolla/usr/local/lib/neutron-wrappers/haproxy"] {
+        put(&text(containers.join(wrapper)));
+        let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
+        let page = doctor(lab, &[]);
+        assert_eq!(page.code(), Some(0), "{wrapper}: {page:#?}");
+        let notes = found(lab, "note");
+        let one = notes.iter().find(|one| one.0 == "agents").unwrap_or_else(|| panic!("{wrapper}: {notes:#?}"));
+        assert!(one.1.contains("a wrapper") && one.2.contains("docs/containers"), "{wrapper}: {one:?}");
+    }
+    // Another script may start what it likes.
+    put("#!/bin/sh\n# not podman\nexec /opt/something \"$@\"\n");
+    let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
+    let unseen = found(lab, "unseen");
+    let [one] = unseen.as_slice() else { panic!("{unseen:#?}") };
+    assert!(one.0 == "agents" && one.1.contains("a script"), "{one:?}");
+    assert_eq!(doctor(lab, &[]).code(), Some(4));
+    drop(world);
+}
+
     with_a_title(lab, "/usr/bin/python3", TITLE);
 }
 

@@ -118,6 +118,9 @@ fn program(who: &str, root: &Path, path: &str) -> Finding {
         }
         let mut text = Vec::new();
         let read = file.take(LONGEST).read_to_end(&mut text);
+        if text.starts_with(b"#!") {
+            return script(who, &shown.to_string(), &String::from_utf8_lossy(&text));
+        }
         if read.is_err() || !text.windows(MARK.len()).any(|part| part == MARK) {
             return Finding::wrong("agents", format!("{who} starts {shown}, which is not nsgate"), REMEDY);
         }
@@ -130,6 +133,19 @@ fn program(who: &str, root: &Path, path: &str) -> Finding {
         return Finding::ok("agents", format!("{who} starts {shown}, which is nsgate"));
     }
     Finding::wrong("agents", format!("{who} finds no haproxy in its PATH ({})", path.escape_debug()), REMEDY)
+}
+
+/// A script in haproxy's place: kolla's and EDPM's start haproxy in a container beside the agent's, and say by its image which.
+fn script(who: &str, shown: &str, text: &str) -> Finding {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join(" ");
+    let has = |word: &str| code.contains(word);
+    if ["podman", "docker", "nerdctl", "nsenter", "ip netns"].into_iter().any(has) {
+        let what = format!("{who} starts {shown}, a wrapper, which starts haproxy in a container");
+        let remedy = Some("look whether the image of that container has nsgate: docs/containers".to_owned());
+        return Finding { remedy, ..Finding::note("agents", what) };
+    }
+    let what = format!("{who} starts {shown}, a script: what that starts is not seen");
+    Finding { remedy: Some("look which haproxy it starts".to_owned()), ..Finding::unseen("agents", what) }
 }
 
 /// Where a path leads in another root, link by link, and whether its last name is a link to another name.
