@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, write_config};
 use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::network::{GATE_INTERFACE, METADATA_V4};
 use nsgate_tests::pool::{OTHER, Pool, keeper, socket_path};
 use nsgate_tests::program::{target, workspace};
 use nsgate_tests::world::STRANGER_ID;
@@ -28,10 +29,12 @@ fn main() {
         pid_files_that_are_lost_stale_or_anothers_are_said,
         a_haproxy_that_is_left_in_a_namespace_is_said,
         a_network_that_nobody_serves_is_said,
+        a_gate_that_is_stopped_is_said_everywhere,
+        a_gate_whose_network_has_lost_its_address_is_said,
         the_haproxy_that_each_agent_would_start_is_judged,
+        a_wrapper_that_starts_a_container_is_no_fault,
         an_agent_with_a_title_is_seen_and_its_path_is_not,
         an_agent_with_neutrons_own_title_is_seen,
-        a_wrapper_that_starts_a_container_is_no_fault,
         an_allocator_that_is_preloaded_and_too_few_descriptors_are_said,
         a_pool_that_is_stopped_or_gone_is_said,
         what_was_refused_last_is_shown,
@@ -215,6 +218,62 @@ fn a_network_that_nobody_serves_is_said(lab: &Lab) {
     only(lab, "networks", &format!("nobody serves {NETWORK}"));
 }
 
+/// What `nsgate status --all` and the metrics say of the gate that is there and serves nobody.
+#[track_caller]
+fn said_everywhere(lab: &Lab, word: &str) {
+    let run = |words: &[&str]| {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(words);
+        communicate(command, Duration::from_secs(20))
+    };
+    let status = run(&["status", "--all"]);
+    assert!(status.code() == Some(3) && status.stdout.contains(word), "{status:#?}");
+    let row = status.stdout.lines().find(|line| line.contains(NETWORK)).unwrap_or_else(|| panic!("{status:#?}"));
+    assert!(row.starts_with("NO "), "{row}");
+    let state = format!("--state={}", lab.state().display());
+    let metrics = run(&["metrics", &state]).stdout;
+    let labels = format!("{{kind=\"X-Neutron-Network-ID\",network=\"{NETWORK}\",role=\"gate\"}}");
+    assert!(metrics.contains(&format!("nsgate_serving{labels} 0\n")), "{metrics}");
+    assert!(metrics.contains(&format!("nsgate_unreachable{labels} 1\n")), "{metrics}");
+    assert!(metrics.contains(&format!("nsgate_confined{labels} 1\n")), "{metrics}");
+}
+
+fn a_gate_that_is_stopped_is_said_everywhere(lab: &Lab) {
+    let world = world(lab);
+    // What a guest resets while the gate is stopped is in no table of sockets: let the first connection end before.
+    std::thread::sleep(Duration::from_millis(500));
+    world.gate.signal(Signal::SIGSTOP);
+    let stopped = || found(lab, "wrong").iter().any(|one| one.1.contains("it is stopped"));
+    assert!(wait_until(5.0, stopped), "{:#?}", found(lab, "wrong"));
+    only(lab, "networks", &format!("the gate of X-Neutron-Network-ID {NETWORK}"));
+    said_everywhere(lab, "kill -CONT");
+    world.gate.signal(Signal::SIGCONT);
+    assert!(wait_until(5.0, || doctor(lab, &[]).code() == Some(0)), "{:#?}", found(lab, "wrong"));
+}
+
+fn a_gate_whose_network_has_lost_its_address_is_said(lab: &Lab) {
+    let world = world(lab);
+    let ip = |words: &str| {
+        let mut command = world.network.gate.command("ip");
+        command.args(words.split(' '));
+        let said = communicate(command, Duration::from_secs(10));
+        assert!(said.ok(), "{words}: {said:#?}");
+    };
+    let address = format!("{METADATA_V4}/32 dev {GATE_INTERFACE}");
+    ip(&format!("address del {address}"));
+    assert!(Guest::new(&world.network.guest).get("/").is_err(), "nobody is served");
+    only(lab, "networks", &format!("no address {METADATA_V4}, at which it listens"));
+    said_everywhere(lab, "ip address add");
+    ip(&format!("address add {address}"));
+    assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 200);
+    assert_eq!(doctor(lab, &[]).code(), Some(0), "{:#?}", found(lab, "wrong"));
+    // Its interface is taken away, and the address stays: as where an agent has deleted the namespace.
+    ip(&format!("address add {METADATA_V4}/32 dev lo"));
+    ip(&format!("link del {GATE_INTERFACE}"));
+    only(lab, "networks", "no interface that leads to a guest");
+    said_everywhere(lab, "was the namespace deleted?");
+}
+
 /// A process that is called like one of Neutron's agents, with this environment. Ended when dropped.
 struct Agent(Child);
 
@@ -272,6 +331,36 @@ fn the_haproxy_that_each_agent_would_start_is_judged(lab: &Lab) {
         let _agent = with("/run/lab/none");
         only(lab, "agents", "finds no haproxy in its PATH");
     }
+    drop(world);
+}
+
+/// The wrappers of kolla and EDPM start haproxy beside the agent: which one, their image says.
+fn a_wrapper_that_starts_a_container_is_no_fault(lab: &Lab) {
+    let world = world(lab);
+    let own = lab.program.path().parent().unwrap().display().to_string();
+    let directory = lab.directory("wrappers", 0o755);
+    let path = format!("{}:{own}", directory.display());
+    let put = |text: &str| {
+        fs::write(directory.join("haproxy"), text).unwrap();
+        fs::set_permissions(directory.join("haproxy"), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let containers = workspace().join("tests/containers");
+    for wrapper in ["edpm/haproxy", "kolla/kolla/usr/local/lib/neutron-wrappers/haproxy"] {
+        put(&text(containers.join(wrapper)));
+        let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
+        let page = doctor(lab, &[]);
+        assert_eq!(page.code(), Some(0), "{wrapper}: {page:#?}");
+        let notes = found(lab, "note");
+        let one = notes.iter().find(|one| one.0 == "agents").unwrap_or_else(|| panic!("{wrapper}: {notes:#?}"));
+        assert!(one.1.contains("a wrapper") && one.2.contains("docs/containers"), "{wrapper}: {one:?}");
+    }
+    // Another script may start what it likes.
+    put("#!/bin/sh\n# not podman\nexec /opt/something \"$@\"\n");
+    let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
+    let unseen = found(lab, "unseen");
+    let [one] = unseen.as_slice() else { panic!("{unseen:#?}") };
+    assert!(one.0 == "agents" && one.1.contains("a script"), "{one:?}");
+    assert_eq!(doctor(lab, &[]).code(), Some(4));
     drop(world);
 }
 
@@ -333,36 +422,6 @@ fn with_a_title(lab: &Lab, python: &str, program_text: &str) {
 }
 
 fn an_agent_with_a_title_is_seen_and_its_path_is_not(lab: &Lab) {
-/// The wrappers of kolla and EDPM start haproxy beside the agent: which one, their image says.
-fn a_wrapper_that_starts_a_container_is_no_fault(lab: &Lab) {
-    let world = world(lab);
-    let own = lab.program.path().parent().unwrap().display().to_string();
-    let directory = lab.directory("wrappers", 0o755);
-    let path = format!("{}:{own}", directory.display());
-    let put = |text: &str| {
-        fs::write(directory.join("haproxy"), text).unwrap();
-        fs::set_permissions(directory.join("haproxy"), fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    let containers = workspace().join("tests/containers");
-    for wrapper in ["edpm/haproxy", "kolla/kolla/usr/local/lib/neutron-wrappers/haproxy"] {
-        put(&text(containers.join(wrapper)));
-        let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
-        let page = doctor(lab, &[]);
-        assert_eq!(page.code(), Some(0), "{wrapper}: {page:#?}");
-        let notes = found(lab, "note");
-        let one = notes.iter().find(|one| one.0 == "agents").unwrap_or_else(|| panic!("{wrapper}: {notes:#?}"));
-        assert!(one.1.contains("a wrapper") && one.2.contains("docs/containers"), "{wrapper}: {one:?}");
-    }
-    // Another script may start what it likes.
-    put("#!/bin/sh\n# not podman\nexec /opt/something \"$@\"\n");
-    let _agent = Agent::start(lab, &[("PATH", &path)], 4096);
-    let unseen = found(lab, "unseen");
-    let [one] = unseen.as_slice() else { panic!("{unseen:#?}") };
-    assert!(one.0 == "agents" && one.1.contains("a script"), "{one:?}");
-    assert_eq!(doctor(lab, &[]).code(), Some(4));
-    drop(world);
-}
-
     with_a_title(lab, "/usr/bin/python3", TITLE);
 }
 

@@ -31,7 +31,7 @@ pub(super) struct List {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has. With --all it is \
-    3 if a process holds what it should not, and 4 if not everything could be read, as that of `nsgate attest --all`.\n\n\
+    3 if a process holds what it should not or is there and serves nobody, and 4 if not everything could be read.\n\n\
     Example:\n  nsgate status --watch 2\n  nsgate status --all --json"
 )]
 pub(super) struct Status {

@@ -14,7 +14,7 @@ use nsgate_forwarder::counters::Numbers;
 use nsgate_pool::{Listing, list, protocol::NetworkStatus};
 use serde_json::{Map, Value, json};
 
-/// Exit status if a process holds what it should not.
+/// Exit status if a process holds what it should not, or answers no guest.
 const NOT_OK: u8 = 3;
 
 /// One look at the host.
@@ -45,7 +45,7 @@ impl Look {
             Some(Ok(listing)) => !listing.silent.is_empty(),
             Some(Err(_)) => true,
         };
-        if all().any(|one| one.confined == Some(false)) {
+        if all().any(|one| one.ok() == Some(false)) {
             NOT_OK
         } else if all().any(|one| one.confined.is_none() || is_unread(&one.counted)) || silent {
             NOT_ALL_READ
@@ -72,7 +72,7 @@ impl Look {
             ["", "role", "identity", "id", "pid", "seconds", "connections", "requests", "served", "rejected", "failed"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         // A part that stands for no network is told of where it is not as it should be.
-        let gates = self.overview.processes.iter().filter(|one| one.is_a_gate() || one.confined != Some(true));
+        let gates = self.overview.processes.iter().filter(|one| one.is_a_gate() || one.ok() != Some(true));
         rows.extend(gates.map(row));
         rows.extend(self.networks().iter().map(network));
         if rows.len() == 1 {
@@ -101,6 +101,7 @@ fn is_unread(counted: &Counted) -> bool {
 /// Why a process is not as it should be: one sentence each.
 fn reasons(one: &Process) -> Vec<String> {
     let mut all: Vec<String> = one.notes.iter().map(|note| (*note).to_owned()).collect();
+    all.extend(one.silent.iter().map(|silent| format!("{}; {}", silent.what, silent.remedy)));
     let wrong = one.wrong.join(", ");
     match one.confined {
         Some(false) if one.role == "haproxy" => all.push("it is haproxy, and no gate".to_owned()),
@@ -120,7 +121,7 @@ fn reasons(one: &Process) -> Vec<String> {
 }
 
 fn row(one: &Process) -> Vec<String> {
-    let mark = table::mark(one.confined);
+    let mark = table::mark(one.ok());
     let (kind, id) =
         one.identity.map_or(("-", "-".to_owned()), |identity| (identity.header(), identity.uuid().to_string()));
     let mut row = vec![mark, one.role.to_owned(), kind.to_owned(), id, one.pid.to_string()];
@@ -153,7 +154,7 @@ fn process(one: &Process) -> Value {
         "role": one.role,
         "identity": one.identity.map(|identity| identity.header()),
         "id": one.identity.map(|identity| identity.uuid().to_string()),
-        "ok": one.confined,
+        "ok": one.ok(),
         "wrong": one.wrong,
         "reasons": reasons(one),
         "seconds": one.seconds,

@@ -25,7 +25,7 @@ const NEWS: u64 = 600;
 pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
     let gates: Vec<&Process> = overview.processes.iter().filter(|one| one.is_a_gate()).collect();
     let mut all = vec![summary(&gates)];
-    all.extend(few(overview.processes.iter().filter_map(process).collect()));
+    all.extend(few(overview.processes.iter().flat_map(|one| silent(one).into_iter().chain(process(one))).collect()));
     all.extend(few(lost(overview, places)));
     all.extend(few(namespaces(&gates)));
     all.extend(few(configured(places)));
@@ -45,6 +45,12 @@ fn named(one: &Process) -> String {
     let network =
         one.identity.map(|identity| format!(" of {} {}", identity.header(), identity.uuid())).unwrap_or_default();
     format!("the {}{network} ({})", one.role, one.pid)
+}
+
+/// It is there, and answers no guest.
+fn silent(one: &Process) -> Option<Finding> {
+    let silent = one.silent.as_ref()?;
+    Some(Finding::wrong("networks", format!("{}: {}", named(one), silent.what), silent.remedy.clone()))
 }
 
 /// What is not as it should be about a process.

@@ -10,11 +10,12 @@ use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Families whose samples are this page's own, where they have no role of a worker.
-pub(super) const OWN: [&str; 17] = [
+pub(super) const OWN: [&str; 18] = [
     "nsgate_processes",
     "nsgate_unread_processes",
     "nsgate_confined",
     "nsgate_serving",
+    "nsgate_unreachable",
     "nsgate_start_time_seconds",
     "nsgate_accepted_connections",
     "nsgate_connections",
@@ -36,6 +37,8 @@ struct Told {
     identity: Option<Identity>,
     confined: Option<bool>,
     serves: Option<bool>,
+    /// Whether none of them answers a guest that comes, though one is there.
+    unreachable: bool,
     /// When the last of them was started, in seconds since the host was.
     started: Option<u64>,
     pages: Vec<counted::Read>,
@@ -99,7 +102,11 @@ fn processes(page: &mut Page, overview: &Overview) {
 fn told(processes: &[Process]) -> BTreeMap<String, Told> {
     let mut all: BTreeMap<String, Told> = BTreeMap::new();
     for one in processes {
-        let told = all.entry(labels(one.identity.as_ref(), one.role)).or_default();
+        let told = all
+            .entry(labels(one.identity.as_ref(), one.role))
+            .or_insert_with(|| Told { unreachable: true, ..Told::default() });
+        let silent = one.silent.as_ref().is_some_and(|silent| silent.wholly);
+        told.unreachable &= silent;
         told.identity = one.identity;
         told.confined = match (told.confined, one.confined) {
             (Some(false), _) | (_, Some(false)) => Some(false),
@@ -107,7 +114,7 @@ fn told(processes: &[Process]) -> BTreeMap<String, Told> {
         };
         told.started = told.started.max(one.started);
         if let Some(read) = one.counted.read() {
-            told.serves = Some(told.serves.unwrap_or(false) || read.serves);
+            told.serves = Some(told.serves.unwrap_or(false) || read.serves && !silent);
             told.pages.push(read.clone());
         }
     }
@@ -128,6 +135,10 @@ fn states(page: &mut Page, shown: &[(&String, &Told)]) {
         if let Some(serves) = told.serves {
             page.sample("nsgate_serving", labels, u8::from(serves));
         }
+    }
+    page.family("nsgate_unreachable", "gauge", "Whether the process is stopped, or its network has lost its address.");
+    for (labels, told) in shown {
+        page.sample("nsgate_unreachable", labels, u8::from(told.unreachable));
     }
     page.family("nsgate_start_time_seconds", "gauge", "When the process was started, in seconds since 1970.");
     let booted = booted();
@@ -206,6 +217,7 @@ mod tests {
             confined,
             wrong: Vec::new(),
             notes: Vec::new(),
+            silent: None,
             started: Some(5),
             seconds: Some(5),
             counted: Counted::Read(counted::Read { accepted: 3, ..counted::Read::default() }),

@@ -5,6 +5,9 @@
 //! that numbers of a process are numbers: nothing that one writes becomes a name here.
 
 mod haproxy;
+mod silent;
+
+pub(crate) use silent::Silent;
 
 use crate::{cli::attest::everyone, counted};
 use nsgate_config::Identity;
@@ -29,6 +32,8 @@ pub(crate) struct Process {
     pub(crate) wrong: Vec<String>,
     /// What is not as it should be, and is not about what it holds.
     pub(crate) notes: Vec<&'static str>,
+    /// Why it answers no guest though it is there.
+    pub(crate) silent: Option<Silent>,
     /// When it was started, in seconds since the host was, as far as can be known.
     pub(crate) started: Option<u64>,
     /// How long it has been there, in seconds.
@@ -80,10 +85,16 @@ impl Process {
             confined,
             wrong: rows.map(|row| format!("{} ({})", row.what, row.found)).collect(),
             notes: holdings.notes.clone(),
+            silent: silent::of(pid, role),
             started,
             seconds: started.zip(uptime()).map(|(started, up)| up.saturating_sub(started)),
             counted: counted(pid, role),
         })
+    }
+
+    /// Whether it holds what it should and answers guests; `None` if the first cannot be read.
+    pub(crate) fn ok(&self) -> Option<bool> {
+        if self.silent.is_some() { Some(false) } else { self.confined }
     }
 
     /// Whether it stands for a network, or for all of a host.

@@ -1,0 +1,163 @@
+//! Why a process that is there answers no guest: it is stopped, or its network has changed under it.
+//!
+//! Promises to read `/proc` alone: the table of sockets and the addresses of a process's network namespace are read through
+//! `/proc/PID/net`, without going there.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    thread::sleep,
+    time::Duration,
+};
+
+/// Interfaces that lead to no guest: the loop, and what modules of tunnels put into each namespace.
+const NOWHERE: [&str; 10] =
+    ["lo", "sit0", "tunl0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip6gre0", "ip_vti0", "ip6_vti0"];
+/// A debugger that only looks lets go sooner than this.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Silent {
+    pub(crate) what: String,
+    pub(crate) remedy: String,
+    /// Whether it answers nobody at all: one address of two may be gone.
+    pub(crate) wholly: bool,
+}
+
+/// `None` if nothing speaks against it, or if that cannot be read.
+pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
+    let stopped = match state(pid) {
+        Some('T') => true,
+        Some('t') => {
+            sleep(LOOK);
+            matches!(state(pid), Some('T' | 't'))
+        }
+        _ => false,
+    };
+    if stopped {
+        let what = "it is stopped, by a signal or a debugger: it does nothing".to_owned();
+        return Some(Silent { what, remedy: format!("kill -CONT {pid}; look for what has stopped it"), wholly: true });
+    }
+    match role {
+        "gate" | "keeper" => address(pid).or_else(|| interfaces(pid)),
+        "hostproxy" => address(pid),
+        _ => None,
+    }
+}
+
+/// The first word after the name (proc_pid_stat(5)).
+fn state(pid: i32) -> Option<char> {
+    fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// Listens at an address that its namespace has no more.
+fn address(pid: i32) -> Option<Silent> {
+    let net = |name: &str| fs::read_to_string(format!("/proc/{pid}/net/{name}"));
+    let own = sockets(pid)?;
+    let mut listens = listeners(&net("tcp").ok()?, &own);
+    listens.extend(listeners(&net("tcp6").unwrap_or_default(), &own));
+    let mut there = local(&net("fib_trie").ok()?);
+    there.extend(inet6(&net("if_inet6").unwrap_or_default()));
+    let loopback = |ip: &IpAddr| matches!(ip, IpAddr::V4(ip) if ip.is_loopback());
+    let gone: Vec<&IpAddr> =
+        listens.iter().filter(|ip| !ip.is_unspecified() && !loopback(ip) && !there.contains(ip)).collect();
+    (!gone.is_empty()).then(|| {
+        let shown = gone.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ");
+        let remedy = "put the address back (ip address add), or start the network's agent anew: it makes it".to_owned();
+        let wholly = gone.len() == listens.len();
+        Silent { what: format!("its network namespace has no address {shown}, at which it listens"), remedy, wholly }
+    })
+}
+
+/// Is in a namespace that nothing leads to.
+fn interfaces(pid: i32) -> Option<Silent> {
+    let table = fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
+    let mut names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    names.all(|name| NOWHERE.contains(&name)).then(|| Silent {
+        what: "its network namespace has no interface that leads to a guest: was the namespace deleted?".to_owned(),
+        remedy: format!("start the network's agent anew; if it does not want the network any more, end {pid}"),
+        wholly: true,
+    })
+}
+
+/// Numbers of the sockets that a process has open.
+fn sockets(pid: i32) -> Option<BTreeSet<String>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let number =
+        |link: std::path::PathBuf| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+    Some(links.filter_map(number).collect())
+}
+
+/// Where these sockets listen, by `tcp` or `tcp6` (proc_net(5)): the state 0A is LISTEN (include/net/tcp_states.h).
+fn listeners(table: &str, own: &BTreeSet<String>) -> BTreeSet<IpAddr> {
+    let one = |line: &str| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
+        (*state == "0A" && own.contains(*inode)).then(|| of_words(local.split(':').next()?)).flatten()
+    };
+    table.lines().filter_map(one).collect()
+}
+
+/// An address as `tcp` and `tcp6` have it: words of 32 bits in this machine's order.
+fn of_words(text: &str) -> Option<IpAddr> {
+    let bytes = bytes(text)?;
+    let words = bytes.chunks_exact(4).filter_map(|word| <[u8; 4]>::try_from(word).ok());
+    let bytes: Vec<u8> = words.flat_map(|word| u32::from_be_bytes(word).to_ne_bytes()).collect();
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(|four| IpAddr::V4(Ipv4Addr::from(four))),
+        _ => <[u8; 16]>::try_from(bytes).ok().map(|all| IpAddr::V6(Ipv6Addr::from(all))),
+    }
+}
+
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let pair = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    (0..text.len()).step_by(2).map(pair).collect()
+}
+
+/// Addresses of IPv4 that are a namespace's own, by `fib_trie`: `/32 host LOCAL` stands below each.
+fn local(table: &str) -> BTreeSet<IpAddr> {
+    let mut all = BTreeSet::new();
+    let mut last: Option<IpAddr> = None;
+    for line in table.lines() {
+        let line = line.trim();
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse().ok();
+        } else if line.ends_with(" host LOCAL") {
+            all.extend(last);
+        }
+    }
+    all
+}
+
+/// The same of IPv6, by `if_inet6`.
+fn inet6(table: &str) -> BTreeSet<IpAddr> {
+    let first = table.lines().filter_map(|line| line.split_ascii_whitespace().next());
+    first.filter_map(|word| Some(IpAddr::from(<[u8; 16]>::try_from(bytes(word)?).ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{inet6, listeners, local};
+    use std::{collections::BTreeSet, fs, net::TcpListener, os::fd::AsRawFd};
+
+    #[test]
+    fn this_process_listens_where_it_does_and_has_that_address() {
+        let sockets = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("[::1]:0").unwrap()];
+        let inode = |socket: &TcpListener| {
+            let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
+            link.to_str().unwrap().trim_start_matches("socket:[").trim_end_matches(']').to_owned()
+        };
+        let own: BTreeSet<String> = sockets.iter().map(inode).collect();
+        let net = |name: &str| fs::read_to_string(format!("/proc/self/net/{name}")).unwrap();
+        let four = listeners(&net("tcp"), &own);
+        assert_eq!(four, BTreeSet::from(["127.0.0.1".parse().unwrap()]));
+        assert!(four.is_subset(&local(&net("fib_trie"))), "{}", net("fib_trie"));
+        let six = listeners(&net("tcp6"), &own);
+        assert_eq!(six, BTreeSet::from(["::1".parse().unwrap()]));
+        assert!(six.is_subset(&inet6(&net("if_inet6"))), "{}", net("if_inet6"));
+        assert!(listeners(&net("tcp"), &BTreeSet::new()).is_empty(), "others' sockets");
+    }
+}
