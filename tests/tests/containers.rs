@@ -21,6 +21,7 @@ fn main() {
         taken_away_haproxy_is_what_it_was,
         in_whatever_order_haproxy_and_nsgate_are_installed_the_path_is_nsgates,
         the_same_is_so_with_the_rpm_and_haproxys_own_package,
+        the_recipe_of_the_page_builds_as_the_bases_user,
         a_build_that_cannot_be_right_fails_and_says_why,
     ]
 }
@@ -133,8 +134,9 @@ fn step_said(engine: &Engine, base: &str, script: &str, tag: &str) -> Started {
     fs::write(place.join("script"), script).expect("a script");
     let user = engine.inspect("image", base, "{{.User}}");
     let user = if user.is_empty() { "root".to_owned() } else { user };
+    // The engine takes what it made of the same base by the same line: the name makes each a line of its own.
     let text = format!(
-        "FROM {base}\nUSER root\nRUN --mount=type=bind,target=/context sh -ec '. /context/script'\nUSER {user}\n"
+        "FROM {base}\nUSER root\nRUN --mount=type=bind,target=/context sh -ec '. /context/script' {tag}\nUSER {user}\n"
     );
     fs::write(place.join("Containerfile"), text).expect("a file");
     engine.build(&place.join("Containerfile"), place, tag, &[])
@@ -260,6 +262,32 @@ fn the_same_is_so_with_the_rpm_and_haproxys_own_package(lab: &Lab) {
     assert_eq!(beside("localhost/new:5"), "HAProxy version 8.1");
 }
 
+/// What the page says, word for word but for the names: the base's user stays, and a base that is not there builds nothing.
+fn the_recipe_of_the_page_builds_as_the_bases_user(lab: &Lab) {
+    let engine = Engine::start(lab);
+    let page = text(workspace().join("docs/containers/README.md"));
+    let (_, recipe) = page.split_once("   podman pull $base\n").expect("the recipe pulls first");
+    let (recipe, _) = recipe.split_once("   ```").expect("an end");
+    let file = nsgate_tests::engine::recipe();
+    let recipe = recipe.replace("registry.example.org/neutron-l3-agent:2025.2-nsgate", NEW).replace(
+        "-f Containerfile DIRECTORY_OF_THE_PACKAGE",
+        &format!("-f {} {}", file.display(), packages("first").display()),
+    );
+    let recipe = recipe.replace("podman build ", "podman build --isolation=chroot --network=host --pull=never ");
+    let run = |base: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("base={base}\n{recipe}")]);
+        nsgate_tests::gate::communicate(command, std::time::Duration::from_secs(300))
+    };
+    for (base, user) in [(KOLLA, "neutron"), (DEBIAN, "root")] {
+        let built = run(base);
+        assert!(built.ok(), "{built:#?}");
+        assert_eq!(engine.inspect("image", NEW, "{{.User}}"), user);
+    }
+    let missing = run("localhost/not-there:1");
+    assert!(!missing.ok() && !missing.stdout.contains("STEP"), "{missing:#?}");
+}
+
 fn a_build_that_cannot_be_right_fails_and_says_why(lab: &Lab) {
     let engine = Engine::start(lab);
     let said = |arguments: &[(&str, &str)], place: &Path| {
@@ -269,6 +297,9 @@ fn a_build_that_cannot_be_right_fails_and_says_why(lab: &Lab) {
     };
     let whom = said(&[("BASE", KOLLA)], &packages("first"));
     assert!(whom.contains("say whom the base runs as: --build-arg USER_OF_BASE="), "{whom}");
+    // kolla's image has a user: to say `root` in its place would be another agent.
+    assert!(whom.contains("Pull the base, then ask it: podman image inspect --format '{{.User}}' BASE"), "{whom}");
+    assert!(whom.contains("USER_OF_BASE=root is right only if the image is there"), "{whom}");
     let none = said(&[("BASE", KOLLA), ("USER_OF_BASE", "neutron")], &workspace().join("docs/examples"));
     assert!(none.contains("cannot access archive '/packages/nsgate-image_*.deb': No such file"), "{none}");
     // Without the line `USER root` the base's own user would install.
