@@ -82,3 +82,29 @@ pub(crate) fn logged(mut command: Command, log: &Path) -> Result<(), String> {
     let last = lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n");
     Err(format!("{program} failed; the end of {}:\n{last}", log.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use nsgate_tests::program::workspace;
+    use std::process::Command;
+
+    /// What `debian/rules` would run for a target.
+    fn would_run(target: &str, words: &[&str]) -> String {
+        let mut make = Command::new("make");
+        make.args(["--dry-run", "-f", "debian/rules", target]).args(words).current_dir(workspace());
+        let done = make.env_remove("NSGATE_PROGRAMS").env_remove("MAKEFLAGS").output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    #[test]
+    fn programs_that_are_built_already_are_neither_built_nor_tested() {
+        for target in ["override_dh_auto_build", "override_dh_auto_test"] {
+            let built = would_run(target, &["NSGATE_PROGRAMS=/usr/bin"]);
+            assert!(!built.lines().any(|line| line.starts_with("dh_auto_")), "{target}: {built}");
+        }
+        // A distribution's crates have no lock: `--locked`, which the Makefile takes in a checkout, would end it.
+        let tested = would_run("override_dh_auto_test", &[]);
+        assert!(tested.contains("dh_auto_test -- CARGOFLAGS=--offline"), "{tested}");
+    }
+}
