@@ -254,6 +254,13 @@ fn the_same_is_so_with_the_rpm_and_haproxys_own_package(lab: &Lab) {
         ),
         ""
     );
+    // haproxy is erased while nsgate is there, and does not come back with nsgate's end.
+    let there = "ls /usr/sbin/haproxy /usr/sbin/haproxy.distrib 2>/dev/null || true";
+    step(&engine, "localhost/new:3", "rpm --erase haproxy", "localhost/erased:1");
+    nsgate("localhost/erased:1");
+    assert_eq!(engine.script("localhost/erased:1", there), "/usr/sbin/haproxy");
+    step(&engine, "localhost/erased:1", "rpm --erase nsgate-image", "localhost/erased:2");
+    assert_eq!(engine.script("localhost/erased:2", there), "");
     // An image without haproxy, into which it comes later.
     layer(&engine, RPM, "localhost/new:4");
     nsgate("localhost/new:4");
