@@ -319,6 +319,17 @@ mod tests {
 
     #[cfg(feature = "compile")]
     #[test]
+    fn the_entries_that_the_page_offers_are_taken() {
+        let page = include_str!("../POLICY.md");
+        let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(blocks.len() > 1, "{blocks:?}");
+        for block in blocks {
+            Filter::from_toml("page", block).unwrap();
+        }
+    }
+
+    #[cfg(feature = "compile")]
+    #[test]
     fn a_policy_of_ones_own_refuses_as_the_crates_own_do() {
         let own = Filter::from_toml("own", "[[syscall]]\nname = \"read\"\nreason = \"r\"").unwrap();
         assert_eq!(own.refusal(), Filter::from(Role::Gate).refusal());
