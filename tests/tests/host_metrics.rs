@@ -31,6 +31,7 @@ fn main() {
         networks_beyond_the_bound_are_counted_and_left_out,
         a_pool_that_says_something_else_is_left_out_whole,
         the_socket_is_for_root_and_one_group,
+        readers_that_do_not_ask_make_way_for_one_that_does,
         two_capabilities_are_what_reading_takes,
         a_place_that_is_taken_or_not_safe_is_refused,
         a_file_takes_the_place_of_the_one_before_as_a_whole,
@@ -302,6 +303,33 @@ fn the_socket_is_for_root_and_one_group(lab: &Lab) {
     assert_eq!(mode(&grouped.socket), (0o660, 0, NEUTRON_ID));
     assert!(stranger(STRANGER_ID, NEUTRON_ID).ok(), "one of the group");
     assert!(!stranger(STRANGER_ID, STRANGER_ID).ok());
+}
+
+/// A scrape waits 20 s (docs/examples/prometheus/prometheus.yml); connections that say nothing must not take that.
+fn readers_that_do_not_ask_make_way_for_one_that_does(lab: &Lab) {
+    lab.needs_root("other users' processes");
+    let exporter = Exporter::start(lab, &[]);
+    let silent: Vec<UnixStream> = (0..64).map(|_| UnixStream::connect(&exporter.socket).unwrap()).collect();
+    let mut stream = UnixStream::connect(&exporter.socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: nsgate\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer while 64 others say nothing");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("# EOF\n"), "{answer}");
+    // The head alone is that of the page.
+    let mut stream = UnixStream::connect(&exporter.socket).unwrap();
+    stream.write_all(b"HEAD /metrics HTTP/1.1\r\nHost: nsgate\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("Connection: close\r\n\r\n"), "{answer}");
+    // One that is slow and alone is served.
+    drop(silent);
+    let mut slow = UnixStream::connect(&exporter.socket).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: nsgate\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 /// As the packaged unit has them; and with one of them less, what could not be read is said.

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 
@@ -12,28 +12,34 @@ use tokio::{
 const READERS: usize = 8;
 /// How long one of them may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one that has not asked keeps its place when others wait: who connects to a UNIX socket asks at once.
+const GRACE: Duration = Duration::from_millis(100);
 /// Longest page of a worker in bytes: a hundred thousand networks with every class and reason.
 const LONGEST_PAGE: u64 = 256 * 1024 * 1024;
 /// Longest head of a request in bytes.
 const HEAD: usize = 4096;
 
-/// Answers with what `page` returns, until it is dropped. Needs a runtime.
+/// Answers with what `page` returns, until it is dropped. Needs a runtime. Readers that connect and do not ask make way for others.
 pub async fn serve<P, F>(listener: UnixListener, page: P)
 where
     P: Fn() -> F + Clone + Send + 'static,
     F: Future<Output = String> + Send,
 {
     let readers = Arc::new(Semaphore::new(READERS));
+    let full = Arc::new(Notify::new());
     loop {
+        if readers.available_permits() == 0 {
+            full.notify_one();
+        }
         // Never closed.
         let Ok(place) = readers.clone().acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let page = page.clone();
+        let (page, full) = (page.clone(), full.clone());
         tokio::spawn(async move {
-            if timeout(PATIENCE, answer(page, stream)).await.is_err() {
+            if timeout(PATIENCE, answer(page, stream, &full)).await.is_err() {
                 tracing::warn!(
                     "a reader of metrics has not asked, or not read all, within {} s: it is left",
                     PATIENCE.as_secs()
@@ -44,14 +50,38 @@ where
     }
 }
 
-async fn answer<F: Future<Output = String>>(page: impl Fn() -> F, mut stream: UnixStream) -> std::io::Result<()> {
+/// The head of a request; empty if the reader left, or made way for another.
+async fn head(stream: &mut UnixStream, full: &Notify) -> std::io::Result<Vec<u8>> {
+    let wanted = async {
+        sleep(GRACE).await;
+        full.notified().await;
+    };
+    tokio::pin!(wanted);
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        if head.len() > HEAD || stream.read_buf(&mut head).await? == 0 {
-            return Ok(());
+        let read = tokio::select! {
+            read = stream.read_buf(&mut head) => read?,
+            () = &mut wanted => 0,
+        };
+        if head.len() > HEAD || read == 0 {
+            return Ok(Vec::new());
         }
     }
-    let (status, content) = if head.starts_with(b"GET /metrics ") {
+    Ok(head)
+}
+
+async fn answer<F: Future<Output = String>>(
+    page: impl Fn() -> F,
+    mut stream: UnixStream,
+    full: &Notify,
+) -> std::io::Result<()> {
+    let head = head(&mut stream, full).await?;
+    if head.is_empty() {
+        return Ok(());
+    }
+    // The head of the answer to HEAD is that of GET (RFC 9110, section 9.3.2).
+    let without_content = head.starts_with(b"HEAD ");
+    let (status, content) = if head.starts_with(b"GET /metrics ") || head.starts_with(b"HEAD /metrics ") {
         ("200 OK", page().await)
     } else {
         ("404 Not Found", "metrics are at /metrics\n".to_owned())
@@ -62,7 +92,9 @@ async fn answer<F: Future<Output = String>>(page: impl Fn() -> F, mut stream: Un
         content.len()
     );
     stream.write_all(head.as_bytes()).await?;
-    stream.write_all(content.as_bytes()).await?;
+    if !without_content {
+        stream.write_all(content.as_bytes()).await?;
+    }
     stream.shutdown().await
 }
 
