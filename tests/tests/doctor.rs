@@ -36,6 +36,7 @@ fn main() {
         an_agent_with_a_title_is_seen_and_its_path_is_not,
         an_agent_with_neutrons_own_title_is_seen,
         an_allocator_that_is_preloaded_and_too_few_descriptors_are_said,
+        a_state_directory_that_is_not_there_or_not_the_gates_is_said,
         a_pool_that_is_stopped_or_gone_is_said,
         what_was_refused_last_is_shown,
         an_ordinary_user_is_told_what_was_not_seen,
@@ -66,7 +67,7 @@ fn only(lab: &Lab, about: &str, word: &str) {
     let page = doctor(lab, &[]);
     assert_eq!(page.code(), Some(3), "{page:#?}");
     assert!(page.stdout.contains("NO ") && page.stdout.contains("  do: "), "{page:#?}");
-    assert!(page.stdout.contains("1 things are wrong"), "{page:#?}");
+    assert!(page.stdout.contains("1 thing is wrong"), "{page:#?}");
 }
 
 /// A host with one network: a log, an agent, and a gate as Neutron's agent has started it.
@@ -103,7 +104,7 @@ fn a_host_without_a_fault_has_none_and_nothing_is_changed(lab: &Lab) {
         "Linux ",
         "somebody reads /dev/log",
         "somebody listens at /run/lab/neutron/metadata_proxy",
-        "1 gates, 0 keepers",
+        "1 gate, 0 keepers, 0 proxies of a host, 0 haproxies",
     ] {
         assert!(said.stdout.contains(word), "{word}: {said:#?}");
     }
@@ -450,6 +451,37 @@ fn an_allocator_that_is_preloaded_and_too_few_descriptors_are_said(lab: &Lab) {
     drop(world);
 }
 
+fn a_state_directory_that_is_not_there_or_not_the_gates_is_said(lab: &Lab) {
+    let world = world(lab);
+    let at = |words: &[&str]| {
+        let mut command = Command::new(lab.program.nsgate());
+        command.arg("doctor").args(words);
+        communicate(command, Duration::from_secs(20))
+    };
+    let said = at(&["--state", "/no/such/dir"]);
+    assert_eq!(said.code(), Some(3), "{said:#?}");
+    for word in ["NO state", "/no/such/dir: No such file", "state_path of neutron.conf"] {
+        assert!(said.stdout.contains(word), "{word}: {said:#?}");
+    }
+    // The gate's command line says where its configuration is: not there.
+    let elsewhere = "?? state";
+    assert!(said.stdout.contains(elsewhere) && said.stdout.contains("--state /run/lab/neutron;"), "{said:#?}");
+    let empty = lab.directory("empty", 0o755).display().to_string();
+    let said = at(&["--state", &empty]);
+    assert!(said.code() == Some(4) && said.stdout.contains(elsewhere), "{said:#?}");
+    // The same files under another name, as a container's volume has it.
+    let volume = lab.directory("volume", 0o755);
+    fs::create_dir(volume.join("ns-metadata-proxy")).unwrap();
+    let file = format!("ns-metadata-proxy/{NETWORK}.conf");
+    fs::copy(lab.state().join(&file), volume.join(&file)).unwrap();
+    let said = at(&["--state", &volume.display().to_string()]);
+    assert!(!said.stdout.contains(elsewhere), "{said:#?}");
+    // Where none is said, a host may have none.
+    let said = at(&[]);
+    assert!(!said.stdout.contains("NO state"), "{said:#?}");
+    drop(world);
+}
+
 fn a_pool_that_is_stopped_or_gone_is_said(lab: &Lab) {
     let world = world(lab);
     let second = Network::named("gate2", "guest2");
@@ -457,7 +489,7 @@ fn a_pool_that_is_stopped_or_gone_is_said(lab: &Lab) {
     let _keeper = keeper(lab, &second.gate, &Config::new(Kind::Network).with_id(OTHER));
     lab.site(&format!("pool = \"{}\"\n", socket_path(lab).display()));
     let page = doctor(lab, &[]);
-    assert!(page.code() == Some(0) && page.stdout.contains("and serves 1 networks"), "{page:#?}");
+    assert!(page.code() == Some(0) && page.stdout.contains("and serves 1 network\n"), "{page:#?}");
     pool.crash();
     let wrong = || found(lab, "wrong").into_iter().map(|one| format!("{}: {}", one.0, one.1)).collect::<Vec<_>>();
     assert!(wrong().iter().any(|one| one.starts_with("pool: nobody answers at")), "{:#?}", wrong());

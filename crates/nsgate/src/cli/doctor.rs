@@ -16,7 +16,11 @@ use std::path::PathBuf;
 )]
 pub(super) struct Doctor {
     /// A state directory of Neutron's agents
-    #[arg(long = "state", value_name = "PATH", default_value = "/var/lib/neutron")]
+    #[arg(
+        long = "state",
+        value_name = "PATH",
+        help = "A state directory of Neutron's agents [default: /var/lib/neutron]"
+    )]
     state: Vec<PathBuf>,
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
@@ -31,7 +35,9 @@ const WRONG: u8 = 3;
 
 impl Doctor {
     pub(super) fn execute(self) -> Result<u8, String> {
-        let found = doctor::look(&Places { state: self.state, pool: self.pool })?;
+        let said = !self.state.is_empty();
+        let state = if said { self.state } else { vec![PathBuf::from("/var/lib/neutron")] };
+        let found = doctor::look(&Places { state, said, pool: self.pool })?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&found).map_err(|error| error.to_string())?);
         } else {
@@ -63,9 +69,13 @@ fn show(found: &[Finding]) {
         }
     }
     let count = |level| found.iter().filter(|one| one.level == level).count();
-    match (count(Level::Wrong), count(Level::Unseen)) {
-        (0, 0) => say!("nothing is wrong"),
-        (wrong, 0) => say!("{} things are wrong", wrong),
-        (wrong, unseen) => say!("{} things are wrong, and {} could not be looked at", wrong, unseen),
+    let wrong = match count(Level::Wrong) {
+        0 => "nothing is wrong".to_owned(),
+        1 => "1 thing is wrong".to_owned(),
+        wrong => format!("{wrong} things are wrong"),
+    };
+    match count(Level::Unseen) {
+        0 => say!("{}", wrong),
+        unseen => say!("{}, and {} could not be looked at", wrong, unseen),
     }
 }

@@ -7,6 +7,7 @@ mod host;
 mod networks;
 mod pids;
 mod pool;
+mod state;
 
 use serde::Serialize;
 use std::path::PathBuf;
@@ -65,6 +66,8 @@ impl Finding {
 pub(crate) struct Places {
     /// State directories of Neutron's agents.
     pub(crate) state: Vec<PathBuf>,
+    /// Whether somebody has said which: else they are where they usually are, if they are.
+    pub(crate) said: bool,
     /// The pool's socket, if somebody says which.
     pub(crate) pool: Option<String>,
 }
@@ -81,6 +84,7 @@ pub(crate) fn look(places: &Places) -> Result<Vec<Finding>, String> {
     let mut all = host::look();
     all.extend(agents::look());
     all.extend(pool::look(places.pool.as_deref()));
+    all.extend(state::look(&overview, places));
     all.extend(networks::look(&overview, places));
     all.extend(pids::look(&overview, places));
     Ok(all)

@@ -36,8 +36,14 @@ pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
 fn summary(gates: &[&Process]) -> Finding {
     let count = |role: &str| gates.iter().filter(|one| one.role == role).count();
     let [own, keepers, hosts, foreign] = ["gate", "keeper", "hostproxy", "haproxy"].map(count);
-    let what =
-        format!("{own} gates, {keepers} keepers, {hosts} proxies of a host, {foreign} haproxies in a network's place");
+    let many = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+    let what = format!(
+        "{}, {}, {}, {} in a network's place",
+        many(own, "gate", "gates"),
+        many(keepers, "keeper", "keepers"),
+        many(hosts, "proxy of a host", "proxies of a host"),
+        many(foreign, "haproxy", "haproxies")
+    );
     Finding::ok("networks", what)
 }
 

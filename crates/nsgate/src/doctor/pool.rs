@@ -48,7 +48,10 @@ fn answers(socket: &Path) -> Vec<Finding> {
         Ok(listing) => {
             all.push(Finding::ok(
                 "pool",
-                format!("it answers at {shown} and serves {} networks", listing.networks.len()),
+                match listing.networks.len() {
+                    1 => format!("it answers at {shown} and serves 1 network"),
+                    many => format!("it answers at {shown} and serves {many} networks"),
+                },
             ));
             for worker in &listing.silent {
                 let what = format!("worker {} does not answer ({})", worker.number, worker.reason);

@@ -11,7 +11,7 @@ mod wanted;
 
 pub(crate) use socket::serve;
 pub(crate) use textfile::write;
-pub(crate) use wanted::{configurations, networks as wanted};
+pub(crate) use wanted::{DIRECTORIES, configurations, networks as wanted};
 
 use crate::overview;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Directories of configurations below an agent's state directory (`neutron/agent/metadata/driver.py`, and `ovn/metadata`).
-const DIRECTORIES: [&str; 2] = ["ns-metadata-proxy", "ovn-metadata-proxy"];
+pub(crate) const DIRECTORIES: [&str; 2] = ["ns-metadata-proxy", "ovn-metadata-proxy"];
 /// Entries of a directory that are looked at.
 const MOST: usize = 100_000;
 
