@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nsgate_tests::gate::{Gate, write_config};
+#[cfg(target_arch = "x86_64")]
+use nsgate_tests::inject::Entry;
 use nsgate_tests::{Answer, Config, Kind, Lab, RecordingAgent, suite};
 
 fn main() {
@@ -12,6 +14,7 @@ fn main() {
         a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained,
         a_pools_log_says_which_worker_its_filter_has_ended,
         a_line_is_explained_from_every_log,
+        a_32_bit_call_out_of_a_gate_is_explained_from_the_kernels_own_line,
         a_line_of_another_architecture_is_explained_and_ends_nothing,
         a_line_that_cannot_be_read_is_named_and_the_next_ones_are_read,
         a_process_that_chose_an_escape_sequence_for_its_name_sends_none_to_the_terminal,
@@ -35,12 +38,12 @@ fn explain(lab: &Lab, words: &[&str], input: &str) -> Told {
     (out.status.code(), text(&out.stdout), text(&out.stderr))
 }
 
-/// What the kernel has written down of an openat(2) of the program under test.
-fn written_down(lab: &Lab) -> Vec<String> {
+/// What the kernel has written down of a call of the program under test.
+fn written_down(lab: &Lab, call: &str) -> Vec<String> {
     let log = Command::new("dmesg").stderr(Stdio::null()).output();
     let log = log.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
     let program = format!("exe=\"{}\"", lab.program.path().display());
-    let about = |line: &&str| line.contains("type=1326") && line.contains(" syscall=257 ") && line.contains(&program);
+    let about = |line: &&str| line.contains("type=1326") && line.contains(call) && line.contains(&program);
     log.lines().filter(about).map(str::to_owned).collect()
 }
 
@@ -53,53 +56,70 @@ fn a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_expl
 #[cfg(target_arch = "x86_64")]
 fn a_gate_that_was_killed_is_said_by_its_supervisor_and_the_kernels_line_is_explained(lab: &Lab) {
     lab.needs_root("a process that is traced");
-    let network = lab.network();
-    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    let mut lines = Vec::new();
-    // The kernel writes ten such lines in five seconds, and others are killed on this host at the same time.
-    for attempt in 0..6 {
-        let before = written_down(lab);
-        kill_a_gate(lab, &network.gate);
-        lines = written_down(lab);
-        lines.retain(|line| !before.contains(line));
-        if !lines.is_empty() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(500 * attempt));
-    }
-    let Some(line) = lines.first() else {
-        lab.skip("the kernel's log cannot be read here, or has no room for lines about refused calls");
-    };
-    let (status, told, _) = explain(lab, &["--role", "gate"], line);
+    let line = line_of_a_killed_gate(lab, Entry::Syscall, libc::SYS_openat as u64, " arch=c000003e syscall=257 ");
+    let (status, told, _) = explain(lab, &["--role", "gate"], &line);
     assert_eq!(status, Some(0));
     assert!(told.starts_with("openat (system call 257 on x86_64): the kernel ended `haproxy`, process "), "{told}");
     assert!(told.contains("not in policy/gate.toml") && told.contains("docs/killed.md"), "{told}");
 }
 
-/// Makes a gate call openat(2), and hears its supervisor.
+#[cfg(not(target_arch = "x86_64"))]
+fn a_32_bit_call_out_of_a_gate_is_explained_from_the_kernels_own_line(lab: &Lab) {
+    lab.skip("x86_64 alone has `int 0x80`");
+}
+
+/// getpid(2) of i386, by `int 0x80`: harmless, and refused as every call of another architecture.
 #[cfg(target_arch = "x86_64")]
-fn kill_a_gate(lab: &Lab, namespace: &nsgate_tests::network::Namespace) {
+fn a_32_bit_call_out_of_a_gate_is_explained_from_the_kernels_own_line(lab: &Lab) {
+    lab.needs_root("a process that is traced");
+    let line = line_of_a_killed_gate(lab, Entry::Interrupt, 20, " arch=40000003 syscall=20 ");
+    let (status, told, error) = explain(lab, &["--role", "gate"], &format!("{line}\n{LINE}\n"));
+    assert_eq!((status, error.as_str()), (Some(0), ""), "{told}");
+    assert!(told.starts_with("a call of architecture `40000003` (i386): `haproxy`, process "), "{told}");
+    assert!(told.contains("was taken over") && told.contains("\nsocket (system call 41 on x86_64)"), "{told}");
+}
+
+/// The kernel's line about a gate in the foreground that was made to call what its filter refuses.
+#[cfg(target_arch = "x86_64")]
+fn line_of_a_killed_gate(lab: &Lab, entry: Entry, number: u64, call: &str) -> String {
+    let network = lab.network();
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    // The kernel writes ten such lines in five seconds, and others are killed on this host at the same time.
+    for attempt in 0..6 {
+        let before = written_down(lab, call);
+        kill_a_gate(lab, &network.gate, entry, number);
+        let line = written_down(lab, call).into_iter().find(|line| !before.contains(line));
+        if let Some(line) = line {
+            return line;
+        }
+        std::thread::sleep(Duration::from_millis(500 * attempt));
+    }
+    lab.skip("the kernel's log cannot be read here, or has no room for lines about refused calls");
+}
+
+/// Makes a gate call what its filter refuses, and hears its supervisor.
+#[cfg(target_arch = "x86_64")]
+fn kill_a_gate(lab: &Lab, namespace: &nsgate_tests::network::Namespace, entry: Entry, number: u64) {
     let config = Config::new(Kind::Network);
     let file = write_config(lab, &config);
     let gate = Gate::foreground(lab, namespace, &config, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()]);
     let mut gate = gate.unwrap_or_else(|started| panic!("{started:#?}"));
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", gate.pid)).unwrap();
     let child: i32 = children.trim().parse().expect("one child");
-    call_openat(child);
+    call(child, entry, number);
     let status = gate.wait_foreground().expect("the supervisor ends");
     let said = gate.foreground_output(lab);
     assert_eq!(status.code(), Some(128 + libc::SIGSYS), "{said}");
     assert!(said.contains("dmesg | nsgate explain --role gate"), "{said}");
 }
 
-/// Makes a process call what its filter refuses.
+/// Makes a process call what its filter refuses; a path is there for what wants one.
 #[cfg(target_arch = "x86_64")]
-fn call_openat(pid: i32) {
-    use nsgate_tests::inject::{Entry, Outcome, Tracee};
+fn call(pid: i32, entry: Entry, number: u64) {
+    use nsgate_tests::inject::{Outcome, Tracee};
     let mut tracee = Tracee::attach(pid).unwrap();
     let path = tracee.place(b"/etc/passwd\0").unwrap();
-    let outcome =
-        tracee.call(Entry::Syscall, libc::SYS_openat as u64, [libc::AT_FDCWD as u64, path, 0, 0, 0, 0]).unwrap();
+    let outcome = tracee.call(entry, number, [libc::AT_FDCWD as u64, path, 0, 0, 0, 0]).unwrap();
     assert_eq!(outcome, Outcome::Killed(nix::sys::signal::Signal::SIGSYS));
 }
 
@@ -113,7 +133,7 @@ fn a_pools_log_says_which_worker_its_filter_has_ended(lab: &Lab) {
     lab.needs_root("a process that is traced");
     let pool = nsgate_tests::pool::Pool::start_with(lab, &["--workers=2"]);
     let crew = pool.crew();
-    call_openat(crew[1]);
+    call(crew[1], Entry::Syscall, libc::SYS_openat as u64);
     let said = || pool.said("worker 1: the worker made a system call that its filter refuses");
     assert!(nsgate_tests::lab::wait_until(10.0, said), "{}", fs::read_to_string(&pool.log).unwrap());
     assert!(pool.said("dmesg | nsgate explain --role worker; another takes its place"));
