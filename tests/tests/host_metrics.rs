@@ -301,6 +301,9 @@ fn the_socket_is_for_root_and_one_group(lab: &Lab) {
     assert!(!exporter.socket.exists(), "it takes its socket with it");
     let grouped = Exporter::start(lab, &[&pool, "--group=neutron"]);
     assert_eq!(mode(&grouped.socket), (0o660, 0, NEUTRON_ID));
+    let numbered = Exporter::start(lab, &[&pool, &format!("--group={NEUTRON_ID}")]);
+    assert_eq!(mode(&numbered.socket), (0o660, 0, NEUTRON_ID), "a group by its number");
+    drop(numbered);
     assert!(stranger(STRANGER_ID, NEUTRON_ID).ok(), "one of the group");
     assert!(!stranger(STRANGER_ID, STRANGER_ID).ok());
 }

@@ -16,7 +16,7 @@ pub(super) struct Metrics {
     /// Serve it over HTTP at this UNIX socket, until ended: for root alone, or for --group
     #[arg(long, value_name = "PATH", conflicts_with = "textfile")]
     listen: Option<PathBuf>,
-    /// This group may read it at the socket too
+    /// This group, by name or number, may read it at the socket too
     #[arg(long, value_name = "GROUP", requires = "listen")]
     group: Option<String>,
     /// Write it to this file, which takes the place of the one before: for node_exporter's textfile collector

@@ -88,6 +88,10 @@ fn fresh(last: &Mutex<Option<(Instant, String)>>, sources: &Sources) -> String {
 fn number(name: &str) -> Result<Gid, String> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
+        // As chgrp(1) has it: a number, if no group is called so.
+        Ok(None) if name.parse::<u32>().is_ok_and(|number| number != u32::MAX) => {
+            name.parse().map(Gid::from_raw).map_err(|error| format!("group `{name}`: {error}"))
+        }
         Ok(None) => Err(format!("group `{name}`: there is no such group")),
         Err(errno) => Err(format!("group `{name}`: {errno}")),
     }
