@@ -36,6 +36,8 @@ fn main() {
         a_place_that_is_taken_or_not_safe_is_refused,
         a_file_takes_the_place_of_the_one_before_as_a_whole,
         node_exporter_reads_the_file,
+        every_query_of_the_hosts_dashboard_finds_something_where_gates_are_alone,
+        a_blind_monitoring_is_said,
         debians_prometheus_scrapes_and_its_alerts_fire_and_resolve,
     ]
 }
@@ -299,11 +301,11 @@ fn the_socket_is_for_root_and_one_group(lab: &Lab) {
     kill(Pid::from_raw(i32::try_from(exporter.child.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(exporter.child.wait().unwrap().success());
     assert!(!exporter.socket.exists(), "it takes its socket with it");
-    let grouped = Exporter::start(lab, &[&pool, "--group=neutron"]);
-    assert_eq!(mode(&grouped.socket), (0o660, 0, NEUTRON_ID));
     let numbered = Exporter::start(lab, &[&pool, &format!("--group={NEUTRON_ID}")]);
     assert_eq!(mode(&numbered.socket), (0o660, 0, NEUTRON_ID), "a group by its number");
     drop(numbered);
+    let grouped = Exporter::start(lab, &[&pool, "--group=neutron"]);
+    assert_eq!(mode(&grouped.socket), (0o660, 0, NEUTRON_ID));
     assert!(stranger(STRANGER_ID, NEUTRON_ID).ok(), "one of the group");
     assert!(!stranger(STRANGER_ID, STRANGER_ID).ok());
 }
@@ -553,6 +555,77 @@ fn get(path: &str) -> Option<String> {
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.0 200").then(|| body.to_owned())
+}
+
+/// Debian's Prometheus, or the test is skipped.
+fn prometheus_of_debian(lab: &Lab) -> PathBuf {
+    lab.needs_root("gates, workers and agents are different users");
+    lab.needs("/usr/bin/systemd-socket-activate", "apt-get install systemd");
+    of_debian("prometheus", "usr/bin/prometheus").unwrap_or_else(|| {
+        lab.skip("no Prometheus: `cargo xtask test e2e` fetches Debian's package and does not install it")
+    })
+}
+
+fn every_query_of_the_hosts_dashboard_finds_something_where_gates_are_alone(lab: &Lab) {
+    let prometheus = prometheus_of_debian(lab);
+    assert!(communicate(ip(&["link", "set", "lo", "up"]), Duration::from_secs(5)).ok());
+    let network = Network::named("gate1", "guest1");
+    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
+    let exporter = Exporter::start(lab, &["--group=neutron"]);
+    let server = Prometheus::start(lab, &prometheus, &exporter.socket);
+    assert!(wait_until(20.0, || server.query("up == 1").len() == 1), "{}", text("/run/lab/prometheus/prometheus.log"));
+    for _ in 0..3 {
+        assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+        refused(&network, 1);
+        std::thread::sleep(Duration::from_millis(1200));
+    }
+    assert!(server.query("nsgate_pool_up").is_empty(), "there is no pool");
+    let board: Value = serde_json::from_str(&text(workspace().join("docs/grafana-dashboard-hosts.json"))).unwrap();
+    let targets = board["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    for query in targets.map(|target| target["expr"].as_str().unwrap()) {
+        assert!(wait_until(15.0, || !server.query(query).is_empty()), "{query} finds nothing");
+    }
+    let refusals = server.query("sum by (network, reason) (nsgate_rejections_total)");
+    assert!(refusals.iter().any(|one| one["metric"]["reason"] == "two-hosts"), "{refusals:#?}");
+    assert!(!server.firing().contains_key("NsgateBlind"), "{:?}", server.firing());
+    drop(exporter);
+    assert_eq!(server.fires("NsgateBlind")["job"], "nsgate");
+    drop(agent);
+}
+
+/// By promtool: a host that is not scraped any more, and no host at all.
+fn a_blind_monitoring_is_said(lab: &Lab) {
+    let promtool = prometheus_of_debian(lab).with_file_name("promtool");
+    let directory = lab.directory("promtool", 0o755);
+    let rules = workspace().join("docs/examples/prometheus/nsgate.rules.yml");
+    let blind = |more: &str| {
+        format!(r#"ALERTS{{alertname="NsgateBlind",alertstate="firing",{more}job="nsgate",severity="critical"}}"#)
+    };
+    let tests = format!(
+        r#"
+rule_files: ["{rules}"]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series: [{{series: 'up{{job="nsgate",instance="a"}}', values: '1x10 0x20'}}]
+    promql_expr_test:
+      - {{expr: 'ALERTS{{alertname="NsgateBlind"}}', eval_time: 10m, exp_samples: []}}
+      - {{expr: 'ALERTS{{alertname="NsgateBlind"}}', eval_time: 20m, exp_samples: [{{labels: '{one}', value: 1}}]}}
+  - interval: 1m
+    input_series: [{{series: 'up{{job="another",instance="a"}}', values: '1x20'}}]
+    promql_expr_test:
+      - {{expr: 'ALERTS{{alertname="NsgateBlind"}}', eval_time: 20m, exp_samples: [{{labels: '{none}', value: 1}}]}}
+"#,
+        rules = rules.display(),
+        one = blind(r#"instance="a","#),
+        none = blind("")
+    );
+    fs::write(directory.join("test.yml"), tests).unwrap();
+    let mut command = Command::new(promtool);
+    command.args(["test", "rules"]).arg(directory.join("test.yml"));
+    let said = communicate(command, Duration::from_secs(20));
+    assert!(said.ok(), "{said:#?}");
 }
 
 fn debians_prometheus_scrapes_and_its_alerts_fire_and_resolve(lab: &Lab) {
