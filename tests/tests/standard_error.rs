@@ -246,7 +246,7 @@ fn a_keeper_that_serves_by_itself_never_waits_for_standard_error(lab: &Lab) {
 
 fn no_network_of_a_worker_waits_for_its_standard_error(lab: &Lab) {
     let said = no_network_waits(lab, &[]);
-    let lost = said.lines().find_map(|line| line.strip_prefix("nsgate_log_lost_lines_total "));
+    let lost = said.lines().find_map(|line| line.strip_prefix("nsgate_log_lost_lines_total{role=\"worker\"} "));
     assert!(lost.is_some_and(|lost| lost.parse::<u64>().unwrap() > 0), "{said}");
 }
 

@@ -241,11 +241,21 @@ async fn ask_at(workers: Arc<Workers>, index: usize, request: Request, until: In
     ask(worker, &request, until).await
 }
 
-/// What every worker says, and which of them say nothing.
+/// Whether the worker at `index` answers. It is asked for a listener that there is not: no socket's number is 0.
+async fn answers(workers: Arc<Workers>, index: usize) -> io::Result<()> {
+    let worker = workers.all.get(index).ok_or(io::ErrorKind::NotFound)?;
+    holds(worker, 0).await.map(drop)
+}
+
+/// What every worker says, and which of them say nothing. A worker says it when its turn has come, and not before: one whose
+/// words wait in a socket takes the peer for one that does not read.
 async fn list(workers: &Arc<Workers>, peer: &Peering) {
-    let until = Instant::now() + ANSWER;
-    for (number, asked) in with_each(workers, |workers, index| ask_at(workers, index, Request::List, until)) {
-        let listed = async { list_one(&asked.await.map_err(io::Error::other)??, peer, until).await };
+    for (index, (number, alive)) in with_each(workers, answers).into_iter().enumerate() {
+        let listed = async {
+            alive.await.map_err(io::Error::other)??;
+            let until = Instant::now() + ANSWER;
+            list_one(&ask_at(workers.clone(), index, Request::List, until).await?, peer, until).await
+        };
         match listed.await {
             Ok(true) => {}
             // It has left, or does not read.
