@@ -97,7 +97,8 @@ impl Snapshot {
         let needed = ((length + 1 + 8).next_multiple_of(16) - 8).max(24);
         let fits = piece.size == needed || piece.size == needed + 16;
         let left = rest.iter().enumerate().map(|(index, byte)| (index + length + 1, byte));
-        let mut checked = left.filter(|(at, _)| (16..piece.size - 8).contains(at));
+        let mut checked =
+            left.filter(|(at, _)| (16..piece.size - 8).contains(at) && !(length > 16 && is_link(bytes, *at)));
         (length > 0 && printable && fits && checked.all(|(_, byte)| FILLED.contains(byte))).then_some(text)
     }
 
@@ -129,6 +130,12 @@ impl Snapshot {
         }
         all
     }
+}
+
+/// Whether a byte is of a link that malloc left where a larger free piece began inside of this one: an address of the program's
+/// memory (malloc/malloc.c, `malloc_chunk`). What begins with so many letters is a text all the same.
+fn is_link(bytes: &[u8], at: usize) -> bool {
+    number(bytes, at / 8 * 8, 8).is_some_and(|word| (0x5500_0000_0000..0x8000_0000_0000).contains(&word))
 }
 
 /// The pieces of glibc's heap: each begins with its size, whose low three bits are flags (malloc/malloc.c).
