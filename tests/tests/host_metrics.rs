@@ -20,7 +20,7 @@ use nsgate_tests::openmetrics::{Family, parsed};
 use nsgate_tests::pool::{OTHER, Pool, keeper, metrics_path};
 use nsgate_tests::program::{of_debian, workspace};
 use nsgate_tests::world::{NEUTRON_ID, STRANGER_ID};
-use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, suite};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
 use serde_json::Value;
 
 fn main() {
@@ -640,6 +640,13 @@ fn debians_prometheus_scrapes_and_its_alerts_fire_and_resolve(lab: &Lab) {
     let checked = communicate(check, Duration::from_secs(20));
     assert!(checked.ok(), "{checked:#?}");
     assert!(communicate(ip(&["link", "set", "lo", "up"]), Duration::from_secs(5)).ok());
+    // A log that takes every line: one that loses them is an alert of its own.
+    let log = SyslogReader::bind("/dev/log".as_ref());
+    std::thread::spawn(move || {
+        loop {
+            let _ = log.next(0.5);
+        }
+    });
     let mut world = world(lab);
     // One more, whose agent's directory the test takes away.
     let third = Network::named("gate3", "guest3");
