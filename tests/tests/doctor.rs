@@ -31,6 +31,7 @@ fn main() {
         a_network_that_nobody_serves_is_said,
         a_gate_that_is_stopped_is_said_everywhere,
         a_gate_whose_network_has_lost_its_address_is_said,
+        a_gate_at_every_address_of_a_namespace_without_an_interface_is_said,
         the_haproxy_that_each_agent_would_start_is_judged,
         a_wrapper_that_starts_a_container_is_no_fault,
         an_agent_with_a_title_is_seen_and_its_path_is_not,
@@ -268,11 +269,26 @@ fn a_gate_whose_network_has_lost_its_address_is_said(lab: &Lab) {
     ip(&format!("address add {address}"));
     assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 200);
     assert_eq!(doctor(lab, &[]).code(), Some(0), "{:#?}", found(lab, "wrong"));
-    // Its interface is taken away, and the address stays: as where an agent has deleted the namespace.
+    // On the loop it is the address of the namespace's own processes, which are served.
     ip(&format!("address add {METADATA_V4}/32 dev lo"));
     ip(&format!("link del {GATE_INTERFACE}"));
+    world.network.gate.inside(|| drop(std::net::TcpStream::connect((METADATA_V4, 80)).unwrap()));
+    assert_eq!(doctor(lab, &[]).code(), Some(0), "{:#?}", found(lab, "wrong"));
+}
+
+/// A router's gate listens at every address. Its interface is taken away: as where an agent has deleted the namespace.
+fn a_gate_at_every_address_of_a_namespace_without_an_interface_is_said(lab: &Lab) {
+    let _world = world(lab);
+    let network = Network::named("gate2", "guest2");
+    let mut config = Config::new(Kind::Router).with_id(OTHER);
+    config.binds = vec!["0.0.0.0:80".to_owned()];
+    let _gate = Gate::start(lab, &network.gate, &config);
+    assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
+    assert_eq!(doctor(lab, &[]).code(), Some(0), "{:#?}", found(lab, "wrong"));
+    let mut command = network.gate.command("ip");
+    command.args(["link", "del", GATE_INTERFACE]);
+    assert!(communicate(command, Duration::from_secs(10)).ok());
     only(lab, "networks", "no interface that leads to a guest");
-    said_everywhere(lab, "was the namespace deleted?");
 }
 
 /// A process that is called like one of Neutron's agents, with this environment. Ended when dropped.

@@ -41,7 +41,7 @@ pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
         return Some(Silent { what, remedy: format!("kill -CONT {pid}; look for what has stopped it"), wholly: true });
     }
     match role {
-        "gate" | "keeper" => address(pid).or_else(|| interfaces(pid)),
+        "gate" | "keeper" => address(pid).or_else(|| everywhere(pid).then(|| interfaces(pid)).flatten()),
         "hostproxy" => address(pid),
         _ => None,
     }
@@ -68,6 +68,16 @@ fn address(pid: i32) -> Option<Silent> {
         let remedy = "put the address back (ip address add), or start the network's agent anew: it makes it".to_owned();
         let wholly = gone.len() == listens.len();
         Silent { what: format!("its network namespace has no address {shown}, at which it listens"), remedy, wholly }
+    })
+}
+
+/// Listens at every address that there is. One that listens at an address of its own is served to whom that address is:
+/// where it stands on the loop, to the processes of its namespace.
+fn everywhere(pid: i32) -> bool {
+    let Some(own) = sockets(pid) else { return false };
+    ["tcp", "tcp6"].iter().any(|name| {
+        let table = fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+        listeners(&table, &own).iter().any(IpAddr::is_unspecified)
     })
 }
 
