@@ -135,57 +135,74 @@ pub fn gates() -> Result<Vec<i32>> {
 /// # Errors
 /// [`Error::NoProcess`] if there is none, [`Error::Proc`] if `/proc` cannot be read at all.
 pub fn process(pid: i32) -> Result<Holdings> {
-    let directory = PathBuf::from(format!("/proc/{pid}"));
-    let path = directory.join("status");
-    let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound if PathBuf::from("/proc/self").exists() => Error::NoProcess { pid },
-        _ => Error::Proc { path: path.clone(), source },
-    })?;
-    let status = Status::parse(&text, &path)?;
-    let (name, parent) = (status.name.clone(), status.parent);
-    let threads = threads::all(&directory, pid, status)?;
-    let others: Vec<PathBuf> = threads::others(&directory, pid).into_iter().map(|(_, directory)| directory).collect();
-    let (open, root) = (open(&directory, &others), shown(&directory, &others));
-    let facts = role::Facts { pid, parent, root: root.as_deref(), open: open.as_deref() };
-    let role = role::of(&facts);
-    let command = fs::read(directory.join("cmdline")).unwrap_or_default();
-    let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-    let mounts = root::mounts(&directory, &others);
-    let small = !role::keeps_its_root(role) && root.as_deref().is_some_and(role::is_small);
-    let pinned = open.iter().flatten().find(|open| open.kind == descriptors::PINNED).map(|open| open.number);
-    let windows = if small {
-        windows::seen(&directory, mounts.as_deref(), pinned)
-    } else if role.is_some() && !role::keeps_its_root(role) {
-        windows::given(&directory, role::is_window)
-    } else {
-        None
-    };
-    let mut holdings = Holdings {
-        pid,
-        name,
-        command: words.map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
-        role: role.map(Role::name),
-        threads,
-        namespaces: namespaces::read(&directory, &others),
-        descriptors: open.as_deref().map(counted),
-        notes: Vec::new(),
-        open,
-        root,
-        mounts,
-        windows,
-        shared_files: shared_files(&directory),
-        core_limit: core_limit(&directory),
-        kernel: kernel(),
-        verdict: Vec::new(),
-        unseen: UNSEEN.into_iter().chain(role::keeps_its_root(role).then_some(UNSEEN_OF_ROOT)).collect(),
-    };
-    let unheard = holdings.open.iter().flatten().any(|open| open.unheard);
-    let mut seen = holdings.windows.iter().flatten();
-    let unknown = seen.any(|seen| seen.state == State::Unknown);
-    holdings.notes =
-        [(unheard, UNHEARD), (unknown, UNKNOWN)].into_iter().filter_map(|(is, note)| is.then_some(note)).collect();
-    holdings.verdict = verdict::judge(&holdings, role);
-    Ok(holdings)
+    Look::default().process(pid)
+}
+
+/// One look at many processes of a host: what each of them asks of all the others is listed once.
+#[derive(Debug, Default)]
+pub struct Look {
+    inhabitants: windows::Inhabitants,
+}
+
+impl Look {
+    /// The same as [`process`].
+    ///
+    /// # Errors
+    /// As [`process`].
+    pub fn process(&self, pid: i32) -> Result<Holdings> {
+        let directory = PathBuf::from(format!("/proc/{pid}"));
+        let path = directory.join("status");
+        let text = fs::read_to_string(&path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound if PathBuf::from("/proc/self").exists() => Error::NoProcess { pid },
+            _ => Error::Proc { path: path.clone(), source },
+        })?;
+        let status = Status::parse(&text, &path)?;
+        let (name, parent) = (status.name.clone(), status.parent);
+        let threads = threads::all(&directory, pid, status)?;
+        let others: Vec<PathBuf> =
+            threads::others(&directory, pid).into_iter().map(|(_, directory)| directory).collect();
+        let (open, root) = (open(&directory, &others), shown(&directory, &others));
+        let facts = role::Facts { pid, parent, root: root.as_deref(), open: open.as_deref() };
+        let role = role::of(&facts);
+        let command = fs::read(directory.join("cmdline")).unwrap_or_default();
+        let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        let mounts = root::mounts(&directory, &others);
+        let small = !role::keeps_its_root(role) && root.as_deref().is_some_and(role::is_small);
+        let pinned = open.iter().flatten().find(|open| open.kind == descriptors::PINNED).map(|open| open.number);
+        let windows = if small {
+            windows::seen(&directory, mounts.as_deref(), pinned, &self.inhabitants)
+        } else if role.is_some() && !role::keeps_its_root(role) {
+            windows::given(&directory, role::is_window)
+        } else {
+            None
+        };
+        let mut holdings = Holdings {
+            pid,
+            name,
+            command: words.map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
+            role: role.map(Role::name),
+            threads,
+            namespaces: namespaces::read(&directory, &others),
+            descriptors: open.as_deref().map(counted),
+            notes: Vec::new(),
+            open,
+            root,
+            mounts,
+            windows,
+            shared_files: shared_files(&directory),
+            core_limit: core_limit(&directory),
+            kernel: kernel(),
+            verdict: Vec::new(),
+            unseen: UNSEEN.into_iter().chain(role::keeps_its_root(role).then_some(UNSEEN_OF_ROOT)).collect(),
+        };
+        let unheard = holdings.open.iter().flatten().any(|open| open.unheard);
+        let mut seen = holdings.windows.iter().flatten();
+        let unknown = seen.any(|seen| seen.state == State::Unknown);
+        holdings.notes =
+            [(unheard, UNHEARD), (unknown, UNKNOWN)].into_iter().filter_map(|(is, note)| is.then_some(note)).collect();
+        holdings.verdict = verdict::judge(&holdings, role);
+        Ok(holdings)
+    }
 }
 
 /// What is open in any thread: as a rule they have one table together, and then the others add nothing.

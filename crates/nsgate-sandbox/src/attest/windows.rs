@@ -11,6 +11,8 @@ use nix::{
 };
 use serde::Serialize;
 use std::{
+    cell::OnceCell,
+    collections::HashMap,
     fs,
     os::{
         fd::{AsFd, OwnedFd},
@@ -51,9 +53,14 @@ const MOST_LINKS: usize = 8;
 
 /// Every window of a process in a small root, and the directory that it has `pinned` as a descriptor; `None` if its mounts cannot
 /// be read.
-pub(super) fn seen(process: &Path, mounts: Option<&[Mount]>, pinned: Option<i32>) -> Option<Vec<Seen>> {
+pub(super) fn seen(
+    process: &Path,
+    mounts: Option<&[Mount]>,
+    pinned: Option<i32>,
+    inhabitants: &Inhabitants,
+) -> Option<Vec<Seen>> {
     let origin = source_of_root(process).map(|source| Origin::read(&source).1).unwrap_or_default();
-    let view = View::of(process, &origin);
+    let view = View::of(process, &origin, inhabitants);
     let one = |window: &str, held: PathBuf, removed: bool| {
         let place = origin.places.iter().find(|(name, _)| name == window.trim_start_matches('/'));
         let path = place.map(|(_, path)| path.clone());
@@ -109,10 +116,10 @@ enum View {
 }
 
 impl View {
-    fn of(process: &Path, origin: &Origin) -> Self {
+    fn of(process: &Path, origin: &Origin, inhabitants: &Inhabitants) -> Self {
         let theirs = || {
             let started = started(process)?;
-            origin.namespaces.iter().find_map(|number| opened_root(&inhabitant(*number, started)?))
+            origin.namespaces.iter().find_map(|number| opened_root(&inhabitants.of(*number, started)?))
         };
         theirs()
             .map(Self::Theirs)
@@ -134,15 +141,39 @@ impl View {
     }
 }
 
-/// A process of the mount namespace with this number that was there when one that began at `started` did: numbers are given
-/// out again. The first process as a rule, and never the reader, which has just come.
-fn inhabitant(number: u64, started: u64) -> Option<PathBuf> {
-    let is_one = |process: &PathBuf| {
-        fs::metadata(process.join("ns/mnt")).is_ok_and(|found| found.ino() == number)
-            && self::started(process).is_some_and(|its| its <= started)
-    };
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
-    std::iter::once(PathBuf::from("/proc/1")).chain(all).find(is_one)
+/// The processes of each mount namespace, by its number. All are listed once, when one is asked for that the first process is not
+/// in: a host has thousands, and a gate of each of its networks may ask.
+#[derive(Debug, Default)]
+pub(super) struct Inhabitants(OnceCell<HashMap<u64, Vec<PathBuf>>>);
+
+impl Inhabitants {
+    /// A process of the mount namespace with this number that was there when one that began at `started` did: numbers are given
+    /// out again. The first process as a rule, and never the reader, which has just come.
+    fn of(&self, number: u64, started: u64) -> Option<PathBuf> {
+        let is_one = |process: &Path| {
+            namespace_of(process) == Some(number) && self::started(process).is_some_and(|its| its <= started)
+        };
+        let first = PathBuf::from("/proc/1");
+        if is_one(&first) {
+            return Some(first);
+        }
+        self.0.get_or_init(listed).get(&number)?.iter().find(|process| is_one(process)).cloned()
+    }
+}
+
+fn listed() -> HashMap<u64, Vec<PathBuf>> {
+    let mut all: HashMap<u64, Vec<PathBuf>> = HashMap::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if let Some(number) = namespace_of(&process) {
+            all.entry(number).or_default().push(process);
+        }
+    }
+    all
+}
+
+/// The number of a process's mount namespace.
+fn namespace_of(process: &Path) -> Option<u64> {
+    fs::metadata(process.join("ns/mnt")).ok().map(|found| found.ino())
 }
 
 /// When a process began, in ticks since the host's start: the 22nd field of `stat` (proc_pid_stat(5)), of which the second may

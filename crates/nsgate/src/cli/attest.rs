@@ -64,10 +64,11 @@ impl Attest {
 pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
     let pids = attest::gates().map_err(|error| error.to_string())?;
     let mut progress = Progress::new("read", pids.len());
+    let look = attest::Look::default();
     let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
         progress.at(number);
         // One that has ended meanwhile is not there any more.
-        attest::process(pid).ok()
+        look.process(pid).ok()
     });
     let mut found: Vec<Holdings> = read.collect();
     drop(progress);
