@@ -40,11 +40,15 @@ pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
         let what = "it is stopped, by a signal or a debugger: it does nothing".to_owned();
         return Some(Silent { what, remedy: format!("kill -CONT {pid}; look for what has stopped it"), wholly: true });
     }
-    match role {
-        "gate" | "keeper" => address(pid).or_else(|| everywhere(pid).then(|| interfaces(pid)).flatten()),
-        "hostproxy" => address(pid),
-        _ => None,
+    if !["gate", "keeper", "hostproxy"].contains(&role) {
+        return None;
     }
+    let listens = listens(pid)?;
+    let lost = address(pid, &listens);
+    // One that listens at an address of its own is served to whom that address is: where it stands on the loop, to the processes
+    // of its namespace.
+    let everywhere = role != "hostproxy" && listens.iter().any(IpAddr::is_unspecified);
+    lost.or_else(|| everywhere.then(|| interfaces(pid)).flatten())
 }
 
 /// The first word after the name (proc_pid_stat(5)).
@@ -52,14 +56,23 @@ fn state(pid: i32) -> Option<char> {
     fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
-/// Listens at an address that its namespace has no more.
-fn address(pid: i32) -> Option<Silent> {
-    let net = |name: &str| fs::read_to_string(format!("/proc/{pid}/net/{name}"));
+/// Where a process listens.
+fn listens(pid: i32) -> Option<BTreeSet<IpAddr>> {
     let own = sockets(pid)?;
-    let mut listens = listeners(&net("tcp").ok()?, &own);
-    listens.extend(listeners(&net("tcp6").unwrap_or_default(), &own));
-    let mut there = local(&net("fib_trie").ok()?);
-    there.extend(inet6(&net("if_inet6").unwrap_or_default()));
+    let mut all = listeners(&net(pid, "tcp")?, &own);
+    all.extend(listeners(&net(pid, "tcp6").unwrap_or_default(), &own));
+    Some(all)
+}
+
+/// A table of a process's network namespace.
+fn net(pid: i32, name: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/net/{name}")).ok()
+}
+
+/// Listens at an address that its namespace has no more.
+fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
+    let mut there = local(&net(pid, "fib_trie")?);
+    there.extend(inet6(&net(pid, "if_inet6").unwrap_or_default()));
     let loopback = |ip: &IpAddr| matches!(ip, IpAddr::V4(ip) if ip.is_loopback());
     let gone: Vec<&IpAddr> =
         listens.iter().filter(|ip| !ip.is_unspecified() && !loopback(ip) && !there.contains(ip)).collect();
@@ -71,19 +84,9 @@ fn address(pid: i32) -> Option<Silent> {
     })
 }
 
-/// Listens at every address that there is. One that listens at an address of its own is served to whom that address is:
-/// where it stands on the loop, to the processes of its namespace.
-fn everywhere(pid: i32) -> bool {
-    let Some(own) = sockets(pid) else { return false };
-    ["tcp", "tcp6"].iter().any(|name| {
-        let table = fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
-        listeners(&table, &own).iter().any(IpAddr::is_unspecified)
-    })
-}
-
 /// Is in a namespace that nothing leads to.
 fn interfaces(pid: i32) -> Option<Silent> {
-    let table = fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
+    let table = net(pid, "dev")?;
     let mut names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
     names.all(|name| NOWHERE.contains(&name)).then(|| Silent {
         what: "its network namespace has no interface that leads to a guest: was the namespace deleted?".to_owned(),
