@@ -3,22 +3,8 @@
 use super::words::Word;
 use crate::report::Place;
 
-/// What the lines of both kinds may have without a value.
-pub(super) const SERVER: &[&str] = &[
-    "no-sslv3",
-    "no-tlsv10",
-    "no-tlsv11",
-    "no-tlsv12",
-    "no-tlsv13",
-    "force-sslv3",
-    "force-tlsv10",
-    "force-tlsv11",
-    "force-tlsv12",
-    "force-tlsv13",
-    "no-tls-tickets",
-];
-/// The same, and what only listeners have.
-pub(super) const BIND: &[&str] = &[
+/// What needs no value: eleven words of lines of both kinds, and one that only listeners have.
+const ALONE: [&str; 12] = [
     "no-sslv3",
     "no-tlsv10",
     "no-tlsv11",
@@ -32,6 +18,10 @@ pub(super) const BIND: &[&str] = &[
     "no-tls-tickets",
     "prefer-client-ciphers",
 ];
+/// Of `ssl-default-bind-options`.
+pub(super) const BIND: &[&str] = &ALONE;
+/// Of `ssl-default-server-options`.
+pub(super) const SERVER: &[&str] = ALONE.split_at(11).0;
 const VERSIONS: [&str; 5] = ["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
 /// The first word that is no option, or no version behind `ssl-min-ver` and `ssl-max-ver`.
