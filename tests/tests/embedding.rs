@@ -39,14 +39,20 @@ fn example(lab: &Lab, name: &str) -> PathBuf {
 fn start(lab: &Lab) -> (Child, TcpStream) {
     nsgate_tests::network::ip("link set lo up\n");
     let child = Command::new(example(lab, "echo")).args(["neutron", "7007"]).stdout(Stdio::piped()).spawn().unwrap();
+    (child, connected("127.0.0.1:7007"))
+}
+
+/// A connection to a program that is just being started.
+#[track_caller]
+fn connected(address: &str) -> TcpStream {
     let mut stream = None;
-    wait_until(5.0, || {
-        stream = TcpStream::connect("127.0.0.1:7007").ok();
+    wait_until(10.0, || {
+        stream = TcpStream::connect(address).ok();
         stream.is_some()
     });
     let stream = stream.expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    (child, stream)
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
 }
 
 fn the_echo_server_echoes_and_holds_nothing(lab: &Lab) {
@@ -83,13 +89,7 @@ fn a_kernel_without_memory_for_a_connection_is_asked_again(lab: &Lab) {
     command.args(["-f", "-qq", "-o", "/run/lab/accepts", "-e", "trace=accept4"]);
     command.args(["-e", "inject=accept4:error=ENOMEM:when=1..3"]);
     let mut child = command.arg(example(lab, "forward")).arg(lab.socket()).stdout(Stdio::null()).spawn().unwrap();
-    let mut stream = None;
-    wait_until(10.0, || {
-        stream = TcpStream::connect("127.0.0.1:8775").ok();
-        stream.is_some()
-    });
-    let mut stream = stream.expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut stream = connected("127.0.0.1:8775");
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -185,13 +185,7 @@ fn a_forwarder_alone_ends_at_sigterm_with_its_request_answered(lab: &Lab) {
     let Answer::Bytes(bytes) = Answer::ok("hello") else { panic!("bytes") };
     let agent = RecordingAgent::start(&lab.socket(), Answer::Slow(Duration::from_millis(800), bytes));
     let mut child = Command::new(example(lab, "forward")).arg(lab.socket()).stdout(Stdio::null()).spawn().unwrap();
-    let mut stream = None;
-    wait_until(10.0, || {
-        stream = TcpStream::connect("127.0.0.1:8775").ok();
-        stream.is_some()
-    });
-    let mut stream = stream.expect("it listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut stream = connected("127.0.0.1:8775");
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     agent.nth(1).expect("the agent was asked");
     terminate(&child);
