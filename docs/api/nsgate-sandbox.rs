@@ -93,6 +93,13 @@ pub mod attest {
     pub fn kernel() -> Kernel {}
     pub fn gates() -> Result<Vec<i32>> {}
     pub fn process(pid: i32) -> Result<Holdings> {}
+    #[derive(Debug, Default)]
+    pub struct Look {
+        __private: (),
+    }
+    impl Look {
+        pub fn process(&self, pid: i32) -> Result<Holdings> {}
+    }
 }
 pub mod given_root {
     #[derive(Debug)]
