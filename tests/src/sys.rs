@@ -249,7 +249,7 @@ pub fn map_to_write(file: &std::fs::File) -> io::Result<()> {
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the mapping was just made, and nobody has a reference into it.
+    // SAFETY: the mapping was just made, and there is no reference into it.
     unsafe { libc::munmap(start, 4096) };
     Ok(())
 }

@@ -41,7 +41,7 @@ enum Way {
     Host,
 }
 
-/// Of haproxy's name, in whatever way: the pid file is in a directory of Neutron's, port 80 is below 1024.
+/// Of haproxy's name, in every way: the pid file is in a directory of Neutron's, port 80 is below 1024.
 const SIX: [&str; 6] = ["DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN"];
 const FIVE: [&str; 5] = ["NET_BIND_SERVICE", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN"];
 /// Of a pool: its socket belongs to the group that hands over, in a directory of root's.

@@ -164,7 +164,7 @@ fn lines_of_the_log_that_are_lost_are_counted(lab: &Lab) {
     lab.needs_root("numbers of other users' processes");
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
-    // A log that nobody reads is full after a while.
+    // A log without a reader is full after a while.
     let _log = std::os::unix::net::UnixDatagram::bind("/dev/log").unwrap();
     fs::set_permissions("/dev/log", std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
@@ -225,7 +225,7 @@ fn a_page_that_was_spoilt_is_said_and_names_nothing(lab: &Lab) {
     let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Network));
     let start = u64::from_str_radix(page(gate.pid).split('-').next().unwrap(), 16).unwrap();
     let memory = File::options().write(true).open(gate.proc().join("mem")).unwrap();
-    // Whoever is in a gate can write there what they like.
+    // Code in a gate that was taken over can write there what it likes.
     memory.write_all_at(&[0xff; 4088], start + 8).unwrap();
     let said = json(lab);
     let one = of_role(lab, "gate");

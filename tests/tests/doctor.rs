@@ -220,7 +220,7 @@ fn a_network_that_nobody_serves_is_said(lab: &Lab) {
     only(lab, "networks", &format!("nobody serves {NETWORK}"));
 }
 
-/// What `nsgate status --all` and the metrics say of the gate that is there and serves nobody.
+/// What `nsgate status --all` and the metrics say of the gate that is there and serves no guest.
 #[track_caller]
 fn said_everywhere(lab: &Lab, word: &str) {
     let run = |words: &[&str]| {

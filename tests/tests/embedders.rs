@@ -29,7 +29,7 @@ fn main() {
     ]
 }
 
-/// Somebody who is neither root nor nsgate's user.
+/// A user that is neither root nor nsgate's.
 const NOBODY: &str = "65534";
 
 fn program(lab: &Lab, path: &str) -> PathBuf {

@@ -203,7 +203,7 @@ fn networks_beyond_the_bound_are_counted_and_left_out(lab: &Lab) {
     drop(world);
 }
 
-/// Somebody at the pool's metrics socket who says `page`.
+/// A server at the pool's metrics socket that says `page`.
 fn pretender(path: &Path, page: &'static str) {
     let _ = fs::remove_file(path);
     let listener = UnixListener::bind(path).unwrap();

@@ -296,7 +296,7 @@ fn a_file_that_an_access_control_list_lets_others_write_is_refused(lab: &Lab) {
     let said = reload(&gate, &log);
     assert!(said.contains("changes nothing") && said.contains("access control list"), "{said}");
     assert_eq!(ask_from(&network, 14, "/").status, 200);
-    // A list that lets nobody write is no reason to refuse.
+    // A list that lets no other user write is no reason to refuse.
     facl("u:stranger:r,m::rw");
     assert!(reload(&gate, &log).contains("instead of"));
     assert_eq!(ask_from(&network, 14, "/").status, 503);

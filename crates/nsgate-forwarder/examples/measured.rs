@@ -1,4 +1,4 @@
-//! A forwarder that tells nobody of anything, and counts its requests as a gate does, for counting what a request costs (`cargo xtask counts`):
+//! A forwarder without a log, and counts its requests as a gate does, for counting what a request costs (`cargo xtask counts`):
 //! `measured AGENT_SOCKET PORT [REQUESTS_IN_TWELVE_HOURS|- [guards|CONFIGURATION]]`, until its standard input ends. A
 //! configuration, of a whole host's proxy, says who the instances are; `guards` is all guards of one network.
 //! A counter makes it slow: what happens after a time does not happen.

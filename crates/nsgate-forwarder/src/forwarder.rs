@@ -133,7 +133,7 @@ impl<C: Connector> Forwarder<C> {
     /// I/O; one thread is enough. A sender of `stop` that is dropped before it has said anything means [`Stop::Now`]; one
     /// that is dropped later, what it said last.
     ///
-    /// Whoever drops the future that this returns ends all of it, at once: the listeners are closed, and every connection,
+    /// To drop the future that this returns ends all of it, at once: the listeners are closed, and every connection,
     /// in the middle of an answer too. To finish what is under way, say [`Stop::Drain`] and wait.
     pub async fn serve(self, listeners: Vec<TcpListener>, stop: watch::Receiver<Option<Stop>>) {
         if self.shared.guarded.as_ref().is_some_and(Guarded::lacks_key) {

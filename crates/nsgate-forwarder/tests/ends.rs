@@ -1,4 +1,4 @@
-//! How a forwarder ends: by a word, by the end of whoever could say one, and with the future that serves.
+//! How a forwarder ends: by a word, by the end of the sender that could say one, and with the future that serves.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, reason = "each suite uses a part of it")]
@@ -43,7 +43,7 @@ async fn what_serves_takes_every_connection_with_it() {
     let (served, mut busy) = under_way().await;
     let mut idle = served.guest().await;
     sleep(Duration::from_millis(50)).await;
-    // The future is dropped; whoever could say a word is still there.
+    // The future is dropped; the sender that could say a word is still there.
     served.task.abort();
     assert_eq!(rest(&mut idle).await, "");
     assert_eq!(rest(&mut busy).await, "");

@@ -63,7 +63,7 @@ fn audience(straight: bool) -> Audience {
     if straight { Audience::Own } else { Audience::Anyone }
 }
 
-/// Whether somebody may open the file that `descriptor` is open at, which is at this path without a link in it.
+/// Whether a user may open the file that `descriptor` is open at, which is at this path without a link in it.
 fn readable(audience: Audience, real: &Path, descriptor: BorrowedFd<'_>) -> bool {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let searchable = |directory: &Path| {

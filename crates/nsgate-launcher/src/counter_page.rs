@@ -2,7 +2,7 @@
 //! mapped before the last privilege goes.
 //!
 //! Promises that the process keeps no descriptor of it, and that it leads nowhere: the memory has a fixed length, no seal can
-//! be taken away, and whoever maps it later maps it to read.
+//! be taken away, and a later mapping can only read.
 
 use crate::{
     plan::Kind,

@@ -73,7 +73,7 @@ const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
 ///
 /// `prepare` runs between the last privilege and the filter, for what takes system calls that serving does not.
 ///
-/// Signals that would end a process are blocked from here on: whoever serves hears them by [`Running::signals`], and ends.
+/// Signals that would end a process are blocked from here on: the server hears them by [`Running::signals`], and ends.
 ///
 /// # Errors
 /// The first step that failed. Nothing is left behind.

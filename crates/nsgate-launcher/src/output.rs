@@ -120,7 +120,7 @@ impl Output<Stderr> {
     }
 }
 
-/// Standard input is for nobody from here on. Where that cannot be done it stays, and `nsgate attest` says so.
+/// Standard input is not read from here on. Where that cannot be done it stays, and `nsgate attest` says so.
 pub(crate) fn close_input() {
     let found = fstat(stdin()).is_ok_and(|found| kind(found.st_mode) == SFlag::S_IFREG);
     if let (true, Ok(null)) = (found, open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())) {

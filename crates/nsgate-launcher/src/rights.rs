@@ -107,12 +107,12 @@ impl Rights {
 }
 
 impl Rights {
-    /// Whether everybody beside the owner has every one of `bits`, whoever that is, and in whatever groups.
+    /// Whether everybody beside the owner has every one of `bits`, of any user and in any groups.
     pub(crate) fn permit_everybody(&self, bits: u8) -> bool {
         self.entries().iter().all(|(who, found)| *who == Who::Owner || found & bits == bits)
     }
 
-    /// Whether this user with this group has every one of `bits`, in whatever further groups: where only what others may
+    /// Whether this user with this group has every one of `bits`, in any further groups: where only what others may
     /// would let them in, one of those groups could keep them out.
     pub(crate) fn permit_surely(&self, uid: u32, gid: u32, bits: u8) -> bool {
         let names = |who: &Who| match who {

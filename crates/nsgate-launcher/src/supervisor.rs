@@ -83,7 +83,7 @@ pub(crate) fn refused(role: Role) -> String {
     )
 }
 
-/// A line on standard error, where somebody takes it at once: whoever waits for the status is not kept waiting.
+/// A line on standard error, if it can be written at once: the process that waits for the status is not kept waiting.
 fn say(line: &str) {
     let error = stderr();
     let mut takes = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];

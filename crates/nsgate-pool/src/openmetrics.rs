@@ -1,4 +1,4 @@
-//! Text in the OpenMetrics format 1.0, and the families that every network has, whoever serves it: a pool's worker or a
+//! Text in the OpenMetrics format 1.0, and the families that every network has, served by a pool's worker or a
 //! gate of its own.
 //!
 //! Nothing that a guest chose stands in it: names and labels are fixed, or UUIDs of the operator.
@@ -68,7 +68,7 @@ impl Network {
         Self::labelled(labels(identity, role), connections, numbers, tokens)
     }
 
-    /// The same of whoever has these [`labels`].
+    /// The same with these [`labels`].
     #[must_use]
     pub fn labelled(labels: String, connections: u64, numbers: Numbers, tokens: bool) -> Self {
         Self { labels, connections, numbers, tokens }

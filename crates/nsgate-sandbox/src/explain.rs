@@ -14,7 +14,7 @@ const TEXTS: [(Role, &str); 9] = [
     (Role::Zygote, include_str!("../policy/zygote.toml")),
     (Role::Dispatcher, include_str!("../policy/dispatcher.toml")),
 ];
-/// What the reader of a host's configuration is called, beside whatever its program is called.
+/// What the reader of a host's configuration is called, beside its program's name.
 const READER: &str = "haproxy-reader";
 
 /// A call that a filter refused, as the kernel has written it down (audit record type 1326, SECCOMP).

@@ -22,7 +22,7 @@ pub struct Filter {
     pub(crate) name: &'static str,
     pub(crate) syscalls: usize,
     program: Cow<'static, [sock_filter]>,
-    /// Somebody's own, and not one of this crate's.
+    /// An embedder's own, and not one of this crate's.
     own: bool,
 }
 

@@ -1,7 +1,7 @@
 //! What a filter answers to a call, found out before it is loaded: the program is run here as the kernel would (seccomp(2)).
 //!
 //! A policy that lacks what this crate and the standard library call once it is loaded would end the process without a word,
-//! after everything was given away. It is refused while there is somebody to tell.
+//! after everything was given away. It is refused while the caller can still be told.
 
 use crate::{Error, Result, calls};
 use seccompiler::sock_filter;
@@ -64,7 +64,7 @@ const GREATER: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const NOT_LESS: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 
-/// Refuses a policy of somebody's own without which what comes after the filter cannot be done. `status` is the descriptor
+/// Refuses an embedder's policy without which what comes after the filter cannot be done. `status` is the descriptor
 /// that the last read-back reads.
 pub(crate) fn judge(role: &'static str, program: &[sock_filter], status: RawFd) -> Result<()> {
     let status = u64::try_from(status).unwrap_or(0);
@@ -87,7 +87,7 @@ fn refuses(answer: u32) -> bool {
     ![libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_LOG].contains(&(answer & libc::SECCOMP_RET_ACTION_FULL))
 }
 
-/// A call that comes after the filter whatever the process is for.
+/// A call that comes after the filter in every process.
 struct Needed {
     name: &'static str,
     number: libc::c_long,

@@ -3,7 +3,7 @@
 //! A file that is replaced by renaming another over it cannot be held as a descriptor, and a process that may open
 //! paths may open more than the one it is meant to. Here the path and the way it is opened (`struct open_how`) stand in
 //! memory that was made read-only, and the filter lets `openat2(2)` pass with these two addresses alone. A process that
-//! may no longer change its mappings cannot put another path there, whatever code runs in it. The name of the file's access
+//! may no longer change its mappings cannot put another path there, with any code that runs in it. The name of the file's access
 //! control list lies beside them, for `fgetxattr(2)`.
 
 use crate::{Error, Result, sys};

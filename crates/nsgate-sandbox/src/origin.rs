@@ -1,4 +1,4 @@
-//! Where the windows of a small root were taken from: written into the root's name when it is made, and read by who looks at
+//! Where the windows of a small root were taken from: written into the root's name when it is made, and read by a command that looks at
 //! the process from outside.
 //!
 //! A window stays with the directory that it was opened for. Whether the path still leads to that directory can be said by

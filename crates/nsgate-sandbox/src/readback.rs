@@ -22,7 +22,7 @@ pub(crate) struct OwnStatus {
 }
 
 impl OwnStatus {
-    /// Opens the file; it belongs to this process, whoever reads it later. There must be one thread.
+    /// Opens the file; it belongs to this process, also when another reads it later. There must be one thread.
     pub(crate) fn open() -> Result<Self> {
         let Status { seccomp_filters: filters, threads, .. } = read(File::open(PATH).map_err(failed)?)?;
         if threads != 1 {

@@ -192,7 +192,7 @@ impl<Stage> Sandbox<Stage> {
 
     /// Proves that this process has open what it knows of and nothing else: every descriptor is one of `known`, standard
     /// input, output or error, or has nothing behind it (epoll, eventfd, signalfd), and no memory is shared with a file but
-    /// what is mapped at the addresses `shared`. What a library has opened for itself is a way out that nobody has judged.
+    /// what is mapped at the addresses `shared`. What a library has opened for itself is a way out that no check has judged.
     ///
     /// # Errors
     /// [`crate::Error::StillHolds`] with what is not known, [`crate::Error::Proc`].

@@ -7,7 +7,7 @@ use super::proof::{Trial, Verdict, complaints};
 use super::{Release, deb, empty, release::said};
 use crate::command::cargo;
 
-/// Crates of whatever versions fulfil the manifests, without the lock; behind it the tree is as it was. What is compiled is the same,
+/// Crates of any versions that fulfil the manifests, without the lock; behind it the tree is as it was. What is compiled is the same,
 /// and is not compiled once more.
 pub(crate) fn from_crates_of_a_distribution(trial: &Trial) -> Result<(), Verdict> {
     let place = trial.place.join("distribution");

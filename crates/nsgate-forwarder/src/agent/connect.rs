@@ -17,7 +17,7 @@ const BETWEEN_RETRIES: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// What may be behind a socket that is not there, or that nobody listens at. A directory that was removed looks like one that is
+/// What may be behind a socket that is not there, or at which no process listens. A directory that was removed looks like one that is
 /// empty, and one that was replaced like one that the agent has left, to a process that may ask for nothing but a connection.
 macro_rules! away {
     ($what:literal) => {

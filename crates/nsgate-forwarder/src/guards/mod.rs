@@ -113,7 +113,7 @@ impl Guarded {
     }
 
     /// The target by which a request is judged, and which the agent gets, where that is not what the guest wrote: a gate
-    /// with guards on paths takes several `/` in a row for one, whatever it decides.
+    /// with guards on paths takes several `/` in a row for one in every decision.
     pub(crate) fn judged(&self, target: &[u8]) -> Option<Vec<u8>> {
         if self.looks_at_paths() { paths::with_single_slashes(target) } else { None }
     }

@@ -35,8 +35,8 @@ use tokio::{
 
 /// How long a peer may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a worker may take to begin an answer, and for each message of it: less than whoever has asked waits for, so that
-/// one worker that is stopped takes nobody the answers of the others.
+/// How long a worker may take to begin an answer, and for each message of it: less than the process that has asked waits for, so that
+/// one worker that is stopped does not take the others' answers away.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Passes peers on.
@@ -70,7 +70,7 @@ impl Dispatcher {
     }
 
     /// Takes peers at `handover` and tells metrics at `metrics`, until `stop` says something or another pool has taken
-    /// over. The workers go on: they are told by whoever has started them. Whoever drops the future closes both sockets.
+    /// over. The workers go on: the process that started them tells them. To drop the future closes both sockets.
     ///
     /// # Errors
     /// A socket that cannot be waited for.

@@ -208,7 +208,7 @@ impl Worker {
     /// answer, and finishes the requests under way. A sender of `stop` that is dropped before it has said anything means
     /// [`Stop::Now`]; one that is dropped later, what it said last.
     ///
-    /// Whoever drops the future that this returns ends all of it, as [`Stop::Now`] does.
+    /// To drop the future that this returns ends all of it, as [`Stop::Now`] does.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -284,7 +284,7 @@ impl Worker {
     }
 }
 
-/// Networks do not outlive what serves them: where that is dropped, nobody else ends them.
+/// Networks do not outlive what serves them: where that is dropped, nothing else ends them.
 struct LastWord(Arc<Shared>);
 
 impl Drop for LastWord {

@@ -19,7 +19,7 @@ pub(super) fn is_page(mapping: &str) -> bool {
 }
 
 /// The numbers in the page of process `pid`, 512 of them; `None` if it has no such page. Each is as the process left it:
-/// whoever believes one bounds it.
+/// a reader bounds it.
 ///
 /// It is read as memory of the process, by a descriptor that cannot write. That takes the right to trace it: as root,
 /// CAP_SYS_PTRACE, and where Yama is, a `ptrace_scope` below 3.

@@ -155,7 +155,7 @@ fn mounts(holdings: &Holdings, kept: bool) -> Row {
     row("writable mounts", expected, found, Some(kept || writable == 0))
 }
 
-/// The directories that the process sees: of one that was removed or replaced, whatever is at its path now is not seen.
+/// The directories that the process sees: of one that was removed or replaced, what is at its path now is not seen.
 fn windows(holdings: &Holdings, role: Option<Role>) -> Row {
     let (what, expected) = ("its directories", "there");
     let Some(mounts) = &holdings.mounts else {
@@ -163,7 +163,7 @@ fn windows(holdings: &Holdings, role: Option<Role>) -> Row {
     };
     let lost: Vec<String> = match &holdings.windows {
         Some(windows) => windows.iter().filter_map(lost).collect(),
-        // Somebody else's root.
+        // Another program's root.
         None => mounts.iter().filter(|mount| mount.removed).map(|mount| format!("removed: {}", mount.point)).collect(),
     };
     let whom = match role {
@@ -198,7 +198,7 @@ fn open(holdings: &Holdings, role: Option<Role>) -> Row {
     let ok = found.is_empty();
     let found = match (ok, role) {
         (true, _) => "none".to_owned(),
-        // A program of somebody else's has its reasons.
+        // Another program has its reasons.
         (false, None) => found.join(" "),
         (false, Some(_)) if others().all(|open| open.is_standard() && open.file.is_some()) => {
             format!("{}; start it anew, with `</dev/null`, `>>` or a pipe", found.join("; "))

@@ -1,7 +1,7 @@
 //! Whether the directories that a process sees are still where it looked for them.
 //!
 //! A window stays with the directory that it was opened for. Where that one was removed, moved away, mounted over, or a link
-//! on the way leads elsewhere now, whatever is at the path is not seen by the process.
+//! on the way leads elsewhere now, what is at the path is not seen by the process.
 
 use super::{Mount, root::source_of_root};
 use crate::origin::{CONFIGURATION, Origin};

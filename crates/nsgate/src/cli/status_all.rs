@@ -1,4 +1,4 @@
-//! `nsgate status --all`: every network of this host, whoever serves it, and how it goes.
+//! `nsgate status --all`: every network of this host, and how its process goes.
 
 use super::{
     NOT_ALL_READ,

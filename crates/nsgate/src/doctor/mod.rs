@@ -66,9 +66,9 @@ impl Finding {
 pub(crate) struct Places {
     /// State directories of Neutron's agents.
     pub(crate) state: Vec<PathBuf>,
-    /// Whether somebody has said which: else they are where they usually are, if they are.
+    /// Whether the command line says which: else they are where they usually are, if they are.
     pub(crate) said: bool,
-    /// The pool's socket, if somebody says which.
+    /// The pool's socket, if the command line says which.
     pub(crate) pool: Option<String>,
 }
 

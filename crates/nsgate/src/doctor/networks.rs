@@ -92,7 +92,7 @@ fn process(one: &Process) -> Option<Finding> {
     }
 }
 
-/// Networks that an agent wants a proxy for, and nobody serves.
+/// Networks that an agent wants a proxy for, and that have none.
 fn lost(overview: &Overview, places: &Places) -> Vec<Finding> {
     let there: BTreeSet<Uuid> =
         overview.processes.iter().filter_map(|one| one.identity.map(|identity| identity.uuid())).collect();

@@ -1,4 +1,4 @@
-//! The pool, where the site's settings or somebody says that there is one.
+//! The pool, where the site's settings or the command line say that there is one.
 
 use super::Finding;
 use crate::site;
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where a pool's socket stands if nobody says otherwise.
+/// Where a pool's socket stands by default.
 const USUAL: &str = "/run/nsgate/pool.sock";
 const REMEDY: &str = "systemctl status nsgate-pool; keepers serve by themselves meanwhile (docs/pool.md)";
 

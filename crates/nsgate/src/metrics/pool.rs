@@ -1,5 +1,5 @@
 //! The pool's own page. A worker writes it, and code in a worker that was taken over would write what it likes: nothing of a
-//! page is passed on that could be a number of somebody else's.
+//! page is passed on that could be a number of another process.
 
 use super::Sources;
 use nsgate_pool::openmetrics::families;

@@ -1,4 +1,4 @@
-//! The page at a UNIX socket: a process that looks anew each time somebody asks.
+//! The page at a UNIX socket: a process that looks anew for each request.
 
 use super::{Sources, page};
 use crate::terminal::complain;
@@ -76,7 +76,7 @@ fn fresh(last: &Mutex<Option<(Instant, String)>>, sources: &Sources) -> String {
     if let Some((_, text)) = last.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
         return text.clone();
     }
-    // A page that does not end as it should is refused by whoever reads it: nothing looks like a host without networks.
+    // A page that does not end as it should is refused by its reader: nothing looks like a host without networks.
     let text = page(sources).unwrap_or_else(|error| {
         complain!("{error}");
         String::new()

@@ -26,7 +26,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     new.push(format!(".{}", std::process::id()));
     let new = path.with_file_name(new);
     let mut options = OpenOptions::new();
-    // Never through a link, and never over what somebody else has put there.
+    // Never through a link, and never over another's file.
     let file = options.write(true).create_new(true).mode(0o644).open(&new);
     let mut file = file.map_err(|error| failed(&new, error))?;
     let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));

@@ -71,7 +71,7 @@ impl Process {
         let (role, identity) = match (holdings.role, foreign) {
             (Some(role), _) => (role, served_by(pid)),
             (None, Some(identity)) if holdings.confined() == Some(false) => ("haproxy", Some(identity)),
-            // Another haproxy of this host is nobody's gate. What runs nsgate's program is, confined or not.
+            // Another haproxy of this host is no gate. What runs nsgate's program is, confined or not.
             (None, None) if holdings.name == "haproxy" && holdings.confined().is_some() => return None,
             (None, identity) => ("unknown", identity),
         };

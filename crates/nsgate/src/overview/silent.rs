@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Silent {
     pub(crate) what: String,
     pub(crate) remedy: String,
-    /// Whether it answers nobody at all: one address of two may be gone.
+    /// Whether it answers no guest at all: one address of two may be gone.
     pub(crate) wholly: bool,
 }
 

@@ -25,7 +25,7 @@ pub(super) const AGAIN: Duration = Duration::from_secs(60);
 /// A worker that closes the connection so soon after a refusal is one of an earlier release, and is not gone.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// What may be behind a socket that is not there, or that nobody listens at.
+/// What may be behind a socket that is not there, or at which no process listens.
 const AWAY: &str = " (if the directory of the pool's socket was removed and made anew, or replaced, this keeper does not see the \
                     new one: `nsgate attest` says so, and a start anew mends it)";
 
