@@ -273,7 +273,7 @@ pub(super) fn backend(lab: &Lab) -> Backend {
         directory.display()
     );
     let _ = fs::remove_file(lab.socket());
-    let pids = nginx(lab, "backend", "", &server, None);
+    let pids = nginx(lab, "backend", &server, None);
     assert!(wait_until(5.0, || lab.socket().exists()), "the backend did not start");
     fs::set_permissions(lab.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("chmod");
     Backend(pids)
@@ -288,11 +288,16 @@ fn end(pids: &[i32]) {
 }
 
 /// Starts an nginx and returns its processes.
-fn nginx(lab: &Lab, name: &str, http: &str, server: &str, namespace: Option<&Network>) -> Vec<i32> {
+///
+/// Every directory for temporary files is named: those of the build stand below `/var/lib`, which is read-only in a world.
+fn nginx(lab: &Lab, name: &str, server: &str, namespace: Option<&Network>) -> Vec<i32> {
     let (file, pid_file) = (lab.state().join(format!("{name}.nginx")), lab.state().join(format!("{name}.pid")));
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {}/{name}.{kind};", lab.state().display()))
+        .concat();
     let config = format!(
         "user neutron neutron; worker_processes 1; pid {}; error_log {}; events {{ worker_connections 4096; }}\n\
-         http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 30s; client_body_temp_path /run/lab/temp;\n{http}\n{server} }}",
+         http {{ access_log off; keepalive_requests 1000000000; keepalive_timeout 30s; {temporary}\n{server} }}",
         pid_file.display(),
         lab.state().join(format!("{name}.log")).display()
     );
@@ -350,7 +355,7 @@ fn nginx_proxy(lab: &Lab, network: &Network, port: u16) -> Peer {
         nsgate_tests::config::NETWORK
     );
     let cgroup = Cgroup::enter("nginx");
-    let pids = nginx(lab, "proxy", "proxy_temp_path /run/lab/temp-proxy;", &server, Some(network));
+    let pids = nginx(lab, "proxy", &server, Some(network));
     cgroup.leave();
     Peer { name: "nginx, 1 worker".to_owned(), port, pids, most: usize::MAX, cgroup }
 }
