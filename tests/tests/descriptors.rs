@@ -1,5 +1,6 @@
 //! A host that gives few descriptors: what a process serves with, what it says, and when it does not start.
 
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Start
 fn main() {
     suite!["descriptors":
         a_gate_with_few_descriptors_says_so_and_fifty_idle_connections_starve_nobody,
+        a_larger_number_of_connections_does_not_shrink_what_one_source_has,
+        check_says_what_would_not_fit_from_here,
         a_keeper_with_few_descriptors_says_so_and_serves_by_itself,
         a_worker_with_few_descriptors_says_so_and_serves,
         a_host_wide_proxy_with_few_descriptors_says_so_and_serves,
@@ -74,6 +77,53 @@ fn a_gate_with_few_descriptors_says_so_and_fifty_idle_connections_starve_nobody(
     assert_serves_beside_idle_ones(&Guest::new(&network.guest));
     let lines = log.all(1.0);
     assert!(!lines.iter().any(|line| line.contains("accept4(2)")), "it has not run out of any: {lines:?}");
+}
+
+fn a_larger_number_of_connections_does_not_shrink_what_one_source_has(lab: &Lab) {
+    let network = lab.network();
+    let _log = SyslogReader::bind("/dev/log".as_ref());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config::new(Kind::Network);
+    let file = write_config(lab, &config);
+    let words: [&std::ffi::OsStr; 4] = ["-n".as_ref(), "1000000".as_ref(), "-f".as_ref(), file.as_os_str()];
+    let command = agent_command(lab, &lab_namespace(), &config.id, &words);
+    let gate =
+        Gate::with_command(lab, &config, limited(&command, 500)).unwrap_or_else(|started| panic!("{started:#?}"));
+    let said = "only 500 descriptors (RLIMIT_NOFILE cannot be raised): 410 connections instead of 1000000, 102 of one source, \
+                and 64 requests at the agent";
+    assert!(gate.started.stderr.contains(said), "{:#?}", gate.started);
+    // None of them is idle for long enough to give way: a head that has begun may take a second.
+    let guest = Guest::new(&network.guest);
+    let begun = |_| {
+        let mut connection = guest.at(20).connect().unwrap();
+        connection.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        connection
+    };
+    let held: Vec<TcpStream> = (0..102).map(begun).collect();
+    let closed = |connection: &TcpStream| {
+        connection.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        matches!((&*connection).read(&mut [0; 1]), Ok(0))
+            || matches!((&*connection).read(&mut [0; 1]), Err(error) if error.kind() == ErrorKind::ConnectionReset)
+    };
+    std::thread::sleep(Duration::from_millis(200));
+    let refused = held.iter().filter(|connection| closed(connection)).count();
+    assert_eq!(refused, 0, "of 102 connections of one source");
+}
+
+fn check_says_what_would_not_fit_from_here(lab: &Lab) {
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let config = Config { maxconn: 1_000_000, ..Config::new(Kind::Network) };
+    let file = write_config(lab, &config);
+    let mut command = Command::new(lab.program.nsgate());
+    command.arg("check").arg(&file);
+    let checked = communicate(limited(&command, 20_000), Duration::from_secs(10));
+    let said = "started from here: only 20000 descriptors (RLIMIT_NOFILE cannot be raised): 19910 connections instead of \
+                1000000, 256 of one source, and 64 requests at the agent";
+    assert!(checked.ok() && checked.stderr.contains(said), "{checked:#?}");
+    assert!(checked.stdout.contains("connections = 1000000"), "what the text asks for: {checked:#?}");
+    let checked = communicate(limited(&command, 20), Duration::from_secs(10));
+    let said = "started from here: RLIMIT_NOFILE allows 20 descriptors";
+    assert!(checked.ok() && checked.stderr.contains(said), "an agent may have others: {checked:#?}");
 }
 
 fn a_keeper_with_few_descriptors_says_so_and_serves_by_itself(lab: &Lab) {

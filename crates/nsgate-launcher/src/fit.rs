@@ -20,13 +20,17 @@ pub struct Fitted<T> {
 pub fn fit_limits(limits: &Limits, listeners: usize) -> Result<Fitted<Limits>, LaunchError> {
     let present = raise_descriptors(limits.descriptors(listeners))?;
     let bounds = limits.within(present, listeners).map_err(too_few)?;
-    let shortfall = (bounds != *limits).then(|| {
+    let agent = bounds.backend_requests;
+    let smaller = if bounds.connections < limits.connections {
+        let (connections, of_one) = (bounds.connections, bounds.connections_per_source);
         format!(
-            "only {present} descriptors ({CAUSE}): {} connections instead of {}, {} of one source, and {} requests at the \
-             agent; {ADVICE}",
-            bounds.connections, limits.connections, bounds.connections_per_source, bounds.backend_requests
+            "{connections} connections instead of {}, {of_one} of one source, and {agent} requests at the agent",
+            limits.connections
         )
-    });
+    } else {
+        format!("{agent} requests at the agent instead of {}", limits.backend_requests)
+    };
+    let shortfall = (bounds != *limits).then(|| format!("only {present} descriptors ({CAUSE}): {smaller}; {ADVICE}"));
     Ok(Fitted { bounds, shortfall })
 }
 

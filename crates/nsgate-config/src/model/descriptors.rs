@@ -39,7 +39,10 @@ impl Limits {
         self.backend_requests.min(self.connections)
     }
 
-    /// These bounds, or smaller ones where there are so few descriptors. A source keeps its share of what is left.
+    /// These bounds, or smaller ones where there are so few descriptors. What fits is kept: requests at the agent give way
+    /// first, down to a quarter of the room, then connections. Where connections are fewer than asked for, one source has a
+    /// quarter of them at most, and the same holds for requests: so a larger number of connections never means fewer for one
+    /// source than another number that does not fit either.
     ///
     /// # Errors
     /// So few that nothing can be served.
@@ -53,22 +56,23 @@ impl Limits {
             return Ok(self.clone());
         }
         let room = u32::try_from(room).unwrap_or(u32::MAX);
-        let backend_requests = self.at_the_agent().min(room / 4);
+        let left = room.saturating_sub(self.connections).max(room / 4);
+        let backend_requests = self.at_the_agent().min(left);
         let connections = self.connections.min(room - backend_requests);
         Ok(Self {
             connections,
-            connections_per_source: share(self.connections_per_source, self.connections, connections),
+            connections_per_source: of_one(self.connections_per_source, connections, self.connections),
             backend_requests,
-            requests_per_source: share(self.requests_per_source, self.backend_requests, backend_requests),
+            requests_per_source: of_one(self.requests_per_source, backend_requests, self.at_the_agent()),
             ..self.clone()
         })
     }
 }
 
-/// As much of `new` as `part` is of `whole`, and at least one.
-fn share(part: u32, whole: u32, new: u32) -> u32 {
-    let of_new = u64::from(part) * u64::from(new) / u64::from(whole.max(1));
-    u32::try_from(of_new).unwrap_or(u32::MAX).clamp(1, new.max(1))
+/// What one source has of `fitting` where `asked` were wished for: its own bound, and where they do not all fit a quarter of
+/// those that do at most.
+fn of_one(own: u32, fitting: u32, asked: u32) -> u32 {
+    if fitting < asked { own.min((fitting / 4).max(1)) } else { own }
 }
 
 fn of_listeners(listeners: usize) -> u64 {
@@ -169,6 +173,62 @@ mod tests {
         let fitted = Limits::default().within(64, 1).unwrap();
         assert_eq!((fitted.connections, fitted.connections_per_source), (29, 7));
         assert_eq!((fitted.backend_requests, fitted.requests_per_source), (9, 2));
+    }
+
+    #[test]
+    fn a_larger_number_of_connections_never_leaves_a_source_less_of_those_that_do_not_fit() {
+        let of = |connections| {
+            let mut limits = Limits::default();
+            limits.limit_connections(connections);
+            limits
+        };
+        for present in [64, 256, 1024, 4096, 20_000, 65_536, 524_288] {
+            let fitted: Vec<Limits> = [1024, 2048, 20_000, 65_536, 524_288, 1_000_000]
+                .into_iter()
+                .map(of)
+                .filter(|limits| limits.connections >= u32::try_from(present).unwrap())
+                .map(|limits| limits.within(present, 1).unwrap())
+                .collect();
+            let quarter = |all: u32| (all / 4).max(1);
+            for (smaller, larger) in fitted.iter().zip(fitted.iter().skip(1)) {
+                assert_eq!(smaller, larger, "{present} descriptors");
+            }
+            for fitted in fitted {
+                assert_eq!(
+                    fitted.connections_per_source,
+                    256.min(quarter(fitted.connections)),
+                    "{present}: {fitted:?}"
+                );
+                assert_eq!(
+                    fitted.requests_per_source,
+                    16.min(quarter(fitted.backend_requests)),
+                    "{present}: {fitted:?}"
+                );
+            }
+        }
+        let fitted = of(1_000_000).within(20_000, 1).unwrap();
+        assert_eq!((fitted.connections, fitted.connections_per_source), (19_910, 256));
+        assert_eq!((fitted.backend_requests, fitted.requests_per_source), (64, 16));
+    }
+
+    #[test]
+    fn a_larger_number_of_requests_at_the_agent_never_leaves_a_source_less_of_them() {
+        let of = |backend_requests| Limits { backend_requests, ..Limits::default() }.within(1024, 1).unwrap();
+        let fitted = [64, 128, 1024, 65_536].map(of);
+        assert!(fitted.iter().all(|fitted| fitted.requests_per_source == 16), "{fitted:?}");
+        assert!(fitted.windows(2).all(|two| two[0].backend_requests <= two[1].backend_requests), "{fitted:?}");
+    }
+
+    #[test]
+    fn connections_that_fit_are_kept_and_the_agent_has_what_is_left() {
+        let mut last = u32::MAX;
+        for connections in 51..=75 {
+            let limits = Limits { connections, connections_per_source: connections, ..Limits::default() };
+            let fitted = limits.within(126, 1).unwrap();
+            assert_eq!((fitted.connections, fitted.connections_per_source), (connections, connections));
+            assert!(fitted.backend_requests == 100 - connections && fitted.backend_requests < last, "{fitted:?}");
+            last = fitted.backend_requests;
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::site;
 use nsgate_config::{Config, HostConfig, PoolConfig};
-use nsgate_launcher::{Mode, Options, Written, check_gate, check_host, check_pool};
+use nsgate_launcher::{Mode, Options, Written, check_gate, check_host, check_pool, fit_limits, fit_pool};
 use std::path::Path;
 
 /// What a text asks for.
@@ -28,6 +28,7 @@ impl Start {
             options.written = Some(written);
             options
         };
+        let fits = self.fits();
         let said = match self {
             Self::Gate(config) => check_gate(&config, None, &options(written)),
             Self::Agents(mut config) => {
@@ -44,6 +45,22 @@ impl Start {
             Self::Pool(config) => check_pool(&config, &options(written)),
             Self::Nothing => Ok(Vec::new()),
         };
-        said.map_err(|error| error.to_string())
+        said.map(|said| said.into_iter().chain(fits).collect()).map_err(|error| error.to_string())
+    }
+
+    /// What would not fit into the descriptors of a process that is started from here. An agent or a unit may have others,
+    /// so it is no reason to refuse the text.
+    fn fits(&self) -> Option<String> {
+        let shortfall = match self {
+            Self::Gate(config) | Self::Agents(config) => {
+                fit_limits(&config.gate.limits, config.gate.listeners.len()).map(|fitted| fitted.shortfall)
+            }
+            Self::Host(config) => {
+                fit_limits(&config.proxy.limits, config.proxy.listeners.len()).map(|fitted| fitted.shortfall)
+            }
+            Self::Pool(config) => fit_pool(&config.pool).map(|fitted| fitted.shortfall),
+            Self::Nothing => Ok(None),
+        };
+        shortfall.unwrap_or_else(|error| Some(error.to_string())).map(|short| format!("started from here: {short}"))
     }
 }
