@@ -17,6 +17,7 @@ use serde_json::Value;
 fn main() {
     suite!["attest":
         a_second_thread_that_is_root_is_seen,
+        a_listener_of_another_network_is_seen,
         in_the_foreground_all_is_0_with_supervisor_and_gate,
         a_pool_with_its_keepers_is_0_and_each_role_is_known,
         several_workers_are_0_and_each_role_is_known,
@@ -91,6 +92,27 @@ fn a_second_thread_that_is_root_is_seen(lab: &Lab) {
         thread.map(|entry| entry.file_name().into_string().unwrap()).find(|id| *id != two.to_string()).unwrap();
     assert_eq!(after["users"].1, format!("0 0 0 0 (thread {thread})"));
     [one, two].iter().for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap());
+}
+
+/// A gate serves the network that it is in: a listener of another one is nothing that it should hold.
+fn a_listener_of_another_network_is_seen(lab: &Lab) {
+    lab.needs_root("a network namespace");
+    let network = lab.network();
+    let listener = || std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let held = |listener: std::net::TcpListener| {
+        let mut command = network.gate.command("sleep");
+        let mut child = command.arg("60").stdin(std::os::fd::OwnedFd::from(listener)).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let asleep = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n";
+        assert!(wait_until(5.0, asleep));
+        let row = rows(&holdings(lab, pid))["open files"].1.clone();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        row
+    };
+    let (own, other) = (held(network.gate.inside(listener)), held(listener()));
+    assert!(!own.contains("tcp"), "{own}");
+    assert!(other.contains("tcp listener of another network namespace"), "{other}");
 }
 
 fn in_the_foreground_all_is_0_with_supervisor_and_gate(lab: &Lab) {
@@ -175,7 +197,7 @@ fn a_supervisor_that_holds_a_socket_is_none(lab: &Lab) {
     let gate = Gate::foreground(lab, &network.gate, &config, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()]);
     let gate = gate.unwrap_or_else(|started| panic!("{started:#?}"));
     // The same program, and a child of its own: but nothing was given up.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let supervisor = holdings(lab, gate.pid);
     assert_eq!(supervisor["role"], "supervisor");
     let own = holdings(lab, i32::try_from(std::process::id()).unwrap());

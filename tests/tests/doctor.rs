@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::libc::linger;
 use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, write_config};
 use nsgate_tests::lab::{text, wait_until};
@@ -240,13 +242,26 @@ fn said_everywhere(lab: &Lab, word: &str) {
     assert!(metrics.contains(&format!("nsgate_confined{labels} 1\n")), "{metrics}");
 }
 
+fn attested(lab: &Lab, pid: i32) -> Started {
+    let mut command = Command::new(lab.program.nsgate());
+    command.arg("attest").arg(pid.to_string());
+    communicate(command, Duration::from_secs(10))
+}
+
 fn a_gate_that_is_stopped_is_said_everywhere(lab: &Lab) {
     let world = world(lab);
-    // What a guest resets while the gate is stopped is in no table of sockets: let the first connection end before.
-    std::thread::sleep(Duration::from_millis(500));
+    let guest = world.network.guest.inside(|| std::net::TcpStream::connect((METADATA_V4, 80)).unwrap());
+    // The gate has it open when it has answered another one.
+    assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 200);
     world.gate.signal(Signal::SIGSTOP);
     let stopped = || found(lab, "wrong").iter().any(|one| one.1.contains("it is stopped"));
     assert!(wait_until(5.0, stopped), "{:#?}", found(lab, "wrong"));
+    // What a guest resets meanwhile is in no table of sockets, and no stranger's for that.
+    setsockopt(&guest, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(guest);
+    let attested = attested(lab, world.gate.pid);
+    assert!(attested.ok() && attested.stdout.contains("1 tcp in no table"), "{attested:#?}");
+    assert!(attested.stdout.contains("a guest has reset its connection"), "{attested:#?}");
     only(lab, "networks", &format!("the gate of X-Neutron-Network-ID {NETWORK}"));
     said_everywhere(lab, "kill -CONT");
     world.gate.signal(Signal::SIGCONT);

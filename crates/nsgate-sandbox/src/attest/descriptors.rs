@@ -24,9 +24,14 @@ pub(super) const PINNED: &str = "pinned directory";
 /// without the descriptor as well.
 pub(super) const CHILD: &str = "pidfd of a child";
 
-/// Kind of a TCP socket in a network namespace that no process is in: a network that a service manager keeps. The table in
-/// which its state stands cannot be read without going there.
-pub(super) const ELSEWHERE: &str = "tcp in an empty namespace";
+/// Kind of a TCP socket that no table has: a connection that the other end has reset, until the process closes it (the kernel
+/// takes it out of the tables at once, `tcp_done` of net/ipv4/tcp.c); or one in a network namespace that no process is in, a
+/// network that a service manager keeps. `/proc` says of neither which it is.
+pub(super) const NO_TABLE: &str = "tcp in no table";
+/// Kind of a TCP socket that waits for connections.
+const LISTENER: &str = "tcp listener";
+/// Kind of one that has another end.
+const CONNECTION: &str = "tcp connection";
 /// Kind of a connection to a log.
 const DATAGRAM: &str = "unix datagram";
 /// Kind of a connection to an agent.
@@ -54,6 +59,8 @@ pub(crate) struct Open {
     pub(super) unheard: bool,
     /// With which flags it was opened, if it is a plain file and no log.
     pub(super) file: Option<i32>,
+    /// A TCP socket of another network namespace than the process's own.
+    pub(super) foreign: bool,
 }
 
 impl Open {
@@ -64,6 +71,9 @@ impl Open {
 
     /// What it is, and what can be done with it, for who reads that it should not be there.
     pub(super) fn in_words(&self) -> String {
+        if self.foreign {
+            return format!("{} of another network namespace", self.kind);
+        }
         let Some(flags) = self.file else { return self.kind.clone() };
         let may = match flags & libc::O_ACCMODE {
             libc::O_RDONLY => "can be read",
@@ -93,10 +103,12 @@ pub(super) fn read(directory: &Path) -> Option<Vec<Open>> {
         let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let Some(kind) = kind_of(directory, &entry, &mut sockets) else { continue };
         let child = if kind == CHILD { described(directory, &entry) } else { None };
-        let unheard = kind == DATAGRAM && fs::read_link(entry.path()).is_ok_and(|target| sockets.is_unheard(&target));
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        let unheard = kind == DATAGRAM && sockets.is_unheard(&target);
+        let foreign = [LISTENER, CONNECTION].contains(&kind.as_str()) && sockets.is_foreign(&target);
         let is_file = fs::metadata(entry.path()).is_ok_and(|found| found.is_file());
         let file = if is_file && kind != LOG { flags(directory, &entry) } else { None };
-        all.push(Open { number, kind, child, unheard, file });
+        all.push(Open { number, kind, child, unheard, file, foreign });
     }
     Some(all)
 }
@@ -108,7 +120,7 @@ fn kind_of(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Opt
         if kind != OTHER {
             return Some(kind);
         }
-        sockets.add(directory);
+        sockets.add_own(directory);
     }
     Some(OTHER.to_owned())
 }
@@ -186,7 +198,7 @@ fn number(path: &Path, key: &str) -> Option<i32> {
 /// since Linux 5.16 alone (`net/unix/af_unix.c`).
 fn by_protocol(path: &Path) -> &'static str {
     match crate::sys::socket_protocol(path).as_deref() {
-        Ok("TCP" | "TCPv6") => ELSEWHERE,
+        Ok("TCP" | "TCPv6") => NO_TABLE,
         Ok("UNIX-STREAM") => STREAM,
         _ => OTHER,
     }
@@ -216,14 +228,15 @@ struct Sockets {
     everywhere: bool,
     /// Inodes of those that the kernel calls connected, among those of UNIX.
     connected: HashSet<String>,
+    /// Inodes of those that are in the tables of the process's own network namespace.
+    own: HashSet<String>,
 }
 
 /// Whether this kernel's table says of a datagram socket that it is connected: before Linux 5.15 it says so of none.
 fn tells_connected() -> bool {
     let Ok((one, _other)) = UnixDatagram::pair() else { return false };
     let link = fs::read_link(format!("/proc/self/fd/{}", one.as_raw_fd())).unwrap_or_default();
-    let mut sockets = Sockets { known: HashMap::new(), everywhere: true, connected: HashSet::new() };
-    sockets.add(Path::new("/proc/self"));
+    let sockets = Sockets::of(Path::new("/proc/self"));
     inode_of(&link).is_some_and(|inode| sockets.connected.contains(inode))
 }
 
@@ -235,8 +248,9 @@ fn inode_of(target: &Path) -> Option<&str> {
 impl Sockets {
     /// Those of the process's network namespace.
     fn of(directory: &Path) -> Self {
-        let mut sockets = Self { known: HashMap::new(), everywhere: false, connected: HashSet::new() };
-        sockets.add(directory);
+        let (known, connected, own) = (HashMap::new(), HashSet::new(), HashSet::new());
+        let mut sockets = Self { known, everywhere: false, connected, own };
+        sockets.add_own(directory);
         sockets
     }
 
@@ -263,6 +277,21 @@ impl Sockets {
         inode_of(target).is_some_and(|inode| !self.connected.contains(inode)) && tells_connected()
     }
 
+    /// Whether a socket is in a table, and in none of the process's own namespace.
+    fn is_foreign(&self, target: &Path) -> bool {
+        inode_of(target).is_some_and(|inode| self.known.contains_key(inode) && !self.own.contains(inode))
+    }
+
+    /// The sockets of the namespace of the process itself. Nothing is known yet, or what was not.
+    fn add_own(&mut self, directory: &Path) {
+        let before = std::mem::take(&mut self.known);
+        self.add(directory);
+        self.own.extend(self.known.keys().cloned());
+        for (inode, kind) in before {
+            self.known.entry(inode).or_insert(kind);
+        }
+    }
+
     /// The sockets of one process's network namespace.
     fn add(&mut self, directory: &Path) {
         let mut table = |name: &str, inode: usize, kind: &dyn Fn(&[&str]) -> &'static str| {
@@ -275,7 +304,7 @@ impl Sockets {
             }
         };
         // State 0A is LISTEN (include/net/tcp_states.h).
-        let tcp = |words: &[&str]| if words.get(3) == Some(&"0A") { "tcp listener" } else { "tcp connection" };
+        let tcp = |words: &[&str]| if words.get(3) == Some(&"0A") { LISTENER } else { CONNECTION };
         table("tcp", 9, &tcp);
         table("tcp6", 9, &tcp);
         table("udp", 9, &|_| "udp");

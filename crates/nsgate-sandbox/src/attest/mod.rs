@@ -78,6 +78,10 @@ pub struct Holdings {
 /// A log, an audit or a service manager is not there.
 const UNHEARD: &str = "nobody is at the other end of a datagram socket: a log (or audit) whose lines are lost";
 
+/// A connection was reset, or there is a socket of which nothing can be known.
+const IN_NO_TABLE: &str = "a TCP socket is in no table: a guest has reset its connection and the process has not closed it yet \
+                           (it may be stopped or wait for something), or no process is in that socket's network namespace";
+
 /// A directory may have been replaced.
 const UNKNOWN: &str = "whether the paths of its directories still lead to them is not seen: where they were walked no process is \
                        left, or another release has started this one";
@@ -196,10 +200,15 @@ impl Look {
             unseen: UNSEEN.into_iter().chain(role::keeps_its_root(role).then_some(UNSEEN_OF_ROOT)).collect(),
         };
         let unheard = holdings.open.iter().flatten().any(|open| open.unheard);
+        // A worker has the listeners of networks that a service manager keeps.
+        let alone = !matches!(role, Some(Role::Worker));
+        let in_no_table = alone && holdings.open.iter().flatten().any(|open| open.kind == descriptors::NO_TABLE);
         let mut seen = holdings.windows.iter().flatten();
         let unknown = seen.any(|seen| seen.state == State::Unknown);
-        holdings.notes =
-            [(unheard, UNHEARD), (unknown, UNKNOWN)].into_iter().filter_map(|(is, note)| is.then_some(note)).collect();
+        holdings.notes = [(unheard, UNHEARD), (in_no_table, IN_NO_TABLE), (unknown, UNKNOWN)]
+            .into_iter()
+            .filter_map(|(is, note)| is.then_some(note))
+            .collect();
         holdings.verdict = verdict::judge(&holdings, role);
         Ok(holdings)
     }

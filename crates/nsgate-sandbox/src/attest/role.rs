@@ -137,7 +137,7 @@ mod tests {
     const HOST: [&str; 3] = ["bin", "etc", "home"];
 
     fn open(number: i32, kind: &str, child: Option<i32>) -> Open {
-        Open { number, kind: kind.to_owned(), child, unheard: false, file: None }
+        Open { number, kind: kind.to_owned(), child, unheard: false, file: None, foreign: false }
     }
 
     fn role(root: &[&str], open: &[Open]) -> Option<Role> {

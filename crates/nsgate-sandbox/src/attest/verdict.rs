@@ -19,9 +19,11 @@ pub struct Row {
 }
 
 /// Kinds of descriptors that every role which serves has. Everything else is a file, a device, or a way to something.
-const SERVES: [&str; 8] = [
+const SERVES: [&str; 9] = [
     "tcp listener",
     "tcp connection",
+    // A guest may reset its connection at any moment.
+    descriptors::NO_TABLE,
     "unix stream",
     "unix datagram",
     "eventpoll",
@@ -43,8 +45,7 @@ fn needs(role: Option<Role>) -> Vec<&'static str> {
         // The directory of the one file that it reads. A process that has anything else has no use for one.
         Some(Role::Reader) => &[&[descriptors::PINNED]],
         Some(Role::Supervisor) => &[&[descriptors::CHILD, "signalfd", "unix stream", descriptors::LOG]],
-        Some(Role::Worker) => &[&SERVES, &POOL, &[descriptors::ELSEWHERE]],
-        Some(Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
+        Some(Role::Worker | Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
         // What a dispatcher leaves to the next one.
         Some(Role::Dispatcher) => &[&SERVES, &POOL, &[descriptors::MEMORY]],
         // It waits for what it has made.
@@ -191,7 +192,9 @@ fn open(holdings: &Holdings, role: Option<Role>) -> Row {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
     let needs = needs(role);
-    let others = || open.iter().filter(|open| !needs.contains(&open.kind.as_str()));
+    // A pool has the listeners of many networks. Every other one serves the network that it is in.
+    let one = !matches!(role, Some(Role::Worker | Role::Dispatcher | Role::Zygote));
+    let others = || open.iter().filter(|open| !needs.contains(&open.kind.as_str()) || one && open.foreign);
     let mut found: Vec<String> = others().map(descriptors::Open::in_words).collect();
     found.sort_unstable();
     found.dedup();
