@@ -79,6 +79,8 @@ mod causes;
 mod census;
 #[cfg(any(test, feature = "compile"))]
 mod compile;
+#[cfg(test)]
+mod digests;
 mod error;
 mod explain;
 mod filter;
