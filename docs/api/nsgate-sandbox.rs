@@ -240,13 +240,6 @@ pub enum NotRefused {
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Permitted {
-    pub line: usize,
-    pub reason: &'static str,
-    pub conditional: bool,
-}
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Refused {
     pub call: i64,
     pub name: Option<&'static str>,
@@ -262,7 +255,7 @@ impl Refused {
     #[must_use]
     pub fn of_x32(&self) -> bool {}
     #[must_use]
-    pub fn in_policy(&self, role: Role) -> Option<Permitted> {}
+    pub fn in_policy(&self, role: Role) -> Option<PermittedCall> {}
 }
 #[derive(Clone)]
 pub struct Filter {
@@ -316,10 +309,17 @@ impl Origin {
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct PermittedCall {
     pub name: &'static str,
     pub reason: &'static str,
     pub when: &'static str,
+    pub policy: &'static str,
+    pub line: usize,
+    __private: (),
+}
+impl PermittedCall {
+    #[must_use]
+    pub fn is_on(&self, architecture: &str) -> bool {}
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -341,7 +341,7 @@ impl Role {
     pub fn named(name: &str) -> Option<Self> {}
 }
 #[must_use]
-pub fn policy(role: Role) -> &'static [Entry] {}
+pub fn policy(role: Role) -> Vec<PermittedCall> {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ids {
     pub uid: Uid,

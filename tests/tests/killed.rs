@@ -149,7 +149,10 @@ fn a_line_is_explained_from_every_log(lab: &Lab) {
     // Among other lines, of all roles.
     let all = one(&[], &format!("[1.0] usb 1-1: new device\n{LINE}\n[2.0] eth0: link up\n"));
     assert!(all.starts_with("socket (system call 41 on x86_64): the kernel ended `haproxy`, process 20227\n"), "{all}");
-    assert!(all.contains("policy/gate.toml, line ") && all.contains("not in policy/supervisor.toml"), "{all}");
+    assert!(
+        all.contains("gate        policy/unix.toml, line ") && all.contains("not in policy/supervisor.toml"),
+        "{all}"
+    );
     // As an argument, in one word and in many.
     let gate = one(&["--role", "gate", LINE], "");
     assert!(

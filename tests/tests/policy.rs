@@ -292,14 +292,34 @@ fn uses(trace: &str) -> (BTreeMap<&str, Uses>, Vec<&str>) {
 
 /// Permitted on this architecture, and whether the policy calls it rare.
 fn permitted(role: &str) -> BTreeMap<String, bool> {
-    let path = workspace().join(format!("crates/nsgate-sandbox/policy/{role}.toml"));
-    let policy: toml::Table = text(&path).parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let here = |entry: &toml::Value| {
+    let here = |entry: &toml::Table| {
         let arch = entry.get("arch").and_then(toml::Value::as_array);
         arch.is_none_or(|all| all.iter().any(|name| name.as_str() == Some(std::env::consts::ARCH)))
     };
-    let entries = policy["syscall"].as_array().unwrap().iter().filter(|entry| here(entry));
-    entries.map(|entry| (entry["name"].as_str().unwrap().to_owned(), entry.get("rare").is_some())).collect()
+    let entries = entries(role).into_iter().filter(|(_, entry)| here(entry));
+    entries.map(|(name, entry)| (name, entry.contains_key("rare"))).collect()
+}
+
+/// The entries of a policy and of those that it includes, by the name of the call. An override has no `rare` but its own.
+fn entries(role: &str) -> BTreeMap<String, toml::Table> {
+    let path = workspace().join(format!("crates/nsgate-sandbox/policy/{role}.toml"));
+    let policy: toml::Table = text(&path).parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let included = policy.get("include").and_then(toml::Value::as_array).into_iter().flatten();
+    let mut all: BTreeMap<_, _> = included.flat_map(|name| entries(name.as_str().unwrap())).collect();
+    let tables = |key: &str| {
+        let found = policy.get(key).and_then(toml::Value::as_array).into_iter().flatten();
+        found.map(|entry| (entry["name"].as_str().unwrap().to_owned(), entry.as_table().unwrap().clone()))
+    };
+    all.extend(tables("syscall"));
+    for (name, own) in tables("override") {
+        let entry = all.get_mut(&name).unwrap();
+        entry.remove("rare");
+        entry.extend(own);
+    }
+    for (name, _) in tables("drop") {
+        all.remove(&name);
+    }
+    all
 }
 
 fn every_call_a_worker_may_make_is_made(lab: &Lab) {

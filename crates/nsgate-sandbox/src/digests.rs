@@ -1,7 +1,7 @@
 //! Each filter's digest in a list (`policy/digests.txt`), so that a change of a policy shows which filters it changes.
 
 use crate::Role;
-use crate::compile::{ARCHITECTURES, DEVELOPMENT, File, Mismatch};
+use crate::compile::{ARCHITECTURES, Mismatch, Whole};
 use seccompiler::sock_filter;
 use sha2::{Digest, Sha256};
 
@@ -19,17 +19,20 @@ fn digest(program: &[sock_filter]) -> String {
     format!("{digits} {}", program.len())
 }
 
+/// The text of that policy.
+fn text(name: &str) -> Option<String> {
+    std::fs::read_to_string(format!("{}/policy/{name}.toml", env!("CARGO_MANIFEST_DIR"))).ok()
+}
+
 /// A line for each filter that can be built: a release kills, a development build names the call, `log-violations` logs it.
 fn listed() -> String {
-    let builds =
-        [("kill", Mismatch::Kill, ""), ("trap", Mismatch::Trap, DEVELOPMENT), ("log", Mismatch::Log, DEVELOPMENT)];
+    let builds = [("kill", Mismatch::Kill, false), ("trap", Mismatch::Trap, true), ("log", Mismatch::Log, true)];
     let mut lines = String::new();
     for role in Role::ALL {
-        let path = format!("{}/policy/{}.toml", env!("CARGO_MANIFEST_DIR"), role.name());
-        let text = std::fs::read_to_string(path).unwrap();
+        let whole = Whole::read(role.name(), &text(role.name()).unwrap(), &text).unwrap();
         for arch in ARCHITECTURES {
-            for (build, mismatch, more) in builds {
-                let program = File::read(&format!("{text}{more}"), arch).unwrap().compile(arch, mismatch).unwrap();
+            for (build, mismatch, development) in builds {
+                let program = whole.compile(arch, mismatch, development).unwrap();
                 lines += &format!("{} {arch} {build} {}\n", role.name(), digest(&program));
             }
         }

@@ -1,19 +1,7 @@
 //! What the kernel's line about a refused call means: which call, of which process, and what the policies say of it.
 
-use crate::{Role, calls};
+use crate::{PermittedCall, Role, calls};
 
-/// The text of each policy, as people read it.
-const TEXTS: [(Role, &str); 9] = [
-    (Role::Gate, include_str!("../policy/gate.toml")),
-    (Role::HostProxy, include_str!("../policy/hostproxy.toml")),
-    (Role::Reader, include_str!("../policy/reader.toml")),
-    (Role::Supervisor, include_str!("../policy/supervisor.toml")),
-    (Role::Worker, include_str!("../policy/worker.toml")),
-    (Role::Keeper, include_str!("../policy/keeper.toml")),
-    (Role::Courier, include_str!("../policy/courier.toml")),
-    (Role::Zygote, include_str!("../policy/zygote.toml")),
-    (Role::Dispatcher, include_str!("../policy/dispatcher.toml")),
-];
 /// What the reader of a host's configuration is called, beside its program's name.
 const READER: &str = "haproxy-reader";
 
@@ -136,37 +124,10 @@ impl Refused {
 
     /// What the policy of `role` says of the call, on its architecture.
     #[must_use]
-    pub fn in_policy(&self, role: Role) -> Option<Permitted> {
-        permitted(role, self.name?, self.architecture)
+    pub fn in_policy(&self, role: Role) -> Option<PermittedCall> {
+        let name = self.name?;
+        role.permitted().find(|call| call.name == name && call.is_on(self.architecture))
     }
-}
-
-/// An entry of a policy file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Permitted {
-    /// The line of the file that names the call.
-    pub line: usize,
-    /// Who needs the call, and when.
-    pub reason: &'static str,
-    /// Whether it passes with some arguments alone.
-    pub conditional: bool,
-}
-
-/// The entry's lines, as they stand in the file.
-fn permitted(role: Role, name: &str, architecture: &str) -> Option<Permitted> {
-    let (_, text) = TEXTS.iter().find(|(known, _)| *known == role)?;
-    let named = format!("name = \"{name}\"");
-    text.lines().enumerate().filter(|(_, line)| line.trim() == named).find_map(|(at, _)| {
-        let entry = || text.lines().skip(at).take_while(|line| !line.starts_with("[["));
-        let elsewhere =
-            entry().any(|line| line.starts_with("arch = ") && !line.contains(&format!("\"{architecture}\"")));
-        if elsewhere {
-            return None;
-        }
-        let reason = entry().find_map(|line| line.strip_prefix("reason = \"")?.strip_suffix('"')).unwrap_or_default();
-        Some(Permitted { line: at + 1, reason, conditional: entry().any(|line| line.starts_with("when = ")) })
-    })
 }
 
 /// A name in quotes, or in hexadecimal digits where it has blanks, quotes, control characters or other than ASCII in it
@@ -184,7 +145,7 @@ fn process(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotRefused, Refused, TEXTS, permitted};
+    use super::{NotRefused, Refused};
     use crate::{Role, policy};
 
     const LINE: &str = "[14148.846516] audit: type=1326 audit(1796068893.006:4111): auid=4294967295 uid=64042 gid=64042 \
@@ -240,20 +201,25 @@ mod tests {
         assert!(with("pid=20227", "pid=x").contains("`pid=x`"));
     }
 
+    /// A line about this call.
+    fn refused(call: &str, architecture: &str) -> Refused {
+        Refused::parse(&format!("type=SECCOMP arch={architecture} syscall={call}")).unwrap()
+    }
+
     #[test]
     fn every_entry_is_found_at_its_line_with_its_reason() {
         let here = std::env::consts::ARCH;
-        for (role, text) in TEXTS {
-            for entry in policy(role).iter().filter(|entry| !entry.reason.starts_with("debug assertions")) {
-                let found =
-                    permitted(role, entry.name, here).unwrap_or_else(|| panic!("{} {}", role.name(), entry.name));
-                assert_eq!(found.reason, entry.reason);
-                assert_eq!(found.conditional, !entry.when.is_empty(), "{} {}", role.name(), entry.name);
-                assert!(text.lines().nth(found.line - 1).unwrap().contains(entry.name));
+        for role in Role::ALL {
+            for call in policy(role) {
+                assert_eq!(refused(call.name, here).in_policy(role), Some(call));
+                let path = format!("{}/policy/{}.toml", env!("CARGO_MANIFEST_DIR"), call.policy);
+                let text = std::fs::read_to_string(path).unwrap();
+                let lines: Vec<&str> = text.lines().skip(call.line - 1).take(2).collect();
+                assert_eq!(lines, [format!("name = \"{}\"", call.name), format!("reason = \"{}\"", call.reason)]);
             }
-            assert_eq!(permitted(role, "execve", here), None);
+            assert_eq!(refused("execve", here).in_policy(role), None);
         }
-        assert_eq!(permitted(Role::Gate, "epoll_pwait", "x86_64"), None);
-        assert!(permitted(Role::Gate, "epoll_pwait", "aarch64").is_some());
+        assert_eq!(refused("epoll_pwait", "x86_64").in_policy(Role::Gate), None);
+        assert!(refused("epoll_pwait", "aarch64").in_policy(Role::Gate).is_some());
     }
 }

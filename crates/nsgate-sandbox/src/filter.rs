@@ -1,6 +1,6 @@
 //! The seccomp filter: the last thing that is closed.
 
-use crate::{Error, Result, Role, address, judge, policy, sys};
+use crate::{Error, Result, Role, address, judge, sys};
 use seccompiler::sock_filter;
 use std::{borrow::Cow, os::fd::RawFd};
 
@@ -35,12 +35,13 @@ impl std::fmt::Debug for Filter {
 impl From<Role> for Filter {
     /// The role's own, compiled in when the crate was built.
     fn from(role: Role) -> Self {
-        Self { name: role.name(), syscalls: policy(role).len(), program: Cow::Borrowed(role.program()), own: false }
+        Self { name: role.name(), syscalls: role.number_of_calls(), program: Cow::Borrowed(role.program()), own: false }
     }
 }
 
 impl Filter {
-    /// Compiles a policy of one's own, in the language of `policy/gate.toml`, for the architecture this runs on.
+    /// Compiles a policy of one's own, in the language that [`writing_a_policy`](crate::writing_a_policy) explains, for the architecture
+    /// this runs on.
     /// Needs the crate feature `compile`; call it before anything is dropped.
     ///
     /// In a build with debug assertions the calls that those make are let pass as well (`fcntl` with F_GETFD and F_GETFL), and
@@ -52,15 +53,13 @@ impl Filter {
     /// process cannot do without is in it, [`crate::Sandbox::new`] says.
     #[cfg(feature = "compile")]
     pub fn from_toml(name: &'static str, text: &str) -> Result<Self, crate::PolicyError> {
-        use crate::compile::{DEVELOPMENT, File, Mismatch};
+        use crate::compile::{Mismatch, Whole};
         let (arch, development) = (std::env::consts::ARCH, cfg!(debug_assertions));
         let wrong = |problem| crate::PolicyError::of(name, problem);
-        let mut file = File::read(text, arch).map_err(wrong)?;
-        let syscalls = file.syscall.len();
-        if development {
-            file.syscall.extend(File::read(DEVELOPMENT, arch).map_err(wrong)?.syscall);
-        }
-        let program = file.compile(arch, Mismatch::of(cfg!(feature = "log-violations"), development)).map_err(wrong)?;
+        let whole = Whole::read(name, text, &|_| None).map_err(wrong)?;
+        let syscalls = whole.calls.iter().filter(|call| call.is_on(arch)).count();
+        let mismatch = Mismatch::of(cfg!(feature = "log-violations"), development);
+        let program = whole.compile(arch, mismatch, development).map_err(wrong)?;
         Ok(Self { name, syscalls, program: Cow::Owned(program), own: true })
     }
 

@@ -129,14 +129,14 @@ mod tests {
     use super::{NOBODYS, answer, judge, mismatch};
     use crate::{
         Filter, Role,
-        compile::{File, Mismatch},
+        compile::{Mismatch, Whole},
     };
 
     const ALL: [&str; 6] = ["read", "close", "brk", "sigaltstack", "munmap", "exit_group"];
 
     fn program(text: &str, mismatch: Mismatch) -> Vec<seccompiler::sock_filter> {
         let here = std::env::consts::ARCH;
-        File::read(text, here).unwrap().compile(here, mismatch).unwrap()
+        Whole::read("own", text, &|_| None).unwrap().compile(here, mismatch, false).unwrap()
     }
 
     fn entry(name: &str) -> String {

@@ -1,5 +1,6 @@
 //! Which system calls each role may use: `policy/*.toml`, compiled in.
 
+use crate::permitted::{self, PermittedCall};
 use seccompiler::sock_filter;
 
 /// What a confined process is for.
@@ -23,18 +24,6 @@ pub enum Role {
     Zygote,
     /// Passes each peer of such a pool on to its worker.
     Dispatcher,
-}
-
-/// One permitted system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Entry {
-    /// Its name.
-    pub name: &'static str,
-    /// Who needs it and when.
-    pub reason: &'static str,
-    /// With which arguments, in words; empty for any.
-    pub when: &'static str,
 }
 
 include!(concat!(env!("OUT_DIR"), "/policies.rs"));
@@ -88,50 +77,79 @@ impl Role {
             Self::Dispatcher => &DISPATCHER_PROGRAM,
         }
     }
+
+    /// How many system calls it may make on the architecture that this is built for.
+    pub(crate) fn number_of_calls(self) -> usize {
+        match self {
+            Self::Gate => GATE_CALLS,
+            Self::HostProxy => HOSTPROXY_CALLS,
+            Self::Reader => READER_CALLS,
+            Self::Supervisor => SUPERVISOR_CALLS,
+            Self::Worker => WORKER_CALLS,
+            Self::Keeper => KEEPER_CALLS,
+            Self::Courier => COURIER_CALLS,
+            Self::Zygote => ZYGOTE_CALLS,
+            Self::Dispatcher => DISPATCHER_CALLS,
+        }
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::Gate => GATE_TABLE,
+            Self::HostProxy => HOSTPROXY_TABLE,
+            Self::Reader => READER_TABLE,
+            Self::Supervisor => SUPERVISOR_TABLE,
+            Self::Worker => WORKER_TABLE,
+            Self::Keeper => KEEPER_TABLE,
+            Self::Courier => COURIER_TABLE,
+            Self::Zygote => ZYGOTE_TABLE,
+            Self::Dispatcher => DISPATCHER_TABLE,
+        }
+    }
+
+    /// What it may ask of the kernel, on every architecture.
+    pub(crate) fn permitted(self) -> impl Iterator<Item = PermittedCall> {
+        permitted::read(self.table())
+    }
 }
 
-/// What a role may ask of the kernel on this architecture, in the order of its policy file.
+/// What a role may ask of the kernel on this architecture: what its policy includes first, and then what it adds.
 #[must_use]
-pub fn policy(role: Role) -> &'static [Entry] {
-    match role {
-        Role::Gate => &GATE_ENTRIES,
-        Role::HostProxy => &HOSTPROXY_ENTRIES,
-        Role::Reader => &READER_ENTRIES,
-        Role::Supervisor => &SUPERVISOR_ENTRIES,
-        Role::Worker => &WORKER_ENTRIES,
-        Role::Keeper => &KEEPER_ENTRIES,
-        Role::Courier => &COURIER_ENTRIES,
-        Role::Zygote => &ZYGOTE_ENTRIES,
-        Role::Dispatcher => &DISPATCHER_ENTRIES,
-    }
+pub fn policy(role: Role) -> Vec<PermittedCall> {
+    role.permitted().filter(|call| call.is_on(std::env::consts::ARCH)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Role, policy};
-    use crate::compile::{ARCHITECTURES, File, Mismatch, known};
+    use crate::compile::{ARCHITECTURES, Mismatch, Problem, Whole, inclusion::PolicyCall, known};
     use crate::{Filter, Refusal};
     use seccompiler::sock_filter;
+    use std::collections::BTreeSet;
 
-    const TEXTS: [&str; 9] = [
-        include_str!("../policy/gate.toml"),
-        include_str!("../policy/hostproxy.toml"),
-        include_str!("../policy/reader.toml"),
-        include_str!("../policy/supervisor.toml"),
-        include_str!("../policy/worker.toml"),
-        include_str!("../policy/keeper.toml"),
-        include_str!("../policy/courier.toml"),
-        include_str!("../policy/zygote.toml"),
-        include_str!("../policy/dispatcher.toml"),
-    ];
+    /// The text of that policy.
+    fn text(name: &str) -> Option<String> {
+        std::fs::read_to_string(format!("{}/policy/{name}.toml", env!("CARGO_MANIFEST_DIR"))).ok()
+    }
+
+    /// A role's policy with what it includes.
+    fn whole(role: Role) -> Whole {
+        Whole::read(role.name(), &text(role.name()).unwrap(), &text).unwrap()
+    }
+
+    /// A policy of one's own.
+    fn own(text: &str) -> Result<Whole, Problem> {
+        Whole::read("own", text, &|_| None)
+    }
 
     #[test]
     fn policies_compile_for_every_architecture() {
-        for text in TEXTS {
+        for role in Role::ALL {
+            let whole = whole(role);
             for arch in ARCHITECTURES {
-                let file = File::read(text, arch).unwrap();
-                assert!(!file.compile(arch, Mismatch::Kill).unwrap().is_empty(), "{arch}");
-                assert!(file.syscall.len() <= 48, "{arch}: {}", file.syscall.len());
+                assert!(!whole.compile(arch, Mismatch::Kill, false).unwrap().is_empty(), "{arch}");
+                let number = whole.calls.iter().filter(|call| call.is_on(arch)).count();
+                assert!(number <= 48, "{arch}: {number}");
             }
         }
     }
@@ -141,22 +159,19 @@ mod tests {
 
     #[test]
     fn policies_allow_the_same_on_every_architecture() {
-        for text in TEXTS {
-            let of = |arch: &str| -> Vec<(String, Vec<String>)> {
-                let file = File::read(text, arch).unwrap();
+        for role in Role::ALL {
+            let whole = whole(role);
+            let of = |arch: &str| -> Vec<(String, String)> {
                 let today =
                     |name: &str| OLDER.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new).to_owned();
-                let means = |entry: &crate::compile::Syscall| -> Vec<String> {
-                    entry.when.iter().flatten().map(|argument| argument.means.clone()).collect()
-                };
-                let mut all: Vec<_> = file.syscall.iter().map(|entry| (today(&entry.name), means(entry))).collect();
+                let pair = |call: &PolicyCall| (today(&call.name), call.in_words());
+                let mut all: Vec<_> = whole.calls.iter().filter(|call| call.is_on(arch)).map(pair).collect();
                 all.sort();
-                all.dedup();
                 all
             };
             let here = of("x86_64");
             for arch in ["aarch64", "riscv64"] {
-                assert_eq!(of(arch), here, "{arch}: {}", text.lines().next().unwrap_or_default());
+                assert_eq!(of(arch), here, "{arch}: {}", role.name());
             }
         }
     }
@@ -182,47 +197,43 @@ mod tests {
                 assert!(policy(role).iter().all(|entry| entry.name != name), "{name}");
             }
             // A zygote makes other processes, and no threads.
-            let clones = policy(role).iter().filter(|entry| ["clone", "clone3"].contains(&entry.name));
+            let clones = policy(role).into_iter().filter(|entry| ["clone", "clone3"].contains(&entry.name));
             let clones: Vec<_> = clones.map(|entry| entry.when).collect();
             let fork: &[&str] = &["CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD"];
             assert_eq!(clones, if role == Role::Zygote { fork } else { &[] }, "{}", role.name());
         }
     }
 
+    /// Calls of `one` that `other` may not make with the same arguments, and the other way round, sorted.
+    fn differences(one: Role, other: Role) -> [Vec<&'static str>; 2] {
+        let of = |role| policy(role).into_iter().map(|call| (call.name, call.when)).collect::<BTreeSet<_>>();
+        let (one, other) = (of(one), of(other));
+        [(&one, &other), (&other, &one)].map(|(these, those)| these.difference(those).map(|call| call.0).collect())
+    }
+
     #[test]
     fn a_hosts_proxy_may_do_what_a_gate_may_but_for_its_destination() {
-        let of = |role| policy(role).iter().map(|entry| (entry.name, entry.when)).collect::<Vec<_>>();
-        let (gate, host) = (of(Role::Gate), of(Role::HostProxy));
-        assert_eq!(gate.len(), host.len());
-        let others: Vec<_> = gate.iter().zip(&host).filter(|(one, other)| one != other).map(|(one, _)| one.0).collect();
-        assert_eq!(others, ["socket", "connect", "getsockopt"], "what is added to one policy belongs into the other");
+        let others = vec!["connect", "getsockopt", "socket"];
+        assert_eq!(
+            differences(Role::Gate, Role::HostProxy),
+            [others.clone(), others],
+            "add to serving.toml what both need"
+        );
     }
 
     #[test]
     fn a_worker_and_a_keeper_may_do_what_a_gate_may_and_a_few_things_more() {
-        let of = |role| policy(role).iter().map(|entry| (entry.name, entry.when)).collect::<Vec<_>>();
-        let gate = of(Role::Gate);
-        let more = |role| {
-            let all = of(role);
-            let missing: Vec<_> = gate.iter().filter(|entry| !all.contains(entry)).map(|entry| entry.0).collect();
-            let more: Vec<_> = all.iter().filter(|entry| !gate.contains(entry)).map(|entry| entry.0).collect();
-            (missing, more)
-        };
         let wait = if cfg!(target_arch = "x86_64") { "poll" } else { "ppoll" };
-        assert_eq!(
-            more(Role::Keeper),
-            (vec![], vec!["sendmsg", "recvmsg", wait, "epoll_create1", "eventfd2", "fcntl", "restart_syscall"])
-        );
-        let looks = ["getsockopt", "getsockname", "fcntl", "recvmsg", "sendmsg", wait];
-        let worker = looks.into_iter().chain(["fstat", "pread64", "restart_syscall"]).collect::<Vec<_>>();
-        assert_eq!(more(Role::Worker), (vec!["getsockopt"], worker));
+        let keeper = ["epoll_create1", "eventfd2", "fcntl", wait, "recvmsg", "restart_syscall", "sendmsg"].to_vec();
+        assert_eq!(differences(Role::Gate, Role::Keeper), [vec![], keeper]);
+        let looks = ["fcntl", "fstat", "getsockname", "getsockopt", wait, "pread64"];
+        let worker = looks.into_iter().chain(["recvmsg", "restart_syscall", "sendmsg"]).collect::<Vec<_>>();
+        assert_eq!(differences(Role::Gate, Role::Worker), [vec!["getsockopt"], worker]);
     }
 
     #[test]
     fn a_reader_opens_one_file_and_nothing_but_that() {
-        // The text alone: a build for development adds a call of its own.
-        let file = File::read(include_str!("../policy/reader.toml"), std::env::consts::ARCH).unwrap();
-        let names: Vec<_> = file.syscall.iter().map(|entry| entry.name.as_str()).collect();
+        let names: Vec<_> = policy(Role::Reader).iter().map(|call| call.name).collect();
         assert_eq!(names, ["read", "openat2", "fstat", "fgetxattr", "write", "close", "brk", "exit_group"]);
         let opens = policy(Role::Reader).iter().find(|entry| entry.name == "openat2").unwrap().when;
         assert!(opens.contains("the one name") && opens.contains("the directory"), "{opens}");
@@ -255,7 +266,7 @@ mod tests {
             let text = format!(
                 "[[syscall]]\nname = \"read\"\nreason = \"r\"\nwhen = [[{{ arg = 0, {argument}, means = \"m\" }}]]"
             );
-            File::read(&text, "x86_64").and_then(|file| file.compile("x86_64", Mismatch::Kill)).map(|_| ())
+            own(&text).and_then(|whole| whole.compile("x86_64", Mismatch::Kill, false)).map(|_| ())
         };
         assert!(compile("equals = 1").is_ok() && compile("address = \"how\"").is_ok());
         for wrong in ["equals = 1, address = \"how\"", "mask = 1", "mask = 1, address = \"how\"", "address = \"where\""]
@@ -301,7 +312,7 @@ mod tests {
             |other| std::collections::BTreeSet::from([libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_KILL_PROCESS, other]);
         let answered =
             |program: &[sock_filter]| answers(program).into_iter().collect::<std::collections::BTreeSet<_>>();
-        for (role, text) in Role::ALL.into_iter().zip(TEXTS) {
+        for role in Role::ALL {
             let (answer, refusal) = match (crate::LOGS_ONLY, cfg!(debug_assertions)) {
                 (true, _) => (libc::SECCOMP_RET_LOG, Refusal::Logs),
                 (false, true) => (libc::SECCOMP_RET_TRAP, Refusal::Names),
@@ -310,10 +321,13 @@ mod tests {
             // A foreign architecture kills in every build.
             assert_eq!(answered(role.program()), all(answer));
             assert_eq!(Filter::from(role).refusal(), refusal);
-            let file = File::read(text, "x86_64").unwrap();
-            assert!(answers(&file.compile("x86_64", Mismatch::Log).unwrap()).contains(&libc::SECCOMP_RET_LOG));
+            let whole = whole(role);
+            assert!(answers(&whole.compile("x86_64", Mismatch::Log, true).unwrap()).contains(&libc::SECCOMP_RET_LOG));
             let release = Mismatch::of(false, false);
-            assert_eq!(answered(&file.compile("x86_64", release).unwrap()), all(libc::SECCOMP_RET_KILL_PROCESS));
+            assert_eq!(
+                answered(&whole.compile("x86_64", release, false).unwrap()),
+                all(libc::SECCOMP_RET_KILL_PROCESS)
+            );
         }
     }
 
@@ -323,8 +337,17 @@ mod tests {
         let page = include_str!("../POLICY.md");
         let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         assert!(blocks.len() > 1, "{blocks:?}");
-        for block in blocks {
+        let serving =
+            "[[syscall]]\nname = \"connect\"\nreason = \"r\"\n[[syscall]]\nname = \"setsockopt\"\nreason = \"r\"\n";
+        let (include, alone): (Vec<&str>, Vec<&str>) = blocks.into_iter().partition(|block| block.contains("include"));
+        for block in alone {
             Filter::from_toml("page", block).unwrap();
+        }
+        for block in include {
+            let names: Vec<_> = Whole::read("page", block, &|_| Some(serving.to_owned())).unwrap().calls;
+            let names: Vec<&str> = names.iter().map(|call| call.name.as_str()).collect();
+            assert_eq!(names, ["connect", "getsockname"]);
+            assert!(Filter::from_toml("page", block).is_err(), "it stands alone");
         }
     }
 
@@ -340,6 +363,6 @@ mod tests {
 
     #[test]
     fn an_entry_without_a_reason_is_refused() {
-        assert!(File::read("[[syscall]]\nname = \"read\"\nreason = \" \"", "x86_64").is_err());
+        assert!(own("[[syscall]]\nname = \"read\"\nreason = \" \"").is_err());
     }
 }

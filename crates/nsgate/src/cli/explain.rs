@@ -2,7 +2,7 @@
 
 use super::mistake;
 use crate::terminal::{complain, say};
-use nsgate_sandbox::{NotRefused, Permitted, Refused, Role};
+use nsgate_sandbox::{NotRefused, PermittedCall, Refused, Role};
 use std::io::BufRead;
 
 /// Says which system call a filter has refused, to which process, and what the policies of nsgate say of it.
@@ -88,7 +88,8 @@ fn tell(refused: &Refused, role: Option<Role>) {
         return;
     }
     let roles = role.or(refused.role()).map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
-    let found: Vec<(Role, Option<Permitted>)> = roles.into_iter().map(|role| (role, refused.in_policy(role))).collect();
+    let found: Vec<(Role, Option<PermittedCall>)> =
+        roles.into_iter().map(|role| (role, refused.in_policy(role))).collect();
     for (role, permitted) in &found {
         say!("  {:<11} {}", role.name(), of_policy(*role, permitted.as_ref()));
     }
@@ -96,19 +97,14 @@ fn tell(refused: &Refused, role: Option<Role>) {
 }
 
 /// What one policy says.
-fn of_policy(role: Role, permitted: Option<&Permitted>) -> String {
-    let file = format!("policy/{}.toml", role.name());
-    match permitted {
-        None => format!("not in {file}"),
-        Some(entry) if entry.conditional => {
-            format!("{file}, line {}, with some arguments alone: {}", entry.line, entry.reason)
-        }
-        Some(entry) => format!("{file}, line {}, whatever the arguments: {}", entry.line, entry.reason),
-    }
+fn of_policy(role: Role, permitted: Option<&PermittedCall>) -> String {
+    let Some(call) = permitted else { return format!("not in policy/{}.toml", role.name()) };
+    let which = if call.when.is_empty() { "whatever the arguments" } else { "with some arguments alone" };
+    format!("policy/{}.toml, line {}, {which}: {}", call.policy, call.line, call.reason)
 }
 
-fn to_do(found: &[(Role, Option<Permitted>)]) -> &'static str {
-    let one = |permitted: &Option<Permitted>| permitted.as_ref().map(|entry| entry.conditional);
+fn to_do(found: &[(Role, Option<PermittedCall>)]) -> &'static str {
+    let one = |permitted: &Option<PermittedCall>| permitted.as_ref().map(|call| !call.when.is_empty());
     match found {
         [(_, permitted)] if one(permitted) == Some(false) => {
             "it passes in this version: the process had another role, or was of another version (`nsgate --version`)"
