@@ -223,10 +223,23 @@ pub fn check_pool(
     config: &PoolConfig,
     options: &Options,
 ) -> Result<Vec<String>, LaunchError> {}
+pub fn check_reach(
+    config: &Config,
+    options: &Options,
+) -> Result<Vec<String>, LaunchError> {}
 pub fn pool_socket(
     config: &PoolConfig,
     options: &Options,
 ) -> Result<Option<OwnedFd>, LaunchError> {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptOut {
+    pub what: String,
+    pub remedy: String,
+    __private: (),
+}
+impl fmt::Display for KeptOut {}
+#[must_use]
+pub fn kept_out_of(pid: i32, ids: &Ids) -> Vec<KeptOut> {}
 #[derive(Debug)]
 pub enum Answer {
     Text(ConfigText),

@@ -4,6 +4,7 @@
 
 use crate::{
     pinned::{Pinned, kind},
+    reach,
     trust::Trust,
 };
 use nix::{fcntl::readlinkat, sys::stat::SFlag};
@@ -69,15 +70,23 @@ pub(crate) fn open(log: Option<&Log>, trust: &Trust, given: bool, name: &'static
         Ok(socket) => LogSocket { socket: Some(socket), connected: true, reconnect: None },
         Err(_) => nowhere(),
     };
+    let shut = reach::kept_out(&place, trust.ids()).map(|shut| shut.to_string());
     let held = place.above() == Path::new(HELD_BY_SYSTEMD);
     if held && (given || socket.connected) || given && place.above() == Path::new(DEVICES) {
-        let missing = format!("the system log {} is not there; if it comes, {later}", log.socket);
+        let missing = match shut {
+            Some(shut) => format!("no system log: {shut}"),
+            None => format!("the system log {} is not there; if it comes, {later}", log.socket),
+        };
         let warnings = if socket.connected { Vec::new() } else { vec![missing] };
         return Found { socket, warnings, ..Found::default() };
     }
     let mounts = "in a user namespace no directory is shown in which there are mounts (mount_namespaces(7))";
     let window = if given { Ok(None) } else { small_root::take(name, place.directory()).map(Some) };
     let warning = match (socket.connected, &window) {
+        // Root has connected, or could have: not the user that finds it again.
+        (true, _) if shut.is_some() => shut
+            .map(|shut| format!("the system log {} is found once, and if it goes away, {later}: {shut}", log.socket)),
+        (false, _) if shut.is_some() => shut.map(|shut| format!("no system log: {shut}; lines are lost until it may")),
         (true, Ok(_)) => None,
         (true, Err(error)) => Some(format!(
             "the system log {} is found once, and if it goes away, {later}: {error}; {mounts}",
@@ -99,10 +108,17 @@ pub(crate) fn open(log: Option<&Log>, trust: &Trust, given: bool, name: &'static
 pub(crate) fn missing(log: Option<&Log>, trust: &Trust) -> Option<String> {
     let log = log?;
     match find(&log.socket, trust, MOST_LINKS) {
-        Ok(place) if place.found().is_ok_and(|found| found.is_some()) => None,
+        // Connected to before the drop, and for good.
+        Ok(place) if place.above() == Path::new(HELD_BY_SYSTEMD) && is_there(&place) => None,
+        Ok(place) if is_there(&place) => reach::kept_out(&place, trust.ids())
+            .map(|shut| format!("the system log {} is not found again if it goes away: {shut}", log.socket)),
         Ok(_) => Some(format!("the system log {} is not there", log.socket)),
         Err(reason) => Some(format!("no system log: {reason}")),
     }
+}
+
+fn is_there(place: &Pinned) -> bool {
+    place.found().is_ok_and(|found| found.is_some())
 }
 
 /// Follows links, each of which is in a directory that only root and the gate's user may write.

@@ -164,7 +164,7 @@ fn start<T>(
     };
     // 3. Paths become descriptors, once.
     let trust = paths::trust(&ids, options)?;
-    let Paths { backends, pool, source, pid_file, log_file, mut warnings } =
+    let Paths { backends, pool, source, pid_file, log_file, mut warnings, .. } =
         Paths::pin(plan, options, &trust, &owners)?;
     let server = match plan.kind {
         Kind::Host(server, _) => Some(look_up(server, &ids)?),

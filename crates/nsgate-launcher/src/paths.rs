@@ -10,6 +10,7 @@ use crate::{
     pid_file::PidFile,
     pinned::{self, Pinned},
     plan::{Kind, Plan},
+    reach,
     source::Source,
     trust::{Trust, know_unmapped_root},
     wide,
@@ -27,6 +28,8 @@ pub(crate) struct Paths {
     pub(crate) log_file: Option<LogFile>,
     /// What is worth a line, and no reason not to start.
     pub(crate) warnings: Vec<String>,
+    /// Those among them that cost requests: of sockets that the process will not be let connect to.
+    pub(crate) unreached: Vec<String>,
 }
 
 impl Paths {
@@ -52,8 +55,12 @@ impl Paths {
         let pid_file = plan.process.pid_file.as_ref().map(|path| PidFile::pin(path, trust)).transpose()?;
         let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, trust)).transpose()?;
         let mut warnings: Vec<String> = backends.iter().chain(&pool).filter_map(wide::warning).collect();
+        // An agent that a courier's network has is the worker's to reach.
+        let reached = backends.iter().filter(|_| !matches!(plan.kind, Kind::Courier(..))).chain(&pool);
+        let unreached: Vec<String> = reached.filter_map(|place| reach::warning(place, trust.ids())).collect();
+        warnings.extend(unreached.iter().cloned());
         warnings.extend(source.as_ref().and_then(|source| source.unreadable(trust.ids())));
-        Ok(Self { backends, pool, source, pid_file, log_file, warnings })
+        Ok(Self { backends, pool, source, pid_file, log_file, warnings, unreached })
     }
 }
 
@@ -74,6 +81,16 @@ pub(crate) fn trust(ids: &Ids, options: &Options) -> Result<Trust, LaunchError> 
 /// As the start.
 pub fn check_gate(config: &Config, pool: Option<&AbsolutePath>, options: &Options) -> Result<Vec<String>, LaunchError> {
     check(&pool.map_or_else(|| Plan::gate(config), |pool| Plan::keeper(config, pool)), options)
+}
+
+/// Those of [`check_gate`]'s warnings that cost requests: a start of this gate would serve, and not be let connect to its agent.
+///
+/// # Errors
+/// As the start.
+pub fn check_reach(config: &Config, options: &Options) -> Result<Vec<String>, LaunchError> {
+    let plan = Plan::gate(config);
+    let Accounts { ids, owners, .. } = accounts::all(plan.process, plan.kind.backends(), None)?;
+    Paths::pin(&plan, options, &trust(&ids, options)?, &owners).map(|paths| paths.unreached)
 }
 
 /// The same of the proxy of a whole host, whose text is `file`.

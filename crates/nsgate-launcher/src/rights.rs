@@ -9,7 +9,7 @@ use nix::{
     errno::Errno,
     sys::stat::{FileStat, Mode, SFlag, fstat},
 };
-use std::os::fd::BorrowedFd;
+use std::{fmt, os::fd::BorrowedFd};
 
 /// Bits of an entry.
 pub(crate) const READ: u8 = 4;
@@ -88,12 +88,14 @@ impl Rights {
     /// Whether a process of this user and group, without further groups, has every one of `bits` (acl(5), "access check
     /// algorithm").
     pub(crate) fn permit(&self, uid: u32, gid: u32, bits: u8) -> bool {
+        uid == 0 || self.permit_without_capabilities(uid, gid, bits)
+    }
+
+    /// The same of a process that has no capability: root's entries are those of its own files, as any user's are.
+    pub(crate) fn permit_without_capabilities(&self, uid: u32, gid: u32, bits: u8) -> bool {
         let entries = self.entries();
         let has = |found: u8| found & bits == bits;
         let of = |wanted: Who| entries.iter().find(|(who, _)| *who == wanted).map(|(_, bits)| *bits);
-        if uid == 0 {
-            return true;
-        }
         if uid == self.owner {
             return of(Who::Owner).is_some_and(has);
         }
@@ -124,6 +126,14 @@ impl Rights {
         };
         let named = uid == 0 || self.entries().iter().any(|(who, _)| names(who));
         if named { self.permit(uid, gid, bits) } else { self.permit_everybody(bits) }
+    }
+}
+
+/// For whom: what stands in parentheses behind a path.
+impl fmt::Display for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {:04o}, uid {}, gid {}", self.mode & 0o7777, self.owner, self.group)?;
+        if self.acl.is_some() { f.write_str(", and the access control list that `getfacl` shows") } else { Ok(()) }
     }
 }
 
@@ -170,6 +180,10 @@ mod tests {
         let plain = rights(0o604, 0, OURS, None);
         assert!(!plain.permit(OTHER, OURS, READ), "a group that may not read is not helped by what others may");
         assert!(plain.permit(OTHER, OTHER, READ));
+        let agents = rights(0o600, OURS, OURS, None);
+        assert!(agents.permit(0, 0, WRITE) && !agents.permit_without_capabilities(0, 0, WRITE), "root as any user");
+        assert!(rights(0o600, 0, 0, None).permit_without_capabilities(0, 0, WRITE));
+        assert_eq!(file.to_string(), "mode 0640, uid 0, gid 1000, and the access control list that `getfacl` shows");
     }
 
     #[test]

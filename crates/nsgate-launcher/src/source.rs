@@ -56,7 +56,7 @@ impl Source {
     pub(crate) fn unreadable(&self, ids: &Ids) -> Option<String> {
         let directory = Rights::of(self.place.directory()).ok()?;
         let file = self.found().ok()??;
-        let may = |rights: &Rights, bits| rights.permit(ids.uid.as_raw(), ids.gid.as_raw(), bits);
+        let may = |rights: &Rights, bits| rights.permit_without_capabilities(ids.uid.as_raw(), ids.gid.as_raw(), bits);
         (!may(&directory, SEARCH) || !may(&file, READ)).then(|| {
             let path = self.place.path().display();
             format!("{path}: uid {} may not read this: SIGHUP will change nothing until it may", ids.uid)

@@ -30,6 +30,10 @@ macro_rules! away {
 }
 const NOT_FOUND: &str = away!("; its socket is not there");
 const REFUSED: &str = away!("; nobody listens at its socket");
+/// What may be behind a refusal of the kernel's: this process may not look (unix(7)).
+const SHUT_OUT: &str = "; the user of this process may not write to the socket, or not search its directory: `nsgate check` of the \
+                        configuration and `nsgate doctor` say which, with owner and mode. Let it, or start it as a user or group that \
+                        may";
 
 /// One after another: whoever came first is the one who tries while the agent's queue is full.
 #[derive(Debug)]
@@ -109,6 +113,7 @@ fn unreachable(error: &Error, attempts: u32) {
     let hint = match error.kind() {
         ErrorKind::NotFound => NOT_FOUND,
         ErrorKind::ConnectionRefused => REFUSED,
+        ErrorKind::PermissionDenied => SHUT_OUT,
         _ => "",
     };
     let say = |more: &str| tracing::warn!("the agent cannot be reached: {error} (attempts: {attempts}){hint}{more}");

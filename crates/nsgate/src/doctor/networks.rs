@@ -6,7 +6,7 @@ use crate::{
     overview::{Counted, Overview, Process, booted, uptime},
 };
 use nsgate_config::{Config, Uuid, haproxy};
-use nsgate_launcher::{Mode, Options, check_gate, read_config};
+use nsgate_launcher::{Mode, Options, check_gate, check_reach, kept_out_of, read_config};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -26,6 +26,7 @@ pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
     let gates: Vec<&Process> = overview.processes.iter().filter(|one| one.is_a_gate()).collect();
     let mut all = vec![summary(&gates)];
     all.extend(few(overview.processes.iter().flat_map(|one| silent(one).into_iter().chain(process(one))).collect()));
+    all.extend(few(overview.processes.iter().flat_map(out_of_reach).collect()));
     all.extend(few(lost(overview, places)));
     all.extend(few(namespaces(&gates)));
     all.extend(few(configured(places)));
@@ -90,6 +91,13 @@ fn process(one: &Process) -> Option<Finding> {
             _ => one.notes.first().map(|note| Finding::note("networks", format!("{}: {note}", named(one)))),
         },
     }
+}
+
+/// Its agent, its pool or its log is there, and the kernel does not let it connect.
+fn out_of_reach(one: &Process) -> Vec<Finding> {
+    let Some(ids) = one.ids.filter(|_| one.role != "supervisor") else { return Vec::new() };
+    let kept_out = kept_out_of(one.pid, &ids).into_iter();
+    kept_out.map(|kept| Finding::wrong("networks", format!("of {}, {}", named(one), kept.what), kept.remedy)).collect()
 }
 
 /// Networks that an agent wants a proxy for, and that have none.
@@ -163,30 +171,47 @@ fn configured(places: &Places) -> Vec<Finding> {
 }
 
 fn backend(config: &Config, options: &Options) -> Vec<Finding> {
-    let path = config.gate.backend.path();
+    let agent = agent(config.gate.backend.path().as_path());
     let mut all: Vec<Finding> = match check_gate(config, None, options) {
-        Ok(warnings) => warnings.into_iter().map(|warning| Finding::note("configurations", warning)).collect(),
+        Ok(warnings) => {
+            // The mode of a socket that is left over says nothing of the next one.
+            let unreached = if agent.level == Level::Ok { check_reach(config, options) } else { Ok(Vec::new()) };
+            let unreached = unreached.unwrap_or_default();
+            let said = |warning: String| {
+                if unreached.contains(&warning) {
+                    Finding::wrong("configurations", warning, "let it, as the message says")
+                } else {
+                    Finding::note("configurations", warning)
+                }
+            };
+            warnings.into_iter().map(said).collect()
+        }
         Err(error) => {
             vec![Finding::wrong("configurations", error.to_string(), "as the message says; no gate starts with it")]
         }
     };
-    const REMEDY: &str = "start the metadata agent; gates that run find its new socket in the same directory";
-    let found = match fs::metadata(path.as_path()) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Finding::unseen("agent", format!("{path}: {error}"))
-        }
-        Err(error) => Finding::wrong("agent", format!("the metadata agent's socket {path}: {error}"), REMEDY),
-        Ok(found) if !found.file_type().is_socket() => Finding::wrong("agent", format!("{path} is no socket"), REMEDY),
-        Ok(_) => match UnixStream::connect(path.as_path()) {
-            Ok(_) => Finding::ok("agent", format!("somebody listens at {path}")),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Finding::unseen("agent", format!("{path}: {error}"))
-            }
-            Err(error) => Finding::wrong("agent", format!("nobody listens at {path}: {error}"), REMEDY),
-        },
-    };
-    all.push(found);
+    all.push(agent);
     all
+}
+
+/// Whether an agent listens at its socket.
+fn agent(path: &Path) -> Finding {
+    const REMEDY: &str = "start the metadata agent; gates that run find its new socket in the same directory";
+    let shown = path.display();
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Finding::unseen("agent", format!("{shown}: {error}"))
+        }
+        Err(error) => Finding::wrong("agent", format!("the metadata agent's socket {shown}: {error}"), REMEDY),
+        Ok(found) if !found.file_type().is_socket() => Finding::wrong("agent", format!("{shown} is no socket"), REMEDY),
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => Finding::ok("agent", format!("somebody listens at {shown}")),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Finding::unseen("agent", format!("{shown}: {error}"))
+            }
+            Err(error) => Finding::wrong("agent", format!("nobody listens at {shown}: {error}"), REMEDY),
+        },
+    }
 }
 
 /// What was refused and what failed.

@@ -211,6 +211,7 @@ mod tests {
 
     fn gate(number: u32, confined: Option<bool>) -> Process {
         Process {
+            ids: None,
             pid: 1,
             role: "gate",
             identity: Some(Identity::Network(uuid(number))),

@@ -10,9 +10,10 @@ mod silent;
 pub(crate) use silent::Silent;
 
 use crate::{cli::attest::everyone, counted};
+use nix::unistd::{Gid, Uid};
 use nsgate_config::Identity;
-use nsgate_launcher::{Whose, whose};
-use nsgate_sandbox::attest::{self, Holdings};
+use nsgate_launcher::{Ids, Whose, whose};
+use nsgate_sandbox::attest::{self, Holdings, Thread};
 use std::{fs, io};
 
 /// Most processes of which something is told: a host has two or three for each of its networks.
@@ -26,6 +27,8 @@ pub(crate) struct Process {
     pub(crate) role: &'static str,
     /// Whose requests it carries; of a haproxy, by its command line.
     pub(crate) identity: Option<Identity>,
+    /// Its user and group, if it is a process of nsgate's.
+    pub(crate) ids: Option<Ids>,
     /// Whether it holds nothing but what its role needs; `None` if that cannot be read.
     pub(crate) confined: Option<bool>,
     /// What it holds beside that, or what cannot be read: the row of the verdict, and what was found.
@@ -82,6 +85,7 @@ impl Process {
             pid,
             role,
             identity,
+            ids: holdings.role.and(holdings.threads.first()).map(ids),
             confined,
             wrong: rows.map(|row| format!("{} ({})", row.what, row.found)).collect(),
             notes: holdings.notes.clone(),
@@ -101,6 +105,12 @@ impl Process {
     pub(crate) fn is_a_gate(&self) -> bool {
         ["gate", "keeper", "hostproxy", "haproxy", "unknown"].contains(&self.role)
     }
+}
+
+fn ids(thread: &Thread) -> Ids {
+    // Effective, behind the real one (proc_pid_status(5)).
+    let ([_, uid, ..], [_, gid, ..]) = (thread.users, thread.groups);
+    Ids { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) }
 }
 
 fn served_by(pid: i32) -> Option<Identity> {
