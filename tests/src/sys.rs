@@ -1,4 +1,5 @@
 //! The few kernel calls the laboratory makes by hand. The only unsafe code of this crate.
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"127.0.0.1:80\"]\nuser = \"u\"\nbackend = \"/b\"\n";
     let network = Network::of(&native::parse("event", text)?.config.gate.identity);
     let time = Some(Duration::from_micros(1234));
+    #[allow(clippy::disallowed_methods, reason = "the date of a line")]
     let mut record = AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now());
     record.head_time = time;
     record.queue_time = time;

@@ -205,7 +205,9 @@ impl Exchange {
         state.enter(Phase::Head);
         state.began = state.since;
         (state.written, state.answering) = (0, false);
-        state.record = Some(AccessRecord::begun(self.client, SystemTime::now()));
+        #[allow(clippy::disallowed_methods, reason = "the date of a line")]
+        let date = SystemTime::now();
+        state.record = Some(AccessRecord::begun(self.client, date));
     }
 
     /// A head was judged good. `whole` says that its body is there as well.

@@ -39,6 +39,7 @@ pub(crate) struct Traces {
 
 impl Traces {
     pub(crate) fn new(sampled: bool) -> Self {
+        #[allow(clippy::disallowed_methods, reason = "any two starts differ; nothing counts on it")]
         let salt = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { key: RandomState::new(), salt, next: AtomicU64::new(0), sampled }
     }

@@ -12,6 +12,7 @@ use std::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u32 = std::env::args().nth(1).ok_or("how many lines?")?.parse()?;
     let time = Some(Duration::from_micros(1234));
+    #[allow(clippy::disallowed_methods, reason = "the date of a line")]
     let mut record = AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now());
     record.head_time = time;
     record.queue_time = time;

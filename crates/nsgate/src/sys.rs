@@ -3,6 +3,7 @@
 //!
 //! glibc keeps the pages of freed connections for ever (a burst of 300 leaves 6.4 MB); trimming when the last
 //! connection is gone brings a gate back to where it began. No `mallopt` setting does the same.
+#![allow(unsafe_code)]
 
 use std::{cmp::Reverse, hint::black_box, io};
 

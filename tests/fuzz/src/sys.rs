@@ -1,4 +1,5 @@
 //! The counters that LLVM puts in: where they are, read and set to zero. The only `unsafe` of this crate.
+#![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -109,6 +109,7 @@ impl Sink {
 
 /// The form of Neutron's own log files (oslo.log, `logging_default_format_string`), as far as it means something here.
 fn dated(severity: Severity, pid: i32, line: &str) -> String {
+    #[allow(clippy::disallowed_methods, reason = "the date of a line")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = local_time(i64::try_from(since.as_secs()).unwrap_or(0));
     let word = match severity {

@@ -91,6 +91,7 @@ impl Syslog {
 
     /// What stands before each line. It is written anew once a second.
     fn begin(&self, text: &mut String) {
+        #[allow(clippy::disallowed_methods, reason = "the date of a line")]
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut known = self.beginning.lock().unwrap_or_else(PoisonError::into_inner);
         if known.second != Some(seconds) {
