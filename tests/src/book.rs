@@ -40,7 +40,7 @@ pub const NOT_RUN: [(&str, &str, &str); 20] = [
     ("README.md", "cargo xtask build", "the programs under test come from it"),
     ("docs/embedding.md", "cargo run --package nsgate-forwarder", "builds; the suite embedding runs the example"),
     ("docs/embedding.md", "cargo build --package nsgate", "builds; the suite embedding runs the example"),
-    ("docs/embedding.md", "cargo xtask api", "builds; the unit tests compare the same"),
+    ("docs/embedding.md", "cargo xtask api", "builds; the stage api compares the same"),
     ("docs/embedding.md", "cargo xtask package", "takes minutes; a stage of the test command of its own"),
     ("docs/fuzzing.md", "cargo xtask fuzz head --seconds", "takes minutes"),
     ("docs/fuzzing.md", "cargo xtask fuzz head --replay", "replays what a run of the fuzzer found, and there is none"),

@@ -24,6 +24,7 @@ pub mod http;
 #[cfg(target_arch = "x86_64")]
 pub mod inject;
 pub mod journald;
+pub mod json;
 pub mod lab;
 pub mod load;
 pub mod machine;
@@ -39,6 +40,7 @@ mod sealed;
 pub mod sidecar;
 pub mod sys;
 pub mod syslog;
+pub mod table;
 pub mod terminal;
 pub mod vectors;
 pub mod world;

@@ -85,6 +85,17 @@ pub fn of_debian(package: &str, file: &str) -> Option<PathBuf> {
     releases.map(|release| release.path().join(package).join(file)).find(|path| path.exists())
 }
 
+/// The release of Neutron whose code the suites run.
+pub const NEUTRON: &str = "29.0.0";
+
+/// The last release of Neutron with a metadata proxy in Python (Ocata).
+pub const OCATA: &str = "10.0.7";
+
+/// The interpreter that has Neutron; `cargo xtask test neutron` makes it.
+pub fn neutron_python() -> PathBuf {
+    target().join("neutron/venv/bin/python")
+}
+
 /// The workspace's target directory (`CARGO_TARGET_DIR` is honoured).
 pub fn target() -> PathBuf {
     let workspace = workspace();

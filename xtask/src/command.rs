@@ -31,6 +31,19 @@ pub(crate) fn plain(mut command: Command) -> Result<bool, String> {
     command.status().map(|status| status.success()).map_err(|e| describe(&command, &e))
 }
 
+/// What a command says on standard output, without the line's end.
+///
+/// # Errors
+/// It cannot be started, or it fails: with what it says of that.
+pub(crate) fn said(mut command: Command) -> Result<String, String> {
+    let out = command.output().map_err(|e| format!("{:?}: {e}", command.get_program()))?;
+    if !out.status.success() {
+        let why = String::from_utf8_lossy(&out.stderr);
+        return Err(format!("{command:?} failed: {}", why.trim_end()));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).trim_end().to_owned())
+}
+
 /// Whether the program can be started and ends well, silently.
 pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);

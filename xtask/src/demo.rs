@@ -10,8 +10,8 @@ use nsgate_tests::{
     Config, Gate, Guest, Kind, Lab, MetadataAgent, Network, Program, RecordingAgent, SyslogReader, procfs, world,
 };
 
-use crate::terminal::{Style, seconds, table};
 use crate::{build, tools};
+use nsgate_tests::table::{Style, seconds, table};
 
 const HOSTNAME: &str = "guest.example";
 const REQUEST: &str = "\

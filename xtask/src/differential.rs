@@ -3,11 +3,13 @@
 //!
 //! It is the suite of the test command that goes on; see `tests/tests/dialect_differential`.
 
+use std::ffi::OsString;
+
 use crate::command::{cargo, plain};
 use crate::tools;
 
 /// Everything behind `differential` is for the suite.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+pub(crate) fn run(arguments: &[OsString]) -> Result<(), String> {
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;
     let usual = ["--minutes".to_owned(), "1".to_owned()];

@@ -3,6 +3,7 @@
 //! The counters are LLVM's, put in by flags that the stable compiler knows; they are given to this build alone, which
 //! has a directory of its own.
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use nsgate_tests::program::target;
@@ -17,7 +18,7 @@ const FLAGS: [&str; 3] = [
 ];
 
 /// Everything behind `fuzz` is for the fuzzer.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+pub(crate) fn run(arguments: &[OsString]) -> Result<(), String> {
     let host = host()?;
     let into = target().join("fuzz");
     // With a target named, build scripts and macros are compiled without the flags.

@@ -1,11 +1,12 @@
 //! `cargo xtask lab COMMAND`: any command in a private world, for trying things by hand and for suites in other languages.
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use nsgate_tests::world;
 
 /// Runs the command in a world; its failure is ours.
-pub(crate) fn run(words: &[String]) -> Result<(), String> {
+pub(crate) fn run(words: &[OsString]) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("lab needs a command, for instance `cargo xtask lab bash`".to_owned());
     };
@@ -14,7 +15,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
         command.args(arguments);
         command
     })?;
-    if status == 0 { Ok(()) } else { Err(format!("`{program}` ended with status {status}")) }
+    if status == 0 { Ok(()) } else { Err(format!("`{}` ended with status {status}", program.to_string_lossy())) }
 }
 
 /// Runs a command in a world and returns its exit status.

@@ -3,139 +3,131 @@
 
 mod api;
 mod arm64;
-mod bench;
 mod book;
 mod build;
 mod command;
-mod counts;
 mod demo;
 mod deny;
-mod dependencies;
 mod differential;
 mod dist;
-#[cfg(target_arch = "x86_64")]
-mod escape;
-mod forging;
 mod fuzz;
-mod growth;
-mod hostile;
 mod house;
-mod json;
 mod lab;
 mod later_debian;
+mod measure;
 mod package;
 mod policy;
 mod prepare;
 mod reference;
-mod terminal;
 mod test;
 mod tools;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-const HELP: &str = "\
-The build tool of nsgate.
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use nsgate_tests::json;
 
-    cargo xtask demo                   a guest, the gate and an agent in namespaces of their own, shown step by step
-    cargo xtask test [STAGE ...]       everything, or the stages named: fmt clippy deny package unit doc arm64 counts e2e neutron
-                                       cloud-init dist
-                [--haproxy PATH]         run the suites against another haproxy, to compare
-                [-- WORD ...]            only the tests whose names contain a word
-    cargo xtask book                   whether links lead somewhere and every command of the documentation exists
-    cargo xtask build                  the programs, in target/dist/bin/
-    cargo xtask dist                   packages, source tarball, bill of materials, sums, in target/dist/packages/
-                [--check]                everything twice, in different directories, compared bit by bit
-                [pages DIR]              manual pages, completions, notices of third parties, below DIR
-    cargo xtask bench                  figures beside haproxy's, into docs/benchmarks.md
-    cargo xtask bench load [WORDS]     the load tables whose names have all these words, printed (--rounds N, --seconds N)
-    cargo xtask bench fairness         a guest beside another one that attacks, under haproxy as well, printed
-    cargo xtask bench guards           what guards cost a request, printed
-    cargo xtask bench host             the proxy of a whole host as its instances become many, into docs/host-benchmarks.md
-    cargo xtask bench pool             one worker for many networks beside a haproxy each, into docs/pool-benchmarks.md
-    cargo xtask completion SHELL       the script that completes nsgate's words in bash, zsh or fish
-    cargo xtask counts                 instructions, allocations and system calls of a request, against those known
-                [--write]                write them down
-    cargo xtask api [--write]          what each library crate offers, into docs/api/; compared with it
-                [--since REVISION]       what has come and gone since, and which version that asks for
-    cargo xtask deny                   licences, bans and sources of all that is built in, by deny.toml
-    cargo xtask dependencies           how many packages each crate brings, and that it uses what it names
-                [--write]                into docs/dependencies.md
-    cargo xtask differential           changed configurations: nsgate must understand what haproxy understands, or refuse
-                [--minutes N] [--json]   for how long (1); a summary for programs
-                [--seed N]               other texts
-    cargo xtask escape                 what code in a gate and in haproxy can reach, into docs/threat-model.md
-    cargo xtask fuzz TARGET            changed inputs, guided by coverage, until a promise is broken or the time is over
-                [--seconds N] [--json]   for how long (60); a summary for programs
-                [--replay FILE]          one input, without the fuzzer around it
-    cargo xtask growth                 what a request costs as connections, sources, networks grow, into docs/growth.md
-    cargo xtask hostile                what a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
-    cargo xtask house                  rules of this tree that no compiler checks, and every unsafe with its reason
-    cargo xtask unsafe                 every unsafe of this tree: file, line, why it is sound
-    cargo xtask package                each crate as it would be published, and built from its own package
-    cargo xtask policy [WORD ...]      run the suites on filters that log, and name each call outside the policies
-    cargo xtask reference [--write]    every key of every configuration file, into docs/configuration.md
-    cargo xtask soak [--minutes N]     honest and hostile guests together, two minutes; the gate ends as it began
-    cargo xtask forging                what forged requests become here, at haproxy and at nginx, into docs/forging.md
-    cargo xtask lab COMMAND ...        a command in a private world: own /run, /proc, /dev/log and network namespaces
-    cargo xtask tools                  what the suites need and where it comes from
+/// The build tool of nsgate.
+///
+/// What prints a table prints it as JSON with --json, and everything else on standard error then. Colours are for a terminal, and
+/// not where NO_COLOR is set.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    what: What,
+}
 
-Whatever prints a table prints it as JSON with --json (bench, book, counts, dependencies,
-escape, forging, growth, hostile, house, policy, reference, test, tools, unsafe), and
-everything else on standard error then. Colours are for a terminal, and not where NO_COLOR is set.
-";
+/// Words of another program.
+#[derive(Debug, Args)]
+struct Words {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct Json {
+    /// For a program to read, on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A guest, the gate and an agent in namespaces of their own, shown step by step
+    Demo,
+    /// Everything, or the stages named
+    Test(test::Wish),
+    /// The programs, in target/dist/bin/
+    Build,
+    /// Packages, source tarball, bill of materials, sums, in target/dist/packages/
+    Dist(dist::Wish),
+    /// Every key of every configuration file, and the passing headers and the accepted haproxy dialect: printed
+    Reference {
+        /// Into docs/configuration.md
+        #[arg(long)]
+        write: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// What each library crate offers, compared with docs/api/
+    Api(api::Wish),
+    /// Whether links lead somewhere, and every command and message of the documentation exists
+    Book(Json),
+    /// Licences, bans and sources of all that is built in, by deny.toml, and what is named and not used
+    Deny,
+    /// The rule of this tree that no lint checks: a file begins with what it promises
+    House,
+    /// Each crate as it would be published, and built from its own package
+    Package,
+    /// Figures beside haproxy's, into docs/benchmarks.md; `bench help` lists load, fairness, guards, host and pool
+    #[command(disable_help_flag = true)]
+    Bench(Words),
+    /// Instructions, allocations and system calls of a request, against those known; --write
+    #[command(disable_help_flag = true)]
+    Counts(Words),
+    /// What a request costs as connections, sources, networks grow, into docs/growth.md
+    #[command(disable_help_flag = true)]
+    Growth(Words),
+    /// What a hostile guest reaches here and at haproxy, into docs/hostile-guest.md
+    #[command(disable_help_flag = true)]
+    Hostile(Words),
+    /// What forged requests become here, at haproxy and at nginx, into docs/forging.md
+    #[command(disable_help_flag = true)]
+    Forging(Words),
+    /// What code in a gate and in haproxy can reach, into docs/threat-model.md
+    #[command(disable_help_flag = true)]
+    Escape(Words),
+    /// Honest and hostile guests together, two minutes or --minutes N; the gate ends as it began
+    #[command(disable_help_flag = true)]
+    Soak(Words),
+    /// Changed configurations: nsgate must understand what haproxy understands, or refuse; --minutes N, --seed N, --json
+    Differential(Words),
+    /// Changed inputs to a TARGET, guided by coverage, until a promise is broken; --seconds N, --json, --replay FILE
+    Fuzz(Words),
+    /// Run the suites on filters that log, and name each call outside the policies
+    Policy {
+        #[command(flatten)]
+        json: Json,
+        /// Parts of test names
+        words: Vec<String>,
+    },
+    /// A command in a private world: own /run, /proc, /dev/log and network namespaces
+    Lab(Words),
+    /// The script that completes nsgate's words in bash, zsh or fish
+    Completion { shell: Shell },
+    /// What the suites need and where it comes from
+    Tools(Json),
+    /// What `test` starts beside itself
+    #[command(hide = true)]
+    Prepare { stages: Vec<String> },
+}
 
 fn main() -> ExitCode {
-    quiet_where_nobody_reads();
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
-    if let Err(message) = apart(&mut words) {
-        eprintln!("xtask: {message}");
-        return ExitCode::FAILURE;
-    }
-    let rest = words.get(1..).unwrap_or_default();
-    let outcome = match words.first().map(String::as_str) {
-        // Words behind these are another program's.
-        Some(command) if !["lab", "fuzz"].contains(&command) && rest.first().is_some_and(|word| is_help(word)) => {
-            print!("{HELP}");
-            Ok(())
-        }
-        Some(command) if ALONE.contains(&command) && !rest.is_empty() => {
-            Err(format!("`{}`? cargo xtask {command} takes no words", rest.join(" ")))
-        }
-        Some("demo") => demo::run(),
-        Some("test") => test::run(rest),
-        Some("api") => api::run(rest),
-        Some("book") => book::run(),
-        Some("deny") => deny::run(),
-        Some("package") => package::run(),
-        Some("dependencies") => dependencies::run(rest),
-        Some("differential") => differential::run(rest),
-        Some("build") => build::run(),
-        Some("dist") => dist::run(rest),
-        Some("bench") => bench::run(rest),
-        Some("growth") => growth::run(),
-        Some("counts") => counts::run(rest),
-        Some("soak") => bench::soak::run(rest),
-        #[cfg(target_arch = "x86_64")]
-        Some("escape") => escape::run(),
-        Some("fuzz") => fuzz::run(rest),
-        Some("hostile") => hostile::run(),
-        Some("house") => house::run(),
-        Some("completion") => dist::completion::run(rest),
-        Some("reference") => reference::run(rest),
-        Some("policy") => policy::run(rest),
-        Some("forging") => forging::run(),
-        Some("lab") => lab::run(rest),
-        Some("unsafe") => house::unsafe_code(),
-        Some("tools") => tools::report(),
-        // What `test` starts beside itself.
-        Some("prepare") => prepare::run(rest),
-        Some("help" | "-h" | "--help") | None => {
-            print!("{HELP}");
-            Ok(())
-        }
-        Some(other) => Err(format!("there is no command `{other}`\n\n{HELP}")),
-    };
-    match outcome {
+    quiet_where_the_reader_has_gone();
+    match run(Options::parse().what) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask: {message}");
@@ -144,16 +136,42 @@ fn main() -> ExitCode {
     }
 }
 
-/// Commands without words of their own.
-const ALONE: [&str; 12] =
-    ["demo", "book", "deny", "package", "build", "growth", "escape", "hostile", "house", "forging", "unsafe", "tools"];
-
-fn is_help(word: &str) -> bool {
-    ["help", "-h", "--help"].contains(&word)
+fn run(what: What) -> Result<(), String> {
+    let asked = |Json { json }: Json| if json { json::ask() } else { Ok(()) };
+    match what {
+        What::Demo => demo::run(),
+        What::Test(wish) => test::run(&wish),
+        What::Build => build::run(),
+        What::Dist(wish) => dist::run(&wish),
+        What::Reference { write, json } => asked(json).and_then(|()| reference::run(write)),
+        What::Api(wish) => api::run(&wish),
+        What::Book(json) => asked(json).and_then(|()| book::run()),
+        What::Deny => deny::run(),
+        What::House => house::run(),
+        What::Package => package::run(),
+        What::Bench(words) => measured("bench", words),
+        What::Counts(words) => measured("counts", words),
+        What::Growth(words) => measured("growth", words),
+        What::Hostile(words) => measured("hostile", words),
+        What::Forging(words) => measured("forging", words),
+        What::Escape(words) => measured("escape", words),
+        What::Soak(words) => measured("soak", words),
+        What::Differential(Words { words }) => differential::run(&words),
+        What::Fuzz(Words { words }) => fuzz::run(&words),
+        What::Policy { json, words } => asked(json).and_then(|()| policy::run(&words)),
+        What::Lab(Words { words }) => lab::run(&words),
+        What::Completion { shell } => dist::completion::run(shell),
+        What::Tools(json) => asked(json).and_then(|()| tools::report()),
+        What::Prepare { stages } => prepare::run(&stages),
+    }
 }
 
-/// `cargo xtask unsafe | head` ends where the reader does, and not with a panic.
-fn quiet_where_nobody_reads() {
+fn measured(name: &str, Words { words }: Words) -> Result<(), String> {
+    measure::run(&[vec![name.into()], words].concat())
+}
+
+/// `cargo xtask tools | head` ends where the reader does, and not with a panic.
+fn quiet_where_the_reader_has_gone() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
@@ -162,22 +180,4 @@ fn quiet_where_nobody_reads() {
         }
         usual(panic);
     }));
-}
-
-/// Takes `--json` out of the words, and makes room for it. A program that is run by `lab`, the fuzzer and
-/// the differential test have their own.
-fn apart(words: &mut Vec<String>) -> Result<(), String> {
-    let Some(command) = words.first().filter(|command| !["lab", "fuzz", "differential"].contains(&command.as_str()))
-    else {
-        return Ok(());
-    };
-    let ours = words.iter().take_while(|word| *word != "--");
-    let Some(place) = ours.enumerate().find_map(|(place, word)| (word == "--json").then_some(place)) else {
-        return Ok(());
-    };
-    if !json::COMMANDS.contains(&command.as_str()) {
-        return Err(format!("`{command}` prints no table; --json is for {}", json::COMMANDS.join(", ")));
-    }
-    words.remove(place);
-    json::ask()
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use nsgate_tests::program::{target, workspace};
 
 use crate::command::{cargo, plain, stream};
-use crate::terminal::table;
+use nsgate_tests::table::table;
 
 /// Where the C library's headers keep the numbers of system calls; what links Rust programs brings them.
 const HEADERS: [&str; 3] = [
@@ -41,7 +41,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     found.retain(|number, _| names.get(number).is_none_or(|name| name != DEVELOPMENT));
     let calls: Vec<_> = found.iter().map(|(number, times)| (names.get(number).cloned(), number, times)).collect();
     let shown = |(name, number, times): &(Option<String>, &u32, &usize)| serde_json::json!({ "system_call": name, "number": number, "times": times });
-    crate::json::say(&calls.iter().map(shown).collect());
+    nsgate_tests::json::say(&calls.iter().map(shown).collect());
     if found.is_empty() {
         println!("\nno call outside the policies in {}", workspace().join("crates/nsgate-sandbox/policy").display());
         return Ok(());

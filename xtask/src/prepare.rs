@@ -10,58 +10,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use nsgate_tests::program::target;
+use nsgate_tests::table::seconds;
 
-use crate::terminal::seconds;
 use crate::test::NEWER_CLOUD_INIT;
-use crate::tools::{self, Tool};
-use crate::{arm64, deny, dist, later_debian};
+use crate::{arm64, deny, dist, later_debian, tools};
 
 /// Set for the process that prepares: it waits for nobody.
 const PREPARING: &str = "NSGATE_PREPARING";
 
 static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
-
-/// A stage, and the tools that it installs.
-const TOOLS: [(&str, &[Tool]); 6] = [
-    ("deny", &[tools::VENV]),
-    ("counts", &[tools::VALGRIND, tools::STRACE]),
-    (
-        "e2e",
-        &[
-            tools::IP,
-            tools::HAPROXY,
-            tools::JOURNALD,
-            tools::STRACE,
-            tools::ACL,
-            tools::CAPSH,
-            tools::CURL,
-            tools::VENV,
-        ],
-    ),
-    ("neutron", &[tools::IP, tools::VENV]),
-    ("cloud-init", &[tools::IP, tools::CLOUD_INIT]),
-    (
-        "dist",
-        &[
-            tools::IP,
-            tools::DPKG_DEV,
-            tools::DEBHELPER,
-            tools::RPM,
-            tools::LINTIAN,
-            tools::RPMLINT,
-            tools::MAN,
-            tools::ZSH,
-            tools::FISH,
-            tools::VENV,
-            tools::APPARMOR,
-            tools::CHECKPOLICY,
-            tools::SEMODULE,
-            tools::DEBOOTSTRAP,
-            tools::PODMAN,
-            tools::RUNC,
-        ],
-    ),
-];
 
 /// Begins, for these stages, and returns at once. As somebody who may not install, it does nothing.
 pub(crate) fn begin(stages: &[&str]) {
@@ -101,11 +58,9 @@ pub(crate) fn wait() {
 pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     let wanted = |name: &str| stages.iter().any(|stage| stage == name);
     let mut step = Step(Instant::now());
-    let all: Vec<Tool> =
-        TOOLS.iter().filter(|(stage, _)| wanted(stage)).flat_map(|(_, all)| all.iter().copied()).collect();
-    step.took("Debian packages", tools::install(&all));
+    step.took("Debian packages", tools::install_for(stages));
     if wanted("deny") {
-        step.took("cargo-deny", deny::find().map(drop));
+        step.took("tools of cargo", deny::ready());
     }
     if wanted("arm64") {
         step.took("a compiler for arm64", arm64::rustc().map(drop));
@@ -123,7 +78,7 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
         step.took("tools of Python", tools::packaging_python().map(drop));
     }
     if wanted("e2e") || wanted("neutron") || wanted("dist") {
-        step.took("Neutron", tools::neutron_python().map(drop));
+        step.took("Neutron", tools::neutron().map(drop));
     }
     Ok(())
 }

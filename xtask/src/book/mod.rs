@@ -1,16 +1,20 @@
 //! `cargo xtask book`: the documentation holds together. Every link leads somewhere, every page is in the index, every
-//! command is one that exists, and every message of a failed start has its paragraph.
+//! command is one that exists, every message of a failed start has its paragraph, and every promise the test that shows it.
 //!
 //! Pages with commands are run besides, command by command, by the suite `book`.
 
 mod commands;
 mod links;
 mod messages;
+mod promises;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use nsgate_tests::json;
 use nsgate_tests::program::workspace;
+
+use crate::house::walk;
 
 /// A page: its path from the top of the repository, and its text.
 pub(crate) struct Page {
@@ -20,59 +24,37 @@ pub(crate) struct Page {
 
 /// Says what is wrong.
 pub(crate) fn run() -> Result<(), String> {
-    let pages = pages();
-    let (linked, taken) = (links::wrong(&pages), commands::wrong(&pages));
-    let wrong = [linked, taken, messages::wrong(&pages)?].concat();
+    let (pages, wrong) = (pages(), wrong()?);
     let commands = commands::count(&pages);
-    crate::json::say(&serde_json::json!({ "pages": pages.len(), "commands": commands, "wrong": wrong }));
-    if wrong.is_empty() {
-        println!("{} pages, {} commands", pages.len(), commands);
-        Ok(())
-    } else {
-        Err(wrong.join("\n"))
-    }
+    json::say(&serde_json::json!({ "pages": pages.len(), "commands": commands, "wrong": wrong }));
+    println!("{} pages, {commands} commands", pages.len());
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+/// One sentence for each thing.
+fn wrong() -> Result<Vec<String>, String> {
+    let pages = pages();
+    Ok([links::wrong(&pages), commands::wrong(&pages), messages::wrong(&pages)?, promises::wrong(&pages)].concat())
 }
 
 /// Every page of the repository.
 fn pages() -> Vec<Page> {
     let mut found = Vec::new();
-    walk(Path::new("docs"), &mut found);
-    walk(Path::new("crates"), &mut found);
-    for name in ["README.md", "CHANGELOG.md", "SECURITY.md"] {
-        found.push(PathBuf::from(name));
+    for top in ["docs", "crates"] {
+        walk(&workspace().join(top), "md", &mut found);
     }
-    found.sort();
-    let read = |path: PathBuf| Page { text: fs::read_to_string(workspace().join(&path)).unwrap_or_default(), path };
+    found.extend(["README.md", "CHANGELOG.md", "SECURITY.md"].map(|name| workspace().join(name)));
+    let read = |path: PathBuf| Page {
+        text: fs::read_to_string(&path).unwrap_or_default(),
+        path: path.strip_prefix(workspace()).unwrap_or(&path).to_owned(),
+    };
     found.into_iter().map(read).collect()
-}
-
-fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(workspace().join(directory)).into_iter().flatten().flatten() {
-        let path = directory.join(entry.file_name());
-        if entry.path().is_dir() {
-            walk(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{commands, links, messages, pages};
-
     #[test]
-    fn every_link_leads_somewhere_and_every_page_is_in_the_index() {
-        assert_eq!(links::wrong(&pages()), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_command_is_one_that_exists() {
-        assert_eq!(commands::wrong(&pages()), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_message_of_a_failed_start_has_its_paragraph() {
-        assert_eq!(messages::wrong(&pages()).unwrap(), Vec::<String>::new());
+    fn links_lead_somewhere_and_commands_messages_and_promises_are_what_there_is() {
+        assert_eq!(super::wrong().unwrap(), Vec::<String>::new());
     }
 }

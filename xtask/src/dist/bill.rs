@@ -8,8 +8,8 @@ use std::path::Path;
 use nsgate_tests::program::workspace;
 use serde_json::{Value, json};
 
-use super::{Release, pages::write, release::said};
-use crate::command::cargo;
+use super::{Release, pages::write};
+use crate::command::{cargo, said};
 
 /// A crate: name and version.
 type Crate = (String, String);

@@ -16,15 +16,9 @@ fn of(shell: Shell) -> String {
 }
 
 /// `cargo xtask completion SHELL`: the script, to try it.
-pub(crate) fn run(words: &[String]) -> Result<(), String> {
-    let text = match words {
-        [shell] if shell == "bash" => bash(),
-        [shell] if shell == "zsh" => zsh(),
-        [shell] if shell == "fish" => fish(),
-        _ => return Err("cargo xtask completion takes one word: bash, zsh or fish".to_owned()),
-    };
-    print!("{text}");
-    Ok(())
+pub(crate) fn run(shell: Shell) -> Result<(), String> {
+    let script = scripts().into_iter().find(|(path, _)| path.starts_with(&shell.to_string()));
+    script.map(|(_, text)| print!("{text}")).ok_or_else(|| format!("there is no script for {shell}: bash, zsh or fish"))
 }
 
 /// The function of clap_complete, behind one that knows networks.

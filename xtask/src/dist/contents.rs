@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use super::proof::{Trial, Verdict, complaints};
-use super::{Release, deb, empty, release::said};
-use crate::command::cargo;
+use super::{Release, deb, empty};
+use crate::command::{cargo, said};
 
 /// Crates of any versions that fulfil the manifests, without the lock; behind it the tree is as it was. What is compiled is the same,
 /// and is not compiled once more.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::pages::write;
-use super::{Release, empty, release::said};
+use super::{Release, empty};
 use crate::command::plain;
+use crate::command::said;
 
 /// What is built, and of what.
 #[derive(Clone, Copy)]

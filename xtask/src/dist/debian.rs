@@ -6,8 +6,9 @@ use std::process::Command;
 
 use nsgate_tests::program::target;
 
-use super::{empty, release::said};
+use super::empty;
 use crate::command::plain;
+use crate::command::said;
 use crate::{prepare, tools};
 
 /// What a host of Neutron's has anyway, and what the tests look with.

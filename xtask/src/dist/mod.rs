@@ -27,22 +27,32 @@ use std::time::Instant;
 
 use nsgate_tests::program::target;
 
-use crate::terminal::seconds;
 use crate::tools;
+use nsgate_tests::table::seconds;
 pub(crate) use release::Release;
 
-const USAGE: &str = "\
-cargo xtask dist                 everything, into target/dist/packages/
-cargo xtask dist --check         everything twice, in different directories, and compare every file
-cargo xtask dist pages DIR       manual pages, completions and notices of third parties, as the tarball has them";
+/// What the command line asks for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wish {
+    /// Everything twice, in different directories, compared bit by bit
+    #[arg(long)]
+    check: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    /// Manual pages, completions and notices of third parties, as the tarball has them
+    Pages { directory: PathBuf },
+}
 
 /// Does what the words say.
-pub(crate) fn run(words: &[String]) -> Result<(), String> {
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => all(&target().join("dist/work"), &packages()).map(drop),
-        ["--check"] => twice::check(),
-        ["pages", directory] => pages::write_to(&Release::read()?, Path::new(directory)),
-        _ => Err(format!("these words are not understood; there are:\n{USAGE}")),
+pub(crate) fn run(wish: &Wish) -> Result<(), String> {
+    match &wish.part {
+        Some(Part::Pages { directory }) => pages::write_to(&Release::read()?, directory),
+        None if wish.check => twice::check(),
+        None => all(&target().join("dist/work"), &packages()).map(drop),
     }
 }
 

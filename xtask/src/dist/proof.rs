@@ -8,7 +8,8 @@ use std::process::Command;
 use nsgate_tests::program::{target, workspace};
 
 use super::rpm::packaged;
-use super::{Release, all, built, contents, empty, pack, release::said, source, sums, twice};
+use super::{Release, all, built, contents, empty, pack, source, sums, twice};
+use crate::command::said;
 use crate::test::Totals;
 use crate::tools::{self, Tool};
 

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use nsgate_tests::program::workspace;
 
+use crate::command::said;
+
 /// A release.
 #[derive(Clone, Debug)]
 pub(crate) struct Release {
@@ -63,14 +65,4 @@ fn epoch() -> Result<u64, String> {
     let lock = workspace().join("Cargo.lock");
     let status = fs::metadata(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
     u64::try_from(status.mtime()).map_err(|e| format!("{}: {e}", lock.display()))
-}
-
-/// What a command says on standard output, without the line's end.
-pub(crate) fn said(mut command: Command) -> Result<String, String> {
-    let out = command.output().map_err(|e| format!("{:?}: {e}", command.get_program()))?;
-    if !out.status.success() {
-        let why = String::from_utf8_lossy(&out.stderr);
-        return Err(format!("{command:?} failed: {}", why.trim_end()));
-    }
-    Ok(String::from_utf8_lossy(&out.stdout).trim_end().to_owned())
 }

@@ -7,7 +7,8 @@ use std::process::Command;
 use nsgate_tests::program::workspace;
 
 use super::deb::{Wish, logged};
-use super::{empty, make, release::said};
+use super::{empty, make};
+use crate::command::said;
 
 /// Nothing of this machine, nothing of this moment, and all packages in one directory.
 const REPRODUCIBLE: [&str; 7] = [

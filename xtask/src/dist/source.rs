@@ -8,8 +8,8 @@ use std::process::Command;
 
 use nsgate_tests::program::{target, workspace};
 
-use super::{Release, empty, make, pages, release::said, third_party};
-use crate::command::cargo;
+use super::{Release, empty, make, pages, third_party};
+use crate::command::{cargo, said};
 
 /// What cargo reads in the tarball beside the tree's own settings.
 const VENDORED: &str = "

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::release::said;
+use crate::command::said;
 
 /// The file's name.
 const NAME: &str = "SHA256SUMS";

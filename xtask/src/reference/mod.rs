@@ -13,6 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use nsgate_config::native::{self, DraftPool, Site};
+use nsgate_tests::json;
 use nsgate_tests::program::workspace;
 use serde::Serialize;
 use toml::Table as Values;
@@ -118,20 +119,16 @@ const SOURCES: [Source; 3] = [
     },
 ];
 
-/// Writes the page with `--write`, prints everything as JSON with `--json`, and prints the page otherwise.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+/// Writes the page, or prints it, and everything as JSON where that is asked for.
+pub(crate) fn run(write: bool) -> Result<(), String> {
     let documents = documents()?;
-    match arguments.first().map(String::as_str) {
-        None => {
-            crate::json::say(&serde_json::json!(documents));
-            print!("{}", markdown::page(&documents));
-        }
-        Some("--write") => {
-            fs::write(file(), markdown::page(&documents)).map_err(|e| format!("{}: {e}", file().display()))?;
-            println!("wrote {}", file().display());
-        }
-        Some(other) => return Err(format!("reference has no option `{other}`; it takes --write")),
+    if write {
+        fs::write(file(), markdown::page(&documents)).map_err(|e| format!("{}: {e}", file().display()))?;
+        println!("wrote {}", file().display());
+        return Ok(());
     }
+    json::say(&serde_json::json!(documents));
+    print!("{}", markdown::page(&documents));
     Ok(())
 }
 

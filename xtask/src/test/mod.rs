@@ -3,24 +3,32 @@
 mod stages;
 mod totals;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::builder::PossibleValuesParser;
+use nsgate_tests::json;
 use serde_json::Value;
 
-use crate::json;
 use crate::prepare;
-use crate::terminal::{Style, seconds, table};
+use nsgate_tests::table::{Style, seconds, table};
 pub(crate) use stages::NEWER_CLOUD_INIT;
 pub(crate) use totals::Totals;
 
 /// What the command line asks for.
-#[derive(Debug, Default)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Wish {
-    /// The stages; empty is all.
+    /// A stage; none is all of them
+    #[arg(value_parser = PossibleValuesParser::new(stages::ALL.map(|stage| stage.name)))]
     stages: Vec<String>,
-    /// Another program than `target/dist/bin/haproxy`.
-    haproxy: Option<String>,
-    /// Parts of test names.
+    /// Another program than target/dist/bin/haproxy, to compare
+    #[arg(long, value_name = "PATH")]
+    haproxy: Option<PathBuf>,
+    /// The table as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Only the tests whose names contain one of these words
+    #[arg(last = true)]
     words: Vec<String>,
 }
 
@@ -35,8 +43,10 @@ struct Row {
 }
 
 /// Runs the stages asked for.
-pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let wish = parse(arguments)?;
+pub(crate) fn run(wish: &Wish) -> Result<(), String> {
+    if wish.json {
+        json::ask()?;
+    }
     let style = Style::detect();
     let (start, mut rows) = (Instant::now(), Vec::new());
     let asked = |stage: &stages::Stage| wish.stages.is_empty() || wish.stages.iter().any(|name| name == stage.name);
@@ -44,7 +54,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     for stage in stages::ALL.into_iter().filter(asked) {
         println!("\n{}", style.bold(&format!("== {} ==", stage.name)));
         let began = Instant::now();
-        let outcome = (stage.run)(&wish);
+        let outcome = (stage.run)(wish);
         rows.extend(rows_of(stage.name, outcome, began));
     }
     prepare::wait();
@@ -118,21 +128,4 @@ fn whole(rows: &[Row], sum: Totals, took: Duration) -> Value {
     serde_json::json!({
         "stages": stages, "passed": passed, "failed": failed, "skipped": skipped, "seconds": took.as_secs_f64(),
     })
-}
-
-fn parse(arguments: &[String]) -> Result<Wish, String> {
-    let mut wish = Wish::default();
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--" => wish.words.extend(words.by_ref().cloned()),
-            "--haproxy" => wish.haproxy = Some(words.next().ok_or("--haproxy needs a path")?.clone()),
-            name if stages::ALL.iter().any(|stage| stage.name == name) => wish.stages.push(name.to_owned()),
-            other => {
-                let names: Vec<&str> = stages::ALL.iter().map(|stage| stage.name).collect();
-                return Err(format!("there is no stage `{other}`; there are: {}", names.join(" ")));
-            }
-        }
-    }
-    Ok(wish)
 }

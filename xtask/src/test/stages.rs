@@ -9,6 +9,7 @@ use nsgate_tests::world;
 
 use super::Wish;
 use super::totals::Totals;
+use crate::api::LIBRARIES;
 use crate::command::{Finished, cargo, own_program, plain, stream, works};
 use crate::{build, dist, later_debian, tools};
 
@@ -35,11 +36,21 @@ pub(crate) struct Stage {
     pub(crate) run: fn(&Wish) -> Outcome,
 }
 
+/// The totals that a suite prints last.
+fn counted(command: Command, name: &str) -> Result<Totals, Trouble> {
+    let finished = stream(command)?;
+    match Totals::of_suites(&finished.output).pop() {
+        Some((_, totals)) => Ok(verdict(&finished, totals)),
+        None => Err(Trouble::Failed(format!("{name} did not get to its totals"))),
+    }
+}
+
 /// Every stage.
-pub(crate) const ALL: [Stage; 12] = [
+pub(crate) const ALL: [Stage; 13] = [
     Stage { name: "fmt", run: fmt },
     Stage { name: "clippy", run: clippy },
     Stage { name: "deny", run: deny },
+    Stage { name: "api", run: api },
     Stage { name: "package", run: package },
     Stage { name: "unit", run: unit },
     Stage { name: "doc", run: doc },
@@ -55,10 +66,10 @@ fn one(totals: Totals) -> Outcome {
     Ok(vec![(String::new(), totals)])
 }
 
-fn verdict(finished: &Finished, totals: Totals) -> Outcome {
-    // A runner that did not get as far as counting has failed all the same.
+/// A runner that did not get as far as counting has failed all the same.
+fn verdict(finished: &Finished, totals: Totals) -> Totals {
     let silent = !finished.success && totals.failed == 0;
-    one(if silent { Totals { failed: 1, ..totals } } else { totals })
+    if silent { Totals { failed: 1, ..totals } } else { totals }
 }
 
 fn check(name: &str, arguments: &[&str], component: &str) -> Outcome {
@@ -82,10 +93,20 @@ fn clippy(_: &Wish) -> Outcome {
 
 /// What the programs are built from.
 fn deny(_: &Wish) -> Outcome {
-    crate::deny::find().map_err(Trouble::Skipped)?;
-    // Three judgements: bans, licences, sources.
-    let totals = if crate::deny::judge()?.success { Totals::passed(3) } else { Totals::failed(1) };
-    one(totals)
+    crate::deny::ready().map_err(Trouble::Skipped)?;
+    // Four judgements: bans, licences, sources, and what is not used.
+    match crate::deny::judge()? {
+        [true, true] => one(Totals::passed(4)),
+        _ => one(Totals::failed(1)),
+    }
+}
+
+/// What each library crate offers is what its page says.
+fn api(_: &Wish) -> Outcome {
+    crate::api::comparable().map_err(Trouble::Skipped)?;
+    let differing = crate::api::differing()?;
+    differing.iter().for_each(|line| println!("{line}"));
+    one(Totals { passed: LIBRARIES.len() - differing.len(), failed: differing.len(), skipped: 0 })
 }
 
 /// Each crate as it would be published.
@@ -101,13 +122,13 @@ fn unit(wish: &Wish) -> Outcome {
     let kinds = ["test", "--no-fail-fast", "--locked", "--lib", "--bins", "--tests"];
     let words = [&["--"], &wish.words.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat();
     let finished = stream(cargo(&[&kinds[..], &NOT_THE_LABORATORY[..], &words[..]].concat()))?;
-    verdict(&finished, Totals::of_cargo(&finished.output))
+    one(verdict(&finished, Totals::of_cargo(&finished.output)))
 }
 
 fn doc(_: &Wish) -> Outcome {
     let finished =
         stream(cargo(&[&["test", "--doc", "--no-fail-fast", "--locked"], &NOT_THE_LABORATORY[..]].concat()))?;
-    verdict(&finished, Totals::of_cargo(&finished.output))
+    one(verdict(&finished, Totals::of_cargo(&finished.output)))
 }
 
 /// The programs for another architecture, and with the oldest Rust that the manifests allow.
@@ -118,14 +139,8 @@ fn arm64(_: &Wish) -> Outcome {
 
 /// What a request and an event cost is what they did.
 fn counts(_: &Wish) -> Outcome {
-    if let Err(missing) = tools::VALGRIND.ensure().and_then(|()| tools::STRACE.ensure()) {
-        return Err(Trouble::Skipped(missing));
-    }
-    let known = crate::counts::Numbers::read(&crate::counts::file())?;
-    let wrong = known.differences(&crate::counts::measured()?);
-    wrong.iter().for_each(|line| println!("{line}"));
-    let numbers = known.loads().iter().map(|(_, cost)| cost.parts().len()).sum::<usize>();
-    one(Totals { passed: numbers - wrong.len(), failed: wrong.len(), skipped: 0 })
+    tools::VALGRIND.ensure().and_then(|()| tools::STRACE.ensure()).map_err(Trouble::Skipped)?;
+    one(counted(crate::measure::ready(&["counts".into()])?, "counts")?)
 }
 
 /// The program under test: built, unless another one was named.
@@ -150,53 +165,38 @@ fn namespaces() -> Result<(), Trouble> {
 
 fn e2e(wish: &Wish) -> Outcome {
     namespaces()?;
-    if let Err(missing) = tools::HAPROXY.ensure() {
-        println!("{missing} (the comparison with haproxy is skipped)");
-    }
-    if let Err(missing) = tools::JOURNALD.ensure() {
-        println!("{missing}");
-    }
-    if let Err(missing) = tools::STRACE.ensure() {
-        println!("{missing} (the count of system calls is skipped)");
-    }
-    if let Err(missing) = tools::PROMETHEUS.ensure() {
-        println!("{missing} (the pool's metrics are not read by Prometheus' parser)");
-    }
-    if let Err(missing) = tools::CURL.ensure() {
-        println!("{missing} (the pages of docs/ are not run)");
-    }
-    if let Err(missing) = later_debian::of_this_release() {
-        println!("{missing} (the tests with nscd, jemalloc and tcmalloc are skipped)");
-    }
-    for tool in [tools::ACL, tools::CAPSH] {
-        if let Err(missing) = tool.ensure() {
-            println!("{missing}");
-        }
-    }
-    for shell in [tools::ZSH, tools::FISH] {
-        if let Err(missing) = shell.ensure() {
-            println!("{missing} (what it completes is not tried)");
-        }
-    }
-    if let Err(missing) = tools::neutron_python() {
-        println!("{missing} (the readers of Python in the forging suite are skipped)");
+    let wanted = [
+        (tools::HAPROXY, "the comparison with haproxy is skipped"),
+        (tools::JOURNALD, "nothing is written to a journal"),
+        (tools::STRACE, "the count of system calls is skipped"),
+        (tools::PROMETHEUS, "the pool's metrics are not read by Prometheus' parser"),
+        (tools::CURL, "the pages of docs/ are not run"),
+        (tools::ACL, "no path has an access control list"),
+        (tools::CAPSH, "nothing starts without some capabilities"),
+        (tools::ZSH, "what it completes is not tried"),
+        (tools::FISH, "what it completes is not tried"),
+    ];
+    let missing = wanted.into_iter().map(|(tool, what)| (tool.ensure(), what));
+    let others = [
+        (later_debian::of_this_release(), "the tests with nscd, jemalloc and tcmalloc are skipped"),
+        (tools::neutron().map(drop), "the readers of Python in the forging suite are skipped"),
+    ];
+    for (missing, what) in missing.chain(others).filter_map(|(outcome, what)| Some((outcome.err()?, what))) {
+        println!("{missing} ({what})");
     }
     let program = program(wish)?;
-    let build = ["build", "--release", "--quiet", "--locked"];
+    // Those that are not measured do without the minutes that optimising a whole program takes.
     let examples = [
-        ["--package", "nsgate-sandbox", "--features", "compile", "--example", "echo"].as_slice(),
-        &["--package", "nsgate-forwarder", "--example", "forward"],
+        "--release --package nsgate-sandbox --features compile --example echo",
+        "--release --package nsgate-forwarder --example forward",
+        "--package nsgate --example agent",
+        "--package nsgate-launcher --example launch",
+        "--package nsgate-config --example translate",
     ];
     for example in examples {
-        if !plain(cargo(&[&build[..], example].concat()))? {
-            return Err(Trouble::Failed("an example does not build; its errors are above".to_owned()));
-        }
-    }
-    // Not measured, and so without the minutes that optimising a whole program takes.
-    let plainly = [["nsgate", "agent"], ["nsgate-launcher", "launch"], ["nsgate-config", "translate"]];
-    for [package, example] in plainly {
-        if !plain(cargo(&["build", "--quiet", "--locked", "--package", package, "--example", example]))? {
-            return Err(Trouble::Failed(format!("the example `{example}` does not build; its errors are above")));
+        let words: Vec<&str> = ["build", "--quiet", "--locked"].into_iter().chain(example.split(' ')).collect();
+        if !plain(cargo(&words))? {
+            return Err(Trouble::Failed(format!("`{example}` does not build; its errors are above")));
         }
     }
     embedders()?;
@@ -236,7 +236,7 @@ fn embedders() -> Result<(), Trouble> {
 
 fn neutron(wish: &Wish) -> Outcome {
     namespaces()?;
-    let python = tools::neutron_python().map_err(Trouble::Skipped)?;
+    let python = tools::neutron().map_err(Trouble::Skipped)?;
     one(python_suite(wish, python, "tests/neutron/run.py", &[])?)
 }
 
@@ -280,7 +280,7 @@ fn packages(wish: &Wish) -> Outcome {
             return Ok(suites);
         }
     };
-    if let Err(missing) = tools::neutron_python() {
+    if let Err(missing) = tools::neutron() {
         println!("{missing} (the tests with Neutron's driver are skipped)");
     }
     for tool in [tools::PODMAN, tools::RUNC] {
@@ -292,10 +292,7 @@ fn packages(wish: &Wish) -> Outcome {
         let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", suite, "--"]);
         command.args(&wish.words).env("NSGATE_PACKAGES", &trial.place).envs(roots.iter().cloned());
         command.env("NSGATE_HAPROXY", trial.programs().join("haproxy"));
-        let finished = stream(command)?;
-        let totals = Totals::of_suites(&finished.output).pop().map_or(Totals::failed(1), |(_, totals)| totals);
-        let silent = !finished.success && totals.failed == 0;
-        suites.push((name.to_owned(), if silent { Totals { failed: 1, ..totals } } else { totals }));
+        suites.push((name.to_owned(), counted(command, suite).unwrap_or(Totals::failed(1))));
     }
     Ok(suites)
 }
@@ -307,11 +304,5 @@ fn python_suite(wish: &Wish, python: PathBuf, script: &str, more: &[&OsStr]) -> 
     command.arg("lab").arg(python).arg(workspace().join(script)).arg("--haproxy").arg(program);
     command.args(more).args(&wish.words);
     command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(workspace());
-    let finished = stream(command)?;
-    match Totals::of_suites(&finished.output).pop() {
-        // A runner that did not get as far as counting has failed all the same.
-        Some((_, totals)) if !finished.success && totals.failed == 0 => Ok(Totals { failed: 1, ..totals }),
-        Some((_, totals)) => Ok(totals),
-        None => Err(Trouble::Failed(format!("{script} did not get to its totals"))),
-    }
+    counted(command, script)
 }

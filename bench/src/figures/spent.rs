@@ -1,0 +1,34 @@
+//! What wrk and the kernel say of one process that serves: processor time of a request.
+
+use std::fs;
+use std::time::Duration;
+
+use nsgate_tests::Namespace;
+use nsgate_tests::gate::communicate;
+use nsgate_tests::lab::text;
+
+/// Kinds of load: a name, and what wrk is told.
+pub(super) const LOADS: [(&str, &[&str]); 2] =
+    [("kept connections, 32", &[]), ("a connection for each request, 32", &["-H", "Connection: close"])];
+
+/// Seconds of load on `url`, and the µs of processor time that a request took of the process.
+pub(super) fn for_a_request(space: &Namespace, url: &str, words: &[&str], pid: i32, seconds: u64) -> f64 {
+    let mut command = space.command("wrk");
+    command.args(["-t1", "-c32", &format!("-d{seconds}s")]).args(words).arg(url);
+    let before = processor_time(&[pid]);
+    let done = communicate(command, Duration::from_secs(seconds + 20));
+    let spent = processor_time(&[pid]) - before;
+    assert!(!done.stdout.contains("Non-2xx"), "{}", done.stdout);
+    let line = done.stdout.lines().find(|line| line.contains(" requests in ")).unwrap_or_default();
+    spent / line.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).unwrap_or(f64::NAN)
+}
+
+/// Processor time of every thread so far, in microseconds (`/proc/PID/task/TID/schedstat`, the first number, in ns).
+pub(super) fn processor_time(pids: &[i32]) -> f64 {
+    let threads = pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+    let spent = threads.map(|thread| {
+        let line = text(thread.path().join("schedstat"));
+        line.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0)
+    });
+    spent.sum::<f64>() / 1000.0
+}
