@@ -4,7 +4,7 @@
 //! compared as text afterwards. They are looked up elsewhere ([`errand`]): what a module of the account database opens
 //! is not this process's.
 
-use crate::{LaunchError, errand};
+use crate::{LaunchError, errand, plan::Plan, unprivileged::RuntimeDirectory};
 use nix::{
     errno::Errno,
     unistd::{Gid, Group, Uid, User},
@@ -24,6 +24,16 @@ pub(crate) struct Accounts {
     pub(crate) owners: Vec<Option<u32>>,
     /// Who may hand over to a pool's worker.
     pub(crate) handover: Option<Gid>,
+    /// The directory of a process that was started as this user already, without privileges: it has none to give up. One
+    /// that has privileges has no such directory.
+    pub(crate) unprivileged: Option<RuntimeDirectory>,
+}
+
+impl Accounts {
+    /// Those that `plan` names, with one question.
+    pub(crate) fn look_up(plan: &Plan<'_>) -> Result<Self, LaunchError> {
+        all(plan.process, plan.backends, plan.handover_group)
+    }
 }
 
 /// Who the gate will be.
@@ -34,12 +44,7 @@ pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {
     all(process, &[], None).map(|accounts| accounts.ids)
 }
 
-/// All of them, with one question.
-pub(crate) fn all(
-    process: &Process,
-    backends: &[Backend],
-    handover: Option<&Account>,
-) -> Result<Accounts, LaunchError> {
+fn all(process: &Process, backends: &[Backend], handover: Option<&Account>) -> Result<Accounts, LaunchError> {
     let owners: Vec<Option<Question<'_>>> = backends
         .iter()
         .map(|backend| backend.owner.as_ref().map(|owner| Question::user("backend_owner", owner)))
@@ -71,6 +76,7 @@ pub(crate) fn all(
         ids: Ids { uid: user.0, gid },
         owners: owners.iter().map(owner).collect::<Result<_, _>>()?,
         handover,
+        unprivileged: None,
     })
 }
 

@@ -5,9 +5,11 @@
 //! and nothing else. The gate can write to it, never read from it, and never waits for it.
 
 use crate::{
-    LaunchError, Mode, Output, log_socket,
+    LaunchError, Mode, Output,
+    file_kind::{kind, kind_name},
+    log_socket,
     output::{Own, own},
-    pinned::{Pinned, kind, kind_name},
+    pinned::Pinned,
     trust::Trust,
 };
 use nix::{
@@ -57,25 +59,44 @@ pub(crate) fn wanted(audit: Option<&Audit>) -> Option<u16> {
     }
 }
 
-/// Opens what `audit` asks for. `given` is what the starter gave, if that is asked for.
-pub(crate) fn open_output(
-    audit: Option<&Audit>,
-    given: Option<OwnedFd>,
-    mode: Mode,
-    trust: &Trust,
-) -> Result<Option<AuditOutput>, LaunchError> {
-    let Some(audit) = audit else { return Ok(None) };
-    let output = match (audit.to, given) {
-        (AuditTo::Syslog, _) => Ok(AuditOutput::Syslog),
-        (AuditTo::Journald, _) => journal(trust).map(AuditOutput::Journald),
-        (AuditTo::Descriptor(_), None) => Err(unopened(audit.to)),
-        (AuditTo::Descriptor(2), Some(_)) if mode == Mode::Daemon => {
-            Err("in the background there is no standard error; use \"syslog\", \"journald\" or \"fd:3\"".to_owned())
-        }
-        (AuditTo::Descriptor(number), Some(given)) => judge(given, number == 2).map(AuditOutput::Descriptor),
-    };
-    output.map(Some).map_err(|reason| LaunchError::Audit { to: audit.to, reason })
+/// Where events are to go: pinned, if that is a path.
+pub(crate) enum AuditPlace {
+    Syslog,
+    Journald(Result<Pinned, String>),
+    Descriptor(u16),
 }
+
+impl AuditPlace {
+    /// Pins what `audit` asks for. What is wrong is said when it is opened.
+    pub(crate) fn pin(audit: &Audit, trust: &Trust) -> Self {
+        match audit.to {
+            AuditTo::Syslog => Self::Syslog,
+            AuditTo::Journald => Self::Journald(journal(trust)),
+            AuditTo::Descriptor(number) => Self::Descriptor(number),
+        }
+    }
+
+    /// Opens it. `inherited` is the descriptor that the starter gave, if that is asked for.
+    pub(crate) fn open(self, inherited: Option<OwnedFd>, mode: Mode) -> Result<AuditOutput, LaunchError> {
+        let (to, output) = match (self, inherited) {
+            (Self::Syslog, _) => (AuditTo::Syslog, Ok(AuditOutput::Syslog)),
+            (Self::Journald(place), _) => (AuditTo::Journald, place.and_then(|place| connect_journal(&place))),
+            (Self::Descriptor(number), inherited) => {
+                let to = AuditTo::Descriptor(number);
+                let output = match inherited {
+                    None => Err(unopened(to)),
+                    Some(_) if number == 2 && mode == Mode::Daemon => Err(NO_STANDARD_ERROR.to_owned()),
+                    Some(inherited) => judge(inherited, number == 2).map(AuditOutput::Descriptor),
+                };
+                (to, output)
+            }
+        };
+        output.map_err(|reason| LaunchError::Audit { to, reason })
+    }
+}
+
+const NO_STANDARD_ERROR: &str =
+    "in the background there is no standard error; use \"syslog\", \"journald\" or \"fd:3\"";
 
 /// What is said of a descriptor that is not there.
 fn unopened(to: AuditTo) -> String {
@@ -83,15 +104,20 @@ fn unopened(to: AuditTo) -> String {
     format!("the starter gave no such descriptor; start with {number}>>FILE, or with a pipe's end in its place")
 }
 
-fn journal(trust: &Trust) -> Result<UnixDatagram, String> {
+fn journal(trust: &Trust) -> Result<Pinned, String> {
     let path = AbsolutePath::new(JOURNAL)?;
     let place = Pinned::walk(&path, trust, "journal").map_err(|error| error.to_string())?;
     match place.found().map_err(|error| error.to_string())? {
         Some(found) if kind(found.st_mode) != SFlag::S_IFSOCK => {
             Err(format!("{JOURNAL} is {}", kind_name(found.st_mode)))
         }
-        _ => log_socket::connect(&place).map_err(|error| format!("{JOURNAL}: {error}; does systemd-journald run?")),
+        _ => Ok(place),
     }
+}
+
+fn connect_journal(place: &Pinned) -> Result<AuditOutput, String> {
+    let connected = log_socket::connect(place).map(AuditOutput::Journald);
+    connected.map_err(|error| format!("{JOURNAL}: {error}; does systemd-journald run?"))
 }
 
 /// Looks at what came, and makes of it what can be written to without waiting.

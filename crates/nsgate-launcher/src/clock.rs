@@ -22,6 +22,21 @@ pub struct LocalTime {
     pub offset: i32,
 }
 
+impl LocalTime {
+    fn of(found: &libc::tm) -> Self {
+        let small = |number: libc::c_int| u8::try_from(number).unwrap_or(0);
+        Self {
+            year: found.tm_year.saturating_add(1900),
+            month: small(found.tm_mon) + 1,
+            day: small(found.tm_mday).max(1),
+            hour: small(found.tm_hour),
+            minute: small(found.tm_min),
+            second: small(found.tm_sec),
+            offset: i32::try_from(found.tm_gmtoff).unwrap_or(0),
+        }
+    }
+}
+
 /// Reads the zone's rules (tzset(3)); later changes of /etc/localtime are not seen.
 pub(crate) fn read_zone() {
     sys::tzset();
@@ -39,7 +54,7 @@ pub fn local_time(unix_seconds: i64) -> LocalTime {
     match LAST.get() {
         Some((second, known)) if second == unix_seconds => known,
         _ => {
-            let found = sys::local_time(unix_seconds);
+            let found = LocalTime::of(&sys::local_time(unix_seconds));
             LAST.set(Some((unix_seconds, found)));
             found
         }

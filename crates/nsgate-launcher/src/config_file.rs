@@ -2,7 +2,8 @@
 
 use crate::{
     LaunchError, audience,
-    pinned::{Pinned, kind, kind_name},
+    file_kind::{kind, kind_name},
+    pinned::Pinned,
     rights::Rights,
     trust::{Trust, know_unmapped_root},
     written::{self, Written},
@@ -137,7 +138,7 @@ pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {
         Ok(_) => {}
     }
     know_unmapped_root();
-    let trust = Trust::root().and_user(Some(geteuid().as_raw()));
+    let trust = Trust::root().and_users([geteuid().as_raw()]);
     let absolute = AbsolutePath::new(&path.to_string_lossy()).map_err(|reason| wrong(reason.into()))?;
     let place = Pinned::walk(&absolute, &trust, "settings")?;
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;

@@ -4,10 +4,7 @@
 //! Promises that the process keeps no descriptor of it, and that it leads nowhere: the memory has a fixed length, no seal can
 //! be taken away, and a later mapping can only read.
 
-use crate::{
-    plan::Kind,
-    sys::{self, COUNTERS},
-};
+use crate::sys::{self, COUNTERS};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, SealFlag, fcntl},
@@ -20,18 +17,13 @@ use std::{os::fd::AsFd, sync::atomic::AtomicU64};
 /// The numbers.
 pub type CounterPage = &'static [AtomicU64; COUNTERS];
 
-/// A page for a process of this kind, or why there is none: it serves all the same.
-pub(crate) fn of(kind: Kind<'_>) -> (Option<CounterPage>, Option<String>) {
-    match kind {
-        Kind::Gate(_) | Kind::Keeper(..) | Kind::Host(..) => match make() {
-            Ok(page) => (Some(page), None),
-            Err(errno) => (
-                None,
-                Some(format!("no memory for counters: {errno}; `nsgate status --all` and metrics lack its numbers")),
-            ),
-        },
-        Kind::Courier(..) | Kind::Worker(_) => (None, None),
-    }
+/// A page, if one is wanted. A process that gets none serves all the same, with a warning.
+pub(crate) fn wanted(wanted: bool, warnings: &mut Vec<String>) -> Option<CounterPage> {
+    let page = wanted.then(make)?;
+    page.map_err(|errno| {
+        warnings.push(format!("no memory for counters: {errno}; `nsgate status --all` and metrics lack its numbers"));
+    })
+    .ok()
 }
 
 fn make() -> Result<CounterPage, Errno> {

@@ -1,6 +1,6 @@
 //! Step 5: a process of its own, and a pipe on which it says how it went.
 
-use crate::{LaunchError, descriptors, pid_file::Created, sys};
+use crate::{LaunchError, descriptors, pid_file::Created, signals, sys};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
@@ -11,6 +11,7 @@ use nix::{
     },
     unistd::{Pid, Uid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getresuid, pipe2, setresuid, setsid},
 };
+use nsgate_sandbox::namespaces;
 use std::{
     fs::File,
     io::{self, Read, Write},
@@ -26,9 +27,9 @@ const FAILED: u8 = b'E';
 #[derive(Debug)]
 pub struct Readiness(File);
 
-/// The starter's end.
+/// The starter's end: what the gate says of itself.
 #[derive(Debug)]
-pub(crate) struct Starter {
+pub(crate) struct GateWord {
     word: File,
     /// The pid file that the gate has said it made.
     created: Option<Created>,
@@ -43,15 +44,35 @@ pub(crate) struct Child {
     pub(crate) pidfd: OwnedFd,
 }
 
-pub(crate) fn channel() -> Result<(Starter, Readiness), LaunchError> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
-    Ok((Starter { word: read.into(), created: None, half: false }, Readiness(write.into())))
+/// Which side of the fork this process is on, with its end of the pipe.
+pub(crate) enum Forked {
+    Starter(Child, GateWord),
+    Gate(Readiness),
+}
+
+/// Makes the gate's process, the first of a PID namespace of its own. Without privileges it stays in the one that the service
+/// manager gave.
+pub(crate) fn separate(unprivileged: bool) -> Result<Forked, LaunchError> {
+    signals::block()?;
+    let (word, readiness) = channel()?;
+    if !unprivileged {
+        namespaces::separate_pid()?;
+    }
+    Ok(match fork()? {
+        Some(child) => Forked::Starter(child, word),
+        None => Forked::Gate(readiness),
+    })
+}
+
+fn channel() -> Result<(GateWord, Readiness), LaunchError> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::daemon("pipe2"))?;
+    Ok((GateWord { word: read.into(), created: None, half: false }, Readiness(write.into())))
 }
 
 /// `None` in the child, which does nothing before its parent knows it for good: one that cannot be watched is ended.
 pub(crate) fn fork() -> Result<Option<Child>, LaunchError> {
-    let (wait, go) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
-    let Some(pid) = sys::fork().map_err(failed("fork"))? else {
+    let (wait, go) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::daemon("pipe2"))?;
+    let Some(pid) = sys::fork().map_err(LaunchError::daemon("fork"))? else {
         drop(go);
         let mut byte = [0];
         return match File::from(wait).read_exact(&mut byte) {
@@ -60,10 +81,10 @@ pub(crate) fn fork() -> Result<Option<Child>, LaunchError> {
         };
     };
     drop(wait);
-    let watched = sys::pidfd_open(pid).map_err(failed("pidfd_open")).and_then(|pidfd| {
+    let watched = sys::pidfd_open(pid).map_err(LaunchError::daemon("pidfd_open")).and_then(|pidfd| {
         let word = File::from(go).write_all(b"!");
         word.map(|()| pidfd)
-            .map_err(|error| failed("write")(error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)))
+            .map_err(|error| LaunchError::daemon("write")(error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)))
     });
     match watched {
         Ok(pidfd) => Ok(Some(Child { pid, pidfd })),
@@ -80,22 +101,32 @@ pub(crate) fn end(pid: Pid) {
     while matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..)) | Err(Errno::EINTR)) {}
 }
 
+/// Leaves the starter's session, and returns this process's id as the host sees it.
+pub(crate) fn settle(foreground: bool, unprivileged: bool) -> Result<i32, LaunchError> {
+    detach(foreground)?;
+    if !unprivileged {
+        namespaces::assert_first()?;
+    }
+    host_pid()
+}
+
 /// A session of its own and no way to the starter's terminal or pipes; in the foreground the outputs stay.
-pub(crate) fn detach(foreground: bool) -> Result<(), LaunchError> {
-    setsid().map_err(failed("setsid"))?;
-    chdir("/").map_err(failed("chdir(/)"))?;
-    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed("open(/dev/null)"))?;
-    dup2_stdin(&null).map_err(failed("dup2"))?;
+fn detach(foreground: bool) -> Result<(), LaunchError> {
+    setsid().map_err(LaunchError::daemon("setsid"))?;
+    chdir("/").map_err(LaunchError::daemon("chdir(/)"))?;
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(LaunchError::daemon("open(/dev/null)"))?;
+    dup2_stdin(&null).map_err(LaunchError::daemon("dup2"))?;
     if !foreground {
-        dup2_stdout(&null).map_err(failed("dup2"))?;
-        dup2_stderr(&null).map_err(failed("dup2"))?;
+        dup2_stdout(&null).map_err(LaunchError::daemon("dup2"))?;
+        dup2_stderr(&null).map_err(LaunchError::daemon("dup2"))?;
         descriptors::clear_environment(&["PROCESS_TAG"]);
     }
     Ok(())
 }
 
 /// This process's id as the host's `/proc` has it; in its own PID namespace it is 1.
-pub(crate) fn host_pid() -> Result<i32, LaunchError> {
+fn host_pid() -> Result<i32, LaunchError> {
     let link = std::fs::read_link("/proc/self").ok();
     let number = link.and_then(|link| link.to_str()?.parse().ok());
     number.ok_or(LaunchError::Daemon { call: "readlink(/proc/self)", source: Errno::ENOENT })
@@ -107,11 +138,26 @@ impl Readiness {
         self.0.as_raw_fd()
     }
 
+    /// Does the rest of the gate's half, which is told the number of one more descriptor that it holds. An error goes to the
+    /// starter, by that descriptor, which is closed if there is none.
+    pub(crate) fn report<T>(self, rest: impl FnOnce(Self, RawFd) -> Result<T, LaunchError>) -> Option<T> {
+        match self.copy() {
+            Ok(reporter) => {
+                let done = rest(self, reporter.number());
+                done.map_err(|error| reporter.fail(&error.to_string())).ok()
+            }
+            Err(error) => {
+                self.fail(&error.to_string());
+                None
+            }
+        }
+    }
+
     /// A second handle on the same pipe.
-    pub(crate) fn copy(&self) -> Result<Self, LaunchError> {
+    fn copy(&self) -> Result<Self, LaunchError> {
         let copied = self.0.try_clone().map(Self);
         copied.map_err(|error| {
-            failed("fcntl(F_DUPFD_CLOEXEC)")(error.raw_os_error().map_or(Errno::EMFILE, Errno::from_raw))
+            LaunchError::daemon("fcntl(F_DUPFD_CLOEXEC)")(error.raw_os_error().map_or(Errno::EMFILE, Errno::from_raw))
         })
     }
 
@@ -140,7 +186,7 @@ impl Readiness {
     }
 }
 
-impl Starter {
+impl GateWord {
     /// Waits for the gate's last word, or its end.
     pub(crate) fn listen(&mut self) -> Result<(), LaunchError> {
         let mut kind = [0];
@@ -218,8 +264,4 @@ impl Child {
         // It has ended already, or hangs in a step that failed.
         end(self.pid);
     }
-}
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> LaunchError {
-    move |source| LaunchError::Daemon { call, source }
 }

@@ -1,12 +1,9 @@
 //! Step 1: nothing of the caller's reaches the gate.
 
 use crate::{LaunchError, clock, signals, sys};
-use nix::{
-    errno::Errno,
-    sys::{
-        resource::{Resource, setrlimit},
-        stat::{Mode, umask},
-    },
+use nix::sys::{
+    resource::{Resource, setrlimit},
+    stat::{Mode, umask},
 };
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -22,15 +19,15 @@ pub(crate) fn start_clean(kept: Option<u16>, passed: u32) -> Result<Option<Owned
     let kept = kept.and_then(|number| sys::copy_of(number.into()).ok());
     let number = kept.as_ref().and_then(|kept| u32::try_from(kept.as_raw_fd()).ok());
     if let Some(number) = number.filter(|number| *number > first) {
-        sys::close_range(first, number - 1).map_err(failed("close_range"))?;
+        sys::close_range(first, number - 1).map_err(LaunchError::clean("close_range"))?;
     }
-    sys::close_range(number.map_or(first, |number| number + 1), u32::MAX).map_err(failed("close_range"))?;
+    sys::close_range(number.map_or(first, |number| number + 1), u32::MAX).map_err(LaunchError::clean("close_range"))?;
     // The time zone is read now: later there is no file and no variable. It stays in memory, so it comes before what
     // only passes through: a page of the heap that holds nothing else would be kept for it.
     clock::read_zone();
     only(&(FIRST_OF_OTHERS..first).chain(number).collect::<Vec<_>>())?;
     umask(Mode::from_bits_truncate(0o077));
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("setrlimit(RLIMIT_CORE)"))?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(LaunchError::clean("setrlimit(RLIMIT_CORE)"))?;
     clear_environment(&KEPT);
     signals::reset()?;
     Ok(kept)
@@ -67,8 +64,4 @@ pub(crate) fn only(kept: &[u32]) -> Result<(), LaunchError> {
         return Ok(());
     }
     Err(LaunchError::Descriptors { found: format!("{left:?}, one of which is the listing itself") })
-}
-
-pub(crate) fn failed(call: &'static str) -> impl Fn(Errno) -> LaunchError {
-    move |source| LaunchError::Clean { call, source }
 }

@@ -1,13 +1,14 @@
 //! Step 4, for a pool's worker: the UNIX sockets at which it is reached.
 //!
-//! A socket is made in a directory of its own beside its place, and takes the place by one rename once the worker serves:
-//! whoever connects meets the old worker or the new one, and never nobody. Owner and mode are given there, where nobody
-//! else may write: the worker's user may write in the directory of the place. A socket at which somebody answers is taken
-//! over only if that was asked for.
+//! A socket is made in a directory of its own beside its place, and takes the place by one rename once the worker serves: a
+//! connection reaches the old worker or the new one at every moment. Owner and mode are given in that directory, where no
+//! other user may write: the worker's user may write in the directory of the place. A socket at which a worker answers is
+//! taken over only if that was asked for.
 
 use crate::{
     LaunchError,
-    pinned::{Pinned, kind, kind_name},
+    file_kind::{kind, kind_name},
+    pinned::Pinned,
     private_directory::{Failed, PrivateDirectory, identity, remove_if_same},
     trust::Trust,
 };
@@ -34,9 +35,18 @@ pub(crate) const QUEUE: i32 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Networks are handed over: for root and one group.
-    Handover(Option<Gid>),
+    Handover,
     /// Metrics are read: by anybody, since they hold no secret.
     Metrics,
+}
+
+/// The place of a socket that is to be made.
+#[derive(Debug)]
+pub(crate) struct EndpointPlace {
+    place: Pinned,
+    purpose: Purpose,
+    /// A socket has the name.
+    taken: bool,
 }
 
 /// A socket that waits to take its place.
@@ -46,7 +56,7 @@ pub(crate) struct Endpoint {
     waiting: PrivateDirectory,
     /// Device and inode of the socket.
     made: (u64, u64),
-    /// Whoever answers at the place now.
+    /// A connection to the worker that answers at the place now.
     predecessor: Option<OwnedFd>,
 }
 
@@ -64,25 +74,38 @@ impl Purpose {
     /// The words of a socket unit (systemd.socket(5)): the kind of socket, and the name by which it is passed.
     pub(crate) fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Handover(_) => ("ListenSequentialPacket=", "handover"),
+            Self::Handover => ("ListenSequentialPacket=", "handover"),
             Self::Metrics => ("ListenStream=", "metrics"),
+        }
+    }
+
+    /// The kind of socket.
+    pub(crate) fn kind(self) -> SockType {
+        match self {
+            Self::Handover => SockType::SeqPacket,
+            Self::Metrics => SockType::Stream,
         }
     }
 }
 
-impl Endpoint {
-    /// Makes the socket. `replace` says that a worker which answers already will be told to leave.
-    pub(crate) fn bind(
-        path: &AbsolutePath,
-        purpose: Purpose,
-        replace: bool,
-        trust: &Trust,
-    ) -> Result<(Self, OwnedFd), LaunchError> {
-        let (place, taken) = Self::pin(path, trust)?;
-        let kind_of = match purpose {
-            Purpose::Handover(_) => SockType::SeqPacket,
-            Purpose::Metrics => SockType::Stream,
-        };
+impl EndpointPlace {
+    /// Pins the directory and looks at what has the name: nothing, or a socket.
+    pub(crate) fn pin(path: &AbsolutePath, purpose: Purpose, trust: &Trust) -> Result<Self, LaunchError> {
+        let place = Pinned::walk(path, trust, "socket")?;
+        let found = place.found()?;
+        found.map_or(Ok(()), |found| replaceable(&place, &found))?;
+        Ok(Self { place, purpose, taken: found.is_some() })
+    }
+
+    /// The socket that has the name, by descriptor.
+    pub(crate) fn socket(&self) -> Option<OwnedFd> {
+        self.place.socket().ok()
+    }
+
+    /// Makes the socket; `group` may hand over. `replace` says that a worker which answers already will be told to leave.
+    pub(crate) fn bind(self, group: Option<Gid>, replace: bool) -> Result<(Endpoint, OwnedFd), LaunchError> {
+        let Self { place, purpose, taken } = self;
+        let kind_of = purpose.kind();
         let predecessor = if taken { answers(&place, kind_of)? } else { None };
         if predecessor.is_some() && !replace {
             return Err(place.wrong("a worker answers here already; `--replace` takes over from it"));
@@ -93,30 +116,24 @@ impl Endpoint {
             place.wrong(&format!("{call}: {error}; the socket cannot be made{cause}"))
         };
         let waiting = PrivateDirectory::make(place.directory()).map_err(unmade)?;
-        match make(&waiting, kind_of, purpose) {
-            Ok((socket, made)) => Ok((Self { place, waiting, made, predecessor }, socket)),
+        match make(&waiting, purpose, group) {
+            Ok((socket, made)) => Ok((Endpoint { place, waiting, made, predecessor }, socket)),
             Err(failed) => {
                 waiting.remove(place.directory(), NEW);
                 Err(unmade(failed))
             }
         }
     }
+}
 
-    /// The place, and whether a socket has the name.
-    pub(crate) fn pin(path: &AbsolutePath, trust: &Trust) -> Result<(Pinned, bool), LaunchError> {
-        let place = Pinned::walk(path, trust, "socket")?;
-        let found = place.found()?;
-        found.map_or(Ok(()), |found| replaceable(&place, &found))?;
-        Ok((place, found.is_some()))
-    }
-
+impl Endpoint {
     /// What is open for it: the directories that it is made in and takes its place in, and its predecessor.
     pub(crate) fn open(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let directories = [self.place.directory(), self.waiting.directory()];
         directories.into_iter().chain(self.predecessor.iter().map(AsFd::as_fd))
     }
 
-    /// Takes the place, and tells whoever had it `farewell`.
+    /// Takes the place, and tells the worker that had it `farewell`.
     pub(crate) fn publish(&self, farewell: &[u8]) -> Result<(), LaunchError> {
         // It may have come since it was looked at first.
         self.place.found()?.map_or(Ok(()), |found| replaceable(&self.place, &found))?;
@@ -148,17 +165,17 @@ fn replaceable(place: &Pinned, found: &FileStat) -> Result<(), LaunchError> {
 
 /// The socket, and its file's device and inode. By way of the private directory's descriptor: nobody else can put anything
 /// there, so owner and mode go to the socket and to nothing else.
-fn make(waiting: &PrivateDirectory, kind: SockType, purpose: Purpose) -> Result<(OwnedFd, (u64, u64)), Failed> {
+fn make(waiting: &PrivateDirectory, purpose: Purpose, group: Option<Gid>) -> Result<(OwnedFd, (u64, u64)), Failed> {
     let failed = |call| move |error| (call, error);
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(AddressFamily::Unix, kind, flags, None).map_err(failed("socket"))?;
+    let socket = socket(AddressFamily::Unix, purpose.kind(), flags, None).map_err(failed("socket"))?;
     let directory = waiting.directory();
     let address = format!("/proc/self/fd/{}/{NEW}", directory.as_raw_fd());
     let address = UnixAddr::new(address.as_str()).map_err(failed("bind"))?;
     bind(socket.as_raw_fd(), &address).map_err(failed("bind"))?;
     let (mode, group) = match purpose {
-        Purpose::Handover(None) => (0o600, None),
-        Purpose::Handover(group) => (0o660, group),
+        Purpose::Handover if group.is_none() => (0o600, None),
+        Purpose::Handover => (0o660, group),
         Purpose::Metrics => (0o666, None),
     };
     let owner = (Some(Uid::from_raw(0)), group.or(Some(Gid::from_raw(0))));

@@ -1,14 +1,43 @@
-//! A pool's worker's sockets, before they take their places: bound here, or by the service manager.
+//! A pool's worker's sockets: pinned, then bound beside their places, or passed by the service manager that has bound them.
 
 use crate::{
-    LaunchError, Options,
-    endpoint::{self, Endpoint, Purpose},
+    LaunchError,
+    endpoint::{self, Endpoint, EndpointPlace},
     manager,
+    plan::Plan,
     trust::Trust,
 };
 use nix::unistd::Gid;
-use nsgate_config::{AbsolutePath, Pool};
 use std::os::fd::OwnedFd;
+
+/// Where one of the sockets comes from.
+pub(crate) enum SocketSource {
+    /// The service manager has bound it. It stays where it is, also when this worker ends.
+    Passed(OwnedFd),
+    /// It is to be made here.
+    Made(EndpointPlace),
+}
+
+/// Where the sockets of `plan` come from. What the manager has `passed` is taken out of the list. A process without
+/// privileges makes none.
+pub(crate) fn pin(
+    plan: &Plan<'_>,
+    trust: &Trust,
+    unprivileged: bool,
+    passed: &mut Vec<(String, OwnedFd)>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<SocketSource>, LaunchError> {
+    let mut sources = Vec::new();
+    for (path, purpose) in plan.sockets.iter().copied() {
+        let source = match manager::bound(passed, path, purpose, warnings) {
+            Some(listening) => Ok(SocketSource::Passed(listening)),
+            None if unprivileged => Err(endpoint::not_passed(path, purpose)),
+            None => EndpointPlace::pin(path, purpose, trust).map(SocketSource::Made),
+        };
+        sources.push(source.map_err(|error| unused(warnings, error))?);
+    }
+    Ok(sources)
+}
 
 /// The sockets.
 #[derive(Default)]
@@ -19,60 +48,33 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
+    /// Makes those that are to be made; `group` may hand over, and a predecessor is told to leave with `replace`.
     pub(crate) fn bind(
-        pool: &Pool,
-        gid: Option<Gid>,
-        options: &Options,
-        trust: &Trust,
-        passed: &mut Vec<(String, OwnedFd)>,
-        warnings: &mut Vec<String>,
+        sources: Vec<SocketSource>,
+        group: Option<Gid>,
+        replace: bool,
+        warnings: &[String],
     ) -> Result<Self, LaunchError> {
         let mut sockets = Self::default();
-        let replace = options.farewell.is_some();
-        for (path, purpose) in Self::of(pool, gid) {
-            // A socket that the service manager has bound stays where it is, also when this worker ends.
-            if let Some(listening) = manager::bound(passed, path, purpose, warnings) {
-                sockets.listening.push(listening);
-                continue;
-            }
-            match Endpoint::bind(path, purpose, replace, trust) {
+        for source in sources {
+            let bound = match source {
+                SocketSource::Passed(listening) => Ok((None, listening)),
+                SocketSource::Made(place) => {
+                    place.bind(group, replace).map(|(waiting, listening)| (Some(waiting), listening))
+                }
+            };
+            match bound {
                 Ok((waiting, listening)) => {
-                    sockets.waiting.push(waiting);
+                    sockets.waiting.extend(waiting);
                     sockets.listening.push(listening);
                 }
                 Err(error) => {
-                    sockets.withdraw();
+                    sockets.waiting.iter().for_each(Endpoint::withdraw);
                     return Err(unused(warnings, error));
                 }
             }
         }
         Ok(sockets)
-    }
-
-    /// Those that the service manager has bound, and no others.
-    pub(crate) fn passed(
-        pool: &Pool,
-        gid: Option<Gid>,
-        passed: &mut Vec<(String, OwnedFd)>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, LaunchError> {
-        let mut sockets = Self::default();
-        for (path, purpose) in Self::of(pool, gid) {
-            let bound = manager::bound(passed, path, purpose, warnings);
-            let missing = || unused(warnings, endpoint::not_passed(path, purpose));
-            sockets.listening.push(bound.ok_or_else(missing)?);
-        }
-        Ok(sockets)
-    }
-
-    /// Where they are, and what for.
-    fn of(pool: &Pool, gid: Option<Gid>) -> impl Iterator<Item = (&AbsolutePath, Purpose)> {
-        let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
-        std::iter::once((&pool.socket, Purpose::Handover(gid))).chain(metrics)
-    }
-
-    pub(crate) fn withdraw(&self) {
-        self.waiting.iter().for_each(Endpoint::withdraw);
     }
 }
 

@@ -4,7 +4,7 @@
 //! its mapping, a stream to a daemon of root's. Code of theirs, and whatever they have read, would stay as well. So names are
 //! looked up in a process of its own, of which nothing is left but what it has said.
 
-use crate::{LaunchError, daemon, descriptors::failed, sys};
+use crate::{LaunchError, daemon, sys};
 use nix::{
     errno::Errno,
     fcntl::OFlag,
@@ -27,7 +27,7 @@ const LONGEST: usize = 4096;
 /// The process could not be made. What it said, within `patience`, is the inner result: `ETIMEDOUT` if it was not done by
 /// then.
 pub(crate) fn run(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<Result<Vec<u8>, Errno>, LaunchError> {
-    let (said, says) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let (said, says) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;
     let Some(child) = daemon::fork()? else {
         drop(said);
         // Whoever does not listen any more has lost patience.

@@ -1,7 +1,10 @@
 //! One variant per step: what was asked, what the host answered, what to do.
 
 use nix::errno::Errno;
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Why there is no gate. Nothing was started and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -145,4 +148,21 @@ pub enum LaunchError {
     /// The gate failed after the fork; the text is its own.
     #[error("{0}")]
     Gate(String),
+}
+
+impl LaunchError {
+    /// What is wrong with a path.
+    pub(crate) fn path(purpose: &'static str, path: &Path, reason: &str) -> Self {
+        Self::Path { purpose, path: path.to_owned(), reason: reason.to_owned() }
+    }
+
+    /// A call of step 1, which puts the starter in order, has failed.
+    pub(crate) fn clean(call: &'static str) -> impl Fn(Errno) -> Self {
+        move |source| Self::Clean { call, source }
+    }
+
+    /// A call that makes or watches a process has failed.
+    pub(crate) fn daemon(call: &'static str) -> impl Fn(Errno) -> Self {
+        move |source| Self::Daemon { call, source }
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`launch`] takes a validated configuration and a process that may do everything, and returns in a process that may
 //! do nothing but serve: listeners bound, paths pinned, daemonized, pid file written, privileges gone, read back.
-//! [`order`] is the list of steps, top to bottom; every other module is one of them.
+//! [`order`] is the list of steps, top to bottom; `plan` says what each kind of process wants of them; every other module is
+//! a step, or a part of one.
 //!
 //! Refuses to leave anything behind: a start that fails has bound nothing, written nothing and started nothing.
 
@@ -10,6 +11,7 @@ mod accounts;
 mod acl;
 mod audience;
 mod audit_output;
+mod bound;
 mod cleanup;
 mod clock;
 mod config_file;
@@ -20,16 +22,21 @@ mod endpoint;
 mod endpoints;
 mod errand;
 mod error;
+mod file_kind;
 mod fit;
+mod gate_side;
 mod holders;
+mod inherited;
 mod lender;
 mod listeners;
 mod log_file;
 mod log_socket;
 mod look_up;
+mod managed;
 mod manager;
 mod mark;
 mod namespace;
+mod opened;
 mod options;
 pub mod order;
 mod output;
@@ -43,17 +50,18 @@ mod reach;
 mod reader;
 mod replace;
 mod rights;
+mod root;
 mod running;
 mod secret;
 mod signals;
 mod source;
-mod standing;
 mod starter;
 mod succession;
 mod supervisor;
 mod sys;
 mod trust;
 mod turn;
+mod unprivileged;
 mod walk;
 mod wide;
 mod written;

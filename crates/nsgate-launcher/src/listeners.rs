@@ -24,7 +24,7 @@ use std::{
 
 /// A listener that stands.
 #[derive(Debug)]
-pub(crate) struct Bound {
+pub(crate) struct BoundListener {
     pub(crate) listener: Listener,
     pub(crate) socket: TcpListener,
 }
@@ -52,7 +52,7 @@ pub(crate) fn bind(
     wanted: &[Listener],
     manner: Manner,
     succession: &mut Succession,
-) -> Result<(Vec<Bound>, Vec<String>), LaunchError> {
+) -> Result<(Vec<BoundListener>, Vec<String>), LaunchError> {
     let (v4, v6): (Vec<&Listener>, Vec<&Listener>) = wanted.iter().partition(|listener| listener.address.is_ipv4());
     let deadline = Instant::now() + PATIENCE;
     let mut bound = Vec::new();
@@ -80,7 +80,7 @@ fn patiently(
     manner: Manner,
     v6_only: bool,
     succession: &mut Succession,
-) -> Result<Bound, LaunchError> {
+) -> Result<BoundListener, LaunchError> {
     loop {
         match alone(listener, manner, v6_only) {
             Err(LaunchError::Listen { source: Errno::EADDRINUSE, .. }) => {}
@@ -106,12 +106,12 @@ fn patiently(
 }
 
 /// A socket of this start's own, where nothing else listens.
-fn alone(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, LaunchError> {
+fn alone(listener: &Listener, manner: Manner, v6_only: bool) -> Result<BoundListener, LaunchError> {
     settle(listener, manner, make(listener, manner, v6_only)?)
 }
 
 /// A socket of this start's own beside one that allows it (SO_REUSEPORT, socket(7)).
-fn joined(listener: &Listener, manner: Manner, v6_only: bool) -> Result<Bound, LaunchError> {
+fn joined(listener: &Listener, manner: Manner, v6_only: bool) -> Result<BoundListener, LaunchError> {
     let socket = make(listener, manner, v6_only)?;
     setsockopt(&socket, sockopt::ReusePort, &true)
         .map_err(|source| fail(listener, "setsockopt(SO_REUSEPORT)", source))?;
@@ -124,7 +124,7 @@ fn shared(
     manner: Manner,
     v6_only: bool,
     sockets: Vec<OwnedFd>,
-) -> Result<Option<Bound>, LaunchError> {
+) -> Result<Option<BoundListener>, LaunchError> {
     let own = make(listener, manner, v6_only)?;
     let wanted = options(&own).map_err(|source| fail(listener, "getsockopt", source))?;
     let address = address(listener).map_err(|source| fail(listener, "if_nametoindex", source))?;
@@ -132,7 +132,7 @@ fn shared(
         options(socket).is_ok_and(|found| found == wanted) && read_back(listener, address, socket).is_ok()
     };
     let found = sockets.into_iter().find(alike);
-    Ok(found.map(|socket| Bound { listener: listener.clone(), socket: TcpListener::from(socket) }))
+    Ok(found.map(|socket| BoundListener { listener: listener.clone(), socket: TcpListener::from(socket) }))
 }
 
 /// What a listener keeps for life, or hands on to the connections made at it: interface, hop limits, whether it is of IPv6
@@ -180,7 +180,7 @@ fn make(listener: &Listener, manner: Manner, v6_only: bool) -> Result<OwnedFd, L
 }
 
 /// Binds it, listens, and reads back where.
-fn settle(listener: &Listener, manner: Manner, socket: OwnedFd) -> Result<Bound, LaunchError> {
+fn settle(listener: &Listener, manner: Manner, socket: OwnedFd) -> Result<BoundListener, LaunchError> {
     let failed = |call| move |source| fail(listener, call, source);
     let address = address(listener).map_err(failed("if_nametoindex"))?;
     match address {
@@ -195,7 +195,7 @@ fn settle(listener: &Listener, manner: Manner, socket: OwnedFd) -> Result<Bound,
     if let Some(limit) = manner.hop_limit {
         read_hop_limit(listener, limit, &socket)?;
     }
-    Ok(Bound { listener: listener.clone(), socket: TcpListener::from(socket) })
+    Ok(BoundListener { listener: listener.clone(), socket: TcpListener::from(socket) })
 }
 
 fn address(listener: &Listener) -> Result<SocketAddr, Errno> {

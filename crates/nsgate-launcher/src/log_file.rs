@@ -5,7 +5,8 @@
 
 use crate::{
     LaunchError,
-    pinned::{Pinned, kind, kind_name},
+    file_kind::{kind, kind_name},
+    pinned::Pinned,
     trust::Trust,
 };
 use nix::{
@@ -21,21 +22,23 @@ use nsgate_sandbox::Ids;
 #[derive(Debug)]
 pub(crate) struct LogFile {
     place: Pinned,
+    /// Whose it may be, and whose group reads it.
+    ids: Ids,
 }
 
 impl LogFile {
     /// Pins the directory and looks at what has the name: nothing, or a log of before.
     pub(crate) fn pin(path: &AbsolutePath, trust: &Trust) -> Result<Self, LaunchError> {
         let place = Pinned::walk(path, trust, "log file")?;
-        let log = Self { place };
+        let log = Self { place, ids: *trust.ids() };
         if let Some(found) = log.place.found()? {
-            log.judge(&found, trust.ids())?;
+            log.judge(&found)?;
         }
         Ok(log)
     }
 
     /// Opens it in the place of standard error.
-    pub(crate) fn take(&self, ids: &Ids) -> Result<(), LaunchError> {
+    pub(crate) fn take(&self) -> Result<(), LaunchError> {
         let failed = |error: Errno| self.place.wrong(&format!("the file cannot be opened: {error}"));
         // O_NONBLOCK: should a FIFO have taken the name meanwhile, opening it must not wait (open(2)).
         let flags = OFlag::O_WRONLY
@@ -53,19 +56,19 @@ impl LogFile {
             Err(error) => return Err(failed(error)),
         };
         // What was opened counts, not what was there a moment ago.
-        self.judge(&fstat(&file).map_err(failed)?, ids)?;
+        self.judge(&fstat(&file).map_err(failed)?)?;
         if fresh {
             // The agent's group reads it. Where that cannot be, root still does.
-            let _ = fchown(&file, None, Some(ids.gid));
+            let _ = fchown(&file, None, Some(self.ids.gid));
             fchmod(&file, Mode::from_bits_truncate(0o640)).map_err(failed)?;
         }
         dup2_stderr(&file).map_err(failed)
     }
 
-    fn judge(&self, found: &FileStat, ids: &Ids) -> Result<(), LaunchError> {
+    fn judge(&self, found: &FileStat) -> Result<(), LaunchError> {
         let reason = if kind(found.st_mode) != SFlag::S_IFREG {
             format!("this is {}; a log is a plain file: name another", kind_name(found.st_mode))
-        } else if found.st_uid != 0 && found.st_uid != ids.uid.as_raw() {
+        } else if found.st_uid != 0 && found.st_uid != self.ids.uid.as_raw() {
             format!("this file belongs to uid {}, neither root nor the gate's user; it is left alone", found.st_uid)
         } else if found.st_nlink > 1 {
             format!("this file has {} names (hard links); a log has one: move it away", found.st_nlink)

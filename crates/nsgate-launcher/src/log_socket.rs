@@ -2,11 +2,7 @@
 //!
 //! A log is never a reason not to start: what is missing or cannot be trusted becomes a warning.
 
-use crate::{
-    pinned::{Pinned, kind},
-    reach,
-    trust::Trust,
-};
+use crate::{file_kind::kind, pinned::Pinned, reach, trust::Trust};
 use nix::{fcntl::readlinkat, sys::stat::SFlag};
 use nsgate_config::{AbsolutePath, AuditTo, Log, Process};
 use nsgate_sandbox::{Window, small_root};
@@ -37,14 +33,22 @@ const DEVICES: &str = "/dev";
 const MOST_LINKS: usize = 8;
 
 /// The system log that a process needs: its log's, or its audit's alone, and then where every host has it.
-pub(crate) fn wanted(process: &Process) -> Option<Log> {
+fn wanted(process: &Process) -> Option<AbsolutePath> {
     let audits = process.audit.as_ref().is_some_and(|audit| audit.to == AuditTo::Syslog);
-    process.log.clone().or_else(|| audits.then(|| Log::usual("")))
+    process.log.clone().or_else(|| audits.then(|| Log::usual(""))).map(|log| log.socket)
+}
+
+/// Where the log's socket is, or why it cannot be pinned.
+pub(crate) struct LogPlace {
+    path: AbsolutePath,
+    found: Result<Pinned, String>,
+    /// What keeps the process's user from connecting, for people.
+    shut: Option<String>,
 }
 
 /// What became of it.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct OpenedLog {
     pub(crate) socket: LogSocket,
     /// What the gate is to see, so that it finds the log when it comes, or comes again.
     pub(crate) directory: Option<Pinned>,
@@ -53,67 +57,79 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Connects to the log, and takes its directory as the window `name`. `given`: the root is the service manager's, and shows
-/// what that has put there.
-pub(crate) fn open(log: Option<&Log>, trust: &Trust, given: bool, name: &'static str) -> Found {
-    let Some(log) = log else { return Found::default() };
-    let nowhere = || LogSocket { socket: unconnected().ok(), connected: false, reconnect: None };
-    let later = "it is found at the next start";
-    let place = match find(&log.socket, trust, MOST_LINKS) {
-        Ok(place) => place.linked_from(&log.socket),
-        Err(reason) => {
-            let warnings = vec![format!("no system log: {reason}; if it comes, {later}")];
-            return Found { socket: nowhere(), warnings, ..Found::default() };
-        }
-    };
-    let socket = match connect(&place) {
-        Ok(socket) => LogSocket { socket: Some(socket), connected: true, reconnect: None },
-        Err(_) => nowhere(),
-    };
-    let shut = reach::kept_out(&place, trust.ids()).map(|shut| shut.to_string());
-    let held = place.above() == Path::new(HELD_BY_SYSTEMD);
-    if held && (given || socket.connected) || given && place.above() == Path::new(DEVICES) {
-        let missing = match shut {
-            Some(shut) => format!("no system log: {shut}"),
-            None => format!("the system log {} is not there; if it comes, {later}", log.socket),
-        };
-        let warnings = if socket.connected { Vec::new() } else { vec![missing] };
-        return Found { socket, warnings, ..Found::default() };
+impl LogPlace {
+    /// Pins the directory of the log that `process` needs.
+    pub(crate) fn pin(process: &Process, trust: &Trust) -> Option<Self> {
+        let path = wanted(process)?;
+        let found = find(&path, trust, MOST_LINKS).map(|place| place.linked_from(&path));
+        let kept_out = |place: &Pinned| reach::kept_out(place, trust.ids()).map(|shut| shut.to_string());
+        let shut = found.as_ref().ok().and_then(kept_out);
+        Some(Self { path, found, shut })
     }
-    let mounts = "in a user namespace no directory is shown in which there are mounts (mount_namespaces(7))";
-    let window = if given { Ok(None) } else { small_root::take(name, place.directory()).map(Some) };
-    let warning = match (socket.connected, &window) {
-        // Root has connected, or could have: not the user that finds it again.
-        (true, _) if shut.is_some() => shut
-            .map(|shut| format!("the system log {} is found once, and if it goes away, {later}: {shut}", log.socket)),
-        (false, _) if shut.is_some() => shut.map(|shut| format!("no system log: {shut}; lines are lost until it may")),
-        (true, Ok(_)) => None,
-        (true, Err(error)) => Some(format!(
-            "the system log {} is found once, and if it goes away, {later}: {error}; {mounts}",
-            log.socket
-        )),
-        (false, Ok(_)) => Some(format!(
-            "the system log {} is not there; it is found when it comes, and lines are lost until then",
-            log.socket
-        )),
-        (false, Err(error)) => {
-            Some(format!("the system log {} is not there; if it comes, {later}: {error}; {mounts}", log.socket))
-        }
-    };
-    let directory = window.is_ok().then_some(place);
-    Found { socket, directory, window: window.ok().flatten(), warnings: warning.into_iter().collect() }
-}
 
-/// What [`open`] would say, without connecting.
-pub(crate) fn missing(log: Option<&Log>, trust: &Trust) -> Option<String> {
-    let log = log?;
-    match find(&log.socket, trust, MOST_LINKS) {
-        // Connected to before the drop, and for good.
-        Ok(place) if place.above() == Path::new(HELD_BY_SYSTEMD) && is_there(&place) => None,
-        Ok(place) if is_there(&place) => reach::kept_out(&place, trust.ids())
-            .map(|shut| format!("the system log {} is not found again if it goes away: {shut}", log.socket)),
-        Ok(_) => Some(format!("the system log {} is not there", log.socket)),
-        Err(reason) => Some(format!("no system log: {reason}")),
+    /// Connects to the log, and takes its directory as the window `name`. A root that a service manager gave
+    /// (`unprivileged`) shows what the manager has put there.
+    pub(crate) fn open(self, unprivileged: bool, name: &'static str) -> OpenedLog {
+        let Self { path, found, shut } = self;
+        let nowhere = || LogSocket { socket: unconnected().ok(), connected: false, reconnect: None };
+        let later = "it is found at the next start";
+        let place = match found {
+            Ok(place) => place,
+            Err(reason) => {
+                let warnings = vec![format!("no system log: {reason}; if it comes, {later}")];
+                return OpenedLog { socket: nowhere(), warnings, ..OpenedLog::default() };
+            }
+        };
+        let socket = match connect(&place) {
+            Ok(socket) => LogSocket { socket: Some(socket), connected: true, reconnect: None },
+            Err(_) => nowhere(),
+        };
+        let held = place.above() == Path::new(HELD_BY_SYSTEMD);
+        if held && (unprivileged || socket.connected) || unprivileged && place.above() == Path::new(DEVICES) {
+            let missing = match shut {
+                Some(shut) => format!("no system log: {shut}"),
+                None => format!("the system log {path} is not there; if it comes, {later}"),
+            };
+            let warnings = if socket.connected { Vec::new() } else { vec![missing] };
+            return OpenedLog { socket, warnings, ..OpenedLog::default() };
+        }
+        let window = if unprivileged { Ok(None) } else { small_root::take(name, place.directory()).map(Some) };
+        let mounts = "in a user namespace no directory is shown in which there are mounts (mount_namespaces(7))";
+        let warning = match (socket.connected, &window) {
+            // Root has connected, or could have: not the user that finds it again.
+            (true, _) if shut.is_some() => {
+                shut.map(|shut| format!("the system log {path} is found once, and if it goes away, {later}: {shut}"))
+            }
+            (false, _) if shut.is_some() => {
+                shut.map(|shut| format!("no system log: {shut}; lines are lost until it may"))
+            }
+            (true, Ok(_)) => None,
+            (true, Err(error)) => {
+                Some(format!("the system log {path} is found once, and if it goes away, {later}: {error}; {mounts}"))
+            }
+            (false, Ok(_)) => Some(format!(
+                "the system log {path} is not there; it is found when it comes, and lines are lost until then"
+            )),
+            (false, Err(error)) => {
+                Some(format!("the system log {path} is not there; if it comes, {later}: {error}; {mounts}"))
+            }
+        };
+        let directory = window.is_ok().then_some(place);
+        OpenedLog { socket, directory, window: window.ok().flatten(), warnings: warning.into_iter().collect() }
+    }
+
+    /// What [`LogPlace::open`] would say, without connecting.
+    pub(crate) fn missing(&self) -> Option<String> {
+        match &self.found {
+            // Connected to before the drop, and for good.
+            Ok(place) if place.above() == Path::new(HELD_BY_SYSTEMD) && is_there(place) => None,
+            Ok(place) if is_there(place) => self
+                .shut
+                .as_ref()
+                .map(|shut| format!("the system log {} is not found again if it goes away: {shut}", self.path)),
+            Ok(_) => Some(format!("the system log {} is not there", self.path)),
+            Err(reason) => Some(format!("no system log: {reason}")),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{endpoint::Purpose, sys};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
-    sys::socket::{ControlMessage, MsgFlags, SockType, UnixAddr, getsockname, getsockopt, send, sendmsg, sockopt},
+    sys::socket::{ControlMessage, MsgFlags, UnixAddr, getsockname, getsockopt, send, sendmsg, sockopt},
 };
 use nsgate_config::AbsolutePath;
 use std::{
@@ -167,7 +167,7 @@ pub(crate) fn bound(
 
 /// Sockets that no configuration asks for are closed, with a warning: nothing but what is kept goes on to the worker.
 pub(crate) fn close_unused(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<String>) {
-    let names = [Purpose::Handover(None), Purpose::Metrics].map(|purpose| purpose.words().1);
+    let names = [Purpose::Handover, Purpose::Metrics].map(|purpose| purpose.words().1);
     passed.retain(|(name, _)| {
         let unused = names.contains(&name.as_str());
         if unused {
@@ -197,11 +197,7 @@ fn judge(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Purpose) -> Result<
         return Err(format!("bound {place}, not at {path}"));
     }
     let (word, _) = purpose.words();
-    let wanted = match purpose {
-        Purpose::Handover(_) => SockType::SeqPacket,
-        Purpose::Metrics => SockType::Stream,
-    };
-    if kind != wanted {
+    if kind != purpose.kind() {
         return Err(format!("of another kind: a unit has it with `{word}`"));
     }
     if !getsockopt(descriptor, sockopt::AcceptConn).unwrap_or(false) {

@@ -22,7 +22,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
-use crate::pinned::kind;
+use crate::file_kind::kind;
 
 /// A descriptor to write to without waiting.
 #[derive(Debug)]

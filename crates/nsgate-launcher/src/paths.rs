@@ -4,72 +4,81 @@
 use crate::{
     LaunchError, Options,
     accounts::{self, Accounts},
-    endpoint::Endpoint,
+    audit_output::AuditPlace,
+    endpoint::{EndpointPlace, Purpose},
+    endpoints::{self, SocketSource},
+    inherited::Inherited,
     log_file::LogFile,
-    log_socket,
+    log_socket::LogPlace,
     pid_file::PidFile,
-    pinned::{self, Pinned},
-    plan::{Kind, Plan},
+    pinned::Pinned,
+    plan::Plan,
     reach,
     source::Source,
     trust::{Trust, know_unmapped_root},
     wide,
 };
-use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig};
-use nsgate_sandbox::Ids;
+use nsgate_config::{AbsolutePath, Backend, Config, HostConfig, PoolConfig};
+use nsgate_sandbox::{Ids, Origin};
 use std::{os::fd::OwnedFd, path::Path};
 
-/// What the paths of a configuration lead to.
-pub(crate) struct Paths {
+/// What the paths of a plan lead to.
+pub(crate) struct PinnedPaths {
+    /// Whom they may lead through.
+    pub(crate) trust: Trust,
+    /// The mount namespace in which they were walked.
+    pub(crate) origin: Origin,
     pub(crate) backends: Vec<Pinned>,
     pub(crate) pool: Option<Pinned>,
-    pub(crate) source: Option<Source>,
+    pub(crate) configuration: Option<Source>,
     pub(crate) pid_file: Option<PidFile>,
     pub(crate) log_file: Option<LogFile>,
-    /// What is worth a line, and no reason not to start.
-    pub(crate) warnings: Vec<String>,
-    /// Those among them that cost requests: of sockets that the process will not be let connect to.
-    pub(crate) unreached: Vec<String>,
+    pub(crate) log: Option<LogPlace>,
+    pub(crate) audit: Option<AuditPlace>,
+    pub(crate) sockets: Vec<SocketSource>,
+    /// Warnings that cost requests: of sockets that the process will not be let connect to.
+    unreached: Vec<String>,
 }
 
-impl Paths {
-    /// Pins them. `owners` are the agents' users, as far as the configuration names them.
+impl PinnedPaths {
+    /// Pins every path that `plan` and `options` name. Sockets that a service manager has passed are taken out of `inherited`.
     pub(crate) fn pin(
         plan: &Plan<'_>,
         options: &Options,
-        trust: &Trust,
-        owners: &[Option<u32>],
+        accounts: &Accounts,
+        inherited: &mut Inherited,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, LaunchError> {
-        let agents = plan.kind.backends().iter().zip(owners);
-        let backends: Vec<Pinned> = agents
-            .map(|(agent, owner)| pinned::backend(agent.path(), &trust.clone().and_user(*owner), "backend"))
-            .collect::<Result<_, _>>()?;
-        let pool = match plan.kind {
-            Kind::Keeper(_, path) | Kind::Courier(_, path) => Some(pinned::backend(path, trust, "pool")?),
-            _ => None,
+        let process = plan.process;
+        let trust = trust(&accounts.ids, options)?;
+        let agent = |(agent, owner): (&Backend, &Option<u32>)| {
+            Pinned::walk_to_socket(agent.path(), &trust.clone().and_users(*owner), "backend")
         };
-        let source = match plan.kind {
-            Kind::Host(_, file) => Some(Source::pin(file, trust)?),
-            _ => None,
-        };
-        let pid_file = plan.process.pid_file.as_ref().map(|path| PidFile::pin(path, trust)).transpose()?;
-        let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, trust)).transpose()?;
-        let mut warnings: Vec<String> = backends.iter().chain(&pool).filter_map(wide::warning).collect();
-        // An agent that a courier's network has is the worker's to reach.
-        let reached = backends.iter().filter(|_| !matches!(plan.kind, Kind::Courier(..))).chain(&pool);
+        let backends: Vec<Pinned> = plan.backends.iter().zip(&accounts.owners).map(agent).collect::<Result<_, _>>()?;
+        let pool = plan.pool.map(|path| Pinned::walk_to_socket(path, &trust, "pool")).transpose()?;
+        let configuration = plan.configuration.map(|file| Source::pin(file, &trust)).transpose()?;
+        let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &trust)).transpose()?;
+        let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &trust)).transpose()?;
+        warnings.extend(backends.iter().chain(&pool).filter_map(wide::warning));
+        let reached = backends.iter().filter(|_| plan.asks_agents).chain(&pool);
         let unreached: Vec<String> = reached.filter_map(|place| reach::warning(place, trust.ids())).collect();
         warnings.extend(unreached.iter().cloned());
-        warnings.extend(source.as_ref().and_then(|source| source.unreadable(trust.ids())));
-        Ok(Self { backends, pool, source, pid_file, log_file, warnings, unreached })
+        warnings.extend(configuration.as_ref().and_then(|file| file.unreadable(trust.ids())));
+        let unprivileged = accounts.unprivileged.is_some();
+        let sockets = endpoints::pin(plan, &trust, unprivileged, &mut inherited.passed, warnings)?;
+        let log = LogPlace::pin(process, &trust);
+        let audit = process.audit.as_ref().map(|audit| AuditPlace::pin(audit, &trust));
+        let origin = Origin::here();
+        Ok(Self { trust, origin, backends, pool, configuration, pid_file, log_file, log, audit, sockets, unreached })
     }
 }
 
 /// Whom the paths may lead through, if root may obey the text at all.
-pub(crate) fn trust(ids: &Ids, options: &Options) -> Result<Trust, LaunchError> {
+fn trust(ids: &Ids, options: &Options) -> Result<Trust, LaunchError> {
     know_unmapped_root();
     let trust = Trust::of(ids);
     match &options.written {
-        Some(written) => written.judge(ids).map(|()| trust.and_owners(written)),
+        Some(written) => written.judge(ids).map(|()| trust.and_users(written.owners())),
         None => Ok(trust),
     }
 }
@@ -88,9 +97,7 @@ pub fn check_gate(config: &Config, pool: Option<&AbsolutePath>, options: &Option
 /// # Errors
 /// As the start.
 pub fn check_reach(config: &Config, options: &Options) -> Result<Vec<String>, LaunchError> {
-    let plan = Plan::gate(config);
-    let Accounts { ids, owners, .. } = accounts::all(plan.process, plan.kind.backends(), None)?;
-    Paths::pin(&plan, options, &trust(&ids, options)?, &owners).map(|paths| paths.unreached)
+    pin(&Plan::gate(config), options, &mut Vec::new()).map(|pinned| pinned.unreached)
 }
 
 /// The same of the proxy of a whole host, whose text is `file`.
@@ -109,29 +116,24 @@ pub fn check_pool(config: &PoolConfig, options: &Options) -> Result<Vec<String>,
     check(&Plan::worker(config), options)
 }
 
-/// The socket that has the name of this pool's now, by descriptor; nothing if there is none, or something else. Who asks a
-/// worker as root asks by `/proc/self/fd/N`: a link put there would lead to somebody else's.
+/// The socket that has the name of this pool's now, by descriptor; nothing if there is none, or something else. A command
+/// that asks a worker as root asks by `/proc/self/fd/N`: a link put there would lead to another program's.
 ///
 /// # Errors
 /// As the start.
 pub fn pool_socket(config: &PoolConfig, options: &Options) -> Result<Option<OwnedFd>, LaunchError> {
     let trust = trust(&accounts::resolve(&config.process)?, options)?;
-    Ok(Endpoint::pin(&config.pool.socket, &trust)?.0.socket().ok())
+    Ok(EndpointPlace::pin(&config.pool.socket, Purpose::Handover, &trust)?.socket())
 }
 
 fn check(plan: &Plan<'_>, options: &Options) -> Result<Vec<String>, LaunchError> {
-    let handover = match plan.kind {
-        Kind::Worker(pool) => pool.group.as_ref(),
-        _ => None,
-    };
-    let Accounts { ids, owners, .. } = accounts::all(plan.process, plan.kind.backends(), handover)?;
-    let trust = trust(&ids, options)?;
-    let mut warnings = Paths::pin(plan, options, &trust, &owners)?.warnings;
-    if let Kind::Worker(pool) = plan.kind {
-        for socket in std::iter::once(&pool.socket).chain(&pool.metrics) {
-            Endpoint::pin(socket, &trust)?;
-        }
-    }
-    warnings.extend(log_socket::missing(log_socket::wanted(plan.process).as_ref(), &trust));
+    let mut warnings = Vec::new();
+    let pinned = pin(plan, options, &mut warnings)?;
+    warnings.extend(pinned.log.as_ref().and_then(LogPlace::missing));
     Ok(warnings)
+}
+
+fn pin(plan: &Plan<'_>, options: &Options, warnings: &mut Vec<String>) -> Result<PinnedPaths, LaunchError> {
+    let accounts = Accounts::look_up(plan)?;
+    PinnedPaths::pin(plan, options, &accounts, &mut Inherited::default(), warnings)
 }

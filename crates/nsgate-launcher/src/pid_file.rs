@@ -5,7 +5,8 @@
 
 use crate::{
     LaunchError,
-    pinned::{Pinned, kind, kind_name},
+    file_kind::{kind, kind_name},
+    pinned::Pinned,
     private_directory::{Failed, PrivateDirectory, identity, remove_if_same},
     trust::Trust,
 };

@@ -4,7 +4,12 @@
 //! root and who is trusted may be able to put something else in the place of the next component. Afterwards the path is not
 //! used any more.
 
-use crate::{LaunchError, trust::Trust, walk::Walk};
+use crate::{
+    LaunchError,
+    file_kind::{kind, kind_name},
+    trust::Trust,
+    walk::Walk,
+};
 use nix::{
     errno::Errno,
     fcntl::{AtFlags, OFlag, openat},
@@ -35,6 +40,22 @@ impl Pinned {
         walk.follow(parent)?;
         let (directory, above) = walk.arrive()?;
         Ok(Self { directory, above, name: name.to_owned(), path: path.as_path().to_owned(), purpose })
+    }
+
+    /// The same for a socket that another process makes, now or later: the agent's, or the pool's.
+    pub(crate) fn walk_to_socket(
+        path: &AbsolutePath,
+        trust: &Trust,
+        purpose: &'static str,
+    ) -> Result<Self, LaunchError> {
+        let pinned = Self::walk(path, trust, purpose)?;
+        match pinned.found()? {
+            Some(status) if kind(status.st_mode) != SFlag::S_IFSOCK => Err(pinned.wrong(&format!(
+                "this is {}, not a socket; name the metadata agent's socket",
+                kind_name(status.st_mode)
+            ))),
+            _ => Ok(pinned),
+        }
     }
 
     /// The directory.
@@ -76,8 +97,8 @@ impl Pinned {
         }
     }
 
-    /// The socket that has the name now, by descriptor: whoever connects by `/proc/self/fd/N` connects to it, whatever has
-    /// taken the name in the meantime, and never through a link.
+    /// The socket that has the name now, by descriptor. A connection to `/proc/self/fd/N` reaches this socket, whatever has
+    /// taken the name in the meantime, and goes through no link.
     ///
     /// # Errors
     /// What the kernel says; `ENOTSOCK` if it is something else.
@@ -89,37 +110,6 @@ impl Pinned {
 
     /// An error about this path.
     pub(crate) fn wrong(&self, reason: &str) -> LaunchError {
-        wrong(self.purpose, &self.path, reason)
+        LaunchError::path(self.purpose, &self.path, reason)
     }
-}
-
-/// A socket that somebody else makes, or nothing yet: the agent's, or the pool's.
-pub(crate) fn backend(path: &AbsolutePath, trust: &Trust, purpose: &'static str) -> Result<Pinned, LaunchError> {
-    let pinned = Pinned::walk(path, trust, purpose)?;
-    match pinned.found()? {
-        Some(status) if kind(status.st_mode) != SFlag::S_IFSOCK => Err(pinned
-            .wrong(&format!("this is {}, not a socket; name the metadata agent's socket", kind_name(status.st_mode)))),
-        _ => Ok(pinned),
-    }
-}
-
-/// Kind of file, of its mode.
-pub(crate) fn kind(mode: u32) -> SFlag {
-    SFlag::from_bits_truncate(mode) & SFlag::S_IFMT
-}
-
-/// Kind of file, in words.
-pub(crate) fn kind_name(mode: u32) -> &'static str {
-    match kind(mode) {
-        SFlag::S_IFREG => "a file",
-        SFlag::S_IFDIR => "a directory",
-        SFlag::S_IFLNK => "a symbolic link",
-        SFlag::S_IFIFO => "a FIFO",
-        SFlag::S_IFSOCK => "a socket",
-        _ => "a device",
-    }
-}
-
-pub(crate) fn wrong(purpose: &'static str, path: &Path, reason: &str) -> LaunchError {
-    LaunchError::Path { purpose, path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -1,101 +1,159 @@
-//! What the steps need to know of a configuration: one plan for each kind of process.
+//! What each kind of process pins, binds, shows and keeps: one constructor for each kind.
+//!
+//! A struct of wants and no trait. A kind is then one short list of values, a reader compares two of them line by line, and a
+//! step of the drop reads a field where it would call a method that has five bodies elsewhere. No step asks for the kind.
 
-use crate::mark::Mark;
-use nsgate_config::{AbsolutePath, Backend, Config, Guards, HostConfig, Listener, Pool, PoolConfig, Process, Server};
+use crate::{endpoint::Purpose, mark::Mark};
+use nsgate_config::{AbsolutePath, Account, Backend, Config, HostConfig, Listener, Pool, PoolConfig, Process, Server};
 use nsgate_sandbox::{Policy, Role};
-use std::{num::NonZeroU8, path::Path};
+use std::{num::NonZeroU8, path::Path, slice};
 
 /// Descriptors of a process that hands a network over and is gone.
 const DESCRIPTORS_OF_A_COURIER: u64 = 64;
 
-/// What the steps need to know of a configuration.
-#[derive(Clone, Copy)]
+/// What one process is to have. What is empty or `None` is not wanted.
 pub(crate) struct Plan<'a> {
+    /// What every kind is told alike: user, namespace, pid file, log, audit.
     pub(crate) process: &'a Process,
-    pub(crate) listeners: &'a [Listener],
-    /// How many the process may have open, if the kernel lets it.
-    pub(crate) descriptors: u64,
+    /// Its policy.
     pub(crate) kind: Kind<'a>,
-    /// Whose gate it will be.
-    pub(crate) mark: Mark,
+
+    /// Pinned and shown: the directory of each agent's socket.
+    pub(crate) backends: &'a [Backend],
+    /// The process connects to the agents itself.
+    pub(crate) asks_agents: bool,
+    /// Pinned and shown: the directory of the socket of the pool that a network is handed over to.
+    pub(crate) pool: Option<&'a AbsolutePath>,
+    /// Pinned for the reader: the configuration, which is read anew.
+    pub(crate) configuration: Option<&'a Path>,
+    /// Looked up: the one TCP port that it connects to.
+    pub(crate) server: Option<&'a Server>,
+
+    /// Bound in the namespace.
+    pub(crate) listeners: &'a [Listener],
+    /// Routers that an answer of a listener may pass, and one.
     pub(crate) hop_limit: Option<NonZeroU8>,
+    /// Written into the root's name: a process with the same mark may be succeeded.
+    pub(crate) mark: Mark,
+    /// Pinned and bound: the UNIX sockets that it is reached at.
+    pub(crate) sockets: Vec<(&'a AbsolutePath, Purpose)>,
+    /// The group that may connect to the socket for handovers.
+    pub(crate) handover_group: Option<&'a Account>,
+    /// A service manager may start it without privileges, bind its sockets, and keep descriptors for it.
+    pub(crate) managed: bool,
+
+    /// Kept: descriptors that it may have open, if the kernel lets it.
+    pub(crate) descriptors: u64,
+    /// Kept: a page of counters.
+    pub(crate) counts: bool,
 }
 
 impl<'a> Plan<'a> {
-    fn new(process: &'a Process, listeners: &'a [Listener], descriptors: u64, kind: Kind<'a>) -> Self {
-        Self { process, listeners, descriptors, kind, mark: Mark::Nobody, hop_limit: None }
-    }
-
+    /// One network's proxy.
     pub(crate) fn gate(Config { gate, process }: &'a Config) -> Self {
-        let descriptors = gate.limits.descriptors(gate.listeners.len());
-        Self::new(process, &gate.listeners, descriptors, Kind::Gate(&gate.backend))
-            .hop_limit(&gate.guards)
-            .of(Mark::One(gate.identity))
+        Self {
+            backends: slice::from_ref(&gate.backend),
+            asks_agents: true,
+            listeners: &gate.listeners,
+            hop_limit: gate.guards.hop_limit,
+            mark: Mark::One(gate.identity),
+            descriptors: gate.limits.descriptors(gate.listeners.len()),
+            counts: true,
+            ..Self::of(process, Kind::Gate)
+        }
     }
 
+    /// A whole host's proxy: it connects to a TCP port and shows no agent. `file` is its configuration.
     pub(crate) fn host(HostConfig { proxy, process }: &'a HostConfig, file: &'a Path) -> Self {
-        let descriptors = proxy.limits.descriptors(proxy.listeners.len());
-        Self::new(process, &proxy.listeners, descriptors, Kind::Host(&proxy.server, file))
-            .hop_limit(&proxy.guards)
-            .of(Mark::Host)
+        Self {
+            configuration: Some(file),
+            server: Some(&proxy.server),
+            listeners: &proxy.listeners,
+            hop_limit: proxy.guards.hop_limit,
+            mark: Mark::Host,
+            descriptors: proxy.limits.descriptors(proxy.listeners.len()),
+            counts: true,
+            ..Self::of(process, Kind::Host(&proxy.server))
+        }
     }
 
-    pub(crate) fn keeper(Config { gate, process }: &'a Config, pool: &'a AbsolutePath) -> Self {
-        let descriptors = gate.limits.descriptors(gate.listeners.len());
-        Self::new(process, &gate.listeners, descriptors, Kind::Keeper(&gate.backend, pool))
-            .hop_limit(&gate.guards)
-            .of(Mark::One(gate.identity))
+    /// A gate whose network a pool's worker serves: it shows the pool as well.
+    pub(crate) fn keeper(config: &'a Config, pool: &'a AbsolutePath) -> Self {
+        Self { kind: Kind::Keeper, pool: Some(pool), ..Self::gate(config) }
     }
 
-    pub(crate) fn courier(Config { gate, process }: &'a Config, pool: &'a AbsolutePath) -> Self {
-        let kind = Kind::Courier(&gate.backend, pool);
-        Self::new(process, &gate.listeners, DESCRIPTORS_OF_A_COURIER, kind).hop_limit(&gate.guards)
+    /// A keeper that ends once its network is handed over: the worker asks its agent, nothing finds it later, and it counts
+    /// nothing.
+    pub(crate) fn courier(config: &'a Config, pool: &'a AbsolutePath) -> Self {
+        Self {
+            kind: Kind::Courier,
+            asks_agents: false,
+            mark: Mark::Nobody,
+            descriptors: DESCRIPTORS_OF_A_COURIER,
+            counts: false,
+            ..Self::keeper(config, pool)
+        }
     }
 
+    /// A pool's worker, or the zygote of several: it is handed listeners and binds none.
     pub(crate) fn worker(PoolConfig { pool, process }: &'a PoolConfig) -> Self {
-        Self::new(process, &[], pool.descriptors(), Kind::Worker(pool))
+        let metrics = pool.metrics.as_ref().map(|path| (path, Purpose::Metrics));
+        Self {
+            backends: &pool.backends,
+            asks_agents: true,
+            sockets: [(&pool.socket, Purpose::Handover)].into_iter().chain(metrics).collect(),
+            handover_group: pool.group.as_ref(),
+            managed: true,
+            descriptors: pool.descriptors(),
+            ..Self::of(process, Kind::Worker(pool))
+        }
     }
 
-    fn of(self, mark: Mark) -> Self {
-        Self { mark, ..self }
-    }
-
-    fn hop_limit(self, guards: &Guards) -> Self {
-        Self { hop_limit: guards.hop_limit, ..self }
+    /// Nothing beside what every kind has.
+    fn of(process: &'a Process, kind: Kind<'a>) -> Self {
+        Self {
+            process,
+            kind,
+            backends: &[],
+            asks_agents: false,
+            pool: None,
+            configuration: None,
+            server: None,
+            listeners: &[],
+            hop_limit: None,
+            mark: Mark::Nobody,
+            sockets: Vec::new(),
+            handover_group: None,
+            managed: false,
+            descriptors: 0,
+            counts: false,
+        }
     }
 }
 
-/// What the process will be, and so what it may reach.
+/// Which policy a process is held to. The steps never ask for it.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind<'a> {
     /// One network's proxy: the agent.
-    Gate(&'a Backend),
+    Gate,
     /// A whole host's: one TCP port, and a reader of its configuration.
-    Host(&'a Server, &'a Path),
+    Host(&'a Server),
     /// One network's keeper: the agent and the pool.
-    Keeper(&'a Backend, &'a AbsolutePath),
+    Keeper,
     /// One network on its way into a pool that keeps it: the pool.
-    Courier(&'a Backend, &'a AbsolutePath),
+    Courier,
     /// A pool's worker: the agents.
     Worker(&'a Pool),
 }
 
-impl<'a> Kind<'a> {
-    pub(crate) fn backends(self) -> &'a [Backend] {
-        match self {
-            Self::Gate(backend) | Self::Keeper(backend, _) | Self::Courier(backend, _) => std::slice::from_ref(backend),
-            Self::Host(..) => &[],
-            Self::Worker(pool) => &pool.backends,
-        }
-    }
-
+impl Kind<'_> {
     /// What the process is for.
     pub(crate) fn role(self) -> Role {
         match self {
-            Self::Gate(_) => Role::Gate,
-            Self::Host(..) => Role::HostProxy,
-            Self::Keeper(..) => Role::Keeper,
-            Self::Courier(..) => Role::Courier,
+            Self::Gate => Role::Gate,
+            Self::Host(_) => Role::HostProxy,
+            Self::Keeper => Role::Keeper,
+            Self::Courier => Role::Courier,
             Self::Worker(pool) if pool.workers > 1 => Role::Zygote,
             Self::Worker(_) => Role::Worker,
         }
@@ -103,10 +161,10 @@ impl<'a> Kind<'a> {
 
     pub(crate) fn policy(self, descriptors: u64) -> Policy {
         match self {
-            Self::Gate(_) => Policy::gate(descriptors),
-            Self::Host(server, _) => Policy::host_proxy(descriptors, server.port.get()),
-            Self::Keeper(..) => Policy::keeper(descriptors),
-            Self::Courier(..) => Policy::courier(descriptors),
+            Self::Gate => Policy::gate(descriptors),
+            Self::Host(server) => Policy::host_proxy(descriptors, server.port.get()),
+            Self::Keeper => Policy::keeper(descriptors),
+            Self::Courier => Policy::courier(descriptors),
             Self::Worker(pool) if pool.workers > 1 => Policy::zygote(descriptors),
             Self::Worker(_) => Policy::worker(descriptors),
         }

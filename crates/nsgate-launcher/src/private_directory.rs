@@ -110,7 +110,7 @@ pub(crate) fn identity(status: &FileStat) -> (u64, u64) {
 /// their own, or a further name of what they may name. They could remove either themselves.
 pub(crate) fn remove_if_same(directory: BorrowedFd<'_>, name: &str, made: (u64, u64)) {
     let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-    if found.is_ok_and(|found| identity(&found) == made && crate::pinned::kind(found.st_mode) != SFlag::S_IFDIR) {
+    if found.is_ok_and(|found| identity(&found) == made && crate::file_kind::kind(found.st_mode) != SFlag::S_IFDIR) {
         let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
     }
 }

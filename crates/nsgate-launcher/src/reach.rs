@@ -5,7 +5,8 @@
 //! keeps it out is a warning and no reason not to start: the other program may change it at any time.
 
 use crate::{
-    pinned::{Pinned, kind},
+    file_kind::kind,
+    pinned::Pinned,
     rights::{Rights, SEARCH, WRITE},
 };
 use nix::{

@@ -1,6 +1,6 @@
 //! `-sf` and `-st`: gates that end once this one serves.
 
-use crate::{succession::SUCCEEDED, sys};
+use crate::{signals::SUCCEEDED, sys};
 use nix::{sys::signal::Signal, unistd::Pid};
 use std::fs;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     acl::{Acl, Who},
-    pinned::kind,
+    file_kind::kind,
     trust::Trust,
 };
 use nix::{

@@ -3,7 +3,7 @@
 //! A launched process does not end by a signal: [`Signals`] is what it hears them with. It is [`crate::Running::signals`], and
 //! a process that never looks at it can only be killed.
 
-use crate::{LaunchError, descriptors::failed, succession::SUCCEEDED, sys};
+use crate::{LaunchError, sys};
 use nix::{
     errno::Errno,
     sys::{
@@ -25,6 +25,10 @@ const HEARD: [Signal; 8] = [
     Signal::SIGTTOU,
     Signal::SIGQUIT,
 ];
+
+/// What goes with the signal to a gate that is succeeded (sigqueue(3)): another process serves the same listeners from now
+/// on. Without it, and in older releases, SIGUSR1 asks a gate to finish what is under way.
+pub(crate) const SUCCEEDED: i32 = 0x6e73_6774;
 
 /// What a signal asks a process for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,13 +133,13 @@ fn number(signal: &siginfo) -> i32 {
 
 /// Undoes what an agent may have left: an ignored SIGCHLD, blocked signals.
 pub(crate) fn reset() -> Result<(), LaunchError> {
-    sys::default_action(Signal::SIGCHLD).map_err(failed("sigaction(SIGCHLD)"))?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(failed("sigprocmask"))
+    sys::default_action(Signal::SIGCHLD).map_err(LaunchError::clean("sigaction(SIGCHLD)"))?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(LaunchError::clean("sigprocmask"))
 }
 
 /// Blocks what is read later. A signal that comes early waits.
 pub(crate) fn block() -> Result<(), LaunchError> {
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set()), None).map_err(failed("sigprocmask"))
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set()), None).map_err(LaunchError::clean("sigprocmask"))
 }
 
 fn set() -> SigSet {

@@ -4,7 +4,8 @@
 
 use crate::{
     LaunchError,
-    pinned::{Pinned, kind, kind_name},
+    file_kind::{kind, kind_name},
+    pinned::Pinned,
     rights::{READ, Rights, SEARCH},
     trust::Trust,
     written,

@@ -3,7 +3,7 @@
 
 use crate::{
     LaunchError,
-    daemon::{Child, Starter},
+    daemon::{Child, GateWord},
     endpoint::Endpoint,
     options::{Mode, Options},
     pid_file::{Created, PidFile},
@@ -15,26 +15,42 @@ use crate::{
 use nsgate_sandbox::{Ids, Role};
 use std::os::fd::{AsFd, AsRawFd};
 
-/// What is the starter's to do once the gate serves, or has failed.
-pub(crate) struct Left {
+/// What the starter keeps for itself at the fork. The gate drops its copy, but for the pid file.
+pub(crate) struct StarterSide {
     /// What the gate is.
     pub(crate) role: Role,
+    /// Who it is.
+    pub(crate) ids: Ids,
+    /// This process was started without privileges.
+    pub(crate) unprivileged: bool,
+    /// Written by the starter in the foreground, and by the gate in the background.
+    pub(crate) pid_file: Option<PidFile>,
     pub(crate) succession: Succession,
     pub(crate) turn: Option<Turn>,
-    pub(crate) pid_file: Option<PidFile>,
+    /// Sockets that are bound beside their places.
     pub(crate) sockets: Vec<Endpoint>,
+}
+
+impl StarterSide {
+    /// What the gate needs of it.
+    pub(crate) fn into_pid_file(self) -> Option<PidFile> {
+        self.pid_file
+    }
+
+    /// Takes back what was bound, where the start fails before there is a gate.
+    pub(crate) fn withdraw(&self) {
+        self.sockets.iter().for_each(Endpoint::withdraw);
+    }
 }
 
 /// Waits for the gate's word and passes it on, or cleans up after a gate that failed.
 pub(crate) fn wait<T>(
-    mut word: Starter,
+    mut word: GateWord,
     child: Child,
-    left: Left,
+    starter: StarterSide,
     options: &Options,
-    ids: &Ids,
-    has_none: bool,
 ) -> Result<Launched<T>, LaunchError> {
-    let Left { role, succession, turn, pid_file, sockets } = left;
+    let StarterSide { role, ids, unprivileged, pid_file, succession, turn, sockets } = starter;
     let foreground = options.mode == Mode::Foreground;
     let mut created = None;
     let farewell = options.farewell.as_deref().unwrap_or_default();
@@ -63,7 +79,7 @@ pub(crate) fn wait<T>(
     }
     let directories = pid_file.iter().map(PidFile::directory).chain(sockets.iter().flat_map(Endpoint::open));
     let directories: Vec<_> = directories.map(|directory| directory.as_fd().as_raw_fd()).collect();
-    match supervisor::confine(child, ids, has_none, &directories) {
+    match supervisor::confine(child, &ids, unprivileged, &directories) {
         Ok(supervisor) => {
             // A supervisor has no use for a directory.
             drop((pid_file, sockets));

@@ -10,6 +10,7 @@ use crate::{
     holders::{self, Holder, Listening},
     mark::Mark,
     replace::NAMES,
+    signals::SUCCEEDED,
     sys,
 };
 use nix::{
@@ -28,10 +29,6 @@ use std::{
 /// How long a gate may take to let its listeners go once it was told to. One that is stopped, or loops, never does.
 const PATIENCE: Duration = Duration::from_secs(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
-
-/// What goes with the signal to a gate that is succeeded (sigqueue(3)): that another process serves the same listeners
-/// from now on. Without it, and in older releases, SIGUSR1 asks a gate to finish what is under way.
-pub(crate) const SUCCEEDED: i32 = 0x6e73_6774;
 
 /// A gate that will be succeeded.
 #[derive(Debug)]

@@ -25,19 +25,24 @@ pub(crate) struct Supervisor {
 pub(crate) fn confine(
     child: Child,
     ids: &Ids,
-    given: bool,
+    unprivileged: bool,
     directories: &[RawFd],
 ) -> Result<Supervisor, (Child, LaunchError)> {
-    match give_up(&child, ids, given, directories) {
+    match give_up(&child, ids, unprivileged, directories) {
         Ok((signals, confined)) => Ok(Supervisor { child, signals, _confined: confined }),
         Err(error) => Err((child, error)),
     }
 }
 
-fn give_up(child: &Child, ids: &Ids, given: bool, directories: &[RawFd]) -> Result<(Signals, Confined), LaunchError> {
+fn give_up(
+    child: &Child,
+    ids: &Ids,
+    unprivileged: bool,
+    directories: &[RawFd],
+) -> Result<(Signals, Confined), LaunchError> {
     output::close_input();
-    let signals = Signals::listen().map_err(failed("signalfd"))?;
-    let mut sandbox = Sandbox::new(Policy::supervisor().given(given))?;
+    let signals = Signals::listen().map_err(LaunchError::daemon("signalfd"))?;
+    let mut sandbox = Sandbox::new(Policy::supervisor().given(unprivileged))?;
     let held = [&[signals.as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();
     // First, while what was made can still be taken away.
     sandbox.holds_only(&held, &[])?;
@@ -55,7 +60,7 @@ impl Supervisor {
                 [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)];
             match poll(&mut ready, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(source) => return Err(failed("poll")(source)),
+                Err(source) => return Err(LaunchError::daemon("poll")(source)),
             }
             while let Some((number, _)) = signals.next_as_it_came() {
                 // A gate that has just ended cannot be told, and does not need to be.
@@ -91,8 +96,4 @@ fn say(line: &str) {
         // Nobody is left to be told.
         let _ = write(error, format!("nsgate: {line}\n").as_bytes());
     }
-}
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> LaunchError {
-    move |source| LaunchError::Daemon { call, source }
 }

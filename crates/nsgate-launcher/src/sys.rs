@@ -3,7 +3,6 @@
 //! Each function is one call: values in, `Errno` or a value out. Nothing here decides anything.
 #![allow(unsafe_code)]
 
-use crate::LocalTime;
 use nix::{
     errno::Errno,
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
@@ -229,19 +228,10 @@ pub(crate) fn tzset() {
 }
 
 /// `localtime_r(3)`; a moment that the library cannot express is the beginning of 1970.
-pub(crate) fn local_time(unix_seconds: i64) -> LocalTime {
+pub(crate) fn local_time(unix_seconds: i64) -> libc::tm {
     // SAFETY: all zeros is a valid `tm`.
     let mut found: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to values that live for the call.
     unsafe { libc::localtime_r(&unix_seconds, &mut found) };
-    let small = |number: libc::c_int| u8::try_from(number).unwrap_or(0);
-    LocalTime {
-        year: found.tm_year.saturating_add(1900),
-        month: small(found.tm_mon) + 1,
-        day: small(found.tm_mday).max(1),
-        hour: small(found.tm_hour),
-        minute: small(found.tm_min),
-        second: small(found.tm_sec),
-        offset: i32::try_from(found.tm_gmtoff).unwrap_or(0),
-    }
+    found
 }

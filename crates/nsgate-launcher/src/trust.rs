@@ -1,9 +1,8 @@
 //! Whom a path may lead through, and whose files are believed.
 //!
-//! Root, and the user that the process becomes: what either may do, the start does for them. Beside them whoever could have
-//! written the text that root obeys ([`Written`]): they decide what the gate does in any case.
+//! Root, and the user that the process becomes: what either may do, the start does for them. Beside them the users who could
+//! have written the text that root obeys ([`crate::Written`]): they decide what the gate does in any case.
 
-use crate::written::Written;
 use nix::unistd::{Gid, Uid};
 use nsgate_sandbox::Ids;
 
@@ -28,15 +27,9 @@ impl Trust {
         Self { ids, users: Vec::new(), groups: Vec::new() }
     }
 
-    /// The same and one user more.
-    pub(crate) fn and_user(mut self, uid: Option<u32>) -> Self {
-        self.users.extend(uid);
-        self
-    }
-
-    /// The same and the owners of the configuration and of the directories above it.
-    pub(crate) fn and_owners(mut self, written: &Written) -> Self {
-        self.users.extend(written.owners());
+    /// The same and these users.
+    pub(crate) fn and_users(mut self, uids: impl IntoIterator<Item = u32>) -> Self {
+        self.users.extend(uids);
         self
     }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     LaunchError,
-    pinned::{kind, wrong},
+    file_kind::kind,
     rights::Rights,
     trust::{self, Trust},
 };
@@ -40,7 +40,7 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn from_root(trust: &'a Trust, purpose: &'static str) -> Result<Self, LaunchError> {
-        let failed = |error: Errno| wrong(purpose, Path::new("/"), &error.to_string());
+        let failed = |error: Errno| LaunchError::path(purpose, Path::new("/"), &error.to_string());
         let root = open("/", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
         let rights = Rights::of(root.as_fd()).map_err(failed)?;
         let path = PathBuf::from("/");
@@ -174,12 +174,12 @@ impl<'a> Walk<'a> {
         }
         let path = if next.is_some() { self.path.parent().unwrap_or(&self.path) } else { &self.path };
         let advice = "take the right away, or use another directory";
-        Err(wrong(self.purpose, path, &format!("others may write in this directory ({writer}); {advice}")))
+        Err(LaunchError::path(self.purpose, path, &format!("others may write in this directory ({writer}); {advice}")))
     }
 
     /// An error about the component that is looked at.
     fn wrong(&self, reason: &str) -> LaunchError {
-        wrong(self.purpose, &self.path, reason)
+        LaunchError::path(self.purpose, &self.path, reason)
     }
 }
 

@@ -4,7 +4,7 @@
 //! directory is one that all programs of a host share, or holds sockets of somebody else, it is a way to them: a file or
 //! directory cannot be opened by code in a gate, but a socket can be connected to, if its mode lets the gate's user.
 
-use crate::pinned::{Pinned, kind};
+use crate::{file_kind::kind, pinned::Pinned};
 use nix::{fcntl::AtFlags, sys::stat::SFlag, sys::stat::fstatat};
 use std::{
     fs,

@@ -68,7 +68,7 @@ impl Written {
         if let Some(reason) = &self.unseen {
             return Err(self.wrong(reason.clone()));
         }
-        let own = Trust::of(ids).and_user(Some(geteuid().as_raw()));
+        let own = Trust::of(ids).and_users([geteuid().as_raw()]);
         if self.by_agent { self.judge_agents(own) } else { self.judge_own(&own) }
     }
 
@@ -98,7 +98,7 @@ impl Written {
     }
 
     fn judge_agents(&self, own: Trust) -> Result<(), LaunchError> {
-        let above = self.above.iter().fold(own, |trust, rights| trust.and_user(Some(rights.owner)));
+        let above = self.above.iter().fold(own, |trust, rights| trust.and_users([rights.owner]));
         let owner = self.file.owner;
         if !above.user(owner) {
             return Err(self.wrong(format!(

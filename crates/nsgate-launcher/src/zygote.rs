@@ -13,7 +13,6 @@ use crate::{
     sys,
 };
 use nix::{
-    errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{AddressFamily, SockFlag, SockType, socketpair},
 };
@@ -144,7 +143,9 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
     let Zygote { confined, signals, mut endpoints, memory, workers, watchdog, readiness } = zygote;
     let mut readiness = Some(readiness);
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let pair = |_| socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(failed("socketpair"));
+    let pair = |_| {
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(LaunchError::daemon("socketpair"))
+    };
     let pairs: Vec<(OwnedFd, OwnedFd)> = (0..workers).map(pair).collect::<Result<_, _>>()?;
     let mut places: Vec<Place> = (0..=workers).map(Place::new).collect();
     let mut ending = false;
@@ -160,13 +161,13 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
                     return Ok(part(number, pairs, (endpoints, memory), readiness, signals, confined));
                 }
                 Ok(Some(pid)) => {
-                    let pidfd = sys::pidfd_open(pid).map_err(failed("pidfd_open"))?;
+                    let pidfd = sys::pidfd_open(pid).map_err(LaunchError::daemon("pidfd_open"))?;
                     place.child = Some(Child { pid, pidfd });
                     place.born = Instant::now();
                     // Only the first dispatcher has a starter that waits.
                     readiness = None;
                 }
-                Err(source) if readiness.is_some() => return Err(failed("fork")(source)),
+                Err(source) if readiness.is_some() => return Err(LaunchError::daemon("fork")(source)),
                 Err(error) => {
                     tracing::error!("{} cannot be made: fork: {error}", place.name());
                     place.next = Instant::now() + LONGEST;
@@ -228,8 +229,4 @@ fn wait(signals: &Signals, places: &[Place], watchdog: Option<&Watchdog>) {
     }
     // EINTR is as good as any other reason to look.
     let _ = poll(&mut all, timeout);
-}
-
-fn failed(call: &'static str) -> impl Fn(Errno) -> LaunchError {
-    move |source| LaunchError::Daemon { call, source }
 }

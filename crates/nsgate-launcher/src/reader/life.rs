@@ -1,14 +1,7 @@
 //! The reader's own life: it gives everything up, and then reads and passes on until nobody asks any more.
 
-use super::{Terms, frames};
-use crate::{
-    LaunchError,
-    config_file::MOST_OF_HOST,
-    descriptors::{self, failed},
-    rights::Rights,
-    source::judge,
-    sys,
-};
+use super::{ReaderTerms, frames};
+use crate::{LaunchError, config_file::MOST_OF_HOST, descriptors, rights::Rights, source::judge, sys};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
@@ -33,7 +26,7 @@ pub(super) struct Ends {
 }
 
 /// Everything after the fork. Nothing that this process has of its parent's is used or dropped any more.
-pub(super) fn live(ends: Ends, name: &str, terms: &Terms) -> ! {
+pub(super) fn live(ends: Ends, name: &str, terms: &ReaderTerms) -> ! {
     // Until the descriptors have their places nobody can be told; the parent hears that the pipe is closed.
     let Ok(Ends { asked, answers, directory }) = alone(ends) else { sys::exit(1) };
     match give_up(directory, name, terms) {
@@ -59,21 +52,25 @@ pub(super) fn live(ends: Ends, name: &str, terms: &Terms) -> ! {
 
 /// Closes everything else, and gives what is left the numbers that the filter knows.
 fn alone(ends: Ends) -> Result<Ends, LaunchError> {
-    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed("open(/dev/null)"))?;
-    dup2_stdin(&null).and_then(|()| dup2_stdout(&null)).and_then(|()| dup2_stderr(&null)).map_err(failed("dup2"))?;
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(LaunchError::clean("open(/dev/null)"))?;
+    dup2_stdin(&null)
+        .and_then(|()| dup2_stdout(&null))
+        .and_then(|()| dup2_stderr(&null))
+        .map_err(LaunchError::clean("dup2"))?;
     drop(null);
     let [asked, answers, directory] =
-        sys::keep_only([ends.asked, ends.answers, ends.directory]).map_err(failed("dup3"))?;
+        sys::keep_only([ends.asked, ends.answers, ends.directory]).map_err(LaunchError::clean("dup3"))?;
     descriptors::only(&[3, 4, 5])?;
     Ok(Ends { asked, answers, directory })
 }
 
 /// The order of the drop from its sixth step on, for a process that opens one file.
-fn give_up(directory: OwnedFd, name: &str, terms: &Terms) -> Result<OneFile, LaunchError> {
+fn give_up(directory: OwnedFd, name: &str, terms: &ReaderTerms) -> Result<OneFile, LaunchError> {
     // Whoever ends the reader means it; SIGHUP is for the process that serves.
     let term: SigSet = [Signal::SIGTERM].into_iter().collect();
-    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&term), None).map_err(failed("sigprocmask"))?;
-    prctl::set_name(NAME).map_err(failed("prctl(PR_SET_NAME)"))?;
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&term), None).map_err(LaunchError::clean("sigprocmask"))?;
+    prctl::set_name(NAME).map_err(LaunchError::clean("prctl(PR_SET_NAME)"))?;
     namespaces::separate_rest()?;
     let file = OneFile::new(directory, name)?;
     let policy = Policy::reader(&file)?.dies_with_parent(true).strict(terms.strict);
@@ -97,7 +94,7 @@ fn asked_again(asked: BorrowedFd<'_>) -> bool {
 }
 
 /// Reads the file and passes it on. An error is the reason why not, in a sentence.
-fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &Terms, buffer: &mut [u8]) -> Result<(), String> {
+fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &ReaderTerms, buffer: &mut [u8]) -> Result<(), String> {
     let opened = file.open().map_err(in_words)?;
     let failed = |call| move |error: Errno| format!("{call}: {error}");
     let before = sys::fstat(opened.as_fd()).map_err(failed("fstat"))?;

@@ -10,7 +10,7 @@ mod life;
 
 pub use frames::{Answer, Incoming, Nonsense};
 
-use crate::{LaunchError, descriptors::failed, source::Source, sys, trust::Trust};
+use crate::{LaunchError, paths::PinnedPaths, sys, trust::Trust};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe2,
@@ -36,21 +36,24 @@ pub struct Reader {
 
 /// How the reader is confined.
 #[derive(Clone, Debug)]
-pub(crate) struct Terms {
-    pub(crate) trust: Trust,
-    pub(crate) strict: bool,
-    pub(crate) origin: Origin,
+struct ReaderTerms {
+    trust: Trust,
+    strict: bool,
+    origin: Origin,
 }
 
-/// Starts the reader, in the first process of a PID namespace, before that has namespaces of the other kinds. Returns
-/// when it is confined.
-pub(crate) fn start(source: &Source, terms: Terms) -> Result<Reader, LaunchError> {
+/// Starts the reader of the pinned configuration, if there is one to be read anew: in the first process of a PID namespace,
+/// before that has namespaces of the other kinds. The reader takes the steps that follow by itself. Returns when it is confined.
+pub(crate) fn start(pinned: &PinnedPaths, strict: bool) -> Result<Option<Reader>, LaunchError> {
+    let Some(source) = &pinned.configuration else { return Ok(None) };
+    let origin = pinned.origin.clone().and_configuration(source.place().path());
+    let terms = ReaderTerms { trust: pinned.trust.clone(), strict, origin };
     let directory = small_root::view(source.place().directory())?;
-    let (asked, ask) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
-    let (answer, answers) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
+    let (asked, ask) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;
+    let (answer, answers) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;
     // A pipe as it is will do as well; the text comes in more pieces then.
     let _ = fcntl(&answers, FcntlArg::F_SETPIPE_SZ(PIPE));
-    if sys::fork().map_err(failed("fork"))?.is_none() {
+    if sys::fork().map_err(LaunchError::clean("fork"))?.is_none() {
         drop((ask, answer));
         life::live(life::Ends { asked, answers, directory }, source.place().name(), &terms);
     }
@@ -59,9 +62,9 @@ pub(crate) fn start(source: &Source, terms: Terms) -> Result<Reader, LaunchError
     ready(&mut answer)?;
     let answer = OwnedFd::from(answer);
     for end in [ask.as_fd(), answer.as_fd()] {
-        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(failed("fcntl(F_SETFL)"))?;
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(LaunchError::clean("fcntl(F_SETFL)"))?;
     }
-    Ok(Reader { ask, answer })
+    Ok(Some(Reader { ask, answer }))
 }
 
 /// Waits for the reader's first answer: that there is none yet, or why there will be no reader.

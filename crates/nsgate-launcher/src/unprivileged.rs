@@ -1,30 +1,34 @@
 //! Step 2, second half: whether this process has privileges to give up, or a service manager has started it without any.
 //!
-//! A pool's worker alone may be without: it is handed its listeners, and its sockets. Promises that such a process is the
-//! user that the configuration names already, that the manager has given it a directory of its own, and that nobody else
-//! can write there.
+//! A managed kind alone may start unprivileged: it is handed its listeners, and its sockets. Promises that such a process is
+//! the user that the configuration names already, that the manager has given it a directory of its own, and that no other
+//! user can write there.
 
-use crate::{LaunchError, pinned::Pinned, trust::Trust};
+use crate::{LaunchError, pinned::Pinned, plan::Plan, trust::Trust};
 use nix::{
     sys::prctl,
     unistd::{getresgid, getresuid},
 };
-use nsgate_config::{AbsolutePath, Process};
+use nsgate_config::AbsolutePath;
 use nsgate_sandbox::{Ids, unprivileged};
 use std::os::fd::BorrowedFd;
 
-/// The directory of a process that was started without privileges.
+/// The directory of an unprivileged process, which a service manager has made for it.
 #[derive(Debug)]
-pub(crate) struct Given(Pinned);
+pub(crate) struct RuntimeDirectory(Pinned);
 
-/// Where the manager's directory is (`RUNTIME_DIRECTORY`, systemd.exec(5)); read before the environment is cleared.
-pub(crate) fn directory() -> Option<String> {
+/// Where that directory is (`RUNTIME_DIRECTORY`, systemd.exec(5)); read before the environment is cleared.
+pub(crate) fn runtime_directory() -> Option<String> {
     std::env::var("RUNTIME_DIRECTORY").ok()
 }
 
 /// `None` in a process that has privileges to give up, or that should have had.
-pub(crate) fn of(process: &Process, ids: &Ids, directory: Option<String>) -> Result<Option<Given>, LaunchError> {
-    if !unprivileged()? {
+pub(crate) fn prove(
+    plan: &Plan<'_>,
+    ids: &Ids,
+    directory: Option<String>,
+) -> Result<Option<RuntimeDirectory>, LaunchError> {
+    if !plan.managed || !unprivileged()? {
         return Ok(None);
     }
     // Others of the same user may attach to a process that was never root's, and from here on not to this one (ptrace(2)).
@@ -39,7 +43,7 @@ pub(crate) fn of(process: &Process, ids: &Ids, directory: Option<String>) -> Res
              as root, or as that user (User= and Group= of the unit)",
             found.0, found.1
         );
-        return Err(LaunchError::Account { kind: "user", name: process.user.to_string(), reason });
+        return Err(LaunchError::Account { kind: "user", name: plan.process.user.to_string(), reason });
     }
     let directory = directory.ok_or_else(|| {
         LaunchError::Gate(
@@ -54,10 +58,10 @@ pub(crate) fn of(process: &Process, ids: &Ids, directory: Option<String>) -> Res
         path: directory.into(),
         reason: reason.to_string(),
     })?;
-    Pinned::walk(&inside, &Trust::of(ids), "RUNTIME_DIRECTORY").map(Given).map(Some)
+    Pinned::walk(&inside, &Trust::of(ids), "RUNTIME_DIRECTORY").map(RuntimeDirectory).map(Some)
 }
 
-impl Given {
+impl RuntimeDirectory {
     /// The directory.
     pub(crate) fn directory(&self) -> BorrowedFd<'_> {
         self.0.directory()
