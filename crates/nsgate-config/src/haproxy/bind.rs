@@ -1,8 +1,7 @@
 //! `bind`: where guests are heard, in the spellings of nine years.
 
-use super::{global::place, reader::Reader, words::Word};
-use crate::{InterfaceName, Listener, Port, model::listener::plausible, report::Report};
-use std::net::{IpAddr, Ipv4Addr};
+use super::{address::endpoint, arguments::place, reader::Reader, words::Word};
+use crate::{InterfaceName, Listener, model::listener::plausible, report::Report};
 
 const FORM: &str = "write `bind ADDRESS:PORT [interface NAME]`, for instance `bind 169.254.169.254:80`";
 
@@ -33,16 +32,4 @@ pub(super) fn bind(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], 
         Ok(listener) => reader.listeners.push(listener),
         Err(reason) => report.error(address.place, reason, FORM),
     }
-}
-
-/// `1.2.3.4:80`, `*:80`, `:80`, `[fe80::1]:80`, and what older Neutron wrote without brackets: `fe80::1:80`, `:::80`.
-pub(super) fn endpoint(text: &str) -> Result<(IpAddr, Port), String> {
-    let (address, port) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port"))?;
-    let port: Port = port.parse()?;
-    let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-    let ip = match plain {
-        "" | "*" if plain == address => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        _ => plain.parse().map_err(|_| format!("`{address}` is not an IP address"))?,
-    };
-    Ok((ip, port))
 }

@@ -3,9 +3,8 @@
 //! Of a `bind`'s some fifty options those are known that such a socket has in practice.
 
 use super::{
-    bind::endpoint,
-    global::socket,
-    shape::{MOST, number},
+    address::{endpoint, socket},
+    arguments::{MOST, is_number},
     words::Word,
 };
 use crate::report::Place;
@@ -43,7 +42,7 @@ fn takes(option: &str, value: &str) -> Option<bool> {
         "mode" => value.len() <= 4 && value.bytes().all(|byte| matches!(byte, b'0'..=b'7')),
         "level" => matches!(value, "user" | "operator" | "admin"),
         "user" | "group" => true,
-        "uid" | "gid" | "backlog" => number(value, 0, MOST),
+        "uid" | "gid" | "backlog" => is_number(value, 0, MOST),
         "expose-fd" => value == "listeners",
         "severity-output" => matches!(value, "none" | "number" | "string"),
         _ => return None,

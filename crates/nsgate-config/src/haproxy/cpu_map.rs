@@ -1,6 +1,6 @@
 //! The words behind `cpu-map` (`cfg_parse_global`, `parse_process_number` and `parse_cpu_set` in src/cfgparse.c, haproxy 2.6).
 
-use super::{global::digits, words::Word};
+use super::{arguments::digits, words::Word};
 use crate::report::Place;
 use std::collections::BTreeSet;
 

@@ -1,10 +1,12 @@
 //! The words of section `global`.
 
-use super::{reader::Reader, words::Word};
-use crate::{
-    AbsolutePath, Account, Facility, Level, Log,
-    report::{Place, Report},
+use super::{
+    address::socket,
+    arguments::{number, one, place},
+    reader::Reader,
+    words::Word,
 };
+use crate::{AbsolutePath, Account, Facility, Level, Log, report::Report};
 
 /// haproxy's names for the severities (RFC 5424, table 2), most grave first.
 const LEVELS: [(&str, Level); 8] = [
@@ -74,20 +76,6 @@ fn level(report: &mut Report<'_>, word: &Word) -> Option<usize> {
     found
 }
 
-/// Longest path of a socket: haproxy leaves room for what it adds to those that it binds (`str2sa_range`, src/tools.c).
-const LONGEST_SOCKET: usize = 97;
-
-/// The path of a socket, with nothing in it that haproxy would put something else in the place of.
-pub(super) fn socket(text: &str) -> Result<AbsolutePath, String> {
-    if text.contains('$') {
-        return Err(format!("`{text}` contains `$`: environment variables are not expanded"));
-    }
-    if text.len() > LONGEST_SOCKET {
-        return Err(format!("the path is {} bytes long; haproxy takes a socket's up to {LONGEST_SOCKET}", text.len()));
-    }
-    Ok(AbsolutePath::new(text)?)
-}
-
 pub(super) fn log_tag(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(tag) = one(report, name, arguments, "log-tag TEXT") else { return };
     if tag.text.is_empty() || tag.text.len() > 128 || tag.text.contains(char::is_control) {
@@ -151,43 +139,4 @@ pub(super) fn daemon(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], a
         None => reader.daemon = true,
         Some(word) => report.error(word.place, format!("`{}` is not expected here", word.text), "write `daemon` alone"),
     }
-}
-
-/// The place of a keyword.
-pub(super) fn place(name: &[Word]) -> Place {
-    name.first().map(|word| word.place).unwrap_or_default()
-}
-
-/// The one argument of a keyword.
-pub(super) fn one<'w>(report: &mut Report<'_>, name: &[Word], arguments: &'w [Word], form: &str) -> Option<&'w Word> {
-    match arguments {
-        [word] => return Some(word),
-        [] => report.error(place(name), format!("`{form}` lacks its value"), format!("write `{form}`")),
-        [_, surplus, ..] => {
-            report.error(surplus.place, format!("`{}` is not expected here", surplus.text), format!("write `{form}`"));
-        }
-    }
-    None
-}
-
-/// The one argument of a keyword, a number within `range`.
-pub(super) fn number(
-    report: &mut Report<'_>,
-    name: &[Word],
-    arguments: &[Word],
-    form: &str,
-    range: std::ops::RangeInclusive<u32>,
-) -> Option<u32> {
-    let word = one(report, name, arguments, form)?;
-    let found = digits(&word.text).filter(|number| range.contains(number));
-    if found.is_none() {
-        let help = format!("write a number from {} to {}", range.start(), range.end());
-        report.error(word.place, format!("`{}` is not a number that fits here", word.text), help);
-    }
-    found
-}
-
-/// A number of decimal digits and nothing else.
-pub(super) fn digits(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

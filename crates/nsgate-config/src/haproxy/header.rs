@@ -1,6 +1,6 @@
 //! The line that begins a section.
 
-use super::{keywords::Section, words::Word};
+use super::{section::Section, words::Word};
 use crate::report::{Place, Report};
 
 /// Reports what is wrong with the words behind a section's keyword. The name, if there is one that can be.

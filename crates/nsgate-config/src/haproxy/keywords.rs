@@ -1,13 +1,13 @@
-//! Which words are accepted in which section, and what becomes of them: the dialect as a table.
+//! Which words are accepted in which section: the dialect as a table.
 
 use super::{
-    bind, global, limiter, proxy,
-    reader::Reader,
+    arguments::MOST,
+    bind, global, proxy,
+    rule::{Keyword, Rule, harmless, refused, understood},
+    section::Section,
     shape::{
-        MOST, NUMBER,
-        Shape::{
-            self, CliSocket, CpuMap, ErrorFile, NodeName, Nothing, NothingOr, Number, OneOf, Time, TlsOptions, Words,
-        },
+        NUMBER,
+        Shape::{CliSocket, CpuMap, ErrorFile, NodeName, Nothing, NothingOr, Number, OneOf, Time, TlsOptions, Words},
         TIME, WORD, WORDS,
     },
     tls_options::{BIND, SERVER},
@@ -15,78 +15,6 @@ use super::{
     tuning_later::LATER,
     words::Word,
 };
-use crate::report::Report;
-
-/// A section of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Section {
-    Global,
-    Defaults,
-    Backend,
-    Listen,
-    Frontend,
-}
-
-impl Section {
-    const ALL: [Self; 5] = [Self::Global, Self::Defaults, Self::Backend, Self::Listen, Self::Frontend];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::Defaults => "defaults",
-            Self::Backend => "backend",
-            Self::Listen => "listen",
-            Self::Frontend => "frontend",
-        }
-    }
-
-    pub(super) fn named(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|section| section.name() == text)
-    }
-
-    pub(super) fn names() -> &'static str {
-        "global, defaults, backend, listen"
-    }
-}
-
-/// Reads the words behind a keyword: the keyword's own words first, then its arguments.
-pub(super) type Take = fn(&mut Reader, &mut Report<'_>, &[Word], &[Word]);
-
-/// What becomes of a keyword.
-#[derive(Clone, Copy)]
-pub(super) enum Rule {
-    /// It means to nsgate what it means to haproxy.
-    Understood(Take),
-    /// It changes nothing, and a warning says so, if it is what haproxy takes.
-    Harmless(Shape),
-    /// The same of a word that haproxy 2.6 does not know, and a later one does.
-    Later(Shape),
-    /// It would change who is served or what is trusted.
-    Refused(&'static str),
-}
-
-/// One keyword: its words, joined by a space. A `*` at the end stands for any ending.
-#[derive(Clone, Copy)]
-pub(super) struct Keyword {
-    pub(super) name: &'static str,
-    pub(super) rule: Rule,
-}
-
-const fn understood(name: &'static str, take: Take) -> Keyword {
-    Keyword { name, rule: Rule::Understood(take) }
-}
-
-pub(super) const fn harmless(name: &'static str, shape: Shape) -> Keyword {
-    Keyword { name, rule: Rule::Harmless(shape) }
-}
-
-pub(super) const fn later(name: &'static str, shape: Shape) -> Keyword {
-    Keyword { name, rule: Rule::Later(shape) }
-}
-
-const fn refused(name: &'static str, reason: &'static str) -> Keyword {
-    Keyword { name, rule: Rule::Refused(reason) }
-}
 
 const GLOBAL: &[Keyword] = &[
     understood("log", global::log),
@@ -204,10 +132,10 @@ const LISTEN: &[Keyword] = &[
     understood("http-request set-header", proxy::identity),
     understood("http-request add-header", proxy::identity),
     understood("http-request del-header", proxy::del_header),
-    understood("http-request track-sc0", limiter::track),
-    understood("http-request track-sc1", limiter::track),
-    understood("http-request track-sc2", limiter::track),
-    understood("http-request deny", limiter::deny),
+    understood("http-request track-sc0", proxy::track),
+    understood("http-request track-sc1", proxy::track),
+    understood("http-request track-sc2", proxy::track),
+    understood("http-request deny", proxy::deny),
     harmless("description", WORDS),
     refused("server-template", "a gate has one backend"),
 ];
@@ -220,7 +148,7 @@ const FRONTEND: &[Keyword] = &[
     harmless("description", WORDS),
 ];
 
-const BACKEND: &[Keyword] = &[understood("stick-table", limiter::stick_table)];
+const BACKEND: &[Keyword] = &[understood("stick-table", proxy::stick_table)];
 
 fn tables(section: Section) -> [&'static [Keyword]; 3] {
     match section {

@@ -4,30 +4,36 @@
 //! accepted with a warning, since deployers patch Neutron's templates; a word that could change who is served or what
 //! is trusted, and a word that is not known, is refused with its place and with what is accepted there.
 
+mod address;
+mod arguments;
 mod bind;
 mod cli_socket;
 mod cpu_map;
+mod dispatch;
 mod duration;
 mod global;
 mod header;
 mod host;
 mod keywords;
-mod limiter;
 mod proxy;
+mod rate_rules;
 mod reader;
+mod rule;
+mod section;
 mod settings;
 mod shape;
+mod stick_table;
 mod text;
 mod tls_options;
 mod tuning;
 mod tuning_later;
 mod words;
 
-use crate::{Diagnostics, Parsed, report::Report, suggest::closest};
+use crate::{Diagnostics, Parsed, report::Report};
+use dispatch::keyword;
 pub use host::{ParsedHost, is_host_proxy, parse_host};
-use keywords::{Rule, Section, find};
 use reader::Reader;
-use shape::Shape;
+use section::Section;
 use words::{Word, split};
 
 /// Reads a configuration in haproxy's words; `file` is its name in messages.
@@ -65,42 +71,6 @@ fn read_line(reader: &mut Reader, report: &mut Report<'_>, first: &Word, rest: &
     }
 }
 
-/// A line within a section.
-fn keyword(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
-    let Some((keyword, length)) = find(section, words) else { return unknown(report, section, first, words) };
-    let Some((name, arguments)) = words.split_at_checked(length) else { return };
-    match keyword.rule {
-        Rule::Understood(take) => take(reader, report, name, arguments),
-        Rule::Harmless(shape) => harmless(reader, report, keyword.name, (shape, ""), first, arguments),
-        Rule::Later(shape) => {
-            let later = "; haproxy 2.6 refuses the word, a later one does not";
-            harmless(reader, report, keyword.name, (shape, later), first, arguments);
-        }
-        Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
-    }
-}
-
-/// A keyword that changes nothing; `more` ends its warning.
-fn harmless(
-    reader: &mut Reader,
-    report: &mut Report<'_>,
-    name: &str,
-    (shape, more): (Shape, &str),
-    first: &Word,
-    arguments: &[Word],
-) {
-    match shape.fault(first.place, arguments, &mut reader.once) {
-        None => {
-            let message = format!("`{name}` tunes what nsgate does not have: it changes nothing{more}");
-            report.warning(first.place, message, "");
-        }
-        Some((place, reason)) => {
-            let help = "it changes nothing here, but haproxy refuses what is wrong; leave the line out";
-            report.error(place, format!("`{name}`: {reason}"), help);
-        }
-    }
-}
-
 fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, rest: &[Word]) {
     let name = header::name(report, section, first.place, rest);
     reader.enter(section);
@@ -124,31 +94,10 @@ fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: 
         // Without a name the section is reported already, and what follows is about some table.
         Section::Backend => {
             let (text, place) = name.map_or(("", first.place), |word| (word.text.as_str(), word.place));
-            reader.limiter.table(text, place);
+            reader.rates.table(text, place);
         }
         Section::Global | Section::Defaults => {}
     }
-}
-
-fn unknown(report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
-    if first.text.starts_with('.') {
-        let help = "write the lines that shall hold, without a condition";
-        return report.error(first.place, format!("`{}` is not accepted: a text has no conditions", first.text), help);
-    }
-    let known = keywords::names(section);
-    let pair = words.iter().take(2).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    let families = ["option", "timeout", "http-request", "stats"];
-    // In a family the second word is the one that is not known.
-    let (place, word) = match words.get(1) {
-        Some(second) if families.contains(&first.text.as_str()) => (second.place, pair.as_str()),
-        _ => (first.place, first.text.as_str()),
-    };
-    let meant = closest(word, known.iter().copied()).map(|word| format!("did you mean `{word}`? ")).unwrap_or_default();
-    report.error(
-        place,
-        format!("`{word}` is not known in section `{}`", section.name()),
-        format!("{meant}accepted here: {}", known.join(", ")),
-    );
 }
 
 #[cfg(test)]

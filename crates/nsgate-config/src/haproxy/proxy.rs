@@ -1,21 +1,14 @@
 //! The words of sections `defaults` and `listen`.
 
 use super::{
+    address::socket,
+    arguments::{alone, digits, number, one, place},
     duration,
-    global::{digits, number, one, place, socket},
     header::{NAMES, has_capitals, odd},
     reader::Reader,
     words::Word,
 };
 use crate::{Backend, Identity, UriPath, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
-
-/// An option that stands alone; whether it does.
-fn alone(report: &mut Report<'_>, arguments: &[Word]) -> bool {
-    if let Some(word) = arguments.first() {
-        report.error(word.place, format!("`{}` is not expected here", word.text), "write the option alone");
-    }
-    arguments.is_empty()
-}
 
 pub(super) fn server_close(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
     reader.settings().server_close |= alone(report, arguments);
@@ -184,4 +177,16 @@ pub(super) fn del_header(reader: &mut Reader, report: &mut Report<'_>, name: &[W
         }
         _ => {}
     }
+}
+
+pub(super) fn stick_table(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    reader.rates.describe(report, name, arguments);
+}
+
+pub(super) fn track(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    reader.rates.track(report, name, arguments);
+}
+
+pub(super) fn deny(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    reader.rates.deny(report, name, arguments);
 }

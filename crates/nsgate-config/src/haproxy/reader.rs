@@ -1,8 +1,8 @@
 //! What has been read so far, and the gate it amounts to.
 
 use super::{
-    keywords::Section,
-    limiter::Limiter,
+    rate_rules::RateRules,
+    section::Section,
     settings::{RETRIES, Settings},
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) struct Reader {
     pub(super) listeners: Vec<Listener>,
     pub(super) backend: Option<Backend>,
     pub(super) identity: Option<(Identity, Place)>,
-    pub(super) limiter: Limiter,
+    pub(super) rates: RateRules,
     /// Groups of words of which one line was read, where haproxy refuses a second one.
     pub(super) once: Vec<&'static str>,
     pub(super) monitor: Option<UriPath>,
@@ -86,7 +86,7 @@ impl Reader {
         let process = self.process(report);
         let limits = self.limits(report);
         let timeouts = self.own.timeouts.finish(report);
-        let rate_limits = self.limiter.finish(report, self.name.as_deref());
+        let rate_limits = self.rates.finish(report, self.name.as_deref());
         Some(Config {
             gate: Gate {
                 identity: self.identity?.0,

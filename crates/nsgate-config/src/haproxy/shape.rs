@@ -1,6 +1,10 @@
 //! What may stand behind a word that changes nothing: haproxy 2.6 refuses a text in which it is not that.
 
-use super::{cli_socket, cpu_map, duration, tls_options, words::Word};
+use super::{
+    arguments::{MOST, is_number},
+    cli_socket, cpu_map, duration, tls_options,
+    words::Word,
+};
 use crate::report::Place;
 
 /// What haproxy asks of the words behind a keyword. Where it reads a number as far as there are digits (`12x`), a number is
@@ -41,8 +45,6 @@ pub(super) enum Shape {
 pub(super) const WORD: Shape = Shape::Words(1, 1);
 /// One word or more.
 pub(super) const WORDS: Shape = Shape::Words(1, usize::MAX);
-/// The greatest number of haproxy's integers (`int`).
-pub(super) const MOST: i64 = i32::MAX as i64;
 /// Any number that haproxy can hold.
 pub(super) const NUMBER: Shape = Shape::Number(0, MOST);
 pub(super) const PERCENT: Shape = Shape::Number(0, 100);
@@ -77,19 +79,19 @@ impl Shape {
                 Ok(time) if (u128::from(least)..=u128::from(most)).contains(&time) => None,
                 Ok(_) => wrong(format!("`{text}` is not a time from {least} to {most} ms")),
             },
-            Self::Seconds if number(text, 0, MOST) => None,
+            Self::Seconds if is_number(text, 0, MOST) => None,
             Self::Seconds => duration::milliseconds(text).err().and_then(wrong),
             Self::OneOf(known) | Self::NothingOr(known) => {
                 (!known.contains(&text)).then(|| (word.place, format!("`{text}` is none of: {}", known.join(", "))))
             }
-            Self::Number(least, most) => (!number(text, least, most))
+            Self::Number(least, most) => (!is_number(text, least, most))
                 .then(|| (word.place, format!("`{text}` is not a number from {least} to {most}"))),
             Self::NumberOnce(group) if once.contains(&group) => Some((keyword, "it was said above".to_owned())),
             Self::NumberOnce(group) => {
                 once.push(group);
                 NUMBER.fault(keyword, words, once)
             }
-            Self::Size => (!number(text.strip_suffix(['k', 'm', 'g']).unwrap_or(text), 0, MOST))
+            Self::Size => (!is_number(text.strip_suffix(['k', 'm', 'g']).unwrap_or(text), 0, MOST))
                 .then(|| (word.place, format!("`{text}` is not a size, for instance 64k"))),
             Self::NodeName => text
                 .chars()
@@ -120,11 +122,6 @@ impl Shape {
             | Self::NodeName => (1, 1),
         }
     }
-}
-
-/// Whether a word is a decimal number within the bounds.
-pub(super) fn number(text: &str, least: i64, most: i64) -> bool {
-    !text.starts_with('+') && text.parse().is_ok_and(|found| (least..=most).contains(&found))
 }
 
 /// haproxy refuses a file that it cannot read or that is no answer. nsgate reads no file that a text names, and knows one

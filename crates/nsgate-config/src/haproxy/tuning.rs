@@ -2,9 +2,10 @@
 //! All of them tune what nsgate does not have; another one is a mistake.
 
 use super::{
-    keywords::{Keyword, harmless},
+    arguments::MOST,
+    rule::{Keyword, harmless},
     shape::{
-        MOST, NUMBER, ON_OFF, PERCENT,
+        NUMBER, ON_OFF, PERCENT,
         Shape::{Nothing, Number, NumberOnce, Seconds, Time},
         TIME,
     },

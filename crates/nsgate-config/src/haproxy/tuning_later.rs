@@ -2,7 +2,7 @@
 //! tuning"), and of a haproxy with QUIC or zlib. Operators write them for the haproxy that they have.
 
 use super::{
-    keywords::{Keyword, later},
+    rule::{Keyword, later},
     shape::{
         NUMBER, ON_OFF, PERCENT,
         Shape::{Nothing, Number, OneOf, Size, Words},

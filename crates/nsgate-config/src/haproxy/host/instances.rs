@@ -4,8 +4,8 @@ use super::line::Line;
 use crate::{
     Instance, Instances, ProjectId, Server, Signature, Uuid,
     haproxy::{
+        arguments::digits,
         duration,
-        global::digits,
         header::{NAMES, has_capitals, odd},
         settings::Settings,
     },

@@ -9,9 +9,10 @@ mod instances;
 mod line;
 
 use super::{
-    header, keyword,
-    keywords::Section,
+    dispatch::keyword,
+    header,
     reader::Reader,
+    section::Section,
     settings::{RETRIES, Said},
     text,
     words::split,
