@@ -10,6 +10,7 @@ pub mod haproxy;
 pub mod namespace_proxy;
 pub mod native;
 
+mod builder;
 mod command_line;
 mod diagnostic;
 mod invalid;
@@ -17,6 +18,7 @@ mod model;
 mod report;
 mod suggest;
 
+pub use builder::GateBuilder;
 pub use command_line::{CommandLine, Spot};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use invalid::Invalid;
@@ -25,13 +27,14 @@ pub use model::{
     audit::{Audit, AuditTo, Trace},
     backend::Backend,
     descriptors::{PoolRoom, TooFewDescriptors, descriptors_of_a_network},
-    gate::{Config, Gate, GateBuilder, Process, SandboxLevel},
+    gate::{Config, Gate, Process, SandboxLevel},
     guards::{
         ComponentName, Expiring, FORWARDED_HEADERS, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens,
         is_plain_path,
     },
-    host_proxy::{HostConfig, HostProxy, Instance, ProjectId, Signature, UriPath},
+    host_proxy::{HostConfig, HostProxy, UriPath},
     identity::{Identity, Uuid},
+    instance::{Instance, ProjectId, Signature},
     instances::Instances,
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, Port},

@@ -97,7 +97,7 @@ const SOURCES: [Source; 3] = [
                 could. Without the file everything has its default. `nsgate check --dialect site FILE` judges one before it \
                 is put there, `nsgate check /etc/nsgate/nsgate.toml` the one that is there.",
         example: include_str!("site.toml"),
-        keys: "site::Draft",
+        keys: "DraftSite",
         least: "pool = \"/run/nsgate/pool.sock\"\n\
                 [guards]\nrequire_header = { name = \"metadata\", value = \"true\" }\n\
                 expiring = { names = [\"user_data\"], after = \"10m\" }\n[audit]\nto = \"journald\"\n",

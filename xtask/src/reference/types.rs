@@ -72,11 +72,12 @@ impl Types {
             let file = syn::parse_file(&text).map_err(|e| format!("{}: {e}", path.display()))?;
             for item in file.items {
                 if let Item::Struct(one) = item {
-                    // The site's keys are a private type called Draft in a file of its own: the file's name tells it apart.
-                    let private = !matches!(one.vis, syn::Visibility::Public(_));
-                    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                    let name = if private { format!("{stem}::{}", one.ident) } else { one.ident.to_string() };
-                    types.insert(name, one.fields.iter().filter(|field| !never_read(field)).filter_map(said).collect());
+                    let name = one.ident.to_string();
+                    // Private types are no values, but the site's keys are one.
+                    if matches!(one.vis, syn::Visibility::Public(_)) || name.starts_with("Draft") {
+                        let fields = one.fields.iter().filter(|field| !never_read(field)).filter_map(said);
+                        types.insert(name, fields.collect());
+                    }
                 }
             }
         }

@@ -1,8 +1,7 @@
 //! A gate, and the process that runs it.
 
 use crate::{
-    AbsolutePath, Account, Audit, Backend, Diagnostics, Guards, Identity, Invalid, Limits, Listener, Log, Netns,
-    RateLimit, Timeouts, Trace,
+    AbsolutePath, Account, Audit, Backend, Guards, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts, Trace,
 };
 
 /// One network's proxy: everything the forwarder needs to know. Nothing in it is privileged.
@@ -90,36 +89,6 @@ pub struct Config {
 /// How often the agent is asked again, where nothing else is said.
 pub(crate) const RETRIES: u32 = 3;
 
-impl Gate {
-    /// A gate of `identity` that reaches its agent at `backend`, to be given the addresses that it hears at, and anything else that
-    /// is not to be as it is without a word.
-    ///
-    /// ```
-    /// use nsgate_config::{AbsolutePath, Backend, Gate, Identity};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let identity = Identity::Network("7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".parse()?);
-    /// let backend = Backend::new(AbsolutePath::new("/var/lib/neutron/metadata_proxy")?)?;
-    /// let gate = Gate::builder(identity, backend).listen("169.254.169.254:80")?.build()?;
-    /// assert_eq!(gate.listeners.len(), 1);
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn builder(identity: Identity, backend: Backend) -> GateBuilder {
-        GateBuilder(Self {
-            identity,
-            listeners: Vec::new(),
-            backend,
-            limits: Limits::default(),
-            timeouts: Timeouts::default(),
-            retries: RETRIES,
-            rate_limits: Vec::new(),
-            guards: Guards::default(),
-            trace: None,
-        })
-    }
-}
-
 impl Process {
     /// The process of a gate that runs as `user`, in the foreground, where it is started, and without a log. What is to be otherwise
     /// is written into the value.
@@ -137,72 +106,5 @@ impl Process {
             audit: None,
             sandbox: SandboxLevel::Default,
         }
-    }
-}
-
-/// A gate in the making ([`Gate::builder`]).
-#[derive(Clone, Debug)]
-pub struct GateBuilder(Gate);
-
-impl GateBuilder {
-    /// Hears guests at this address as well, written as in a configuration: `169.254.169.254:80`, `[fe80::a9fe:a9fe]:80%tap0`.
-    ///
-    /// # Errors
-    /// It is no address that can be listened at.
-    pub fn listen(mut self, text: &str) -> Result<Self, Invalid> {
-        self.0.listeners.push(crate::native::finish::listener(text).map_err(Invalid::new)?);
-        Ok(self)
-    }
-
-    /// Within these bounds.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.0.limits = limits;
-        self
-    }
-
-    /// With this patience.
-    #[must_use]
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.0.timeouts = timeouts;
-        self
-    }
-
-    /// Asks an agent that cannot be connected to so often again.
-    #[must_use]
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.0.retries = retries;
-        self
-    }
-
-    /// And no source more often than this.
-    #[must_use]
-    pub fn rate_limit(mut self, rate: RateLimit) -> Self {
-        self.0.rate_limits.push(rate);
-        self
-    }
-
-    /// Demands this of a request.
-    #[must_use]
-    pub fn guards(mut self, guards: Guards) -> Self {
-        self.0.guards = guards;
-        self
-    }
-
-    /// Gives the agent a trace context.
-    #[must_use]
-    pub fn trace(mut self, trace: Trace) -> Self {
-        self.0.trace = Some(trace);
-        self
-    }
-
-    /// The gate, judged as a configuration's text is.
-    ///
-    /// # Errors
-    /// Everything that is wrong; places are those of the text that [`crate::native::render`] makes of the gate.
-    pub fn build(self) -> Result<Gate, Diagnostics> {
-        let process = Process::new(Account::Id(1));
-        let config = Config { gate: self.0, process };
-        crate::native::parse("gate", &crate::native::render(&config)).map(|_| config.gate)
     }
 }

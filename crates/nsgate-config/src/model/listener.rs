@@ -127,6 +127,28 @@ impl fmt::Display for Listener {
     }
 }
 
+impl Listener {
+    /// Reads what [`Display`](fmt::Display) writes: `169.254.169.254:80`, `[fe80::a9fe:a9fe]:80%tap0`.
+    ///
+    /// # Errors
+    /// A sentence for a text that is no such address, or an address on which no guest could be heard.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (endpoint, interface) = match text.split_once('%') {
+            Some((endpoint, name)) => (endpoint, Some(InterfaceName::new(name)?)),
+            None => (text, None),
+        };
+        let (address, port) = endpoint.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port"))?;
+        let address = match address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => inner.parse().map(IpAddr::V6).ok(),
+            None => address.parse().map(IpAddr::V4).ok(),
+        };
+        let address = address.ok_or_else(|| {
+            format!("`{text}` is not an address; write 169.254.169.254:80 or [fe80::a9fe:a9fe]:80%INTERFACE")
+        })?;
+        plausible(Self { address, port: port.parse()?, interface })
+    }
+}
+
 /// Refuses an address on which no guest could ever be heard.
 pub(crate) fn plausible(listener: Listener) -> Result<Listener, String> {
     match listener.address {

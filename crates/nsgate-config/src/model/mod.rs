@@ -11,6 +11,7 @@ pub(crate) mod guards;
 mod host_change;
 pub(crate) mod host_proxy;
 pub(crate) mod identity;
+pub(crate) mod instance;
 pub(crate) mod instances;
 pub(crate) mod limits;
 pub(crate) mod listener;

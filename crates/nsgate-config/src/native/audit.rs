@@ -1,29 +1,12 @@
 //! `[audit]` and `[trace]`: the keys, their judgement, and how they are written.
 
-use super::finish::Judge;
+use super::{
+    draft::{DraftAudit, DraftTrace},
+    validator::Validator,
+};
 use crate::{Audit, Trace, model::audit::EVENTS_PER_SECOND};
-use serde::Deserialize;
-use toml::Spanned;
 
-/// `[audit]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DraftAudit {
-    /// Where events go: `syslog`, `journald`, `stderr` (in the foreground), or `fd:N`, a descriptor that the starter gives.
-    pub to: Spanned<String>,
-    /// Events of each network in a second; what is beyond is counted, and the next event says how many.
-    pub events_per_second: Option<Spanned<i64>>,
-}
-
-/// `[trace]`; the table alone switches it on.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DraftTrace {
-    /// Whether the agent and Nova are asked to record; they are, unless this says no.
-    pub sampled: Option<bool>,
-}
-
-impl Judge<'_> {
+impl Validator<'_> {
     pub(super) fn audit(&mut self, draft: Option<&DraftAudit>) -> Option<Audit> {
         let draft = draft?;
         let to = self.take("to", &draft.to, |to| to.parse());

@@ -1,12 +1,7 @@
 //! The keys, before anybody has judged their values.
 
-use super::{
-    audit::{DraftAudit, DraftTrace},
-    guards::DraftGuards,
-};
-use crate::{CommandLine, Diagnostics};
+use crate::CommandLine;
 use serde::Deserialize;
-use std::ops::Range;
 use toml::Spanned;
 
 /// What a text or a command line says. Later words take the place of earlier ones; [`Draft::finish`] judges them.
@@ -146,31 +141,55 @@ pub struct DraftRate {
     pub window: Spanned<Time>,
 }
 
-/// Where a value from the command line stands: behind the end of every text, as far as it is repeated.
-const COMMAND_LINE: usize = usize::MAX / 2;
-
-/// A value that was said on the command line.
-pub fn on_command_line<T>(value: T) -> Spanned<T> {
-    Spanned::new(COMMAND_LINE..COMMAND_LINE, value)
+/// `[guards]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::Guards")]
+pub struct DraftGuards {
+    pub refuse_forwarded: bool,
+    pub hosts: Option<Spanned<Vec<Spanned<String>>>>,
+    pub require_header: Option<Spanned<DraftHeader>>,
+    pub tokens: Option<Spanned<String>>,
+    pub methods: Option<Spanned<Vec<Spanned<String>>>>,
+    pub paths: Option<Spanned<Vec<Spanned<String>>>>,
+    pub hide_paths: Option<Spanned<bool>>,
+    pub expiring: Option<DraftExpiring>,
+    pub hop_limit: Option<Spanned<i64>>,
 }
 
-/// The values of an option that may be said several times.
-pub fn all_on_command_line<T>(values: impl IntoIterator<Item = T>) -> Vec<Spanned<T>> {
-    let places = COMMAND_LINE..;
-    places.zip(values).map(|(place, value)| Spanned::new(place..place, value)).collect()
+/// A header field that a request must have, for instance `Metadata-Flavor: Google`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftHeader {
+    /// Name of the header field, in any case.
+    pub name: String,
+    /// The value that it must have, in any case.
+    pub value: String,
 }
 
-/// Which one of its option's values it is, if it was said on the command line.
-pub(super) fn number_on_command_line(span: &Range<usize>) -> Option<usize> {
-    span.start.checked_sub(COMMAND_LINE)
+/// `expiring`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is described where its value is: crate::Expiring")]
+pub struct DraftExpiring {
+    pub names: Spanned<Vec<Spanned<String>>>,
+    pub after: Spanned<Time>,
 }
 
-impl Draft {
-    /// Reads TOML without judging its values.
-    ///
-    /// # Errors
-    /// What is wrong with the syntax, a key that is unknown, a value of the wrong type.
-    pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        super::read(file, text)
-    }
+/// `[audit]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftAudit {
+    /// Where events go: `syslog`, `journald`, `stderr` (in the foreground), or `fd:N`, a descriptor that the starter gives.
+    pub to: Spanned<String>,
+    /// Events of each network in a second; what is beyond is counted, and the next event says how many.
+    pub events_per_second: Option<Spanned<i64>>,
+}
+
+/// `[trace]`; the table alone switches it on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftTrace {
+    /// Whether the agent and Nova are asked to record; they are, unless this says no.
+    pub sampled: Option<bool>,
 }

@@ -1,56 +1,15 @@
 //! `[guards]`: the keys, their judgement, and how they are written.
 
-use super::{
-    draft::Time,
-    finish::Judge,
-    render::quoted,
-    time::{judge as judge_time, write as write_time},
-};
+use super::{draft::DraftGuards, time, toml_text::quoted, validator::Validator};
 use crate::{ComponentName, Expiring, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens};
-use serde::Deserialize;
 use std::{fmt::Display, num::NonZeroU8};
 use toml::Spanned;
-
-/// `[guards]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "each is described where its value is: crate::Guards")]
-pub struct DraftGuards {
-    pub refuse_forwarded: bool,
-    pub hosts: Option<Spanned<Vec<Spanned<String>>>>,
-    pub require_header: Option<Spanned<DraftHeader>>,
-    pub tokens: Option<Spanned<String>>,
-    pub methods: Option<Spanned<Vec<Spanned<String>>>>,
-    pub paths: Option<Spanned<Vec<Spanned<String>>>>,
-    pub hide_paths: Option<Spanned<bool>>,
-    pub expiring: Option<DraftExpiring>,
-    pub hop_limit: Option<Spanned<i64>>,
-}
-
-/// A header field that a request must have, for instance `Metadata-Flavor: Google`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DraftHeader {
-    /// Name of the header field, in any case.
-    pub name: String,
-    /// The value that it must have, in any case.
-    pub value: String,
-}
-
-/// `expiring`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "each is described where its value is: crate::Expiring")]
-pub struct DraftExpiring {
-    pub names: Spanned<Vec<Spanned<String>>>,
-    pub after: Spanned<Time>,
-}
 
 /// Entries of a list. Together they leave room for the rest of a gate in a handover.
 const MOST: usize = 16;
 const MOST_PATHS: usize = 32;
 
-impl Judge<'_> {
+impl Validator<'_> {
     pub(super) fn guards(&mut self, draft: &DraftGuards) -> Guards {
         let tokens = self.maybe("tokens", &draft.tokens, |word| {
             let found = Tokens::ALL.iter().find(|(name, _)| name == word).map(|(_, value)| *value);
@@ -58,7 +17,7 @@ impl Judge<'_> {
         });
         let expiring = draft.expiring.as_ref().and_then(|expiring| {
             let names = self.list("names", Some(&expiring.names), MOST, ComponentName::new);
-            let after = self.take("after", &expiring.after, judge_time)?;
+            let after = self.take("after", &expiring.after, time::parse)?;
             Some(Expiring { names, after })
         });
         let hop_limit = self.maybe("hop_limit", &draft.hop_limit, |number| {
@@ -129,7 +88,7 @@ pub fn render(guards: &Guards) -> String {
     lines.extend(array("paths", paths));
     lines.extend(hide_paths.then(|| "hide_paths = true".to_owned()));
     if let Some(Expiring { names, after }) = expiring {
-        let (names, after) = (words(names), write_time(*after));
+        let (names, after) = (words(names), time::write(*after));
         lines.push(format!("expiring = {{ names = {names}, after = \"{after}\" }} # from the first request on"));
     }
     lines.extend(hop_limit.map(|limit| format!("hop_limit = {limit}")));

@@ -1,10 +1,12 @@
 //! A pool's configuration in TOML, and the flags of `nsgate pool`, which say the same things.
 
 use super::{
-    audit::DraftAudit,
-    draft::{DraftLog, Who},
-    finish::{Judge, account},
-    read,
+    audit,
+    draft::{DraftAudit, DraftLog, Who},
+    log,
+    process::{account, render_account},
+    toml_text::{quoted, read},
+    validator::Validator,
 };
 use crate::{
     AbsolutePath, Backend, CommandLine, Diagnostic, Diagnostics, Pool, PoolConfig, Process,
@@ -78,13 +80,13 @@ impl DraftPool {
     /// # Errors
     /// Everything that is wrong, with its place, or with its flag.
     pub fn finish(self, file: &str, text: &str) -> Result<(PoolConfig, Vec<Diagnostic>), Diagnostics> {
-        let mut judge = Judge::new(file, text, self.command_line.clone());
-        let config = judge.pool(self);
-        judge.finish(config)
+        let mut validator = Validator::new(file, text, self.command_line.clone());
+        let config = validator.pool(self);
+        validator.finish(config)
     }
 }
 
-impl Judge<'_> {
+impl Validator<'_> {
     fn pool(&mut self, draft: DraftPool) -> Option<PoolConfig> {
         let socket = self.need("socket", &draft.socket, "socket = \"/run/nsgate/pool.sock\"", |path| socket_path(path));
         let metrics = self.maybe("metrics", &draft.metrics, |path| socket_path(path));
@@ -149,6 +151,44 @@ fn socket_path(path: &str) -> Result<AbsolutePath, String> {
 
 fn backend(path: &str) -> Result<Backend, String> {
     Ok(AbsolutePath::new(path).and_then(Backend::new)?)
+}
+
+/// TOML of a pool that reads back to the same configuration, with every default written out.
+#[must_use]
+pub fn render(config: &PoolConfig) -> String {
+    let PoolConfig { pool, process } = config;
+    let mut text = String::new();
+    let mut line = |content: String| {
+        text.push_str(&content);
+        text.push('\n');
+    };
+    line(format!("socket = {}", quoted(pool.socket.as_str())));
+    let backends: Vec<String> = pool.backends.iter().map(|backend| quoted(backend.path().as_str())).collect();
+    line(format!("backends = [{}]", backends.join(", ")));
+    if let Some(group) = &pool.group {
+        line(format!("handover_group = {}", render_account(group)));
+    }
+    line(format!("workers = {}", pool.workers));
+    line(format!("networks = {}", pool.networks));
+    line(format!("connections = {}", pool.connections));
+    line(format!("reserved_connections = {}", pool.reserved_connections));
+    if let Some(metrics) = &pool.metrics {
+        line(format!("metrics = {}", quoted(metrics.as_str())));
+    }
+    line(format!("user = {}", render_account(&process.user)));
+    if let Some(group) = &process.group {
+        line(format!("group = {}", render_account(group)));
+    }
+    line(format!("allow_root = {}", process.allow_root));
+    line(format!("daemon = {}", process.daemon));
+    if let Some(path) = &process.pid_file {
+        line(format!("pid_file = {}", quoted(path.as_str())));
+    }
+    line(format!("sandbox = \"{}\"", process.sandbox.as_str()));
+    if let Some(log) = &process.log {
+        line(log::render(log));
+    }
+    text + &audit::render(process.audit.as_ref(), None)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What a host's operator decides for every gate that an agent starts under the haproxy name.
 
 use super::{
-    audit::{self, DraftAudit, DraftTrace},
-    draft::Time,
-    finish::Judge,
-    guards::DraftGuards,
-    read,
+    audit,
+    draft::{DraftAudit, DraftGuards, DraftTrace, Time},
+    guards, time,
+    toml_text::{quoted, read},
+    validator::Validator,
 };
 use crate::{AbsolutePath, Audit, Diagnostics, Guards, PoolUse, SandboxLevel, Trace};
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub struct Site {
 /// The keys, before anybody has judged their values.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Draft {
+struct DraftSite {
     /// Accept root as user or group of a configuration that an agent wrote.
     allow_root: bool,
     /// `strict` starts no gate on a kernel that cannot give the whole confinement; `default` says what is missing.
@@ -58,26 +58,35 @@ impl Site {
     /// # Errors
     /// What is wrong with the text, or a key that is unknown.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        let draft: Draft = read(file, text)?;
-        let mut judge = Judge::new(file, text, None);
-        let pool = judge.maybe("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
-        let patience = judge.maybe("pool_patience", &draft.pool_patience, super::time::judge);
+        let draft: DraftSite = read(file, text)?;
+        let mut validator = Validator::new(file, text, None);
+        let pool = validator.maybe("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
+        let patience = validator.maybe("pool_patience", &draft.pool_patience, time::parse);
         let pool = pool.map(|pool| PoolUse {
             patience: patience.unwrap_or(pool.patience),
             fallback: draft.pool_fallback.unwrap_or(pool.fallback),
             ..pool
         });
-        let guards = judge.guards(&draft.guards);
-        let audit = judge.audit(draft.audit.as_ref());
+        let guards = validator.guards(&draft.guards);
+        let audit = validator.audit(draft.audit.as_ref());
         let trace = audit::trace(draft.trace.as_ref());
         let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool, guards, audit, trace };
-        judge.finish(Some(site)).map(|(site, _)| site)
+        validator.finish(Some(site)).map(|(site, _)| site)
     }
 
     /// The settings as TOML that reads back to the same, with every default written out.
     #[must_use]
     pub fn render(&self) -> String {
-        super::render::site(self)
+        let mut text = format!("allow_root = {}\nsandbox = \"{}\"\n", self.allow_root, self.sandbox.as_str());
+        if let Some(pool) = &self.pool {
+            text.push_str(&format!(
+                "pool = {}\npool_patience = \"{}\"\npool_fallback = {}\n",
+                quoted(pool.socket.as_str()),
+                time::write(pool.patience),
+                pool.fallback
+            ));
+        }
+        text + &guards::render(&self.guards) + &audit::render(self.audit.as_ref(), self.trace.as_ref())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::limits::LONGEST;
 use std::time::Duration;
 
 /// Judges a time: more than zero, at most a day.
-pub(super) fn judge(time: &Time) -> Result<Duration, String> {
+pub(super) fn parse(time: &Time) -> Result<Duration, String> {
     let duration = match time {
         Time::Seconds(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
         Time::Text(text) => text_time(text),

@@ -1,0 +1,50 @@
+//! `[log]`: its checks, and how it is written.
+
+use super::{draft::DraftLog, toml_text::quoted, validator::Validator};
+use crate::{AbsolutePath, Facility, Level, Log};
+
+/// Names of the levels, most severe first.
+const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::Error),
+    ("warning", Level::Warning),
+    ("notice", Level::Notice),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+];
+
+impl Validator<'_> {
+    pub(super) fn log(&mut self, draft: &DraftLog) -> Option<Log> {
+        let socket = match &draft.socket {
+            Some(_) => self.maybe("socket", &draft.socket, |path| AbsolutePath::new(path)),
+            None => Some(AbsolutePath::usual_log()),
+        };
+        let facility = self.maybe("facility", &draft.facility, |name| {
+            Facility::named(name).ok_or_else(|| format!("not a facility; one of {}", Facility::names().join(", ")))
+        });
+        let level = self.maybe("level", &draft.level, |name| {
+            let found = LEVELS.iter().find(|(known, _)| known == name).map(|(_, level)| *level);
+            found.ok_or_else(|| format!("not a level; one of {}", LEVELS.map(|(name, _)| name).join(", ")))
+        });
+        let tag = self.maybe("tag", &draft.tag, |tag| {
+            let fits = (1..=128).contains(&tag.len()) && !tag.contains(char::is_control);
+            if fits { Ok(tag.clone()) } else { Err("a tag has 1 to 128 printable characters".to_owned()) }
+        });
+        Some(Log {
+            socket: socket?,
+            facility: facility.unwrap_or_default(),
+            level: level.unwrap_or_default(),
+            tag: tag.unwrap_or_else(|| "nsgate".to_owned()),
+        })
+    }
+}
+
+/// The table.
+pub(super) fn render(log: &Log) -> String {
+    let level = LEVELS.iter().find(|(_, level)| *level == log.level).map_or("info", |(name, _)| name);
+    format!(
+        "\n[log]\nsocket = {}\nfacility = \"{}\"\nlevel = \"{level}\"\ntag = {}",
+        quoted(log.socket.as_str()),
+        log.facility.name,
+        quoted(&log.tag)
+    )
+}

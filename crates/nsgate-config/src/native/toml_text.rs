@@ -1,0 +1,40 @@
+//! TOML as text: read into keys, a place in it, a string of it.
+
+use crate::{
+    Diagnostics,
+    report::{Place, Report},
+};
+use serde::de::DeserializeOwned;
+use std::ops::Range;
+
+/// Reads TOML into `T`, or says where it is not what `T` wants.
+pub(super) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Diagnostics> {
+    toml::from_str(text).map_err(|error| {
+        let mut report = Report::new(file, text);
+        let message = error.message();
+        let (message, help) = message.split_once(", expected ").unwrap_or((message, ""));
+        let help = if help.is_empty() { String::new() } else { format!("expected {help}") };
+        report.error(error.span().map(|span| place(text, span)).unwrap_or_default(), message, help);
+        match report.finish::<()>(None) {
+            Err(diagnostics) => diagnostics,
+            Ok(_) => Diagnostics::default(),
+        }
+    })
+}
+
+/// Line and column, in characters, of a range of bytes.
+pub(super) fn place(text: &str, span: Range<usize>) -> Place {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    // A carriage return before the line feed belongs to the end of the line, and no place is behind that.
+    let end = text.lines().nth(line - 1).map_or(0, |line| line.chars().count()) + 1;
+    let column = (before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1).min(end);
+    let inside = text.get(span).unwrap_or_default();
+    let length = inside.split('\n').next().map_or(1, |first| first.trim_end().chars().count()).max(1);
+    Place { line, column, length }
+}
+
+/// A TOML basic string. The values have no control characters.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
