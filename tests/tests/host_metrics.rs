@@ -32,6 +32,8 @@ fn main() {
         a_pool_that_says_something_else_is_left_out_whole,
         the_socket_is_for_root_and_one_group,
         readers_that_do_not_ask_make_way_for_one_that_does,
+        readers_that_do_not_read_make_way_for_one_that_does,
+        a_state_directory_that_is_not_there_is_an_error_and_told_by_a_service,
         two_capabilities_are_what_reading_takes,
         a_place_that_is_taken_or_not_safe_is_refused,
         a_file_takes_the_place_of_the_one_before_as_a_whole,
@@ -335,6 +337,84 @@ fn readers_that_do_not_ask_make_way_for_one_that_does(lab: &Lab) {
     let mut answer = String::new();
     slow.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// A page that does not fit into a socket, and as many readers as systemd-socket-proxyd lets connect (`--connections-max`).
+fn readers_that_do_not_read_make_way_for_one_that_does(lab: &Lab) {
+    lab.needs_root("other users' processes");
+    let wanted = lab.state().join("ns-metadata-proxy");
+    fs::create_dir_all(&wanted).unwrap();
+    for number in 0..10_000 {
+        fs::write(wanted.join(format!("11111111-2222-4333-8444-{number:012}.conf")), "").unwrap();
+    }
+    let exporter = Exporter::start(lab, &["--networks=10000"]);
+    let whole = asked(&exporter.socket);
+    assert!(whole.len() > 600_000, "{}", whole.len());
+    let connect = || {
+        let mut stream = UnixStream::connect(&exporter.socket).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: nsgate\r\n\r\n").unwrap();
+        stream
+    };
+    let slow: Vec<UnixStream> = (0..256).map(|_| connect()).collect();
+    let begun = std::time::Instant::now();
+    // A scrape waits 20 s (docs/examples/prometheus/prometheus.yml).
+    let mut one = connect();
+    one.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = String::new();
+    one.read_to_string(&mut answer).expect("an answer while 256 others do not read");
+    assert!(answer.ends_with("# EOF\n") && answer.len() > 600_000, "{}", answer.len());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    drop(slow);
+    // One that is slow and not in another's way gets all of it.
+    let mut slow = connect();
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("# EOF\n"), "{}", answer.len());
+}
+
+fn a_state_directory_that_is_not_there_is_an_error_and_told_by_a_service(lab: &Lab) {
+    lab.needs_root("other users' processes");
+    let directory = lab.directory("collector", 0o755);
+    fs::write(directory.join("file"), "").unwrap();
+    let file = directory.join("nsgate.prom");
+    let (textfile, missing) = (format!("--textfile={}", file.display()), directory.join("missing"));
+    for (state, why) in [(missing.clone(), "No such file"), (directory.join("file"), "Not a directory")] {
+        let state = format!("--state={}", state.display());
+        for more in [vec![state.as_str()], vec![state.as_str(), textfile.as_str()]] {
+            let said = run(lab, &more);
+            assert!(said.code() == Some(1) && said.stdout.is_empty() && !file.exists(), "{said:#?}");
+            assert!(said.stderr.contains(why) && said.stderr.contains("state_path of neutron.conf"), "{said:#?}");
+        }
+    }
+    let unread = |text: &str| value(&parsed(lab, text), "nsgate_unread_state_directories", &[]);
+    assert_eq!(unread(&run(lab, &[]).stdout), 0.0);
+    // A service is started before all that it looks at is there.
+    let mut exporter = Exporter::start(lab, &[&format!("--state={}", missing.display())]);
+    let body = |exporter: &Exporter| asked(&exporter.socket).split_once("\r\n\r\n").unwrap().1.to_owned();
+    assert_eq!(unread(&body(&exporter)), 1.0);
+    fs::create_dir(&missing).unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(unread(&body(&exporter)), 0.0);
+    assert!(exporter.child.try_wait().unwrap().is_none());
+    // Where the page goes must be there too, and a pool that was named.
+    let said = run(lab, &["--textfile=/run/lab/none/nsgate.prom"]);
+    assert!(
+        said.stderr.contains("/run/lab/none: No such file") && said.stderr.contains("make the directory"),
+        "{said:#?}"
+    );
+    let said = run(lab, &["--pool-metrics=/run/lab/none/metrics.sock"]);
+    assert!(said.stdout.contains("nsgate_pool_up 0\n") && said.stderr.contains("the pool is left out"), "{said:#?}");
+    for words in [&["status", "--all"][..], &["status"], &["list"], &["remove", NETWORK]] {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(words).arg("--pool=/run/lab/none/pool.sock");
+        let said = communicate(command, Duration::from_secs(20));
+        let text = said.stdout.clone() + &said.stderr;
+        assert!(
+            !said.ok() && text.contains("/run/lab/none/pool.sock: ") && text.contains("systemctl status"),
+            "{said:#?}"
+        );
+    }
 }
 
 /// As the packaged unit has them; and with one of them less, what could not be read is said.

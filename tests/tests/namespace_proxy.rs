@@ -269,6 +269,8 @@ fn finding_1_an_identifier_with_a_slash_is_refused(lab: &Lab) {
     }
     let cleanup = nsgate(lab, &network.gate, &["cleanup", "--state-path=/run/lab/neutron", "--id=../../x"]);
     assert!(cleanup.code() != Some(0) && cleanup.stderr.contains("UUID"), "{cleanup:#?}");
+    let cleanup = nsgate(lab, &network.gate, &["cleanup", "--state-path=/run/lab/none", "--id", NETWORK]);
+    assert!(cleanup.code() == Some(1) && cleanup.stderr.contains("state_path of neutron.conf"), "{cleanup:#?}");
 }
 
 fn finding_1_a_log_file_is_never_followed_out(lab: &Lab) {

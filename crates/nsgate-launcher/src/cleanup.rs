@@ -27,6 +27,9 @@ pub enum Leftover {
     Kept(LaunchError),
 }
 
+/// What an operator names.
+const STATE: &str = "it is state_path of neutron.conf, as this host sees it (of a container, its volume's place)";
+
 /// Where Neutron's agents had their proxies' files: the configurations of Pike and later, and the pid files of
 /// `neutron/agent/linux/external_process.py` without and with a service's name.
 fn names(id: Uuid) -> [String; 4] {
@@ -41,14 +44,16 @@ fn names(id: Uuid) -> [String; 4] {
 /// Removes what is left of network or router `id` below `state`. Beside root's files those of `ids.uid` count.
 ///
 /// # Errors
-/// A proxy of that network still runs, and nothing was touched.
+/// There is no such directory, or a proxy of that network still runs: nothing was touched.
 pub fn cleanup(state: &AbsolutePath, id: Uuid, ids: &Ids) -> Result<Vec<Leftover>, LaunchError> {
+    let wrong = |reason| LaunchError::Path { purpose: "leftovers in", path: state.as_path().to_owned(), reason };
+    match fs::metadata(state.as_path()) {
+        Ok(found) if !found.is_dir() => return Err(wrong(format!("this is no directory; {STATE}"))),
+        Err(error) => return Err(wrong(format!("{error}; {STATE}"))),
+        Ok(_) => {}
+    }
     if let Some(pid) = serving(id) {
-        return Err(LaunchError::Path {
-            purpose: "leftovers in",
-            path: state.as_path().to_owned(),
-            reason: format!("process {pid} still serves {id}; end it first, and run this again"),
-        });
+        return Err(wrong(format!("process {pid} still serves {id}; end it first, and run this again")));
     }
     let found = names(id).into_iter().filter_map(|name| remove(state, &name, ids).transpose());
     Ok(found.map(|outcome| outcome.map_or_else(Leftover::Kept, Leftover::Removed)).collect())

@@ -85,7 +85,10 @@ impl Dispatcher {
         let mut telling = JoinSet::new();
         if let Some(socket) = metrics {
             let (listener, workers) = (endpoint::listener(socket)?, workers.clone());
-            telling.spawn(metrics::serve(listener, move || page(workers.clone())));
+            telling.spawn(metrics::serve(listener, metrics::READERS, move || {
+                let page = page(workers.clone());
+                async { page.await.into() }
+            }));
         }
         let door = Door::socket(handover)?;
         let fresh = Arc::new(Semaphore::new(workers.peers));

@@ -8,24 +8,30 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Readers at once.
-const READERS: usize = 8;
+/// Readers of a worker's metrics at once: each has a page of its own.
+pub(super) const READERS: usize = 8;
 /// How long one of them may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one that has not asked keeps its place when others wait: who connects to a UNIX socket asks at once.
+/// How long one that has not asked, or does not take a share of the page, keeps its place when others wait: who connects to a
+/// UNIX socket asks at once, and reads what it has asked for.
 const GRACE: Duration = Duration::from_millis(100);
+/// Shares of a page, each of which is to be read within [`GRACE`] when others wait.
+const SHARES: usize = 10;
+/// Smallest share in bytes.
+const SHARE: usize = 64 * 1024;
 /// Longest page of a worker in bytes: a hundred thousand networks with every class and reason.
 const LONGEST_PAGE: u64 = 256 * 1024 * 1024;
 /// Longest head of a request in bytes.
 const HEAD: usize = 4096;
 
-/// Answers with what `page` returns, until it is dropped. Needs a runtime. Readers that connect and do not ask make way for others.
-pub async fn serve<P, F>(listener: UnixListener, page: P)
+/// Answers with what `page` returns, until it is dropped: as many readers at once as `readers` says. Needs a runtime. Readers that
+/// connect and do not ask, or ask and do not read, make way for others.
+pub async fn serve<P, F>(listener: UnixListener, readers: usize, page: P)
 where
     P: Fn() -> F + Clone + Send + 'static,
-    F: Future<Output = String> + Send,
+    F: Future<Output = Arc<str>> + Send,
 {
-    let readers = Arc::new(Semaphore::new(READERS));
+    let readers = Arc::new(Semaphore::new(readers));
     let full = Arc::new(Notify::new());
     loop {
         if readers.available_permits() == 0 {
@@ -52,10 +58,7 @@ where
 
 /// The head of a request; empty if the reader left, or made way for another.
 async fn head(stream: &mut UnixStream, full: &Notify) -> std::io::Result<Vec<u8>> {
-    let wanted = async {
-        sleep(GRACE).await;
-        full.notified().await;
-    };
+    let wanted = wanted(full);
     tokio::pin!(wanted);
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -70,7 +73,24 @@ async fn head(stream: &mut UnixStream, full: &Notify) -> std::io::Result<Vec<u8>
     Ok(head)
 }
 
-async fn answer<F: Future<Output = String>>(
+/// Ready when this place has been waited for, and others want it.
+async fn wanted(full: &Notify) {
+    sleep(GRACE).await;
+    full.notified().await;
+}
+
+/// Writes a page, unless its reader makes way for another.
+async fn tell(stream: &mut UnixStream, page: &[u8], full: &Notify) -> std::io::Result<()> {
+    for share in page.chunks((page.len() / SHARES).max(SHARE)) {
+        tokio::select! {
+            written = stream.write_all(share) => written?,
+            () = wanted(full) => return Err(std::io::ErrorKind::TimedOut.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn answer<F: Future<Output = Arc<str>>>(
     page: impl Fn() -> F,
     mut stream: UnixStream,
     full: &Notify,
@@ -84,7 +104,7 @@ async fn answer<F: Future<Output = String>>(
     let (status, content) = if head.starts_with(b"GET /metrics ") || head.starts_with(b"HEAD /metrics ") {
         ("200 OK", page().await)
     } else {
-        ("404 Not Found", "metrics are at /metrics\n".to_owned())
+        ("404 Not Found", "metrics are at /metrics\n".into())
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n\
@@ -93,7 +113,7 @@ async fn answer<F: Future<Output = String>>(
     );
     stream.write_all(head.as_bytes()).await?;
     if !without_content {
-        stream.write_all(content.as_bytes()).await?;
+        tell(&mut stream, content.as_bytes(), full).await?;
     }
     stream.shutdown().await
 }

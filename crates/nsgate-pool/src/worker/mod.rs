@@ -222,7 +222,9 @@ impl Worker {
         let mut telling = JoinSet::new();
         if let Some(socket) = metrics {
             let (listener, shared) = (endpoint::listener(socket)?, self.0.clone());
-            telling.spawn(metrics::serve(listener, move || std::future::ready(page::text(&shared))));
+            telling.spawn(metrics::serve(listener, metrics::READERS, move || {
+                std::future::ready(page::text(&shared).into())
+            }));
         }
         self.attend(Door::socket(handover)?, stop).await;
         Ok(())

@@ -3,7 +3,7 @@
 use crate::{
     metrics::{self, Sources},
     notify,
-    terminal::write_out,
+    terminal::{complain, write_out},
 };
 use std::path::PathBuf;
 
@@ -26,7 +26,12 @@ pub(super) struct Metrics {
     #[arg(long, value_name = "PATH")]
     pool_metrics: Option<PathBuf>,
     /// A state directory of Neutron's agents, in which their configurations say which networks want a proxy
-    #[arg(long = "state", value_name = "PATH", default_value = "/var/lib/neutron")]
+    #[arg(
+        long = "state",
+        value_name = "PATH",
+        help = "A state directory of Neutron's agents, in which their configurations say which networks want a proxy \
+                [default: /var/lib/neutron]"
+    )]
     state: Vec<PathBuf>,
     /// Networks at most; others are counted in nsgate_left_out_networks
     #[arg(long, value_name = "NUMBER", default_value = "5000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -38,19 +43,33 @@ const POOL: &str = "/run/nsgate/metrics.sock";
 
 impl Metrics {
     pub(super) fn execute(self) -> Result<u8, String> {
+        let said = !self.state.is_empty();
         let sources = Sources {
             pool_wanted: self.pool_metrics.is_some(),
             pool: self.pool_metrics.unwrap_or_else(|| PathBuf::from(POOL)),
-            state: self.state,
+            state: if said { self.state } else { vec![PathBuf::from("/var/lib/neutron")] },
+            said,
             most: usize::try_from(self.networks).unwrap_or(usize::MAX),
         };
         match (self.listen, self.textfile) {
             (Some(socket), _) => metrics::serve(&socket, self.group.as_deref(), sources, notify::ready),
-            (None, Some(file)) => metrics::write(&file, &metrics::page(&sources)?).map(|()| 0),
+            (None, Some(file)) => metrics::write(&file, &once(&sources)?).map(|()| 0),
             (None, None) => {
-                write_out(format_args!("{}", metrics::page(&sources)?));
+                write_out(format_args!("{}", once(&sources)?));
                 Ok(0)
             }
         }
     }
+}
+
+/// The page, for a person or a timer, who can mend a command line at once: a directory that it names must be there. A service goes on
+/// without, and says so in its log and in the page.
+fn once(sources: &Sources) -> Result<String, String> {
+    let missing = metrics::unread(&sources.state, sources.said);
+    if sources.said && !missing.is_empty() {
+        return Err(missing.join("\n"));
+    }
+    let page = metrics::page(sources)?;
+    page.unseen.iter().for_each(|one| complain!("{one}"));
+    Ok(page.text)
 }

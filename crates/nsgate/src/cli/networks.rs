@@ -1,14 +1,17 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
 use super::{NOT_ALL_READ, pool_socket, status_all::Look, table::print};
-use crate::terminal::{complain, say, waiting, write_out};
+use crate::{
+    site,
+    terminal::{complain, say, waiting, write_out},
+};
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{
-    Listing, list,
+    AskError, Listing, list,
     protocol::{NetworkStatus, SilentWorker},
 };
 use serde_json::{Value, json};
-use std::{io::IsTerminal, thread::sleep, time::Duration};
+use std::{io, io::IsTerminal, thread::sleep, time::Duration};
 
 /// Which networks the pool serves, where they listen and which agent they ask.
 #[derive(Debug, clap::Args)]
@@ -97,7 +100,19 @@ pub(super) fn silent(worker: &SilentWorker) -> String {
 }
 
 fn ask(socket: &AbsolutePath) -> Result<Listing, String> {
-    waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| format!("{socket}: {error}"))
+    waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| unanswered(socket, &error))
+}
+
+/// Why a pool did not say what it was asked, and what to do where it is not there.
+pub(super) fn unanswered(socket: &AbsolutePath, error: &AskError) -> String {
+    let away = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
+    let hint = match error {
+        AskError::Io(error) if away(error) => {
+            "; `systemctl status nsgate-pool` says whether one runs, and its configuration where its socket is (--pool)"
+        }
+        _ => "",
+    };
+    format!("{socket}: {error}{hint}")
 }
 
 /// A last column with the worker of each network, where the pool has several.
@@ -121,15 +136,16 @@ fn place(one: &NetworkStatus) -> Value {
 impl Status {
     pub(super) fn execute(self) -> Result<u8, String> {
         let socket = pool_socket(self.pool.as_deref())?;
+        let wanted = self.pool.is_some() || site::load()?.pool.is_some();
         loop {
-            let status = if self.all { self.everyone(&socket)? } else { self.pools(&socket)? };
+            let status = if self.all { self.everyone(&socket, wanted)? } else { self.pools(&socket)? };
             let Some(seconds) = self.watch else { return Ok(status) };
             sleep(Duration::from_secs(seconds));
         }
     }
 
-    fn everyone(&self, socket: &AbsolutePath) -> Result<u8, String> {
-        let look = Look::at(socket)?;
+    fn everyone(&self, socket: &AbsolutePath, wanted: bool) -> Result<u8, String> {
+        let look = Look::at(socket, wanted)?;
         if self.json {
             say!("{:#}", look.json());
         } else {

@@ -39,7 +39,7 @@ impl Remove {
         let socket = pool_socket(self.pool.as_deref())?;
         let identity = self.which.identity(&socket)?;
         let removed = waiting(socket.as_str(), || nsgate_pool::remove(socket.as_path(), identity));
-        removed.map_err(|error| format!("{socket}: {error}"))?;
+        removed.map_err(|error| networks::unanswered(&socket, &error))?;
         Ok(0)
     }
 }
@@ -63,7 +63,7 @@ impl Which {
 fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
     let uuid: Uuid = id.parse().map_err(|invalid: Invalid| mistake::refused_word(id, invalid.reason(), ""))?;
     let listing = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
-    let listing = listing.map_err(|error| format!("{socket}: {error}"))?;
+    let listing = listing.map_err(|error| networks::unanswered(socket, &error))?;
     let mut found = listing.networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),

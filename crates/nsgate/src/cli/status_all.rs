@@ -2,7 +2,7 @@
 
 use super::{
     NOT_ALL_READ,
-    networks::silent,
+    networks::{silent, unanswered},
     table::{self, print},
 };
 use crate::{
@@ -25,11 +25,11 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Looks; `pool` is asked if something is there.
-    pub(super) fn at(pool: &AbsolutePath) -> Result<Self, String> {
+    /// Looks; `pool` is asked if something is there, or if the command line or the site's settings say that it is (`wanted`).
+    pub(super) fn at(pool: &AbsolutePath, wanted: bool) -> Result<Self, String> {
         let overview = overview::look()?;
-        let there = pool.as_path().symlink_metadata().is_ok();
-        let pool = there.then(|| list(pool.as_path()).map_err(|error| format!("{pool}: {error}")));
+        let there = wanted || pool.as_path().symlink_metadata().is_ok();
+        let pool = there.then(|| list(pool.as_path()).map_err(|error| unanswered(pool, &error)));
         Ok(Self { overview, pool })
     }
 

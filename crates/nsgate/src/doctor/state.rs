@@ -2,7 +2,7 @@
 
 use super::{Finding, Places, few};
 use crate::{
-    metrics::{DIRECTORIES, wanted},
+    metrics::{DIRECTORIES, STATE, wanted},
     overview::{Overview, Process},
 };
 use std::{
@@ -21,8 +21,6 @@ pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
 
 /// What is wrong with a directory.
 fn there(state: &Path, said: bool) -> Option<Finding> {
-    const REMEDY: &str =
-        "--state is state_path of neutron.conf, as this host sees it (of a container, its volume's place)";
     let shown = state.display().to_string();
     let shown = if shown.is_empty() { "--state" } else { &shown };
     match fs::read_dir(state) {
@@ -33,7 +31,7 @@ fn there(state: &Path, said: bool) -> Option<Finding> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Some(Finding::unseen("state", format!("{shown}: {error}")))
         }
-        Err(error) => Some(Finding::wrong("state", format!("{shown}: {error}"), REMEDY)),
+        Err(error) => Some(Finding::wrong("state", format!("{shown}: {error}"), STATE)),
     }
 }
 

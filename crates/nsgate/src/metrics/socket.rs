@@ -1,6 +1,6 @@
 //! The page at a UNIX socket: a process that looks anew for each request.
 
-use super::{Sources, page};
+use super::{Page, Sources, page};
 use crate::terminal::complain;
 use nix::{
     sys::{
@@ -25,6 +25,9 @@ use tokio::{runtime::Builder, sync::oneshot, task::spawn_blocking};
 /// Who asks again within so short a time is told the same.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// Readers at once: they share a page.
+const READERS: usize = 64;
+
 /// Bytes of a socket's path, beside the NUL that ends it.
 const LONGEST: usize = 107;
 
@@ -41,14 +44,14 @@ pub(crate) fn serve(path: &Path, group: Option<&str>, sources: Sources, ready: f
     let outcome = runtime.map_err(|error| named(error.to_string())).and_then(|runtime| {
         runtime.block_on(async {
             let listener = tokio::net::UnixListener::from_std(listener).map_err(|error| named(error.to_string()))?;
-            let last = Arc::new(Mutex::new(None));
+            let last = Arc::new(Mutex::new(Last::default()));
             let page = move || {
                 let (last, sources) = (last.clone(), sources.clone());
-                async move { spawn_blocking(move || fresh(&last, &sources)).await.unwrap_or_default() }
+                async move { spawn_blocking(move || fresh(&last, &sources)).await.unwrap_or_else(|_| "".into()) }
             };
             ready();
             tokio::select! {
-                () = metrics::serve(listener, page) => {}
+                () = metrics::serve(listener, READERS, page) => {}
                 _ = end => {}
             }
             Ok(0)
@@ -70,18 +73,25 @@ fn told_to_end() -> nix::Result<oneshot::Receiver<()>> {
     Ok(told)
 }
 
-/// The page of now, or of a moment ago.
-fn fresh(last: &Mutex<Option<(Instant, String)>>, sources: &Sources) -> String {
+/// What was told last.
+#[derive(Default)]
+struct Last {
+    page: Option<(Instant, Arc<str>)>,
+    unseen: Vec<String>,
+}
+
+/// The page of now, or of a moment ago. What cannot be looked at is said on standard error when it is news.
+fn fresh(last: &Mutex<Last>, sources: &Sources) -> Arc<str> {
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, text)) = last.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
+    if let Some((_, text)) = last.page.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
         return text.clone();
     }
     // A page that does not end as it should is refused by its reader: nothing looks like a host without networks.
-    let text = page(sources).unwrap_or_else(|error| {
-        complain!("{error}");
-        String::new()
-    });
-    *last = Some((Instant::now(), text.clone()));
+    let page = page(sources).unwrap_or_else(|error| Page { text: String::new(), unseen: vec![error] });
+    page.unseen.iter().filter(|one| !last.unseen.contains(one)).for_each(|one| complain!("{one}"));
+    last.unseen = page.unseen;
+    let text: Arc<str> = page.text.into();
+    last.page = Some((Instant::now(), text.clone()));
     text
 }
 
@@ -103,7 +113,7 @@ fn bind(path: &Path, gid: Option<Gid>) -> Result<UnixListener, String> {
     if path.as_os_str().len() > LONGEST {
         return Err(format!("a socket's path has {LONGEST} bytes at most (unix(7))"));
     }
-    let found = fs::metadata(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let found = fs::metadata(directory).map_err(|error| absent(directory, &error))?;
     let own = nix::unistd::geteuid().as_raw();
     if ![0, own].contains(&found.uid()) || found.mode() & 0o022 != 0 {
         return Err(format!(
@@ -138,6 +148,15 @@ fn bind(path: &Path, gid: Option<Gid>) -> Result<UnixListener, String> {
         say(error)
     })?;
     Ok(listener)
+}
+
+/// Why nothing can be made in a directory.
+pub(super) fn absent(directory: &Path, error: &io::Error) -> String {
+    let shown = directory.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{shown}: {error}; make the directory, or correct the path"),
+        _ => format!("{shown}: {error}"),
+    }
 }
 
 /// A short name beside it: a socket's address has 107 bytes at most.

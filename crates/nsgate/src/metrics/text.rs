@@ -1,5 +1,6 @@
 //! The text.
 
+use super::wanted::Wanted;
 use crate::{
     counted,
     overview::{Counted, Overview, Process, booted},
@@ -10,7 +11,7 @@ use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Families whose samples are this page's own, where they have no role of a worker.
-pub(super) const OWN: [&str; 18] = [
+pub(super) const OWN: [&str; 19] = [
     "nsgate_processes",
     "nsgate_unread_processes",
     "nsgate_confined",
@@ -25,6 +26,7 @@ pub(super) const OWN: [&str; 18] = [
     "nsgate_last_rejection_timestamp_seconds",
     "nsgate_agent_errors",
     "nsgate_token_requests",
+    "nsgate_unread_state_directories",
     "nsgate_lost_networks",
     "nsgate_network_lost",
     "nsgate_left_out_networks",
@@ -45,12 +47,7 @@ struct Told {
 }
 
 /// The page of a host.
-pub(super) fn of(
-    overview: &Overview,
-    pool: Option<Result<String, String>>,
-    wanted: &BTreeSet<Uuid>,
-    most: usize,
-) -> String {
+pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, wanted: &Wanted, most: usize) -> String {
     let mut page = Page::new(String::new());
     processes(&mut page, overview);
     let told = told(&overview.processes);
@@ -72,7 +69,10 @@ pub(super) fn of(
     counted(&mut page, &shown, "nsgate_log_lost_lines_total", |read| read.lost_lines);
     page.family("nsgate_audit_lost_events", "counter", "Events of the audit that no destination took.");
     counted(&mut page, &shown, "nsgate_audit_lost_events_total", |read| read.lost_events);
-    lost(&mut page, overview, wanted, most);
+    let help = "State directories of agents that cannot be read: which networks they want is not known.";
+    page.family("nsgate_unread_state_directories", "gauge", help);
+    page.sample("nsgate_unread_state_directories", "", wanted.unread);
+    lost(&mut page, overview, &wanted.networks, most);
     let left_out = told.len().saturating_sub(most) + overview.left_out;
     page.family("nsgate_left_out_networks", "gauge", "Networks that this page has no room for.");
     page.sample("nsgate_left_out_networks", "", left_out);
@@ -196,7 +196,7 @@ fn joined(own: String, pool: Option<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{OWN, joined, of};
+    use super::{OWN, Wanted, joined, of};
     use crate::{
         counted,
         overview::{Counted, Overview, Process},
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn networks_are_bounded_and_what_is_left_out_is_said() {
         let overview = Overview { processes: (0..1000).map(|number| gate(number, Some(true))).collect(), left_out: 7 };
-        let text = of(&overview, None, &BTreeSet::new(), 10);
+        let text = of(&overview, None, &Wanted::default(), 10);
         assert!(text.contains("\nnsgate_left_out_networks 997\n"), "{text}");
         assert_eq!(text.matches("nsgate_connections{").count(), 10);
         assert_eq!(text.matches("nsgate_confined{").count(), 10);
@@ -238,7 +238,7 @@ mod tests {
     fn two_gates_of_one_network_are_one_series() {
         let overview =
             Overview { processes: vec![gate(1, Some(true)), gate(1, Some(false)), gate(2, None)], left_out: 0 };
-        let wanted = BTreeSet::from([uuid(1), uuid(9)]);
+        let wanted = Wanted { networks: BTreeSet::from([uuid(1), uuid(9)]), unread: 2 };
         let text = of(&overview, Some(Err("gone".to_owned())), &wanted, 10);
         let labels = |number| format!("{{kind=\"X-Neutron-Network-ID\",network=\"{}\",role=\"gate\"}}", uuid(number));
         assert!(text.contains(&format!("nsgate_accepted_connections_total{} 6\n", labels(1))), "{text}");
@@ -247,6 +247,7 @@ mod tests {
         assert!(text.contains("nsgate_unread_processes 1\n") && text.contains("nsgate_pool_up 0\n"), "{text}");
         assert!(text.contains(&format!("nsgate_network_lost{{network=\"{}\"}} 1\n", uuid(9))), "{text}");
         assert!(text.contains("nsgate_lost_networks 1\n"), "{text}");
+        assert!(text.contains("nsgate_unread_state_directories 2\n"), "{text}");
         let mut series: Vec<&str> = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(one, _)| one).collect();
         let all = series.len();
         series.sort_unstable();
@@ -260,7 +261,7 @@ mod tests {
         let pool = "# TYPE nsgate_networks gauge\n# HELP nsgate_networks N.\nnsgate_networks 1\n\
                     # TYPE nsgate_connections gauge\n# HELP nsgate_connections C.\n\
                     nsgate_connections{network=\"x\",role=\"worker\"} 4\n# EOF\n";
-        let own = of(&overview, None, &BTreeSet::new(), 10);
+        let own = of(&overview, None, &Wanted::default(), 10);
         let both = joined(own.clone(), Some(pool.to_owned()));
         let (_, _, samples) = families(&both).find(|(name, ..)| *name == "nsgate_connections").unwrap();
         assert_eq!(samples.lines().count(), 2, "{both}");

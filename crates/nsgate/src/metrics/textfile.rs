@@ -1,5 +1,6 @@
 //! The page as a file, which takes the place of the one before as a whole: node_exporter's textfile collector reads such.
 
+use super::socket::absent;
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -13,6 +14,8 @@ use std::{
 /// In words.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::read_dir(directory).map_err(|error| absent(directory, &error))?;
     // A rename takes the place of anything: of /dev/stdout and /dev/null, too.
     if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(format!(

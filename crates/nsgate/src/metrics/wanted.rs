@@ -3,7 +3,7 @@
 use nsgate_config::Uuid;
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,30 @@ use std::{
 pub(crate) const DIRECTORIES: [&str; 2] = ["ns-metadata-proxy", "ovn-metadata-proxy"];
 /// Entries of a directory that are looked at.
 const MOST: usize = 100_000;
+
+/// What an operator says with `--state`.
+pub(crate) const STATE: &str =
+    "--state is state_path of neutron.conf, as this host sees it (of a container, its volume's place)";
+
+/// What agents want, by their state directories.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) networks: BTreeSet<Uuid>,
+    /// State directories that could not be read.
+    pub(super) unread: usize,
+}
+
+/// State directories that cannot be read, and why: one sentence each. One that the command line does not name (`said`) may
+/// be missing.
+pub(crate) fn unread(state: &[PathBuf], said: bool) -> Vec<String> {
+    let wrong = |directory: &Path, optional: bool| match fs::read_dir(directory) {
+        Ok(_) => None,
+        Err(error) if optional && error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(format!("{}: {error}; {STATE}", directory.display())),
+    };
+    let below = |state: &PathBuf| DIRECTORIES.into_iter().find_map(|name| wrong(&state.join(name), true));
+    state.iter().filter_map(|state| wrong(state, !said).or_else(|| below(state))).collect()
+}
 
 /// Their UUIDs, by the names of the files: nothing is opened.
 pub(crate) fn networks(state: &[PathBuf]) -> BTreeSet<Uuid> {
