@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::libc::linger;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
@@ -41,6 +43,7 @@ fn main() {
         every_query_of_the_hosts_dashboard_finds_something_where_gates_are_alone,
         a_blind_monitoring_is_said,
         debians_prometheus_scrapes_and_its_alerts_fire_and_resolve,
+        what_is_stopped_unread_without_a_log_or_haproxys_is_an_alert_that_ends,
     ]
 }
 
@@ -779,6 +782,110 @@ fn debians_prometheus_scrapes_and_its_alerts_fire_and_resolve(lab: &Lab) {
     let _first = Gate::start(lab, &world.networks[0].gate, &Config::new(Kind::Network));
     world.pool = Pool::start(lab);
     assert!(wait_until(60.0, || server.firing().is_empty()), "{:#?}", server.firing());
+}
+
+/// A log that takes every line, until it is dropped; nothing is at its place then.
+struct TakingLog(Option<std::thread::JoinHandle<()>>, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl TakingLog {
+    fn begin() -> TakingLog {
+        let log = SyslogReader::bind("/dev/log".as_ref());
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = over.clone();
+        let reader = std::thread::spawn(move || {
+            while !told.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = log.next(0.2);
+            }
+        });
+        TakingLog(Some(reader), over)
+    }
+}
+
+impl Drop for TakingLog {
+    fn drop(&mut self) {
+        self.1.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.0.take().unwrap().join().unwrap();
+        let _ = fs::remove_file("/dev/log");
+    }
+}
+
+/// The alerts that the test above does not make fire, each alone on a host that is quiet before and after.
+fn what_is_stopped_unread_without_a_log_or_haproxys_is_an_alert_that_ends(lab: &Lab) {
+    let prometheus = prometheus_of_debian(lab);
+    lab.needs("/usr/sbin/haproxy", "apt-get install haproxy");
+    assert!(communicate(ip(&["link", "set", "lo", "up"]), Duration::from_secs(5)).ok());
+    let (first, second) = (Network::named("gate1", "guest1"), Network::named("qdhcp-gate", "guest2"));
+    let log = TakingLog::begin();
+    let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let gate = Gate::start(lab, &first.gate, &Config::new(Kind::Network));
+    let state = lab.directory("late", 0o755);
+    let exporter = Exporter::start(lab, &["--group=neutron", &format!("--state={}", state.display())]);
+    let server = Prometheus::start(lab, &prometheus, &exporter.socket);
+    assert!(wait_until(20.0, || server.query("nsgate_confined == 1").len() == 1));
+    let asked = || assert_eq!(Guest::new(&first.guest).get("/").unwrap().status, 200);
+    let quiet = |server: &Prometheus| {
+        let quiet = wait_until(40.0, || server.firing().is_empty());
+        assert!(quiet, "{:#?}", server.firing());
+    };
+    asked();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(server.firing(), BTreeMap::new(), "a host without a fault");
+    let alone = |server: &Prometheus, name: &str| {
+        let labels = server.fires(name);
+        assert_eq!(server.firing().keys().collect::<Vec<_>>(), [name]);
+        labels
+    };
+
+    // A gate that is stopped, also with a connection that its guest has reset.
+    let guest = first.guest.inside(|| TcpStream::connect(("169.254.169.254", 80)).unwrap());
+    asked();
+    gate.signal(Signal::SIGSTOP);
+    setsockopt(&guest, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    drop(guest);
+    assert_eq!(alone(&server, "NsgateUnreachable")["network"], NETWORK);
+    gate.signal(Signal::SIGCONT);
+    quiet(&server);
+
+    fs::remove_dir(&state).unwrap();
+    alone(&server, "NsgateUnread");
+    fs::create_dir(&state).unwrap();
+    quiet(&server);
+
+    let config = Config::new(Kind::Network).with_id(OTHER);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    let mut command = second.gate.command("/usr/sbin/haproxy");
+    command.args(["-f".as_ref(), file.as_os_str()]);
+    let started = communicate(command, Duration::from_secs(10));
+    assert!(started.ok(), "{started:#?}");
+    let haproxy = Gate::adopt(file.clone(), config.pid_file.clone(), started).unwrap();
+    alone(&server, "NsgateHaproxyInPlace");
+    drop(haproxy);
+    let _ = fs::remove_file(&file);
+    quiet(&server);
+
+    // A log that has gone away loses lines; a gate that has never had one is told apart.
+    drop(log);
+    let lost = wait_until(30.0, || {
+        asked();
+        server.firing().contains_key("NsgateLogLost")
+    });
+    assert!(lost && server.firing().keys().eq(["NsgateLogLost"]), "{:?}", server.firing());
+    quiet(&server);
+    let config = Config::new(Kind::Network).with_id(OTHER);
+    let _without = Gate::start(lab, &second.gate, &config);
+    let missing = wait_until(30.0, || {
+        assert_eq!(Guest::new(&second.guest).get("/").unwrap().status, 200);
+        server.firing().contains_key("NsgateNoLog")
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(missing && server.firing().keys().eq(["NsgateNoLog"]), "{:?}", server.firing());
+    let log = TakingLog::begin();
+    let ended = wait_until(40.0, || {
+        let _ = Guest::new(&second.guest).get("/");
+        server.firing().is_empty()
+    });
+    assert!(ended, "{:#?}", server.firing());
+    drop((agent, log));
 }
 
 fn ip(words: &[&str]) -> Command {

@@ -25,6 +25,7 @@ const LOST_LINES: usize = 3;
 const LOST_EVENTS: usize = 4;
 const SERVES: usize = 5;
 const TOKENS: usize = 6;
+const LOG_MISSING: usize = 7;
 /// From here on, the forwarder's.
 const REQUESTS: usize = 16;
 
@@ -36,6 +37,7 @@ pub(crate) fn begin(page: Option<CounterPage>, tokens: bool) {
     let Some(page) = page else { return };
     if PAGE.set(page).is_ok() {
         put(TOKENS, tokens.into());
+        lost();
         put(0, MAGIC);
     }
 }
@@ -45,10 +47,11 @@ pub(crate) fn serves(yes: bool) {
     put(SERVES, yes.into());
 }
 
-/// So many lines and events were lost.
+/// So many lines and events were lost, and whether there has been a log.
 pub(crate) fn lost() {
     put(LOST_LINES, lost::LINES.count());
     put(LOST_EVENTS, lost::EVENTS.count());
+    put(LOG_MISSING, lost::is_missing().into());
 }
 
 fn put(place: usize, number: u64) {
@@ -97,6 +100,8 @@ pub(crate) struct Read {
     pub(crate) accepted: u64,
     pub(crate) lost_lines: u64,
     pub(crate) lost_events: u64,
+    /// Whether the system log has never been there.
+    pub(crate) log_missing: bool,
     /// Whether the process serves guests.
     pub(crate) serves: bool,
     /// Whether its gate knows of session tokens.
@@ -114,6 +119,7 @@ impl Read {
             accepted: at(ACCEPTED),
             lost_lines: at(LOST_LINES),
             lost_events: at(LOST_EVENTS),
+            log_missing: at(LOG_MISSING) != 0,
             serves: at(SERVES) != 0,
             tokens: at(TOKENS) != 0,
             numbers: Numbers::new(page.get(REQUESTS..).unwrap_or_default()),

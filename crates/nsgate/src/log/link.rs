@@ -4,6 +4,7 @@
 //! which works only where the small root shows the socket's directory; a journald that systemd holds the socket for needs
 //! none of that.
 
+use super::lost;
 use crate::terminal::complain;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nsgate_launcher::LogSocket;
@@ -38,6 +39,9 @@ pub(super) enum Sent {
 
 impl Link {
     pub(super) fn new(LogSocket { socket, connected, reconnect }: LogSocket) -> Self {
+        if !connected {
+            lost::missing(true);
+        }
         Self { path: reconnect, connected, socket, attempt: None }
     }
 
@@ -87,6 +91,9 @@ impl Link {
             (Some(socket), Ok(address)) => connect(socket.as_raw_fd(), &address).is_ok(),
             _ => false,
         };
+        if self.connected {
+            lost::missing(false);
+        }
         self.connected
     }
 }

@@ -1,7 +1,7 @@
 //! How many lines and events of this process no destination took, since it began: for its metrics.
 
 use crate::counted;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A number that only grows.
 #[derive(Debug)]
@@ -11,6 +11,21 @@ pub(crate) struct Lost(AtomicU64);
 pub(crate) static LINES: Lost = Lost(AtomicU64::new(0));
 /// Events of the audit.
 pub(crate) static EVENTS: Lost = Lost(AtomicU64::new(0));
+
+/// Whether the system log has not been there since this process began: each line is lost, which is the host's arrangement
+/// (a container without `/dev/log`) and no fault of a log.
+static MISSING: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the system log is missing.
+pub(super) fn missing(yes: bool) {
+    MISSING.store(yes, Ordering::Relaxed);
+    counted::lost();
+}
+
+/// Whether it is.
+pub(crate) fn is_missing() -> bool {
+    MISSING.load(Ordering::Relaxed)
+}
 
 impl Lost {
     /// So many more.

@@ -11,7 +11,7 @@ use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Families whose samples are this page's own, where they have no role of a worker.
-pub(super) const OWN: [&str; 19] = [
+pub(super) const OWN: [&str; 20] = [
     "nsgate_processes",
     "nsgate_unread_processes",
     "nsgate_confined",
@@ -26,6 +26,7 @@ pub(super) const OWN: [&str; 19] = [
     "nsgate_last_rejection_timestamp_seconds",
     "nsgate_agent_errors",
     "nsgate_token_requests",
+    "nsgate_log_missing",
     "nsgate_unread_state_directories",
     "nsgate_lost_networks",
     "nsgate_network_lost",
@@ -67,6 +68,11 @@ pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, want
     networks(&mut page, &entries);
     page.family("nsgate_log_lost_lines", "counter", "Lines of the log that no destination took.");
     counted(&mut page, &shown, "nsgate_log_lost_lines_total", |read| read.lost_lines);
+    let help = "Whether the system log has not been there since the process was started: each of its lines is lost.";
+    page.family("nsgate_log_missing", "gauge", help);
+    for (labels, told) in shown.iter().filter(|(_, told)| !told.pages.is_empty()) {
+        page.sample("nsgate_log_missing", labels, u8::from(told.pages.iter().any(|read| read.log_missing)));
+    }
     page.family("nsgate_audit_lost_events", "counter", "Events of the audit that no destination took.");
     counted(&mut page, &shown, "nsgate_audit_lost_events_total", |read| read.lost_events);
     let help = "State directories of agents that cannot be read: which networks they want is not known.";
