@@ -29,6 +29,7 @@ fn main() {
         pages_of_which_nothing_can_be_run_say_why,
         a_page_that_says_something_else_is_noticed,
         every_page_is_run_and_every_exception_is_needed,
+        the_table_of_processes_has_every_policy_and_a_file_for_each_process,
     ]
 }
 
@@ -267,4 +268,40 @@ fn every_page_is_run_and_every_exception_is_needed(_: &Lab) {
         let needed = steps(&text).iter().any(|step| step.command.starts_with(begins));
         assert!(needed && !reason.is_empty(), "{page} has no `{begins}` any more");
     }
+}
+
+/// The folder of the policies.
+fn policies() -> PathBuf {
+    let crates = fs::read_dir(workspace().join("crates")).expect("crates").flatten();
+    let mut folders = crates.map(|entry| entry.path().join("policy"));
+    folders.find(|folder| folder.join("digests.txt").exists()).expect("the policies")
+}
+
+fn the_table_of_processes_has_every_policy_and_a_file_for_each_process(_: &Lab) {
+    let page = fs::read_to_string(workspace().join("docs/architecture.md")).expect("the page");
+    let rows: Vec<Vec<&str>> =
+        page.lines().filter(|line| line.starts_with("| **")).map(|line| line.split(" | ").collect()).collect();
+    let plain = |cell: &str| cell.trim_matches(['|', ' ', '*', '`']).to_owned();
+    let mut named = Vec::new();
+    for row in &rows {
+        let [name, _, _, _, policy, file] = row.as_slice() else { panic!("{row:?}") };
+        let (name, policy, file) = (plain(name), plain(policy), plain(file));
+        assert!(workspace().join("crates").join(&file).exists(), "{name}: {file}");
+        if policy != "none" {
+            assert_eq!(policy, format!("{}.toml", name.replace(' ', "")), "{name}");
+            assert!(policies().join(&policy).exists(), "{name}: {policy}");
+            named.push(policy.replace(".toml", ""));
+        }
+    }
+    let folder = policies();
+    let shown = folder.strip_prefix(workspace()).expect("in the tree").display().to_string();
+    assert!(page.contains(&shown), "the page does not say that policies are in {shown}");
+    let digests = fs::read_to_string(folder.join("digests.txt")).expect("a list of the filters");
+    let lines = digests.lines().filter(|line| !line.starts_with('#'));
+    let mut all: Vec<String> = lines.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    all.sort();
+    all.dedup();
+    named.sort();
+    assert_eq!(named, all, "a process of its own for each filter, and a filter for each process but the starter");
+    assert_eq!(rows.len(), all.len() + 1, "the starter has none");
 }
