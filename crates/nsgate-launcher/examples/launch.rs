@@ -3,7 +3,7 @@
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nsgate_config::native;
-use nsgate_launcher::{Asked, Mode, Options, launch, read_config};
+use nsgate_launcher::{Mode, Options, SignalRequest, launch, read_config};
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // An error (EINTR) is as good as any other reason to look.
         let _ = events.wait(&mut [EpollEvent::empty()], EpollTimeout::NONE);
         // Nothing else ends this process: the signals are blocked.
-        if running.signals.next().is_some_and(Asked::ends) {
+        if running.signals.next().is_some_and(SignalRequest::ends) {
             return Ok(());
         }
         for (guest, _) in running.listeners.iter().filter_map(|listener| listener.accept().ok()) {

@@ -45,16 +45,16 @@ pub fn resolve(process: &Process) -> Result<Ids, LaunchError> {
 }
 
 fn all(process: &Process, backends: &[Backend], handover: Option<&Account>) -> Result<Accounts, LaunchError> {
-    let owners: Vec<Option<Question<'_>>> = backends
+    let owners: Vec<Option<AccountQuestion<'_>>> = backends
         .iter()
-        .map(|backend| backend.owner.as_ref().map(|owner| Question::user("backend_owner", owner)))
+        .map(|backend| backend.owner.as_ref().map(|owner| AccountQuestion::user("backend_owner", owner)))
         .collect();
-    let mut questions = vec![Question::user("user", &process.user)];
-    questions.extend(process.group.iter().chain(handover).map(Question::group));
+    let mut questions = vec![AccountQuestion::user("user", &process.user)];
+    questions.extend(process.group.iter().chain(handover).map(AccountQuestion::group));
     questions.extend(owners.iter().flatten());
     let mut answers = asked(&questions)?.into_iter();
-    let mut next = || answers.next().unwrap_or(Answer::Unknown);
-    let user = next().of_user(Question::user("user", &process.user))?;
+    let mut next = || answers.next().unwrap_or(AccountAnswer::Unknown);
+    let user = next().of_user(AccountQuestion::user("user", &process.user))?;
     let gid = match &process.group {
         Some(account) => next().of_group(account)?,
         None => user
@@ -69,7 +69,7 @@ fn all(process: &Process, backends: &[Backend], handover: Option<&Account>) -> R
         return Err(refused("group", account, ALLOW_ROOT));
     }
     let handover = handover.map(|account| next().of_group(account)).transpose()?;
-    let owner = |question: &Option<Question<'_>>| {
+    let owner = |question: &Option<AccountQuestion<'_>>| {
         question.map(|question| next().of_user(question).map(|(uid, _)| uid.as_raw())).transpose()
     };
     Ok(Accounts {
@@ -85,13 +85,13 @@ const ALLOW_ROOT: &str = "root is refused: a gate should be nobody special. If i
 
 /// One account to be looked up.
 #[derive(Clone, Copy)]
-struct Question<'a> {
+struct AccountQuestion<'a> {
     kind: &'static str,
     account: &'a Account,
     group: bool,
 }
 
-impl<'a> Question<'a> {
+impl<'a> AccountQuestion<'a> {
     fn user(kind: &'static str, account: &'a Account) -> Self {
         Self { kind, account, group: false }
     }
@@ -103,7 +103,7 @@ impl<'a> Question<'a> {
 
 /// What the account database says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum AccountAnswer {
     /// A user's number and its group's, or a group's number twice.
     Known(u32, u32),
     Unknown,
@@ -111,17 +111,17 @@ enum Answer {
 }
 
 /// Asks all of them, in a process of its own.
-fn asked(questions: &[Question<'_>]) -> Result<Vec<Answer>, LaunchError> {
+fn asked(questions: &[AccountQuestion<'_>]) -> Result<Vec<AccountAnswer>, LaunchError> {
     let heard = errand::run(PATIENCE, || {
         let lines = questions.iter().map(|question| match ask(question) {
-            Answer::Known(id, group) => format!("{id} {group}\n"),
-            Answer::Unknown => "-\n".to_owned(),
-            Answer::Failed(error) => format!("! {}\n", error as i32),
+            AccountAnswer::Known(id, group) => format!("{id} {group}\n"),
+            AccountAnswer::Unknown => "-\n".to_owned(),
+            AccountAnswer::Failed(error) => format!("! {}\n", error as i32),
         });
         lines.collect::<String>().into_bytes()
     })?;
     let wrong = |reason: String| match questions.first() {
-        Some(Question { kind, account, .. }) => refused(kind, account, &reason),
+        Some(AccountQuestion { kind, account, .. }) => refused(kind, account, &reason),
         None => LaunchError::Gate(reason),
     };
     let heard = heard.map_err(|error| match error {
@@ -133,7 +133,7 @@ fn asked(questions: &[Question<'_>]) -> Result<Vec<Answer>, LaunchError> {
         }
         error => wrong(format!("the account database cannot be asked: {error}")),
     })?;
-    let answers: Vec<Answer> = String::from_utf8_lossy(&heard).lines().filter_map(answer).collect();
+    let answers: Vec<AccountAnswer> = String::from_utf8_lossy(&heard).lines().filter_map(answer).collect();
     if answers.len() == questions.len() {
         return Ok(answers);
     }
@@ -143,17 +143,17 @@ fn asked(questions: &[Question<'_>]) -> Result<Vec<Answer>, LaunchError> {
     ))
 }
 
-fn answer(line: &str) -> Option<Answer> {
+fn answer(line: &str) -> Option<AccountAnswer> {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     match first {
-        "-" => Some(Answer::Unknown),
-        "!" => Some(Answer::Failed(Errno::from_raw(rest.parse().ok()?))),
-        id => Some(Answer::Known(id.parse().ok()?, rest.parse().ok()?)),
+        "-" => Some(AccountAnswer::Unknown),
+        "!" => Some(AccountAnswer::Failed(Errno::from_raw(rest.parse().ok()?))),
+        id => Some(AccountAnswer::Known(id.parse().ok()?, rest.parse().ok()?)),
     }
 }
 
 /// In the process of its own.
-fn ask(question: &Question<'_>) -> Answer {
+fn ask(question: &AccountQuestion<'_>) -> AccountAnswer {
     let known = match (question.group, question.account) {
         (false, Account::Name(name)) => {
             User::from_name(name).map(|user| user.map(|user| (user.uid.as_raw(), user.gid)))
@@ -165,15 +165,15 @@ fn ask(question: &Question<'_>) -> Answer {
         (true, Account::Id(id)) => Ok(Some((*id, Gid::from_raw(*id)))),
     };
     match known {
-        Ok(Some((id, group))) => Answer::Known(id, group.as_raw()),
-        Ok(None) => Answer::Unknown,
-        Err(error) => Answer::Failed(error),
+        Ok(Some((id, group))) => AccountAnswer::Known(id, group.as_raw()),
+        Ok(None) => AccountAnswer::Unknown,
+        Err(error) => AccountAnswer::Failed(error),
     }
 }
 
-impl Answer {
-    fn of_user(self, question: Question<'_>) -> Result<(Uid, Option<Gid>), LaunchError> {
-        let Question { kind, account, .. } = question;
+impl AccountAnswer {
+    fn of_user(self, question: AccountQuestion<'_>) -> Result<(Uid, Option<Gid>), LaunchError> {
+        let AccountQuestion { kind, account, .. } = question;
         match (self, account) {
             (Self::Known(uid, gid), _) => Ok((Uid::from_raw(uid), Some(Gid::from_raw(gid)))),
             (Self::Unknown, Account::Id(id)) => Ok((Uid::from_raw(*id), None)),

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Whom an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum AclTag {
     /// The file's owner.
     Owner,
     /// A user by number.
@@ -24,7 +24,7 @@ pub(crate) enum Who {
 
 /// The list: whom, and the bits (4 read, 2 write, 1 execute) that count, which is after the mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Acl(pub(crate) Vec<(Who, u8)>);
+pub(crate) struct Acl(pub(crate) Vec<(AclTag, u8)>);
 
 /// Version and tags of `linux/posix_acl_xattr.h` and `linux/posix_acl.h`.
 const VERSION: u32 = 2;
@@ -64,11 +64,11 @@ impl Acl {
         let mut list = Vec::new();
         for (tag, bits, id) in entries {
             list.push(match tag {
-                USER_OBJ => (Who::Owner, bits),
-                USER => (Who::User(id), bits & mask),
-                GROUP_OBJ => (Who::OwningGroup, bits & mask),
-                GROUP => (Who::Group(id), bits & mask),
-                OTHER => (Who::Others, bits),
+                USER_OBJ => (AclTag::Owner, bits),
+                USER => (AclTag::User(id), bits & mask),
+                GROUP_OBJ => (AclTag::OwningGroup, bits & mask),
+                GROUP => (AclTag::Group(id), bits & mask),
+                OTHER => (AclTag::Others, bits),
                 MASK => continue,
                 _ => return None,
             });
@@ -79,7 +79,7 @@ impl Acl {
 
 #[cfg(test)]
 mod tests {
-    use super::{Acl, Who};
+    use super::{Acl, AclTag};
 
     fn entry(tag: u16, bits: u16, id: u32) -> Vec<u8> {
         [tag.to_le_bytes().as_slice(), &bits.to_le_bytes(), &id.to_le_bytes()].concat()
@@ -95,8 +95,13 @@ mod tests {
 
     #[test]
     fn the_mask_bounds_what_is_named() {
-        let expected =
-            [(Who::Owner, 7), (Who::User(7), 5), (Who::OwningGroup, 5), (Who::Group(8), 5), (Who::Others, 5)];
+        let expected = [
+            (AclTag::Owner, 7),
+            (AclTag::User(7), 5),
+            (AclTag::OwningGroup, 5),
+            (AclTag::Group(8), 5),
+            (AclTag::Others, 5),
+        ];
         assert_eq!(Acl::read(&list()), Some(Acl(expected.to_vec())));
     }
 

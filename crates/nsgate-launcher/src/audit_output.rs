@@ -8,7 +8,7 @@ use crate::{
     LaunchError, Mode, Output,
     file_kind::{kind, kind_name},
     log_socket,
-    output::{Own, own},
+    output::{Reopened, own},
     pinned::Pinned,
     trust::Trust,
 };
@@ -149,9 +149,11 @@ fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
 /// The same pipe by a descriptor of its own: that it does not wait is nobody else's concern.
 fn reopened(given: &OwnedFd) -> Result<Output<OwnedFd>, String> {
     match own(given) {
-        Own::Anew(anew) => Ok(Output::new(anew)),
-        Own::Refused(Errno::ENXIO) => Err("nobody reads from this pipe".to_owned()),
-        Own::Refused(error) => Err(format!("the pipe cannot be opened anew, to be written without waiting: {error}")),
+        Reopened::Anew(anew) => Ok(Output::new(anew)),
+        Reopened::Refused(Errno::ENXIO) => Err("nobody reads from this pipe".to_owned()),
+        Reopened::Refused(error) => {
+            Err(format!("the pipe cannot be opened anew, to be written without waiting: {error}"))
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use crate::{
     LaunchError, Options,
     accounts::Accounts,
     endpoints::Endpoints,
-    listeners::{self, BoundListener, Manner},
+    listeners::{self, BindOptions, BoundListener},
     paths::PinnedPaths,
     plan::Plan,
     starter::StarterSide,
     succession::Succession,
-    turn::Turn,
+    turn::StartTurn,
 };
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -30,10 +30,10 @@ impl Bound {
         warnings: &mut Vec<String>,
     ) -> Result<(Self, StarterSide), LaunchError> {
         let join = !options.replace.is_empty();
-        let manner = Manner { freebind: plan.process.freebind, join, hop_limit: plan.hop_limit };
-        let turn = if plan.listeners.is_empty() { None } else { Turn::wait(plan.mark) };
+        let how = BindOptions { freebind: plan.process.freebind, join, hop_limit: plan.hop_limit };
+        let turn = if plan.listeners.is_empty() { None } else { StartTurn::wait(plan.mark) };
         let mut succession = Succession::of(plan.mark);
-        let (listeners, unbound) = listeners::bind(plan.listeners, manner, &mut succession)?;
+        let (listeners, unbound) = listeners::bind(plan.listeners, how, &mut succession)?;
         warnings.extend(unbound);
         let (sources, replace) = (std::mem::take(&mut pinned.sockets), options.farewell.is_some());
         let Endpoints { waiting, listening } = Endpoints::bind(sources, accounts.handover, replace, warnings)?;

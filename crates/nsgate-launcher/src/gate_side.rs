@@ -11,7 +11,7 @@ use crate::{
     paths::PinnedPaths,
     pid_file::PidFile,
     plan::Plan,
-    reader::{self, Reader},
+    reader::{self, ReaderPipes},
     root::RootNames,
     running::Running,
     secret,
@@ -46,7 +46,7 @@ pub(crate) struct GateProcess<'a> {
     /// A second descriptor of the pipe to the starter.
     reporter: RawFd,
     host_pid: i32,
-    reader: Option<Reader>,
+    reader: Option<ReaderPipes>,
     counters: Option<CounterPage>,
 }
 
@@ -144,7 +144,7 @@ pub(crate) struct PreparedGate<T> {
     managed: Managed,
     readiness: Readiness,
     host_pid: i32,
-    reader: Option<Reader>,
+    reader: Option<ReaderPipes>,
     counters: Option<CounterPage>,
     warnings: Vec<String>,
 }

@@ -21,7 +21,7 @@ pub(crate) struct Listening {
 
 /// A process, and the descriptors by which it holds sockets that were looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
+pub(crate) struct SocketHolder {
     pub(crate) pid: i32,
     pub(crate) holds: Vec<(RawFd, u64)>,
 }
@@ -48,13 +48,13 @@ impl Listening {
 }
 
 /// The processes that hold one of these sockets, as far as `/proc` shows them.
-pub(crate) fn of(sockets: &[Listening]) -> Vec<Holder> {
+pub(crate) fn of(sockets: &[Listening]) -> Vec<SocketHolder> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let inodes: Vec<u64> = sockets.iter().map(|socket| socket.inode).collect();
     pids.filter(|pid| *pid != own)
-        .map(|pid| Holder { pid, holds: held_by(pid, &inodes) })
+        .map(|pid| SocketHolder { pid, holds: held_by(pid, &inodes) })
         .filter(|holder| !holder.holds.is_empty())
         .collect()
 }

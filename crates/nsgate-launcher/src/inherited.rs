@@ -2,7 +2,7 @@
 
 use crate::{
     LaunchError, Options, audit_output, descriptors,
-    manager::{self, Offered},
+    manager::{self, ManagerOffer},
     plan::Plan,
     preloaded, unprivileged,
 };
@@ -16,7 +16,7 @@ pub(crate) struct Inherited {
     /// Descriptors that a service manager has passed, by name.
     pub(crate) passed: Vec<(String, OwnedFd)>,
     /// What the manager offers.
-    pub(crate) offered: Offered,
+    pub(crate) offered: ManagerOffer,
     /// The directory that the manager has made for the process.
     pub(crate) runtime_directory: Option<String>,
 }

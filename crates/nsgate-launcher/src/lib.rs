@@ -43,6 +43,7 @@ mod output;
 mod paths;
 mod pid_file;
 mod pinned;
+mod pinned_config;
 mod plan;
 mod preloaded;
 mod private_directory;
@@ -54,7 +55,7 @@ mod root;
 mod running;
 mod secret;
 mod signals;
-mod source;
+
 mod starter;
 mod succession;
 mod supervisor;
@@ -85,12 +86,12 @@ pub use order::{launch, launch_courier, launch_host, launch_keeper, launch_worke
 pub use output::Output;
 pub use paths::{check_gate, check_host, check_pool, check_reach, pool_socket};
 pub use reach::{KeptOut, kept_out_of};
-pub use reader::{Answer, Incoming, Nonsense, Reader};
+pub use reader::{Incoming, Nonsense, ReaderAnswer, ReaderPipes};
 pub use replace::Replace;
 pub use running::{Agent, Launched, Running};
-pub use signals::{Asked, Signals};
+pub use signals::{SignalRequest, Signals};
 pub use written::Written;
-pub use zygote::{ASKED, Part, Zygote, raise};
+pub use zygote::{EXIT_ON_SIGNAL, PoolProcess, Zygote, raise};
 
 /// What stands in this crate's interface and is another crate's, in the version that it is built with.
 pub mod reexports {

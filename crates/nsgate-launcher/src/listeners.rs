@@ -38,7 +38,7 @@ const QUEUE: i32 = 1024;
 
 /// How listeners are bound, all of them alike.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Manner {
+pub(crate) struct BindOptions {
     /// An IPv4 address that the namespace does not have is bound all the same.
     pub(crate) freebind: bool,
     /// A gate that will end once this one serves keeps its listeners until then.
@@ -50,7 +50,7 @@ pub(crate) struct Manner {
 /// Binds all of them. What could not be had and is not required is a sentence.
 pub(crate) fn bind(
     wanted: &[Listener],
-    manner: Manner,
+    how: BindOptions,
     succession: &mut Succession,
 ) -> Result<(Vec<BoundListener>, Vec<String>), LaunchError> {
     let (v4, v6): (Vec<&Listener>, Vec<&Listener>) = wanted.iter().partition(|listener| listener.address.is_ipv4());
@@ -58,13 +58,13 @@ pub(crate) fn bind(
     let mut bound = Vec::new();
     let mut warnings = Vec::new();
     for listener in v4 {
-        bound.push(patiently(deadline, listener, manner, false, succession)?);
+        bound.push(patiently(deadline, listener, how, false, succession)?);
     }
     for listener in v6 {
         let twin =
             |other: &&Listener| other.port == listener.port && other.address == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let v6_only = wanted.iter().any(|other| twin(&other));
-        match patiently(deadline, listener, Manner { freebind: true, ..manner }, v6_only, succession) {
+        match patiently(deadline, listener, BindOptions { freebind: true, ..how }, v6_only, succession) {
             Ok(found) => bound.push(found),
             Err(error) if !bound.is_empty() => warnings.push(format!("{error}; IPv4 is served all the same")),
             Err(error) => return Err(error),
@@ -77,21 +77,21 @@ pub(crate) fn bind(
 fn patiently(
     deadline: Instant,
     listener: &Listener,
-    manner: Manner,
+    how: BindOptions,
     v6_only: bool,
     succession: &mut Succession,
 ) -> Result<BoundListener, LaunchError> {
     loop {
-        match alone(listener, manner, v6_only) {
+        match alone(listener, how, v6_only) {
             Err(LaunchError::Listen { source: Errno::EADDRINUSE, .. }) => {}
             outcome => return outcome,
         }
         let who = match succession.at(listener) {
-            Ok(sockets) => match shared(listener, manner, v6_only, sockets)? {
+            Ok(sockets) => match shared(listener, how, v6_only, sockets)? {
                 Some(bound) => return Ok(bound),
-                None => joined(listener, manner, v6_only),
+                None => joined(listener, how, v6_only),
             },
-            Err(_) if manner.join => joined(listener, manner, v6_only),
+            Err(_) if how.join => joined(listener, how, v6_only),
             Err(who) => Err(LaunchError::Taken { listener: listener.to_string(), who }),
         };
         match who {
@@ -106,26 +106,26 @@ fn patiently(
 }
 
 /// A socket of this start's own, where nothing else listens.
-fn alone(listener: &Listener, manner: Manner, v6_only: bool) -> Result<BoundListener, LaunchError> {
-    settle(listener, manner, make(listener, manner, v6_only)?)
+fn alone(listener: &Listener, how: BindOptions, v6_only: bool) -> Result<BoundListener, LaunchError> {
+    settle(listener, how, make(listener, how, v6_only)?)
 }
 
 /// A socket of this start's own beside one that allows it (SO_REUSEPORT, socket(7)).
-fn joined(listener: &Listener, manner: Manner, v6_only: bool) -> Result<BoundListener, LaunchError> {
-    let socket = make(listener, manner, v6_only)?;
+fn joined(listener: &Listener, how: BindOptions, v6_only: bool) -> Result<BoundListener, LaunchError> {
+    let socket = make(listener, how, v6_only)?;
     setsockopt(&socket, sockopt::ReusePort, &true)
         .map_err(|source| fail(listener, "setsockopt(SO_REUSEPORT)", source))?;
-    settle(listener, manner, socket)
+    settle(listener, how, socket)
 }
 
 /// One of `sockets`, if it is what a socket of this start's own would be.
 fn shared(
     listener: &Listener,
-    manner: Manner,
+    how: BindOptions,
     v6_only: bool,
     sockets: Vec<OwnedFd>,
 ) -> Result<Option<BoundListener>, LaunchError> {
-    let own = make(listener, manner, v6_only)?;
+    let own = make(listener, how, v6_only)?;
     let wanted = options(&own).map_err(|source| fail(listener, "getsockopt", source))?;
     let address = address(listener).map_err(|source| fail(listener, "if_nametoindex", source))?;
     let alike = |socket: &OwnedFd| {
@@ -149,8 +149,8 @@ fn options(socket: &OwnedFd) -> Result<(OsString, [i32; 2], bool, bool), Errno> 
 }
 
 /// A socket as it must be before it is bound.
-fn make(listener: &Listener, manner: Manner, v6_only: bool) -> Result<OwnedFd, LaunchError> {
-    let Manner { freebind, hop_limit, .. } = manner;
+fn make(listener: &Listener, how: BindOptions, v6_only: bool) -> Result<OwnedFd, LaunchError> {
+    let BindOptions { freebind, hop_limit, .. } = how;
     let option = |call| move |source| fail(listener, call, source);
     let family = if listener.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -180,7 +180,7 @@ fn make(listener: &Listener, manner: Manner, v6_only: bool) -> Result<OwnedFd, L
 }
 
 /// Binds it, listens, and reads back where.
-fn settle(listener: &Listener, manner: Manner, socket: OwnedFd) -> Result<BoundListener, LaunchError> {
+fn settle(listener: &Listener, how: BindOptions, socket: OwnedFd) -> Result<BoundListener, LaunchError> {
     let failed = |call| move |source| fail(listener, call, source);
     let address = address(listener).map_err(failed("if_nametoindex"))?;
     match address {
@@ -192,7 +192,7 @@ fn settle(listener: &Listener, manner: Manner, socket: OwnedFd) -> Result<BoundL
     // From now on a successor that is told to replace this gate may join it (socket(7)); nobody else binds here.
     setsockopt(&socket, sockopt::ReusePort, &true).map_err(failed("setsockopt(SO_REUSEPORT)"))?;
     read_back(listener, address, &socket)?;
-    if let Some(limit) = manner.hop_limit {
+    if let Some(limit) = how.hop_limit {
         read_hop_limit(listener, limit, &socket)?;
     }
     Ok(BoundListener { listener: listener.clone(), socket: TcpListener::from(socket) })

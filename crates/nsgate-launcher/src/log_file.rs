@@ -20,13 +20,13 @@ use nsgate_sandbox::Ids;
 
 /// Where the log is.
 #[derive(Debug)]
-pub(crate) struct LogFile {
+pub(crate) struct PinnedLogFile {
     place: Pinned,
     /// Whose it may be, and whose group reads it.
     ids: Ids,
 }
 
-impl LogFile {
+impl PinnedLogFile {
     /// Pins the directory and looks at what has the name: nothing, or a log of before.
     pub(crate) fn pin(path: &AbsolutePath, trust: &Trust) -> Result<Self, LaunchError> {
         let place = Pinned::walk(path, trust, "log file")?;

@@ -67,19 +67,19 @@ impl Watchdog {
 
 /// What the manager offers; read before the environment is cleared.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Offered {
+pub(crate) struct ManagerOffer {
     /// Descriptors that it keeps (`FDSTORE`, set by systemd since version 254 and by a unit before it).
     pub(crate) most: usize,
     /// How often it wants to hear that the service is alive.
     every: Option<Duration>,
 }
 
-pub(crate) fn offered() -> Offered {
+pub(crate) fn offered() -> ManagerOffer {
     let number = |name: &str| env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
     // The variables of another process's watchdog are passed on to its children.
     let own = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
     let every = number("WATCHDOG_USEC").filter(|micros| own && *micros > 0);
-    Offered {
+    ManagerOffer {
         most: number("FDSTORE").and_then(|most| most.try_into().ok()).unwrap_or(0),
         every: every.map(|micros| Duration::from_micros(micros / 2)),
     }
@@ -87,7 +87,7 @@ pub(crate) fn offered() -> Offered {
 
 /// Connects to the manager, if it keeps anything or wants to hear of the service. One that cannot be reached is a
 /// warning: a worker serves without.
-pub(crate) fn connect(offered: Offered, warnings: &mut Vec<String>) -> (Option<Keeping>, Option<Watchdog>) {
+pub(crate) fn connect(offered: ManagerOffer, warnings: &mut Vec<String>) -> (Option<Keeping>, Option<Watchdog>) {
     let keeping = connected(offered.most, warnings);
     let watchdog = offered.every.and_then(|every| Some(Watchdog { socket: connected(1, warnings)?.socket, every }));
     (keeping, watchdog)

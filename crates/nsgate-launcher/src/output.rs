@@ -45,7 +45,7 @@ enum Way {
 
 /// What was made of a descriptor.
 #[derive(Debug)]
-pub(crate) enum Own {
+pub(crate) enum Reopened {
     /// A descriptor that does not wait, and belongs to this process alone.
     Anew(OwnedFd),
     /// It cannot be opened for this reason.
@@ -103,11 +103,11 @@ impl Output<Stderr> {
             SFlag::S_IFSOCK => Self::socket(stderr()),
             SFlag::S_IFIFO | SFlag::S_IFCHR => {
                 let error = match own(stderr()) {
-                    Own::Anew(anew) => match dup2_stderr(&anew) {
+                    Reopened::Anew(anew) => match dup2_stderr(&anew) {
                         Ok(()) => return Self::kept(),
                         Err(error) => error,
                     },
-                    Own::Refused(error) => error,
+                    Reopened::Refused(error) => error,
                 };
                 warnings.push(format!(
                     "standard error cannot be opened anew, to be written without waiting ({error}): another that writes to \
@@ -158,18 +158,18 @@ fn appended(given: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
 }
 
 /// The same pipe or terminal by a descriptor of its own, if this one may be written to: nothing is gained by it.
-pub(crate) fn own(given: impl AsFd) -> Own {
+pub(crate) fn own(given: impl AsFd) -> Reopened {
     let flags = match fcntl(&given, FcntlArg::F_GETFL) {
         Ok(flags) => OFlag::from_bits_retain(flags),
-        Err(error) => return Own::Refused(error),
+        Err(error) => return Reopened::Refused(error),
     };
     if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY || flags.contains(OFlag::O_PATH) {
-        return Own::Refused(Errno::EBADF);
+        return Reopened::Refused(Errno::EBADF);
     }
     let path = format!("/proc/self/fd/{}", given.as_fd().as_raw_fd());
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     match open(path.as_str(), flags, Mode::empty()) {
-        Ok(anew) => Own::Anew(anew),
-        Err(error) => Own::Refused(error),
+        Ok(anew) => Reopened::Anew(anew),
+        Err(error) => Reopened::Refused(error),
     }
 }

@@ -8,13 +8,13 @@ use crate::{
     endpoint::{EndpointPlace, Purpose},
     endpoints::{self, SocketSource},
     inherited::Inherited,
-    log_file::LogFile,
+    log_file::PinnedLogFile,
     log_socket::LogPlace,
     pid_file::PidFile,
     pinned::Pinned,
+    pinned_config::PinnedConfig,
     plan::Plan,
     reach,
-    source::Source,
     trust::{Trust, know_unmapped_root},
     wide,
 };
@@ -30,9 +30,9 @@ pub(crate) struct PinnedPaths {
     pub(crate) origin: Origin,
     pub(crate) backends: Vec<Pinned>,
     pub(crate) pool: Option<Pinned>,
-    pub(crate) configuration: Option<Source>,
+    pub(crate) configuration: Option<PinnedConfig>,
     pub(crate) pid_file: Option<PidFile>,
-    pub(crate) log_file: Option<LogFile>,
+    pub(crate) log_file: Option<PinnedLogFile>,
     pub(crate) log: Option<LogPlace>,
     pub(crate) audit: Option<AuditPlace>,
     pub(crate) sockets: Vec<SocketSource>,
@@ -56,9 +56,9 @@ impl PinnedPaths {
         };
         let backends: Vec<Pinned> = plan.backends.iter().zip(&accounts.owners).map(agent).collect::<Result<_, _>>()?;
         let pool = plan.pool.map(|path| Pinned::walk_to_socket(path, &trust, "pool")).transpose()?;
-        let configuration = plan.configuration.map(|file| Source::pin(file, &trust)).transpose()?;
+        let configuration = plan.configuration.map(|file| PinnedConfig::pin(file, &trust)).transpose()?;
         let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &trust)).transpose()?;
-        let log_file = options.log_file.as_ref().map(|log| LogFile::pin(&log.path, &trust)).transpose()?;
+        let log_file = options.log_file.as_ref().map(|log| PinnedLogFile::pin(&log.path, &trust)).transpose()?;
         warnings.extend(backends.iter().chain(&pool).filter_map(wide::warning));
         let reached = backends.iter().filter(|_| plan.asks_agents).chain(&pool);
         let unreached: Vec<String> = reached.filter_map(|place| reach::warning(place, trust.ids())).collect();

@@ -1,7 +1,7 @@
 //! Who owns something and who may write it: from its mode, and from its access control list where it has one.
 
 use crate::{
-    acl::{Acl, Who},
+    acl::{Acl, AclTag},
     file_kind::kind,
     trust::Trust,
 };
@@ -46,11 +46,11 @@ impl Rights {
     }
 
     /// Whom each entry is about, and the bits.
-    fn entries(&self) -> Vec<(Who, u8)> {
+    fn entries(&self) -> Vec<(AclTag, u8)> {
         let bits = |shift: u32| u8::try_from(self.mode >> shift & 7).unwrap_or(0);
         match &self.acl {
             Some(Acl(entries)) => entries.clone(),
-            None => vec![(Who::Owner, bits(6)), (Who::OwningGroup, bits(3)), (Who::Others, bits(0))],
+            None => vec![(AclTag::Owner, bits(6)), (AclTag::OwningGroup, bits(3)), (AclTag::Others, bits(0))],
         }
     }
 
@@ -64,17 +64,17 @@ impl Rights {
         let stranger = self.entries().into_iter().find(|(who, bits)| {
             let ours = match who {
                 // The owner is judged by itself.
-                Who::Owner => true,
-                Who::User(id) => trust.user(*id),
-                Who::OwningGroup => trust.group(self.group),
-                Who::Group(id) => trust.group(*id),
-                Who::Others => false,
+                AclTag::Owner => true,
+                AclTag::User(id) => trust.user(*id),
+                AclTag::OwningGroup => trust.group(self.group),
+                AclTag::Group(id) => trust.group(*id),
+                AclTag::Others => false,
             };
             bits & WRITE != 0 && !ours
         });
         stranger.map(|(who, _)| match (who, &self.acl) {
-            (Who::User(id), _) => format!("uid {id}, by the access control list that `getfacl` shows"),
-            (Who::Group(id), _) => format!("group {id}, by the access control list that `getfacl` shows"),
+            (AclTag::User(id), _) => format!("uid {id}, by the access control list that `getfacl` shows"),
+            (AclTag::Group(id), _) => format!("group {id}, by the access control list that `getfacl` shows"),
             (_, Some(_)) => "others, by the access control list that `getfacl` shows".to_owned(),
             (_, None) => format!("mode {:04o}", self.mode & 0o7777),
         })
@@ -82,7 +82,7 @@ impl Rights {
 
     /// Whether everybody may write this.
     pub(crate) fn open_to_all(&self) -> bool {
-        self.entries().iter().any(|(who, bits)| *who == Who::Others && bits & WRITE != 0)
+        self.entries().iter().any(|(who, bits)| *who == AclTag::Others && bits & WRITE != 0)
     }
 
     /// Whether a process of this user and group, without further groups, has every one of `bits` (acl(5), "access check
@@ -95,34 +95,34 @@ impl Rights {
     pub(crate) fn permit_without_capabilities(&self, uid: u32, gid: u32, bits: u8) -> bool {
         let entries = self.entries();
         let has = |found: u8| found & bits == bits;
-        let of = |wanted: Who| entries.iter().find(|(who, _)| *who == wanted).map(|(_, bits)| *bits);
+        let of = |wanted: AclTag| entries.iter().find(|(who, _)| *who == wanted).map(|(_, bits)| *bits);
         if uid == self.owner {
-            return of(Who::Owner).is_some_and(has);
+            return of(AclTag::Owner).is_some_and(has);
         }
-        if let Some(found) = of(Who::User(uid)) {
+        if let Some(found) = of(AclTag::User(uid)) {
             return has(found);
         }
-        let owning = (gid == self.group).then(|| of(Who::OwningGroup)).flatten();
-        let groups: Vec<u8> = owning.into_iter().chain(of(Who::Group(gid))).collect();
-        if groups.is_empty() { of(Who::Others).is_some_and(has) } else { groups.into_iter().any(has) }
+        let owning = (gid == self.group).then(|| of(AclTag::OwningGroup)).flatten();
+        let groups: Vec<u8> = owning.into_iter().chain(of(AclTag::Group(gid))).collect();
+        if groups.is_empty() { of(AclTag::Others).is_some_and(has) } else { groups.into_iter().any(has) }
     }
 }
 
 impl Rights {
     /// Whether everybody beside the owner has every one of `bits`, of any user and in any groups.
     pub(crate) fn permit_everybody(&self, bits: u8) -> bool {
-        self.entries().iter().all(|(who, found)| *who == Who::Owner || found & bits == bits)
+        self.entries().iter().all(|(who, found)| *who == AclTag::Owner || found & bits == bits)
     }
 
     /// Whether this user with this group has every one of `bits`, in any further groups: where only what others may
     /// would let them in, one of those groups could keep them out.
     pub(crate) fn permit_surely(&self, uid: u32, gid: u32, bits: u8) -> bool {
-        let names = |who: &Who| match who {
-            Who::Owner => uid == self.owner,
-            Who::User(id) => uid == *id,
-            Who::OwningGroup => gid == self.group,
-            Who::Group(id) => gid == *id,
-            Who::Others => false,
+        let names = |who: &AclTag| match who {
+            AclTag::Owner => uid == self.owner,
+            AclTag::User(id) => uid == *id,
+            AclTag::OwningGroup => gid == self.group,
+            AclTag::Group(id) => gid == *id,
+            AclTag::Others => false,
         };
         let named = uid == 0 || self.entries().iter().any(|(who, _)| names(who));
         if named { self.permit(uid, gid, bits) } else { self.permit_everybody(bits) }
@@ -141,7 +141,7 @@ impl fmt::Display for Rights {
 mod tests {
     use super::{READ, Rights, WRITE};
     use crate::{
-        acl::{Acl, Who},
+        acl::{Acl, AclTag},
         trust::Trust,
     };
     use nsgate_sandbox::Ids;
@@ -149,7 +149,7 @@ mod tests {
     const OURS: u32 = 1000;
     const OTHER: u32 = 1001;
 
-    fn rights(mode: u32, owner: u32, group: u32, acl: Option<&[(Who, u8)]>) -> Rights {
+    fn rights(mode: u32, owner: u32, group: u32, acl: Option<&[(AclTag, u8)]>) -> Rights {
         Rights { mode: libc::S_IFDIR | mode, owner, group, acl: acl.map(|entries| Acl(entries.to_vec())) }
     }
 
@@ -163,17 +163,17 @@ mod tests {
         assert_eq!(writer(rights(0o775, 0, OURS, None)), None);
         assert_eq!(writer(rights(0o775, 0, OTHER, None)).unwrap(), "mode 0775");
         // The group bits are a mask: the group itself may only read.
-        let kept_out = [(Who::Owner, 7), (Who::User(OURS), 7), (Who::OwningGroup, 5), (Who::Others, 5)];
+        let kept_out = [(AclTag::Owner, 7), (AclTag::User(OURS), 7), (AclTag::OwningGroup, 5), (AclTag::Others, 5)];
         assert_eq!(writer(rights(0o775, 0, OTHER, Some(&kept_out))), None);
-        let let_in = [(Who::Owner, 7), (Who::User(OTHER), 7), (Who::OwningGroup, 5), (Who::Others, 5)];
+        let let_in = [(AclTag::Owner, 7), (AclTag::User(OTHER), 7), (AclTag::OwningGroup, 5), (AclTag::Others, 5)];
         assert!(writer(rights(0o775, 0, 0, Some(&let_in))).unwrap().contains("uid 1001"));
-        let group = [(Who::Owner, 7), (Who::OwningGroup, 5), (Who::Group(OTHER), 7), (Who::Others, 5)];
+        let group = [(AclTag::Owner, 7), (AclTag::OwningGroup, 5), (AclTag::Group(OTHER), 7), (AclTag::Others, 5)];
         assert!(writer(rights(0o775, 0, 0, Some(&group))).unwrap().contains("group 1001"));
     }
 
     #[test]
     fn what_a_user_may_do_follows_the_list() {
-        let acl = [(Who::Owner, 6), (Who::User(OURS), 4), (Who::OwningGroup, 0), (Who::Others, 0)];
+        let acl = [(AclTag::Owner, 6), (AclTag::User(OURS), 4), (AclTag::OwningGroup, 0), (AclTag::Others, 0)];
         let file = rights(0o640, 0, OURS, Some(&acl));
         assert!(file.permit(OURS, OURS, READ) && !file.permit(OURS, OURS, WRITE));
         assert!(!file.permit(OTHER, OURS, READ) && !file.permit(OTHER, OTHER, READ) && file.permit(0, 0, WRITE));
@@ -193,10 +193,10 @@ mod tests {
         // In the group that may not read, or in none of it.
         let but_group = rights(0o604, 0, OURS, None);
         assert!(!but_group.permit_everybody(READ) && !but_group.permit_surely(OTHER, OTHER, READ));
-        let acl = [(Who::Owner, 6), (Who::User(OURS), 0), (Who::OwningGroup, 4), (Who::Others, 4)];
+        let acl = [(AclTag::Owner, 6), (AclTag::User(OURS), 0), (AclTag::OwningGroup, 4), (AclTag::Others, 4)];
         let but_one = rights(0o644, 0, 0, Some(&acl));
         assert!(!but_one.permit_surely(OURS, OURS, READ) && !but_one.permit_everybody(READ));
-        let acl = [(Who::Owner, 6), (Who::User(OURS), 4), (Who::OwningGroup, 0), (Who::Others, 0)];
+        let acl = [(AclTag::Owner, 6), (AclTag::User(OURS), 4), (AclTag::OwningGroup, 0), (AclTag::Others, 0)];
         let for_one = rights(0o640, 0, 0, Some(&acl));
         assert!(for_one.permit_surely(OURS, OURS, READ) && !for_one.permit_surely(OTHER, OTHER, READ));
         let own = rights(0o044, OURS, OURS, None);

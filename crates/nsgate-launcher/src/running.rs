@@ -3,7 +3,7 @@
 use crate::{
     AuditOutput, CounterPage, LogSocket, Output, Readiness,
     manager::{Keeping, Watchdog},
-    reader::Reader,
+    reader::ReaderPipes,
     signals::Signals,
 };
 use nsgate_config::Listener;
@@ -62,7 +62,7 @@ pub struct Running<T> {
     /// The pool's socket, as a keeper sees it.
     pub pool: Option<PathBuf>,
     /// Who reads the configuration of a host's proxy anew.
-    pub reader: Option<Reader>,
+    pub reader: Option<ReaderPipes>,
     /// The one destination of a host's proxy.
     pub server: Option<SocketAddr>,
     /// Memory for numbers that a reader outside may see; a pool's worker has none, and tells its own.

@@ -3,7 +3,7 @@
 
 use crate::{
     LaunchError,
-    manager::{self, Keeping, Offered},
+    manager::{self, Keeping, ManagerOffer},
 };
 use nix::{
     errno::Errno,
@@ -27,7 +27,7 @@ const LONGEST: usize = 1024;
 /// The process's secret, if it wants one and there is a manager that keeps it.
 pub(crate) fn offered(
     make: Option<fn() -> io::Result<String>>,
-    offered: Offered,
+    offered: ManagerOffer,
     passed: &mut Vec<(String, OwnedFd)>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<OwnedFd>, LaunchError> {

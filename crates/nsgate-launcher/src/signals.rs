@@ -32,7 +32,7 @@ pub(crate) const SUCCEEDED: i32 = 0x6e73_6774;
 
 /// What a signal asks a process for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     /// To end (SIGTERM, SIGINT).
     End,
     /// To close its listeners, finish what is under way, and end (SIGUSR1).
@@ -45,7 +45,7 @@ pub enum Asked {
     Nothing(Signal),
 }
 
-impl Asked {
+impl SignalRequest {
     /// What this signal asks for, as it was read from a signalfd.
     fn of(signal: &siginfo) -> Self {
         match Signal::try_from(number(signal)).ok() {
@@ -100,13 +100,13 @@ impl Signals {
 
     /// What the next signal asks for; `None` if there is none now. It never waits.
     #[must_use]
-    pub fn next(&self) -> Option<Asked> {
-        self.read().map(|signal| Asked::of(&signal))
+    pub fn next(&self) -> Option<SignalRequest> {
+        self.read().map(|signal| SignalRequest::of(&signal))
     }
 
     /// The next signal as it came: its number, and what it asks for.
-    pub(crate) fn next_as_it_came(&self) -> Option<(i32, Asked)> {
-        self.read().map(|signal| (number(&signal), Asked::of(&signal)))
+    pub(crate) fn next_as_it_came(&self) -> Option<(i32, SignalRequest)> {
+        self.read().map(|signal| (number(&signal), SignalRequest::of(&signal)))
     }
 
     /// Nothing but EAGAIN can be answered to a read of whole records (signalfd(2)).

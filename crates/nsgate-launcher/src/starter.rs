@@ -10,7 +10,7 @@ use crate::{
     running::Launched,
     succession::Succession,
     supervisor,
-    turn::Turn,
+    turn::StartTurn,
 };
 use nsgate_sandbox::{Ids, Role};
 use std::os::fd::{AsFd, AsRawFd};
@@ -26,7 +26,7 @@ pub(crate) struct StarterSide {
     /// Written by the starter in the foreground, and by the gate in the background.
     pub(crate) pid_file: Option<PidFile>,
     pub(crate) succession: Succession,
-    pub(crate) turn: Option<Turn>,
+    pub(crate) turn: Option<StartTurn>,
     /// Sockets that are bound beside their places.
     pub(crate) sockets: Vec<Endpoint>,
 }

@@ -7,7 +7,7 @@
 //! is lost, and it is told to end when the new gate serves.
 
 use crate::{
-    holders::{self, Holder, Listening},
+    holders::{self, Listening, SocketHolder},
     mark::Mark,
     replace::NAMES,
     signals::SUCCEEDED,
@@ -78,7 +78,7 @@ impl Succession {
     }
 
     /// Who listens, in words, and what to do.
-    fn who(&self, sockets: &[Listening], holders: &[Holder]) -> String {
+    fn who(&self, sockets: &[Listening], holders: &[SocketHolder]) -> String {
         const SHOWN: usize = 3;
         let found: Vec<String> = holders.iter().take(SHOWN).map(|holder| holders::in_words(holder.pid)).collect();
         let of_whom = match self.mark {
@@ -121,7 +121,7 @@ impl Succession {
 
 impl Predecessor {
     /// The holder, if it is a gate with this mark.
-    fn prove(holder: &Holder, mark: Mark) -> Option<Self> {
+    fn prove(holder: &SocketHolder, mark: Mark) -> Option<Self> {
         // The descriptor first: it stays with the process that is looked at then.
         let process = sys::pidfd_open(Pid::from_raw(holder.pid)).ok()?;
         let name = attest::name_of_root(holder.pid)?;

@@ -20,12 +20,12 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 
 /// The turn of one start, until this is dropped or its process ends.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct StartTurn {
     /// A socket with an abstract name (unix(7)): there is one of a name in a network namespace, and nothing to clean up.
     _socket: OwnedFd,
 }
 
-impl Turn {
+impl StartTurn {
     /// Waits for the turn, in the network namespace of the gate. `None` where it did not come, or cannot be had: processes
     /// in that namespace could keep the name for ever, and a start goes on without it then.
     pub(crate) fn wait(mark: Mark) -> Option<Self> {

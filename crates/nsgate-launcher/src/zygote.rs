@@ -30,7 +30,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 
 /// How a worker ends that was asked to by a signal, rather than because another pool has taken over: where only one of
 /// them was asked, another takes its place.
-pub const ASKED: u8 = 3;
+pub const EXIT_ON_SIGNAL: u8 = 3;
 
 /// What a zygote begins with.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub struct Zygote {
 
 /// Which process this is now.
 #[derive(Debug)]
-pub enum Part {
+pub enum PoolProcess {
     /// The zygote: done. Exit with this status.
     Ended(u8),
     /// The dispatcher.
@@ -84,8 +84,8 @@ pub enum Part {
     },
 }
 
-/// The place of one child.
-struct Place {
+/// The slot of one child.
+struct ChildSlot {
     /// 0 is the dispatcher.
     number: u32,
     child: Option<Child>,
@@ -97,7 +97,7 @@ struct Place {
     done: bool,
 }
 
-impl Place {
+impl ChildSlot {
     fn new(number: u32) -> Self {
         let now = Instant::now();
         Self { number, child: None, born: now, next: now, pause: SHORTEST, done: false }
@@ -127,7 +127,7 @@ impl Place {
         self.next = Instant::now() + if died_young { self.pause } else { Duration::ZERO };
         self.pause = if died_young { (self.pause * 2).min(LONGEST) } else { SHORTEST };
         match status {
-            ASKED => tracing::info!("{} has ended as it was asked to; another takes its place", self.name()),
+            EXIT_ON_SIGNAL => tracing::info!("{} has ended as it was asked to; another takes its place", self.name()),
             FILTERED => tracing::error!("{}: {}; another takes its place", self.name(), refused(self.role())),
             _ => tracing::error!("{} has ended with status {status}; another takes its place", self.name()),
         }
@@ -139,7 +139,7 @@ impl Place {
 ///
 /// # Errors
 /// The connections between them, or the first of them, cannot be made.
-pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
+pub fn raise(zygote: Zygote) -> Result<PoolProcess, LaunchError> {
     let Zygote { confined, signals, mut endpoints, memory, workers, watchdog, readiness } = zygote;
     let mut readiness = Some(readiness);
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -147,52 +147,52 @@ pub fn raise(zygote: Zygote) -> Result<Part, LaunchError> {
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(LaunchError::daemon("socketpair"))
     };
     let pairs: Vec<(OwnedFd, OwnedFd)> = (0..workers).map(pair).collect::<Result<_, _>>()?;
-    let mut places: Vec<Place> = (0..=workers).map(Place::new).collect();
+    let mut slots: Vec<ChildSlot> = (0..=workers).map(ChildSlot::new).collect();
     let mut ending = false;
     loop {
-        for place in &mut places {
-            if place.child.is_some() || place.done || ending || place.next > Instant::now() {
+        for slot in &mut slots {
+            if slot.child.is_some() || slot.done || ending || slot.next > Instant::now() {
                 continue;
             }
             match sys::fork() {
                 Ok(None) => {
-                    let number = place.number;
+                    let number = slot.number;
                     drop(watchdog);
                     return Ok(part(number, pairs, (endpoints, memory), readiness, signals, confined));
                 }
                 Ok(Some(pid)) => {
                     let pidfd = sys::pidfd_open(pid).map_err(LaunchError::daemon("pidfd_open"))?;
-                    place.child = Some(Child { pid, pidfd });
-                    place.born = Instant::now();
+                    slot.child = Some(Child { pid, pidfd });
+                    slot.born = Instant::now();
                     // Only the first dispatcher has a starter that waits.
                     readiness = None;
                 }
                 Err(source) if readiness.is_some() => return Err(LaunchError::daemon("fork")(source)),
                 Err(error) => {
-                    tracing::error!("{} cannot be made: fork: {error}", place.name());
-                    place.next = Instant::now() + LONGEST;
+                    tracing::error!("{} cannot be made: fork: {error}", slot.name());
+                    slot.next = Instant::now() + LONGEST;
                 }
             }
         }
         if ending {
             // Nobody waits for an answer that will not come: with the last copy the queue of these sockets goes.
             endpoints.clear();
-            places.iter_mut().filter(|place| place.child.is_none()).for_each(|place| place.done = true);
+            slots.iter_mut().filter(|slot| slot.child.is_none()).for_each(|slot| slot.done = true);
         }
-        if places.iter().all(|place| place.done) {
-            return Ok(Part::Ended(0));
+        if slots.iter().all(|slot| slot.done) {
+            return Ok(PoolProcess::Ended(0));
         }
-        wait(&signals, &places, watchdog.as_ref());
+        wait(&signals, &slots, watchdog.as_ref());
         while let Some((number, asked)) = signals.next_as_it_came() {
             ending |= asked.ends();
-            for child in places.iter().filter_map(|place| place.child.as_ref()) {
+            for child in slots.iter().filter_map(|slot| slot.child.as_ref()) {
                 // One that has just ended cannot be told, and does not need to be.
                 let _ = sys::pidfd_signal(&child.pidfd, number);
             }
         }
-        for place in &mut places {
-            if let Some(status) = place.child.as_ref().and_then(Child::status) {
-                place.ended(status, &mut ending);
+        for slot in &mut slots {
+            if let Some(status) = slot.child.as_ref().and_then(Child::status) {
+                slot.ended(status, &mut ending);
             }
         }
     }
@@ -206,21 +206,21 @@ fn part(
     readiness: Option<Readiness>,
     signals: Signals,
     confined: Confined,
-) -> Part {
+) -> PoolProcess {
     let (workers, mut dispatchers): (Vec<OwnedFd>, Vec<OwnedFd>) = pairs.into_iter().unzip();
     let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
     match index.filter(|index| *index < dispatchers.len()) {
-        None => Part::Dispatcher { endpoints, workers, memory, readiness, signals, confined },
-        Some(index) => Part::Worker { number, dispatcher: dispatchers.swap_remove(index), signals, confined },
+        None => PoolProcess::Dispatcher { endpoints, workers, memory, readiness, signals, confined },
+        Some(index) => PoolProcess::Worker { number, dispatcher: dispatchers.swap_remove(index), signals, confined },
     }
 }
 
 /// Waits for a signal, the end of a child, or the time for the next one.
-fn wait(signals: &Signals, places: &[Place], watchdog: Option<&Watchdog>) {
-    let descriptors = places.iter().filter_map(|place| place.child.as_ref()).map(|child| child.pidfd.as_fd());
+fn wait(signals: &Signals, slots: &[ChildSlot], watchdog: Option<&Watchdog>) {
+    let descriptors = slots.iter().filter_map(|slot| slot.child.as_ref()).map(|child| child.pidfd.as_fd());
     let mut all: Vec<PollFd<'_>> =
         descriptors.chain([signals.as_fd()]).map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
-    let next = places.iter().filter(|place| place.child.is_none() && !place.done).map(|place| place.next).min();
+    let next = slots.iter().filter(|slot| slot.child.is_none() && !slot.done).map(|slot| slot.next).min();
     let left = next.map(|next| next.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
     let left = left.into_iter().chain(watchdog.map(|watchdog| watchdog.every)).min();
     let timeout = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));

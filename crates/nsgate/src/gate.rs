@@ -11,8 +11,8 @@ use nix::time::{ClockId, clock_gettime};
 use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network, stopped_by};
 use nsgate_launcher::{
-    Agent, Asked, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, Signals, fit_limits,
-    launch,
+    Agent, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, SignalRequest, Signals,
+    fit_limits, launch,
 };
 use nsgate_sandbox::Confined;
 use std::{
@@ -254,28 +254,28 @@ fn stopped_and(
 ) -> io::Result<watch::Receiver<Option<Stop>>> {
     stopped_by(signals, Signals::next, move |asked| match (asked, &hangup) {
         // While one is being seen to, others are one more.
-        (Asked::Reload(_), Some(hangup)) => {
+        (SignalRequest::Reload(_), Some(hangup)) => {
             hangup.notify_one();
             None
         }
-        (asked @ (Asked::Reload(_) | Asked::Nothing(_)), _) => {
+        (asked @ (SignalRequest::Reload(_) | SignalRequest::Nothing(_)), _) => {
             refuse(asked);
             None
         }
-        (Asked::Finish, _) => {
+        (SignalRequest::Finish, _) => {
             tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
             Some(Stop::Drain)
         }
-        (Asked::Retire, _) => {
+        (SignalRequest::Retire, _) => {
             tracing::info!("another process serves the listeners from now on; connections have one more answer");
             Some(Stop::Retire)
         }
-        (Asked::End, _) => Some(std::mem::replace(&mut terminate, Stop::Now)),
+        (SignalRequest::End, _) => Some(std::mem::replace(&mut terminate, Stop::Now)),
     })
 }
 
 /// Says that what a signal asked for is not done.
-pub(crate) fn refuse(asked: Asked) {
+pub(crate) fn refuse(asked: SignalRequest) {
     if let Some(why) = asked.refusal() {
         tracing::warn!("{why}");
     }

@@ -19,7 +19,7 @@ pub(super) const HEAD: usize = 5;
 
 /// What came of one request.
 #[derive(Debug)]
-pub enum Answer {
+pub enum ReaderAnswer {
     /// The file's text.
     Text(ConfigText),
     /// Why it was not read: a sentence.
@@ -95,15 +95,15 @@ impl Text {
         }
     }
 
-    fn end(self) -> Result<Answer, Nonsense> {
+    fn end(self) -> Result<ReaderAnswer, Nonsense> {
         let Self { bytes, length, too_much } = self;
         if too_much {
-            return Ok(Answer::Refused(format!("there is no memory for its {length} bytes")));
+            return Ok(ReaderAnswer::Refused(format!("there is no memory for its {length} bytes")));
         }
         if bytes.bytes() != length {
             return Err(Nonsense("a text of another length than it said"));
         }
-        Ok(bytes.checked().map_or_else(Answer::Refused, Answer::Text))
+        Ok(bytes.checked().map_or_else(ReaderAnswer::Refused, ReaderAnswer::Text))
     }
 }
 
@@ -112,7 +112,7 @@ impl Incoming {
     ///
     /// # Errors
     /// [`Nonsense`]: whoever speaks is to be believed no more.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, Nonsense> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<ReaderAnswer>, Nonsense> {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.left == 0 {
@@ -156,12 +156,12 @@ impl Incoming {
     }
 
     /// A frame has come whole.
-    fn complete(&mut self) -> Result<Option<Answer>, Nonsense> {
+    fn complete(&mut self) -> Result<Option<ReaderAnswer>, Nonsense> {
         match (std::mem::take(&mut self.head).first(), self.text.take()) {
             (Some(&END), Some(text)) => text.end().map(Some),
             (Some(&REFUSED), _) => {
                 let reason = String::from_utf8_lossy(&std::mem::take(&mut self.reason)).into_owned();
-                Ok(Some(Answer::Refused(reason)))
+                Ok(Some(ReaderAnswer::Refused(reason)))
             }
             (_, text) => {
                 self.text = text;
@@ -173,7 +173,7 @@ impl Incoming {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Incoming, LONGEST, MOST_OF_HOST, Nonsense, end, head, length, piece, refusal};
+    use super::{Incoming, LONGEST, MOST_OF_HOST, Nonsense, ReaderAnswer, end, head, length, piece, refusal};
 
     fn said(whole: usize, pieces: &[&[u8]]) -> Vec<u8> {
         let pieces = pieces.iter().map(|text| [piece(text.len()).as_slice(), text].concat());
@@ -186,8 +186,8 @@ mod tests {
         let mut answers = Vec::new();
         for part in bytes.chunks(step) {
             match incoming.push(part)? {
-                Some(Answer::Text(text)) => answers.push(format!("text {}", &*text)),
-                Some(Answer::Refused(reason)) => answers.push(format!("refused {reason}")),
+                Some(ReaderAnswer::Text(text)) => answers.push(format!("text {}", &*text)),
+                Some(ReaderAnswer::Refused(reason)) => answers.push(format!("refused {reason}")),
                 None => {}
             }
         }

@@ -1,7 +1,7 @@
 //! The reader's own life: it gives everything up, and then reads and passes on until nobody asks any more.
 
 use super::{ReaderTerms, frames};
-use crate::{LaunchError, config_file::MOST_OF_HOST, descriptors, rights::Rights, source::judge, sys};
+use crate::{LaunchError, config_file::MOST_OF_HOST, descriptors, pinned_config::judge, rights::Rights, sys};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},

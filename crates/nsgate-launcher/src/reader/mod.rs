@@ -8,7 +8,7 @@
 mod frames;
 mod life;
 
-pub use frames::{Answer, Incoming, Nonsense};
+pub use frames::{Incoming, Nonsense, ReaderAnswer};
 
 use crate::{LaunchError, paths::PinnedPaths, sys, trust::Trust};
 use nix::{
@@ -27,7 +27,7 @@ const PIPE: i32 = 1024 * 1024;
 
 /// The two ends that the process which serves has, non-blocking.
 #[derive(Debug)]
-pub struct Reader {
+pub struct ReaderPipes {
     /// One byte here asks for the file.
     pub ask: OwnedFd,
     /// What comes back, for [`Incoming`].
@@ -44,18 +44,18 @@ struct ReaderTerms {
 
 /// Starts the reader of the pinned configuration, if there is one to be read anew: in the first process of a PID namespace,
 /// before that has namespaces of the other kinds. The reader takes the steps that follow by itself. Returns when it is confined.
-pub(crate) fn start(pinned: &PinnedPaths, strict: bool) -> Result<Option<Reader>, LaunchError> {
-    let Some(source) = &pinned.configuration else { return Ok(None) };
-    let origin = pinned.origin.clone().and_configuration(source.place().path());
+pub(crate) fn start(pinned: &PinnedPaths, strict: bool) -> Result<Option<ReaderPipes>, LaunchError> {
+    let Some(config) = &pinned.configuration else { return Ok(None) };
+    let origin = pinned.origin.clone().and_configuration(config.place().path());
     let terms = ReaderTerms { trust: pinned.trust.clone(), strict, origin };
-    let directory = small_root::view(source.place().directory())?;
+    let directory = small_root::view(config.place().directory())?;
     let (asked, ask) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;
     let (answer, answers) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;
     // A pipe as it is will do as well; the text comes in more pieces then.
     let _ = fcntl(&answers, FcntlArg::F_SETPIPE_SZ(PIPE));
     if sys::fork().map_err(LaunchError::clean("fork"))?.is_none() {
         drop((ask, answer));
-        life::live(life::Ends { asked, answers, directory }, source.place().name(), &terms);
+        life::live(life::Ends { asked, answers, directory }, config.place().name(), &terms);
     }
     drop((asked, answers, directory));
     let mut answer = File::from(answer);
@@ -64,7 +64,7 @@ pub(crate) fn start(pinned: &PinnedPaths, strict: bool) -> Result<Option<Reader>
     for end in [ask.as_fd(), answer.as_fd()] {
         fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(LaunchError::clean("fcntl(F_SETFL)"))?;
     }
-    Ok(Some(Reader { ask, answer }))
+    Ok(Some(ReaderPipes { ask, answer }))
 }
 
 /// Waits for the reader's first answer: that there is none yet, or why there will be no reader.
@@ -75,8 +75,8 @@ fn ready(answer: &mut File) -> Result<(), LaunchError> {
         let reason = match answer.read(&mut byte) {
             Ok(1) => match incoming.push(&byte) {
                 Ok(None) => continue,
-                Ok(Some(Answer::Text(_))) => return Ok(()),
-                Ok(Some(Answer::Refused(reason))) => reason,
+                Ok(Some(ReaderAnswer::Text(_))) => return Ok(()),
+                Ok(Some(ReaderAnswer::Refused(reason))) => reason,
                 Err(nonsense) => nonsense.to_string(),
             },
             _ => "it ended before it was confined; the kernel's log may say why".to_owned(),

@@ -7,7 +7,7 @@
 use crate::sys;
 use nsgate_config::{Diagnostic, HostConfig, Severity, haproxy};
 use nsgate_forwarder::Directory;
-use nsgate_launcher::{Answer, ConfigText, Incoming, Reader};
+use nsgate_launcher::{ConfigText, Incoming, ReaderAnswer, ReaderPipes};
 use std::{io, path::Path, sync::Arc, time::Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,7 +22,7 @@ const SAID: usize = 5;
 
 /// What it takes to take over another text.
 pub(crate) struct Reload {
-    reader: Reader,
+    reader: ReaderPipes,
     file: String,
     written: HostConfig,
     directory: Directory,
@@ -31,13 +31,19 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// `written` is what the text said at the start, and `known` the number of its instances.
-    pub(super) fn new(reader: Reader, file: &Path, written: HostConfig, directory: Directory, known: usize) -> Self {
+    pub(super) fn new(
+        reader: ReaderPipes,
+        file: &Path,
+        written: HostConfig,
+        directory: Directory,
+        known: usize,
+    ) -> Self {
         Self { reader, file: file.display().to_string(), written, directory, known }
     }
 
     /// Takes over the text whenever it is asked to. Returns when that is no longer possible, with the reason.
     pub(crate) async fn follow(self, asked: Arc<Notify>) -> String {
-        let Self { reader: Reader { ask, answer }, file, written, directory, mut known } = self;
+        let Self { reader: ReaderPipes { ask, answer }, file, written, directory, mut known } = self;
         let ends =
             Sender::from_owned_fd_unchecked(ask).and_then(|ask| Ok((ask, Receiver::from_owned_fd_unchecked(answer)?)));
         let (mut ask, mut answer) = match ends {
@@ -53,8 +59,8 @@ impl Reload {
             }
             let begun = Instant::now();
             let outcome = match read(&mut ask, &mut answer).await {
-                Ok(Answer::Text(text)) => take_over(&file, &text, &written, &directory),
-                Ok(Answer::Refused(reason)) => Err(vec![format!("{file}: {reason}")]),
+                Ok(ReaderAnswer::Text(text)) => take_over(&file, &text, &written, &directory),
+                Ok(ReaderAnswer::Refused(reason)) => Err(vec![format!("{file}: {reason}")]),
                 Err(reason) => return reason,
             };
             match outcome {
@@ -78,7 +84,7 @@ impl Reload {
 }
 
 /// Asks, and hears the answer to its end.
-async fn read(ask: &mut Sender, answer: &mut Receiver) -> Result<Answer, String> {
+async fn read(ask: &mut Sender, answer: &mut Receiver) -> Result<ReaderAnswer, String> {
     ask.write_all(b"?").await.map_err(|error| ended(Err(error)))?;
     let mut incoming = Incoming::default();
     let mut piece = vec![0; PIECE];

@@ -11,7 +11,7 @@ use crate::{
     log::AccessLog,
 };
 use nsgate_forwarder::{Forwarder, Stop, event::Network};
-use nsgate_launcher::{Asked, Readiness, Signals};
+use nsgate_launcher::{Readiness, SignalRequest, Signals};
 use nsgate_pool::{OfferError, Served, Unserved};
 use std::{
     io,
@@ -74,12 +74,12 @@ async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<R
         tokio::select! {
             biased;
             signal = heard(&signals, &called) => match signal {
-                Some(asked @ (Asked::Reload(_) | Asked::Nothing(_))) => gate::refuse(asked),
-                Some(asked @ (Asked::Finish | Asked::Retire)) => {
+                Some(asked @ (SignalRequest::Reload(_) | SignalRequest::Nothing(_))) => gate::refuse(asked),
+                Some(asked @ (SignalRequest::Finish | SignalRequest::Retire)) => {
                     tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
                     // A successor has the same listeners, and a copy that is not waited at would keep guests waiting.
                     keeper.listeners.clear();
-                    let _ = stop.send(Some(if asked == Asked::Retire { Stop::Retire } else { Stop::Drain }));
+                    let _ = stop.send(Some(if asked == SignalRequest::Retire { Stop::Retire } else { Stop::Drain }));
                     tokio::select! {
                         _ = &mut serving => {}
                         () = told_to_end(&signals, &called) => {}
@@ -106,7 +106,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<R
 }
 
 /// What the next signal asks for; `None` if none will ever come. `called` watches the signals.
-async fn heard(signals: &Signals, called: &AsyncFd<BorrowedFd<'_>>) -> Option<Asked> {
+async fn heard(signals: &Signals, called: &AsyncFd<BorrowedFd<'_>>) -> Option<SignalRequest> {
     loop {
         let mut ready = called.readable().await.ok()?;
         match signals.next() {
@@ -118,7 +118,7 @@ async fn heard(signals: &Signals, called: &AsyncFd<BorrowedFd<'_>>) -> Option<As
 
 /// Waits for a signal that asks for the end. Others have nothing to say any more to a process that finishes.
 async fn told_to_end(signals: &Signals, called: &AsyncFd<BorrowedFd<'_>>) {
-    while heard(signals, called).await.is_some_and(|asked| asked != Asked::End) {}
+    while heard(signals, called).await.is_some_and(|asked| asked != SignalRequest::End) {}
 }
 
 /// Attempts at a worker, until one serves.

@@ -7,7 +7,9 @@ use crate::{
 };
 use nsgate_config::PoolConfig;
 use nsgate_forwarder::{Stop, TokenKey};
-use nsgate_launcher::{ASKED, LaunchError, Launched, Options, Part, Running, Zygote, launch_worker, raise};
+use nsgate_launcher::{
+    EXIT_ON_SIGNAL, LaunchError, Launched, Options, PoolProcess, Running, Zygote, launch_worker, raise,
+};
 use nsgate_pool::{
     Allowed, record,
     worker::{Dispatcher, Worker},
@@ -41,8 +43,8 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
     sys::give_back();
     let zygote = Zygote { confined, signals, endpoints, memory, workers: pool.workers, watchdog, readiness };
     let outcome = match raise(zygote) {
-        Ok(Part::Ended(status)) => return status,
-        Ok(Part::Dispatcher { endpoints, workers, memory, readiness, signals, confined }) => {
+        Ok(PoolProcess::Ended(status)) => return status,
+        Ok(PoolProcess::Dispatcher { endpoints, workers, memory, readiness, signals, confined }) => {
             begin(&confined, Role::Dispatcher).and_then(|(event_loop, confined)| {
                 event_loop.run(async move {
                     let dispatcher =
@@ -58,7 +60,7 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
                 })
             })
         }
-        Ok(Part::Worker { number, dispatcher, signals, confined }) => {
+        Ok(PoolProcess::Worker { number, dispatcher, signals, confined }) => {
             // For networks that bring none, each has a key of its own: what one makes, it alone can judge.
             let key = gate::random(TokenKey::new).map(Some);
             key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (event_loop, confined))| {
@@ -70,7 +72,7 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
                     let stopped = gate::stopped(signals, Stop::Drain)?;
                     let asked = stopped.clone();
                     worker.serve_dispatched(dispatcher, stopped).await?;
-                    Ok(if asked.borrow().is_some() { ASKED } else { 0 })
+                    Ok(if asked.borrow().is_some() { EXIT_ON_SIGNAL } else { 0 })
                 })
             })
         }

@@ -7,7 +7,7 @@ use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
-use nsgate_launcher::{Asked, Readiness, Signals};
+use nsgate_launcher::{Readiness, SignalRequest, Signals};
 use nsgate_pool::{OfferError, Offered, Served, Unserved, Word};
 use std::{
     io,
@@ -95,7 +95,7 @@ pub(super) fn watch(
         let next = match watch.ready(signals) {
             Ready::Signal => match signals.next() {
                 None => None,
-                Some(Asked::Finish | Asked::Retire) => watch.finish(),
+                Some(SignalRequest::Finish | SignalRequest::Retire) => watch.finish(),
                 Some(asked) if asked.refusal().is_some() => {
                     gate::refuse(asked);
                     None

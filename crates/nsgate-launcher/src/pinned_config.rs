@@ -21,11 +21,11 @@ use std::{os::fd::AsFd, path::Path};
 
 /// Where the configuration is.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct PinnedConfig {
     place: Pinned,
 }
 
-impl Source {
+impl PinnedConfig {
     /// Walks to the directory of `path` and looks at the file.
     pub(crate) fn pin(path: &Path, trust: &Trust) -> Result<Self, LaunchError> {
         let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
@@ -34,12 +34,12 @@ impl Source {
         let text = absolute.to_str().ok_or_else(|| wrong("the path is not UTF-8".to_owned()))?;
         let place =
             Pinned::walk(&AbsolutePath::new(text).map_err(|reason| wrong(reason.into()))?, trust, "configuration")?;
-        let source = Self { place };
-        match source.found().map_err(|reason| source.place.wrong(&reason))? {
-            Some(found) => judge(&found, trust).map_err(|reason| source.place.wrong(&reason))?,
-            None => return Err(source.place.wrong("the file is gone again; start once it is there")),
+        let config = Self { place };
+        match config.found().map_err(|reason| config.place.wrong(&reason))? {
+            Some(found) => judge(&found, trust).map_err(|reason| config.place.wrong(&reason))?,
+            None => return Err(config.place.wrong("the file is gone again; start once it is there")),
         }
-        Ok(source)
+        Ok(config)
     }
 
     /// What has the name now.
