@@ -45,7 +45,7 @@ impl GateBuilder {
     /// # Errors
     /// It is no address that can be listened at.
     pub fn listen(mut self, text: &str) -> Result<Self, Invalid> {
-        self.0.listeners.push(Listener::parse(text).map_err(Invalid::new)?);
+        self.0.listeners.push(Listener::parse(text)?);
         Ok(self)
     }
 

@@ -7,7 +7,7 @@ use crate::{
 
 /// A place in a text: where a word stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Span {
     /// Line, from 1; 0 for the text as a whole.
     pub(crate) line: usize,
     /// Column in characters, from 1.
@@ -33,7 +33,7 @@ impl<'a> Report<'a> {
         Self { file, text, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    pub(crate) fn error(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(&mut self, place: Span, message: impl Into<String>, help: impl Into<String>) {
         if self.errors.len() < MOST {
             let diagnostic = self.diagnostic(Severity::Error, place, message.into(), help.into());
             self.errors.push(diagnostic);
@@ -47,14 +47,14 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(crate) fn warning(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn warning(&mut self, place: Span, message: impl Into<String>, help: impl Into<String>) {
         if self.warnings.len() < MOST {
             let diagnostic = self.diagnostic(Severity::Warning, place, message.into(), help.into());
             self.warnings.push(diagnostic);
         }
     }
 
-    fn diagnostic(&self, severity: Severity, place: Place, message: String, help: String) -> Diagnostic {
+    fn diagnostic(&self, severity: Severity, place: Span, message: String, help: String) -> Diagnostic {
         let source = place.line.checked_sub(1).and_then(|index| self.text.lines().nth(index));
         Diagnostic {
             severity,

@@ -7,16 +7,16 @@ use crate::{
     gate, site,
     terminal::{self, complain},
 };
-use nsgate_config::namespace_proxy::{Asked, Command, HELP, NAME, parse};
+use nsgate_config::namespace_proxy::{HELP, NAME, NamespaceProxy, NamespaceProxyCommand, parse};
 use nsgate_launcher::{Mode, Options};
 use std::process::ExitCode;
 
 /// Runs the program and returns its exit status.
 pub fn main() -> ExitCode {
     let outcome = match parse(std::env::args_os().skip(1)) {
-        Ok(Command::Version) => Ok(say(concat!("nsgate version ", env!("CARGO_PKG_VERSION")))),
-        Ok(Command::Help) => Ok(say(HELP)),
-        Ok(Command::Run(asked)) => run(*asked),
+        Ok(NamespaceProxyCommand::Version) => Ok(say(concat!("nsgate version ", env!("CARGO_PKG_VERSION")))),
+        Ok(NamespaceProxyCommand::Help) => Ok(say(HELP)),
+        Ok(NamespaceProxyCommand::Run(asked)) => run(*asked),
         Err(mistake) => Err(terminal::mistake(format!("{mistake}; `--help` lists the options"))),
     };
     match outcome {
@@ -33,8 +33,8 @@ fn say(text: &str) -> u8 {
     0
 }
 
-fn run(asked: Asked) -> Result<u8, String> {
-    let Asked { mut config, log_file } = asked;
+fn run(asked: NamespaceProxy) -> Result<u8, String> {
+    let NamespaceProxy { mut config, log_file } = asked;
     // As under the haproxy name: an agent writes the words, and must not choose who may be root.
     let site = site::load()?;
     config.process.allow_root = site.allow_root;

@@ -182,8 +182,8 @@ fn kind(ty: &Type) -> Result<Kind, String> {
         ("String" | "SandboxLevel", None) => Ok(Kind::Text),
         ("i64" | "f64" | "u32" | "u64", None) => Ok(Kind::Number),
         ("bool", None) => Ok(Kind::Switch),
-        ("Time", None) => Ok(Kind::Time),
-        ("Who", None) => Ok(Kind::Account),
+        ("DraftTime", None) => Ok(Kind::Time),
+        ("DraftAccount", None) => Ok(Kind::Account),
         (table, None) if table.starts_with("Draft") => Ok(Kind::Table(table.to_owned())),
         (other, _) => Err(format!("the reference does not know what a text says for a `{other}`: see {}", file!())),
     }

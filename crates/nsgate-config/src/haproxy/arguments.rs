@@ -1,13 +1,13 @@
 //! The words behind a keyword, one kind each.
 
 use super::words::Word;
-use crate::report::{Place, Report};
+use crate::report::{Report, Span};
 
 /// The greatest number of haproxy's integers (`int`).
 pub(super) const MOST: i64 = i32::MAX as i64;
 
 /// The place of a keyword.
-pub(super) fn place(name: &[Word]) -> Place {
+pub(super) fn place(name: &[Word]) -> Span {
     name.first().map(|word| word.place).unwrap_or_default()
 }
 

@@ -1,11 +1,11 @@
 //! `bind`: where guests are heard, in the spellings of nine years.
 
-use super::{address::endpoint, arguments::place, reader::Reader, words::Word};
+use super::{address::endpoint, arguments::place, reader::HaproxyReader, words::Word};
 use crate::{InterfaceName, Listener, model::listener::plausible, report::Report};
 
 const FORM: &str = "write `bind ADDRESS:PORT [interface NAME]`, for instance `bind 169.254.169.254:80`";
 
-pub(super) fn bind(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn bind(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some((address, mut options)) = arguments.split_first() else {
         return report.error(place(name), "`bind` needs an address and a port", FORM);
     };
@@ -25,7 +25,7 @@ pub(super) fn bind(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], 
         options = rest;
     }
     let listener = endpoint(&address.text).map(|(ip, port)| Listener { address: ip, port, interface });
-    match listener.and_then(plausible) {
+    match listener.and_then(|listener| Ok(plausible(listener)?)) {
         Ok(listener) if reader.listeners.contains(&listener) => {
             report.error(address.place, format!("`{listener}` is bound twice"), "keep one of the two lines");
         }

@@ -7,15 +7,15 @@ use super::{
     arguments::{MOST, is_number},
     words::Word,
 };
-use crate::report::Place;
+use crate::report::Span;
 
 /// Longest name of an abstract socket (`sun_path`, unix(7), without its first byte).
 const LONGEST_NAME: usize = 100;
 
 /// What is wrong with an address and its options.
-pub(super) fn fault(words: &[Word]) -> Option<(Place, String)> {
+pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
     let (address, mut options) = words.split_first()?;
-    if let Err(reason) = judge_address(&address.text) {
+    if let Err(reason) = check_address(&address.text) {
         return Some((address.place, reason));
     }
     while let Some((option, rest)) = options.split_first() {
@@ -49,7 +49,7 @@ fn takes(option: &str, value: &str) -> Option<bool> {
     })
 }
 
-fn judge_address(text: &str) -> Result<(), String> {
+fn check_address(text: &str) -> Result<(), String> {
     let path = text.strip_prefix("unix@").unwrap_or(text);
     if path.starts_with('/') {
         // Several may stand in one word, between commas.

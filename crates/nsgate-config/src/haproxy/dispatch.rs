@@ -2,7 +2,7 @@
 
 use super::{
     keywords::{self, find},
-    reader::Reader,
+    reader::HaproxyReader,
     rule::Rule,
     section::Section,
     shape::Shape,
@@ -11,7 +11,13 @@ use super::{
 use crate::{report::Report, suggest::closest};
 
 /// A line within a section.
-pub(super) fn keyword(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
+pub(super) fn keyword(
+    reader: &mut HaproxyReader,
+    report: &mut Report<'_>,
+    section: Section,
+    first: &Word,
+    words: &[Word],
+) {
     let Some((keyword, length)) = find(section, words) else { return unknown(report, section, first, words) };
     let Some((name, arguments)) = words.split_at_checked(length) else { return };
     match keyword.rule {
@@ -27,7 +33,7 @@ pub(super) fn keyword(reader: &mut Reader, report: &mut Report<'_>, section: Sec
 
 /// A keyword that changes nothing; `more` ends its warning.
 fn harmless(
-    reader: &mut Reader,
+    reader: &mut HaproxyReader,
     report: &mut Report<'_>,
     name: &str,
     (shape, more): (Shape, &str),

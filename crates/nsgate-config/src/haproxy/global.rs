@@ -3,7 +3,7 @@
 use super::{
     address::socket,
     arguments::{number, one, place},
-    reader::Reader,
+    reader::HaproxyReader,
     words::Word,
 };
 use crate::{AbsolutePath, Account, Facility, Level, Log, report::Report};
@@ -20,7 +20,7 @@ const LEVELS: [(&str, Level); 8] = [
     ("debug", Level::Debug),
 ];
 
-pub(super) fn log(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let form = "write `log /dev/log FACILITY [LEVEL]`";
     let [path, facility, rest @ ..] = arguments else {
         return report.error(place(name), "`log` needs a socket and a facility", form);
@@ -76,7 +76,7 @@ fn level(report: &mut Report<'_>, word: &Word) -> Option<usize> {
     found
 }
 
-pub(super) fn log_tag(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn log_tag(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(tag) = one(report, name, arguments, "log-tag TEXT") else { return };
     if tag.text.is_empty() || tag.text.len() > 128 || tag.text.contains(char::is_control) {
         return report.error(tag.place, "a tag has 1 to 128 printable characters", "");
@@ -84,11 +84,11 @@ pub(super) fn log_tag(reader: &mut Reader, report: &mut Report<'_>, name: &[Word
     reader.log_tag = Some(tag.text.clone());
 }
 
-pub(super) fn user(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn user(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     account(&mut reader.user, report, name, arguments, "user NAME");
 }
 
-pub(super) fn group(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn group(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     account(&mut reader.group, report, name, arguments, "group NAME");
 }
 
@@ -105,7 +105,7 @@ fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Word], a
     }
 }
 
-pub(super) fn maxconn(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
         if reader.connections.is_some() {
             return report.warning(
@@ -118,12 +118,12 @@ pub(super) fn maxconn(reader: &mut Reader, report: &mut Report<'_>, name: &[Word
     }
 }
 
-pub(super) fn nbthread(_: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn nbthread(_: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     // One thread serves a network faster than haproxy's two; the number is checked and has no other use.
     let _ = number(report, name, arguments, "nbthread NUMBER", 1..=64);
 }
 
-pub(super) fn pidfile(reader: &mut Reader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn pidfile(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(word) = one(report, name, arguments, "pidfile PATH") else { return };
     match AbsolutePath::new(&word.text) {
         Ok(_) if reader.pid_file.is_some() => {
@@ -134,7 +134,7 @@ pub(super) fn pidfile(reader: &mut Reader, report: &mut Report<'_>, name: &[Word
     }
 }
 
-pub(super) fn daemon(reader: &mut Reader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn daemon(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
     match arguments.first() {
         None => reader.daemon = true,
         Some(word) => report.error(word.place, format!("`{}` is not expected here", word.text), "write `daemon` alone"),

@@ -1,15 +1,10 @@
 //! The line that begins a section.
 
 use super::{section::Section, words::Word};
-use crate::report::{Place, Report};
+use crate::report::{Report, Span};
 
 /// Reports what is wrong with the words behind a section's keyword. The name, if there is one that can be.
-pub(super) fn name<'w>(
-    report: &mut Report<'_>,
-    section: Section,
-    keyword: Place,
-    rest: &'w [Word],
-) -> Option<&'w Word> {
+pub(super) fn name<'w>(report: &mut Report<'_>, section: Section, keyword: Span, rest: &'w [Word]) -> Option<&'w Word> {
     let said = section.name();
     let named = matches!(section, Section::Listen | Section::Frontend | Section::Backend);
     let form = match section {

@@ -32,7 +32,7 @@ mod words;
 use crate::{Diagnostics, Parsed, report::Report};
 use dispatch::keyword;
 pub use host::{ParsedHost, is_host_proxy, parse_host};
-use reader::Reader;
+use reader::HaproxyReader;
 use section::Section;
 use words::{Word, split};
 
@@ -42,7 +42,7 @@ use words::{Word, split};
 /// Everything that is wrong with the text, up to twenty errors.
 pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
     let mut report = Report::new(file, text);
-    let mut reader = Reader::default();
+    let mut reader = HaproxyReader::default();
     for (number, line) in text::lines(&mut report, text) {
         match split(line, number) {
             Ok(words) => {
@@ -57,7 +57,7 @@ pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
     report.finish(config).map(|(config, warnings)| Parsed { config, warnings })
 }
 
-fn read_line(reader: &mut Reader, report: &mut Report<'_>, first: &Word, rest: &[Word], words: &[Word]) {
+fn read_line(reader: &mut HaproxyReader, report: &mut Report<'_>, first: &Word, rest: &[Word], words: &[Word]) {
     if let Some(section) = Section::named(&first.text) {
         return enter(reader, report, section, first, rest);
     }
@@ -71,7 +71,7 @@ fn read_line(reader: &mut Reader, report: &mut Report<'_>, first: &Word, rest: &
     }
 }
 
-fn enter(reader: &mut Reader, report: &mut Report<'_>, section: Section, first: &Word, rest: &[Word]) {
+fn enter(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, first: &Word, rest: &[Word]) {
     let name = header::name(report, section, first.place, rest);
     reader.enter(section);
     match section {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     RateLimit,
     model::limits::RATE_REQUESTS,
-    report::{Place, Report},
+    report::{Report, Span},
 };
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct RateRules {
 #[derive(Debug)]
 struct StickTable {
     name: String,
-    place: Place,
+    place: Span,
     /// There is a `stick-table` line, right or wrong.
     described: bool,
     window: Option<Duration>,
@@ -37,7 +37,7 @@ const DENY: &str = "write `http-request deny deny_status 429 if { src_http_req_r
 
 impl RateRules {
     /// A `backend` section begins: it is a table or nothing.
-    pub(super) fn table(&mut self, name: &str, place: Place) {
+    pub(super) fn table(&mut self, name: &str, place: Span) {
         self.tables.push(StickTable {
             name: name.to_owned(),
             place,

@@ -3,15 +3,15 @@
 use super::{
     rate_rules::RateRules,
     section::Section,
-    settings::{RETRIES, Settings},
+    settings::{ProxySettings, RETRIES},
 };
 use crate::{
     AbsolutePath, Account, Backend, Config, Gate, Guards, Identity, Level, Limits, Listener, Log, Process, UriPath,
-    report::{Place, Report},
+    report::{Report, Span},
 };
 
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct HaproxyReader {
     pub(super) section: Option<Section>,
     /// In a section that was refused as a whole.
     pub(super) lost: bool,
@@ -29,12 +29,12 @@ pub(super) struct Reader {
     /// Bounds that only `listen` names.
     pub(super) limits: Limits,
     /// The last `defaults` so far: what a section that begins now starts with.
-    pub(super) defaults: Settings,
+    pub(super) defaults: ProxySettings,
     /// The section that hears guests.
-    pub(super) own: Settings,
+    pub(super) own: ProxySettings,
     pub(super) listeners: Vec<Listener>,
     pub(super) backend: Option<Backend>,
-    pub(super) identity: Option<(Identity, Place)>,
+    pub(super) identity: Option<(Identity, Span)>,
     pub(super) rates: RateRules,
     /// Groups of words of which one line was read, where haproxy refuses a second one.
     pub(super) once: Vec<&'static str>,
@@ -42,19 +42,19 @@ pub(super) struct Reader {
     pub(super) statistics: Option<UriPath>,
 }
 
-impl Reader {
+impl HaproxyReader {
     /// A section begins.
     pub(super) fn enter(&mut self, section: Section) {
         (self.section, self.lost) = (Some(section), false);
         match section {
-            Section::Defaults => self.defaults = Settings::default(),
+            Section::Defaults => self.defaults = ProxySettings::default(),
             Section::Listen | Section::Frontend => self.own = self.defaults.clone(),
             Section::Global | Section::Backend => {}
         }
     }
 
     /// What the section that is read says of a proxy.
-    pub(super) fn settings(&mut self) -> &mut Settings {
+    pub(super) fn settings(&mut self) -> &mut ProxySettings {
         match self.section {
             Some(Section::Defaults) => &mut self.defaults,
             _ => &mut self.own,
@@ -63,7 +63,7 @@ impl Reader {
 
     /// The configuration, or `None` after reporting what is missing.
     pub(super) fn finish(mut self, report: &mut Report<'_>) -> Option<Config> {
-        let nowhere = Place::default();
+        let nowhere = Span::default();
         if self.lost && !self.listens {
             return None;
         }
@@ -81,8 +81,8 @@ impl Reader {
             let help = "write `http-request set-header X-Neutron-Network-ID UUID` into section `listen`";
             report.error(nowhere, "there is no identity: the agent could not tell whose request it is", help);
         }
-        self.own.judge(report);
-        self.own.judge_gate(report);
+        self.own.check(report);
+        self.own.check_gate(report);
         let process = self.process(report);
         let limits = self.limits(report);
         let timeouts = self.own.timeouts.finish(report);
@@ -105,7 +105,7 @@ impl Reader {
 
     /// The process that is asked for.
     pub(super) fn process(&mut self, report: &mut Report<'_>) -> Option<Process> {
-        let nowhere = Place::default();
+        let nowhere = Span::default();
         if self.user.is_none() {
             let help = "write `user NAME` into section `global`";
             report.error(nowhere, "there is no `user`: haproxy would go on as root", help);
@@ -131,7 +131,7 @@ impl Reader {
 
     /// Where lines go: those about requests only where a proxy says `log global`.
     fn log(&mut self, report: &mut Report<'_>) -> Option<Log> {
-        let nowhere = Place::default();
+        let nowhere = Span::default();
         let Some(log) = self.log.take() else {
             let message = "there is no `log`: haproxy would log nothing, a gate writes to standard error";
             report.warning(nowhere, message, "write `log /dev/log local0 info` into section `global`");
@@ -157,7 +157,7 @@ impl Reader {
                 let usual = limits.connections;
                 let message =
                     format!("there is no `maxconn`: haproxy would take as many as it has descriptors, a gate {usual}");
-                report.warning(Place::default(), message, "write `maxconn NUMBER` into section `global`");
+                report.warning(Span::default(), message, "write `maxconn NUMBER` into section `global`");
             }
         }
         limits.connections_per_source = limits.connections_per_source.min(limits.connections);

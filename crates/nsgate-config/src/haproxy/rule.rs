@@ -1,10 +1,10 @@
 //! One keyword of the dialect, and what nsgate does with it.
 
-use super::{reader::Reader, shape::Shape, words::Word};
+use super::{reader::HaproxyReader, shape::Shape, words::Word};
 use crate::report::Report;
 
-/// Reads a keyword into the [`Reader`]. The first words are the keyword's own, the second its arguments.
-pub(super) type Take = fn(&mut Reader, &mut Report<'_>, &[Word], &[Word]);
+/// Reads a keyword into the [`HaproxyReader`]. The first words are the keyword's own, the second its arguments.
+pub(super) type Take = fn(&mut HaproxyReader, &mut Report<'_>, &[Word], &[Word]);
 
 /// What nsgate does with a keyword.
 #[derive(Clone, Copy)]

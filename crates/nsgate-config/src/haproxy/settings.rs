@@ -3,13 +3,13 @@
 
 use crate::{
     Timeouts,
-    report::{Place, Report},
+    report::{Report, Span},
 };
 use std::time::Duration;
 
 /// The words of a proxy that are in force in a section.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct ProxySettings {
     /// `mode http`; haproxy's own default is tcp.
     pub(super) http: bool,
     /// `log global`, below a `log` in `global`: haproxy copies what stands there already.
@@ -24,12 +24,12 @@ pub(super) struct Settings {
     pub(super) server_close: bool,
     pub(super) connections: Option<u32>,
     pub(super) retries: Option<u32>,
-    pub(super) timeouts: Said,
+    pub(super) timeouts: ProxyTimeouts,
 }
 
 /// The times that are said.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ProxyTimeouts {
     pub(super) request: Option<Duration>,
     pub(super) connect: Option<Duration>,
     pub(super) client: Option<Duration>,
@@ -40,10 +40,10 @@ pub(super) struct Said {
 /// haproxy's default number of retries (`CONN_RETRIES`, include/haproxy/defaults.h).
 pub(super) const RETRIES: u32 = 3;
 
-impl Settings {
+impl ProxySettings {
     /// Says in which way a proxy is not what haproxy would be with these words left out.
-    pub(super) fn judge(&self, report: &mut Report<'_>) {
-        let nowhere = Place::default();
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let nowhere = Span::default();
         if !self.http {
             let help = "write `mode http` into section `defaults`";
             report.error(nowhere, "there is no `mode http`: haproxy would pass bytes on and set no header", help);
@@ -58,8 +58,8 @@ impl Settings {
     }
 
     /// The same of a gate's own, which always says whose request it is.
-    pub(super) fn judge_gate(&self, report: &mut Report<'_>) {
-        let nowhere = Place::default();
+    pub(super) fn check_gate(&self, report: &mut Report<'_>) {
+        let nowhere = Span::default();
         if !self.forwardfor {
             let message = "there is no `option forwardfor`: haproxy would pass on what a guest wrote as \
                            X-Forwarded-For, a gate writes the peer's address";
@@ -73,7 +73,7 @@ impl Settings {
     }
 }
 
-impl Said {
+impl ProxyTimeouts {
     /// The times that hold, after a word about those that haproxy would not have at all.
     pub(super) fn finish(&self, report: &mut Report<'_>) -> Timeouts {
         let usual = Timeouts::default();
@@ -96,7 +96,7 @@ impl Said {
         };
         if !absent.is_empty() {
             let message = format!("not said, and the gate's own: {}; haproxy would wait for ever", absent.join(", "));
-            report.warning(Place::default(), message, "write them into section `defaults`");
+            report.warning(Span::default(), message, "write them into section `defaults`");
         }
         timeouts
     }

@@ -5,7 +5,7 @@ use super::{
     cli_socket, cpu_map, duration, tls_options,
     words::Word,
 };
-use crate::report::Place;
+use crate::report::Span;
 
 /// What haproxy asks of the words behind a keyword. Where it reads a number as far as there are digits (`12x`), a number is
 /// meant here.
@@ -61,7 +61,7 @@ const ANSWERS: [&str; 19] = [
 impl Shape {
     /// Where the words behind the keyword at `keyword` are not what haproxy takes, and why. `once` are the groups of which a
     /// line was read.
-    pub(super) fn fault(self, keyword: Place, words: &[Word], once: &mut Vec<&'static str>) -> Option<(Place, String)> {
+    pub(super) fn fault(self, keyword: Span, words: &[Word], once: &mut Vec<&'static str>) -> Option<(Span, String)> {
         let (least, most) = self.count();
         if words.len() < least {
             return Some((keyword, "its value is missing".to_owned()));
@@ -126,7 +126,7 @@ impl Shape {
 
 /// haproxy refuses a file that it cannot read or that is no answer. nsgate reads no file that a text names, and knows one
 /// that is there and empty.
-fn error_file(words: &[Word]) -> Option<(Place, String)> {
+fn error_file(words: &[Word]) -> Option<(Span, String)> {
     let [status, file] = words else { return None };
     if !ANSWERS.contains(&status.text.as_str()) {
         return Some((status.place, format!("`{}` is none of: {}", status.text, ANSWERS.join(", "))));

@@ -1,7 +1,7 @@
 //! The words behind `stick-table`: a table of sources with the rate of their requests.
 
 use super::{arguments::place, duration, words::Word};
-use crate::report::{Place, Report};
+use crate::report::{Report, Span};
 use std::time::Duration;
 
 /// What to write.
@@ -56,7 +56,7 @@ impl<'w> Properties<'w> {
 
 impl Properties<'_> {
     /// The window of the rate that the table stores, if the line is one that haproxy takes.
-    fn window(&self, report: &mut Report<'_>, keyword: Place) -> Option<Duration> {
+    fn window(&self, report: &mut Report<'_>, keyword: Span) -> Option<Duration> {
         match self.kind {
             Some(kind) if matches!(kind.text.as_str(), "ip" | "ipv6") => {}
             Some(kind) => {

@@ -1,6 +1,6 @@
 //! A text as lines, as haproxy reads it (`readcfgfile` in src/cfgparse.c, haproxy 2.6).
 
-use crate::report::{Place, Report};
+use crate::report::{Report, Span};
 
 /// Most words of a line, and most blanks between and behind them (`MAX_LINE_ARGS`, include/haproxy/defaults.h).
 pub(super) const MOST_WORDS: usize = 64;
@@ -13,13 +13,13 @@ pub(super) fn lines<'t>(report: &mut Report<'_>, text: &'t str) -> impl Iterator
 
 fn check(report: &mut Report<'_>, text: &str) {
     if text.starts_with('\u{feff}') {
-        let place = Place { line: 1, column: 1, length: 1 };
+        let place = Span { line: 1, column: 1, length: 1 };
         report.error(place, "the text begins with a byte order mark, which is no blank", "save it as plain UTF-8");
     }
     if !text.is_empty() && !text.ends_with('\n') {
         let line = text.lines().count();
         let width = text.lines().last().map(|last| last.chars().count()).unwrap_or_default();
-        let place = Place { line, column: width + 1, length: 1 };
+        let place = Span { line, column: width + 1, length: 1 };
         report.error(place, "the last line has no end: the text may have been cut", "end it with a newline");
     }
     if text.contains('\0') {
@@ -38,10 +38,10 @@ fn check(report: &mut Report<'_>, text: &str) {
 }
 
 /// Calls `found` with the place of the first such character in each line, and with what stands behind it.
-fn each(text: &str, wanted: char, mut found: impl FnMut(Place, &str)) {
+fn each(text: &str, wanted: char, mut found: impl FnMut(Span, &str)) {
     for (index, line) in text.lines().enumerate() {
         if let Some((before, rest)) = line.split_once(wanted) {
-            found(Place { line: index + 1, column: before.chars().count() + 1, length: 1 }, rest);
+            found(Span { line: index + 1, column: before.chars().count() + 1, length: 1 }, rest);
         }
     }
 }

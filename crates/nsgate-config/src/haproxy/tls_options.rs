@@ -1,7 +1,7 @@
 //! The words behind `ssl-default-bind-options` and `ssl-default-server-options` (src/cfgparse-ssl.c, haproxy 2.6).
 
 use super::words::Word;
-use crate::report::Place;
+use crate::report::Span;
 
 /// What needs no value: eleven words of lines of both kinds, and one that only listeners have.
 const ALONE: [&str; 12] = [
@@ -25,7 +25,7 @@ pub(super) const SERVER: &[&str] = ALONE.split_at(11).0;
 const VERSIONS: [&str; 5] = ["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
 /// The first word that is no option, or no version behind `ssl-min-ver` and `ssl-max-ver`.
-pub(super) fn fault(words: &[Word], alone: &[&str]) -> Option<(Place, String)> {
+pub(super) fn fault(words: &[Word], alone: &[&str]) -> Option<(Span, String)> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if !matches!(word.text.as_str(), "ssl-min-ver" | "ssl-max-ver") {

@@ -2,7 +2,7 @@
 //! "Quoting and escaping").
 
 use super::text::MOST_WORDS;
-use crate::report::Place;
+use crate::report::Span;
 use std::{iter::Peekable, str::Chars};
 
 /// A word and where it stands.
@@ -11,11 +11,11 @@ pub(super) struct Word {
     /// The text with quotes and escapes resolved.
     pub(super) text: String,
     /// Its place in the file.
-    pub(super) place: Place,
+    pub(super) place: Span,
 }
 
 /// What is wrong with a line, where, and what to do.
-pub(super) type Fault = (Place, &'static str, &'static str);
+pub(super) type Fault = (Span, &'static str, &'static str);
 
 /// Whether haproxy takes it for a blank: `isspace` in the C locale. A carriage return ends the line.
 fn blank(c: char) -> bool {
@@ -65,8 +65,8 @@ impl Cursor<'_> {
         Some(c)
     }
 
-    fn place(&self, from: usize, length: usize) -> Place {
-        Place { line: self.line, column: from + 1, length: length.max(1) }
+    fn place(&self, from: usize, length: usize) -> Span {
+        Span { line: self.line, column: from + 1, length: length.max(1) }
     }
 
     /// The word that begins here.

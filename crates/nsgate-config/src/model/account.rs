@@ -19,21 +19,17 @@ impl Account {
     /// A sentence for an empty name, one that looks like a number (finding 7, CWE-703: `"0"` compared as a string is
     /// not root), or one with characters no account name has (useradd(8)).
     pub fn named(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("the name is empty".to_owned());
+            return Err(Invalid::new("the name is empty"));
         }
         if text.len() > 256 {
-            return Err(format!("the name is {} bytes long; at most 256 are accepted", text.len()));
+            return Err(Invalid::new(format!("the name is {} bytes long; at most 256 are accepted", text.len())));
         }
         if text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+') {
-            return Err(format!("`{text}` looks like a number; write the account's name"));
+            return Err(Invalid::new(format!("`{text}` looks like a number; write the account's name")));
         }
         if let Some(c) = text.chars().find(|c| !(c.is_alphanumeric() || "_-.$@\\".contains(*c))) {
-            return Err(format!("`{text}` contains {c:?}, which no account name has"));
+            return Err(Invalid::new(format!("`{text}` contains {c:?}, which no account name has")));
         }
         Ok(Self::Name(text.to_owned()))
     }

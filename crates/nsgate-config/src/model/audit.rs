@@ -34,12 +34,6 @@ impl FromStr for AuditTo {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-}
-
-impl AuditTo {
-    fn judge(text: &str) -> Result<Self, String> {
         match text {
             "syslog" => return Ok(Self::Syslog),
             "journald" => return Ok(Self::Journald),
@@ -47,11 +41,11 @@ impl AuditTo {
             _ => {}
         }
         let Some(number) = text.strip_prefix("fd:") else {
-            return Err(format!("`{text}` is none of \"syslog\", \"journald\", \"stderr\", \"fd:3\""));
+            return Err(Invalid::new(format!("`{text}` is none of \"syslog\", \"journald\", \"stderr\", \"fd:3\"")));
         };
         // One spelling for each: no sign and no zero before it.
         let found = number.parse().ok().filter(|found: &u16| (3..1024).contains(found) && found.to_string() == number);
-        found.map(Self::Descriptor).ok_or_else(|| format!("`{text}`: a descriptor is fd:3 to fd:1023"))
+        found.map(Self::Descriptor).ok_or_else(|| Invalid::new(format!("`{text}`: a descriptor is fd:3 to fd:1023")))
     }
 }
 

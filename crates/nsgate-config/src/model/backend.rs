@@ -20,16 +20,12 @@ impl Backend {
     /// # Errors
     /// A sentence if the path does not fit a UNIX socket address.
     pub fn new(path: AbsolutePath) -> Result<Self, Invalid> {
-        Self::judge(path).map_err(Invalid::new)
-    }
-
-    fn judge(path: AbsolutePath) -> Result<Self, String> {
         let length = path.as_str().len();
         if length >= SUN_PATH {
-            return Err(format!(
+            return Err(Invalid::new(format!(
                 "the socket's path is {length} bytes long; a UNIX socket's is at most {}",
                 SUN_PATH - 1
-            ));
+            )));
         }
         Ok(Self { path, owner: None })
     }

@@ -55,15 +55,13 @@ impl UriPath {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
         if text.starts_with('/') && text.len() <= 256 && plain {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{text}` is not a path: that begins with `/` and has at most 256 visible characters"))
+        Err(Invalid::new(format!(
+            "`{text}` is not a path: that begins with `/` and has at most 256 visible characters"
+        )))
     }
 
     /// The path.

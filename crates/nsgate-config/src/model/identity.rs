@@ -16,13 +16,8 @@ impl FromStr for Uuid {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-}
-
-impl Uuid {
-    fn judge(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a UUID; it looks like 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10");
+        let wrong =
+            || Invalid::new(format!("`{text}` is not a UUID; it looks like 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10"));
         let groups = [8usize, 4, 4, 4, 12];
         let mut parts = text.split('-');
         let mut digits = Vec::with_capacity(32);

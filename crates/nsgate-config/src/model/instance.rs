@@ -31,15 +31,11 @@ impl ProjectId {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
             return Ok(Self(text.into()));
         }
-        Err(format!("`{text}` is not a project's id: that is 1 to 64 letters, digits, `-`, `_` or `.`"))
+        Err(Invalid::new(format!("`{text}` is not a project's id: that is 1 to 64 letters, digits, `-`, `_` or `.`")))
     }
 }
 
@@ -59,11 +55,7 @@ impl Signature {
     /// # Errors
     /// A sentence that says what is expected; what was there is not repeated.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
-        let wrong = || "this is not a signature: that is 64 hexadecimal digits".to_owned();
+        let wrong = || Invalid::new("this is not a signature: that is 64 hexadecimal digits");
         if text.len() != 64 {
             return Err(wrong());
         }

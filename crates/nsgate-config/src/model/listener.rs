@@ -24,13 +24,7 @@ impl TryFrom<u16> for Port {
     type Error = Invalid;
 
     fn try_from(number: u16) -> Result<Self, Invalid> {
-        Self::number(number).map_err(Invalid::new)
-    }
-}
-
-impl Port {
-    fn number(number: u16) -> Result<Self, String> {
-        NonZeroU16::new(number).map(Self).ok_or_else(|| "port 0 is not a port; write 1 to 65535".to_owned())
+        NonZeroU16::new(number).map(Self).ok_or_else(|| Invalid::new("port 0 is not a port; write 1 to 65535"))
     }
 }
 
@@ -38,18 +32,13 @@ impl FromStr for Port {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-}
-
-impl Port {
-    fn judge(text: &str) -> Result<Self, String> {
         // `u16::from_str` takes a leading `+`; a port has digits only.
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(format!("`{text}` is not a port; write 1 to 65535 in decimal digits"));
+            return Err(Invalid::new(format!("`{text}` is not a port; write 1 to 65535 in decimal digits")));
         }
-        let number: u16 = text.parse().map_err(|_| format!("port {text} is out of range; write 1 to 65535"))?;
-        Self::number(number)
+        let number: u16 =
+            text.parse().map_err(|_| Invalid::new(format!("port {text} is out of range; write 1 to 65535")))?;
+        Self::try_from(number)
     }
 }
 
@@ -69,18 +58,16 @@ impl InterfaceName {
     /// # Errors
     /// A sentence that says why no interface can have this name.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > 15 {
-            return Err(format!("`{text}` is not an interface name: those have 1 to 15 bytes"));
+            return Err(Invalid::new(format!("`{text}` is not an interface name: those have 1 to 15 bytes")));
         }
         if text == "."
             || text == ".."
             || text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
         {
-            return Err(format!("`{text}` is not an interface name: no `/`, `:`, space or control character in it"));
+            return Err(Invalid::new(format!(
+                "`{text}` is not an interface name: no `/`, `:`, space or control character in it"
+            )));
         }
         Ok(Self(text.to_owned()))
     }
@@ -132,32 +119,35 @@ impl Listener {
     ///
     /// # Errors
     /// A sentence for a text that is no such address, or an address on which no guest could be heard.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
         let (endpoint, interface) = match text.split_once('%') {
             Some((endpoint, name)) => (endpoint, Some(InterfaceName::new(name)?)),
             None => (text, None),
         };
-        let (address, port) = endpoint.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port"))?;
+        let (address, port) = endpoint.rsplit_once(':').ok_or_else(|| Invalid::new(format!("`{text}` has no port")))?;
         let address = match address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) => inner.parse().map(IpAddr::V6).ok(),
             None => address.parse().map(IpAddr::V4).ok(),
         };
         let address = address.ok_or_else(|| {
-            format!("`{text}` is not an address; write 169.254.169.254:80 or [fe80::a9fe:a9fe]:80%INTERFACE")
+            let form = "169.254.169.254:80 or [fe80::a9fe:a9fe]:80%INTERFACE";
+            Invalid::new(format!("`{text}` is not an address; write {form}"))
         })?;
         plausible(Self { address, port: port.parse()?, interface })
     }
 }
 
 /// Refuses an address on which no guest could ever be heard.
-pub(crate) fn plausible(listener: Listener) -> Result<Listener, String> {
+pub(crate) fn plausible(listener: Listener) -> Result<Listener, Invalid> {
     match listener.address {
         IpAddr::V6(ip) if ip.is_unicast_link_local() && listener.interface.is_none() => {
-            Err(format!("`{ip}` is link-local: it needs the interface it is on"))
+            Err(Invalid::new(format!("`{ip}` is link-local: it needs the interface it is on")))
         }
-        ip if ip.is_multicast() => Err(format!("`{ip}` is a multicast address: nobody can connect to it")),
+        ip if ip.is_multicast() => {
+            Err(Invalid::new(format!("`{ip}` is a multicast address: nobody can connect to it")))
+        }
         IpAddr::V4(ip) if ip.is_broadcast() => {
-            Err(format!("`{ip}` is the broadcast address: nobody can connect to it"))
+            Err(Invalid::new(format!("`{ip}` is the broadcast address: nobody can connect to it")))
         }
         _ => Ok(listener),
     }

@@ -17,12 +17,8 @@ impl Netns {
     /// # Errors
     /// A sentence for a name that cannot be one.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         if text.starts_with('/') {
-            return Ok(AbsolutePath::new(text).map(Self::Path)?);
+            return AbsolutePath::new(text).map(Self::Path);
         }
         if text.is_empty()
             || text == "."
@@ -30,7 +26,9 @@ impl Netns {
             || text.len() > 255
             || text.contains(|c: char| c == '/' || c.is_control())
         {
-            return Err(format!("`{text}` is not a namespace's name; write a name as `ip netns` lists it, or a path"));
+            return Err(Invalid::new(format!(
+                "`{text}` is not a namespace's name; write a name as `ip netns` lists it, or a path"
+            )));
         }
         Ok(Self::Name(text.to_owned()))
     }

@@ -16,23 +16,25 @@ impl AbsolutePath {
     /// # Errors
     /// A sentence that says what is wrong with the path.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix('/') else {
-            return Err(format!("`{text}` is not an absolute path; write it from `/` on"));
+            return Err(Invalid::new(format!("`{text}` is not an absolute path; write it from `/` on")));
         };
         if text.len() >= PATH_MAX {
-            return Err(format!("the path is {} bytes long; the kernel takes at most {}", text.len(), PATH_MAX - 1));
+            return Err(Invalid::new(format!(
+                "the path is {} bytes long; the kernel takes at most {}",
+                text.len(),
+                PATH_MAX - 1
+            )));
         }
         if text.chars().any(char::is_control) {
-            return Err("the path contains a control character".to_owned());
+            return Err(Invalid::new("the path contains a control character"));
         }
         for component in rest.split('/') {
             match component {
-                "" => return Err(format!("`{text}` has an empty component (`//` or a `/` at the end)")),
-                "." | ".." => return Err(format!("`{text}` contains `{component}`; write the path without it")),
+                "" => return Err(Invalid::new(format!("`{text}` has an empty component (`//` or a `/` at the end)"))),
+                "." | ".." => {
+                    return Err(Invalid::new(format!("`{text}` contains `{component}`; write the path without it")));
+                }
                 _ => {}
             }
         }

@@ -35,10 +35,6 @@ impl HostName {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let label = |label: &str| {
             (1..=63).contains(&label.len())
@@ -50,7 +46,7 @@ impl HostName {
         if text.len() <= 253 && text.split('.').all(label) && last.bytes().any(|byte| !byte.is_ascii_digit()) {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{text}` is neither an address nor the name of a host"))
+        Err(Invalid::new(format!("`{text}` is neither an address nor the name of a host")))
     }
 
     /// The name.
@@ -67,11 +63,7 @@ impl Server {
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` names no port"))?;
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| Invalid::new(format!("`{text}` names no port")))?;
         let port: Port = port.parse()?;
         let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let host = match (bracketed.unwrap_or(host).parse::<IpAddr>(), bracketed) {
@@ -79,7 +71,9 @@ impl Server {
                 reachable(address)?;
                 ServerHost::Address(address)
             }
-            (Err(_), Some(inside)) => return Err(format!("`{inside}` is not an address; a name has no brackets")),
+            (Err(_), Some(inside)) => {
+                return Err(Invalid::new(format!("`{inside}` is not an address; a name has no brackets")));
+            }
             (Err(_), None) => ServerHost::Name(HostName::new(host)?),
         };
         Ok(Self { host, port })
@@ -91,12 +85,8 @@ impl Server {
 /// # Errors
 /// A sentence for an address that is nobody's or everybody's.
 pub fn reachable(address: IpAddr) -> Result<(), Invalid> {
-    may_be_reached(address).map_err(Invalid::new)
-}
-
-fn may_be_reached(address: IpAddr) -> Result<(), String> {
     if address.is_unspecified() || address.is_multicast() {
-        return Err(format!("`{address}` is not the address of one host"));
+        return Err(Invalid::new(format!("`{address}` is not the address of one host")));
     }
     Ok(())
 }

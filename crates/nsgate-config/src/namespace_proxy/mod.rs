@@ -14,25 +14,25 @@ use std::{
     ffi::OsString,
     net::{IpAddr, Ipv4Addr},
 };
-use words::Said;
+use words::ProxyOptions;
 
 /// The program's name, on command lines and in log lines.
 pub const NAME: &str = "neutron-ns-metadata-proxy";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum NamespaceProxyCommand {
     /// `--version`.
     Version,
     /// `--help`, `-h`.
     Help,
     /// Anything else.
-    Run(Box<Asked>),
+    Run(Box<NamespaceProxy>),
 }
 
 /// A gate, and the file that its lines go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct NamespaceProxy {
     /// The gate and its process.
     pub config: Config,
     /// `--log-file`, in `--log-dir` if that is given.
@@ -78,22 +78,22 @@ Example:
 ///
 /// # Errors
 /// A sentence that names the option, and what to write instead.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Invalid> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<NamespaceProxyCommand, Invalid> {
     command(words).map_err(Invalid::new)
 }
 
-fn command(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+fn command(words: impl IntoIterator<Item = OsString>) -> Result<NamespaceProxyCommand, String> {
     let said = words::read(words)?;
     if said.version {
-        return Ok(Command::Version);
+        return Ok(NamespaceProxyCommand::Version);
     }
     if said.help {
-        return Ok(Command::Help);
+        return Ok(NamespaceProxyCommand::Help);
     }
-    judge(&said).map(|asked| Command::Run(Box::new(asked)))
+    configuration(&said).map(|asked| NamespaceProxyCommand::Run(Box::new(asked)))
 }
 
-fn judge(said: &Said) -> Result<Asked, String> {
+fn configuration(said: &ProxyOptions) -> Result<NamespaceProxy, String> {
     let value = |name: &str| said.values.get(name).map(String::as_str);
     let on = |name: &str, default: bool| said.switches.get(name).copied().unwrap_or(default);
     let identity = identity(value("network_id"), value("router_id"))?;
@@ -123,7 +123,7 @@ fn judge(said: &Said) -> Result<Asked, String> {
         }
         (false, _) => None,
     };
-    Ok(Asked {
+    Ok(NamespaceProxy {
         config: Config {
             gate: Gate {
                 identity,

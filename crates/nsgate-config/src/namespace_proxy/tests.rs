@@ -1,7 +1,7 @@
 //! The command line of the original: every option in every spelling, and what each of the findings would have passed.
 
 use super::{
-    Asked, Command, parse,
+    NamespaceProxy, NamespaceProxyCommand, parse,
     words::{SWITCHES, VALUES},
 };
 use crate::{Account, Identity, Level};
@@ -9,13 +9,13 @@ use std::ffi::OsString;
 
 const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
 
-fn words(line: &str) -> Result<Command, String> {
+fn words(line: &str) -> Result<NamespaceProxyCommand, String> {
     parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from)).map_err(String::from)
 }
 
-fn run(line: &str) -> Asked {
+fn run(line: &str) -> NamespaceProxy {
     match words(line) {
-        Ok(Command::Run(asked)) => *asked,
+        Ok(NamespaceProxyCommand::Run(asked)) => *asked,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -104,7 +104,7 @@ fn every_option_in_every_spelling() {
         let all = said.map(|said| run(&format!("{beside} {said}")));
         assert!(all.iter().all(|one| *one == all[0]), "{name}");
         let without = words(&beside);
-        assert_ne!(without, Ok(Command::Run(Box::new(all[0].clone()))), "`{name}` changes something");
+        assert_ne!(without, Ok(NamespaceProxyCommand::Run(Box::new(all[0].clone()))), "`{name}` changes something");
     }
     let least = format!("--network_id={ID} --metadata_proxy_user=neutron");
     for name in SWITCHES {
@@ -187,6 +187,6 @@ fn what_is_wrong_is_named() {
         assert!(error.contains(word), "{more}: {error}");
     }
     assert!(words("").unwrap_err().contains("--network_id"));
-    assert_eq!(words("--version"), Ok(Command::Version));
-    assert_eq!(words("-h"), Ok(Command::Help));
+    assert_eq!(words("--version"), Ok(NamespaceProxyCommand::Version));
+    assert_eq!(words("-h"), Ok(NamespaceProxyCommand::Help));
 }

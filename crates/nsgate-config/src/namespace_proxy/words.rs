@@ -28,7 +28,7 @@ const LONGEST: usize = 8192;
 
 /// What was said.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct ProxyOptions {
     pub(super) values: BTreeMap<&'static str, String>,
     pub(super) switches: BTreeMap<&'static str, bool>,
     pub(super) version: bool,
@@ -36,8 +36,8 @@ pub(super) struct Said {
 }
 
 /// Sorts the words.
-pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Said, String> {
-    let mut said = Said::default();
+pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<ProxyOptions, String> {
+    let mut said = ProxyOptions::default();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let word = utf8(word)?;
@@ -59,7 +59,7 @@ pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Said, St
                 Some(value) => value,
                 None => utf8(words.next().ok_or_else(|| format!("`--{name}` needs a value behind it"))?)?,
             };
-            judge(name, &value)?;
+            check_value(name, &value)?;
             if said.values.insert(known, value).is_some() {
                 return Err(format!("`--{name}` is said twice; keep one of the two"));
             }
@@ -92,7 +92,7 @@ fn switch(spelled: &str) -> Option<(&'static str, bool)> {
     named(spelled).map(|known| (known, true)).or_else(off)
 }
 
-fn judge(name: &str, value: &str) -> Result<(), String> {
+fn check_value(name: &str, value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err(format!("`--{name}` has an empty value; leave the option out if there is nothing to say"));
     }

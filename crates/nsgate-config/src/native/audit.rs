@@ -9,7 +9,7 @@ use crate::{Audit, Trace, model::audit::EVENTS_PER_SECOND};
 impl Validator<'_> {
     pub(super) fn audit(&mut self, draft: Option<&DraftAudit>) -> Option<Audit> {
         let draft = draft?;
-        let to = self.take("to", &draft.to, |to| to.parse());
+        let to = self.value("to", &draft.to, |to| to.parse());
         let rate = self.number("events_per_second", &draft.events_per_second, EVENTS_PER_SECOND, 1..=100_000);
         Some(Audit { to: to?, events_per_second: rate })
     }

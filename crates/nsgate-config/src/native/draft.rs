@@ -23,11 +23,11 @@ pub struct Draft {
     /// Path of the agent's UNIX socket.
     pub backend: Option<Spanned<String>>,
     /// The user that the agent's process must have, asked from the kernel after each connect; any user without it.
-    pub backend_owner: Option<Spanned<Who>>,
+    pub backend_owner: Option<Spanned<DraftAccount>>,
     /// Who the gate runs as.
-    pub user: Option<Spanned<Who>>,
+    pub user: Option<Spanned<DraftAccount>>,
     /// In which group the gate runs; the user's own without it.
-    pub group: Option<Spanned<Who>>,
+    pub group: Option<Spanned<DraftAccount>>,
     /// Whether root is accepted as user or group.
     #[serde(default)]
     pub allow_root: bool,
@@ -68,7 +68,7 @@ pub struct Draft {
 /// An account by name, or by number, which asks for it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Who {
+pub enum DraftAccount {
     /// By name.
     Name(String),
     /// By number.
@@ -78,7 +78,7 @@ pub enum Who {
 /// A time: `"30s"`, or a number of seconds.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Time {
+pub enum DraftTime {
     /// With its unit.
     Text(String),
     /// In seconds.
@@ -122,13 +122,13 @@ pub struct DraftLimits {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "each is described where its value is: crate::Timeouts")]
 pub struct DraftTimeouts {
-    pub request: Option<Spanned<Time>>,
-    pub connect: Option<Spanned<Time>>,
-    pub client: Option<Spanned<Time>>,
-    pub server: Option<Spanned<Time>>,
-    pub keep_alive: Option<Spanned<Time>>,
-    pub body: Option<Spanned<Time>>,
-    pub connection: Option<Spanned<Time>>,
+    pub request: Option<Spanned<DraftTime>>,
+    pub connect: Option<Spanned<DraftTime>>,
+    pub client: Option<Spanned<DraftTime>>,
+    pub server: Option<Spanned<DraftTime>>,
+    pub keep_alive: Option<Spanned<DraftTime>>,
+    pub body: Option<Spanned<DraftTime>>,
+    pub connection: Option<Spanned<DraftTime>>,
 }
 
 /// One of `[[rate_limits]]`.
@@ -138,7 +138,7 @@ pub struct DraftRate {
     /// Requests allowed within the window.
     pub requests: Spanned<i64>,
     /// Length of the sliding window, at least one second.
-    pub window: Spanned<Time>,
+    pub window: Spanned<DraftTime>,
 }
 
 /// `[guards]`.
@@ -173,7 +173,7 @@ pub struct DraftHeader {
 #[allow(missing_docs, reason = "each is described where its value is: crate::Expiring")]
 pub struct DraftExpiring {
     pub names: Spanned<Vec<Spanned<String>>>,
-    pub after: Spanned<Time>,
+    pub after: Spanned<DraftTime>,
 }
 
 /// `[audit]`.

@@ -42,18 +42,19 @@ impl Validator<'_> {
     fn config(&mut self, draft: Draft) -> Option<Config> {
         let identity = self.identity(&draft);
         let listeners: Vec<Listener> =
-            draft.listen.iter().filter_map(|said| self.take("listen", said, |text| Listener::parse(text))).collect();
+            draft.listen.iter().filter_map(|said| self.value("listen", said, |text| Listener::parse(text))).collect();
         if draft.listen.is_empty() {
             self.missing("listen", "listen = [\"169.254.169.254:80\"]");
         }
-        let backend = self.need("backend", &draft.backend, "backend = \"/var/lib/neutron/metadata_proxy\"", |path| {
-            AbsolutePath::new(path).and_then(Backend::new)
-        });
-        let owner = self.maybe("backend_owner", &draft.backend_owner, account);
-        let user = self.need("user", &draft.user, "user = \"neutron\"", account);
-        let group = self.maybe("group", &draft.group, account);
-        let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
-        let netns = self.maybe("netns", &draft.netns, |name| Netns::new(name));
+        let backend =
+            self.required("backend", &draft.backend, "backend = \"/var/lib/neutron/metadata_proxy\"", |path| {
+                AbsolutePath::new(path).and_then(Backend::new)
+            });
+        let owner = self.optional("backend_owner", &draft.backend_owner, account);
+        let user = self.required("user", &draft.user, "user = \"neutron\"", account);
+        let group = self.optional("group", &draft.group, account);
+        let pid_file = self.optional("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
+        let netns = self.optional("netns", &draft.netns, |name| Netns::new(name));
         let sandbox = self.sandbox(&draft.sandbox);
         let retries = self.number("retries", &draft.retries, RETRIES, 0..=100);
         let limits = self.limits(&draft.limits);
@@ -111,7 +112,7 @@ impl Validator<'_> {
         if let Some((second, said, _)) = given.next() {
             self.wrong(second, said, format!("a second identity, beside `{key}`: an agent refuses a request with two"));
         }
-        self.take(key, said, |text| text.parse()).map(make)
+        self.value(key, said, |text| text.parse()).map(make)
     }
 }
 

@@ -11,16 +11,16 @@ const MOST_PATHS: usize = 32;
 
 impl Validator<'_> {
     pub(super) fn guards(&mut self, draft: &DraftGuards) -> Guards {
-        let tokens = self.maybe("tokens", &draft.tokens, |word| {
+        let tokens = self.optional("tokens", &draft.tokens, |word| {
             let found = Tokens::ALL.iter().find(|(name, _)| name == word).map(|(_, value)| *value);
             found.ok_or_else(|| format!("`{word}` is none of \"off\", \"optional\", \"required\""))
         });
         let expiring = draft.expiring.as_ref().and_then(|expiring| {
             let names = self.list("names", Some(&expiring.names), MOST, ComponentName::new);
-            let after = self.take("after", &expiring.after, time::parse)?;
+            let after = self.value("after", &expiring.after, time::parse)?;
             Some(Expiring { names, after })
         });
-        let hop_limit = self.maybe("hop_limit", &draft.hop_limit, |number| {
+        let hop_limit = self.optional("hop_limit", &draft.hop_limit, |number| {
             let limit = u8::try_from(*number).ok().and_then(NonZeroU8::new);
             limit.ok_or_else(|| "write a number from 1 to 255; 1 reaches guests of the same network only".to_owned())
         });
@@ -34,7 +34,7 @@ impl Validator<'_> {
             refuse_forwarded: draft.refuse_forwarded,
             hosts: self.list("hosts", draft.hosts.as_ref(), MOST, GuestHost::new),
             require_header: self
-                .maybe("require_header", &draft.require_header, |said| RequiredHeader::new(&said.name, &said.value)),
+                .optional("require_header", &draft.require_header, |said| RequiredHeader::new(&said.name, &said.value)),
             tokens: tokens.unwrap_or_default(),
             methods: self.list("methods", draft.methods.as_ref(), MOST, MethodName::new),
             paths: self.list("paths", draft.paths.as_ref(), MOST_PATHS, PathPrefix::new),
@@ -59,7 +59,7 @@ impl Validator<'_> {
         }
         let mut all = Vec::new();
         for word in words {
-            match self.take(key, word, |word| judge(word)) {
+            match self.value(key, word, |word| judge(word)) {
                 Some(value) if all.contains(&value) => self.wrong(key, word, "this is named twice".to_owned()),
                 Some(value) => all.push(value),
                 None => {}

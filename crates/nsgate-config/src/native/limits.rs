@@ -1,7 +1,7 @@
 //! `[limits]`, `[timeouts]` and `[[rate_limits]]`: their checks, and how they are written.
 
 use super::{
-    draft::{DraftLimits, DraftRate, DraftTimeouts, Time},
+    draft::{DraftLimits, DraftRate, DraftTime, DraftTimeouts},
     time,
     validator::Validator,
 };
@@ -64,8 +64,8 @@ impl Validator<'_> {
 
     pub(super) fn timeouts(&mut self, draft: &DraftTimeouts) -> Timeouts {
         let default = Timeouts::default();
-        let mut time = |key, said: &Option<Spanned<Time>>, default| {
-            said.as_ref().and_then(|said| self.take(key, said, time::parse)).unwrap_or(default)
+        let mut time = |key, said: &Option<Spanned<DraftTime>>, default| {
+            said.as_ref().and_then(|said| self.value(key, said, time::parse)).unwrap_or(default)
         };
         Timeouts {
             request: time("request", &draft.request, default.request),
@@ -81,14 +81,14 @@ impl Validator<'_> {
     pub(super) fn rate_limits(&mut self, drafts: &[DraftRate]) -> Vec<RateLimit> {
         let limits = drafts.iter().filter_map(|rate| {
             let requests = self.number("requests", &Some(rate.requests.clone()), 1, RATE_REQUESTS);
-            let window = self.take("window", &rate.window, whole_window)?;
+            let window = self.value("window", &rate.window, whole_window)?;
             Some(RateLimit { requests, window })
         });
         limits.collect()
     }
 }
 
-fn whole_window(time: &Time) -> Result<Duration, String> {
+fn whole_window(time: &DraftTime) -> Result<Duration, String> {
     match time::parse(time)? {
         window if window >= Duration::from_secs(1) => Ok(window),
         _ => Err("a window is at least one second".to_owned()),

@@ -15,17 +15,17 @@ const LEVELS: [(&str, Level); 5] = [
 impl Validator<'_> {
     pub(super) fn log(&mut self, draft: &DraftLog) -> Option<Log> {
         let socket = match &draft.socket {
-            Some(_) => self.maybe("socket", &draft.socket, |path| AbsolutePath::new(path)),
+            Some(_) => self.optional("socket", &draft.socket, |path| AbsolutePath::new(path)),
             None => Some(AbsolutePath::usual_log()),
         };
-        let facility = self.maybe("facility", &draft.facility, |name| {
+        let facility = self.optional("facility", &draft.facility, |name| {
             Facility::named(name).ok_or_else(|| format!("not a facility; one of {}", Facility::names().join(", ")))
         });
-        let level = self.maybe("level", &draft.level, |name| {
+        let level = self.optional("level", &draft.level, |name| {
             let found = LEVELS.iter().find(|(known, _)| known == name).map(|(_, level)| *level);
             found.ok_or_else(|| format!("not a level; one of {}", LEVELS.map(|(name, _)| name).join(", ")))
         });
-        let tag = self.maybe("tag", &draft.tag, |tag| {
+        let tag = self.optional("tag", &draft.tag, |tag| {
             let fits = (1..=128).contains(&tag.len()) && !tag.contains(char::is_control);
             if fits { Ok(tag.clone()) } else { Err("a tag has 1 to 128 printable characters".to_owned()) }
         });

@@ -18,8 +18,8 @@ mod toml_text;
 mod validator;
 
 pub use draft::{
-    Draft, DraftAudit, DraftExpiring, DraftGuards, DraftHeader, DraftLimits, DraftLog, DraftRate, DraftTimeouts,
-    DraftTrace, Time, Who,
+    Draft, DraftAccount, DraftAudit, DraftExpiring, DraftGuards, DraftHeader, DraftLimits, DraftLog, DraftRate,
+    DraftTime, DraftTimeouts, DraftTrace,
 };
 pub use flags::{all_on_command_line, on_command_line};
 pub use gate::render;

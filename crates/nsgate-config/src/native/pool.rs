@@ -2,7 +2,7 @@
 
 use super::{
     audit,
-    draft::{DraftAudit, DraftLog, Who},
+    draft::{DraftAccount, DraftAudit, DraftLog},
     log,
     process::{account, render_account},
     toml_text::{quoted, read},
@@ -31,7 +31,7 @@ pub struct DraftPool {
     /// Path of the UNIX socket at which networks are handed over; the pool makes it.
     pub socket: Option<Spanned<String>>,
     /// Besides root, processes of this group may hand over, list and remove networks: the group that the keepers run in.
-    pub handover_group: Option<Spanned<Who>>,
+    pub handover_group: Option<Spanned<DraftAccount>>,
     /// Paths of the agents' sockets, one to eight; a gate with another one is refused.
     #[serde(default)]
     pub backends: Vec<Spanned<String>>,
@@ -47,9 +47,9 @@ pub struct DraftPool {
     /// Path of a UNIX socket at which metrics are told in the OpenMetrics text format; nothing is told without it.
     pub metrics: Option<Spanned<String>>,
     /// Who the worker runs as.
-    pub user: Option<Spanned<Who>>,
+    pub user: Option<Spanned<DraftAccount>>,
     /// In which group; the user's own without it.
-    pub group: Option<Spanned<Who>>,
+    pub group: Option<Spanned<DraftAccount>>,
     /// Whether root is accepted as user or group.
     #[serde(default)]
     pub allow_root: bool,
@@ -88,10 +88,11 @@ impl DraftPool {
 
 impl Validator<'_> {
     fn pool(&mut self, draft: DraftPool) -> Option<PoolConfig> {
-        let socket = self.need("socket", &draft.socket, "socket = \"/run/nsgate/pool.sock\"", |path| socket_path(path));
-        let metrics = self.maybe("metrics", &draft.metrics, |path| socket_path(path));
+        let socket =
+            self.required("socket", &draft.socket, "socket = \"/run/nsgate/pool.sock\"", |path| socket_path(path));
+        let metrics = self.optional("metrics", &draft.metrics, |path| socket_path(path));
         let backends: Vec<Backend> =
-            draft.backends.iter().filter_map(|said| self.take("backends", said, |path| backend(path))).collect();
+            draft.backends.iter().filter_map(|said| self.value("backends", said, |path| backend(path))).collect();
         if draft.backends.is_empty() {
             self.missing("backends", "backends = [\"/var/lib/neutron/metadata_proxy\"]");
         }
@@ -103,10 +104,10 @@ impl Validator<'_> {
                 self.wrong("backends", said, "this path is named twice".to_owned());
             }
         }
-        let handover_group = self.maybe("handover_group", &draft.handover_group, account);
-        let user = self.need("user", &draft.user, "user = \"nsgate\"", account);
-        let group = self.maybe("group", &draft.group, account);
-        let pid_file = self.maybe("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
+        let handover_group = self.optional("handover_group", &draft.handover_group, account);
+        let user = self.required("user", &draft.user, "user = \"nsgate\"", account);
+        let group = self.optional("group", &draft.group, account);
+        let pid_file = self.optional("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
         let sandbox = self.sandbox(&draft.sandbox);
         let workers = self.number("workers", &draft.workers, 1, 1..=MOST_WORKERS);
         let networks = self.number("networks", &draft.networks, NETWORKS, 1..=MOST_NETWORKS);

@@ -1,12 +1,12 @@
 //! The keys of a process that a gate and a pool share: their checks, and how they are written.
 
-use super::{draft::Who, toml_text::quoted, validator::Validator};
+use super::{draft::DraftAccount, toml_text::quoted, validator::Validator};
 use crate::{Account, SandboxLevel};
 use toml::Spanned;
 
 impl Validator<'_> {
     pub(super) fn sandbox(&mut self, said: &Option<Spanned<String>>) -> Option<SandboxLevel> {
-        self.maybe("sandbox", said, |level| match level.as_str() {
+        self.optional("sandbox", said, |level| match level.as_str() {
             "default" => Ok(SandboxLevel::Default),
             "strict" => Ok(SandboxLevel::Strict),
             other => Err(format!("`{other}` is not a level; write \"default\" or \"strict\"")),
@@ -14,11 +14,11 @@ impl Validator<'_> {
     }
 }
 
-pub(super) fn account(who: &Who) -> Result<Account, String> {
+pub(super) fn account(who: &DraftAccount) -> Result<Account, String> {
     match who {
-        Who::Name(name) => Ok(Account::named(name)?),
+        DraftAccount::Name(name) => Ok(Account::named(name)?),
         // 4294967295 is "no change" to setresuid(2), and so nobody's number.
-        Who::Number(number) => match u32::try_from(*number) {
+        DraftAccount::Number(number) => match u32::try_from(*number) {
             Ok(id) if id != u32::MAX => Ok(Account::Id(id)),
             _ => Err(format!("{number} is not an account's number; 0 to 4294967294")),
         },

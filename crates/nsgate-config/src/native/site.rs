@@ -2,7 +2,7 @@
 
 use super::{
     audit,
-    draft::{DraftAudit, DraftGuards, DraftTrace, Time},
+    draft::{DraftAudit, DraftGuards, DraftTime, DraftTrace},
     guards, time,
     toml_text::{quoted, read},
     validator::Validator,
@@ -41,7 +41,7 @@ struct DraftSite {
     /// Networks are handed over to the pool at this socket rather than served by a process each.
     pool: Option<Spanned<String>>,
     /// How long a keeper waits for the next worker, and a guest for one that hangs, before the keeper serves by itself.
-    pool_patience: Option<Spanned<Time>>,
+    pool_patience: Option<Spanned<DraftTime>>,
     /// Whether a keeper serves by itself where no worker answers; without it, such a network is not started.
     pool_fallback: Option<bool>,
     /// What every gate demands of a request: no dialect of haproxy has words for it.
@@ -60,8 +60,8 @@ impl Site {
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let draft: DraftSite = read(file, text)?;
         let mut validator = Validator::new(file, text, None);
-        let pool = validator.maybe("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
-        let patience = validator.maybe("pool_patience", &draft.pool_patience, time::parse);
+        let pool = validator.optional("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
+        let patience = validator.optional("pool_patience", &draft.pool_patience, time::parse);
         let pool = pool.map(|pool| PoolUse {
             patience: patience.unwrap_or(pool.patience),
             fallback: draft.pool_fallback.unwrap_or(pool.fallback),

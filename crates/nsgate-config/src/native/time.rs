@@ -1,14 +1,14 @@
 //! Times in TOML: a number with a unit, or seconds.
 
-use super::draft::Time;
+use super::draft::DraftTime;
 use crate::model::limits::LONGEST;
 use std::time::Duration;
 
 /// Judges a time: more than zero, at most a day.
-pub(super) fn parse(time: &Time) -> Result<Duration, String> {
+pub(super) fn parse(time: &DraftTime) -> Result<Duration, String> {
     let duration = match time {
-        Time::Seconds(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
-        Time::Text(text) => text_time(text),
+        DraftTime::Seconds(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+        DraftTime::Text(text) => text_time(text),
     };
     match duration {
         Some(duration) if duration > Duration::ZERO && duration <= LONGEST => Ok(duration),

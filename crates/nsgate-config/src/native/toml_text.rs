@@ -2,7 +2,7 @@
 
 use crate::{
     Diagnostics,
-    report::{Place, Report},
+    report::{Report, Span},
 };
 use serde::de::DeserializeOwned;
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub(super) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Dia
 }
 
 /// Line and column, in characters, of a range of bytes.
-pub(super) fn place(text: &str, span: Range<usize>) -> Place {
+pub(super) fn place(text: &str, span: Range<usize>) -> Span {
     let before = text.get(..span.start).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     // A carriage return before the line feed belongs to the end of the line, and no place is behind that.
@@ -31,7 +31,7 @@ pub(super) fn place(text: &str, span: Range<usize>) -> Place {
     let column = (before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1).min(end);
     let inside = text.get(span).unwrap_or_default();
     let length = inside.split('\n').next().map_or(1, |first| first.trim_end().chars().count()).max(1);
-    Place { line, column, length }
+    Span { line, column, length }
 }
 
 /// A TOML basic string. The values have no control characters.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     CommandLine, Diagnostic, Diagnostics,
-    report::{Place, Report},
+    report::{Report, Span},
 };
 use std::ops::RangeInclusive;
 use toml::Spanned;
@@ -44,7 +44,7 @@ impl<'a> Validator<'a> {
         found.unwrap_or(default)
     }
 
-    pub(super) fn need<T, V, E: Into<String>>(
+    pub(super) fn required<T, V, E: Into<String>>(
         &mut self,
         key: &str,
         said: &Option<Spanned<V>>,
@@ -54,19 +54,19 @@ impl<'a> Validator<'a> {
         if said.is_none() {
             self.missing(key, form);
         }
-        self.maybe(key, said, judge)
+        self.optional(key, said, judge)
     }
 
-    pub(super) fn maybe<T, V, E: Into<String>>(
+    pub(super) fn optional<T, V, E: Into<String>>(
         &mut self,
         key: &str,
         said: &Option<Spanned<V>>,
         judge: impl FnOnce(&V) -> Result<T, E>,
     ) -> Option<T> {
-        said.as_ref().and_then(|said| self.take(key, said, judge))
+        said.as_ref().and_then(|said| self.value(key, said, judge))
     }
 
-    pub(super) fn take<T, V, E: Into<String>>(
+    pub(super) fn value<T, V, E: Into<String>>(
         &mut self,
         key: &str,
         said: &Spanned<V>,
@@ -84,7 +84,7 @@ impl<'a> Validator<'a> {
         let message = format!("{option}: {reason}");
         match &self.command_line {
             Some(line) => self.report.put(line.error(line.value(&option, number), &message, "")),
-            None => self.report.error(Place::default(), message, ""),
+            None => self.report.error(Span::default(), message, ""),
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Validator<'a> {
                 let help = format!("write --{flag} {form}");
                 self.report.put(line.error(Some(line.end()), &message, &help));
             }
-            _ => self.report.error(Place::default(), message, format!("write {form}")),
+            _ => self.report.error(Span::default(), message, format!("write {form}")),
         }
     }
 }

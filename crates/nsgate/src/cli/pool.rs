@@ -4,7 +4,7 @@ use super::{colours, mistake::command_line, run::obeyed};
 use crate::{notify, pool::run_worker, shown, terminal::unheard};
 use nsgate_config::{
     PoolConfig,
-    native::{DraftPool, Who, all_on_command_line, on_command_line},
+    native::{DraftAccount, DraftPool, all_on_command_line, on_command_line},
 };
 use nsgate_launcher::{Mode, Options, Written, pool_socket};
 use nsgate_pool::protocol::Request;
@@ -164,7 +164,7 @@ impl Flags {
         number(&mut draft.reserved_connections, self.reserved_connections);
         let account = |slot: &mut Option<_>, said: Option<String>| {
             if let Some(said) = said {
-                *slot = Some(on_command_line(Who::Name(said)));
+                *slot = Some(on_command_line(DraftAccount::Name(said)));
             }
         };
         account(&mut draft.handover_group, self.handover_group);

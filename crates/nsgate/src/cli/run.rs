@@ -4,7 +4,7 @@ use super::{colours, mistake::command_line};
 use crate::{gate, notify, shown, terminal::unheard};
 use nsgate_config::{
     Config, Parsed,
-    native::{Draft, Who, all_on_command_line, on_command_line},
+    native::{Draft, DraftAccount, all_on_command_line, on_command_line},
 };
 use nsgate_launcher::{ConfigText, Mode, Options, Written, read_config};
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ impl Flags {
         if !self.listen.is_empty() {
             draft.listen = all_on_command_line(self.listen);
         }
-        let account = |name: String| on_command_line(Who::Name(name));
+        let account = |name: String| on_command_line(DraftAccount::Name(name));
         let put = |slot: &mut Option<_>, said: Option<String>| {
             if let Some(said) = said {
                 *slot = Some(on_command_line(said));

@@ -1,7 +1,7 @@
 //! The command line of `neutron-ns-metadata-proxy`.
 
 use crate::Target;
-use nsgate_config::namespace_proxy::{Command, parse};
+use nsgate_config::namespace_proxy::{NamespaceProxyCommand, parse};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
@@ -68,7 +68,7 @@ fn run(bytes: &[u8]) {
         }
     }
     match outcome {
-        Ok(Command::Run(asked)) => {
+        Ok(NamespaceProxyCommand::Run(asked)) => {
             let process = &asked.config.process;
             let mut paths = vec![asked.config.gate.backend.path().as_path()];
             paths.extend(process.pid_file.as_ref().map(|path| path.as_path()));
@@ -78,7 +78,7 @@ fn run(bytes: &[u8]) {
             }
             assert!(!process.allow_root);
         }
-        Ok(Command::Help | Command::Version) => {}
+        Ok(NamespaceProxyCommand::Help | NamespaceProxyCommand::Version) => {}
         Err(message) => assert!(!message.reason().is_empty()),
     }
 }

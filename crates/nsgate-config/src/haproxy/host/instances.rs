@@ -1,33 +1,33 @@
 //! The lines about instances, and who they amount to.
 
-use super::line::Line;
+use super::line::HostLine;
 use crate::{
     Instance, Instances, ProjectId, Server, Signature, Uuid,
     haproxy::{
         arguments::digits,
         duration,
         header::{NAMES, has_capitals, odd},
-        settings::Settings,
+        settings::ProxySettings,
     },
-    report::{Place, Report},
+    report::{Report, Span},
 };
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// What the lines said so far; names point into the text.
 #[derive(Default)]
-pub(super) struct Collected<'t> {
+pub(super) struct HostLines<'t> {
     pub(super) frontends: usize,
     sources: BTreeMap<&'t str, IpAddr>,
     /// Which address leads to a backend.
     uses: BTreeMap<&'t str, Option<IpAddr>>,
-    backends: Vec<Backend<'t>>,
+    backends: Vec<InstanceBackend<'t>>,
     server: Option<(&'t str, Server)>,
 }
 
 #[derive(Default)]
-struct Backend<'t> {
+struct InstanceBackend<'t> {
     name: &'t str,
-    place: Place,
+    place: Span,
     id: Option<Uuid>,
     project: Option<ProjectId>,
     signature: Option<Signature>,
@@ -46,7 +46,7 @@ pub(super) struct Patience {
 }
 
 /// What it all amounts to.
-pub(super) struct Found {
+pub(super) struct HostInstances {
     pub(super) server: Server,
     pub(super) instances: Instances,
     /// The same for all instances.
@@ -57,9 +57,9 @@ const SERVER: &str = "write `server NAME HOST:PORT`, for instance `server metasr
     looked up once, when the proxy starts";
 const HEADERS: &str = "accepted: X-Instance-ID, X-Tenant-ID, X-Instance-ID-Signature";
 
-impl<'t> Collected<'t> {
+impl<'t> HostLines<'t> {
     /// `acl NAME src ADDRESS` and `use_backend NAME if ACL`.
-    pub(super) fn frontend_line(&mut self, report: &mut Report<'_>, line: &Line<'t>) {
+    pub(super) fn frontend_line(&mut self, report: &mut Report<'_>, line: &HostLine<'t>) {
         match line.words() {
             ["acl", name, "src", address] => {
                 if let Some(c) = odd(name) {
@@ -103,23 +103,23 @@ impl<'t> Collected<'t> {
 
     /// A backend begins, with what the `defaults` above it say; false if its line is not `backend NAME`. What follows is
     /// about it either way.
-    pub(super) fn begin_backend(&mut self, line: &Line<'t>, defaults: &Settings) -> bool {
+    pub(super) fn begin_backend(&mut self, line: &HostLine<'t>, defaults: &ProxySettings) -> bool {
         let name = match line.words() {
             [_, name] if odd(name).is_none() && *name != "from" => *name,
             _ => "",
         };
-        let Settings { http, retries, timeouts, .. } = defaults;
-        self.backends.push(Backend {
+        let ProxySettings { http, retries, timeouts, .. } = defaults;
+        self.backends.push(InstanceBackend {
             name,
             place: line.place(1),
             http: *http,
             patience: Patience { retries: *retries, connect: timeouts.connect, server: timeouts.server },
-            ..Backend::default()
+            ..InstanceBackend::default()
         });
         !name.is_empty()
     }
 
-    pub(super) fn backend_line(&mut self, report: &mut Report<'_>, line: &Line<'t>) {
+    pub(super) fn backend_line(&mut self, report: &mut Report<'_>, line: &HostLine<'t>) {
         let Some(backend) = self.backends.last_mut() else { return };
         match line.words() {
             ["http-request", "set-header", name, value] => backend.header(report, line, name, value),
@@ -166,8 +166,8 @@ impl<'t> Collected<'t> {
     }
 
     /// The instances, or `None` after reporting what is missing.
-    pub(super) fn finish(mut self, report: &mut Report<'_>) -> Option<Found> {
-        let nowhere = Place::default();
+    pub(super) fn finish(mut self, report: &mut Report<'_>) -> Option<HostInstances> {
+        let nowhere = Span::default();
         let server = self.server.take().map(|(_, server)| server);
         if server.is_none() {
             report.error(nowhere, "there is no `server` that can be reached", SERVER);
@@ -178,7 +178,7 @@ impl<'t> Collected<'t> {
         let mut places = BTreeMap::new();
         // Without a name its first line is reported already.
         for backend in backends.into_iter().filter(|backend| !backend.name.is_empty()) {
-            backend.judge(report, &patience);
+            backend.check(report, &patience);
             let Some(source) = self.source(report, &backend) else { continue };
             let place = backend.place;
             match (backend.id, backend.project, backend.signature, backend.served) {
@@ -200,11 +200,11 @@ impl<'t> Collected<'t> {
             report.error(nowhere, format!("`use_backend {name}` leads nowhere"), format!("write `backend {name}`"));
         }
         let instances = Instances::new(all).ok()?;
-        Some(Found { server: server?, instances, patience })
+        Some(HostInstances { server: server?, instances, patience })
     }
 
     /// The address that leads to a backend.
-    fn source(&mut self, report: &mut Report<'_>, backend: &Backend<'t>) -> Option<IpAddr> {
+    fn source(&mut self, report: &mut Report<'_>, backend: &InstanceBackend<'t>) -> Option<IpAddr> {
         let used = self.uses.remove(backend.name);
         if used.is_none() {
             let message = format!("no `use_backend` leads to `{}`, or two backends have this name", backend.name);
@@ -214,9 +214,9 @@ impl<'t> Collected<'t> {
     }
 }
 
-impl Backend<'_> {
+impl InstanceBackend<'_> {
     /// Says in which way haproxy would serve this instance otherwise than the first one, or not at all.
-    fn judge(&self, report: &mut Report<'_>, first: &Patience) {
+    fn check(&self, report: &mut Report<'_>, first: &Patience) {
         if !self.http {
             let message = format!("backend `{}` has no `mode http`", self.name);
             report.error(self.place, message, "write it there, or into a section `defaults` above");
@@ -234,7 +234,7 @@ impl Backend<'_> {
         }
     }
 
-    fn header(&mut self, report: &mut Report<'_>, line: &Line<'_>, name: &str, value: &str) {
+    fn header(&mut self, report: &mut Report<'_>, line: &HostLine<'_>, name: &str, value: &str) {
         let taken = if name.eq_ignore_ascii_case("X-Instance-ID") {
             value.parse().map(|id| self.id.replace(id).is_some())
         } else if name.eq_ignore_ascii_case("X-Tenant-ID") {

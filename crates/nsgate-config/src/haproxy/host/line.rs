@@ -1,6 +1,6 @@
 //! A line of a large text as words that point into it: nothing is copied, and a place is worked out only for a message.
 
-use crate::report::Place;
+use crate::report::Span;
 
 /// Most words of a line that means something here.
 const MOST: usize = 8;
@@ -22,17 +22,17 @@ fn plain(byte: u8) -> bool {
 
 /// One line's words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line<'t> {
+pub(super) struct HostLine<'t> {
     text: &'t str,
     number: usize,
     words: [&'t str; MOST],
     count: usize,
 }
 
-impl<'t> Line<'t> {
+impl<'t> HostLine<'t> {
     /// Splits a line at blanks. A comment ends it; quotes, escapes and control characters have no use in what Neutron
     /// writes, and are refused.
-    pub(super) fn read(text: &'t str, number: usize) -> Result<Self, (Place, &'static str)> {
+    pub(super) fn read(text: &'t str, number: usize) -> Result<Self, (Span, &'static str)> {
         let mut line = Self { text, number, words: [""; MOST], count: 0 };
         let mut rest = text.as_bytes();
         loop {
@@ -45,7 +45,7 @@ impl<'t> Line<'t> {
                 None | Some(b'#' | b'\r') => return Ok(line),
                 Some(_) if length == 0 => {
                     let before = text.get(..begin).unwrap_or_default();
-                    let place = Place { line: number, column: before.chars().count() + 1, length: 1 };
+                    let place = Span { line: number, column: before.chars().count() + 1, length: 1 };
                     return Err((place, "quotes, escapes and other than visible ASCII have no use here"));
                 }
                 Some(_) => line.push(begin, begin + length),
@@ -80,11 +80,11 @@ impl<'t> Line<'t> {
     }
 
     /// Where a word stands; the first one if there are too many.
-    pub(super) fn place(&self, index: usize) -> Place {
+    pub(super) fn place(&self, index: usize) -> Span {
         let word = self.word(index).or(self.words.first().copied()).unwrap_or_default();
         // Both point into the same line.
         let offset = (word.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         let column = self.text.get(..offset).unwrap_or_default().chars().count() + 1;
-        Place { line: self.number, column, length: word.chars().count() }
+        Span { line: self.number, column, length: word.chars().count() }
     }
 }

@@ -11,18 +11,18 @@ mod line;
 use super::{
     dispatch::keyword,
     header,
-    reader::Reader,
+    reader::HaproxyReader,
     section::Section,
-    settings::{RETRIES, Said},
+    settings::{ProxyTimeouts, RETRIES},
     text,
     words::split,
 };
 use crate::{
     Diagnostic, Diagnostics, Guards, HostConfig, HostProxy,
-    report::{Place, Report},
+    report::{Report, Span},
 };
-use instances::Collected;
-use line::Line;
+use instances::HostLines;
+use line::HostLine;
 
 /// A host's configuration, and what is odd about its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +45,10 @@ pub fn is_host_proxy(text: &str) -> bool {
 /// Everything that is wrong with the text, up to twenty errors.
 pub fn parse_host(file: &str, text: &str) -> Result<ParsedHost, Diagnostics> {
     let mut report = Report::new(file, text);
-    let mut reader = Reader::default();
-    let mut collected = Collected::default();
+    let mut reader = HaproxyReader::default();
+    let mut collected = HostLines::default();
     for (number, content) in text::lines(&mut report, text) {
-        let line = match Line::read(content, number) {
+        let line = match HostLine::read(content, number) {
             Ok(line) => line,
             Err((place, reason)) => {
                 report.error(place, reason, "write the word without quotes and escapes");
@@ -75,11 +75,11 @@ pub fn parse_host(file: &str, text: &str) -> Result<ParsedHost, Diagnostics> {
 }
 
 fn enter<'t>(
-    collected: &mut Collected<'t>,
-    reader: &mut Reader,
+    collected: &mut HostLines<'t>,
+    reader: &mut HaproxyReader,
     report: &mut Report<'_>,
     section: Section,
-    line: &Line<'t>,
+    line: &HostLine<'t>,
     content: &str,
     number: usize,
 ) {
@@ -104,7 +104,7 @@ fn enter<'t>(
 }
 
 /// The few lines that are not about an instance: the words of a gate's dialect.
-fn settings(reader: &mut Reader, report: &mut Report<'_>, section: Section, content: &str, number: usize) {
+fn settings(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, content: &str, number: usize) {
     match split(content, number) {
         Ok(words) => {
             if let Some(first) = words.first() {
@@ -115,11 +115,11 @@ fn settings(reader: &mut Reader, report: &mut Report<'_>, section: Section, cont
     }
 }
 
-fn finish(mut reader: Reader, collected: Collected<'_>, report: &mut Report<'_>) -> Option<HostConfig> {
+fn finish(mut reader: HaproxyReader, collected: HostLines<'_>, report: &mut Report<'_>) -> Option<HostConfig> {
     if reader.listeners.is_empty() {
-        report.error(Place::default(), "there is no `bind`", "write `bind *:80` into section `frontend`");
+        report.error(Span::default(), "there is no `bind`", "write `bind *:80` into section `frontend`");
     }
-    reader.own.judge(report);
+    reader.own.check(report);
     let process = reader.process(report);
     let found = collected.finish(report);
     let mut limits = reader.limits(report);
@@ -127,7 +127,7 @@ fn finish(mut reader: Reader, collected: Collected<'_>, report: &mut Report<'_>)
     limits.backend_request_bytes = limits.head_bytes.max(limits.backend_request_bytes);
     let found = found?;
     // The frontend has no server to wait for: what it says of one changes nothing.
-    let said = Said { connect: found.patience.connect, server: found.patience.server, ..reader.own.timeouts };
+    let said = ProxyTimeouts { connect: found.patience.connect, server: found.patience.server, ..reader.own.timeouts };
     Some(HostConfig {
         proxy: HostProxy {
             listeners: reader.listeners,

@@ -22,24 +22,24 @@ impl RequiredHeader {
     /// # Errors
     /// A sentence that says what the name or the value may be.
     pub fn new(name: &str, value: &str) -> Result<Self, Invalid> {
-        Self::judge(name, value).map_err(Invalid::new)
-    }
-
-    fn judge(name: &str, value: &str) -> Result<Self, String> {
         if name.is_empty() || name.len() > MOST || !name.bytes().all(token) {
-            return Err(format!(
+            return Err(Invalid::new(format!(
                 "`{name}` is not the name of a header: letters, digits and `-`, for instance `Metadata`"
-            ));
+            )));
         }
         let folded = name.to_ascii_lowercase().replace('_', "-");
         if FORWARDED_HEADERS.contains(&folded.as_str())
             || ["connection", "content-length", "transfer-encoding"].contains(&folded.as_str())
         {
-            return Err(format!("`{name}` is a header of proxies and connections; demand one that has no other use"));
+            return Err(Invalid::new(format!(
+                "`{name}` is a header of proxies and connections; demand one that has no other use"
+            )));
         }
         let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if value.is_empty() || value.len() > MOST || !visible || value.trim() != value {
-            return Err(format!("`{value}` is not a value: 1 to {MOST} characters of ASCII, no blanks around them"));
+            return Err(Invalid::new(format!(
+                "`{value}` is not a value: 1 to {MOST} characters of ASCII, no blanks around them"
+            )));
         }
         Ok(Self { name: name.to_ascii_lowercase(), value: value.to_owned() })
     }
@@ -67,17 +67,13 @@ impl MethodName {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         if text == "CONNECT" {
-            return Err("CONNECT is never passed on: a gate is not a tunnel".to_owned());
+            return Err(Invalid::new("CONNECT is never passed on: a gate is not a tunnel"));
         }
         if (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{text}` is not a method: capital letters, for instance \"GET\""))
+        Err(Invalid::new(format!("`{text}` is not a method: capital letters, for instance \"GET\"")))
     }
 
     /// The method.

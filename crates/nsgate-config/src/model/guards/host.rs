@@ -22,10 +22,6 @@ impl GuestHost {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         if let Ok(address) = bare.parse::<Ipv6Addr>() {
             return Ok(Self::Address(address.into()));
@@ -44,9 +40,9 @@ impl GuestHost {
         if text.len() <= 253 && text.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self::Name(text.to_ascii_lowercase()));
         }
-        Err(format!(
+        Err(Invalid::new(format!(
             "`{text}` is not a host; write 169.254.169.254, fe80::a9fe:a9fe or metadata.example, without a port"
-        ))
+        )))
     }
 }
 

@@ -40,15 +40,11 @@ impl PathPrefix {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         if text.len() > 128 || !is_plain_path(text.as_bytes()) {
-            return Err(format!(
+            return Err(Invalid::new(format!(
                 "`{text}` is not the beginning of a path: `/` and at most 127 characters, no `%`, `;`, `//` or `..`, for \
                  instance \"/openstack/\""
-            ));
+            )));
         }
         Ok(Self(text.strip_suffix('/').unwrap_or(text).to_owned()))
     }
@@ -76,16 +72,12 @@ impl ComponentName {
     /// # Errors
     /// A sentence that says what it may be.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::judge(text).map_err(Invalid::new)
-    }
-
-    fn judge(text: &str) -> Result<Self, String> {
         if (1..=64).contains(&text.len()) && text.bytes().all(plain) && !matches!(text, "." | "..") {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!(
+        Err(Invalid::new(format!(
             "`{text}` is not a component of a path: 1 to 64 characters without `/`, for instance \"user_data\""
-        ))
+        )))
     }
 
     /// Whether a plain path has this component. Case makes no difference: this is a prohibition.
