@@ -61,12 +61,12 @@ fn put(place: usize, number: u64) {
 }
 
 /// Counts the requests of the only gate of this process.
-pub(crate) struct Own {
+pub(crate) struct OwnCounters {
     cells: &'static [AtomicU64],
     requests: Counters<&'static [AtomicU64]>,
 }
 
-impl Own {
+impl OwnCounters {
     /// `None` where there is no page.
     pub(crate) fn new() -> Option<Self> {
         let cells = PAGE.get()?.as_slice();
@@ -93,7 +93,7 @@ impl Own {
 
 /// What a page of another process says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Read {
+pub(crate) struct CounterReading {
     /// Connections of guests, open now.
     pub(crate) connections: u64,
     /// Connections that were accepted.
@@ -109,7 +109,7 @@ pub(crate) struct Read {
     pub(crate) numbers: Numbers,
 }
 
-impl Read {
+impl CounterReading {
     /// `None` if this is no page of this version.
     pub(crate) fn of(page: &[u64]) -> Option<Self> {
         let at = |place: usize| page.get(place).copied().unwrap_or(0);
@@ -129,18 +129,18 @@ impl Read {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAGIC, Read};
+    use super::{CounterReading, MAGIC};
 
     #[test]
     fn a_page_that_is_none_says_nothing() {
-        assert_eq!(Read::of(&[]), None);
-        assert_eq!(Read::of(&[0; 512]), None, "not begun");
-        assert_eq!(Read::of(&[u64::MAX; 512]), None);
-        assert_eq!(Read::of(&[MAGIC + 1; 512]), None, "of another version");
+        assert_eq!(CounterReading::of(&[]), None);
+        assert_eq!(CounterReading::of(&[0; 512]), None, "not begun");
+        assert_eq!(CounterReading::of(&[u64::MAX; 512]), None);
+        assert_eq!(CounterReading::of(&[MAGIC + 1; 512]), None, "of another version");
         let mut page = [u64::MAX; 512];
         page[0] = MAGIC;
-        let read = Read::of(&page).unwrap();
+        let read = CounterReading::of(&page).unwrap();
         assert_eq!((read.connections, read.numbers.requests()), (u32::MAX.into(), u64::MAX));
-        assert_eq!(Read::of(&[MAGIC]).unwrap(), Read::default(), "what is not there is 0");
+        assert_eq!(CounterReading::of(&[MAGIC]).unwrap(), CounterReading::default(), "what is not there is 0");
     }
 }

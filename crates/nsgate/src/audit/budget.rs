@@ -6,14 +6,14 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What is left to spend.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct EventBudget {
     /// Time that one event costs.
     each: Duration,
     /// When everything spent so far is paid for.
     paid: Option<Instant>,
 }
 
-impl Budget {
+impl EventBudget {
     /// At most so many in a second, on average, and at once.
     pub(super) fn new(per_second: u32) -> Self {
         Self { each: SECOND / per_second.max(1), paid: None }
@@ -32,12 +32,12 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, Duration, Instant};
+    use super::{Duration, EventBudget, Instant};
 
     #[test]
     fn a_second_has_so_many_and_no_more() {
         for rate in [1, 3, 100, 100_000] {
-            let (mut budget, start) = (Budget::new(rate), Instant::now());
+            let (mut budget, start) = (EventBudget::new(rate), Instant::now());
             let allowed = (0..rate * 3).filter(|_| budget.allows(start)).count();
             assert!(allowed == rate as usize, "{rate}: {allowed}");
             assert!(!budget.allows(start));
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_quiet_hour_saves_no_more_than_a_second() {
-        let (mut budget, start) = (Budget::new(10), Instant::now());
+        let (mut budget, start) = (EventBudget::new(10), Instant::now());
         assert!(budget.allows(start));
         let later = start + Duration::from_secs(3600);
         assert_eq!((0..100).filter(|_| budget.allows(later)).count(), 10);

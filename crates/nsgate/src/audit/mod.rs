@@ -13,7 +13,7 @@ pub(crate) use observed::Observed;
 pub(crate) use outlet::Audits;
 
 use crate::log::lost;
-use budget::Budget;
+use budget::EventBudget;
 use nsgate_forwarder::{
     AccessRecord,
     event::{Missed, Network, format},
@@ -29,12 +29,12 @@ use std::{
 pub(crate) struct AuditLog {
     outlet: Arc<Outlet>,
     network: Network,
-    state: Mutex<(Budget, Missed)>,
+    state: Mutex<(EventBudget, Missed)>,
 }
 
 impl AuditLog {
     fn new(outlet: Arc<Outlet>, network: Network, events_per_second: u32) -> Self {
-        Self { outlet, network, state: Mutex::new((Budget::new(events_per_second), Missed::default())) }
+        Self { outlet, network, state: Mutex::new((EventBudget::new(events_per_second), Missed::default())) }
     }
 
     fn request(&self, record: &AccessRecord, now: Instant) {

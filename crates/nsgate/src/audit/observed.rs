@@ -1,7 +1,7 @@
 //! What hears of each request in this program: the access log, and the audit if there is one.
 
 use super::AuditLog;
-use crate::{counted::Own, log::AccessLog};
+use crate::{counted::OwnCounters, log::AccessLog};
 use nsgate_forwarder::{AccessRecord, Observer};
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use std::time::Instant;
 pub(crate) struct Observed {
     access: AccessLog,
     audit: Option<AuditLog>,
-    counted: Option<Own>,
+    counted: Option<OwnCounters>,
 }
 
 impl Observed {
@@ -19,7 +19,7 @@ impl Observed {
 
     /// The same of the only gate of this process, which counts in its page.
     pub(crate) fn counted(self) -> Self {
-        Self { counted: Own::new(), ..self }
+        Self { counted: OwnCounters::new(), ..self }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where events go: the system log, the journal, or a descriptor of the starter's. Nothing here waits.
 
 use super::{AuditLog, journal};
-use crate::log::{Lines, Severity, Syslog};
+use crate::log::{LineWriter, Severity, Syslog};
 use nsgate_config::{Audit, AuditTo};
 use nsgate_forwarder::{AccessRecord, Verdict, event::Network};
 use nsgate_launcher::AuditOutput;
@@ -26,7 +26,7 @@ impl Audits {
         let outlet = match output {
             AuditOutput::Syslog => Outlet::Syslog(syslog(TAG)),
             AuditOutput::Journald(socket) => Outlet::Journald(socket),
-            AuditOutput::Descriptor(given) => Outlet::Descriptor(Mutex::new(Lines::new(given))),
+            AuditOutput::Descriptor(given) => Outlet::Descriptor(Mutex::new(LineWriter::new(given))),
         };
         Self { outlet: Arc::new(outlet), settings }
     }
@@ -66,7 +66,7 @@ impl Audits {
 pub(super) enum Outlet {
     Syslog(Syslog),
     Journald(UnixDatagram),
-    Descriptor(Mutex<Lines<OwnedFd>>),
+    Descriptor(Mutex<LineWriter<OwnedFd>>),
 }
 
 impl Outlet {
@@ -84,7 +84,7 @@ impl Outlet {
 #[cfg(test)]
 mod tests {
     use super::super::{AuditLog, Outlet};
-    use crate::log::Lines;
+    use crate::log::LineWriter;
     use nsgate_config::native;
     use nsgate_forwarder::{AccessRecord, event::Network};
     use nsgate_launcher::Output;
@@ -112,7 +112,7 @@ mod tests {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let flags = nix::fcntl::OFlag::O_NONBLOCK;
         nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
-        let lines = Lines::new(Output::new(writer));
+        let lines = LineWriter::new(Output::new(writer));
         (reader.into(), AuditLog::new(Arc::new(Outlet::Descriptor(Mutex::new(lines))), network(), rate))
     }
 

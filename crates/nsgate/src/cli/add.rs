@@ -1,6 +1,6 @@
 //! `nsgate add`: one network for the pool, without an agent that would start a keeper.
 
-use super::{pool_socket, run::Network};
+use super::{pool_socket, run::NetworkArgs};
 use crate::{
     notify,
     pool::{run_courier, run_keeper},
@@ -33,7 +33,7 @@ pub(super) struct Add {
     #[arg(long)]
     fallback: bool,
     #[command(flatten)]
-    network: Network,
+    network: NetworkArgs,
 }
 
 impl Add {

@@ -71,11 +71,11 @@ impl Check {
         for (number, file) in self.files.iter().enumerate() {
             progress.at(number);
             let name = file.display().to_string();
-            let judged = self.judge(file, &name);
+            let checked = self.check_file(file, &name);
             if self.json {
-                say!("{}", json(&name, &judged));
+                say!("{}", json(&name, &checked));
             }
-            match judged {
+            match checked {
                 Ok(understood) => {
                     rows.push(vec![understood.kind.to_owned(), name, understood.row()]);
                     understood.warn();
@@ -96,8 +96,8 @@ impl Check {
         if refused.is_empty() { Ok(0) } else { Err(refused.join("\n")) }
     }
 
-    fn judge(&self, file: &Path, name: &str) -> Result<Understood, Refusal> {
-        let failed = |error: &dyn std::fmt::Display| Refusal::Unusable(error.to_string());
+    fn check_file(&self, file: &Path, name: &str) -> Result<CheckedText, CheckRefusal> {
+        let failed = |error: &dyn std::fmt::Display| CheckRefusal::Unusable(error.to_string());
         if file == Path::new(site::PATH) {
             read_roots(file).map_err(|error| failed(&error))?;
         }
@@ -107,13 +107,13 @@ impl Check {
         if !host && u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
             return Err(failed(&format!("{name}: the configuration is larger than {MOST} bytes")));
         }
-        let wrong = |errors| Refusal::Wrong(shown::errors(&text, name, errors));
+        let wrong = |errors| CheckRefusal::Wrong(shown::errors(&text, name, errors));
         let (mut understood, start) = understand(dialect, name, &text).map_err(wrong)?;
         understood.warnings = shown::warnings(&text, name, understood.warnings);
         if let Some(why) = text.hidden() {
             (understood.summary, understood.text) = (format!("not shown: {why}"), String::new());
         }
-        let said = start.tried(file, written).map_err(Refusal::Unusable)?;
+        let said = start.tried(file, written).map_err(CheckRefusal::Unusable)?;
         understood.warnings.extend(said.into_iter().map(|message| whole(name, message)));
         Ok(understood)
     }
@@ -126,27 +126,27 @@ fn whole(file: &str, message: String) -> Diagnostic {
 }
 
 /// One line for programs; further keys may come.
-fn json(name: &str, judged: &Result<Understood, Refusal>) -> Value {
-    match judged {
-        Ok(Understood { text, kind, warnings, .. }) => {
+fn json(name: &str, checked: &Result<CheckedText, CheckRefusal>) -> Value {
+    match checked {
+        Ok(CheckedText { text, kind, warnings, .. }) => {
             json!({ "file": name, "valid": true, "kind": kind, "gate": text, "diagnostics": warnings })
         }
-        Err(Refusal::Wrong(errors)) => json!({ "file": name, "valid": false, "diagnostics": errors }),
-        Err(Refusal::Unusable(reason)) => {
+        Err(CheckRefusal::Wrong(errors)) => json!({ "file": name, "valid": false, "diagnostics": errors }),
+        Err(CheckRefusal::Unusable(reason)) => {
             json!({ "file": name, "valid": false, "error": reason, "diagnostics": [] })
         }
     }
 }
 
 /// Why a file is no gate.
-enum Refusal {
+enum CheckRefusal {
     /// It cannot be read, or names nobody of this host.
     Unusable(String),
     /// What it says.
     Wrong(Diagnostics),
 }
 
-impl Refusal {
+impl CheckRefusal {
     /// Whole, with carets.
     fn render(&self) -> String {
         match self {
@@ -173,7 +173,7 @@ impl Refusal {
 }
 
 /// What a text means.
-struct Understood {
+struct CheckedText {
     /// What it is the text of: `gate`, `host`, `pool`, `site`.
     kind: &'static str,
     /// In a few words.
@@ -183,7 +183,7 @@ struct Understood {
     warnings: Vec<Diagnostic>,
 }
 
-impl Understood {
+impl CheckedText {
     /// For a table.
     fn row(&self) -> String {
         match self.warnings.len() {
@@ -206,11 +206,11 @@ fn heard(listeners: &[Listener]) -> String {
 }
 
 /// What a text means, and what a start of it would be.
-fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(Understood, Start), Diagnostics> {
+fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(CheckedText, Start), Diagnostics> {
     let gate = |Parsed { config, warnings }: Parsed, start: fn(Box<Config>) -> Start| {
         let summary = format!("{} on {}", config.gate.identity.uuid(), heard(&config.gate.listeners));
         let text = native::render(&config);
-        (Understood { kind: "gate", summary, text, warnings }, start(Box::new(config)))
+        (CheckedText { kind: "gate", summary, text, warnings }, start(Box::new(config)))
     };
     match dialect {
         Dialect::Native => native::parse(name, text).map(|parsed| gate(parsed, Start::Gate)),
@@ -219,19 +219,19 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(Understood, S
             // It has no text in nsgate's own language.
             let summary = format!("{}, heard on {}", config.proxy.summary(), heard(&config.proxy.listeners));
             let text = format!("{summary}\n");
-            Ok((Understood { kind: "host", summary, text, warnings }, Start::Host(Box::new(config))))
+            Ok((CheckedText { kind: "host", summary, text, warnings }, Start::Host(Box::new(config))))
         }
         Dialect::Haproxy => haproxy::parse(name, text).map(|parsed| gate(parsed, Start::Agents)),
         Dialect::Pool => {
             let (config, warnings) = DraftPool::read(name, text)?.finish(name, text)?;
             let summary = format!("networks are handed over at {}", config.pool.socket);
             let text = native::render_pool(&config);
-            Ok((Understood { kind: "pool", summary, text, warnings }, Start::Pool(Box::new(config))))
+            Ok((CheckedText { kind: "pool", summary, text, warnings }, Start::Pool(Box::new(config))))
         }
         Dialect::Site => {
             let site = Site::parse(name, text)?;
             let summary = "settings of every gate that agents start".to_owned();
-            Ok((Understood { kind: "site", summary, text: site.render(), warnings: Vec::new() }, Start::Nothing))
+            Ok((CheckedText { kind: "site", summary, text: site.render(), warnings: Vec::new() }, Start::Nothing))
         }
     }
 }

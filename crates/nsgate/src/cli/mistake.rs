@@ -43,7 +43,7 @@ fn diagnostic(error: &clap::Error, line: &CommandLine) -> Diagnostic {
     // `--sandbox <LEVEL>`: the option as it is written.
     let option = argument.split([' ', '=']).next().unwrap_or_default();
     let named = option.starts_with('-');
-    let about = Asked::by(line);
+    let about = NamedCommand::by(line);
     match error.kind() {
         ErrorKind::UnknownArgument if named => {
             let message = format!("`{option}` is not an option of `{}`", about.name);
@@ -56,7 +56,7 @@ fn diagnostic(error: &clap::Error, line: &CommandLine) -> Diagnostic {
         ErrorKind::InvalidSubcommand => {
             let word = said(ContextKind::InvalidSubcommand);
             let message = format!("`{word}` is not a command of nsgate");
-            line.error(line.word(&word), &message, &Asked::command_meant(&word))
+            line.error(line.word(&word), &message, &NamedCommand::command_meant(&word))
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             let message = format!("`{argument}` needs a value behind it");
@@ -111,12 +111,12 @@ fn ticked(value: Option<&ContextValue>, between: &str) -> String {
 }
 
 /// The command that was asked for, as far as it is known.
-struct Asked {
+struct NamedCommand {
     name: String,
     options: Vec<String>,
 }
 
-impl Asked {
+impl NamedCommand {
     fn by(line: &CommandLine) -> Self {
         let whole = command();
         let asked = whole.get_subcommands().find(|one| line.word(one.get_name()).is_some_and(|spot| spot.is_first()));

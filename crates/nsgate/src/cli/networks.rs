@@ -1,6 +1,6 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
-use super::{NOT_ALL_READ, pool_socket, status_all::Look, table::print};
+use super::{NOT_ALL_READ, pool_socket, status_all::HostLook, table::print};
 use crate::{
     site,
     terminal::{complain, say, waiting, write_out},
@@ -145,7 +145,7 @@ impl Status {
     }
 
     fn everyone(&self, socket: &AbsolutePath, wanted: bool) -> Result<u8, String> {
-        let look = Look::at(socket, wanted)?;
+        let look = HostLook::at(socket, wanted)?;
         if self.json {
             say!("{:#}", look.json());
         } else {

@@ -27,12 +27,12 @@ pub(super) struct PoolCommand {
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
-    flags: Flags,
+    flags: PoolFlags,
 }
 
 /// The common case, in words.
 #[derive(Debug, clap::Args)]
-struct Flags {
+struct PoolFlags {
     /// Networks are handed over here
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
@@ -139,7 +139,7 @@ fn only_sockets(passed: &[(RawFd, String)]) -> Result<(), String> {
     }
 }
 
-impl Flags {
+impl PoolFlags {
     fn fill(self, draft: &mut DraftPool) {
         if !self.backends.is_empty() {
             draft.backends = all_on_command_line(self.backends);

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 )]
 pub(super) struct Run {
     #[command(flatten)]
-    network: Network,
+    network: NetworkArgs,
     /// Go into the background once the gate serves
     #[arg(long)]
     daemon: bool,
@@ -25,17 +25,17 @@ pub(super) struct Run {
 
 /// One network, from a file or from flags.
 #[derive(Debug, clap::Args)]
-pub(super) struct Network {
+pub(super) struct NetworkArgs {
     /// The gate as TOML; flags take precedence over what it says
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    flags: Flags,
+    flags: RunFlags,
 }
 
 /// The common case, in words.
 #[derive(Debug, clap::Args)]
-struct Flags {
+struct RunFlags {
     /// Requests come from this network of the DHCP agent
     #[arg(long, value_name = "UUID")]
     network_id: Option<String>,
@@ -89,7 +89,7 @@ impl Run {
     }
 }
 
-impl Network {
+impl NetworkArgs {
     /// What the file says, with the flags in the place of its values, and who could have written the file.
     pub(super) fn configuration(self) -> Result<(Config, Option<Written>), String> {
         let (name, text, written) = obeyed(self.config.as_deref())?;
@@ -112,7 +112,7 @@ pub(super) fn obeyed(file: Option<&Path>) -> Result<(String, ConfigText, Option<
     Ok((path.display().to_string(), text, Some(written)))
 }
 
-impl Flags {
+impl RunFlags {
     fn fill(self, draft: &mut Draft) {
         if self.network_id.is_some() || self.router_id.is_some() || self.ovn_network_id.is_some() {
             // An identity on the command line stands in the place of the file's, whichever kind that was.

@@ -18,13 +18,13 @@ use serde_json::{Map, Value, json};
 const NOT_OK: u8 = 3;
 
 /// One look at the host.
-pub(super) struct Look {
+pub(super) struct HostLook {
     overview: Overview,
     /// The pool's networks, or why it does not say; `None` where there is no pool.
     pool: Option<Result<Listing, String>>,
 }
 
-impl Look {
+impl HostLook {
     /// Looks; `pool` is asked if something is there, or if the command line or the site's settings say that it is (`wanted`).
     pub(super) fn at(pool: &AbsolutePath, wanted: bool) -> Result<Self, String> {
         let overview = overview::look()?;

@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum HaproxyCommand {
     /// `-v`: say the version.
     Version,
     /// `-vv`: say the version and what this build can do.
@@ -56,7 +56,7 @@ const WITHOUT_EFFECT: [&str; 10] = ["-de", "-dp", "-dS", "-dG", "-dR", "-dr", "-
 ///
 /// # Errors
 /// A sentence that names the word, and what to write instead.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<HaproxyCommand, String> {
     let mut words = words.into_iter().peekable();
     let mut args = Args::default();
     let mut files: Vec<OsString> = Vec::new();
@@ -65,8 +65,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
         let text = word.to_string_lossy().into_owned();
         let mut value = |what: &str| words.next().ok_or(format!("`{text}` needs {what} behind it"));
         match text.as_str() {
-            "-v" => return Ok(Command::Version),
-            "-vv" => return Ok(Command::Build),
+            "-v" => return Ok(HaproxyCommand::Version),
+            "-vv" => return Ok(HaproxyCommand::Build),
             "-f" => files.push(value("the configuration file")?),
             "-p" => args.pid_file = Some(utf8(value("the pid file")?, "-p")?),
             "-c" => check = true,
@@ -113,7 +113,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Strin
             ));
         }
     };
-    Ok(if check { Command::Check(args) } else { Command::Run(args) })
+    Ok(if check { HaproxyCommand::Check(args) } else { HaproxyCommand::Run(args) })
 }
 
 /// One line for those who mistyped.
@@ -143,16 +143,16 @@ fn pid(word: &OsString, option: &str) -> Result<i32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Args, Command, parse};
+    use super::{Args, HaproxyCommand, parse};
     use std::ffi::OsString;
 
-    fn words(line: &str) -> Result<Command, String> {
+    fn words(line: &str) -> Result<HaproxyCommand, String> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
     fn run(line: &str) -> Args {
         match words(line) {
-            Ok(Command::Run(args)) => args,
+            Ok(HaproxyCommand::Run(args)) => args,
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -177,9 +177,9 @@ mod tests {
 
     #[test]
     fn a_lone_check_or_version_is_not_a_start() {
-        assert!(matches!(words("-c -f /a.conf"), Ok(Command::Check(_))));
-        assert_eq!(words("-v"), Ok(Command::Version));
-        assert_eq!(words("-vv -f x"), Ok(Command::Build));
+        assert!(matches!(words("-c -f /a.conf"), Ok(HaproxyCommand::Check(_))));
+        assert_eq!(words("-v"), Ok(HaproxyCommand::Version));
+        assert_eq!(words("-vv -f x"), Ok(HaproxyCommand::Build));
     }
 
     #[test]

@@ -6,5 +6,5 @@
 mod args;
 mod program;
 
-pub use args::{Args, Command, parse};
+pub use args::{Args, HaproxyCommand, parse};
 pub use program::main;

@@ -1,6 +1,6 @@
 //! What `haproxy` does with its words.
 
-use super::{Args, Command, args, parse};
+use super::{Args, HaproxyCommand, args, parse};
 use crate::{
     gate, host, notify,
     pool::run_keeper,
@@ -17,10 +17,10 @@ const VERSION: &str = concat!("nsgate version ", env!("CARGO_PKG_VERSION"), ", i
 /// Runs the program and returns its exit status.
 pub fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1)) {
-        Ok(Command::Version) => say(VERSION),
-        Ok(Command::Build) => say(&format!("{VERSION}\n{}", build())),
-        Ok(Command::Check(args)) => finish(check(&args)),
-        Ok(Command::Run(args)) => finish(run(&args)),
+        Ok(HaproxyCommand::Version) => say(VERSION),
+        Ok(HaproxyCommand::Build) => say(&format!("{VERSION}\n{}", build())),
+        Ok(HaproxyCommand::Check(args)) => finish(check(&args)),
+        Ok(HaproxyCommand::Run(args)) => finish(run(&args)),
         Err(mistake) => finish(Err(terminal::mistake(mistake))),
     }
 }
@@ -60,8 +60,8 @@ fn check(args: &Args) -> Result<u8, String> {
         println!("Configuration file is valid");
         match &asked {
             _ if hidden => {}
-            Asked::Gate(config) => print!("{}", native::render(config)),
-            Asked::Host(host) => {
+            AgentConfig::Gate(config) => print!("{}", native::render(config)),
+            AgentConfig::Host(host) => {
                 let proxy = &host.config.proxy;
                 println!("{}", proxy.summary());
                 print!("{}", native::render_guards(&proxy.guards));
@@ -86,11 +86,11 @@ fn run(args: &Args) -> Result<u8, String> {
     // Agents write these texts.
     options.written = Some(written.by_agent());
     match asked {
-        Asked::Gate(config) => match pool()? {
+        AgentConfig::Gate(config) => match pool()? {
             Some(pool) => run_keeper(&config, &pool, &options),
             None => gate::run(&config, &options),
         },
-        Asked::Host(asked) => host::run(*asked, &args.file, &options),
+        AgentConfig::Host(asked) => host::run(*asked, &args.file, &options),
     }
     .map_err(|error| error.to_string())
 }
@@ -114,14 +114,14 @@ fn pool() -> Result<Option<PoolUse>, String> {
 const POOL: &str = "NSGATE_POOL";
 
 /// What the agents ask for under this name.
-enum Asked {
+enum AgentConfig {
     /// One network's proxy.
     Gate(Box<Config>),
     /// A whole host's.
-    Host(Box<host::Asked>),
+    Host(Box<host::HostStart>),
 }
 
-impl Asked {
+impl AgentConfig {
     fn process(&self) -> &Process {
         match self {
             Self::Gate(config) => &config.process,
@@ -139,7 +139,7 @@ impl Asked {
 
 /// The gate, or the host's proxy, that the file and the words beside it describe, who could have written the file; and
 /// whether the caller may not read it.
-fn configuration(args: &Args) -> Result<(Asked, Written, bool), String> {
+fn configuration(args: &Args) -> Result<(AgentConfig, Written, bool), String> {
     let (mut asked, warnings, written, hidden) = read(args)?;
     warn(args, &warnings)?;
     let process = asked.process_mut();
@@ -153,22 +153,22 @@ fn configuration(args: &Args) -> Result<(Asked, Written, bool), String> {
     process.sandbox = site.sandbox;
     process.audit = site.audit;
     match &mut asked {
-        Asked::Gate(config) => (config.gate.guards, config.gate.trace) = (site.guards, site.trace),
-        Asked::Host(host) => {
+        AgentConfig::Gate(config) => (config.gate.guards, config.gate.trace) = (site.guards, site.trace),
+        AgentConfig::Host(host) => {
             let proxy = &mut host.config.proxy;
             (proxy.guards, proxy.trace) = (site.guards, site.trace);
         }
     }
     if let Some(connections) = args.connections {
         match &mut asked {
-            Asked::Gate(config) => config.gate.limits.limit_connections(connections),
-            Asked::Host(host) => host.config.proxy.limits.limit_connections(connections),
+            AgentConfig::Gate(config) => config.gate.limits.limit_connections(connections),
+            AgentConfig::Host(host) => host.config.proxy.limits.limit_connections(connections),
         }
     }
     Ok((asked, written, hidden))
 }
 
-fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>, Written, bool), String> {
+fn read(args: &Args) -> Result<(AgentConfig, Vec<Diagnostic>, Written, bool), String> {
     let name = args.file.display().to_string();
     let (text, written) = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
     let hidden = text.hidden().is_some();
@@ -176,13 +176,18 @@ fn read(args: &Args) -> Result<(Asked, Vec<Diagnostic>, Written, bool), String> 
     let odd = |warnings| shown::warnings(&text, &name, warnings);
     if haproxy::is_host_proxy(&text) {
         let parsed = haproxy::parse_host(&name, &text).map_err(wrong)?;
-        return Ok((Asked::Host(Box::new(host::Asked::new(parsed.config))), odd(parsed.warnings), written, hidden));
+        return Ok((
+            AgentConfig::Host(Box::new(host::HostStart::new(parsed.config))),
+            odd(parsed.warnings),
+            written,
+            hidden,
+        ));
     }
     if u64::try_from(text.len()).is_ok_and(|length| length > MOST) {
         return Err(format!("{name}: the configuration is larger than {MOST} bytes"));
     }
     let parsed = haproxy::parse(&name, &text).map_err(wrong)?;
-    Ok((Asked::Gate(Box::new(parsed.config)), odd(parsed.warnings), written, hidden))
+    Ok((AgentConfig::Gate(Box::new(parsed.config)), odd(parsed.warnings), written, hidden))
 }
 
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {

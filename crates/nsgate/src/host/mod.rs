@@ -16,14 +16,14 @@ pub(crate) use reload::Reload;
 
 /// What was read at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct HostStart {
     /// What is done: the text, and what the command line and the site say in its place.
     pub config: HostConfig,
     /// What the text says, without its instances: what a later text is compared with.
     pub written: HostConfig,
 }
 
-impl Asked {
+impl HostStart {
     /// Of a text as it is.
     #[must_use]
     pub fn new(config: HostConfig) -> Self {
@@ -36,7 +36,7 @@ impl Asked {
 ///
 /// # Errors
 /// Whatever kept it from serving. Nothing is left behind then.
-pub fn run(asked: Asked, file: &Path, options: &Options) -> Result<u8, LaunchError> {
+pub fn run(asked: HostStart, file: &Path, options: &Options) -> Result<u8, LaunchError> {
     let proxy = &asked.config.proxy;
     let Fitted { bounds, shortfall } = fit_limits(&proxy.limits, proxy.listeners.len())?;
     gate::say_shortfall(shortfall.as_deref());
@@ -50,13 +50,13 @@ pub fn run(asked: Asked, file: &Path, options: &Options) -> Result<u8, LaunchErr
 }
 
 fn serve(
-    asked: Asked,
+    asked: HostStart,
     shortfall: Option<String>,
     file: &Path,
     options: &Options,
     mut running: Running<Prepared>,
 ) -> u8 {
-    let Asked { config: HostConfig { proxy, process }, written } = asked;
+    let HostStart { config: HostConfig { proxy, process }, written } = asked;
     let known = proxy.instances.len();
     // The launcher has looked it up; where nobody has, nothing is reached.
     let server = running.server.unwrap_or(SocketAddr::from(([0; 4], 0)));

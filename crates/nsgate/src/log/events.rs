@@ -34,9 +34,9 @@ impl Subscriber for Events {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
+        let mut line = EventLine::default();
         event.record(&mut line);
-        let Line { mut message, fields } = line;
+        let EventLine { mut message, fields } = line;
         if !fields.is_empty() {
             // Writing to a String cannot fail.
             let _ = write!(message, " ({fields})");
@@ -59,12 +59,12 @@ impl Subscriber for Events {
 }
 
 #[derive(Default)]
-struct Line {
+struct EventLine {
     message: String,
     fields: String,
 }
 
-impl Visit for Line {
+impl Visit for EventLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 /// Where lines go.
 #[derive(Debug)]
-pub(crate) struct Lines<F> {
+pub(crate) struct LineWriter<F> {
     output: Output<F>,
     /// What is left of a line.
     rest: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Lines<F> {
     lost: u64,
 }
 
-impl<F: AsFd> Lines<F> {
+impl<F: AsFd> LineWriter<F> {
     /// None so far.
     pub(crate) fn new(output: Output<F>) -> Self {
         Self { output, rest: Vec::new(), lost: 0 }

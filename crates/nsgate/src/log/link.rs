@@ -20,7 +20,7 @@ pub(super) const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
 /// The socket, and whether somebody listens at its other end.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct LogLink {
     path: Option<PathBuf>,
     socket: Option<UnixDatagram>,
     connected: bool,
@@ -37,7 +37,7 @@ pub(super) enum Sent {
     Gone,
 }
 
-impl Link {
+impl LogLink {
     pub(super) fn new(LogSocket { socket, connected, reconnect }: LogSocket) -> Self {
         if !connected {
             lost::missing(true);

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A number that only grows.
 #[derive(Debug)]
-pub(crate) struct Lost(AtomicU64);
+pub(crate) struct LostCounter(AtomicU64);
 
 /// Lines of the log.
-pub(crate) static LINES: Lost = Lost(AtomicU64::new(0));
+pub(crate) static LINES: LostCounter = LostCounter(AtomicU64::new(0));
 /// Events of the audit.
-pub(crate) static EVENTS: Lost = Lost(AtomicU64::new(0));
+pub(crate) static EVENTS: LostCounter = LostCounter(AtomicU64::new(0));
 
 /// Whether the system log has not been there since this process began: each line is lost, which is the host's arrangement
 /// (a container without `/dev/log`) and no fault of a log.
@@ -27,7 +27,7 @@ pub(crate) fn is_missing() -> bool {
     MISSING.load(Ordering::Relaxed)
 }
 
-impl Lost {
+impl LostCounter {
     /// So many more.
     pub(crate) fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);

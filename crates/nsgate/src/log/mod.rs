@@ -14,7 +14,7 @@ mod syslog;
 
 pub(crate) use access::AccessLog;
 pub(crate) use events::Events;
-pub(crate) use lines::Lines;
+pub(crate) use lines::LineWriter;
 pub(crate) use outbox::deliver;
 pub(crate) use sink::{Severity, Sink, StandardError};
 pub(crate) use syslog::Syslog;

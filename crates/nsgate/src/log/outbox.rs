@@ -6,7 +6,7 @@
 //! what is lost is counted, and said once there is room.
 
 use super::{
-    link::{Link, Sent},
+    link::{LogLink, Sent},
     lost,
 };
 use std::{
@@ -30,10 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What all the logs of a process share.
 #[derive(Debug)]
-pub(super) struct Outbox(Mutex<State>);
+pub(super) struct Outbox(Mutex<OutboxState>);
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct OutboxState {
     pub(super) waiting: VecDeque<Datagram>,
     /// When the last line of a request came.
     pub(super) last: Option<Instant>,
@@ -42,7 +42,7 @@ pub(super) struct State {
     /// The log is full since then.
     full: Option<Instant>,
     pub(super) lost: u64,
-    link: Link,
+    link: LogLink,
 }
 
 #[derive(Debug)]
@@ -92,12 +92,12 @@ fn deliver_soon() -> bool {
 }
 
 impl Outbox {
-    pub(super) fn new(link: Link) -> Arc<Self> {
+    pub(super) fn new(link: LogLink) -> Arc<Self> {
         let (waiting, last, due, full, lost) = (VecDeque::new(), None, false, None, 0);
-        Arc::new(Self(Mutex::new(State { waiting, last, due, full, lost, link })))
+        Arc::new(Self(Mutex::new(OutboxState { waiting, last, due, full, lost, link })))
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, OutboxState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,7 +120,7 @@ impl Outbox {
     }
 
     /// Sends what waits, and sees to the rest later.
-    fn flush(self: &Arc<Self>, state: &mut State) {
+    fn flush(self: &Arc<Self>, state: &mut OutboxState) {
         state.deliver();
         if !state.waiting.is_empty() {
             self.wait(state);
@@ -133,7 +133,7 @@ impl Outbox {
     }
 
     /// Sees to it that what waits is delivered; false where nobody will.
-    fn wait(self: &Arc<Self>, state: &mut State) -> bool {
+    fn wait(self: &Arc<Self>, state: &mut OutboxState) -> bool {
         if !std::mem::replace(&mut state.due, true) {
             DUE.with_borrow_mut(|due| due.push(self.clone()));
         }
@@ -141,7 +141,7 @@ impl Outbox {
     }
 }
 
-impl State {
+impl OutboxState {
     /// Puts a line behind the others. Where too many wait, it is lost, and the next one for which there is room says so.
     fn line_up(&mut self, line: Vec<u8>, confess: impl FnOnce(u64) -> Vec<u8>) {
         if self.waiting.len() >= MOST {

@@ -1,6 +1,6 @@
 //! One line to wherever lines go.
 
-use super::{Lines, Syslog, lost};
+use super::{LineWriter, Syslog, lost};
 use nsgate_config::Level;
 use nsgate_launcher::{Output, local_time};
 use std::{
@@ -48,13 +48,13 @@ pub(crate) struct StandardError {
     least: Severity,
     /// In a file each line has its time, and this pid, which is the one that the host sees.
     dated: Option<i32>,
-    lines: Mutex<Lines<Stderr>>,
+    lines: Mutex<LineWriter<Stderr>>,
 }
 
 impl StandardError {
     /// Lines as they are, from those of requests on.
     pub(crate) fn new(output: Output<Stderr>) -> Self {
-        Self { least: Severity::Info, dated: None, lines: Mutex::new(Lines::new(output)) }
+        Self { least: Severity::Info, dated: None, lines: Mutex::new(LineWriter::new(output)) }
     }
 
     /// Lines down to `least`, in a file.

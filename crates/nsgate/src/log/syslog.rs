@@ -1,6 +1,6 @@
 //! The system log, spoken as haproxy speaks it to a local socket (RFC 3164 without the host's name).
 
-use super::{Severity, link::Link, outbox::Outbox, sink::one_line};
+use super::{Severity, link::LogLink, outbox::Outbox, sink::one_line};
 use nsgate_config::Log;
 use nsgate_launcher::{LogSocket, local_time};
 use std::{
@@ -35,7 +35,7 @@ struct Beginning {
 impl Syslog {
     /// The log that `log` asks for, over the inherited `socket`, on behalf of process `pid`.
     pub(crate) fn new(log: &Log, socket: LogSocket, pid: i32) -> Self {
-        Self::over(Outbox::new(Link::new(socket)), log, pid)
+        Self::over(Outbox::new(LogLink::new(socket)), log, pid)
     }
 
     /// A log with its own facility, level and tag over the same socket: that of one network of a worker.

@@ -44,7 +44,7 @@ struct Told {
     unreachable: bool,
     /// When the last of them was started, in seconds since the host was.
     started: Option<u64>,
-    pages: Vec<counted::Read>,
+    pages: Vec<counted::CounterReading>,
 }
 
 /// The page of a host.
@@ -155,11 +155,11 @@ fn states(page: &mut Page, shown: &[(&String, &Told)]) {
     }
 }
 
-fn sum(pages: &[counted::Read], of: impl Fn(&counted::Read) -> u64) -> u64 {
+fn sum(pages: &[counted::CounterReading], of: impl Fn(&counted::CounterReading) -> u64) -> u64 {
     pages.iter().fold(0, |all, read| all.saturating_add(of(read)))
 }
 
-fn counted(page: &mut Page, shown: &[(&String, &Told)], name: &str, of: impl Fn(&counted::Read) -> u64) {
+fn counted(page: &mut Page, shown: &[(&String, &Told)], name: &str, of: impl Fn(&counted::CounterReading) -> u64) {
     for (labels, told) in shown.iter().filter(|(_, told)| !told.pages.is_empty()) {
         page.sample(name, labels, sum(&told.pages, &of));
     }
@@ -227,7 +227,7 @@ mod tests {
             silent: None,
             started: Some(5),
             seconds: Some(5),
-            counted: Counted::Read(counted::Read { accepted: 3, ..counted::Read::default() }),
+            counted: Counted::Read(counted::CounterReading { accepted: 3, ..counted::CounterReading::default() }),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Process {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     /// These.
-    Read(counted::Read),
+    Read(counted::CounterReading),
     /// Its role counts in no page, or it is of a release that does not.
     None,
     /// It has a page that is none.
@@ -59,7 +59,7 @@ pub(crate) enum Counted {
 }
 
 impl Counted {
-    pub(crate) fn read(&self) -> Option<&counted::Read> {
+    pub(crate) fn read(&self) -> Option<&counted::CounterReading> {
         match self {
             Self::Read(read) => Some(read),
             _ => None,
@@ -126,7 +126,7 @@ fn counted(pid: i32, role: &str) -> Counted {
     }
     match attest::counters(pid) {
         Ok(None) => Counted::None,
-        Ok(Some(page)) => counted::Read::of(&page).map_or(Counted::Strange, Counted::Read),
+        Ok(Some(page)) => counted::CounterReading::of(&page).map_or(Counted::Strange, Counted::Read),
         // It has ended.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Counted::None,
         Err(error) => Counted::Unreadable(error.to_string()),
