@@ -18,6 +18,7 @@ fn main() {
     suite!["embedding":
         the_echo_server_echoes_and_holds_nothing,
         the_echo_server_ends_when_it_opens_a_file,
+        an_embedder_says_what_its_own_daemon_may_hold_and_attest_compares,
         a_kernel_without_memory_for_a_connection_is_asked_again,
         an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines,
         a_server_behind_the_launcher_ends_at_sigterm_with_its_guest_answered,
@@ -78,6 +79,23 @@ fn the_echo_server_ends_when_it_opens_a_file(lab: &Lab) {
     assert!(rest.is_empty(), "{rest:?}");
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(nix::libc::SIGSYS), "{status:?}");
+}
+
+/// The echo server, by what its own reader expects of it; and another process, which that reader does not know.
+fn an_embedder_says_what_its_own_daemon_may_hold_and_attest_compares(lab: &Lab) {
+    lab.needs_root("a look at another user's process");
+    let (mut child, _guest) = start(lab);
+    let look = |pid: u32| {
+        let out = Command::new(example(lab, "look")).arg(pid.to_string()).output().unwrap();
+        (out.status.code(), String::from_utf8(out.stdout).unwrap())
+    };
+    let (status, told) = look(child.id());
+    assert!(status == Some(0) && told.contains("echo server"), "{told}");
+    assert!(!told.contains("  NO  ") && !told.contains("nsgate"), "{told}");
+    let (status, told) = look(std::process::id());
+    assert!(status == Some(3) && told.contains("no process that its reader knows"), "{told}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// The example of nsgate-forwarder: it has no filter, so strace(1) can put an error in the place of an answer.

@@ -302,7 +302,7 @@ fn permitted(role: &str) -> BTreeMap<String, bool> {
 
 /// The entries of a policy and of those that it includes, by the name of the call. An override has no `rare` but its own.
 fn entries(role: &str) -> BTreeMap<String, toml::Table> {
-    let path = workspace().join(format!("crates/nsgate-sandbox/policy/{role}.toml"));
+    let path = workspace().join(format!("crates/nsgate-launcher/policy/{role}.toml"));
     let policy: toml::Table = text(&path).parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let included = policy.get("include").and_then(toml::Value::as_array).into_iter().flatten();
     let mut all: BTreeMap<_, _> = included.flat_map(|name| entries(name.as_str().unwrap())).collect();

@@ -43,13 +43,13 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let shown = |(name, number, times): &(Option<String>, &u32, &usize)| serde_json::json!({ "system_call": name, "number": number, "times": times });
     nsgate_tests::json::say(&calls.iter().map(shown).collect());
     if found.is_empty() {
-        println!("\nno call outside the policies in {}", workspace().join("crates/nsgate-sandbox/policy").display());
+        println!("\nno call outside the policies in {}", workspace().join("crates/nsgate-launcher/policy").display());
         return Ok(());
     }
     let mut rows = vec![["system call", "times", "where to look"].map(str::to_owned).to_vec()];
     for (number, times) in &found {
         let name = names.get(number).cloned().unwrap_or_else(|| format!("number {number}"));
-        let place = "crates/nsgate-sandbox/policy/*.toml: add [[syscall]] with a reason, or do without the call";
+        let place = "crates/nsgate-launcher/policy/*.toml: add [[syscall]] with a reason, or do without the call";
         rows.push(vec![name, times.to_string(), place.to_owned()]);
     }
     println!("\n{}", table(&rows));

@@ -38,7 +38,7 @@ impl Bound {
         let (sources, replace) = (std::mem::take(&mut pinned.sockets), options.farewell.is_some());
         let Endpoints { waiting, listening } = Endpoints::bind(sources, accounts.handover, replace, warnings)?;
         let starter = StarterSide {
-            role: plan.kind.role(),
+            role: plan.role,
             ids: accounts.ids,
             unprivileged: accounts.unprivileged.is_some(),
             pid_file: pinned.pid_file.take(),

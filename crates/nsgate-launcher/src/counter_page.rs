@@ -12,7 +12,18 @@ use nix::{
     unistd::ftruncate,
 };
 use nsgate_sandbox::attest;
-use std::{os::fd::AsFd, sync::atomic::AtomicU64};
+use std::{io, os::fd::AsFd, sync::atomic::AtomicU64};
+
+/// The name of that memory.
+pub(crate) const COUNTERS_NAME: &str = "nsgate-counters";
+
+/// The numbers in the page of process `pid`, 512 of them; `None` if it has no such page ([`attest::shared_page`]).
+///
+/// # Errors
+/// It cannot be read: the process has ended, or the reader may not.
+pub fn counters(pid: i32) -> io::Result<Option<Vec<u64>>> {
+    attest::shared_page(pid, COUNTERS_NAME)
+}
 
 /// The numbers.
 pub type CounterPage = &'static [AtomicU64; COUNTERS];
@@ -27,7 +38,7 @@ pub(crate) fn wanted(wanted: bool, warnings: &mut Vec<String>) -> Option<Counter
 }
 
 fn make() -> Result<CounterPage, Errno> {
-    let memory = memfd_create(attest::COUNTERS, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let memory = memfd_create(COUNTERS_NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     ftruncate(&memory, 4096)?;
     let page = sys::map_counters(memory.as_fd())?;
     // What is mapped already stays writable (Linux 5.1).
@@ -46,7 +57,7 @@ mod tests {
         let page = make().unwrap();
         page[7].store(4711, Ordering::Relaxed);
         let own = i32::try_from(std::process::id()).unwrap();
-        let read = nsgate_sandbox::attest::counters(own).unwrap().unwrap();
+        let read = super::counters(own).unwrap().unwrap();
         assert_eq!((read.len(), read[7], read[8]), (512, 4711, 0));
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let line = maps.lines().find(|line| line.contains("/memfd:nsgate-counters")).unwrap();

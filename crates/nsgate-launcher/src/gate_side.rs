@@ -70,7 +70,7 @@ impl<'a> GateProcess<'a> {
 
     /// What the process will be held to.
     pub(crate) fn policy(&self) -> Result<Policy, LaunchError> {
-        let policy = self.plan.kind.policy(raise_descriptors(self.plan.descriptors)?);
+        let policy = self.plan.policy(raise_descriptors(self.plan.descriptors)?);
         Ok(policy
             .address_space(self.options.address_space)
             .dies_with_parent(self.options.mode == Mode::Foreground)

@@ -4,10 +4,10 @@
 //! happens in a process of its own that has become the proxy's user and given everything else up; it is heard for one
 //! address, and for a moment only.
 
-use crate::{LaunchError, errand};
+use crate::{LaunchError, Role, errand};
 use nix::errno::Errno;
 use nsgate_config::{Server, ServerHost, reachable};
-use nsgate_sandbox::{Ids, Policy, Sandbox};
+use nsgate_sandbox::{Ids, Sandbox};
 use std::{
     net::{SocketAddr, ToSocketAddrs},
     time::Duration,
@@ -48,7 +48,7 @@ pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchEr
 
 /// In the process of its own.
 fn ask(name: &str, port: u16, ids: &Ids) -> Result<SocketAddr, String> {
-    let sandbox = Sandbox::new(Policy::supervisor()).map_err(|error| error.to_string())?;
+    let sandbox = Sandbox::new(Role::supervisor()).map_err(|error| error.to_string())?;
     let _dropped = sandbox.drop_privileges(ids).map_err(|error| error.to_string())?;
     // In the order of RFC 6724 (getaddrinfo(3)): the first is the one that this host reaches best.
     let mut found = (name, port).to_socket_addrs().map_err(|error| format!("the name is not known: {error}"))?;

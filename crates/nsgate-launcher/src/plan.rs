@@ -3,9 +3,9 @@
 //! A struct of wants and no trait. A kind is then one short list of values, a reader compares two of them line by line, and a
 //! step of the drop reads a field where it would call a method that has five bodies elsewhere. No step asks for the kind.
 
-use crate::{endpoint::Purpose, mark::Mark};
-use nsgate_config::{AbsolutePath, Account, Backend, Config, HostConfig, Listener, Pool, PoolConfig, Process, Server};
-use nsgate_sandbox::{Policy, Role};
+use crate::{Role, endpoint::Purpose, mark::Mark};
+use nsgate_config::{AbsolutePath, Account, Backend, Config, HostConfig, Listener, PoolConfig, Process, Server};
+use nsgate_sandbox::Policy;
 use std::{num::NonZeroU8, path::Path, slice};
 
 /// Descriptors of a process that hands a network over and is gone.
@@ -15,8 +15,8 @@ const DESCRIPTORS_OF_A_COURIER: u64 = 64;
 pub(crate) struct Plan<'a> {
     /// What every kind is told alike: user, namespace, pid file, log, audit.
     pub(crate) process: &'a Process,
-    /// Its policy.
-    pub(crate) kind: Kind<'a>,
+    /// What it is for, and so its policy. The steps never ask for it.
+    pub(crate) role: Role,
 
     /// Pinned and shown: the directory of each agent's socket.
     pub(crate) backends: &'a [Backend],
@@ -59,7 +59,7 @@ impl<'a> Plan<'a> {
             mark: Mark::One(gate.identity),
             descriptors: gate.limits.descriptors(gate.listeners.len()),
             counts: true,
-            ..Self::of(process, Kind::Gate)
+            ..Self::of(process, Role::Gate)
         }
     }
 
@@ -73,20 +73,20 @@ impl<'a> Plan<'a> {
             mark: Mark::Host,
             descriptors: proxy.limits.descriptors(proxy.listeners.len()),
             counts: true,
-            ..Self::of(process, Kind::Host(&proxy.server))
+            ..Self::of(process, Role::HostProxy)
         }
     }
 
     /// A gate whose network a pool's worker serves: it shows the pool as well.
     pub(crate) fn keeper(config: &'a Config, pool: &'a AbsolutePath) -> Self {
-        Self { kind: Kind::Keeper, pool: Some(pool), ..Self::gate(config) }
+        Self { role: Role::Keeper, pool: Some(pool), ..Self::gate(config) }
     }
 
     /// A keeper that ends once its network is handed over: the worker asks its agent, nothing finds it later, and it counts
     /// nothing.
     pub(crate) fn courier(config: &'a Config, pool: &'a AbsolutePath) -> Self {
         Self {
-            kind: Kind::Courier,
+            role: Role::Courier,
             asks_agents: false,
             mark: Mark::Nobody,
             descriptors: DESCRIPTORS_OF_A_COURIER,
@@ -105,15 +105,15 @@ impl<'a> Plan<'a> {
             handover_group: pool.group.as_ref(),
             managed: true,
             descriptors: pool.descriptors(),
-            ..Self::of(process, Kind::Worker(pool))
+            ..Self::of(process, if pool.workers > 1 { Role::Zygote } else { Role::Worker })
         }
     }
 
     /// Nothing beside what every kind has.
-    fn of(process: &'a Process, kind: Kind<'a>) -> Self {
+    fn of(process: &'a Process, role: Role) -> Self {
         Self {
             process,
-            kind,
+            role,
             backends: &[],
             asks_agents: false,
             pool: None,
@@ -129,44 +129,13 @@ impl<'a> Plan<'a> {
             counts: false,
         }
     }
-}
 
-/// Which policy a process is held to. The steps never ask for it.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind<'a> {
-    /// One network's proxy: the agent.
-    Gate,
-    /// A whole host's: one TCP port, and a reader of its configuration.
-    Host(&'a Server),
-    /// One network's keeper: the agent and the pool.
-    Keeper,
-    /// One network on its way into a pool that keeps it: the pool.
-    Courier,
-    /// A pool's worker: the agents.
-    Worker(&'a Pool),
-}
-
-impl Kind<'_> {
-    /// What the process is for.
-    pub(crate) fn role(self) -> Role {
-        match self {
-            Self::Gate => Role::Gate,
-            Self::Host(_) => Role::HostProxy,
-            Self::Keeper => Role::Keeper,
-            Self::Courier => Role::Courier,
-            Self::Worker(pool) if pool.workers > 1 => Role::Zygote,
-            Self::Worker(_) => Role::Worker,
-        }
-    }
-
-    pub(crate) fn policy(self, descriptors: u64) -> Policy {
-        match self {
-            Self::Gate => Policy::gate(descriptors),
-            Self::Host(server) => Policy::host_proxy(descriptors, server.port.get()),
-            Self::Keeper => Policy::keeper(descriptors),
-            Self::Courier => Policy::courier(descriptors),
-            Self::Worker(pool) if pool.workers > 1 => Policy::zygote(descriptors),
-            Self::Worker(_) => Policy::worker(descriptors),
+    /// What is asked of its confinement, with so many descriptors.
+    pub(crate) fn policy(&self, descriptors: u64) -> Policy {
+        let policy = self.role.policy(descriptors);
+        match self.server {
+            Some(server) => policy.connects_to(server.port.get()),
+            None => policy,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! is replaced, and leaves or stays as the supervisor.
 
 use crate::{
-    LaunchError,
+    LaunchError, Role,
     daemon::{Child, GateWord},
     endpoint::Endpoint,
     options::{Mode, Options},
@@ -12,7 +12,7 @@ use crate::{
     supervisor,
     turn::StartTurn,
 };
-use nsgate_sandbox::{Ids, Role};
+use nsgate_sandbox::Ids;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// What the starter keeps for itself at the fork. The gate drops its copy, but for the pid file.

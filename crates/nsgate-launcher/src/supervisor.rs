@@ -1,13 +1,13 @@
 //! The starter of a gate in the foreground: stays, holds nothing, passes signals on, ends with the gate's status.
 
-use crate::{LaunchError, daemon::Child, output, signals::Signals, sys};
+use crate::{LaunchError, Role, daemon::Child, output, signals::Signals, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::Signal,
     unistd::write,
 };
-use nsgate_sandbox::{Confined, Ids, Policy, Role, Root, Sandbox};
+use nsgate_sandbox::{Confined, Ids, Root, Sandbox};
 use std::{
     io::stderr,
     os::fd::{AsFd, AsRawFd, RawFd},
@@ -42,7 +42,7 @@ fn give_up(
 ) -> Result<(Signals, Confined), LaunchError> {
     output::close_input();
     let signals = Signals::listen().map_err(LaunchError::daemon("signalfd"))?;
-    let mut sandbox = Sandbox::new(Policy::supervisor().given(unprivileged))?;
+    let mut sandbox = Sandbox::new(Role::supervisor().given(unprivileged))?;
     let held = [&[signals.as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();
     // First, while what was made can still be taken away.
     sandbox.holds_only(&held, &[])?;

@@ -6,7 +6,7 @@
 //! its input is signals and the ends of its children.
 
 use crate::{
-    LaunchError, Readiness, Watchdog,
+    LaunchError, Readiness, Role, Watchdog,
     daemon::Child,
     signals::Signals,
     supervisor::{FILTERED, refused},
@@ -16,7 +16,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{AddressFamily, SockFlag, SockType, socketpair},
 };
-use nsgate_sandbox::{Confined, Role};
+use nsgate_sandbox::Confined;
 use std::{
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(("127.0.0.1", port.parse()?))?;
     let filter = Filter::from_toml("echo", include_str!("echo.toml"))?;
     // The order is kept by the types.
-    let confined = Sandbox::new(Policy::custom(filter, 16))?
+    let confined = Sandbox::new(Policy::new(filter, 16))?
         .drop_privileges(&Ids { uid: user.uid, gid: user.gid })?
         .restrict_files(Root::Kept)?
         .filter_syscalls()?;

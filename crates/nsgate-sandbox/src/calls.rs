@@ -51,17 +51,10 @@ fn lines(architecture: &str) -> Option<impl Iterator<Item = (i64, &'static str)>
 #[cfg(test)]
 mod tests {
     use super::{architecture, name, number, own};
-    use crate::{Role, policy};
 
     #[test]
-    fn every_call_of_every_policy_has_its_number() {
+    fn a_call_has_the_c_librarys_number() {
         let here = std::env::consts::ARCH;
-        for role in Role::ALL {
-            for entry in policy(role) {
-                let found = number(here, entry.name).unwrap_or_else(|| panic!("{}", entry.name));
-                assert_eq!(name(here, found), Some(entry.name));
-            }
-        }
         // The C library's numbers, for a few that differ between architectures.
         for (call, known) in [
             ("openat", libc::SYS_openat),
@@ -71,7 +64,7 @@ mod tests {
             ("clone3", libc::SYS_clone3),
             ("getrandom", libc::SYS_getrandom),
         ] {
-            assert_eq!(number(here, call), Some(known), "{call}");
+            assert_eq!((number(here, call), name(here, known)), (Some(known), Some(call)));
         }
     }
 

@@ -195,7 +195,7 @@ pub enum Error {
         /// What the kernel said.
         source: seccompiler::Error,
     },
-    /// A policy of one's own lacks what comes after the filter.
+    /// A policy lacks what comes after the filter.
     #[error(
         "the {role} policy does not let pass what comes after it in every process: {lacking}; the process would end there \
          without a word, so nothing was dropped: add an entry for each"
@@ -263,23 +263,16 @@ pub enum Error {
     },
 }
 
-/// What is wrong with the text of a policy of one's own.
-#[cfg(feature = "compile")]
+/// What is wrong with the text of a policy.
+#[cfg(any(test, feature = "compile"))]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {policy} policy: {}{reason}", syscall.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default())]
 #[non_exhaustive]
 pub struct PolicyError {
     /// The policy's name.
-    pub policy: &'static str,
+    pub policy: String,
     /// The entry, if it is about one.
     pub syscall: Option<String>,
     /// What is wrong.
     pub reason: String,
-}
-
-#[cfg(feature = "compile")]
-impl PolicyError {
-    pub(crate) fn of(policy: &'static str, problem: crate::compile::Problem) -> Self {
-        Self { policy, syscall: problem.syscall, reason: problem.reason }
-    }
 }

@@ -1,6 +1,6 @@
 //! The seccomp filter: the last thing that is closed.
 
-use crate::{Error, Result, Role, address, judge, sys};
+use crate::{CompiledPolicy, Error, OneFile, Result, address, judge, sys};
 use seccompiler::sock_filter;
 use std::{borrow::Cow, os::fd::RawFd};
 
@@ -22,8 +22,6 @@ pub struct Filter {
     pub(crate) name: &'static str,
     pub(crate) syscalls: usize,
     program: Cow<'static, [sock_filter]>,
-    /// An embedder's own, and not one of this crate's.
-    own: bool,
 }
 
 impl std::fmt::Debug for Filter {
@@ -32,15 +30,15 @@ impl std::fmt::Debug for Filter {
     }
 }
 
-impl From<Role> for Filter {
-    /// The role's own, compiled in when the crate was built.
-    fn from(role: Role) -> Self {
-        Self { name: role.name(), syscalls: role.number_of_calls(), program: Cow::Borrowed(role.program()), own: false }
+impl From<&'static CompiledPolicy> for Filter {
+    fn from(policy: &'static CompiledPolicy) -> Self {
+        let (name, syscalls) = (policy.name(), policy.number_of_calls());
+        Self { name, syscalls, program: Cow::Borrowed(policy.program()) }
     }
 }
 
 impl Filter {
-    /// Compiles a policy of one's own, in the language that [`writing_a_policy`](crate::writing_a_policy) explains, for the architecture
+    /// Compiles a policy, in the language that [`writing_a_policy`](crate::writing_a_policy) explains, for the architecture
     /// this runs on.
     /// Needs the crate feature `compile`; call it before anything is dropped.
     ///
@@ -51,25 +49,33 @@ impl Filter {
     /// # Errors
     /// What is wrong with the text: not TOML, an entry without a reason, a system call that does not exist. Whether what the
     /// process cannot do without is in it, [`crate::Sandbox::new`] says.
-    #[cfg(feature = "compile")]
+    #[cfg(any(test, feature = "compile"))]
     pub fn from_toml(name: &'static str, text: &str) -> Result<Self, crate::PolicyError> {
-        use crate::compile::{Mismatch, Whole};
+        use crate::compile::{Mismatch, WholePolicy};
         let (arch, development) = (std::env::consts::ARCH, cfg!(debug_assertions));
-        let wrong = |problem| crate::PolicyError::of(name, problem);
-        let whole = Whole::read(name, text, &|_| None).map_err(wrong)?;
+        let whole = WholePolicy::read(name, text, &|_| None)?;
         let syscalls = whole.calls.iter().filter(|call| call.is_on(arch)).count();
         let mismatch = Mismatch::of(cfg!(feature = "log-violations"), development);
-        let program = whole.compile(arch, mismatch, development).map_err(wrong)?;
-        Ok(Self { name, syscalls, program: Cow::Owned(program), own: true })
+        let program = whole.compile(arch, mismatch, development)?;
+        Ok(Self { name, syscalls, program: Cow::Owned(program) })
     }
 
-    /// Refuses a policy of one's own that ends the process though nothing is wrong. `status` is what the last read-back reads.
-    pub(crate) fn judge(&self, status: RawFd) -> Result<()> {
-        if self.own { judge::judge(self.name, &self.program, status) } else { Ok(()) }
+    /// Refuses a policy that ends the process though nothing is wrong. `status` is what the last read-back reads.
+    pub(crate) fn judge(&self, status: RawFd, never_returns: bool) -> Result<()> {
+        judge::judge(self.name, &self.program, status, never_returns)
+    }
+
+    /// The same, completed with where the one file's path, and the way to open it, are.
+    ///
+    /// # Errors
+    /// [`Error::Address`] if the policy does not name each of them once.
+    pub fn opens(self, file: &OneFile) -> Result<Self> {
+        self.at(&file.addresses())
     }
 
     /// What becomes of a call that it does not let pass.
-    pub(crate) fn refusal(&self) -> Refusal {
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
         match judge::mismatch(&self.program) {
             libc::SECCOMP_RET_LOG => Refusal::Logs,
             libc::SECCOMP_RET_TRAP => Refusal::Names,
@@ -107,5 +113,39 @@ impl Filter {
             sys::name_refused_calls(self.name).map_err(|source| Error::Handler { source })?;
         }
         seccompiler::apply_filter(&self.program).map_err(|source| Error::Seccomp { role: self.name, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Filter, Refusal};
+
+    #[test]
+    fn a_policy_that_names_addresses_is_completed_once() {
+        let steps = |filter: &Filter| filter.program().iter().map(|step| step.k).collect::<Vec<_>>();
+        let open = Filter::from_toml("own", include_str!("../tests/addresses.toml")).unwrap();
+        let [path, how] = [0x7f12_3456_7018_usize, 0x7f12_3456_7000];
+        let closed = open.clone().at(&[("path", path), ("how", how)]).unwrap();
+        let changed: Vec<_> =
+            steps(&open).into_iter().zip(steps(&closed)).filter(|(one, other)| one != other).collect();
+        let after: Vec<u32> = changed.iter().map(|(_, after)| *after).collect();
+        assert_eq!(after.len(), 4, "{changed:x?}");
+        for half in [0x7f12, 0x3456_7018, 0x3456_7000] {
+            assert!(after.contains(&half), "{half:x}: {after:x?}");
+        }
+        assert!(closed.at(&[("path", path)]).is_err(), "there is no place for it any more");
+        let without = Filter::from_toml("own", "[[syscall]]\nname = \"read\"\nreason = \"r\"").unwrap();
+        assert!(without.at(&[("path", path)]).is_err());
+    }
+
+    #[test]
+    fn a_policy_of_ones_own_refuses_as_the_build_does() {
+        let own = Filter::from_toml("own", "[[syscall]]\nname = \"read\"\nreason = \"r\"").unwrap();
+        let expected = match (crate::LOGS_ONLY, cfg!(debug_assertions)) {
+            (true, _) => Refusal::Logs,
+            (false, true) => Refusal::Names,
+            (false, false) => Refusal::Kills,
+        };
+        assert_eq!(own.refusal(), expected);
     }
 }

@@ -64,14 +64,15 @@ const GREATER: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const NOT_LESS: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 
-/// Refuses an embedder's policy without which what comes after the filter cannot be done. `status` is the descriptor
-/// that the last read-back reads.
-pub(crate) fn judge(role: &'static str, program: &[sock_filter], status: RawFd) -> Result<()> {
+/// Refuses a policy without which what comes after the filter cannot be done. `status` is the descriptor that the last read-back
+/// reads. A process that `never_returns` from `main` does without what the standard library calls then.
+pub(crate) fn judge(role: &'static str, program: &[sock_filter], status: RawFd, never_returns: bool) -> Result<()> {
     let status = u64::try_from(status).unwrap_or(0);
     let fcntl: &[Needed] = if cfg!(debug_assertions) { &[DEVELOPMENT] } else { &[] };
     let lacking: Vec<String> = NEEDED
         .iter()
         .chain(fcntl)
+        .filter(|needed| !(never_returns && needed.of_main))
         .filter(|needed| {
             let first = if needed.of_status { status } else { 0 };
             let number = u32::try_from(needed.number).unwrap_or(NOBODYS);
@@ -94,26 +95,38 @@ struct Needed {
     /// Its first argument is the descriptor of the status, and not 0.
     of_status: bool,
     second: u64,
+    /// The standard library calls it when `main` ends.
+    of_main: bool,
     why: &'static str,
 }
 
-const fn needed(name: &'static str, number: libc::c_long, of_status: bool, why: &'static str) -> Needed {
-    Needed { name, number, of_status, second: 0, why }
+/// A call with the descriptor of the status.
+const fn of_status(name: &'static str, number: libc::c_long, why: &'static str) -> Needed {
+    Needed { name, number, of_status: true, second: 0, of_main: false, why }
+}
+
+/// A call with any arguments.
+const fn of_all(name: &'static str, number: libc::c_long, why: &'static str) -> Needed {
+    Needed { of_status: false, ..of_status(name, number, why) }
+}
+
+/// A call that the standard library makes when `main` ends.
+const fn of_main(name: &'static str, number: libc::c_long, why: &'static str) -> Needed {
+    Needed { of_main: true, ..of_all(name, number, why) }
 }
 
 /// Found by running a program that does nothing under a policy of nothing, and adding what it was killed for.
 const NEEDED: [Needed; 6] = [
-    needed("read", libc::SYS_read, true, "the last read-back reads /proc/self/status"),
-    needed("close", libc::SYS_close, true, "and closes it"),
-    needed("brk", libc::SYS_brk, false, "the heap grows"),
-    needed(
+    of_status("read", libc::SYS_read, "the last read-back reads /proc/self/status"),
+    of_status("close", libc::SYS_close, "and closes it"),
+    of_all("brk", libc::SYS_brk, "the heap grows"),
+    of_main(
         "sigaltstack",
         libc::SYS_sigaltstack,
-        false,
         "the standard library takes its overflow handler down when main ends",
     ),
-    needed("munmap", libc::SYS_munmap, false, "and gives that handler's stack back"),
-    needed("exit_group", libc::SYS_exit_group, false, "the end"),
+    of_main("munmap", libc::SYS_munmap, "and gives that handler's stack back"),
+    of_all("exit_group", libc::SYS_exit_group, "the end"),
 ];
 
 const DEVELOPMENT: Needed = Needed {
@@ -121,6 +134,7 @@ const DEVELOPMENT: Needed = Needed {
     number: libc::SYS_fcntl,
     of_status: true,
     second: 1,
+    of_main: false,
     why: "F_GETFD: debug assertions ask whether a descriptor is open when it is closed",
 };
 
@@ -128,15 +142,15 @@ const DEVELOPMENT: Needed = Needed {
 mod tests {
     use super::{NOBODYS, answer, judge, mismatch};
     use crate::{
-        Filter, Role,
-        compile::{Mismatch, Whole},
+        Filter,
+        compile::{Mismatch, WholePolicy},
     };
 
     const ALL: [&str; 6] = ["read", "close", "brk", "sigaltstack", "munmap", "exit_group"];
 
     fn program(text: &str, mismatch: Mismatch) -> Vec<seccompiler::sock_filter> {
         let here = std::env::consts::ARCH;
-        Whole::read("own", text, &|_| None).unwrap().compile(here, mismatch, false).unwrap()
+        WholePolicy::read("own", text, &|_| None).unwrap().compile(here, mismatch, false).unwrap()
     }
 
     fn entry(name: &str) -> String {
@@ -150,14 +164,14 @@ mod tests {
 
     #[test]
     fn a_policy_without_a_call_that_comes_after_it_is_refused_by_the_name_of_the_call() {
-        assert!(judge("own", &program(&with(&ALL, ""), Mismatch::Kill), 5).is_ok());
+        assert!(judge("own", &program(&with(&ALL, ""), Mismatch::Kill), 5, false).is_ok());
         for lacking in ALL {
             let names: Vec<&str> = ALL.into_iter().filter(|name| *name != lacking).collect();
-            let error = judge("own", &program(&with(&names, ""), Mismatch::Kill), 5).unwrap_err().to_string();
+            let error = judge("own", &program(&with(&names, ""), Mismatch::Kill), 5, false).unwrap_err().to_string();
             assert!(error.contains(&format!("`{lacking}`")) && error.contains("own policy"), "{error}");
             assert!(ALL.iter().filter(|name| error.contains(&format!("`{name}`"))).count() == 1, "{error}");
             // A filter that logs lets it pass.
-            assert!(judge("own", &program(&with(&names, ""), Mismatch::Log), 5).is_ok());
+            assert!(judge("own", &program(&with(&names, ""), Mismatch::Log), 5, false).is_ok());
         }
     }
 
@@ -167,25 +181,34 @@ mod tests {
         let of_seven =
             "[[syscall]]\nname = \"read\"\nreason = \"r\"\nwhen = [[{ arg = 0, equals = 7, means = \"seven\" }]]\n";
         let program = program(&with(&names, of_seven), Mismatch::Kill);
-        assert!(judge("own", &program, 7).is_ok());
-        assert!(judge("own", &program, 5).unwrap_err().to_string().contains("`read`"));
+        assert!(judge("own", &program, 7, false).is_ok());
+        assert!(judge("own", &program, 5, false).unwrap_err().to_string().contains("`read`"));
+    }
+
+    #[test]
+    fn a_process_that_never_returns_from_main_does_without_what_main_ends_with() {
+        let names: Vec<&str> = ALL.into_iter().filter(|name| !["sigaltstack", "munmap"].contains(name)).collect();
+        let program = program(&with(&names, ""), Mismatch::Kill);
+        assert!(judge("own", &program, 5, true).is_ok() && judge("own", &program, 5, false).is_err());
     }
 
     #[test]
     fn the_kernels_answers_are_known_before_it_is_asked() {
-        let gate = Filter::from(Role::Gate);
-        let call = |number: libc::c_long, arguments| answer(gate.program(), u32::try_from(number).unwrap(), arguments);
+        let text = include_str!("../tests/addresses.toml");
+        let filter = Filter::from_toml("own", text).unwrap();
+        let call =
+            |number: libc::c_long, arguments| answer(filter.program(), u32::try_from(number).unwrap(), arguments);
         assert_eq!(call(libc::SYS_socket, [1, 0, 0, 0, 0, 0]), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(call(libc::SYS_socket, [2, 0, 0, 0, 0, 0]), mismatch(gate.program()));
+        assert_eq!(call(libc::SYS_socket, [2, 0, 0, 0, 0, 0]), mismatch(filter.program()));
         assert_eq!(call(libc::SYS_connect, [9, 0, 15, 0, 0, 0]), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(call(libc::SYS_connect, [9, 0, 16, 0, 0, 0]), mismatch(gate.program()));
-        assert_ne!(answer(gate.program(), NOBODYS, [0; 6]), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(call(libc::SYS_connect, [9, 0, 16, 0, 0, 0]), mismatch(filter.program()));
+        assert_ne!(answer(filter.program(), NOBODYS, [0; 6]), libc::SECCOMP_RET_ALLOW);
         // An address is compared as a whole: both halves.
-        let reader = Filter::from(Role::Reader).at(&[("path", 0x7f12_3456_7018), ("how", 0x7f12_3456_7000)]).unwrap();
+        let filter = filter.at(&[("path", 0x7f12_3456_7018), ("how", 0x7f12_3456_7000)]).unwrap();
         let open = |path, how| {
             let number = u32::try_from(libc::SYS_openat2).unwrap();
             (0..16).any(|directory| {
-                answer(reader.program(), number, [directory, path, how, 24, 0, 0]) == libc::SECCOMP_RET_ALLOW
+                answer(filter.program(), number, [directory, path, how, 24, 0, 0]) == libc::SECCOMP_RET_ALLOW
             })
         };
         assert!(open(0x7f12_3456_7018, 0x7f12_3456_7000));

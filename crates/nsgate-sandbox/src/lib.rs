@@ -1,8 +1,9 @@
-//! What remains of a process, and the proof of it.
+//! What remains of a daemon's process, and the proof of it.
 //!
-//! A daemon that has done its privileged minute (bound its listeners, pinned its paths) hands itself over to this
+//! A daemon that has done what takes privileges (bound its listeners, pinned its paths) hands itself over to this
 //! crate step by step, and comes out holding open descriptors and nothing else: no capability, no file, no other user,
-//! no way to start a program. Every step reads its result back from the kernel; a step that did not take is an
+//! no way to start a program. The crate knows no daemon: what a process may ask of the kernel is a [`Filter`] of the
+//! caller's, what it needs is a [`Policy`], and what another process may hold is an [`attest::Expected`]. Every step reads its result back from the kernel; a step that did not take is an
 //! [`Error`] that names the system call and says what to do, never a warning.
 //!
 //! The order, which the types keep (a later step does not exist on an earlier value):
@@ -16,7 +17,7 @@
 //! | [`small_root::enter`] | a read-only root that shows the windows, and short names for what is in them, alone | |
 //! | [`Sandbox::drop_privileges`] | rlimits, groups, ids, five capability sets, `no_new_privs` | one thread only |
 //! | [`Sandbox::restrict_files`] | Landlock: no file, no TCP, scoped signals and abstract sockets | one thread only |
-//! | [`Sandbox::filter_syscalls`] | seccomp: the role's list, anything else kills | one thread only |
+//! | [`Sandbox::filter_syscalls`] | seccomp: what the policy lists, anything else kills | one thread only |
 //! | [`Confined`] | the only value that says all of it happened | keep it |
 //!
 //! Landlock, the lock on securebits and write-xor-execute memory depend on the kernel: what it could not give stands
@@ -27,36 +28,36 @@
 //! it holds nothing where another one gives it up, and [`given_root::look`] stands in the place of the namespaces and the
 //! small root, which it cannot make.
 //!
-//! [`attest`] is the other half: it reads any process back from `/proc` and says what it still holds.
+//! [`attest`] is the other half: it reads any process back from `/proc` and says what it still holds, beside what it should.
 //!
 //! Filtering before dropping does not compile:
 //!
 //! ```compile_fail,E0599
-//! # fn wrong() -> nsgate_sandbox::Result<()> {
+//! # fn wrong(filter: nsgate_sandbox::Filter) -> nsgate_sandbox::Result<()> {
 //! use nsgate_sandbox::{Policy, Sandbox};
-//! Sandbox::new(Policy::gate(1024))?.filter_syscalls()?;
+//! Sandbox::new(Policy::new(filter, 1024))?.filter_syscalls()?;
 //! # Ok(()) }
 //! ```
 //!
 //! nor does restricting files before dropping:
 //!
 //! ```compile_fail,E0599
-//! # fn wrong() -> nsgate_sandbox::Result<()> {
+//! # fn wrong(filter: nsgate_sandbox::Filter) -> nsgate_sandbox::Result<()> {
 //! use nsgate_sandbox::{Policy, Root, Sandbox};
-//! Sandbox::new(Policy::supervisor())?.restrict_files(Root::Kept)?;
+//! Sandbox::new(Policy::new(filter, 16))?.restrict_files(Root::Kept)?;
 //! # Ok(()) }
 //! ```
 //!
 //! nor skipping Landlock:
 //!
 //! ```compile_fail,E0599
-//! # fn wrong(ids: &nsgate_sandbox::Ids) -> nsgate_sandbox::Result<()> {
+//! # fn wrong(ids: &nsgate_sandbox::Ids, filter: nsgate_sandbox::Filter) -> nsgate_sandbox::Result<()> {
 //! use nsgate_sandbox::{Policy, Sandbox};
-//! Sandbox::new(Policy::gate(1024))?.drop_privileges(ids)?.filter_syscalls()?;
+//! Sandbox::new(Policy::new(filter, 1024))?.drop_privileges(ids)?.filter_syscalls()?;
 //! # Ok(()) }
 //! ```
 //!
-//! and nobody else makes a [`Confined`]:
+//! and nothing else makes a [`Confined`]:
 //!
 //! ```compile_fail
 //! # fn wrong(report: nsgate_sandbox::Report) {
@@ -78,9 +79,7 @@ mod calls;
 mod causes;
 mod census;
 #[cfg(any(test, feature = "compile"))]
-mod compile;
-#[cfg(test)]
-mod digests;
+pub mod compile;
 mod error;
 mod explain;
 mod filter;
@@ -93,6 +92,7 @@ mod permitted;
 mod policy;
 mod privileges;
 mod readback;
+mod report;
 mod rlimits;
 mod ruleset;
 pub mod small_root;
@@ -101,7 +101,7 @@ mod status;
 mod sys;
 
 pub use causes::likely;
-#[cfg(feature = "compile")]
+#[cfg(any(test, feature = "compile"))]
 pub use error::PolicyError;
 pub use error::{Error, Result};
 pub use explain::{NotRefused, Refused};
@@ -109,13 +109,14 @@ pub use filter::{Filter, Refusal};
 pub use given_root::GivenRoot;
 pub use one_file::OneFile;
 pub use origin::Origin;
-pub use permitted::PermittedCall;
-pub use policy::{Role, policy};
+pub use permitted::{CompiledPolicy, PermittedCall};
+pub use policy::Policy;
 pub use privileges::{Ids, none as unprivileged};
+pub use report::{FilterReport, Report};
 pub use rlimits::raise_descriptors;
 pub use ruleset::Landlock;
 pub use small_root::{Link, Root, SmallRoot, Window};
-pub use stage::{Confined, Dropped, FilterReport, Policy, Privileged, Report, Ruled, Sandbox};
+pub use stage::{Confined, Dropped, Privileged, Ruled, Sandbox};
 
 /// What stands in this crate's interface and is another crate's, in the version that it is built with.
 pub mod reexports {

@@ -17,9 +17,6 @@ const LONGEST: usize = 4000;
 /// How the line with the namespaces begins. No window has such a name.
 const NAMESPACES: &str = "mnt";
 
-/// What the reader of a host's proxy has in the place of a window: the directory of the one file that it opens.
-pub(crate) const CONFIGURATION: &str = "configuration";
-
 /// Paths, and mount namespaces in which they lead somewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
@@ -41,17 +38,11 @@ impl Origin {
         Self { namespaces, places: Vec::new() }
     }
 
-    /// The same, and `window` was taken for what is at `path`.
+    /// The same, and `window`, or a directory that is held and not shown, was taken for what is at `path`.
     #[must_use]
     pub fn and(mut self, window: &str, path: &Path) -> Self {
         self.places.push((window.to_owned(), path.to_owned()));
         self
-    }
-
-    /// The same, and the one directory that is not shown but held was taken for the file at `path`.
-    #[must_use]
-    pub fn and_configuration(self, path: &Path) -> Self {
-        self.and(CONFIGURATION, path)
     }
 
     /// The name of a root with this origin: `name`, and a line for each thing to know.

@@ -1,4 +1,46 @@
-//! What a compiled policy permits, read from the table beside its program.
+//! A policy that was compiled when the program was built: the filter's program, and beside it what it permits.
+
+use seccompiler::sock_filter;
+
+/// A compiled policy ([`compile`](crate::writing_a_policy), feature `compile` of a build script).
+#[derive(Debug)]
+pub struct CompiledPolicy {
+    name: &'static str,
+    calls: usize,
+    program: &'static [sock_filter],
+    table: &'static str,
+}
+
+impl CompiledPolicy {
+    /// What a build script writes: a name, the number of system calls, the program, and a line of `table` for each call.
+    #[must_use]
+    pub const fn new(name: &'static str, calls: usize, program: &'static [sock_filter], table: &'static str) -> Self {
+        Self { name, calls, program, table }
+    }
+
+    /// Its name, which is also that of its file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How many system calls it permits on the architecture that the program was built for.
+    #[must_use]
+    pub fn number_of_calls(&self) -> usize {
+        self.calls
+    }
+
+    /// What it permits on every architecture: what it includes first, and then what it adds.
+    pub fn permitted(&self) -> impl Iterator<Item = PermittedCall> + use<> {
+        read(self.table)
+    }
+
+    /// The program for the kernel.
+    #[must_use]
+    pub fn program(&self) -> &'static [sock_filter] {
+        self.program
+    }
+}
 
 /// One permitted system call, as its policy has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +52,7 @@ pub struct PermittedCall {
     pub reason: &'static str,
     /// With which arguments, in words; empty for any.
     pub when: &'static str,
-    /// The policy that says so: the role's, or one that it includes.
+    /// The policy that says so, or one that it includes.
     pub policy: &'static str,
     /// The line of that policy's text which names the call, from 1 on.
     pub line: usize,
@@ -27,7 +69,7 @@ impl PermittedCall {
 }
 
 /// Reads a table, whose lines the build has written.
-pub(crate) fn read(table: &'static str) -> impl Iterator<Item = PermittedCall> {
+fn read(table: &'static str) -> impl Iterator<Item = PermittedCall> {
     table.lines().filter_map(|line| {
         let mut words = line.splitn(6, '\t');
         let mut next = || words.next();

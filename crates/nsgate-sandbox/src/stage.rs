@@ -1,155 +1,13 @@
 //! The order as types: a step is a method of the stage before it, and only the last one makes a [`Confined`].
 
 use crate::{
-    Filter, Ids, Landlock, OneFile, Result, Role, Root,
+    Filter, FilterReport, Ids, Landlock, OneFile, Policy, Report, Result, Root,
     census::Census,
-    filter::Refusal,
     privileges::{self, Start},
     readback::OwnStatus,
     rlimits, ruleset,
 };
-use std::{fmt, os::fd::RawFd};
-
-/// Room for what a courier writes of a network, in bytes: a record in memory, which is a file to the kernel.
-const RECORD: u64 = 64 * 1024;
-/// The longest memory in which a dispatcher keeps which worker has each listener, in bytes: 24 for each of a million.
-const CLAIMS: u64 = 24 << 20;
-
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    filter: Filter,
-    /// It must stand in a small root.
-    small_root: bool,
-    /// It sends signals to a process outside its Landlock domain.
-    signals: bool,
-    /// The one TCP port it connects to.
-    connects_to: Option<u16>,
-    strict: bool,
-    descriptors: u64,
-    address_space: Option<u64>,
-    dies_with_parent: bool,
-    /// It makes processes of its own.
-    forks: bool,
-    /// It appends to a file that it was given.
-    appends: bool,
-    /// The longest file that it writes, in bytes.
-    file: u64,
-    /// It was started without a privilege.
-    given: bool,
-}
-
-impl Policy {
-    /// A gate that needs this many descriptors.
-    #[must_use]
-    pub fn gate(descriptors: u64) -> Self {
-        Self { small_root: true, ..Self::custom(Role::Gate.into(), descriptors) }
-    }
-
-    /// A host's proxy that needs this many descriptors and connects to TCP port `server` and to no other, as far as the
-    /// kernel's Landlock knows ports.
-    #[must_use]
-    pub fn host_proxy(descriptors: u64, server: u16) -> Self {
-        Self { small_root: true, ..Self::custom(Role::HostProxy.into(), descriptors).connects_to(server) }
-    }
-
-    /// A reader of `file`, which is the only thing that it may open.
-    ///
-    /// # Errors
-    /// [`crate::Error::Address`] if its policy does not name where the path is.
-    pub fn reader(file: &OneFile) -> Result<Self> {
-        let filter = Filter::from(Role::Reader).at(&file.addresses())?;
-        Ok(Self { small_root: true, ..Self::custom(filter, 16) })
-    }
-
-    /// A pool's worker that needs this many descriptors.
-    #[must_use]
-    pub fn worker(descriptors: u64) -> Self {
-        Self { small_root: true, ..Self::custom(Role::Worker.into(), descriptors) }
-    }
-
-    /// A courier.
-    #[must_use]
-    pub fn courier(descriptors: u64) -> Self {
-        Self { small_root: true, file: RECORD, ..Self::custom(Role::Courier.into(), descriptors) }
-    }
-
-    /// The process that makes a pool's workers, each of which needs this many descriptors.
-    #[must_use]
-    pub fn zygote(descriptors: u64) -> Self {
-        Self { small_root: true, forks: true, file: CLAIMS, ..Self::custom(Role::Zygote.into(), descriptors) }
-    }
-
-    /// A keeper that needs this many descriptors.
-    #[must_use]
-    pub fn keeper(descriptors: u64) -> Self {
-        Self { small_root: true, ..Self::custom(Role::Keeper.into(), descriptors) }
-    }
-
-    /// A supervisor.
-    #[must_use]
-    pub fn supervisor() -> Self {
-        Self { signals: true, ..Self::custom(Role::Supervisor.into(), 16) }
-    }
-
-    /// A daemon of another kind, with a filter of its own. It may keep its root directory; Landlock and the filter keep
-    /// files away all the same.
-    #[must_use]
-    pub fn custom(filter: Filter, descriptors: u64) -> Self {
-        Self {
-            filter,
-            small_root: false,
-            signals: false,
-            connects_to: None,
-            strict: false,
-            descriptors,
-            address_space: None,
-            dies_with_parent: false,
-            forks: false,
-            appends: false,
-            file: 0,
-            given: false,
-        }
-    }
-
-    /// With `yes`, the process was started as the user that it is to be, without a privilege: it proves what others do
-    /// ([`Sandbox::drop_privileges`]), and may stand in a root that was given to it.
-    #[must_use]
-    pub fn given(self, yes: bool) -> Self {
-        Self { given: yes, ..self }
-    }
-
-    /// Landlock lets connections to this TCP port pass; without it, to none.
-    #[must_use]
-    pub fn connects_to(self, port: u16) -> Self {
-        Self { connects_to: Some(port), ..self }
-    }
-
-    /// With `yes`, a kernel that cannot give everything is refused ([`crate::Error::Strict`]) rather than reported.
-    #[must_use]
-    pub fn strict(self, yes: bool) -> Self {
-        Self { strict: yes, ..self }
-    }
-
-    /// With `yes`, the process may make a file grow that it has open; without it, only one that is its standard output or
-    /// error (RLIMIT_FSIZE).
-    #[must_use]
-    pub fn appends(self, yes: bool) -> Self {
-        Self { appends: yes, ..self }
-    }
-
-    /// At most this many bytes of address space (RLIMIT_AS).
-    #[must_use]
-    pub fn address_space(self, bytes: Option<u64>) -> Self {
-        Self { address_space: bytes, ..self }
-    }
-
-    /// The kernel kills the process when its parent ends (PR_SET_PDEATHSIG).
-    #[must_use]
-    pub fn dies_with_parent(self, yes: bool) -> Self {
-        Self { dies_with_parent: yes, ..self }
-    }
-}
+use std::os::fd::RawFd;
 
 /// A process on its way.
 #[derive(Debug)]
@@ -204,8 +62,8 @@ impl<Stage> Sandbox<Stage> {
 impl Sandbox<Privileged> {
     /// Begins, in the process that will be confined, while `/proc` is still there.
     ///
-    /// Judges what is asked for while nothing is dropped: there must be one thread, and a policy of one's own must let pass
-    /// what comes after it in every process.
+    /// Judges what is asked for while nothing is dropped: there must be one thread, and the policy must let pass what comes
+    /// after it in every process.
     ///
     /// # Errors
     /// [`crate::Error::Threads`], [`crate::Error::Needed`]; [`crate::Error::Proc`] without `/proc`.
@@ -214,7 +72,7 @@ impl Sandbox<Privileged> {
         let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
         let stage = Privileged { groups_denied: denied };
         let status = OwnStatus::open()?;
-        policy.filter.judge(status.number())?;
+        policy.filter.judge(status.number(), policy.never_returns)?;
         Ok(Self { policy, status, census: Census::open()?, shortfalls: Vec::new(), stage })
     }
 
@@ -242,7 +100,7 @@ impl Sandbox<Dropped> {
     /// Landlock, as far as this kernel has it.
     ///
     /// # Errors
-    /// [`crate::Error::RootKept`] for a gate outside a small root; what Landlock refused.
+    /// [`crate::Error::RootKept`] outside a small root where the policy wants one; what Landlock refused.
     pub fn restrict_files(self, root: Root<'_>) -> Result<Sandbox<Ruled>> {
         self.restrict(root, None)
     }
@@ -308,65 +166,15 @@ impl Confined {
 
     /// The same proof for a child of this process, which holds what its parent held: ids, capabilities, root, Landlock
     /// and filter stay with a process that is forked (fork(2), seccomp(2)). On top of them it gets a Landlock domain of
-    /// its own, so that it cannot signal its siblings, a limit of no processes, and the filter of its role.
+    /// its own, so that it cannot signal its siblings, a limit of no processes, and this filter, which can only refuse more.
     ///
     /// # Errors
     /// The kernel refused one of them. The process must end.
-    pub fn narrow(&self, role: Role) -> Result<Self> {
+    pub fn narrow(&self, filter: &Filter) -> Result<Self> {
         rlimits::no_process()?;
         ruleset::separate()?;
-        let filter = Filter::from(role);
         filter.load()?;
-        let filter = FilterReport::of(&filter);
+        let filter = FilterReport::of(filter);
         Ok(Self { report: Report { filter, ..self.report.clone() } })
-    }
-}
-
-/// The filter that was loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FilterReport {
-    /// Name of its policy.
-    pub role: &'static str,
-    /// Number of system calls it lets pass.
-    pub syscalls: usize,
-    /// What becomes of any other, by what the loaded program says.
-    pub refusal: Refusal,
-}
-
-impl FilterReport {
-    fn of(filter: &Filter) -> Self {
-        Self { role: filter.name, syscalls: filter.syscalls, refusal: filter.refusal() }
-    }
-}
-
-/// What was enforced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Landlock.
-    pub landlock: Landlock,
-    /// Seccomp.
-    pub filter: FilterReport,
-    /// What this kernel, or this user namespace, could not give: one sentence each.
-    pub shortfalls: Vec<String>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no capability, {} system calls ({} filter), ", self.filter.syscalls, self.filter.role)?;
-        match self.landlock {
-            Landlock::Enforced(abi) => write!(f, "Landlock ABI {abi}")?,
-            Landlock::Absent => f.write_str("no Landlock")?,
-        }
-        f.write_str(match self.filter.refusal {
-            Refusal::Kills => "",
-            Refusal::Names => "; DEVELOPMENT BUILD: a refused call is named before it ends the process",
-            Refusal::Logs => "; DEVELOPMENT BUILD: the filter logs and does not kill",
-        })?;
-        for line in &self.shortfalls {
-            write!(f, "; {line}")?;
-        }
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! Restrictions last as long as the process, so each case is a process of its own: this program, started again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use nsgate_sandbox::{Ids, Policy, Role, Root, Sandbox, attest};
+use nsgate_sandbox::{Filter, Ids, Policy, Root, Sandbox, attest};
 use std::{
     io::ErrorKind,
     net::{TcpListener, TcpStream},
@@ -39,7 +39,9 @@ fn main() {
 
 fn confined(allowed: Option<u16>, server: u16, other: u16) {
     let ids = Ids { uid: NOBODY.into(), gid: NOBODY.into() };
-    let policy = Policy::custom(Role::HostProxy.into(), 64);
+    // The filter is not loaded here: it is what Landlock does that is tried.
+    let filter = Filter::from_toml("unloaded", include_str!("unloaded.toml")).unwrap();
+    let policy = Policy::new(filter, 64);
     let policy = allowed.map_or(policy.clone(), |port| policy.connects_to(port));
     let sandbox = Sandbox::new(policy).unwrap().drop_privileges(&ids).unwrap();
     TcpStream::connect(("127.0.0.1", other)).expect("not yet");

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nix::errno::Errno;
-use nsgate_sandbox::{Ids, OneFile, Policy, Root, Sandbox, attest};
+use nsgate_sandbox::{Filter, Ids, OneFile, Policy, Root, Sandbox, attest};
 use std::{
     fs::{self, File},
     io::{ErrorKind, Read},
@@ -72,7 +72,9 @@ fn is_opened_as_one_name(place: &Path) {
 fn confined(place: &Path) {
     let ids = Ids { uid: NOBODY.into(), gid: NOBODY.into() };
     let file = OneFile::new(directory(place), "it").unwrap();
-    let policy = Policy::custom(nsgate_sandbox::Role::Reader.into(), 64);
+    // The filter is not loaded here: it is what Landlock does that is tried.
+    let filter = Filter::from_toml("unloaded", include_str!("unloaded.toml")).unwrap();
+    let policy = Policy::new(filter, 64);
     let sandbox = Sandbox::new(policy).unwrap().drop_privileges(&ids).unwrap();
     let write = |name: &str| File::options().write(true).open(place.join(name)).map_err(|error| error.kind()).err();
     assert_eq!(write("it"), None, "not yet");

@@ -4,7 +4,8 @@
 
 use nsgate_config::native;
 use nsgate_forwarder::{Forwarder, UnixConnector};
-use nsgate_sandbox::{Ids, Policy, Role, Root, Sandbox};
+use nsgate_launcher::Role;
+use nsgate_sandbox::{Ids, Policy, Root, Sandbox};
 use tokio::{net::TcpListener, sync::watch};
 
 /// nobody and nogroup on Debian.
@@ -24,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let _confined = if confined {
         let ids = Ids { uid: NOBODY.into(), gid: NOBODY.into() };
-        let sandbox = Sandbox::new(Policy::custom(Role::Gate.into(), 4096))?.drop_privileges(&ids)?;
+        let sandbox = Sandbox::new(Policy::new(Role::Gate, 4096))?.drop_privileges(&ids)?;
         Some(sandbox.restrict_files(Root::Kept)?.filter_syscalls()?)
     } else {
         None

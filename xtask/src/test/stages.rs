@@ -190,6 +190,7 @@ fn e2e(wish: &Wish) -> Outcome {
         "--release --package nsgate-sandbox --features compile --example echo",
         "--release --package nsgate-forwarder --example forward",
         "--package nsgate --example agent",
+        "--package nsgate-sandbox --example look",
         "--package nsgate-launcher --example launch",
         "--package nsgate-config --example translate",
     ];

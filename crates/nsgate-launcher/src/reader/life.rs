@@ -1,7 +1,7 @@
 //! The reader's own life: it gives everything up, and then reads and passes on until nobody asks any more.
 
 use super::{ReaderTerms, frames};
-use crate::{LaunchError, config_file::MOST_OF_HOST, descriptors, pinned_config::judge, rights::Rights, sys};
+use crate::{LaunchError, Role, config_file::MOST_OF_HOST, descriptors, pinned_config::judge, rights::Rights, sys};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
@@ -12,7 +12,7 @@ use nix::{
     },
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout, read, write},
 };
-use nsgate_sandbox::{OneFile, Policy, Root, Sandbox, namespaces, small_root};
+use nsgate_sandbox::{OneFile, Root, Sandbox, namespaces, small_root};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What the process is called, so that a list of processes tells the two apart.
@@ -73,7 +73,7 @@ fn give_up(directory: OwnedFd, name: &str, terms: &ReaderTerms) -> Result<OneFil
     prctl::set_name(NAME).map_err(LaunchError::clean("prctl(PR_SET_NAME)"))?;
     namespaces::separate_rest()?;
     let file = OneFile::new(directory, name)?;
-    let policy = Policy::reader(&file)?.dies_with_parent(true).strict(terms.strict);
+    let policy = Role::reader(&file)?.dies_with_parent(true).strict(terms.strict);
     let sandbox = Sandbox::new(policy)?;
     let root = small_root::enter_from(&terms.origin, Vec::new(), &[])?;
     let mut sandbox = sandbox.drop_privileges(terms.trust.ids())?.restrict_files_but(&file, Root::Small(&root))?;

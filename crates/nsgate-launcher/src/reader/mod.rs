@@ -10,7 +10,7 @@ mod life;
 
 pub use frames::{Incoming, Nonsense, ReaderAnswer};
 
-use crate::{LaunchError, paths::PinnedPaths, sys, trust::Trust};
+use crate::{LaunchError, paths::PinnedPaths, roles::CONFIGURATION, sys, trust::Trust};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::pipe2,
@@ -46,7 +46,7 @@ struct ReaderTerms {
 /// before that has namespaces of the other kinds. The reader takes the steps that follow by itself. Returns when it is confined.
 pub(crate) fn start(pinned: &PinnedPaths, strict: bool) -> Result<Option<ReaderPipes>, LaunchError> {
     let Some(config) = &pinned.configuration else { return Ok(None) };
-    let origin = pinned.origin.clone().and_configuration(config.place().path());
+    let origin = pinned.origin.clone().and(CONFIGURATION, config.place().path());
     let terms = ReaderTerms { trust: pinned.trust.clone(), strict, origin };
     let directory = small_root::view(config.place().directory())?;
     let (asked, ask) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;

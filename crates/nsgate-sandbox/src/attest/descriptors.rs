@@ -1,71 +1,39 @@
 //! What a process has open, by kind (proc_pid_fd(5)).
 
+use super::kinds::{
+    CHILD, CONNECTION, DATAGRAM, LISTENER, LOG, MEMORY, NO_TABLE, NULL_DEVICE, OTHER, PINNED, STREAM, TERMINAL,
+};
+use super::sockets::Sockets;
 use std::{
-    collections::{HashMap, HashSet},
     fs,
-    os::{
-        fd::AsRawFd,
-        unix::{
-            fs::{FileTypeExt, MetadataExt},
-            net::UnixDatagram,
-        },
-    },
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::Path,
 };
 
 /// The null device: major 1, minor 3 (null(4)), in the way that `stat(2)` packs them.
 const NULL: u64 = 0x103;
 
-/// Kind of a log file.
-pub(super) const LOG: &str = "log file";
-/// Kind of a directory that can be walked from and not read (O_PATH, open(2)).
-pub(super) const PINNED: &str = "pinned directory";
-/// Kind of a process descriptor whose process is a child of the one that holds it: it may be waited for and signalled
-/// without the descriptor as well.
-pub(super) const CHILD: &str = "pidfd of a child";
-
-/// Kind of a TCP socket that no table has: a connection that the other end has reset, until the process closes it (the kernel
-/// takes it out of the tables at once, `tcp_done` of net/ipv4/tcp.c); or one in a network namespace that no process is in, a
-/// network that a service manager keeps. `/proc` says of neither which it is.
-pub(super) const NO_TABLE: &str = "tcp in no table";
-/// Kind of a TCP socket that waits for connections.
-const LISTENER: &str = "tcp listener";
-/// Kind of one that has another end.
-const CONNECTION: &str = "tcp connection";
-/// Kind of a connection to a log.
-const DATAGRAM: &str = "unix datagram";
-/// Kind of a connection to an agent.
-const STREAM: &str = "unix stream";
-/// Kind of a socket that is in no table.
-const OTHER: &str = "other socket";
-
-/// Kind of the socket at which a pool takes handovers.
-pub(super) const DOOR: &str = "unix seqpacket listener";
-/// Kind of memory without a name in any file system (memfd_create(2)).
-pub(super) const MEMORY: &str = "memory";
-/// Kind of a connection to a pool, or within one.
-pub(super) const PEER: &str = "unix seqpacket";
-/// Kind of a terminal.
-pub(super) const TERMINAL: &str = "terminal";
-
 /// One open descriptor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Open {
-    pub(super) number: i32,
-    pub(super) kind: String,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Its number.
+    pub number: i32,
+    /// What it is ([`kinds`](super::kinds)).
+    pub kind: String,
     /// The child that this is a descriptor of.
-    pub(super) child: Option<i32>,
-    /// A datagram socket at whose other end nobody is.
-    pub(super) unheard: bool,
+    pub child: Option<i32>,
+    /// A datagram socket that has no other end.
+    pub unheard: bool,
     /// With which flags it was opened, if it is a plain file and no log.
-    pub(super) file: Option<i32>,
+    pub file: Option<i32>,
     /// A TCP socket of another network namespace than the process's own.
-    pub(super) foreign: bool,
+    pub foreign: bool,
 }
 
 impl Open {
     /// Whether it is standard input, output or error.
-    pub(super) fn is_standard(&self) -> bool {
+    #[must_use]
+    pub fn is_standard(&self) -> bool {
         self.number <= 2
     }
 
@@ -131,7 +99,7 @@ fn kind_now(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Op
     // In another root the path says little: `/dev/null` may be called `/` there.
     let null = fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
     Some(if null {
-        "/dev/null".to_owned()
+        NULL_DEVICE.to_owned()
     } else if is_terminal(entry) {
         TERMINAL.to_owned()
     } else if is_log(directory, entry) {
@@ -218,115 +186,6 @@ fn kind(target: &str, sockets: &mut Sockets) -> String {
     match target.split_once(":[") {
         Some((kind, _)) => kind.to_owned(),
         None => target.strip_prefix("anon_inode:").unwrap_or(target).to_owned(),
-    }
-}
-
-/// Kinds of sockets by inode.
-struct Sockets {
-    known: HashMap<String, &'static str>,
-    /// Whether the namespaces of all processes were looked at.
-    everywhere: bool,
-    /// Inodes of those that the kernel calls connected, among those of UNIX.
-    connected: HashSet<String>,
-    /// Inodes of those that are in the tables of the process's own network namespace.
-    own: HashSet<String>,
-}
-
-/// Whether this kernel's table says of a datagram socket that it is connected: before Linux 5.15 it says so of none.
-fn tells_connected() -> bool {
-    let Ok((one, _other)) = UnixDatagram::pair() else { return false };
-    let link = fs::read_link(format!("/proc/self/fd/{}", one.as_raw_fd())).unwrap_or_default();
-    let sockets = Sockets::of(Path::new("/proc/self"));
-    inode_of(&link).is_some_and(|inode| sockets.connected.contains(inode))
-}
-
-/// The number in `socket:[4711]`.
-fn inode_of(target: &Path) -> Option<&str> {
-    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')
-}
-
-impl Sockets {
-    /// Those of the process's network namespace.
-    fn of(directory: &Path) -> Self {
-        let (known, connected, own) = (HashMap::new(), HashSet::new(), HashSet::new());
-        let mut sockets = Self { known, everywhere: false, connected, own };
-        sockets.add_own(directory);
-        sockets
-    }
-
-    /// The kind of one socket. A worker holds sockets of many namespaces: what is not in its own is looked for in those
-    /// of other processes.
-    fn kind(&mut self, inode: &str) -> &'static str {
-        if !self.known.contains_key(inode) && !self.everywhere {
-            self.everywhere = true;
-            let mut seen = HashSet::new();
-            for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-                if entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit()) {
-                    let namespace = fs::read_link(entry.path().join("ns/net")).ok();
-                    if namespace.is_some_and(|namespace| seen.insert(namespace)) {
-                        self.add(&entry.path());
-                    }
-                }
-            }
-        }
-        self.known.get(inode).copied().unwrap_or(OTHER)
-    }
-
-    /// Whether a datagram socket that is in a table is connected to nobody.
-    fn is_unheard(&self, target: &Path) -> bool {
-        inode_of(target).is_some_and(|inode| !self.connected.contains(inode)) && tells_connected()
-    }
-
-    /// Whether a socket is in a table, and in none of the process's own namespace.
-    fn is_foreign(&self, target: &Path) -> bool {
-        inode_of(target).is_some_and(|inode| self.known.contains_key(inode) && !self.own.contains(inode))
-    }
-
-    /// The sockets of the namespace of the process itself. Nothing is known yet, or what was not.
-    fn add_own(&mut self, directory: &Path) {
-        let before = std::mem::take(&mut self.known);
-        self.add(directory);
-        self.own.extend(self.known.keys().cloned());
-        for (inode, kind) in before {
-            self.known.entry(inode).or_insert(kind);
-        }
-    }
-
-    /// The sockets of one process's network namespace.
-    fn add(&mut self, directory: &Path) {
-        let mut table = |name: &str, inode: usize, kind: &dyn Fn(&[&str]) -> &'static str| {
-            let text = fs::read_to_string(directory.join("net").join(name)).unwrap_or_default();
-            for line in text.lines().skip(1) {
-                let words: Vec<&str> = line.split_whitespace().collect();
-                if let Some(inode) = words.get(inode) {
-                    self.known.insert((*inode).to_owned(), kind(&words));
-                }
-            }
-        };
-        // State 0A is LISTEN (include/net/tcp_states.h).
-        let tcp = |words: &[&str]| if words.get(3) == Some(&"0A") { LISTENER } else { CONNECTION };
-        table("tcp", 9, &tcp);
-        table("tcp6", 9, &tcp);
-        table("udp", 9, &|_| "udp");
-        table("udp6", 9, &|_| "udp");
-        table("raw", 9, &|_| "raw");
-        table("packet", 8, &|_| "packet");
-        table("netlink", 9, &|_| "netlink");
-        table("unix", 6, &|words| match words.get(4) {
-            Some(&"0001") => STREAM,
-            Some(&"0002") => DATAGRAM,
-            // The third word of a socket that listens (`__SO_ACCEPTCON`, net/unix/af_unix.c).
-            Some(&"0005") if words.get(3) == Some(&"00010000") => DOOR,
-            Some(&"0005") => PEER,
-            _ => "unix",
-        });
-        // State 03 is SS_CONNECTED (include/uapi/linux/net.h).
-        let text = fs::read_to_string(directory.join("net/unix")).unwrap_or_default();
-        let words = |line: &'_ str| -> Option<String> {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            (words.get(5) == Some(&"03")).then(|| words.get(6).map(|inode| (*inode).to_owned()))?
-        };
-        self.connected.extend(text.lines().skip(1).filter_map(words));
     }
 }
 

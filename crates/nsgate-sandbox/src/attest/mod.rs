@@ -1,31 +1,35 @@
 //! What a process still holds, by the kernel's own account.
 //!
-//! Works on any process, a gate or haproxy or a shell. Promises to read `/proc` and nothing else, never to take the
-//! process's word, and to say that something is unreadable rather than to guess it. Root reads everything; an ordinary
+//! Works on any process, a daemon of yours or a shell. What it may hold its caller says ([`Expected`]). Promises to read `/proc`
+//! and nothing else, never to take the process's word, and to say that something is unreadable rather than to guess it. Root reads everything; an ordinary
 //! user reads what the kernel shows of other people's processes, which is little.
 
-mod counters;
 mod descriptors;
+mod expected;
+pub mod kinds;
 mod name;
 mod namespaces;
-mod role;
 mod root;
+mod shared_page;
+mod sockets;
 mod table;
 mod threads;
 mod verdict;
 mod windows;
 
-pub use counters::{COUNTERS, counters};
+pub use descriptors::Open;
+pub use expected::{Expected, Facts, open_in, run_the_same};
 pub use name::name_of_root;
 pub use namespaces::Namespace;
 pub use root::Mount;
 pub(crate) use root::of_this_process as mounts_of_this_process;
+pub use shared_page::shared_page;
 pub use threads::Thread;
 pub use verdict::Row;
-pub use windows::{Seen, State};
+pub use windows::{SeenWindow, WindowState};
 
 use crate::census::shared_file;
-use crate::{Error, Result, Role, status::Status};
+use crate::{Error, Result, status::Status};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -44,8 +48,11 @@ pub struct Holdings {
     pub name: String,
     /// Command line, which the process itself may change.
     pub command: Vec<String>,
-    /// Which of nsgate's processes it is, by facts that it cannot choose; `None` if it is none, or they cannot be read.
+    /// Which of its daemon's processes it is, as the caller says; `None` if it is none, or that cannot be read.
     pub role: Option<&'static str>,
+    /// The same in words.
+    #[serde(skip)]
+    in_words: &'static str,
     /// Each thread, the first one first.
     pub threads: Vec<Thread>,
     /// Each kind of namespace, and whether the reader is in the same.
@@ -54,20 +61,20 @@ pub struct Holdings {
     pub descriptors: Option<BTreeMap<String, usize>>,
     /// The same one by one, with what only other threads have.
     #[serde(skip)]
-    open: Option<Vec<descriptors::Open>>,
+    open: Option<Vec<Open>>,
     /// What its root directory shows, and that of any of its threads; `None` if it cannot be read.
     pub root: Option<Vec<String>>,
     /// What is mounted for it; `None` if it cannot be read.
     pub mounts: Option<Vec<Mount>>,
-    /// The directories that it sees in a root of nsgate's, and what has become of them; `None` if they cannot be read.
-    pub windows: Option<Vec<Seen>>,
+    /// The directories that it sees in a small root, and what has become of them; `None` if they cannot be read.
+    pub windows: Option<Vec<SeenWindow>>,
     /// Files that it shares memory with; `None` if they cannot be read.
     pub shared_files: Option<Vec<String>>,
     /// Largest core dump in bytes, `unlimited`, or nothing if it cannot be read.
     pub core_limit: Option<String>,
     /// What this kernel offers.
     pub kernel: Kernel,
-    /// What its role needs, or a gate would, beside what this process holds.
+    /// What it should hold, beside what it holds.
     pub verdict: Vec<Row>,
     /// What is not as an operator would have it, and is no part of the verdict: one sentence each.
     pub notes: Vec<&'static str>,
@@ -91,11 +98,11 @@ const UNSEEN: [&str; 2] = [
     "which system calls its filter lets pass: that there is one is all that /proc says",
     "what Landlock forbids it: the first line of its log says what was enforced",
 ];
-/// The same of a supervisor.
+/// The same of a process that keeps its root.
 const UNSEEN_OF_ROOT: &str =
     "that it opens no file: its root is the one that it was started in, and Landlock and its filter are in the way";
 
-/// What the running kernel offers to any gate.
+/// What the running kernel offers to any process.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Kernel {
@@ -112,43 +119,46 @@ pub fn kernel() -> Kernel {
     Kernel { landlock_abi, missing: crate::ruleset::missing(landlock_abi) }
 }
 
-/// Names under which gates run; [`gates`] looks for them.
-/// A name has 15 bytes there (proc_pid_comm(5)).
-const NAMES: [&str; 4] = ["nsgate", "haproxy", "haproxy-reader", "neutron-ns-meta"];
-
-/// Ids of every other process that is called like a gate, in ascending order: gates, readers, supervisors, and the
-/// distribution's haproxy where it runs, which is for [`process`] to tell apart.
+/// Ids of every other process that has one of these names, in ascending order. A name has 15 bytes there (proc_pid_comm(5)), and
+/// the process has chosen it: [`process`] tells what it is.
 ///
 /// # Errors
 /// [`Error::Proc`] if `/proc` cannot be listed.
-pub fn gates() -> Result<Vec<i32>> {
+pub fn called(names: &[&str]) -> Result<Vec<i32>> {
     let path = PathBuf::from("/proc");
     let entries = fs::read_dir(&path).map_err(|source| Error::Proc { path: path.clone(), source })?;
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     // A process that has ended since then is none.
     let called =
-        |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| NAMES.contains(&name.trim()));
+        |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| names.contains(&name.trim()));
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let mut found: Vec<i32> = numbers.filter(|pid| *pid != own).filter(called).collect();
     found.sort_unstable();
     Ok(found)
 }
 
-/// Reads process `pid`.
+/// Reads process `pid`, of which `expected` says what it may hold.
 ///
 /// # Errors
 /// [`Error::NoProcess`] if there is none, [`Error::Proc`] if `/proc` cannot be read at all.
-pub fn process(pid: i32) -> Result<Holdings> {
-    Look::default().process(pid)
+pub fn process(pid: i32, expected: fn(&Facts<'_>) -> Expected) -> Result<Holdings> {
+    Look::new(expected).process(pid)
 }
 
 /// One look at many processes of a host: what each of them asks of all the others is listed once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Look {
+    expected: fn(&Facts<'_>) -> Expected,
     inhabitants: windows::Inhabitants,
 }
 
 impl Look {
+    /// A look that judges by what `expected` says of each process.
+    #[must_use]
+    pub fn new(expected: fn(&Facts<'_>) -> Expected) -> Self {
+        Self { expected, inhabitants: windows::Inhabitants::default() }
+    }
+
     /// The same as [`process`].
     ///
     /// # Errors
@@ -166,56 +176,57 @@ impl Look {
         let others: Vec<PathBuf> =
             threads::others(&directory, pid).into_iter().map(|(_, directory)| directory).collect();
         let (open, root) = (open(&directory, &others), shown(&directory, &others));
-        let facts = role::Facts { pid, parent, root: root.as_deref(), open: open.as_deref() };
-        let role = role::of(&facts);
+        let expected = (self.expected)(&Facts { pid, parent, root: root.as_deref(), open: open.as_deref() });
         let command = fs::read(directory.join("cmdline")).unwrap_or_default();
         let words = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
         let mounts = root::mounts(&directory, &others);
-        let small = !role::keeps_its_root(role) && root.as_deref().is_some_and(role::is_small);
-        let pinned = open.iter().flatten().find(|open| open.kind == descriptors::PINNED).map(|open| open.number);
-        let windows = if small {
-            windows::seen(&directory, mounts.as_deref(), pinned, &self.inhabitants)
-        } else if role.is_some() && !role::keeps_its_root(role) {
-            windows::given(&directory, role::is_window)
-        } else {
-            None
-        };
         let mut holdings = Holdings {
             pid,
             name,
             command: words.map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
-            role: role.map(Role::name),
+            role: expected.role,
+            in_words: expected.in_words,
             threads,
             namespaces: namespaces::read(&directory, &others),
             descriptors: open.as_deref().map(counted),
             notes: Vec::new(),
+            windows: self.windows(&directory, &expected, mounts.as_deref(), open.as_deref()),
             open,
             root,
             mounts,
-            windows,
             shared_files: shared_files(&directory),
             core_limit: core_limit(&directory),
             kernel: kernel(),
             verdict: Vec::new(),
-            unseen: UNSEEN.into_iter().chain(role::keeps_its_root(role).then_some(UNSEEN_OF_ROOT)).collect(),
+            unseen: UNSEEN.into_iter().chain(expected.keeps_root.then_some(UNSEEN_OF_ROOT)).collect(),
         };
-        let unheard = holdings.open.iter().flatten().any(|open| open.unheard);
-        // A worker has the listeners of networks that a service manager keeps.
-        let alone = !matches!(role, Some(Role::Worker));
-        let in_no_table = alone && holdings.open.iter().flatten().any(|open| open.kind == descriptors::NO_TABLE);
-        let mut seen = holdings.windows.iter().flatten();
-        let unknown = seen.any(|seen| seen.state == State::Unknown);
-        holdings.notes = [(unheard, UNHEARD), (in_no_table, IN_NO_TABLE), (unknown, UNKNOWN)]
-            .into_iter()
-            .filter_map(|(is, note)| is.then_some(note))
-            .collect();
-        holdings.verdict = verdict::judge(&holdings, role);
+        holdings.notes = holdings.notes_on(&expected);
+        holdings.verdict = verdict::judge(&holdings, &expected);
         Ok(holdings)
+    }
+
+    /// The directories that a process sees, in a small root or in a given one.
+    fn windows(
+        &self,
+        process: &Path,
+        expected: &Expected,
+        mounts: Option<&[Mount]>,
+        open: Option<&[Open]>,
+    ) -> Option<Vec<SeenWindow>> {
+        if expected.keeps_root {
+            return None;
+        }
+        if expected.is_small {
+            let pinned = open.into_iter().flatten().find(|open| open.kind == kinds::PINNED);
+            let pinned = pinned.map(|open| (expected.pinned, open.number));
+            return windows::seen(process, mounts, pinned, &self.inhabitants);
+        }
+        expected.role.and_then(|_| windows::given(process, expected.is_window))
     }
 }
 
 /// What is open in any thread: as a rule they have one table together, and then the others add nothing.
-fn open(process: &Path, others: &[PathBuf]) -> Option<Vec<descriptors::Open>> {
+fn open(process: &Path, others: &[PathBuf]) -> Option<Vec<Open>> {
     let mut all = descriptors::read(process)?;
     for open in others.iter().filter_map(|thread| descriptors::read(thread)).flatten() {
         if !all.iter().any(|known| (known.number, &known.kind) == (open.number, &open.kind)) {
@@ -243,6 +254,16 @@ fn shown(process: &Path, others: &[PathBuf]) -> Option<Vec<String>> {
 }
 
 impl Holdings {
+    fn notes_on(&self, expected: &Expected) -> Vec<&'static str> {
+        let open = || self.open.iter().flatten();
+        let unheard = open().any(|open| open.unheard);
+        // A process that serves many networks has the listeners of those that no process is in.
+        let in_no_table = !expected.many_networks && open().any(|open| open.kind == kinds::NO_TABLE);
+        let unknown = self.windows.iter().flatten().any(|seen| seen.state == WindowState::Unknown);
+        let notes = [(unheard, UNHEARD), (in_no_table, IN_NO_TABLE), (unknown, UNKNOWN)];
+        notes.into_iter().filter_map(|(is, note)| is.then_some(note)).collect()
+    }
+
     /// Whether every row of the verdict is as it should be; `None` if no row is wrong, but some could not be read.
     #[must_use]
     pub fn confined(&self) -> Option<bool> {

@@ -1,12 +1,11 @@
 //! Holdings as a table for people.
 
-use super::{Holdings, role::in_words};
+use super::Holdings;
 use std::fmt;
 
 impl fmt::Display for Holdings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let role = self.role.map_or("no process of nsgate's, by what can be read", in_words);
-        writeln!(f, "process {} ({}), {role}: {}", self.pid, self.name, self.command.join(" "))?;
+        writeln!(f, "process {} ({}), {}: {}", self.pid, self.name, self.in_words, self.command.join(" "))?;
         let width = |pick: fn(&super::Row) -> &String| self.verdict.iter().map(|row| pick(row).chars().count()).max();
         let what = width(|row| &row.what).unwrap_or(0);
         let expected = width(|row| &row.expected).unwrap_or(0);

@@ -1,7 +1,7 @@
-//! What its role needs, beside what a process holds.
+//! What a process should hold, beside what it holds.
 
-use super::{Holdings, Seen, State, Thread, counters::is_page, descriptors, role};
-use crate::{Role, status::SETS};
+use super::{Expected, Holdings, Mount, Open, SeenWindow, Thread, WindowState, shared_page::is_named};
+use crate::status::SETS;
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct Row {
     /// What.
     pub what: String,
-    /// What its role's would be, or a gate's.
+    /// What it should be.
     pub expected: String,
     /// What this process's is.
     pub found: String,
@@ -18,43 +18,7 @@ pub struct Row {
     pub ok: Option<bool>,
 }
 
-/// Kinds of descriptors that every role which serves has. Everything else is a file, a device, or a way to something.
-const SERVES: [&str; 9] = [
-    "tcp listener",
-    "tcp connection",
-    // A guest may reset its connection at any moment.
-    descriptors::NO_TABLE,
-    "unix stream",
-    "unix datagram",
-    "eventpoll",
-    "eventfd",
-    "signalfd",
-    // The only files: a log or an audit can be appended to and nothing else.
-    descriptors::LOG,
-];
-/// What each of them may have: the null device, and where it was told to write.
-const ALL: [&str; 3] = ["/dev/null", "pipe", descriptors::TERMINAL];
-/// The pool's socket, and connections over it.
-const POOL: [&str; 2] = [descriptors::DOOR, descriptors::PEER];
-
-/// Kinds that a role needs, beside [`ALL`].
-fn needs(role: Option<Role>) -> Vec<&'static str> {
-    let more: &[&[&str]] = match role {
-        // What a process is that is none of these, a gate would have to be.
-        None | Some(Role::Gate | Role::HostProxy) => &[&SERVES],
-        // The directory of the one file that it reads. A process that has anything else has no use for one.
-        Some(Role::Reader) => &[&[descriptors::PINNED]],
-        Some(Role::Supervisor) => &[&[descriptors::CHILD, "signalfd", "unix stream", descriptors::LOG]],
-        Some(Role::Worker | Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
-        // What a dispatcher leaves to the next one.
-        Some(Role::Dispatcher) => &[&SERVES, &POOL, &[descriptors::MEMORY]],
-        // It waits for what it has made.
-        Some(Role::Zygote) => &[&SERVES, &POOL, &[descriptors::CHILD, descriptors::MEMORY]],
-    };
-    more.iter().chain([&ALL.as_slice()]).flat_map(|kinds| kinds.iter().copied()).collect()
-}
-
-pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
+pub(super) fn judge(holdings: &Holdings, expected: &Expected) -> Vec<Row> {
     let threads = &holdings.threads;
     let mut rows = vec![
         row("threads", "1", threads.len().to_string(), Some(threads.len() == 1)),
@@ -68,24 +32,24 @@ pub(super) fn judge(holdings: &Holdings, role: Option<Role>) -> Vec<Row> {
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     rows.push(each(threads, "no_new_privs", "yes", |one| (yes_no(one.no_new_privs), one.no_new_privs)));
     rows.push(each(threads, "seccomp", "filter", |one| (filter(one.seccomp), one.seccomp == 2)));
-    let kept = role::keeps_its_root(role);
+    let kept = expected.keeps_root;
     for namespace in
         holdings.namespaces.iter().filter(|namespace| ["ipc", "mnt", "pid", "uts"].contains(&namespace.kind))
     {
         let found = namespace.shared.map_or("unreadable", |shared| if shared { "the reader's" } else { "its own" });
-        let (expected, ok) = match namespace.shared {
+        let (wanted, ok) = match namespace.shared {
             Some(_) if kept => ("its starter's", Some(true)),
             shared => ("its own", shared.map(|shared| !shared)),
         };
-        rows.push(row(&format!("{} namespace", namespace.kind), expected, found.to_owned(), ok));
+        rows.push(row(&format!("{} namespace", namespace.kind), wanted, found.to_owned(), ok));
     }
-    rows.push(root(holdings, role));
+    rows.push(root(holdings, expected));
     rows.push(mounts(holdings, kept));
     if !kept {
-        rows.push(windows(holdings, role));
+        rows.push(windows(holdings, expected));
     }
-    rows.push(open(holdings, role));
-    rows.push(shared(holdings, role));
+    rows.push(open(holdings, expected));
+    rows.push(shared(holdings, expected));
     let core = holdings.core_limit.clone();
     let ok = core.as_ref().map(|limit| limit == "0");
     rows.push(row("core dump", "0", core.unwrap_or_else(|| "unreadable".to_owned()), ok));
@@ -128,22 +92,16 @@ fn groups(thread: &Thread) -> (String, bool) {
     (found, others.iter().all(|gid| thread.groups.contains(gid)))
 }
 
-fn root(holdings: &Holdings, role: Option<Role>) -> Row {
-    let expected = match role {
-        Some(Role::Supervisor) => "its starter's",
-        Some(Role::HostProxy | Role::Reader) => "nothing",
-        Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
-        _ => "agent backend",
-    };
+fn root(holdings: &Holdings, expected: &Expected) -> Row {
     let Some(entries) = &holdings.root else {
-        return row("root shows", expected, "unreadable".to_owned(), None);
+        return row("root shows", expected.root, "unreadable".to_owned(), None);
     };
     let found = match entries.len() {
         0 => "nothing".to_owned(),
         1..=4 => entries.join(" "),
         count => format!("{count}: {} …", entries.iter().take(4).cloned().collect::<Vec<_>>().join(" ")),
     };
-    row("root shows", expected, found, Some(role::keeps_its_root(role) || role::is_small(entries)))
+    row("root shows", expected.root, found, Some(expected.keeps_root || expected.is_small))
 }
 
 fn mounts(holdings: &Holdings, kept: bool) -> Row {
@@ -151,13 +109,17 @@ fn mounts(holdings: &Holdings, kept: bool) -> Row {
     let Some(mounts) = &holdings.mounts else {
         return row("writable mounts", expected, "unreadable".to_owned(), None);
     };
-    let writable = mounts.iter().filter(|mount| role::is_writable(mount)).count();
+    let writable = mounts.iter().filter(|mount| is_writable(mount)).count();
     let found = if writable == 0 { "none".to_owned() } else { writable.to_string() };
     row("writable mounts", expected, found, Some(kept || writable == 0))
 }
 
+fn is_writable(mount: &Mount) -> bool {
+    !mount.options.split(',').any(|option| option == "ro")
+}
+
 /// The directories that the process sees: of one that was removed or replaced, what is at its path now is not seen.
-fn windows(holdings: &Holdings, role: Option<Role>) -> Row {
+fn windows(holdings: &Holdings, Expected { restart, .. }: &Expected) -> Row {
     let (what, expected) = ("its directories", "there");
     let Some(mounts) = &holdings.mounts else {
         return row(what, expected, "unreadable".to_owned(), None);
@@ -167,69 +129,61 @@ fn windows(holdings: &Holdings, role: Option<Role>) -> Row {
         // Another program's root.
         None => mounts.iter().filter(|mount| mount.removed).map(|mount| format!("removed: {}", mount.point)).collect(),
     };
-    let whom = match role {
-        Some(Role::Worker | Role::Zygote | Role::Dispatcher) => "the pool",
-        _ => "it",
-    };
-    let found = if lost.is_empty() { "there".to_owned() } else { format!("{}; start {whom} anew", lost.join(", ")) };
+    let found = if lost.is_empty() { "there".to_owned() } else { format!("{}; start {restart} anew", lost.join(", ")) };
     row(what, expected, found, Some(lost.is_empty()))
 }
 
 /// What has become of a directory that is not seen any more.
-fn lost(seen: &Seen) -> Option<String> {
+fn lost(seen: &SeenWindow) -> Option<String> {
     let (window, path) =
         (&seen.window, seen.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default());
     match seen.state {
-        State::There | State::Unknown => None,
-        State::Removed => Some(format!("removed: {window}")),
-        State::Replaced => Some(format!("replaced: {window} (the way to {path} leads to another directory now)")),
-        State::Gone => Some(format!("moved away: {window} (the way to {path} leads to no directory now)")),
+        WindowState::There | WindowState::Unknown => None,
+        WindowState::Removed => Some(format!("removed: {window}")),
+        WindowState::Replaced => Some(format!("replaced: {window} (the way to {path} leads to another directory now)")),
+        WindowState::Gone => Some(format!("moved away: {window} (the way to {path} leads to no directory now)")),
     }
 }
 
-fn open(holdings: &Holdings, role: Option<Role>) -> Row {
+fn open(holdings: &Holdings, expected: &Expected) -> Row {
     let Some(open) = &holdings.open else {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
-    let needs = needs(role);
-    // A pool has the listeners of many networks. Every other one serves the network that it is in.
-    let one = !matches!(role, Some(Role::Worker | Role::Dispatcher | Role::Zygote));
-    let others = || open.iter().filter(|open| !needs.contains(&open.kind.as_str()) || one && open.foreign);
-    let mut found: Vec<String> = others().map(descriptors::Open::in_words).collect();
+    let is_needed =
+        |open: &&Open| expected.descriptors.contains(&open.kind.as_str()) && (expected.many_networks || !open.foreign);
+    let others = || open.iter().filter(|open| !is_needed(open));
+    let mut found: Vec<String> = others().map(Open::in_words).collect();
     found.sort_unstable();
     found.dedup();
     let ok = found.is_empty();
-    let found = match (ok, role) {
+    let found = match (ok, expected.role) {
         (true, _) => "none".to_owned(),
         // Another program has its reasons.
         (false, None) => found.join(" "),
         (false, Some(_)) if others().all(|open| open.is_standard() && open.file.is_some()) => {
             format!("{}; start it anew, with `</dev/null`, `>>` or a pipe", found.join("; "))
         }
-        (false, Some(role)) => {
-            format!(
-                "{}; a {} opens no such thing: start it anew, without what else is loaded into it",
-                found.join("; "),
-                role::in_words(role.name())
-            )
-        }
+        (false, Some(_)) => format!(
+            "{}; a {} opens no such thing: start it anew, without what else is loaded into it",
+            found.join("; "),
+            expected.in_words
+        ),
     };
     row("open files", "none", found, Some(ok))
 }
 
-/// Memory that others see: one page of numbers, in the roles that count in one.
-fn shared(holdings: &Holdings, role: Option<Role>) -> Row {
-    let counts = matches!(role, Some(Role::Gate | Role::Keeper | Role::HostProxy));
-    let (what, expected) = ("shared memory", if counts { "its counters" } else { "none" });
+/// Memory that others see: one page, in the processes that share one.
+fn shared(holdings: &Holdings, Expected { shares, .. }: &Expected) -> Row {
+    let (what, expected) = ("shared memory", shares.map_or("none", |(_, words)| words));
     let Some(files) = &holdings.shared_files else {
         return row(what, expected, "unreadable".to_owned(), None);
     };
-    let found = match files.as_slice() {
-        [] => "none".to_owned(),
-        [one] if counts && is_page(one) => expected.to_owned(),
-        files => files.join(" "),
+    let found = match (files.as_slice(), shares) {
+        ([], _) => "none".to_owned(),
+        ([one], Some((name, _))) if is_named(one, name) => expected.to_owned(),
+        (files, _) => files.join(" "),
     };
-    // One of an earlier release has no counters.
+    // A process of an earlier release shares none.
     let ok = found == expected || files.is_empty();
     row(what, expected, found, Some(ok))
 }

@@ -4,7 +4,7 @@
 //! on the way leads elsewhere now, what is at the path is not seen by the process.
 
 use super::{Mount, root::source_of_root};
-use crate::origin::{CONFIGURATION, Origin};
+use crate::Origin;
 use nix::{
     fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat},
     sys::stat::{Mode, SFlag, fstat, fstatat},
@@ -23,19 +23,19 @@ use std::{
 
 /// A directory that a process sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Seen {
+pub struct SeenWindow {
     /// What it is called in the process's root: `/backend`.
     pub window: String,
     /// The path of what is looked for in it, as the process was told; `None` if its root does not say.
     pub path: Option<PathBuf>,
     /// What has become of it.
-    pub state: State,
+    pub state: WindowState,
 }
 
 /// What has become of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum WindowState {
     /// The path leads to it.
     There,
     /// It was removed.
@@ -51,14 +51,14 @@ pub enum State {
 /// Links that are followed at the end of a path: `/dev/log` is one on many hosts.
 const MOST_LINKS: usize = 8;
 
-/// Every window of a process in a small root, and the directory that it has `pinned` as a descriptor; `None` if its mounts cannot
-/// be read.
+/// Every window of a process in a small root, and the directory that it has `pinned` as a descriptor, with its name and number;
+/// `None` if its mounts cannot be read.
 pub(super) fn seen(
     process: &Path,
     mounts: Option<&[Mount]>,
-    pinned: Option<i32>,
+    pinned: Option<(&str, i32)>,
     inhabitants: &Inhabitants,
-) -> Option<Vec<Seen>> {
+) -> Option<Vec<SeenWindow>> {
     let origin = source_of_root(process).map(|source| Origin::read(&source).1).unwrap_or_default();
     let view = View::of(process, &origin, inhabitants);
     let one = |window: &str, held: PathBuf, removed: bool| {
@@ -66,25 +66,25 @@ pub(super) fn seen(
         let path = place.map(|(_, path)| path.clone());
         let found = fs::metadata(held).ok();
         let state = match (found, &path) {
-            _ if removed => State::Removed,
+            _ if removed => WindowState::Removed,
             // Of what is not in the list of mounts the kernel says so.
-            (Some(found), _) if found.nlink() == 0 => State::Removed,
+            (Some(found), _) if found.nlink() == 0 => WindowState::Removed,
             (Some(found), Some(path)) => view.judge((found.dev(), found.ino()), path),
-            _ => State::Unknown,
+            _ => WindowState::Unknown,
         };
-        Seen { window: window.to_owned(), path, state }
+        SeenWindow { window: window.to_owned(), path, state }
     };
     let mounts = mounts?.iter().filter(|mount| mount.point != "/");
-    let mut all: Vec<Seen> = mounts
+    let mut all: Vec<SeenWindow> = mounts
         .map(|mount| one(&mount.point, process.join("root").join(mount.point.trim_start_matches('/')), mount.removed))
         .collect();
-    all.extend(pinned.map(|number| one(CONFIGURATION, process.join("fd").join(number.to_string()), false)));
+    all.extend(pinned.map(|(name, number)| one(name, process.join("fd").join(number.to_string()), false)));
     Some(all)
 }
 
 /// The directories of a process in the root of a service manager, which has bound them at their own paths: links of these names
 /// lead to them. The manager is the first process of the host, and has walked the paths.
-pub(super) fn given(process: &Path, names: impl Fn(&str) -> bool) -> Option<Vec<Seen>> {
+pub(super) fn given(process: &Path, names: impl Fn(&str) -> bool) -> Option<Vec<SeenWindow>> {
     let (root, view) = (opened_root(process)?, opened_root(Path::new("/proc/1")).map_or(View::Nowhere, View::Theirs));
     let mut all = Vec::new();
     for entry in fs::read_dir(process.join("cwd")).ok()?.flatten() {
@@ -94,8 +94,8 @@ pub(super) fn given(process: &Path, names: impl Fn(&str) -> bool) -> Option<Vec<
         };
         // The way to a directory is that to anything in it.
         let inside = path.join(&name);
-        let state = directory(&root, &inside).map_or(State::Unknown, |held| view.judge(held, &inside));
-        all.push(Seen { window: name, path: Some(path), state });
+        let state = directory(&root, &inside).map_or(WindowState::Unknown, |held| view.judge(held, &inside));
+        all.push(SeenWindow { window: name, path: Some(path), state });
     }
     all.sort_unstable_by(|one, other| one.window.cmp(&other.window));
     Some(all)
@@ -127,16 +127,16 @@ impl View {
             .unwrap_or(Self::Nowhere)
     }
 
-    fn judge(&self, held: (u64, u64), path: &Path) -> State {
+    fn judge(&self, held: (u64, u64), path: &Path) -> WindowState {
         match self {
             Self::Theirs(root) => match directory(root, path) {
-                Some(found) if found == held => State::There,
-                Some(_) => State::Replaced,
-                None => State::Gone,
+                Some(found) if found == held => WindowState::There,
+                Some(_) => WindowState::Replaced,
+                None => WindowState::Gone,
             },
             // Another namespace may have another directory there, and be right.
-            Self::Readers(root) if directory(root, path) == Some(held) => State::There,
-            Self::Readers(_) | Self::Nowhere => State::Unknown,
+            Self::Readers(root) if directory(root, path) == Some(held) => WindowState::There,
+            Self::Readers(_) | Self::Nowhere => WindowState::Unknown,
         }
     }
 }

@@ -1,34 +1,39 @@
 //! A policy and what it includes, put together.
 
+use super::Result;
 use super::language::{Addition, Condition, Omission, Override, PolicyText, line, reasoned};
-use super::{Problem, Result};
+use crate::PolicyError;
 
 /// A system call that is permitted, and where that is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PolicyCall {
-    pub(crate) name: String,
-    pub(crate) reason: String,
-    /// Why a run with every kind of traffic may not see it.
-    #[allow(dead_code, reason = "a build has no use for it")]
-    pub(crate) rare: String,
+#[non_exhaustive]
+pub struct PolicyCall {
+    /// Its name.
+    pub name: String,
+    /// Which code needs it, and when.
+    pub reason: String,
+    /// Why a run with every kind of traffic may not see it; empty if one does.
+    pub rare: String,
     /// On these architectures; on all if there is none.
-    pub(crate) arch: Vec<String>,
+    pub arch: Vec<String>,
     /// Alternatives; any arguments if there is none.
-    pub(crate) when: Vec<Vec<Condition>>,
+    pub when: Vec<Vec<Condition>>,
     /// The policy that gives the reason.
-    pub(crate) policy: String,
-    /// The line of its text.
-    pub(crate) line: usize,
+    pub policy: String,
+    /// The line of its text, from 1 on.
+    pub line: usize,
 }
 
 impl PolicyCall {
     /// Whether it is permitted on this architecture.
-    pub(crate) fn is_on(&self, arch: &str) -> bool {
+    #[must_use]
+    pub fn is_on(&self, arch: &str) -> bool {
         self.arch.is_empty() || self.arch.iter().any(|name| name == arch)
     }
 
     /// With which arguments, in words; empty for any.
-    pub(crate) fn in_words(&self) -> String {
+    #[must_use]
+    pub fn in_words(&self) -> String {
         let alternatives = self.when.iter().map(|alternative| {
             let words: Vec<&str> = alternative.iter().map(|condition| condition.means.as_str()).collect();
             words.join(" and ")
@@ -39,111 +44,130 @@ impl PolicyCall {
 
 /// A policy with everything that it includes, for all architectures.
 #[derive(Debug)]
-pub(crate) struct Whole {
-    pub(crate) calls: Vec<PolicyCall>,
+#[non_exhaustive]
+pub struct WholePolicy {
+    /// Its name.
+    pub name: String,
+    /// What it permits.
+    pub calls: Vec<PolicyCall>,
 }
 
 /// How deep policies include each other at most. What includes itself is deeper.
 const DEEPEST: usize = 8;
 
-impl Whole {
+/// The text of a policy, by its name.
+type Library<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl WholePolicy {
     /// Reads the policy of this name and `text`, and what it includes: `library` has the texts by name.
-    pub(crate) fn read(name: &str, text: &str, library: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
-        read(name, text, library, 0).map(|calls| Self { calls })
+    ///
+    /// # Errors
+    /// What is wrong with one of the texts: not TOML, an entry without a reason, a call that two of them permit.
+    pub fn read(name: &str, text: &str, library: Library<'_>) -> Result<Self> {
+        let mut whole = Self { name: name.to_owned(), calls: Vec::new() };
+        whole.add(text, library, 0)?;
+        Ok(whole)
     }
-}
 
-fn read(name: &str, text: &str, library: &dyn Fn(&str) -> Option<String>, depth: usize) -> Result<Vec<PolicyCall>> {
-    let parsed: PolicyText = toml::from_str(text).map_err(|error| match depth {
-        0 => Problem::new(error),
-        _ => Problem::new(format!("`{name}`, which is included: {error}")),
-    })?;
-    if depth > DEEPEST {
-        return Err(Problem::new(format!("`{name}` is included by itself, or more than {DEEPEST} policies deep")));
+    pub(super) fn wrong(&self, reason: impl ToString) -> PolicyError {
+        PolicyError { policy: self.name.clone(), syscall: None, reason: reason.to_string() }
     }
-    let mut calls = Vec::new();
-    for included in &parsed.include {
-        let wrong = || Problem::new(format!("`{name}` includes `{included}`, and there is no such policy beside it"));
-        let text = library(included).ok_or_else(wrong)?;
-        for call in read(included, &text, library, depth + 1)? {
-            unknown(&calls, &call.name, included)?;
-            calls.push(call);
+
+    pub(super) fn wrong_about(&self, call: &str, reason: impl ToString) -> PolicyError {
+        PolicyError { syscall: Some(call.to_owned()), ..self.wrong(reason) }
+    }
+
+    fn add(&mut self, text: &str, library: Library<'_>, depth: usize) -> Result<()> {
+        let parsed: PolicyText = toml::from_str(text).map_err(|error| self.wrong(error))?;
+        if depth > DEEPEST {
+            return Err(self.wrong(format!("it is included by itself, or more than {DEEPEST} policies deep")));
         }
+        for name in &parsed.include {
+            let missing = || self.wrong(format!("it includes `{name}`, and there is no such policy beside it"));
+            let text = library(name).ok_or_else(missing)?;
+            let mut included = Self { name: name.clone(), calls: Vec::new() };
+            included.add(&text, library, depth + 1)?;
+            for call in included.calls {
+                self.permits_no(&self.calls, &call.name, name)?;
+                self.calls.push(call);
+            }
+        }
+        let inherited = self.calls.clone();
+        for addition in parsed.syscall {
+            self.permits_no(&inherited, addition.name.as_ref(), &self.name)?;
+            self.calls.push(self.added(addition, text)?);
+        }
+        parsed.overrides.into_iter().try_for_each(|replacement| self.change(replacement, text))?;
+        parsed.drops.iter().try_for_each(|omission| self.omit(omission))
     }
-    let inherited = calls.clone();
-    for addition in parsed.syscall {
-        unknown(&inherited, addition.name.as_ref(), name)?;
-        calls.push(added(addition, name, text)?);
-    }
-    for replacement in parsed.overrides {
-        change(&mut calls, replacement, name, text)?;
-    }
-    for omission in parsed.drops {
-        omit(&mut calls, &omission)?;
-    }
-    Ok(calls)
-}
 
-/// An entry that is there twice would be read in one place and permitted by the other.
-fn unknown(calls: &[PolicyCall], name: &str, by: &str) -> Result<()> {
-    let Some(known) = calls.iter().find(|call| call.name == name) else { return Ok(()) };
-    let reason = format!(
-        "`{}` permits it (line {}), and so does `{by}`: write [[override]] to give it another reason or other arguments, [[drop]] \
-         to do without it, or permit it in one of them alone",
-        known.policy, known.line
-    );
-    Err(Problem::of(name, reason))
-}
-
-fn added(addition: Addition, policy: &str, text: &str) -> Result<PolicyCall> {
-    let line = line(text, &addition.name);
-    let Addition { name, reason, rare, arch, when } = addition;
-    let name = name.into_inner();
-    reasoned(&name, &reason)?;
-    Ok(PolicyCall { name, reason, rare, arch, when, policy: policy.to_owned(), line })
-}
-
-fn change(calls: &mut [PolicyCall], replacement: Override, policy: &str, text: &str) -> Result<()> {
-    let line = line(text, &replacement.name);
-    let Override { name, reason, rare, when } = replacement;
-    let name = name.into_inner();
-    reasoned(&name, &reason)?;
-    let included = calls.iter_mut().find(|call| call.name == name && call.policy != policy);
-    let call = included.ok_or_else(|| Problem::of(&name, "it is overridden, and no included policy permits it"))?;
-    if when.as_ref() == Some(&call.when) {
-        return Err(Problem::of(&name, "it is overridden with the arguments that it has: leave `when` out"));
+    /// A call that is there twice would be read in one place and permitted by the other.
+    fn permits_no(&self, calls: &[PolicyCall], name: &str, by: &str) -> Result<()> {
+        let Some(known) = calls.iter().find(|call| call.name == name) else { return Ok(()) };
+        let reason = format!(
+            "`{}` permits it (line {}), and so does `{by}`: write [[override]] to give it another reason or other arguments, \
+             [[drop]] to do without it, or permit it in one of them alone",
+            known.policy, known.line
+        );
+        Err(self.wrong_about(name, reason))
     }
-    let when = when.unwrap_or_else(|| call.when.clone());
-    *call = PolicyCall { reason, rare, when, policy: policy.to_owned(), line, ..call.clone() };
-    Ok(())
-}
 
-fn omit(calls: &mut Vec<PolicyCall>, omission: &Omission) -> Result<()> {
-    let name = omission.name.as_ref();
-    reasoned(name, &omission.reason)?;
-    let before = calls.len();
-    calls.retain(|call| call.name != *name);
-    if calls.len() == before {
-        return Err(Problem::of(name, "it is dropped, and no included policy permits it"));
+    fn added(&self, addition: Addition, text: &str) -> Result<PolicyCall> {
+        let line = line(text, &addition.name);
+        let Addition { name, reason, rare, arch, when } = addition;
+        let name = name.into_inner();
+        reasoned(&reason).map_err(|why| self.wrong_about(&name, why))?;
+        Ok(PolicyCall { name, reason, rare, arch, when, policy: self.name.clone(), line })
     }
-    Ok(())
+
+    fn change(&mut self, replacement: Override, text: &str) -> Result<()> {
+        let line = line(text, &replacement.name);
+        let Override { name, reason, rare, when } = replacement;
+        let name = name.into_inner();
+        reasoned(&reason).map_err(|why| self.wrong_about(&name, why))?;
+        let wrong = |why| PolicyError { syscall: Some(name.clone()), ..self.wrong(why) };
+        let (unknown, same) = (
+            wrong("it is overridden, and no included policy permits it"),
+            wrong("it is overridden with the arguments that it has: leave `when` out"),
+        );
+        let policy = self.name.clone();
+        let included = self.calls.iter_mut().find(|call| call.name == name && call.policy != policy);
+        let call = included.ok_or(unknown)?;
+        if when.as_ref() == Some(&call.when) {
+            return Err(same);
+        }
+        let when = when.unwrap_or_else(|| call.when.clone());
+        *call = PolicyCall { reason, rare, when, policy, line, ..call.clone() };
+        Ok(())
+    }
+
+    fn omit(&mut self, omission: &Omission) -> Result<()> {
+        let name = omission.name.as_ref();
+        reasoned(&omission.reason).map_err(|why| self.wrong_about(name, why))?;
+        let before = self.calls.len();
+        self.calls.retain(|call| call.name != *name);
+        if self.calls.len() == before {
+            return Err(self.wrong_about(name, "it is dropped, and no included policy permits it"));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Whole;
+    use super::WholePolicy;
 
     const BASE: &str = "[[syscall]]\nname = \"read\"\nreason = \"base\"\nrare = \"r\"\narch = [\"x86_64\"]\n\
         when = [[{ arg = 0, equals = 7, means = \"seven\" }]]\n[[syscall]]\nname = \"close\"\nreason = \"end\"\n";
 
-    fn whole(text: &str) -> Result<Whole, String> {
+    fn whole(text: &str) -> Result<WholePolicy, String> {
         let library = |name: &str| match name {
             "base" => Some(BASE.to_owned()),
             "itself" => Some("include = [\"itself\"]".to_owned()),
             "same" => Some("[[syscall]]\nname = \"close\"\nreason = \"end\"\n".to_owned()),
             _ => None,
         };
-        Whole::read("role", text, &library).map_err(|problem| problem.to_string())
+        WholePolicy::read("role", text, &library).map_err(|error| error.to_string())
     }
 
     fn entry(table: &str, name: &str, more: &str) -> String {
@@ -181,7 +205,7 @@ mod tests {
         let refused = |text: &str| whole(text).unwrap_err();
         assert!(
             refused(&entry("syscall", "read", ""))
-                .starts_with("`read`: `base` permits it (line 2), and so does `role`")
+                .starts_with("the role policy: `read`: `base` permits it (line 2), and so does `role`")
         );
         assert!(refused("include = [\"base\", \"same\"]").contains("and so does `same`"));
         assert!(refused(&entry("override", "write", "")).contains("`write`: it is overridden, and no included policy"));
@@ -194,7 +218,10 @@ mod tests {
             assert!(refused(&without).contains("no reason"), "{table}");
         }
         assert!(refused("include = [\"itself\"]").contains("included by itself"));
-        assert!(refused("include = [\"other\"]").contains("`role` includes `other`, and there is no such policy"));
+        assert!(
+            refused("include = [\"other\"]")
+                .contains("the role policy: it includes `other`, and there is no such policy")
+        );
         assert!(refused(&entry("drop", "read", "when = []")).contains("unknown field"));
     }
 }

@@ -1,6 +1,5 @@
 //! The language of a policy's text. POLICY.md explains it.
 
-use super::{Problem, Result};
 use crate::address::placeholder;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -61,7 +60,8 @@ pub(super) struct Omission {
 /// One condition on an argument.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Condition {
+#[non_exhaustive]
+pub struct Condition {
     arg: u8,
     #[serde(default)]
     mask: Option<u64>,
@@ -70,12 +70,13 @@ pub(crate) struct Condition {
     /// Where the process has put this before the filter closes ([`crate::address`]), in the place of `equals`.
     #[serde(default)]
     address: Option<String>,
-    pub(crate) means: String,
+    /// The same in words.
+    pub means: String,
 }
 
 impl Condition {
     /// As the compiler wants it.
-    pub(super) fn rule(&self) -> Result<Value> {
+    pub(super) fn rule(&self) -> Result<Value, String> {
         let index = self.arg;
         Ok(match (self.mask, self.equals, &self.address) {
             (Some(mask), Some(value), None) => {
@@ -83,25 +84,23 @@ impl Condition {
             }
             (None, Some(value), None) => json!({ "index": index, "type": "dword", "op": "eq", "val": value }),
             (None, None, Some(name)) => {
-                let place = placeholder(name).ok_or_else(|| Problem::new(format!("no address is called `{name}`")))?;
+                let place = placeholder(name).ok_or_else(|| format!("no address is called `{name}`"))?;
                 json!({ "index": index, "type": "qword", "op": "eq", "val": place })
             }
             _ => {
-                return Err(Problem::new(format!(
-                    "argument {index} has either a number, with or without a mask, or an address"
-                )));
+                return Err(format!("argument {index} has either a number, with or without a mask, or an address"));
             }
         })
     }
 }
 
 /// Refuses an entry without a reason, and one that does not fit into a line.
-pub(super) fn reasoned(name: &str, reason: &str) -> Result<()> {
+pub(super) fn reasoned(reason: &str) -> Result<(), &'static str> {
     if reason.trim().is_empty() {
-        return Err(Problem::of(name, "it has no reason: say which code needs the call, and when"));
+        return Err("it has no reason: say which code needs the call, and when");
     }
     if reason.contains(['\n', '\t']) {
-        return Err(Problem::of(name, "its reason has a tab or a second line; write one line"));
+        return Err("its reason has a tab or a second line; write one line");
     }
     Ok(())
 }

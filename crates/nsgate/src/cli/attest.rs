@@ -2,6 +2,7 @@
 
 use super::NOT_ALL_READ;
 use crate::terminal::{Progress, say, write_out};
+use nsgate_launcher::{expected, gates};
 use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
 use std::{thread::sleep, time::Duration};
@@ -35,7 +36,7 @@ impl Attest {
     pub(super) fn execute(&self) -> Result<u8, String> {
         match self.pid {
             Some(pid) => {
-                let holdings = attest::process(pid).map_err(|error| error.to_string())?;
+                let holdings = attest::process(pid, expected).map_err(|error| error.to_string())?;
                 if self.json {
                     json(&holdings)?
                 } else {
@@ -62,9 +63,9 @@ impl Attest {
 
 /// Every process of this host that is called like one of nsgate's.
 pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
-    let pids = attest::gates().map_err(|error| error.to_string())?;
+    let pids = gates().map_err(|error| error.to_string())?;
     let mut progress = Progress::new("read", pids.len());
-    let look = attest::Look::default();
+    let look = attest::Look::new(expected);
     let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
         progress.at(number);
         // One that has ended meanwhile is not there any more.
@@ -84,8 +85,9 @@ fn settle(found: &mut Vec<Holdings>) {
         }
         sleep(BETWEEN_LOOKS);
         let again = std::mem::take(found).into_iter();
-        *found =
-            again.filter_map(|one| if too_much(&one) { attest::process(one.pid).ok() } else { Some(one) }).collect();
+        *found = again
+            .filter_map(|one| if too_much(&one) { attest::process(one.pid, expected).ok() } else { Some(one) })
+            .collect();
     }
 }
 

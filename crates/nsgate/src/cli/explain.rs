@@ -2,7 +2,8 @@
 
 use super::mistake;
 use crate::terminal::{complain, say};
-use nsgate_sandbox::{NotRefused, PermittedCall, Refused, Role};
+use nsgate_launcher::Role;
+use nsgate_sandbox::{NotRefused, PermittedCall, Refused};
 use std::io::BufRead;
 
 /// Says which system call a filter has refused, to which process, and what the policies of nsgate say of it.
@@ -87,9 +88,9 @@ fn tell(refused: &Refused, role: Option<Role>) {
         say!("  no program of nsgate is built for x32: if that was a process of nsgate, {}", TAKEN_OVER);
         return;
     }
-    let roles = role.or(refused.role()).map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
+    let roles = role.or(Role::of_refused(refused)).map_or_else(|| Role::ALL.to_vec(), |role| vec![role]);
     let found: Vec<(Role, Option<PermittedCall>)> =
-        roles.into_iter().map(|role| (role, refused.in_policy(role))).collect();
+        roles.into_iter().map(|role| (role, refused.permitted_by(role.compiled()))).collect();
     for (role, permitted) in &found {
         say!("  {:<11} {}", role.name(), of_policy(*role, permitted.as_ref()));
     }

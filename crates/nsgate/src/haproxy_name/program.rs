@@ -43,8 +43,8 @@ fn finish(outcome: Result<u8, String>) -> ExitCode {
 
 /// What this build is made for, in the place of haproxy's list of build options.
 fn build() -> String {
-    let roles = nsgate_sandbox::Role::ALL.iter();
-    let filters = roles.map(|role| format!("{} {}", role.name(), nsgate_sandbox::policy(*role).len()));
+    let roles = nsgate_launcher::Role::ALL.into_iter();
+    let filters = roles.map(|role| format!("{} {}", role.name(), role.compiled().number_of_calls()));
     format!(
         "Architecture: {}\nConfiguration: the haproxy dialect of OpenStack Neutron, Pike and later\n\
          Permitted system calls by role: {}",

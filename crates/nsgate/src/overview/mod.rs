@@ -1,7 +1,7 @@
 //! What serves the networks of this host, all of it: gates of their own, keepers, the proxy of the whole host, a pool's
 //! networks, and the haproxies that Neutron's agents have started in their place.
 //!
-//! Promises that who a process is, for whom it serves and whether it holds too much is the kernel's word ([`attest`]), and
+//! Promises that who a process is, for whom it serves and whether it holds too much is the kernel's word ([`attest`](nsgate_sandbox::attest)), and
 //! that numbers of a process are numbers: nothing that one writes becomes a name here.
 
 mod haproxy;
@@ -12,8 +12,8 @@ pub(crate) use silent::Silent;
 use crate::{cli::attest::everyone, counted};
 use nix::unistd::{Gid, Uid};
 use nsgate_config::Identity;
-use nsgate_launcher::{Ids, Whose, whose};
-use nsgate_sandbox::attest::{self, Holdings, Thread};
+use nsgate_launcher::{Ids, Whose, counters, whose};
+use nsgate_sandbox::attest::{Holdings, Thread};
 use std::{fs, io};
 
 /// Most processes of which something is told: a host has two or three for each of its networks.
@@ -124,7 +124,7 @@ fn counted(pid: i32, role: &str) -> Counted {
     if !["gate", "keeper", "hostproxy", "unknown"].contains(&role) {
         return Counted::None;
     }
-    match attest::counters(pid) {
+    match counters(pid) {
         Ok(None) => Counted::None,
         Ok(Some(page)) => counted::CounterReading::of(&page).map_or(Counted::Strange, Counted::Read),
         // It has ended.

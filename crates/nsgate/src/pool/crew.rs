@@ -8,13 +8,13 @@ use crate::{
 use nsgate_config::PoolConfig;
 use nsgate_forwarder::{Stop, TokenKey};
 use nsgate_launcher::{
-    EXIT_ON_SIGNAL, LaunchError, Launched, Options, PoolProcess, Running, Zygote, launch_worker, raise,
+    EXIT_ON_SIGNAL, LaunchError, Launched, Options, PoolProcess, Role, Running, Zygote, launch_worker, raise,
 };
 use nsgate_pool::{
     Allowed, record,
     worker::{Dispatcher, Worker},
 };
-use nsgate_sandbox::{Confined, Role};
+use nsgate_sandbox::Confined;
 use std::{collections::hash_map::RandomState, hash::BuildHasher, io, os::fd::OwnedFd};
 
 /// Runs the workers that `config` describes, and returns the exit status of this process, whichever of them it is.
@@ -89,6 +89,6 @@ fn begin(confined: &Confined, role: Role) -> io::Result<(EventLoop, Confined)> {
     let event_loop = EventLoop::new()?;
     // The first keys of a thread are random numbers from the kernel.
     let _ = RandomState::new().build_hasher();
-    let confined = confined.narrow(role).map_err(io::Error::other)?;
+    let confined = confined.narrow(&role.into()).map_err(io::Error::other)?;
     Ok((event_loop, confined))
 }

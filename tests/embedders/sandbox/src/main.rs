@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let id = id.parse()?;
     let ids = Ids { uid: Uid::from_raw(id), gid: Gid::from_raw(id) };
-    let policy = Policy::custom(Filter::from_toml("shout", &text)?, 16);
+    let policy = Policy::new(Filter::from_toml("shout", &text)?, 16);
     let confined = Sandbox::new(policy)?.drop_privileges(&ids)?.restrict_files(Root::Kept)?.filter_syscalls()?;
     println!("{}", confined.report());
     let mut bytes = [0; 1024];

@@ -1,11 +1,11 @@
 //! Each filter's digest in a list (`policy/digests.txt`), so that a change of a policy shows which filters it changes.
 
-use crate::Role;
-use crate::compile::{ARCHITECTURES, Mismatch, Whole};
-use seccompiler::sock_filter;
+use super::Role;
+use nsgate_sandbox::compile::{ARCHITECTURES, Mismatch, WholePolicy};
+use nsgate_sandbox::reexports::seccompiler::sock_filter;
 use sha2::{Digest, Sha256};
 
-const KEPT: &str = include_str!("../policy/digests.txt");
+const KEPT: &str = include_str!("../../policy/digests.txt");
 
 /// The first 16 hexadecimal digits of SHA-256 over every instruction, and how many there are.
 fn digest(program: &[sock_filter]) -> String {
@@ -29,7 +29,7 @@ fn listed() -> String {
     let builds = [("kill", Mismatch::Kill, false), ("trap", Mismatch::Trap, true), ("log", Mismatch::Log, true)];
     let mut lines = String::new();
     for role in Role::ALL {
-        let whole = Whole::read(role.name(), &text(role.name()).unwrap(), &text).unwrap();
+        let whole = WholePolicy::read(role.name(), &text(role.name()).unwrap(), &text).unwrap();
         for arch in ARCHITECTURES {
             for (build, mismatch, development) in builds {
                 let program = whole.compile(arch, mismatch, development).unwrap();

@@ -1,17 +1,7 @@
-//! Which of nsgate's processes one is, by facts that it cannot choose.
-//!
-//! A process writes its own command line and its own name, and one that was broken into would choose those of the role that
-//! may hold most. So neither is looked at. What its root shows was put together before it was confined; whose child it is,
-//! which process holds a descriptor of it, and which program it runs are the kernel's word. What it has open counts where its
-//! filter lets it make no such thing.
+//! Which of nsgate's processes one is, by facts that it cannot choose ([`Facts`]).
 
-use super::{Mount, descriptors};
-use crate::Role;
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use super::Role;
+use nsgate_sandbox::attest::{Facts, Open, kinds, open_in, run_the_same};
 
 /// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
 /// pool's socket as well, and a worker those of up to eight agents, which are numbered from the second on.
@@ -32,16 +22,8 @@ pub(super) fn is_window(name: &str) -> bool {
         && !["agent", "syslog", "pool"].contains(&name.trim_end_matches(|c: char| c.is_ascii_digit()))
 }
 
-/// What the kernel says of a process.
-pub(super) struct Facts<'a> {
-    pub(super) pid: i32,
-    pub(super) parent: i32,
-    pub(super) root: Option<&'a [String]>,
-    pub(super) open: Option<&'a [descriptors::Open]>,
-}
-
 /// The role; `None` where the facts fit none, or cannot be read.
-pub(super) fn of(facts: &Facts<'_>) -> Option<Role> {
+pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     let (root, open) = (facts.root?, facts.open?);
     let has = |kind: &str| open.iter().any(|open| open.kind == kind);
     let shows = |name: &str| root.iter().any(|entry| entry == name);
@@ -54,7 +36,7 @@ pub(super) fn of(facts: &Facts<'_>) -> Option<Role> {
     Some(if shows("pool") {
         // A courier has the same, for a moment.
         Role::Keeper
-    } else if !agent && has(descriptors::PINNED) {
+    } else if !agent && has(kinds::PINNED) {
         Role::Reader
     } else if !agent {
         Role::HostProxy
@@ -64,14 +46,14 @@ pub(super) fn of(facts: &Facts<'_>) -> Option<Role> {
 }
 
 /// Which part of a pool a process is, if any. One that listens is, since no filter lets another begin to.
-fn in_pool(facts: &Facts<'_>, open: &[descriptors::Open]) -> Option<Role> {
+fn in_pool(facts: &Facts<'_>, open: &[Open]) -> Option<Role> {
     let has = |kind: &str| open.iter().any(|open| open.kind == kind);
-    let listens = has(descriptors::DOOR);
+    let listens = has(kinds::PACKET_LISTENER);
     // Any gate may make such a socket, and then its parent is looked at, which it cannot choose.
-    if !listens && !has(descriptors::PEER) {
+    if !listens && !has(kinds::PACKETS) {
         return None;
     }
-    match (listens, has(descriptors::CHILD)) {
+    match (listens, has(kinds::CHILD)) {
         (true, true) => Some(Role::Zygote),
         (_, false) if is_child_of_zygote(facts) => Some(if listens { Role::Dispatcher } else { Role::Worker }),
         (true, false) => Some(Role::Worker),
@@ -81,12 +63,12 @@ fn in_pool(facts: &Facts<'_>, open: &[descriptors::Open]) -> Option<Role> {
 
 /// Whether a process has what a supervisor has: a descriptor of its own child, which runs the same program, signals, and the
 /// standard streams. Nothing that could be served, and no way to anybody.
-fn supervises(pid: i32, open: &[descriptors::Open]) -> bool {
+fn supervises(pid: i32, open: &[Open]) -> bool {
     let others = || open.iter().filter(|open| !open.is_standard());
-    let own = others().all(|open| [descriptors::CHILD, "signalfd", "/dev/null"].contains(&open.kind.as_str()));
+    let own = others().all(|open| [kinds::CHILD, "signalfd", "/dev/null"].contains(&open.kind.as_str()));
     let mut children = others().filter_map(|open| open.child);
     match (children.next(), children.next()) {
-        (Some(child), None) => own && runs_the_same(pid, child),
+        (Some(child), None) => own && run_the_same(pid, child),
         _ => false,
     }
 }
@@ -94,50 +76,22 @@ fn supervises(pid: i32, open: &[descriptors::Open]) -> bool {
 /// Whether a process is a zygote's child: its parent runs the same program, holds a descriptor of it, and listens. (A
 /// supervisor does not.)
 fn is_child_of_zygote(facts: &Facts<'_>) -> bool {
-    let Some(open) = descriptors::read(&process(facts.parent)) else { return false };
+    let Some(open) = open_in(facts.parent) else { return false };
     let holds = open.iter().any(|open| open.child == Some(facts.pid));
-    holds && open.iter().any(|open| open.kind == descriptors::DOOR) && runs_the_same(facts.parent, facts.pid)
-}
-
-/// Whether two processes run the same file (`exe` of proc_pid_exe(5): it changes by execve(2), which no filter lets pass).
-fn runs_the_same(one: i32, other: i32) -> bool {
-    let program = |pid: i32| fs::metadata(process(pid).join("exe")).ok().map(|found| (found.dev(), found.ino()));
-    program(one).is_some() && program(one) == program(other)
-}
-
-fn process(pid: i32) -> PathBuf {
-    Path::new("/proc").join(pid.to_string())
-}
-
-/// A role by its name ([`Role::name`]), for people.
-pub(super) fn in_words(role: &str) -> &str {
-    match role {
-        "hostproxy" => "proxy of a host",
-        "reader" => "reader of a host's proxy",
-        other => other,
-    }
-}
-
-/// Whether the process keeps the root and the namespaces that it was started in.
-pub(super) fn keeps_its_root(role: Option<Role>) -> bool {
-    role == Some(Role::Supervisor)
-}
-
-/// Whether a mount can be written to.
-pub(super) fn is_writable(mount: &Mount) -> bool {
-    !mount.options.split(',').any(|option| option == "ro")
+    holds && open.iter().any(|open| open.kind == kinds::PACKET_LISTENER) && run_the_same(facts.parent, facts.pid)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, descriptors::Open, of};
+    use super::role_of;
     use crate::Role;
+    use nsgate_sandbox::attest::{Facts, Open};
     use std::process::{Command, Stdio};
 
     const HOST: [&str; 3] = ["bin", "etc", "home"];
 
     fn open(number: i32, kind: &str, child: Option<i32>) -> Open {
-        Open { number, kind: kind.to_owned(), child, unheard: false, file: None, foreign: false }
+        Open { number, kind: kind.to_owned(), child, ..Open::default() }
     }
 
     fn role(root: &[&str], open: &[Open]) -> Option<Role> {
@@ -146,7 +100,7 @@ mod tests {
 
     fn of_process(pid: i32, root: &[&str], open: &[Open]) -> Option<Role> {
         let root: Vec<String> = root.iter().map(|name| (*name).to_owned()).collect();
-        of(&Facts { pid, parent: 0, root: Some(&root), open: Some(open) })
+        role_of(&Facts { pid, parent: 0, root: Some(&root), open: Some(open) })
     }
 
     #[test]
@@ -186,6 +140,6 @@ mod tests {
         assert_eq!(role(&HOST, &[open(3, "tcp listener", None)]), None);
         assert_eq!(role(&HOST, &[open(3, "unix seqpacket listener", None)]), Some(Role::Worker), "as a unit starts it");
         let facts = Facts { pid: 1, parent: 0, root: None, open: None };
-        assert_eq!(of(&facts), None, "what cannot be read proves nothing");
+        assert_eq!(role_of(&facts), None, "what cannot be read proves nothing");
     }
 }

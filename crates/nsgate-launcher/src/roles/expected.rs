@@ -1,0 +1,95 @@
+//! What each process may hold, for a look from outside ([`attest`]).
+
+use super::Role;
+use super::recognise::{is_small, is_window, role_of};
+use crate::counter_page::COUNTERS_NAME;
+use nsgate_sandbox::attest::{self, Expected, Facts, kinds};
+
+/// What the reader of a host's proxy has in the place of a window: the directory of the one file that it opens.
+pub(crate) const CONFIGURATION: &str = "configuration";
+
+/// Names of the programs' processes. A name has 15 bytes (proc_pid_comm(5)).
+const NAMES: [&str; 4] = ["nsgate", "haproxy", "haproxy-reader", "neutron-ns-meta"];
+
+/// Ids of every other process that is called like one of nsgate's, in ascending order: gates, readers, supervisors, and the
+/// distribution's haproxy where it runs, which [`expected`] tells apart.
+///
+/// # Errors
+/// `/proc` cannot be listed.
+pub fn gates() -> nsgate_sandbox::Result<Vec<i32>> {
+    attest::called(&NAMES)
+}
+
+/// Kinds of descriptors that every role which serves has. Everything else is a file, a device, or a way to something.
+const SERVES: [&str; 9] = [
+    kinds::LISTENER,
+    kinds::CONNECTION,
+    // A guest may reset its connection at any moment.
+    kinds::NO_TABLE,
+    kinds::STREAM,
+    kinds::DATAGRAM,
+    "eventpoll",
+    "eventfd",
+    "signalfd",
+    // The only files: a log or an audit can be appended to and nothing else.
+    kinds::LOG,
+];
+/// The pool's socket, and connections over it.
+const POOL: [&str; 2] = [kinds::PACKET_LISTENER, kinds::PACKETS];
+
+/// Kinds that a role needs beside those that every process may have.
+fn needs(role: Option<Role>) -> Vec<&'static str> {
+    let more: &[&[&'static str]] = match role {
+        // What a process is that is none of these, a gate would have to be.
+        None | Some(Role::Gate | Role::HostProxy) => &[&SERVES],
+        // The directory of the one file that it reads. A process that has anything else has no use for one.
+        Some(Role::Reader) => &[&[kinds::PINNED]],
+        Some(Role::Supervisor) => &[&[kinds::CHILD, "signalfd", kinds::STREAM, kinds::LOG]],
+        Some(Role::Worker | Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
+        // What a dispatcher leaves to the next one.
+        Some(Role::Dispatcher) => &[&SERVES, &POOL, &[kinds::MEMORY]],
+        // It waits for what it has made.
+        Some(Role::Zygote) => &[&SERVES, &POOL, &[kinds::CHILD, kinds::MEMORY]],
+    };
+    more.concat()
+}
+
+/// What a process may hold, by the role that it has: for [`attest::process`]. One that has no role is judged as a gate would be.
+#[must_use]
+pub fn expected(facts: &Facts<'_>) -> Expected {
+    let role = role_of(facts);
+    let nothing = Expected::nothing();
+    let keeps_root = role == Some(Role::Supervisor);
+    let of_pool = matches!(role, Some(Role::Worker | Role::Zygote | Role::Dispatcher));
+    let counts = matches!(role, Some(Role::Gate | Role::Keeper | Role::HostProxy));
+    Expected {
+        role: role.map(Role::name),
+        in_words: role.map_or("no process of nsgate's, by what can be read", in_words),
+        keeps_root,
+        root: root(role),
+        is_small: facts.root.is_some_and(is_small),
+        is_window,
+        pinned: CONFIGURATION,
+        descriptors: [nothing.descriptors.clone(), needs(role)].concat(),
+        many_networks: of_pool,
+        shares: counts.then_some((COUNTERS_NAME, "its counters")),
+        restart: if of_pool { "the pool" } else { "it" },
+    }
+}
+
+fn root(role: Option<Role>) -> &'static str {
+    match role {
+        Some(Role::Supervisor) => "its starter's",
+        Some(Role::HostProxy | Role::Reader) => "nothing",
+        Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
+        _ => "agent backend",
+    }
+}
+
+fn in_words(role: Role) -> &'static str {
+    match role {
+        Role::HostProxy => "proxy of a host",
+        Role::Reader => "reader of a host's proxy",
+        other => other.name(),
+    }
+}
