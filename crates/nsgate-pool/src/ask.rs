@@ -1,7 +1,7 @@
 //! The operator's questions: which networks are there, and one of them no longer.
 
 use crate::{
-    Channel,
+    Channel, Odd,
     channel::Message,
     protocol::{NetworkStatus, Reply, Request, SilentWorker},
 };
@@ -28,7 +28,7 @@ pub enum AskError {
     Refused(String),
     /// The worker says something that is not an answer.
     #[error("the pool answers something odd: {0}")]
-    Odd(String),
+    Odd(#[from] Odd),
 }
 
 /// What a pool serves, as far as it says.
@@ -106,8 +106,10 @@ fn ask(pool: &Path, request: &Request) -> Result<Channel, AskError> {
 fn next(channel: &Channel) -> Result<Reply, AskError> {
     channel.wait(Instant::now() + PATIENCE)?;
     match channel.receive()? {
-        Some(Message { truncated: false, bytes, .. }) => Reply::parse(&bytes).map_err(|odd| AskError::Odd(odd.into())),
-        Some(_) => Err(AskError::Odd("a message that is too long".to_owned())),
+        Some(Message { truncated: false, bytes, .. }) => {
+            Reply::parse(&bytes).map_err(|odd| Odd::Unreadable(odd).into())
+        }
+        Some(_) => Err(Odd::TooLong.into()),
         None => Err(AskError::Io(io::ErrorKind::ConnectionReset.into())),
     }
 }
@@ -115,6 +117,6 @@ fn next(channel: &Channel) -> Result<Reply, AskError> {
 fn unwanted(reply: Reply) -> AskError {
     match reply {
         Reply::Refused(why) => AskError::Refused(why),
-        _ => AskError::Odd("a word that is no answer to what was asked".to_owned()),
+        _ => Odd::Unasked.into(),
     }
 }

@@ -25,7 +25,7 @@ pub mod worker;
 pub use ask::{AskError, Listing, keep, list, remove, stores};
 pub use channel::Channel;
 pub use descriptor::{check, check_hop_limit};
-pub use offer::{Offer, OfferError, Offered, Served, Unserved, Word};
+pub use offer::{Odd, Offer, OfferError, Offered, Served, Unserved, Word};
 pub use peer::{Allowed, Peer};
 pub use shard::shard;
 

@@ -5,13 +5,28 @@ use crate::{
     channel::{LONGEST, Message},
     protocol::{Notes, Reply, Request},
 };
-use nsgate_config::Config;
+use nsgate_config::{Config, Invalid};
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
     time::{Duration, Instant},
 };
+
+/// What is wrong with what a worker says: it is of another version, or no worker.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Odd {
+    /// It is longer than a message may be.
+    #[error("a message that is too long")]
+    TooLong,
+    /// It is no message of the protocol, and why.
+    #[error("{0}")]
+    Unreadable(Invalid),
+    /// It is one that answers something else.
+    #[error("a word that is no answer to what was asked")]
+    Unasked,
+}
 
 /// Why a network was not handed over.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +54,7 @@ pub enum OfferError {
     Refused(String),
     /// The worker says something that is not an answer.
     #[error("the pool answers something odd: {0}")]
-    Odd(String),
+    Odd(#[from] Odd),
 }
 
 /// A gate that can be handed over, as often as necessary.
@@ -111,11 +126,11 @@ impl Offered {
     /// # Errors
     /// [`Unserved`].
     pub fn settled(self) -> Result<Served, Unserved> {
-        let reply = read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(|odd| OfferError::Odd(odd.into())));
+        let reply = read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(|odd| Odd::Unreadable(odd).into()));
         match reply {
             Ok(Reply::Serving { answers }) => Ok(Served { channel: self.0, answers }),
             Ok(Reply::Refused(why)) => Err(Unserved { error: OfferError::Refused(why), channel: Some(self.0) }),
-            Ok(_) => Err(OfferError::Odd("neither `serving` nor `refused`".to_owned()).into()),
+            Ok(_) => Err(OfferError::from(Odd::Unasked).into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -154,7 +169,7 @@ impl AsFd for Offered {
 fn read(channel: &Channel) -> Result<Vec<u8>, OfferError> {
     match channel.receive()? {
         Some(Message { truncated: false, bytes, .. }) => Ok(bytes),
-        Some(_) => Err(OfferError::Odd("a message that is too long".to_owned())),
+        Some(_) => Err(Odd::TooLong.into()),
         None => Err(OfferError::Io(io::ErrorKind::ConnectionReset.into())),
     }
 }
@@ -191,11 +206,11 @@ impl Served {
             Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),
             Err(error) => return Err(error),
         };
-        match Reply::parse(&bytes).map_err(|odd| OfferError::Odd(odd.into()))? {
+        match Reply::parse(&bytes).map_err(Odd::Unreadable)? {
             Reply::Leave => Ok(Some(Word::Leave)),
             Reply::End(why) => Ok(Some(Word::End(why))),
             Reply::Pong => Ok(Some(Word::Pong)),
-            _ => Err(OfferError::Odd("neither `leave` nor `end` nor `pong`".to_owned())),
+            _ => Err(Odd::Unasked.into()),
         }
     }
 
@@ -232,5 +247,28 @@ impl Served {
 impl AsFd for Served {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Channel, Odd, OfferError, Offered};
+    use crate::{channel::LONGEST, protocol::Reply};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    /// What an embedder is told where a worker has said this.
+    fn told(said: &[u8]) -> OfferError {
+        let (own, worker) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        nix::unistd::write(&worker, said).unwrap();
+        Offered(Channel::from(own)).answer().unwrap_err()
+    }
+
+    #[test]
+    fn what_is_odd_is_told_apart_without_reading_a_sentence() {
+        assert!(matches!(told(&vec![b'x'; LONGEST + 1]), OfferError::Odd(Odd::TooLong)));
+        assert!(matches!(told(b"HTTP/1.1 400 Bad Request\r\n"), OfferError::Odd(Odd::Unreadable(_))));
+        assert!(matches!(told(&Reply::Done.to_bytes()), OfferError::Odd(Odd::Unasked)));
+        let refused = told(&Reply::Refused("because".to_owned()).to_bytes());
+        assert!(matches!(refused, OfferError::Refused(why) if why == "because"));
     }
 }
