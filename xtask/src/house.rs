@@ -1,4 +1,5 @@
-//! `cargo xtask house`: the rule of this tree that no lint checks: a file begins with what it promises.
+//! `cargo xtask house`: the rules of this tree that no lint checks: a file begins with what it promises, and the files of a crate
+//! use each other in no circle.
 // Kept: clippy asks every private item for documentation, or none. What else holds here is a lint in Cargo.toml and clippy.toml.
 
 use std::fs;
@@ -13,7 +14,7 @@ pub(crate) fn run() -> Result<(), String> {
         let name = path.strip_prefix(workspace()).unwrap_or(&path).display().to_string();
         format!("{name}: a module begins with a line that says what it promises (//! …)")
     });
-    let broken: Vec<String> = broken.collect();
+    let broken: Vec<String> = broken.chain(crate::circles::broken()).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
 }
 

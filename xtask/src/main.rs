@@ -5,6 +5,7 @@ mod api;
 mod arm64;
 mod book;
 mod build;
+mod circles;
 mod command;
 mod demo;
 mod deny;

@@ -3,7 +3,6 @@
 //! Promises a reader numbers and nothing else: who a process is, and for whom it serves, is the kernel's word. A page that
 //! does not begin as it should, or is of another version, is none.
 
-use crate::log::lost;
 use nsgate_forwarder::{
     AccessRecord,
     counters::{Counters, Numbers},
@@ -11,7 +10,7 @@ use nsgate_forwarder::{
 use nsgate_launcher::CounterPage;
 use std::sync::{
     OnceLock,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// The first number: eight letters, of which the last is the version of what follows. Places that a version has never change
@@ -37,7 +36,9 @@ pub(crate) fn begin(page: Option<CounterPage>, tokens: bool) {
     let Some(page) = page else { return };
     if PAGE.set(page).is_ok() {
         put(TOKENS, tokens.into());
-        lost();
+        LINES.show();
+        EVENTS.show();
+        put(LOG_MISSING, NO_LOG.load(Ordering::Relaxed).into());
         put(0, MAGIC);
     }
 }
@@ -47,11 +48,44 @@ pub(crate) fn serves(yes: bool) {
     put(SERVES, yes.into());
 }
 
-/// So many lines and events were lost, and whether there has been a log.
-pub(crate) fn lost() {
-    put(LOST_LINES, lost::LINES.count());
-    put(LOST_EVENTS, lost::EVENTS.count());
-    put(LOG_MISSING, lost::is_missing().into());
+/// Something that is lost, counted since this process began.
+#[derive(Debug)]
+pub(crate) struct LostCounter {
+    count: AtomicU64,
+    /// Its place in the page.
+    place: usize,
+}
+
+/// Lines of the log that no destination took.
+pub(crate) static LINES: LostCounter = LostCounter { count: AtomicU64::new(0), place: LOST_LINES };
+/// Events of the audit that no destination took.
+pub(crate) static EVENTS: LostCounter = LostCounter { count: AtomicU64::new(0), place: LOST_EVENTS };
+
+impl LostCounter {
+    /// Adds `more`.
+    pub(crate) fn add(&self, more: u64) {
+        self.count.fetch_add(more, Ordering::Relaxed);
+        self.show();
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn show(&self) {
+        put(self.place, self.count());
+    }
+}
+
+/// Whether the system log has been missing since this process began. Each line is lost then, because the host has no log (a
+/// container without `/dev/log`) and not because the log takes none.
+static NO_LOG: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether the system log is missing.
+pub(crate) fn log_missing(yes: bool) {
+    NO_LOG.store(yes, Ordering::Relaxed);
+    put(LOG_MISSING, yes.into());
 }
 
 fn put(place: usize, number: u64) {

@@ -10,6 +10,9 @@ use nsgate_forwarder::{
 };
 use std::fmt::{Display, Write};
 
+/// Under this name events stand in the system log and in the journal.
+pub(super) const TAG: &str = "nsgate-audit";
+
 /// By which `journalctl MESSAGE_ID=…` finds the events of every version.
 pub(super) const MESSAGE_ID: &str = "5f0a6f8e3c1b4d0f9f6c0f2d4b7a9e11";
 
@@ -23,7 +26,7 @@ pub(super) fn message(network: &Network, record: &AccessRecord, severity: Severi
     field("MESSAGE", &event);
     field("MESSAGE_ID", &MESSAGE_ID);
     field("PRIORITY", &(severity as u8));
-    field("SYSLOG_IDENTIFIER", &super::outlet::TAG);
+    field("SYSLOG_IDENTIFIER", &TAG);
     field("NSGATE_NETWORK_KIND", &network.kind());
     field("NSGATE_SOURCE", &record.client.ip());
     field("NSGATE_VERDICT", &record.verdict().name());

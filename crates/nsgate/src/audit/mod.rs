@@ -12,7 +12,7 @@ mod outlet;
 pub(crate) use observed::Observed;
 pub(crate) use outlet::Audits;
 
-use crate::log::lost;
+use crate::counted;
 use budget::EventBudget;
 use nsgate_forwarder::{
     AccessRecord,
@@ -49,7 +49,7 @@ impl AuditLog {
             *missed = Missed::default();
         } else {
             missed.lost = missed.lost.saturating_add(1);
-            lost::EVENTS.add(1);
+            counted::EVENTS.add(1);
         }
     }
 }

@@ -10,9 +10,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Under this name events stand in the system log and in the journal.
-pub(super) const TAG: &str = "nsgate-audit";
-
 /// The audit of a process, of which each network has its part.
 #[derive(Clone, Debug)]
 pub(crate) struct Audits {
@@ -24,7 +21,7 @@ impl Audits {
     /// What `settings` ask for, by way of what the launcher opened. `syslog` is the system log as this process has it.
     pub(crate) fn new(settings: Audit, output: AuditOutput, syslog: impl FnOnce(&str) -> Syslog) -> Self {
         let outlet = match output {
-            AuditOutput::Syslog => Outlet::Syslog(syslog(TAG)),
+            AuditOutput::Syslog => Outlet::Syslog(syslog(journal::TAG)),
             AuditOutput::Journald(socket) => Outlet::Journald(socket),
             AuditOutput::Descriptor(given) => Outlet::Descriptor(Mutex::new(LineWriter::new(given))),
         };

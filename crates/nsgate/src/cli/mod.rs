@@ -6,6 +6,7 @@ mod check;
 mod cleanup;
 mod doctor;
 mod explain;
+mod listing;
 mod metrics;
 mod mistake;
 mod networks;

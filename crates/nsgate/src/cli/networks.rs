@@ -1,17 +1,20 @@
 //! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
 
-use super::{NOT_ALL_READ, pool_socket, status_all::HostLook, table::print};
+use super::{
+    NOT_ALL_READ,
+    listing::{numbers, place, silent, unanswered},
+    pool_socket,
+    status_all::HostLook,
+    table::print,
+};
 use crate::{
     site,
     terminal::{complain, say, waiting, write_out},
 };
 use nsgate_config::AbsolutePath;
-use nsgate_pool::{
-    AskError, Listing, list,
-    protocol::{NetworkStatus, SilentWorker},
-};
-use serde_json::{Value, json};
-use std::{io, io::IsTerminal, thread::sleep, time::Duration};
+use nsgate_pool::{Listing, list, protocol::NetworkStatus};
+use serde_json::Value;
+use std::{io::IsTerminal, thread::sleep, time::Duration};
 
 /// Which networks the pool serves, where they listen and which agent they ask.
 #[derive(Debug, clap::Args)]
@@ -90,29 +93,8 @@ fn name_silent(socket: &AbsolutePath, listing: &Listing) -> u8 {
     if listing.silent.is_empty() { 0 } else { NOT_ALL_READ }
 }
 
-/// What is missing because a worker does not answer, and what to do.
-pub(super) fn silent(worker: &SilentWorker) -> String {
-    format!(
-        "worker {} does not answer ({}): its networks are not shown; `ps` says whether it is stopped (T) or busy (R), and \
-         if it is killed the pool makes another one",
-        worker.number, worker.reason
-    )
-}
-
 fn ask(socket: &AbsolutePath) -> Result<Listing, String> {
     waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| unanswered(socket, &error))
-}
-
-/// Why a pool did not say what it was asked, and what to do where it is not there.
-pub(super) fn unanswered(socket: &AbsolutePath, error: &AskError) -> String {
-    let away = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
-    let hint = match error {
-        AskError::Io(error) if away(error) => {
-            "; `systemctl status nsgate-pool` says whether one runs, and its configuration where its socket is (--pool)"
-        }
-        _ => "",
-    };
-    format!("{socket}: {error}{hint}")
 }
 
 /// A last column with the worker of each network, where the pool has several.
@@ -121,16 +103,6 @@ fn name_workers(rows: &mut [Vec<String>], networks: &[NetworkStatus]) {
     for (row, name) in rows.iter_mut().zip(std::iter::once("worker".to_owned()).chain(names)) {
         row.push(name);
     }
-}
-
-fn place(one: &NetworkStatus) -> Value {
-    json!({
-        "identity": one.identity.header(),
-        "id": one.identity.uuid().to_string(),
-        "listen": one.listen.split(' ').collect::<Vec<_>>(),
-        "backend": one.backend,
-        "worker": one.worker,
-    })
 }
 
 impl Status {
@@ -174,22 +146,6 @@ impl Status {
             write_out(format_args!("\x1b[2J\x1b[H"));
         }
     }
-}
-
-pub(super) fn numbers(one: &NetworkStatus) -> Value {
-    let mut row = place(one);
-    let more = json!({
-        "seconds": one.age,
-        "connections": one.connections,
-        "requests": one.requests,
-        "served": one.served,
-        "rejected": one.rejected,
-        "failed": one.failed,
-    });
-    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
-        row.extend(more);
-    }
-    row
 }
 
 fn show(networks: &[NetworkStatus]) {

@@ -2,7 +2,7 @@
 
 use super::{
     NOT_ALL_READ,
-    networks::{silent, unanswered},
+    listing::{self, silent, unanswered},
     table::{self, print},
 };
 use crate::{
@@ -60,7 +60,7 @@ impl HostLook {
             None => Value::Null,
             Some(Err(error)) => json!({ "error": error }),
             Some(Ok(listing)) => {
-                let networks: Vec<Value> = listing.networks.iter().map(super::networks::numbers).collect();
+                let networks: Vec<Value> = listing.networks.iter().map(listing::numbers).collect();
                 json!({ "networks": networks, "silent": listing.silent.iter().map(silent).collect::<Vec<_>>() })
             }
         };

@@ -4,8 +4,7 @@
 //! which works only where the small root shows the socket's directory; a journald that systemd holds the socket for needs
 //! none of that.
 
-use super::lost;
-use crate::terminal::complain;
+use crate::{counted, terminal::complain};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nsgate_launcher::LogSocket;
 use std::{
@@ -40,7 +39,7 @@ pub(super) enum Sent {
 impl LogLink {
     pub(super) fn new(LogSocket { socket, connected, reconnect }: LogSocket) -> Self {
         if !connected {
-            lost::missing(true);
+            counted::log_missing(true);
         }
         Self { path: reconnect, connected, socket, attempt: None }
     }
@@ -92,7 +91,7 @@ impl LogLink {
             _ => false,
         };
         if self.connected {
-            lost::missing(false);
+            counted::log_missing(false);
         }
         self.connected
     }

@@ -5,16 +5,17 @@
 
 mod access;
 mod events;
+mod line;
 mod lines;
 mod link;
-pub(crate) mod lost;
 mod outbox;
 mod sink;
 mod syslog;
 
 pub(crate) use access::AccessLog;
 pub(crate) use events::Events;
+pub(crate) use line::Severity;
 pub(crate) use lines::LineWriter;
 pub(crate) use outbox::deliver;
-pub(crate) use sink::{Severity, Sink, StandardError};
+pub(crate) use sink::{Sink, StandardError};
 pub(crate) use syslog::Syslog;

@@ -5,10 +5,8 @@
 //! then, which costs both sides less than once for each. While the log is full a bounded number waits, for a bounded time;
 //! what is lost is counted, and said once there is room.
 
-use super::{
-    link::{LogLink, Sent},
-    lost,
-};
+use super::link::{LogLink, Sent};
+use crate::counted;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -161,7 +159,7 @@ impl OutboxState {
     /// A line is lost, or what was to tell of so many: those were counted before.
     fn lose(&mut self, confesses: u64) {
         self.lost = self.lost.saturating_add(confesses.max(1));
-        lost::LINES.add(u64::from(confesses == 0));
+        counted::LINES.add(u64::from(confesses == 0));
     }
 
     /// Sends what waits, as far as the log takes it. Where nobody is there to take it, or takes nothing for long, it is lost.

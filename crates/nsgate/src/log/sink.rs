@@ -1,36 +1,16 @@
 //! One line to wherever lines go.
 
-use super::{LineWriter, Syslog, lost};
-use nsgate_config::Level;
+use super::{
+    LineWriter, Syslog,
+    line::{Severity, one_line},
+};
+use crate::counted;
 use nsgate_launcher::{Output, local_time};
 use std::{
-    borrow::Cow,
     io::Stderr,
     sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
-
-/// How grave a line is, with the number that syslog gives it (RFC 5424, table 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Severity {
-    Error = 3,
-    Warning = 4,
-    Notice = 5,
-    Info = 6,
-    Debug = 7,
-}
-
-impl From<Level> for Severity {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Error => Self::Error,
-            Level::Warning => Self::Warning,
-            Level::Notice => Self::Notice,
-            Level::Info => Self::Info,
-            Level::Debug => Self::Debug,
-        }
-    }
-}
 
 /// The log of this process.
 #[derive(Debug)]
@@ -72,7 +52,7 @@ impl StandardError {
         let line = form(severity, line);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if !lines.write(&line, confess) {
-            lost::LINES.add(1);
+            counted::LINES.add(1);
         }
     }
 }
@@ -128,15 +108,4 @@ fn dated(severity: Severity, pid: i32, line: &str) -> String {
         now.second,
         since.subsec_millis()
     )
-}
-
-/// A control character is written as `#` and its number: nothing that is logged ends a line or moves a cursor.
-pub(super) fn one_line(line: &str) -> Cow<'_, str> {
-    // Nearly every line is ASCII, and that is seen faster: without a look whether to stop, for many bytes at once.
-    let ascii = line.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
-    if ascii || !line.contains(char::is_control) {
-        return Cow::Borrowed(line);
-    }
-    let plain = |c: char| if c.is_control() { format!("#{:02X}", u32::from(c)) } else { c.to_string() };
-    Cow::Owned(line.chars().map(plain).collect())
 }

@@ -1,6 +1,10 @@
 //! The system log, spoken as haproxy speaks it to a local socket (RFC 3164 without the host's name).
 
-use super::{Severity, link::LogLink, outbox::Outbox, sink::one_line};
+use super::{
+    line::{Severity, one_line},
+    link::LogLink,
+    outbox::Outbox,
+};
 use nsgate_config::Log;
 use nsgate_launcher::{LogSocket, local_time};
 use std::{

@@ -3,8 +3,9 @@
 use super::crew;
 use crate::{
     audit::{Audits, Observed},
+    counted,
     gate::{self, Prepared},
-    log::{AccessLog, Sink, Syslog, lost},
+    log::{AccessLog, Sink, Syslog},
     sys,
 };
 use nsgate_config::{Config, Guards, Invalid, Pool, PoolConfig, PoolRoom};
@@ -113,7 +114,7 @@ pub(super) fn settings(
     settings.connections = usize::try_from(pool.connections).unwrap_or(usize::MAX);
     settings.reserved = pool.reserved_connections;
     settings.token_key = key;
-    settings.lost = Lost { lines: || lost::LINES.count(), events: || lost::EVENTS.count() };
+    settings.lost = Lost { lines: || counted::LINES.count(), events: || counted::EVENTS.count() };
     settings
 }
 
