@@ -2,8 +2,8 @@
 
 use crate::{
     Connector, Reason, Stop, Termination,
-    crowd::{Among, Place},
-    exchange::{Exchange, Phase},
+    crowd::Place,
+    exchange::{Among, Exchange, ExchangeEvent, ExchangeState},
     guest_io::GuestIo,
     refusal::Refusal,
     service::{Shared, answer},
@@ -42,14 +42,14 @@ pub(crate) async fn serve<C: Connector>(
     place.begin(exchange.clone());
     let socket = Arc::new(Mutex::new(socket));
     let (limits, timeouts) = (&shared.terms.limits, &shared.terms.timeouts);
-    let end = {
+    let (end, left) = {
         let io = GuestIo::new(socket.clone(), exchange.clone(), limits.clone(), place.holder());
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), place.holder(), request));
         let mut connection = pin!(protocol(limits).serve_connection(io, service));
         let (began, mut old) = (Instant::now(), false);
         let mut watchdog = pin!(watch(&exchange, timeouts, began + timeouts.connection));
         let (mut draining, mut giving_way) = (None, false);
-        loop {
+        let end = loop {
             tokio::select! {
                 biased;
                 outcome = &mut connection => break outcome.map_or(End::Cut, |()| End::Orderly),
@@ -87,10 +87,11 @@ pub(crate) async fn serve<C: Connector>(
                     Stop::Now => break End::Stopped,
                 },
             }
-        }
+        };
+        (end, exchange.leave())
     };
     if let Some(socket) = Arc::into_inner(socket) {
-        close(socket.into_inner().unwrap_or_else(PoisonError::into_inner), &exchange, end).await;
+        close(socket.into_inner().unwrap_or_else(PoisonError::into_inner), &exchange, end, left).await;
     }
 }
 
@@ -143,15 +144,12 @@ async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm 
     let all = [timeouts.request, timeouts.client, timeouts.keep_alive, timeouts.body];
     let shortest = all.into_iter().min().unwrap_or(timeouts.request);
     loop {
-        let (phase, deadline, answering) = {
-            let state = exchange.lock();
-            (state.phase, state.deadline(timeouts), state.answering)
-        };
+        let (state, deadline) = exchange.patience(timeouts);
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
-            return Alarm::Slow(match phase {
-                Phase::Fresh | Phase::Head => Some(Refusal::TIMEOUT),
-                Phase::Body if !answering => Some(Refusal::BODY_TIMEOUT),
+            return Alarm::Slow(match state {
+                ExchangeState::Fresh | ExchangeState::Head | ExchangeState::HeadQueued => Some(Refusal::TIMEOUT),
+                ExchangeState::HeadRead | ExchangeState::Content => Some(Refusal::BODY_TIMEOUT),
                 _ => None,
             });
         }
@@ -164,49 +162,54 @@ async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm 
     }
 }
 
-async fn close(mut socket: TcpStream, exchange: &Exchange, end: End) {
-    let (phase, refusal, unread, head_only) = {
-        let state = exchange.lock();
-        // One answer to one request: what turns bad behind it ends the connection and no more.
-        (state.phase, state.refusal.filter(|_| !state.answering), state.unread, state.is_head())
+/// Closes the connection, which ended in `end` when its exchange stood at `left`.
+async fn close(socket: TcpStream, exchange: &Exchange, end: End, left: ExchangeState) {
+    let refusal = match (end, left) {
+        (End::Slow(refusal), _) => refusal,
+        (End::Displaced, _) => left.awaits_request().then_some(Refusal::DISPLACED),
+        (End::Stopped | End::Old, _) => None,
+        (End::Orderly | End::Cut, ExchangeState::Refused(refusal)) => Some(refusal),
+        (End::Orderly | End::Cut, _) => None,
     };
-    let refusal = match end {
-        End::Slow(refusal) => refusal,
-        End::Displaced => matches!(phase, Phase::Head | Phase::Body).then_some(Refusal::DISPLACED),
-        End::Stopped | End::Old => None,
-        End::Orderly | End::Cut => refusal,
+    match refusal {
+        Some(refusal) => refuse(socket, exchange, end, &refusal).await,
+        None => leave(socket, exchange, end, left).await,
+    }
+}
+
+/// Closes the connection without a word.
+async fn leave(socket: TcpStream, exchange: &Exchange, end: End, left: ExchangeState) {
+    use ExchangeState as State;
+    let termination = match (end, left) {
+        (End::Old, State::Rest(_)) => Termination::SILENT_AGENT,
+        (End::Slow(_) | End::Old | End::Displaced, State::Answer(_) | State::Ended { .. }) => Termination::SLOW_GUEST,
+        (_, State::Agent | State::Queued) => Termination::GUEST_LEFT_WAITING,
+        _ => Termination::GUEST_LEFT,
     };
-    let Some(refusal) = refusal else {
-        let termination = match (end, phase) {
-            (End::Old, Phase::Rest) => Termination::SILENT_AGENT,
-            (End::Slow(_) | End::Old | End::Displaced, Phase::Answer) => Termination::SLOW_GUEST,
-            (_, Phase::Agent) => Termination::GUEST_LEFT_WAITING,
-            _ => Termination::GUEST_LEFT,
-        };
-        let reason = match (end, phase) {
-            (End::Stopped, _) => Reason::GateStopped,
-            (End::Old, _) => Reason::OldConnection,
-            (End::Displaced, _) => Reason::Displaced,
-            (End::Slow(_), Phase::Body) => Reason::SlowBody,
-            (End::Slow(_), _) => Reason::SlowGuest,
-            (End::Orderly | End::Cut, _) => Reason::GuestLeft,
-        };
-        exchange.end(Some((termination, reason)));
-        if end != End::Orderly && phase.is_within_answer() {
-            // A part of an answer must not look like the whole, and to an HTTP/1.0 guest an orderly end would.
-            let _ = socket.set_zero_linger();
-        } else if unread && matches!(end, End::Orderly | End::Cut) {
-            exchange.enter(Phase::Closing);
-            linger_or_give_way(socket, exchange).await;
-        }
-        return;
+    let reason = match (end, left) {
+        (End::Stopped, _) => Reason::GateStopped,
+        (End::Old, _) => Reason::OldConnection,
+        (End::Displaced, _) => Reason::Displaced,
+        (End::Slow(_), State::HeadRead | State::Content) => Reason::SlowBody,
+        (End::Slow(_), _) => Reason::SlowGuest,
+        (End::Orderly | End::Cut, _) => Reason::GuestLeft,
     };
-    exchange.enter(Phase::Closing);
-    let text = refusal.raw(head_only);
-    let sent = timeout(LINGER, socket.write_all(&text)).await;
-    {
-        let mut state = exchange.lock();
-        state.written += if matches!(sent, Ok(Ok(()))) { text.len().try_into().unwrap_or(0) } else { 0 };
+    exchange.end(Some((termination, reason)));
+    if end != End::Orderly && left.is_within_answer() {
+        // A part of an answer must not look like the whole, and to an HTTP/1.0 guest an orderly end would.
+        let _ = socket.set_zero_linger();
+    } else if left.leaves_content() && matches!(end, End::Orderly | End::Cut) {
+        exchange.on(ExchangeEvent::Linger);
+        linger_or_give_way(socket, exchange).await;
+    }
+}
+
+/// Tells the guest why, and closes the connection.
+async fn refuse(mut socket: TcpStream, exchange: &Exchange, end: End, refusal: &Refusal) {
+    exchange.on(ExchangeEvent::Linger);
+    let text = refusal.raw(exchange.is_head());
+    if let Ok(Ok(())) = timeout(LINGER, socket.write_all(&text)).await {
+        exchange.wrote(text.len());
     }
     exchange.note(|record| {
         (record.status, record.termination) = (refusal.status, refusal.termination);

@@ -5,7 +5,7 @@
 //! holder of most, and among its connections the one that has been waited for longest.
 
 use crate::{
-    exchange::Exchange,
+    exchange::{Among, Exchange},
     source::{Prefix, Source},
     turns::{Turns, turns},
 };
@@ -30,17 +30,6 @@ const GUESTS_OF_A_PREFIX: u32 = 16;
 const KEPT: usize = 64;
 /// Connections that are looked at for one that gives way. Where there are more, the next look goes on behind them.
 const LOOKED_AT: usize = 4096;
-
-/// Which connections may give way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Among {
-    /// All of them: for a connection that has no place.
-    Connections,
-    /// Those whose head is not complete.
-    Heads,
-    /// Those that do not take their answer.
-    Answers,
-}
 
 impl Among {
     /// Between two looks while somebody waits for room.

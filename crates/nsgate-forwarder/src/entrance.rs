@@ -2,7 +2,8 @@
 
 use crate::{
     Connector, Seldom, Stop, connection,
-    crowd::{Among, Crowd, Place},
+    crowd::{Crowd, Place},
+    exchange::Among,
     forwarder::Held,
     places::{Places, Room},
     service::Shared,

@@ -1,15 +1,19 @@
-//! The socket of a guest as the HTTP library sees it: only bytes that were judged.
+//! The socket of a guest as the HTTP library sees it: only bytes that the strict reader has found good.
+//!
+//! What is read and written is an event of the [`Exchange`], and what the exchange waits for says what is read next.
+
+mod request_buffer;
 
 use crate::{
     crowd::Holder,
-    exchange::{Exchange, Phase},
+    exchange::{Exchange, ExchangeEvent, ExchangeState},
     last_write::LastWrite,
     refusal::Refusal,
-    strict::{Chunked, Framing, RequestLine, end_of_head, judge_fields},
     turns::Turn,
 };
 use hyper::rt::{Read, ReadBufCursor, Write};
 use nsgate_config::Limits;
+use request_buffer::RequestBuffer;
 use std::{
     io::{ErrorKind, IoSlice, Result},
     mem::MaybeUninit,
@@ -23,16 +27,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const PIECE: usize = 2048;
 /// Bytes of a pipelined request that are read while the one before it is answered.
 const AHEAD: usize = 2 * PIECE;
-
-/// Empty lines that are passed over before a request: RFC 9112, section 2.2, wants one at least; some clients write two
-/// behind a body. They end with CRLF, as every line here: where LF alone ends a line, two readers count differently.
-const EMPTY_LINES: u8 = 4;
-
 /// Bytes of an answer that are put together in one piece.
 const JOINED: usize = 2 * PIECE;
 
 /// Where a head that does not come in one piece stands in the queue.
-enum Queue {
+enum HeadQueue {
     /// It came in one piece, so far.
     Outside,
     /// It waits for its turn.
@@ -46,30 +45,28 @@ enum Queue {
 pub(crate) struct GuestIo<S> {
     socket: Arc<Mutex<S>>,
     exchange: Arc<Exchange>,
-    limits: Limits,
-    /// Read: what is judged good, and behind it what is not judged yet.
-    raw: Vec<u8>,
-    /// How much of `raw` is judged, and how much of that the library has taken.
-    good: usize,
-    taken: usize,
-    /// The request line at the beginning of `raw`, as far as it has come, and empty lines that stood before it.
-    line: RequestLine,
-    empty_lines: u8,
-    /// How much of `raw` has been searched for a head's end. Nothing is judged meanwhile.
-    searched: usize,
-    body: Body,
+    buffer: RequestBuffer,
     /// The guest will send no more.
     closed: bool,
+    /// What came was refused: nothing more is read.
+    refused: bool,
     /// Has turns for heads that do not come in one piece.
     holder: Arc<Holder>,
-    queue: Queue,
+    queue: HeadQueue,
     /// The kernel holds the end of the last answer back for the connection's.
     held_back: bool,
 }
 
-enum Body {
-    Length(u64),
-    Chunked(Chunked),
+/// What the reader does next.
+enum NextRead {
+    /// It hands the library what is good, or the end if there is nothing.
+    Return,
+    /// It reads the content of a request.
+    Content,
+    /// It waits for the response under way to be written.
+    Ahead,
+    /// It reads a head.
+    Head,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
@@ -77,25 +74,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         Self {
             socket,
             exchange,
-            limits,
-            raw: Vec::new(),
-            good: 0,
-            taken: 0,
-            line: RequestLine::default(),
-            empty_lines: 0,
-            searched: 0,
-            body: Body::Length(0),
+            buffer: RequestBuffer::new(limits),
             closed: false,
+            refused: false,
             holder,
-            queue: Queue::Outside,
+            queue: HeadQueue::Outside,
             held_back: false,
-        }
-    }
-
-    fn body_ended(&self) -> bool {
-        match &self.body {
-            Body::Length(left) => *left == 0,
-            Body::Chunked(chunked) => chunked.ended(),
         }
     }
 
@@ -108,227 +92,179 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         if count == 0 {
             self.closed = true;
         }
-        self.raw.extend_from_slice(space.filled());
+        self.buffer.push(space.filled());
         Poll::Ready(Ok(count))
     }
 
-    /// Judges what there is of the body, behind what is judged already. What means nothing is taken out.
-    fn judge_body(&mut self) -> std::result::Result<(), Refusal> {
-        let raw = self.raw.get_mut(self.good..).unwrap_or_default();
-        match &mut self.body {
-            Body::Length(left) => {
-                let here = usize::try_from(*left).unwrap_or(usize::MAX).min(raw.len());
-                *left = left.saturating_sub(here.try_into().unwrap_or(u64::MAX));
-                self.good += here;
-            }
-            Body::Chunked(chunked) => {
-                let (taken, left) = chunked.take(raw)?;
-                if left < taken {
-                    self.raw.drain(self.good + left..self.good + taken);
+    /// Ready when there is something good, or nothing will come any more.
+    fn poll_good(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            let read_on = match self.next_read() {
+                NextRead::Return => false,
+                NextRead::Content => ready!(self.poll_content(cx))?,
+                NextRead::Ahead => {
+                    self.look_ahead(cx)?;
+                    return Poll::Pending;
                 }
-                self.good += left;
+                NextRead::Head => ready!(self.poll_head(cx))?,
+            };
+            if !read_on {
+                return Poll::Ready(Ok(()));
             }
         }
-        Ok(())
     }
 
-    /// Judges the head at the beginning of `raw`, if it is complete; its first line as soon as that cannot be one.
-    fn judge_head(&mut self) -> std::result::Result<bool, Refusal> {
-        let bound = usize::try_from(self.limits.head_bytes).unwrap_or(usize::MAX);
-        // No further than the bound: how much has come behind it is chance.
-        let seen = self.raw.get(..bound).unwrap_or(&self.raw);
-        let has_line = self.line.read(seen, &self.limits)?;
-        let end = if has_line { end_of_head(seen, self.searched.max(self.line.seen(seen).len() + 2)) } else { None };
-        let Some(end) = end else {
-            self.searched = seen.len();
-            return match (seen.len() < bound, has_line) {
-                (true, _) => Ok(false),
-                (_, true) => Err(Refusal::HEAD_TOO_LARGE),
-                (_, false) => Err(Refusal::TARGET_TOO_LONG),
-            };
-        };
-        let mut head = judge_fields(seen.get(..end).unwrap_or_default(), &self.line, &self.limits)?;
-        let mut end = end;
-        for (part, text) in head.instead.drain(..).rev() {
-            end = (end + text.len()).saturating_sub(part.len());
-            self.raw.splice(part, text);
+    fn next_read(&mut self) -> NextRead {
+        if self.buffer.has_good() {
+            return NextRead::Return;
         }
-        self.body = match head.framing {
-            Framing::Length(length) => Body::Length(length),
-            Framing::Chunked => Body::Chunked(Chunked::new(self.limits.body_bytes.into(), &self.limits)),
-        };
-        let whole = match self.body {
-            Body::Length(length) => usize::try_from(length).is_ok_and(|length| self.raw.len() - end >= length),
-            Body::Chunked(_) => false,
-        };
-        (self.good, self.searched, self.empty_lines) = (end, 0, 0);
-        (self.line, self.queue) = (RequestLine::default(), Queue::Outside);
-        self.exchange.release(head, whole);
-        Ok(true)
+        self.buffer.forget_taken();
+        if self.refused {
+            return NextRead::Return;
+        }
+        if !self.buffer.has_all_content() {
+            return NextRead::Content;
+        }
+        self.exchange.ask(|state| match state {
+            ExchangeState::Fresh | ExchangeState::Head | ExchangeState::HeadQueued | ExchangeState::Idle => {
+                NextRead::Head
+            }
+            state if state.precedes_next_head() => NextRead::Ahead,
+            _ => NextRead::Return,
+        })
     }
 
-    /// Whether a request begins in `raw`. An empty line begins none, nor does what may be the half of one.
-    fn begins(&mut self) -> bool {
-        while self.empty_lines < EMPTY_LINES && self.raw.starts_with(b"\r\n") {
-            self.raw.drain(..2);
-            self.empty_lines += 1;
+    /// Reads content of the request under way; false at the end.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        if let Err(refusal) = self.buffer.read_content() {
+            self.refuse(refusal);
+        } else if !self.buffer.has_good() {
+            if self.closed || ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(false));
+            }
+            self.exchange.on(ExchangeEvent::Receive);
         }
-        let half = self.empty_lines < EMPTY_LINES && self.raw == b"\r" && !self.closed;
-        !self.raw.is_empty() && !half
+        Poll::Ready(Ok(true))
+    }
+
+    /// Reads a head; false at the end.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        if self.buffer.is_empty() {
+            self.buffer.release();
+            if self.closed || ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(false));
+            }
+        }
+        if !self.exchange.ask(|state| matches!(state, ExchangeState::Head | ExchangeState::HeadQueued)) {
+            if !self.buffer.begins(self.closed) {
+                if !self.buffer.is_empty() {
+                    ready!(self.poll_fill(cx))?;
+                }
+                return Poll::Ready(Ok(true));
+            }
+            self.exchange.begin();
+        }
+        match self.buffer.read_head() {
+            Ok(Some(read)) => {
+                self.queue = HeadQueue::Outside;
+                self.exchange.read_head(read);
+                // What came with the head goes with it, and the library need not read again.
+                if self.buffer.knows_length() {
+                    if let Err(refusal) = self.buffer.read_content() {
+                        self.refuse(refusal);
+                    }
+                }
+            }
+            Ok(None) if self.closed => self.refuse(Refusal::CUT_HEAD),
+            Ok(None) => {
+                self.exchange.sees(self.buffer.line());
+                ready!(self.poll_turn(cx));
+                ready!(self.poll_fill(cx))?;
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+        Poll::Ready(Ok(true))
     }
 
     /// Ready when more of an unfinished head may be read. Most heads come in one piece and never ask.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.queue = match &mut self.queue {
-                Queue::Turn(_) => return Poll::Ready(()),
-                Queue::Waiting(turn) => {
+                HeadQueue::Turn(_) => return Poll::Ready(()),
+                HeadQueue::Waiting(turn) => {
                     let turn = ready!(turn.as_mut().poll(cx));
-                    self.exchange.lock().queued = false;
-                    Queue::Turn(turn)
+                    self.exchange.on(ExchangeEvent::TakeTurn);
+                    HeadQueue::Turn(turn)
                 }
-                Queue::Outside => match self.holder.heads.at_once() {
-                    Some(turn) => Queue::Turn(Some(turn)),
+                HeadQueue::Outside => match self.holder.heads.at_once() {
+                    Some(turn) => HeadQueue::Turn(Some(turn)),
                     None => {
                         let holder = self.holder.clone();
-                        self.exchange.lock().queued = true;
-                        Queue::Waiting(Box::pin(async move { holder.heads.next().await }))
+                        self.exchange.on(ExchangeEvent::QueueHead);
+                        HeadQueue::Waiting(Box::pin(async move { holder.heads.next().await }))
                     }
                 },
             };
         }
     }
 
-    /// Reads no further. The log is told as much of the request line as there is: what is refused is a head, or the body of
-    /// one that it knows.
+    /// Reads no further. The log is told as much of the request line as there is: what is refused is a head, or the content
+    /// of one that it knows.
     fn refuse(&mut self, refusal: Refusal) {
-        let line = self.body_ended().then(|| self.line.seen(&self.raw));
-        self.exchange.refuse(refusal, line);
-    }
-
-    /// Ready when there is something in `good`, or nothing will come any more.
-    fn poll_good(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        loop {
-            if self.taken < self.good {
-                return Poll::Ready(Ok(()));
-            }
-            self.forget_taken();
-            let (refused, in_flight) = {
-                let state = self.exchange.lock();
-                (state.refusal.is_some(), state.in_flight || state.answered)
-            };
-            if refused {
-                return Poll::Ready(Ok(()));
-            }
-            if !self.body_ended() {
-                if let Err(refusal) = self.judge_body() {
-                    self.refuse(refusal);
-                    continue;
-                }
-                if self.good == 0 {
-                    if self.closed || ready!(self.poll_fill(cx))? == 0 {
-                        return Poll::Ready(Ok(()));
-                    }
-                    self.exchange.goes_on();
-                }
-                continue;
-            }
-            if in_flight {
-                self.look_ahead(cx)?;
-                return Poll::Pending;
-            }
-            if self.raw.is_empty() {
-                // A connection that waits holds no buffer.
-                self.raw = Vec::new();
-                if self.closed || ready!(self.poll_fill(cx))? == 0 {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            if self.exchange.lock().phase != Phase::Head {
-                if !self.begins() {
-                    if !self.raw.is_empty() {
-                        ready!(self.poll_fill(cx))?;
-                    }
-                    continue;
-                }
-                self.exchange.begin();
-            }
-            match self.judge_head() {
-                // A body of a known length has nothing in it to refuse: what came with the head goes with it, and the
-                // library need not read again.
-                Ok(true) if matches!(self.body, Body::Length(_)) => {
-                    if let Err(refusal) = self.judge_body() {
-                        self.refuse(refusal);
-                    }
-                }
-                Ok(true) => {}
-                Ok(false) if self.closed => self.refuse(Refusal::CUT_HEAD),
-                Ok(false) => {
-                    self.exchange.sees(self.line.seen(&self.raw));
-                    ready!(self.poll_turn(cx));
-                    ready!(self.poll_fill(cx))?;
-                }
-                Err(refusal) => self.refuse(refusal),
-            }
+        if self.buffer.has_all_content() {
+            self.exchange.sees(self.buffer.line());
         }
-    }
-
-    /// What was taken is forgotten.
-    fn forget_taken(&mut self) {
-        self.raw.drain(..self.taken);
-        (self.good, self.taken) = (self.good.saturating_sub(self.taken), 0);
+        self.refused = true;
+        self.exchange.on(ExchangeEvent::Refuse(refusal));
     }
 
     /// The next request is not looked at before this one's answer is written; but a guest that goes away is noticed: by a reset
     /// always, which is an error, and by a mere end of its side while the request is in the queue. Later that may be a
     /// guest which has said all it had to say and still listens.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        self.forget_taken();
-        while !self.closed && self.raw.len() < AHEAD {
+        self.buffer.forget_taken();
+        while !self.closed && self.buffer.len() < AHEAD {
             match self.poll_fill(cx) {
                 Poll::Ready(count) => count?,
                 Poll::Pending => break,
             };
         }
-        let mut state = self.exchange.lock();
-        if self.closed && state.queued {
+        if self.closed && self.exchange.ask(|state| *state == ExchangeState::Queued) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        state.reader.get_or_insert_with(|| cx.waker().clone());
-        if state.answered {
-            // The library may have ended the answer without writing: telling it now that the guest has closed its side
-            // would make it give up a whole answer as cut.
-            state.behind = Some(cx.waker().clone());
-        }
+        // The library may have ended the answer without writing: telling it now that the guest has closed its side would
+        // make it give up a whole answer as cut.
+        self.exchange.on(ExchangeEvent::AwaitEnd);
         Ok(())
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<Result<()>> {
-        self.exchange.lock().reader = Some(cx.waker().clone());
+        self.exchange.reads_on(cx.waker());
         ready!(self.poll_good(cx))?;
-        let count = buffer.remaining().min(self.good.saturating_sub(self.taken));
-        buffer.put_slice(self.raw.get(self.taken..self.taken + count).unwrap_or_default());
-        self.taken += count;
+        let good = self.buffer.good();
+        let count = buffer.remaining().min(good.len());
+        buffer.put_slice(good.get(..count).unwrap_or_default());
+        self.buffer.take(count);
         Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let last = self.is_last();
+        let last = self.exchange.ask(|state| state.is_last_write());
         let attempt = {
             let mut socket = self.socket();
             let socket = Pin::new(&mut *socket);
             if last { socket.poll_write_last(cx, bytes) } else { socket.poll_write(cx, bytes) }
         };
         if attempt.is_pending() {
-            self.exchange.blocks();
+            self.exchange.on(ExchangeEvent::Block);
         }
         let count = ready!(attempt)?;
         self.held_back |= last;
-        self.wrote(count);
+        self.exchange.wrote(count);
         Poll::Ready(Ok(count))
     }
 
@@ -350,10 +286,10 @@ impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.exchange.flushed();
+        let in_flight = self.exchange.flushed();
         // Whenever the library looks whether it has something to write, and not when it would read: for that it keeps
         // 8 KiB at hand, and here is nothing that it may have yet.
-        if self.taken == self.good && self.body_ended() && self.exchange.lock().in_flight {
+        if in_flight && !self.buffer.has_good() && self.buffer.has_all_content() {
             self.look_ahead(cx)?;
         }
         Poll::Ready(Ok(()))
@@ -373,45 +309,5 @@ impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
 impl<S> GuestIo<S> {
     fn socket(&self) -> MutexGuard<'_, S> {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether everything that is written now is the connection's end.
-    fn is_last(&self) -> bool {
-        let state = self.exchange.lock();
-        state.last && state.answered
-    }
-}
-
-impl<S> GuestIo<S> {
-    fn wrote(&self, count: usize) {
-        let mut state = self.exchange.lock();
-        state.written = state.written.saturating_add(count.try_into().unwrap_or(u64::MAX));
-        let phase = state.phase;
-        drop(state);
-        if phase == Phase::Answer {
-            self.exchange.enter(Phase::Answer);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Arc, Exchange, GuestIo, Holder, Limits, Mutex};
-
-    #[test]
-    fn a_head_that_is_too_large_is_refused_the_same_however_much_of_it_has_come() {
-        let mut limits = Limits::default();
-        limits.head_bytes = 1024;
-        let long_line = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(1200));
-        let long_field = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(1200));
-        for (text, status) in [(long_line, 414), (long_field, 431)] {
-            for length in [1024, 1130, text.len()] {
-                let exchange = Exchange::new("10.0.0.5:1".parse().unwrap(), Arc::new(()));
-                let heads = Arc::new(Holder::alone(1));
-                let mut io = GuestIo::new(Arc::new(Mutex::new(tokio::io::empty())), exchange, limits.clone(), heads);
-                io.raw.extend_from_slice(&text.as_bytes()[..length]);
-                assert_eq!(io.judge_head().unwrap_err().status, status, "{length}");
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     agent::{AgentBody, Answer, Delimited, Turnstile, read_answer},
     callers::{Callers, Terms},
     crowd::Holder,
-    exchange::{Exchange, Phase},
+    exchange::{AfterAnswer, Exchange, ExchangeEvent, ReadHead},
     guards::{self, Asked, Given, Guarded, Judged},
     rate::Limiter,
     rebuild,
@@ -68,15 +68,15 @@ pub(crate) async fn answer<C: Connector>(
     let retiring = shared.retiring.load(Ordering::Relaxed);
     let last = retiring || asks_to_close(&request);
     let outcome = forward(&shared, &exchange, &holder.requests, request).await;
-    if outcome.is_err() {
-        exchange.enter(Phase::Answer);
-    }
+    let after = |closes: bool| if closes { AfterAnswer::Close } else { AfterAnswer::Open };
     let connections = shared.connections.load(Ordering::Relaxed);
     match outcome {
-        Ok((answer, turn, stream, rest)) => {
-            exchange.note(|record| (record.status, record.connections) = (answer.status.as_u16(), connections));
+        Ok((answer, turn, stream, rest, sent)) => {
             let content = content(answer.body, rest, stream, turn, shared.terms.timeouts.server);
-            exchange.answers(last && matches!(content, Content::Whole(_)));
+            exchange.respond(after(last && matches!(content, Content::Whole(_))), |record, now| {
+                record.response_time = Some(now.duration_since(sent));
+                (record.status, record.connections) = (answer.status.as_u16(), connections);
+            });
             let mut response = Response::new(Reply { content, ending });
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
@@ -86,12 +86,11 @@ pub(crate) async fn answer<C: Connector>(
             Ok(response)
         }
         Err(Outcome::Refused(refusal, body)) => {
-            exchange.note(|record| {
+            let after = if body == Left::Body { AfterAnswer::Unread } else { after(last) };
+            exchange.respond(after, |record, _| {
                 (record.status, record.connections) = (refusal.status, connections);
                 (record.termination, record.reason) = (refusal.termination, Some(refusal.reason));
             });
-            exchange.answers(last && body == Left::Nothing);
-            exchange.lock().unread = body == Left::Body;
             let mut response = refused(refusal, ending);
             let more = shared.guarded.as_ref().and_then(|guarded| guarded.explains(&refusal));
             response.headers_mut().extend(more);
@@ -101,18 +100,20 @@ pub(crate) async fn answer<C: Connector>(
             Ok(response)
         }
         Err(Outcome::Given(given)) => {
-            exchange.note(|record| {
+            exchange.respond(after(last), |record, _| {
                 (record.status, record.connections) = (200, connections);
                 record.reason = Some(Reason::Token);
             });
-            exchange.answers(last);
             let mut response = self::given(given, ending);
             if retiring {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
         }
-        Err(Outcome::Gone) => Err(Gone),
+        Err(Outcome::Gone) => {
+            exchange.on(ExchangeEvent::Fail);
+            Err(Gone)
+        }
     }
 }
 
@@ -142,16 +143,13 @@ async fn forward<C: Connector>(
     exchange: &Exchange,
     turns: &Turns,
     request: Request<Incoming>,
-) -> Result<(Answer, Turn, C::Stream, BytesMut), Outcome> {
+) -> Result<(Answer, Turn, C::Stream, BytesMut, Instant), Outcome> {
     let Terms { limits, timeouts, retries, traces } = &shared.terms;
     // The clock is asked where something was waited for: a dozen times for each request would be felt.
-    let (mut head, whole, judged_at) = {
-        let mut state = exchange.lock();
-        (state.head.take().ok_or(Outcome::Gone)?, state.whole, state.released.into_std())
-    };
+    let (ReadHead { mut head, whole }, read_at) = exchange.take_head().ok_or(Outcome::Gone)?;
     let peer = exchange.client().ip();
     let (mut parts, body) = request.into_parts();
-    let judged = admit(shared, exchange, &mut head, &mut parts, judged_at);
+    let judged = admit(shared, exchange, &mut head, &mut parts, read_at.into_std());
     if let (Err(refusal), false) = (&judged, whole) {
         // A body that is still coming is not waited for.
         return Err(Outcome::Refused(*refusal, Left::Body));
@@ -161,7 +159,7 @@ async fn forward<C: Connector>(
     if let Some(given) = given {
         return Err(Outcome::Given(given));
     }
-    let arrived = exchange.enter(Phase::Agent);
+    let arrived = exchange.on(ExchangeEvent::Forward);
     let trace = traces.as_ref().map(Traces::begin);
     let field = trace.as_ref().map_or(&[][..], |(_, field)| field);
     let text = rebuild::request(limits, (&identity, field), &head, peer, &parts.headers, &body)?;
@@ -173,7 +171,7 @@ async fn forward<C: Connector>(
     let (turn, queued) = match turns.at_once() {
         Some(turn) => (turn, arrived),
         None => {
-            exchange.waits();
+            exchange.on(ExchangeEvent::Wait);
             let Ok(Some(turn)) = timeout_at(deadline, turns.next()).await else {
                 return Err(Refusal::unavailable(Reason::NoTurn).into());
             };
@@ -182,7 +180,8 @@ async fn forward<C: Connector>(
     };
     exchange.note(|record| record.queue_time = Some(queued.duration_since(arrived)));
 
-    let connected = shared.turnstile.connect(&shared.connector, *retries, deadline, || exchange.waits()).await;
+    let waits = || _ = exchange.on(ExchangeEvent::Wait);
+    let connected = shared.turnstile.connect(&shared.connector, *retries, deadline, waits).await;
     let sent = Instant::now();
     let mut stream = match connected {
         Ok(connected) => {
@@ -198,7 +197,7 @@ async fn forward<C: Connector>(
         }
     };
 
-    exchange.goes();
+    exchange.on(ExchangeEvent::Connect);
     let mut rest = BytesMut::new();
     let talk = async {
         // An agent that closes without reading may still have answered.
@@ -208,9 +207,7 @@ async fn forward<C: Connector>(
         written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
     };
     let answer = timeout_at(sent + timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
-    let answered = exchange.enter(Phase::Answer);
-    exchange.note(|record| record.response_time = Some(answered.duration_since(sent)));
-    Ok((answer, turn, stream, rest))
+    Ok((answer, turn, stream, rest, sent))
 }
 
 /// Judges a request by its head: rates, source, guards. What is said of it to the agent, or a token for the guest.
@@ -321,7 +318,7 @@ struct Ending(Arc<Exchange>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.answered();
+        self.0.on(ExchangeEvent::End);
     }
 }
 

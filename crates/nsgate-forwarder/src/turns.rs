@@ -1,6 +1,6 @@
 //! Turns at what all sources share: for requests at the agent, and for heads that did not come in one piece.
 
-use crate::crowd::{Among, Crowd};
+use crate::{crowd::Crowd, exchange::Among};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

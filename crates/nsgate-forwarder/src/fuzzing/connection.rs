@@ -7,7 +7,7 @@ use crate::{
     callers::{Callers, Terms},
     connection::protocol,
     crowd::Holder,
-    exchange::Exchange,
+    exchange::{Exchange, ExchangeState},
     guards::Guarded,
     guest_io::GuestIo,
     rate::Limiter,
@@ -71,10 +71,10 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         let service = service_fn(|request| answer(shared.clone(), exchange.clone(), turns.clone(), request));
         run(async { protocol(&gate.limits).serve_connection(io, service).await.is_ok() })
     };
-    let phase = exchange.lock().phase;
-    let refused = {
-        let state = exchange.lock();
-        state.refusal.filter(|_| !state.answering).map(|refusal| refusal.status)
+    let left = exchange.leave();
+    let refused = match left {
+        ExchangeState::Refused(refusal) => Some(refusal.status),
+        _ => None,
     };
     exchange.end(None);
     let to_guest = std::mem::take(&mut socket.lock().unwrap_or_else(PoisonError::into_inner).written);
@@ -82,7 +82,7 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
         to_agent: std::mem::take(&mut heard.requests.lock().unwrap_or_else(PoisonError::into_inner)),
         to_guest,
         refused,
-        reset: !matches!(ended, Ok(true)) && phase.is_within_answer(),
+        reset: !matches!(ended, Ok(true)) && left.is_within_answer(),
         stuck: ended.is_err(),
         records: std::mem::take(&mut heard.records.lock().unwrap_or_else(PoisonError::into_inner)),
     }
