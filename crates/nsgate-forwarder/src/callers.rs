@@ -44,6 +44,14 @@ pub(crate) enum Callers {
     Host(Host),
 }
 
+/// Who asks.
+pub(crate) enum Caller<'a> {
+    /// A guest: its identity as the agent gets it.
+    Identified(Cow<'a, [u8]>),
+    /// A probe, which asks whether the proxy is there. Its address may be any.
+    Monitor,
+}
+
 pub(crate) struct Host {
     directory: Directory,
     monitor: Option<UriPath>,
@@ -59,30 +67,31 @@ impl Callers {
         Self::Host(Host { directory, monitor: host.monitor.clone(), statistics: host.statistics.clone() })
     }
 
-    /// What is said of a request, or what the guest is told instead.
-    pub(crate) fn identity(&self, peer: IpAddr, target: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
+    /// Who asks for this target, or what the guest is told instead.
+    pub(crate) fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<Caller<'_>, Refusal> {
         match self {
-            Self::Network(lines) => Ok(Cow::Borrowed(lines)),
-            Self::Host(host) => host.identity(peer, target).map(Cow::Owned),
+            Self::Network(lines) => Ok(Caller::Identified(Cow::Borrowed(lines))),
+            Self::Host(host) => host.identify(peer, target),
         }
     }
 }
 
 impl Host {
-    fn identity(&self, peer: IpAddr, target: &[u8]) -> Result<Vec<u8>, Refusal> {
+    fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<Caller<'static>, Refusal> {
         // haproxy compares the whole target with the one, and its beginning with the other.
         if self.monitor.as_ref().is_some_and(|path| path.as_str().as_bytes() == target) {
-            return Err(Refusal::READY);
+            return Ok(Caller::Monitor);
         }
         if self.statistics.as_ref().is_some_and(|path| target.starts_with(path.as_str().as_bytes())) {
             return Err(Refusal::FORBIDDEN);
         }
         // Asked anew for every request: a connection that was kept while the address changed hands has no memory.
         let known = self.directory.current();
-        known.at(peer).map(rebuild::instance).ok_or_else(|| {
+        let Some(instance) = known.at(peer) else {
             tracing::warn!("no instance has the address {peer}");
-            Refusal::unavailable(Reason::UnknownSource)
-        })
+            return Err(Refusal::unavailable(Reason::UnknownSource));
+        };
+        Ok(Caller::Identified(Cow::Owned(rebuild::instance(instance))))
     }
 }
 

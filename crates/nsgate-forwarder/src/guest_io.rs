@@ -19,7 +19,7 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -55,6 +55,8 @@ pub(crate) struct GuestIo<S> {
     queue: HeadQueue,
     /// The kernel holds the end of the last answer back for the connection's.
     held_back: bool,
+    /// The task that the exchange wakes.
+    task: Option<Waker>,
 }
 
 /// What the reader does next.
@@ -66,7 +68,7 @@ enum NextRead {
     /// It waits for the response under way to be written.
     Ahead,
     /// It reads a head.
-    Head,
+    Head { begun: bool },
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
@@ -80,6 +82,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             holder,
             queue: HeadQueue::Outside,
             held_back: false,
+            task: None,
+        }
+    }
+
+    /// Tells the exchange which task reads: nearly always the one that it knows.
+    fn is_polled_on(&mut self, task: &Waker) {
+        if !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            self.task = Some(task.clone());
+            self.exchange.reads_on(task.clone());
         }
     }
 
@@ -106,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                     self.look_ahead(cx)?;
                     return Poll::Pending;
                 }
-                NextRead::Head => ready!(self.poll_head(cx))?,
+                NextRead::Head { begun } => ready!(self.poll_head(begun, cx))?,
             };
             if !read_on {
                 return Poll::Ready(Ok(()));
@@ -126,9 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
             return NextRead::Content;
         }
         self.exchange.ask(|state| match state {
-            ExchangeState::Fresh | ExchangeState::Head | ExchangeState::HeadQueued | ExchangeState::Idle => {
-                NextRead::Head
-            }
+            ExchangeState::Fresh | ExchangeState::Idle => NextRead::Head { begun: false },
+            ExchangeState::Head | ExchangeState::HeadQueued => NextRead::Head { begun: true },
             state if state.precedes_next_head() => NextRead::Ahead,
             _ => NextRead::Return,
         })
@@ -148,14 +158,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
     }
 
     /// Reads a head; false at the end.
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+    fn poll_head(&mut self, begun: bool, cx: &mut Context<'_>) -> Poll<Result<bool>> {
         if self.buffer.is_empty() {
             self.buffer.release();
             if self.closed || ready!(self.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(false));
             }
         }
-        if !self.exchange.ask(|state| matches!(state, ExchangeState::Head | ExchangeState::HeadQueued)) {
+        if !begun {
             if !self.buffer.begins(self.closed) {
                 if !self.buffer.is_empty() {
                     ready!(self.poll_fill(cx))?;
@@ -229,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
                 Poll::Pending => break,
             };
         }
-        if self.closed && self.exchange.ask(|state| *state == ExchangeState::Queued) {
+        if self.closed && self.exchange.ask(|state| matches!(state, ExchangeState::Queued)) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         // The library may have ended the answer without writing: telling it now that the guest has closed its side would
@@ -241,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Read for GuestIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<Result<()>> {
-        self.exchange.reads_on(cx.waker());
+        self.is_polled_on(cx.waker());
         ready!(self.poll_good(cx))?;
         let good = self.buffer.good();
         let count = buffer.remaining().min(good.len());

@@ -22,6 +22,7 @@ mod digits;
 mod entrance;
 pub mod event;
 mod exchange;
+mod forward;
 mod forwarder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -38,6 +39,7 @@ mod reason;
 mod rebuild;
 mod record;
 mod refusal;
+mod reply;
 mod seldom;
 mod service;
 mod source;

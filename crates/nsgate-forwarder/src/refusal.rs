@@ -1,23 +1,21 @@
-//! What a guest is told when the gate answers itself.
+//! What a guest is told when the gate refuses a request.
 
 use crate::{Reason, record::Termination};
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
-/// An answer of the gate's own.
+/// An answer of the gate's own: an error, by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// For machines.
     pub(crate) reason: Reason,
     /// Seconds after which it is worth while to ask again.
-    pub(crate) retry_after: Option<u64>,
+    pub(crate) retry_after: Option<NonZeroU32>,
     /// For the log.
     pub(crate) termination: Termination,
 }
 
 impl Refusal {
-    /// Not a refusal: the answer to whoever asks whether the proxy is there.
-    pub(crate) const READY: Self = Self::new(200, Reason::Monitor, Termination::NORMAL);
     pub(crate) const FORBIDDEN: Self = Self::new(403, Reason::Statistics, Termination::DENIED);
     pub(crate) const TIMEOUT: Self = Self::new(408, Reason::SlowHead, Termination::SLOW_REQUEST);
     pub(crate) const BODY_TIMEOUT: Self = Self::new(408, Reason::SlowBody, Termination::SLOW_BODY);
@@ -57,17 +55,17 @@ impl Refusal {
     /// Asked too often; the time is rounded up.
     pub(crate) fn too_many(wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self { retry_after: Some(seconds.max(1)), ..Self::new(429, Reason::Rate, Termination::DENIED) }
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Self { retry_after: NonZeroU32::new(seconds.max(1)), ..Self::new(429, Reason::Rate, Termination::DENIED) }
     }
 
     /// The agent is not there, or has no room.
     pub(crate) fn unavailable(reason: Reason) -> Self {
-        Self { retry_after: Some(5), ..Self::new(503, reason, Termination::NO_AGENT) }
+        Self { retry_after: NonZeroU32::new(5), ..Self::new(503, reason, Termination::NO_AGENT) }
     }
 
     pub(crate) fn phrase(&self) -> &'static str {
         match self.status {
-            200 => "OK",
             400 => "Bad request",
             401 => "Unauthorized",
             403 => "Forbidden",
@@ -88,7 +86,6 @@ impl Refusal {
 
     pub(crate) fn body(&self) -> String {
         let explanation = self.advice().unwrap_or(match self.status {
-            200 => "Service ready.",
             403 => "Request forbidden by administrative rules.",
             404 => "Nothing is here.",
             400 => "Your browser sent an invalid request.",
@@ -102,7 +99,7 @@ impl Refusal {
             503 => "No server is available to handle this request.",
             _ => "The server didn't respond in time.",
         });
-        format!("<html><body><h1>{} {}</h1>\n{explanation}\n</body></html>\n", self.status, self.phrase())
+        page(self.status, self.phrase(), explanation)
     }
 
     /// What whoever is refused by a guard can do about it.
@@ -140,4 +137,9 @@ impl Refusal {
         )
         .into_bytes()
     }
+}
+
+/// A page as haproxy writes it.
+pub(crate) fn page(status: u16, phrase: &str, explanation: &str) -> String {
+    format!("<html><body><h1>{status} {phrase}</h1>\n{explanation}\n</body></html>\n")
 }

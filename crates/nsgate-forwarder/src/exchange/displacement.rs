@@ -64,7 +64,7 @@ impl Exchange {
     /// The same as [`Self::displaced`] where there is no reader any more.
     pub(crate) async fn displaced_without_reader(&self) {
         poll_fn(|cx| {
-            self.reads_on(cx.waker());
+            self.reads_on(cx.waker().clone());
             if self.is_displaced() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

@@ -213,7 +213,7 @@ impl ExchangeState {
 
     /// Whether a head was read whose response has not ended.
     pub(crate) fn is_in_flight(self) -> bool {
-        self == Self::HeadRead || self.is_under_way()
+        matches!(self, Self::HeadRead) || self.is_under_way()
     }
 
     /// Whether the service works on a request whose response has not ended.
