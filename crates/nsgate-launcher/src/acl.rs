@@ -1,6 +1,6 @@
 //! POSIX access control lists (acl(5)), as the kernel hands them out in `system.posix_acl_access` (xattr(7)).
 //!
-//! Where a file has one, the group bits of its mode are the list's mask and say nothing of its group: whoever judges by the
+//! Where a file has one, the group bits of its mode are the list's mask and say nothing of its group: a judgement by the
 //! mode alone sees neither whom the list lets in, nor whom it keeps out.
 
 use crate::sys;

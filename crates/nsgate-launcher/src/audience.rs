@@ -26,7 +26,7 @@ enum Audience {
     Own,
     /// For a user and a group whose rights are less than the process's.
     Lesser { uid: u32, gid: u32 },
-    /// For somebody who is not known.
+    /// For a user who is not known.
     Anyone,
 }
 

@@ -146,7 +146,7 @@ fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
     }
 }
 
-/// The same pipe by a descriptor of its own: that it does not wait is nobody else's concern.
+/// The same pipe by a descriptor of its own. That it does not wait concerns no other process.
 fn reopened(given: &OwnedFd) -> Result<Output<OwnedFd>, String> {
     match own(given) {
         Reopened::Anew(anew) => Ok(Output::new(anew)),

@@ -87,7 +87,7 @@ fn serving(id: Uuid) -> Option<i32> {
     let id = id.to_string();
     let mut pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.find(|pid: &i32| {
-        // One that has ended meanwhile serves nobody.
+        // One that has ended meanwhile serves no network.
         let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
         let (name, words) = (read("comm"), read("cmdline"));
         let named = NAMES.contains(&String::from_utf8_lossy(&name).trim());

@@ -30,7 +30,7 @@ pub const MOST: u64 = 1024 * 1024;
 pub const MOST_OF_HOST: u64 = 64 * 1024 * 1024;
 
 /// The text of a configuration. It is overwritten when it is done with: a gate is a copy of the process that read it,
-/// and what operators remark to each other is not for whoever takes the gate over.
+/// and what operators remark to each other is not for code that takes the gate over.
 #[derive(Default)]
 pub struct ConfigText {
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ impl ConfigText {
         self.bytes.extend_from_slice(piece);
     }
 
-    /// Why nothing that stands in it is to be shown: it was read for somebody who may not read it. `None` if it may be.
+    /// Why nothing that stands in it is to be shown: it was read for a user who may not read it. `None` if it may be.
     #[must_use]
     pub fn hidden(&self) -> Option<&str> {
         self.hidden.as_deref()
@@ -70,7 +70,7 @@ impl ConfigText {
     }
 }
 
-/// Nobody reads a configuration, and the secrets in it, in a message.
+/// A message shows no configuration, and no secret in it.
 impl fmt::Debug for ConfigText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes of a configuration", self.bytes.len())
@@ -89,7 +89,7 @@ impl Deref for ConfigText {
 impl Drop for ConfigText {
     fn drop(&mut self) {
         self.bytes.fill(0);
-        // Or the compiler sees that nobody reads the zeroes.
+        // Or the compiler leaves out zeroes that are not read.
         black_box(&self.bytes);
     }
 }
@@ -100,7 +100,7 @@ impl Drop for ConfigText {
 /// The path, and what is wrong: it is missing, not readable, not a plain file, too large, not UTF-8.
 pub fn read_config_up_to(path: &Path, most: u64) -> Result<(ConfigText, Written), LaunchError> {
     let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
-    // O_NONBLOCK: opening a FIFO that nobody writes must not wait (open(2)).
+    // O_NONBLOCK: opening a FIFO without a writer must not wait (open(2)).
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let descriptor = open(path, flags, Mode::empty())
         .map_err(|error| wrong(format!("the configuration cannot be opened: {error}")))?;

@@ -170,8 +170,8 @@ impl Readiness {
         let _ = self.0.write_all(&word);
     }
 
-    /// The gate serves. Where its starter is gone, the start has failed, and this process ends: a gate that nobody was told
-    /// of would serve for ever.
+    /// The gate serves. Where its starter is gone, the start has failed, and this process ends: a gate that no
+    /// agent was told of would serve for ever.
     pub fn tell(mut self) {
         if self.0.write_all(&[READY]).is_err() {
             sys::exit(1);

@@ -163,7 +163,7 @@ fn replaceable(place: &Pinned, found: &FileStat) -> Result<(), LaunchError> {
     Err(place.wrong(&format!("this is {}, not a socket; it is left alone", kind_name(found.st_mode))))
 }
 
-/// The socket, and its file's device and inode. By way of the private directory's descriptor: nobody else can put anything
+/// The socket, and its file's device and inode. By way of the private directory's descriptor: no other process can put anything
 /// there, so owner and mode go to the socket and to nothing else.
 fn make(waiting: &PrivateDirectory, purpose: Purpose, group: Option<Gid>) -> Result<(OwnedFd, (u64, u64)), Failed> {
     let failed = |call| move |error| (call, error);
@@ -187,7 +187,7 @@ fn make(waiting: &PrivateDirectory, purpose: Purpose, group: Option<Gid>) -> Res
     Ok((socket, identity(&made)))
 }
 
-/// A connection to whoever listens at the place; a socket that nobody listens at is a stale one. By the descriptor of the
+/// A connection to the process that listens at the place; a socket without a listener is a stale one. By the descriptor of the
 /// socket: a link in its place would lead to another program's, which is then told to leave.
 fn answers(place: &Pinned, kind: SockType) -> Result<Option<OwnedFd>, LaunchError> {
     let attempt = || {

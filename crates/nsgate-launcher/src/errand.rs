@@ -1,7 +1,7 @@
 //! A process that finds something out and is gone.
 //!
 //! The C library asks modules of the host's for names (nsswitch.conf(5)), and those keep what they open: a cache's file and
-//! its mapping, a stream to a daemon of root's. Code of theirs, and whatever they have read, would stay as well. So names are
+//! its mapping, a stream to a daemon of root's. Their code, and what they have read, would stay as well. So names are
 //! looked up in a process of its own, of which nothing is left but what it has said.
 
 use crate::{LaunchError, daemon, sys};
@@ -30,7 +30,7 @@ pub(crate) fn run(patience: Duration, work: impl FnOnce() -> Vec<u8>) -> Result<
     let (said, says) = pipe2(OFlag::O_CLOEXEC).map_err(LaunchError::clean("pipe2"))?;
     let Some(child) = daemon::fork()? else {
         drop(said);
-        // Whoever does not listen any more has lost patience.
+        // A starter that does not listen any more has lost patience.
         let _ = File::from(says).write_all(&work());
         sys::exit(0);
     };

@@ -12,7 +12,7 @@ use crate::{
     pid_file::PidFile,
     plan::Plan,
     reader::{self, ReaderPipes},
-    root::RootNames,
+    root_names::RootNames,
     running::Running,
     secret,
     signals::Signals,

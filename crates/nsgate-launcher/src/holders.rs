@@ -41,7 +41,7 @@ pub(crate) fn in_the_way(listener: &Listener) -> Vec<Listening> {
 }
 
 impl Listening {
-    /// Whether whoever made it had this process's rights.
+    /// Whether the process that made it had this process's rights.
     pub(crate) fn is_ours(&self) -> bool {
         self.uid == geteuid().as_raw()
     }

@@ -53,6 +53,7 @@ mod replace;
 mod rights;
 mod roles;
 mod root;
+mod root_names;
 mod running;
 mod secret;
 mod signals;

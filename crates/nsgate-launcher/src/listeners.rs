@@ -189,7 +189,7 @@ fn settle(listener: &Listener, how: BindOptions, socket: OwnedFd) -> Result<Boun
     }
     .map_err(failed("bind"))?;
     listen(&socket, Backlog::new(QUEUE).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen"))?;
-    // From now on a successor that is told to replace this gate may join it (socket(7)); nobody else binds here.
+    // From now on a successor that is told to replace this gate may join it (socket(7)); no other process binds here.
     setsockopt(&socket, sockopt::ReusePort, &true).map_err(failed("setsockopt(SO_REUSEPORT)"))?;
     read_back(listener, address, &socket)?;
     if let Some(limit) = how.hop_limit {

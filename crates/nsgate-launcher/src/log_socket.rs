@@ -14,9 +14,9 @@ use std::{
 /// The system log as the gate gets it.
 #[derive(Debug, Default)]
 pub struct LogSocket {
-    /// Non-blocking, if a log was asked for. It is there without a log as well: others see by it that nobody listens.
+    /// Non-blocking, if a log was asked for. It is there without a log as well: others see by it that no log listens.
     pub socket: Option<UnixDatagram>,
-    /// Whether somebody listened.
+    /// Whether a log listened.
     pub connected: bool,
     /// Where to find it again, as the gate sees it; nothing if its directory is not shown.
     pub reconnect: Option<PathBuf>,
@@ -160,7 +160,7 @@ fn unconnected() -> std::io::Result<UnixDatagram> {
 
 pub(crate) fn connect(place: &Pinned) -> std::io::Result<UnixDatagram> {
     let socket = unconnected()?;
-    // By way of the descriptor: nobody can have put something else there in the meantime.
+    // By way of the descriptor: what has taken the name in the meantime is not connected to.
     let found = place.socket()?;
     socket.connect(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
     Ok(socket)

@@ -1,6 +1,6 @@
 //! A host's name becomes an address, once, and not as root.
 //!
-//! What a name server answers is somebody else's bytes, and the C library's resolver and its plug-ins read them. So that
+//! What a name server answers is a stranger's bytes, and the C library's resolver and its plug-ins read them. So that
 //! happens in a process of its own that has become the proxy's user and given everything else up; it is heard for one
 //! address, and for a moment only.
 

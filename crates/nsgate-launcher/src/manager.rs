@@ -1,8 +1,8 @@
-//! What a service manager gives: descriptors it has passed (sd_listen_fds(3)), a way to have it keep some, and somebody
-//! who notices that the service is stopped or in a loop.
+//! What a service manager gives: descriptors it has passed (sd_listen_fds(3)), a way to have it keep some, and a watchdog
+//! that notices when the service is stopped or in a loop.
 //!
 //! A socket that it has bound in the place of the pool's is looked at before it is used: kind, place, and that it listens.
-//! Whatever else it has kept goes to the worker, which judges it when it can do no more harm.
+//! What else it has kept goes to the worker, which judges it when it can do no more harm.
 
 use crate::{endpoint::Purpose, sys};
 use nix::{
@@ -178,7 +178,7 @@ pub(crate) fn close_unused(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut V
     });
 }
 
-/// Whatever is left is closed, with a warning: a gate has no use for it.
+/// What is left is closed, with a warning: a gate has no use for it.
 pub(crate) fn close_all(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<String>) {
     for (name, _) in passed.drain(..) {
         warnings.push(format!(

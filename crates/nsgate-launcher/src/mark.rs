@@ -11,8 +11,8 @@ pub(crate) enum Mark {
     One(Identity),
     /// Those of a whole host.
     Host,
-    /// Nobody's listener is its own for long: a pool's worker, a courier.
-    Nobody,
+    /// No network for long: a pool's worker, a courier.
+    Unmarked,
 }
 
 impl fmt::Display for Mark {
@@ -20,7 +20,7 @@ impl fmt::Display for Mark {
         match self {
             Self::One(identity) => write!(f, "nsgate:{}:{}", identity.header(), identity.uuid()),
             Self::Host => f.write_str("nsgate:host"),
-            Self::Nobody => f.write_str("nsgate"),
+            Self::Unmarked => f.write_str("nsgate"),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Mark {
         match self {
             Self::One(identity) => format!("{} {}", identity.header(), identity.uuid()),
             Self::Host => "this host".to_owned(),
-            Self::Nobody => "anybody".to_owned(),
+            Self::Unmarked => "anybody".to_owned(),
         }
     }
 }
@@ -76,7 +76,7 @@ mod tests {
             assert_eq!(read(&Mark::One(identity).to_string()), Some(Whose::One(identity)));
         }
         assert_eq!(read(&Mark::Host.to_string()), Some(Whose::Host));
-        assert_eq!(read(&Mark::Nobody.to_string()), None);
+        assert_eq!(read(&Mark::Unmarked.to_string()), None);
         for other in [
             "tmpfs",
             "nsgate:",

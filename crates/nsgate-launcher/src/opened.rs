@@ -10,7 +10,7 @@ use crate::{
     output,
     paths::PinnedPaths,
     plan::Plan,
-    root,
+    root_names,
 };
 use std::{
     io::Stderr,
@@ -39,7 +39,7 @@ impl Opened {
     ) -> Result<Self, LaunchError> {
         let server = plan.server.map(|server| look_up(server, &accounts.ids)).transpose()?;
         let unprivileged = accounts.unprivileged.is_some();
-        let mut log = pinned.log.take().map(|place| place.open(unprivileged, root::LOG)).unwrap_or_default();
+        let mut log = pinned.log.take().map(|place| place.open(unprivileged, root_names::LOG)).unwrap_or_default();
         warnings.append(&mut log.warnings);
         let audit = pinned.audit.take().map(|place| place.open(inherited.audit.take(), options.mode)).transpose()?;
         // In the background there will be none, and with a log it is for last words.

@@ -27,8 +27,8 @@ pub struct Options {
     pub on_ready: Option<fn()>,
     /// The gate's standard error is appended to this file.
     pub log_file: Option<LogFile>,
-    /// Told to whoever answers at a worker's socket, once the new one has taken its place. Without it a socket at which
-    /// somebody answers is an error.
+    /// Told to the worker that answers at the pool's socket, once the new one has taken its place. Without it, a socket at
+    /// which a worker answers is an error.
     pub farewell: Option<Vec<u8>>,
     /// Called in the starter with each warning that no log takes, before the gate is there.
     pub unheard: Option<fn(&str)>,

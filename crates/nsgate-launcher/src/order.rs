@@ -137,7 +137,7 @@ fn start<T>(
         // 7. The log file and the pid file, through the directories that were pinned.
         gate.write_files(pid_file)?;
 
-        // 8. Groups, ids, capabilities, no_new_privs, resource limits. Then whatever takes calls that serving does not.
+        // 8. Groups, ids, capabilities, no_new_privs, resource limits. Then what takes calls that serving does not.
         let mut sandbox = sandbox.drop_privileges(&ids)?;
         let gate = gate.prepare(&mut sandbox, prepare)?;
 

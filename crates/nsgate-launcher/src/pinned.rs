@@ -97,8 +97,8 @@ impl Pinned {
         }
     }
 
-    /// The socket that has the name now, by descriptor. A connection to `/proc/self/fd/N` reaches this socket, whatever has
-    /// taken the name in the meantime, and goes through no link.
+    /// The socket that has the name now, by descriptor. A connection to `/proc/self/fd/N` reaches this socket, also where
+    /// something else has taken the name in the meantime, and goes through no link.
     ///
     /// # Errors
     /// What the kernel says; `ENOTSOCK` if it is something else.

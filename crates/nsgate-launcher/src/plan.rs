@@ -88,7 +88,7 @@ impl<'a> Plan<'a> {
         Self {
             role: Role::Courier,
             asks_agents: false,
-            mark: Mark::Nobody,
+            mark: Mark::Unmarked,
             descriptors: DESCRIPTORS_OF_A_COURIER,
             counts: false,
             ..Self::keeper(config, pool)
@@ -121,7 +121,7 @@ impl<'a> Plan<'a> {
             server: None,
             listeners: &[],
             hop_limit: None,
-            mark: Mark::Nobody,
+            mark: Mark::Unmarked,
             sockets: Vec::new(),
             handover_group: None,
             managed: false,

@@ -33,7 +33,7 @@ impl PrivateDirectory {
     /// Makes one in `above`.
     pub(crate) fn make(above: BorrowedFd<'_>) -> Result<Self, Failed> {
         for _ in 0..ATTEMPTS {
-            // 64 bits of the kernel's random numbers: nobody can have taken all of them.
+            // 64 bits of the kernel's random numbers: no process can have taken all of them.
             let name = format!(".nsgate-{:016x}", RandomState::new().build_hasher().finish());
             match mkdirat(above, name.as_str(), Mode::S_IRWXU) {
                 Ok(()) => {
@@ -51,7 +51,7 @@ impl PrivateDirectory {
         Err(("mkdirat", Errno::EEXIST))
     }
 
-    /// Who may write above may have put something else there already: what is opened must be this user's, for nobody else,
+    /// A user who may write above may have put something else there already: what is opened must be this user's alone,
     /// and on the same file system. Only this user can have made such a directory.
     fn open(above: BorrowedFd<'_>, name: &str) -> Result<Self, Failed> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;

@@ -14,7 +14,7 @@ pub struct Replace {
 }
 
 /// Names of programs that may stand behind a pid in such a list. A pid file outlives its process, and its number may
-/// have gone to somebody else.
+/// have gone to another program.
 pub(crate) const NAMES: [&str; 3] = ["haproxy", "nsgate", "neutron-ns-meta"];
 
 impl Replace {

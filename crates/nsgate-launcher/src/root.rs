@@ -1,48 +1,27 @@
-//! Step 6: the root that the process stands in, and the names of what it shows.
+//! Step 6: the root that the process stands in.
 //!
 //! A process with privileges makes a small root. Where a service manager has made one for a process without: the same names
 //! in the manager's directory, and proof that the rest is small.
 
-use crate::{LaunchError, gate_side::GateSide, pinned::Pinned, plan::Plan, running::Agent};
+use crate::{
+    LaunchError,
+    gate_side::GateSide,
+    pinned::Pinned,
+    plan::Plan,
+    root_names::{BACKENDS, LOG, POOL, RootNames, SYSLOG, WORKER},
+    running::Agent,
+};
 use nsgate_sandbox::{
     GivenRoot, Link, Root, SmallRoot, Window,
     given_root::{self, Opening},
     namespaces, small_root,
 };
-use std::path::{Path, PathBuf};
-
-/// Names in the small root of a backend's directory, and of the agent's socket in it. A worker has several.
-const BACKENDS: [(&str, &str); 8] = [
-    ("backend", "agent"),
-    ("backend2", "agent2"),
-    ("backend3", "agent3"),
-    ("backend4", "agent4"),
-    ("backend5", "agent5"),
-    ("backend6", "agent6"),
-    ("backend7", "agent7"),
-    ("backend8", "agent8"),
-];
-/// Names in the small root of the directory of the pool's socket, and of the socket in it.
-const WORKER: &str = "worker";
-const POOL: &str = "pool";
-/// Names in the small root of the system log's directory, and of the log's socket in it. The directory may hold more than a
-/// log (`/dev`), so its name is long: no address that the filter lets pass (fewer than 16 bytes, of which 2 are the family
-/// and one is a NUL) names anything in it, but by way of the short one.
-pub(crate) const LOG: &str = "log-directory";
-const SYSLOG: &str = "syslog";
-const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
+use std::path::Path;
 
 /// The root that the process stands in.
 pub(crate) struct ProcessRoot {
     proof: RootProof,
     names: RootNames,
-}
-
-/// The sockets in it, as the process sees them.
-pub(crate) struct RootNames {
-    pub(crate) agents: Vec<Agent>,
-    pub(crate) pool: Option<PathBuf>,
-    pub(crate) log: Option<PathBuf>,
 }
 
 /// Of the process's own making, or the service manager's.
@@ -73,7 +52,7 @@ impl ProcessRoot {
                 RootProof::Given(given_root::look(own.directory(), &openings, &links)?)
             }
         };
-        Ok(Self { proof, names: RootNames::of(gate) })
+        Ok(Self { proof, names: names(gate) })
     }
 
     /// The proof of it.
@@ -90,18 +69,6 @@ impl ProcessRoot {
     }
 }
 
-impl RootNames {
-    fn of(gate: &GateSide) -> Self {
-        let top = Path::new(if gate.accounts.unprivileged.is_some() { "" } else { "/" });
-        let agents = gate.accounts.owners.iter().zip(BACKENDS);
-        Self {
-            agents: agents.map(|(owner, (_, agent))| Agent { path: top.join(agent), owner: *owner }).collect(),
-            pool: gate.pinned.pool.is_some().then(|| top.join(POOL)),
-            log: gate.opened.log.directory.is_some().then(|| top.join(SYSLOG)),
-        }
-    }
-}
-
 /// Directories by the names that they have in the root, and the names of the sockets in them.
 fn shown(gate: &GateSide) -> (Vec<(&'static str, &Pinned)>, Vec<Link>) {
     let backends = gate.pinned.backends.iter().zip(BACKENDS).map(|(place, names)| (names, place));
@@ -109,4 +76,15 @@ fn shown(gate: &GateSide) -> (Vec<(&'static str, &Pinned)>, Vec<Link>) {
     let log = gate.opened.log.directory.iter().map(|place| ((LOG, SYSLOG), place));
     let all = backends.chain(pool).chain(log);
     all.map(|((window, socket), place)| ((window, place), Link::new(socket, window, place.name()))).unzip()
+}
+
+/// The sockets that the root shows.
+fn names(gate: &GateSide) -> RootNames {
+    let top = Path::new(if gate.accounts.unprivileged.is_some() { "" } else { "/" });
+    let agents = gate.accounts.owners.iter().zip(BACKENDS);
+    RootNames {
+        agents: agents.map(|(owner, (_, agent))| Agent { path: top.join(agent), owner: *owner }).collect(),
+        pool: gate.pinned.pool.is_some().then(|| top.join(POOL)),
+        log: gate.opened.log.directory.is_some().then(|| top.join(SYSLOG)),
+    }
 }

@@ -49,7 +49,7 @@ pub struct Running<T> {
     pub agents: Vec<Agent>,
     /// The sockets that a pool's worker is reached at: for handovers and, if asked for, for metrics.
     pub endpoints: Vec<OwnedFd>,
-    /// What a service manager has kept for a pool's worker: names and descriptors, which nobody has judged yet.
+    /// What a service manager has kept for a pool's worker: names and descriptors, which are not judged yet.
     pub passed: Vec<(String, OwnedFd)>,
     /// The service manager, if it keeps anything.
     pub keeping: Option<Keeping>,

@@ -57,7 +57,7 @@ fn open(
     let mut file = File::from(memfd_create("nsgate", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
     let mut text = make()?.into_bytes();
     let written = file.write_all(&text);
-    // What is left on the heap of the starter is nobody's secret.
+    // Nothing of it is left on the heap of the starter.
     std::hint::black_box(&mut text).fill(0);
     written?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals()))?;
@@ -81,7 +81,7 @@ fn seals() -> SealFlag {
     SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE
 }
 
-/// Whether this is memory that nobody changes.
+/// Whether this is memory that cannot change.
 fn judge(kept: &OwnedFd) -> Result<(), String> {
     match fcntl(kept, FcntlArg::F_GET_SEALS) {
         Ok(found) if SealFlag::from_bits_truncate(found).contains(seals()) => Ok(()),

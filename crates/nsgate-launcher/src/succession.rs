@@ -60,7 +60,7 @@ impl Succession {
         let sockets = holders::in_the_way(listener);
         let holders = holders::of(&sockets);
         let gates: Vec<Predecessor> = match self.mark {
-            Mark::Nobody => Vec::new(),
+            Mark::Unmarked => Vec::new(),
             mark => holders.iter().filter_map(|holder| Predecessor::prove(holder, mark)).collect(),
         };
         let is_a_gates = |socket: &Listening| {
@@ -82,7 +82,7 @@ impl Succession {
         const SHOWN: usize = 3;
         let found: Vec<String> = holders.iter().take(SHOWN).map(|holder| holders::in_words(holder.pid)).collect();
         let of_whom = match self.mark {
-            Mark::Nobody => String::new(),
+            Mark::Unmarked => String::new(),
             mark => format!(", not the gate of {}, from which a start would take over", mark.in_words()),
         };
         match (sockets.is_empty(), found.as_slice()) {

@@ -93,7 +93,7 @@ fn say(line: &str) {
     let error = stderr();
     let mut takes = [PollFd::new(error.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut takes, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
-        // Nobody is left to be told.
+        // There is no process left to tell of an error.
         let _ = write(error, format!("nsgate: {line}\n").as_bytes());
     }
 }

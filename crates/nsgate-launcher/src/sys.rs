@@ -124,7 +124,7 @@ pub(crate) fn pidfd_signal(process: &OwnedFd, signal: i32) -> Result<(), Errno> 
     Errno::result(done).map(drop)
 }
 
-/// The same with a value, which whoever reads the signal gets (sigqueue(3), signalfd(2)).
+/// The same with a value, which the receiver of the signal reads (sigqueue(3), signalfd(2)).
 pub(crate) fn pidfd_queue(process: &OwnedFd, signal: i32, value: i32) -> Result<(), Errno> {
     /// `siginfo_t` of 64-bit Linux, as far as a queued signal fills it (`asm-generic/siginfo.h`).
     #[repr(C)]

@@ -60,7 +60,7 @@ pub(crate) fn know_unmapped_root() {
 }
 
 /// The id that stands for every id that this user namespace does not map (user_namespaces(7)). In the initial
-/// namespace, where root is mapped, nobody is trusted by it.
+/// namespace, where root is mapped, no user is trusted by it.
 fn unmapped_root() -> u32 {
     static UNMAPPED: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     *UNMAPPED.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! From `/` to a directory, one component at a time.
 //!
 //! A link is followed where root alone could have made it or could exchange it: it is root's, and so is the directory that
-//! holds it, in which nobody else may write. `/var/run` is such a link, and so is a state directory that an operator has moved
+//! holds it, in which no other user may write. `/var/run` is such a link, and so is a state directory that an operator has moved
 //! to another disk. Any other link is one of a stranger's or of the gate's user, and leads nowhere.
 
 use crate::{

@@ -1,7 +1,7 @@
 //! Whether a directory that a gate will see holds more than what it is shown for.
 //!
 //! A gate sees the whole directory of its agent's socket, since an agent that restarts makes a new one there. Where that
-//! directory is one that all programs of a host share, or holds sockets of somebody else, it is a way to them: a file or
+//! directory is one that all programs of a host share, or holds sockets of other programs, it is a way to them: a file or
 //! directory cannot be opened by code in a gate, but a socket can be connected to, if its mode lets the gate's user.
 
 use crate::{file_kind::kind, pinned::Pinned};

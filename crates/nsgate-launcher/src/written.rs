@@ -1,4 +1,4 @@
-//! Who could have written a text that root obeys: its owner, and whoever could put another one in its place.
+//! Who could have written a text that root obeys: its owner, and the users who could put another one in its place.
 //!
 //! A text decides who the process becomes and what it reaches, so what it may say is bounded by who could have written it.
 //! An operator's own ([`Written`] as it is read) belongs to root, to who starts the program or to the gate's user, and so

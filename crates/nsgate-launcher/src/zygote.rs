@@ -1,9 +1,9 @@
 //! Many confined processes from one, for a pool with more than one worker.
 //!
-//! The zygote is the process that the order of the drop has made: it holds no privilege, and no filter but its own lets
-//! it do more than what its children do and to make them. It makes a dispatcher and the workers by fork(2), each of which
-//! narrows itself further ([`Confined::narrow`]), and makes another one in the place of one that dies. It hears nobody:
-//! its input is signals and the ends of its children.
+//! The zygote is the process that the order of the drop has made. It holds no privilege, and its filter lets pass what its
+//! children do, and what it takes to make them. It makes a dispatcher and the workers by fork(2). Each of them narrows itself
+//! further ([`Confined::narrow`]), and where one dies, another takes its place. The zygote hears signals and the ends of its
+//! children, and no peer.
 
 use crate::{
     LaunchError, Readiness, Role, Watchdog,
@@ -175,7 +175,7 @@ pub fn raise(zygote: Zygote) -> Result<PoolProcess, LaunchError> {
             }
         }
         if ending {
-            // Nobody waits for an answer that will not come: with the last copy the queue of these sockets goes.
+            // The last copy of these sockets takes their queue with it: no peer waits for an answer that will not come.
             endpoints.clear();
             slots.iter_mut().filter(|slot| slot.child.is_none()).for_each(|slot| slot.done = true);
         }

@@ -1,7 +1,7 @@
 //! What the reader says: how long a text is, its pieces and its end, or a reason why there is none. Both halves, without
 //! a descriptor.
 //!
-//! One who listens believes nothing: a text has a bound, a frame has one, and whatever else comes is [`Nonsense`].
+//! The listening half believes nothing: a text has a bound, a frame has one, and anything else is [`Nonsense`].
 
 use crate::config_file::{ConfigText, MOST_OF_HOST};
 
@@ -111,7 +111,7 @@ impl Incoming {
     /// Takes what was read. An answer is the last thing in it: the next one comes when it is asked for.
     ///
     /// # Errors
-    /// [`Nonsense`]: whoever speaks is to be believed no more.
+    /// [`Nonsense`]: the reader is to be believed no more.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<ReaderAnswer>, Nonsense> {
         let mut rest = bytes;
         while !rest.is_empty() {

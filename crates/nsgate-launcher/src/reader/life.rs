@@ -1,4 +1,4 @@
-//! The reader's own life: it gives everything up, and then reads and passes on until nobody asks any more.
+//! The reader's own life: it gives everything up, and then reads and passes on until it is asked no more.
 
 use super::{ReaderTerms, frames};
 use crate::{LaunchError, Role, config_file::MOST_OF_HOST, descriptors, pinned_config::judge, rights::Rights, sys};
@@ -27,7 +27,7 @@ pub(super) struct Ends {
 
 /// Everything after the fork. Nothing that this process has of its parent's is used or dropped any more.
 pub(super) fn live(ends: Ends, name: &str, terms: &ReaderTerms) -> ! {
-    // Until the descriptors have their places nobody can be told; the parent hears that the pipe is closed.
+    // Until the descriptors have their places no error can be told; the parent hears that the pipe is closed.
     let Ok(Ends { asked, answers, directory }) = alone(ends) else { sys::exit(1) };
     match give_up(directory, name, terms) {
         Ok(file) => {
@@ -67,7 +67,7 @@ fn alone(ends: Ends) -> Result<Ends, LaunchError> {
 
 /// The order of the drop from its sixth step on, for a process that opens one file.
 fn give_up(directory: OwnedFd, name: &str, terms: &ReaderTerms) -> Result<OneFile, LaunchError> {
-    // Whoever ends the reader means it; SIGHUP is for the process that serves.
+    // SIGTERM is meant for the reader; SIGHUP is for the process that serves.
     let term: SigSet = [Signal::SIGTERM].into_iter().collect();
     sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&term), None).map_err(LaunchError::clean("sigprocmask"))?;
     prctl::set_name(NAME).map_err(LaunchError::clean("prctl(PR_SET_NAME)"))?;
@@ -82,7 +82,7 @@ fn give_up(directory: OwnedFd, name: &str, terms: &ReaderTerms) -> Result<OneFil
     Ok(file)
 }
 
-/// Waits for a word; there is none when whoever serves has ended.
+/// Waits for a word; there is none when the process that serves has ended.
 fn asked_again(asked: BorrowedFd<'_>) -> bool {
     loop {
         match read(asked, &mut [0]) {
@@ -114,7 +114,7 @@ fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &ReaderTerms, buffer:
             Err(Errno::EINTR) => continue,
             Err(error) => return Err(failed("read")(error)),
         };
-        // More than it had: somebody writes to it.
+        // More than it had: it is being written to.
         let Some(rest) = left.checked_sub(count) else { return Err(CHANGED.to_owned()) };
         left = rest;
         *head = frames::piece(count);

@@ -1,0 +1,32 @@
+//! Names in the root of a process: of the directories that it shows, and of the sockets in them.
+
+use crate::running::Agent;
+use std::path::PathBuf;
+
+/// Names in the small root of a backend's directory, and of the agent's socket in it. A worker has several.
+pub(crate) const BACKENDS: [(&str, &str); 8] = [
+    ("backend", "agent"),
+    ("backend2", "agent2"),
+    ("backend3", "agent3"),
+    ("backend4", "agent4"),
+    ("backend5", "agent5"),
+    ("backend6", "agent6"),
+    ("backend7", "agent7"),
+    ("backend8", "agent8"),
+];
+/// Names in the small root of the directory of the pool's socket, and of the socket in it.
+pub(crate) const WORKER: &str = "worker";
+pub(crate) const POOL: &str = "pool";
+/// Names in the small root of the system log's directory, and of the log's socket in it. The directory may hold more than a
+/// log (`/dev`), so its name is long: no address that the filter lets pass (fewer than 16 bytes, of which 2 are the family
+/// and one is a NUL) names anything in it, but by way of the short one.
+pub(crate) const LOG: &str = "log-directory";
+pub(crate) const SYSLOG: &str = "syslog";
+const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
+
+/// The sockets in a root, as the process sees them.
+pub(crate) struct RootNames {
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) pool: Option<PathBuf>,
+    pub(crate) log: Option<PathBuf>,
+}
