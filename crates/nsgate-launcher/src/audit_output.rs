@@ -121,24 +121,24 @@ fn connect_journal(place: &Pinned) -> Result<AuditOutput, String> {
 }
 
 /// Looks at what came, and makes of it what can be written to without waiting.
-fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
+fn judge(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
     let failed = |call: &'static str| move |error: Errno| format!("{call}: {error}");
-    let found = fstat(&given).map_err(failed("fstat(2)"))?;
-    let flags = fcntl(given.as_fd(), FcntlArg::F_GETFL).map_err(failed("fcntl(F_GETFL)"))?;
+    let found = fstat(&inherited).map_err(failed("fstat(2)"))?;
+    let flags = fcntl(inherited.as_fd(), FcntlArg::F_GETFL).map_err(failed("fcntl(F_GETFL)"))?;
     let flags = OFlag::from_bits_retain(flags);
     let writes = flags & OFlag::O_ACCMODE == OFlag::O_WRONLY;
     match kind(found.st_mode) {
-        SFlag::S_IFSOCK => socket(given, stderr),
-        SFlag::S_IFREG if writes && flags.contains(OFlag::O_APPEND) => Ok(Output::new(given)),
+        SFlag::S_IFSOCK => socket(inherited, stderr),
+        SFlag::S_IFREG if writes && flags.contains(OFlag::O_APPEND) => Ok(Output::new(inherited)),
         SFlag::S_IFREG => {
             Err("a file must be opened to append and nothing else: 3>>FILE, not 3>FILE or 3<>FILE".to_owned())
         }
-        SFlag::S_IFIFO if writes || stderr => reopened(&given),
+        SFlag::S_IFIFO if writes || stderr => reopened(&inherited),
         SFlag::S_IFIFO => {
             Err("this is the end of a pipe that is read from; give the one that is written to".to_owned())
         }
         // A terminal, or /dev/null.
-        SFlag::S_IFCHR if stderr => reopened(&given),
+        SFlag::S_IFCHR if stderr => reopened(&inherited),
         _ => Err(format!(
             "this is {}; give a pipe, a UNIX socket, or a file that is appended to",
             kind_name(found.st_mode)
@@ -147,8 +147,8 @@ fn judge(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
 }
 
 /// The same pipe by a descriptor of its own. That it does not wait concerns no other process.
-fn reopened(given: &OwnedFd) -> Result<Output<OwnedFd>, String> {
-    match own(given) {
+fn reopened(inherited: &OwnedFd) -> Result<Output<OwnedFd>, String> {
+    match own(inherited) {
         Reopened::Anew(anew) => Ok(Output::new(anew)),
         Reopened::Refused(Errno::ENXIO) => Err("nobody reads from this pipe".to_owned()),
         Reopened::Refused(error) => {
@@ -158,17 +158,18 @@ fn reopened(given: &OwnedFd) -> Result<Output<OwnedFd>, String> {
 }
 
 /// A UNIX socket that leads somewhere. Any other would be a way into a network.
-fn socket(given: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
-    let own = getsockname::<SockaddrStorage>(given.as_raw_fd()).map_err(|error| format!("getsockname(2): {error}"))?;
+fn socket(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
+    let own =
+        getsockname::<SockaddrStorage>(inherited.as_raw_fd()).map_err(|error| format!("getsockname(2): {error}"))?;
     if own.family() != Some(AddressFamily::Unix) {
         return Err("this is no UNIX socket; a gate has no way into a network".to_owned());
     }
-    if getpeername::<SockaddrStorage>(given.as_raw_fd()).is_err() {
+    if getpeername::<SockaddrStorage>(inherited.as_raw_fd()).is_err() {
         return Err("this socket is not connected".to_owned());
     }
     if !stderr {
         // Only written to. Standard error is left as it is: others may have it.
-        shutdown(given.as_raw_fd(), Shutdown::Read).map_err(|error| format!("shutdown(2): {error}"))?;
+        shutdown(inherited.as_raw_fd(), Shutdown::Read).map_err(|error| format!("shutdown(2): {error}"))?;
     }
-    Ok(Output::socket(given))
+    Ok(Output::socket(inherited))
 }

@@ -76,7 +76,7 @@ impl<'a> GateProcess<'a> {
             .dies_with_parent(self.options.mode == Mode::Foreground)
             .strict(strict(self.plan))
             .appends(matches!(self.side.opened.audit, Some(AuditOutput::Descriptor(_))))
-            .given(self.side.accounts.unprivileged.is_some()))
+            .unprivileged(self.side.accounts.unprivileged.is_some()))
     }
 
     /// Opens the log file, and writes the pid file in the background, through the directories that were pinned.

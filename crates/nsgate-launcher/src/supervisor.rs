@@ -42,7 +42,7 @@ fn give_up(
 ) -> Result<(Signals, Confined), LaunchError> {
     output::close_input();
     let signals = Signals::listen().map_err(LaunchError::daemon("signalfd"))?;
-    let mut sandbox = Sandbox::new(Role::supervisor().given(unprivileged))?;
+    let mut sandbox = Sandbox::new(Role::supervisor().unprivileged(unprivileged))?;
     let held = [&[signals.as_raw_fd(), child.pidfd.as_raw_fd()], directories].concat();
     // First, while what was made can still be taken away.
     sandbox.holds_only(&held, &[])?;

@@ -17,7 +17,7 @@ pub struct Policy {
     pub(crate) appends: bool,
     /// The longest file that it writes, in bytes.
     pub(crate) file: u64,
-    pub(crate) given: bool,
+    pub(crate) unprivileged: bool,
     pub(crate) never_returns: bool,
 }
 
@@ -38,12 +38,12 @@ impl Policy {
             forks: false,
             appends: false,
             file: 0,
-            given: false,
+            unprivileged: false,
             never_returns: false,
         }
     }
 
-    /// The process must stand in a small root ([`small_root`](crate::small_root)), or with [`Policy::given`] in a given one.
+    /// The process must stand in a small root ([`small_root`](crate::small_root)), or with [`Policy::unprivileged`] in a given one.
     #[must_use]
     pub fn in_small_root(self) -> Self {
         Self { small_root: true, ..self }
@@ -77,8 +77,8 @@ impl Policy {
     /// With `yes`, the process was started as the user that it is to be, without a privilege: it proves what others do
     /// ([`Sandbox::drop_privileges`]), and may stand in a root that was given to it.
     #[must_use]
-    pub fn given(self, yes: bool) -> Self {
-        Self { given: yes, ..self }
+    pub fn unprivileged(self, yes: bool) -> Self {
+        Self { unprivileged: yes, ..self }
     }
 
     /// Landlock lets connections to this TCP port pass; without it, to none.

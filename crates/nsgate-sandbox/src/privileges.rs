@@ -45,13 +45,13 @@ pub(crate) enum Start {
     /// The same, but that a user namespace forbids setgroups(2) for good.
     GroupsDenied,
     /// Nothing: it is who it shall be already.
-    Given,
+    Unprivileged,
 }
 
 /// Drops everything, or proves that there is nothing to drop.
 pub(crate) fn drop_all(ids: &Ids, start: Start, dies_with_parent: bool) -> Result<Left> {
     let mut left = match start {
-        Start::Given => given(ids)?,
+        Start::Unprivileged => prove_unprivileged(ids)?,
         _ => give_away(ids, start == Start::GroupsDenied)?,
     };
     prctl::set_no_new_privs().map_err(failed("prctl(PR_SET_NO_NEW_PRIVS)", "the kernel is older than Linux 3.5"))?;
@@ -97,9 +97,9 @@ fn give_away(ids: &Ids, groups_denied: bool) -> Result<Left> {
     Ok(Left { shortfalls, groups: !kept.is_empty() })
 }
 
-/// Nothing can be given away, and only what whoever started the process left to it is looked at here; the rest is read
+/// Nothing can be given away, and only what its starter has left to it is looked at here; the rest is read
 /// back as it is after a drop.
-fn given(ids: &Ids) -> Result<Left> {
+fn prove_unprivileged(ids: &Ids) -> Result<Left> {
     if (0..64).any(|capability| sys::bounding_has(capability) == Ok(true)) {
         return Err(failed("prctl(PR_CAPBSET_DROP)", EMPTY)(Errno::EPERM));
     }

@@ -97,7 +97,7 @@ impl SmallRoot {
 pub enum Root<'a> {
     /// The small root: what a gate must have.
     Small(&'a SmallRoot),
-    /// One that a service manager put together for a process without privileges ([`Policy::given`](crate::Policy::given)).
+    /// One that a service manager put together for a process without privileges ([`Policy::unprivileged`](crate::Policy::unprivileged)).
     Given(&'a GivenRoot),
     /// The root it was started in. Landlock and the filter alone keep files away; a supervisor may.
     Kept,

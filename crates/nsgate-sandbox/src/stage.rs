@@ -84,8 +84,8 @@ impl Sandbox<Privileged> {
         let Policy { descriptors, address_space, forks, appends, file, .. } = self.policy;
         let file = (!appends).then_some(file);
         self.shortfalls.extend(rlimits::apply(descriptors, address_space, forks, file)?);
-        let start = match (self.policy.given, self.stage.groups_denied) {
-            (true, _) => Start::Given,
+        let start = match (self.policy.unprivileged, self.stage.groups_denied) {
+            (true, _) => Start::Unprivileged,
             (false, true) => Start::GroupsDenied,
             (false, false) => Start::Privileged,
         };
@@ -117,7 +117,7 @@ impl Sandbox<Dropped> {
         match (self.policy.small_root, root) {
             (true, Root::Kept) => return Err(crate::Error::RootKept),
             // Who could have made a small root must have.
-            (true, Root::Given(_)) if !self.policy.given => return Err(crate::Error::RootKept),
+            (true, Root::Given(_)) if !self.policy.unprivileged => return Err(crate::Error::RootKept),
             (_, Root::Given(root)) => self.shortfalls.extend(root.shortfalls()),
             _ => {}
         }
