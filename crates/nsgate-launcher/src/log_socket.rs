@@ -5,7 +5,7 @@
 use crate::{file_kind::kind, pinned::Pinned, reach, trust::Trust};
 use nix::{fcntl::readlinkat, sys::stat::SFlag};
 use nsgate_config::{AbsolutePath, AuditTo, Log, Process};
-use nsgate_sandbox::{Window, small_root};
+use nsgate_sandbox::{RootWindow, small_root};
 use std::{
     os::{fd::AsRawFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
@@ -53,7 +53,7 @@ pub(crate) struct OpenedLog {
     /// What the gate is to see, so that it finds the log when it comes, or comes again.
     pub(crate) directory: Option<Pinned>,
     /// The view of it, where the gate makes its own root.
-    pub(crate) window: Option<Window>,
+    pub(crate) window: Option<RootWindow>,
     pub(crate) warnings: Vec<String>,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     running::Agent,
 };
 use nsgate_sandbox::{
-    GivenRoot, Link, Root, SmallRoot, Window,
+    GivenRoot, Root, RootWindow, ShortName, SmallRoot,
     given_root::{self, Opening},
     namespaces, small_root,
 };
@@ -39,7 +39,7 @@ impl ProcessRoot {
             None => {
                 let taken = shown.iter().filter(|(name, _)| *name != LOG);
                 let taken = taken.map(|(name, place)| small_root::take(name, place.directory()));
-                let windows: Vec<Window> = log_window.into_iter().map(Ok).chain(taken).collect::<Result<_, _>>()?;
+                let windows: Vec<RootWindow> = log_window.into_iter().map(Ok).chain(taken).collect::<Result<_, _>>()?;
                 let site = namespaces::separate_rest_from(lender)?;
                 let origin = gate.pinned.origin.clone();
                 let origin = shown.iter().fold(origin, |origin, (window, place)| origin.and(window, place.path()));
@@ -70,12 +70,12 @@ impl ProcessRoot {
 }
 
 /// Directories by the names that they have in the root, and the names of the sockets in them.
-fn shown(gate: &GateSide) -> (Vec<(&'static str, &Pinned)>, Vec<Link>) {
+fn shown(gate: &GateSide) -> (Vec<(&'static str, &Pinned)>, Vec<ShortName>) {
     let backends = gate.pinned.backends.iter().zip(BACKENDS).map(|(place, names)| (names, place));
     let pool = gate.pinned.pool.iter().map(|place| ((WORKER, POOL), place));
     let log = gate.opened.log.directory.iter().map(|place| ((LOG, SYSLOG), place));
     let all = backends.chain(pool).chain(log);
-    all.map(|((window, socket), place)| ((window, place), Link::new(socket, window, place.name()))).unzip()
+    all.map(|((window, socket), place)| ((window, place), ShortName::new(socket, window, place.name()))).unzip()
 }
 
 /// The sockets that the root shows.

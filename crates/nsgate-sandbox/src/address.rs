@@ -1,4 +1,4 @@
-//! Addresses that a policy names and only the running process knows: until then a number that is nobody's address
+//! Addresses that a policy names and only the running process knows: until then a number that is no process's address
 //! stands in the compiled program, so that a filter which was never completed lets nothing pass there.
 
 /// Each name that a policy may write for an address, and what stands in for it: numbers with bits that no address of

@@ -1,7 +1,7 @@
 //! Names of system calls by number, for the architectures that there are policies for.
 
 /// What the kernel calls an architecture in its audit lines (`AUDIT_ARCH_*` of `linux/audit.h`), what Rust calls it, and its
-/// calls: a number and a name to a line. One text, and no table of pointers: a gate that never looks at it pays no memory.
+/// calls: a number and a name to a line. One text, and no table of pointers: a process that never looks at it pays no memory.
 const ARCHITECTURES: [(u32, &str, &str); 3] = [
     (0xc000_003e, "x86_64", include_str!("calls/x86_64.txt")),
     (0xc000_00b7, "aarch64", include_str!("calls/generic.txt")),

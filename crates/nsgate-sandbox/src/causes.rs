@@ -32,7 +32,7 @@ const CALLS: [(&str, Version, Option<Capability>); 18] = [
 ];
 const ADMIN: Capability = ("CAP_SYS_ADMIN", 21);
 
-/// Calls that a Landlock domain forbids whatever it allows (landlock(7)).
+/// Calls that every Landlock domain forbids (landlock(7)).
 const MOUNTING: [&str; 6] = ["mount", "pivot_root", "umount2", "open_tree", "move_mount", "mount_setattr"];
 
 /// The likely cause of `error` in answer to `call`, and what to do, in a sentence without an end. `call` may go on with what
@@ -58,7 +58,7 @@ fn judge(
     let missing = capability.filter(|(_, bit)| held & (1 << bit) == 0).map(|(name, _)| name);
     match (error, missing) {
         (Errno::ENOSYS, _) if version < since => format!(
-            "this kernel is Linux {}.{} and has no {name}, which came with {}.{}; nsgate needs Linux 5.12",
+            "this kernel is Linux {}.{} and has no {name}, which came with {}.{}; Linux 5.12 has every call that is needed",
             version.0, version.1, since.0, since.1
         ),
         (Errno::ENOSYS, _) => filtered(name, version),

@@ -66,7 +66,7 @@ impl Census {
         let strange: Vec<String> =
             self.list()?.iter().filter(|one| unknown(one)).map(|(number, what)| format!("{number} ({what})")).collect();
         if !strange.is_empty() {
-            let expected = "what nsgate has opened itself; a library that is loaded into it has opened more";
+            let expected = "what the program has opened itself; a library that is loaded into it has opened more";
             return Err(Error::StillHolds {
                 what: "the list of open descriptors",
                 expected: expected.to_owned(),
@@ -115,7 +115,7 @@ mod tests {
     use std::{fs::File, os::fd::AsRawFd};
 
     #[test]
-    fn a_descriptor_that_nobody_knows_is_named() {
+    fn an_unknown_descriptor_is_named() {
         // Another test of this process may open and close at the same time: only this one's is asked for.
         let strange = File::open("/etc/passwd").unwrap();
         let mut census = Census::open().unwrap();

@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file below `/proc` that a step needs cannot be read.
-    #[error("cannot read {}: {source}; a /proc of this process's own PID namespace must be mounted when nsgate starts", path.display())]
+    #[error("cannot read {}: {source}; a /proc of this process's own PID namespace must be mounted when it starts", path.display())]
     Proc {
         /// The file.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// `unshare(2)` refused.
     #[error(
-        "unshare({flags}): {source}; no namespaces of its own for the gate: {}", likely("unshare", *source)
+        "unshare({flags}): {source}; no namespaces of its own for this process: {}", likely("unshare", *source)
     )]
     Unshare {
         /// The flags asked for.
@@ -91,13 +91,13 @@ pub enum Error {
         /// What is there.
         found: String,
     },
-    /// A gate must stand in a small root.
-    #[error("a gate cannot keep the root it was started in; call small_root::enter and pass what it returns")]
+    /// The policy wants a small root.
+    #[error("this process cannot keep the root it was started in; call small_root::enter and pass what it returns")]
     RootKept,
     /// A process without privileges stands in a root that was not made for it.
     #[error(
-        "without privileges nsgate makes no root directory of its own, and the one that it was started in {found}; start it \
-         as root, or by a unit that gives it one (nsgate-pool.service)"
+        "a process without privileges makes no root directory of its own, and the one that it was started in {found}; start it \
+         as root, or by a unit that gives it one (TemporaryFileSystem=/, as nsgate-pool.service)"
     )]
     RootGiven {
         /// What it is.
@@ -156,7 +156,7 @@ pub enum Error {
         call: &'static str,
     },
     /// Landlock is there and refused the ruleset.
-    #[error("Landlock (ABI {abi}): {source}; the kernel offers it, so nsgate does not go on without it")]
+    #[error("Landlock (ABI {abi}): {source}; the kernel offers it, so the process does not go on without it")]
     Landlock {
         /// ABI version of the running kernel.
         abi: i32,

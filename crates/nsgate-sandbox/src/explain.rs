@@ -5,7 +5,7 @@ use crate::{CompiledPolicy, PermittedCall, calls};
 /// A call that a filter refused, as the kernel has written it down (audit record type 1326, SECCOMP).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refused {
+pub struct RefusedCall {
     /// The number of the call.
     pub call: i64,
     /// Its name, if it has one.
@@ -40,16 +40,16 @@ pub enum NotRefused {
     },
     /// The call is of an architecture that has no policy: on x86_64 `int 0x80` makes one of i386.
     #[error(
-        "a call of architecture {}: {} made it. No process of nsgate makes one: its filter ends it for every call that is not of \
+        "a call of architecture {}: {} made it. No process under a filter of this crate goes on after one: it ends for every call that is not of \
          its own architecture (x86_64, aarch64 or riscv64; `int 0x80` on x86_64 is a call of i386)",
         known(.word), whose(.process.as_deref(), *.pid)
     )]
     Architecture {
         /// The architecture, as it stands in the line.
         word: String,
-        /// As [`Refused::process`].
+        /// As [`RefusedCall::process`].
         process: Option<String>,
-        /// As [`Refused::pid`].
+        /// As [`RefusedCall::pid`].
         pid: Option<i32>,
     },
 }
@@ -70,7 +70,7 @@ fn whose(process: Option<&str>, pid: Option<i32>) -> String {
     }
 }
 
-impl Refused {
+impl RefusedCall {
     /// Reads a line of dmesg(1), of a journal or of auditd's log, with numbers or with names in the place of them
     /// (`ausearch -i`).
     ///
@@ -136,7 +136,7 @@ fn process(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotRefused, Refused};
+    use super::{NotRefused, RefusedCall};
 
     const LINE: &str = "[14148.846516] audit: type=1326 audit(1796068893.006:4111): auid=4294967295 uid=64042 gid=64042 \
          ses=4294967295 pid=20227 comm=\"haproxy\" exe=\"/usr/bin/haproxy\" sig=31 arch=c000003e syscall=257 compat=0 \
@@ -144,29 +144,29 @@ mod tests {
 
     #[test]
     fn the_kernels_line_is_read_as_it_stands_in_every_log() {
-        let kernel = Refused::parse(LINE).unwrap();
+        let kernel = RefusedCall::parse(LINE).unwrap();
         assert_eq!((kernel.name, kernel.architecture, kernel.pid), (Some("openat"), "x86_64", Some(20227)));
         assert_eq!((kernel.process.as_deref(), kernel.killed), (Some("haproxy"), true));
         let auditd = "type=SECCOMP msg=audit(1796068893.006:4111): auid=unset uid=root pid=9 comm=\"nsgate\" sig=SIGSYS \
              arch=aarch64 syscall=mprotect compat=0 ip=0x7f code=kill_process";
-        let auditd = Refused::parse(auditd).unwrap();
+        let auditd = RefusedCall::parse(auditd).unwrap();
         assert_eq!((auditd.call, auditd.name, auditd.architecture), (226, Some("mprotect"), "aarch64"));
         let logged = LINE.replace("0x80000000", "0x7ffc0000").replace("\"haproxy\"", "\"haproxy-reader\"");
-        let logged = Refused::parse(&logged).unwrap();
+        let logged = RefusedCall::parse(&logged).unwrap();
         assert_eq!((logged.killed, logged.process.as_deref()), (false, Some("haproxy-reader")));
-        let unnamed = Refused::parse(&LINE.replace("syscall=257", "syscall=-1")).unwrap();
+        let unnamed = RefusedCall::parse(&LINE.replace("syscall=257", "syscall=-1")).unwrap();
         assert_eq!((unnamed.call, unnamed.name), (-1, None));
-        let spaced = Refused::parse(&LINE.replace("\"haproxy\"", "6120622063")).unwrap();
+        let spaced = RefusedCall::parse(&LINE.replace("\"haproxy\"", "6120622063")).unwrap();
         assert_eq!(spaced.process.as_deref(), Some("a b c"));
-        let x32 = Refused::parse(&LINE.replace("syscall=257", "syscall=1073742081")).unwrap();
+        let x32 = RefusedCall::parse(&LINE.replace("syscall=257", "syscall=1073742081")).unwrap();
         assert!(x32.of_x32() && x32.name.is_none() && !unnamed.of_x32() && !kernel.of_x32());
         let enriched = format!("{}\x1dARCH=x86_64 SYSCALL=openat", LINE.replace("0x80000000", "0x7ffc0000"));
-        assert!(!Refused::parse(&enriched).unwrap().killed);
+        assert!(!RefusedCall::parse(&enriched).unwrap().killed);
     }
 
     #[test]
     fn a_name_in_digits_is_read_and_one_that_looks_like_digits_is_kept() {
-        let name = |word: &str| Refused::parse(&LINE.replace("\"haproxy\"", word)).unwrap().process.unwrap();
+        let name = |word: &str| RefusedCall::parse(&LINE.replace("\"haproxy\"", word)).unwrap().process.unwrap();
         assert_eq!(name("6E73676174651B5B33316D"), "nsgate\x1b[31m");
         // The kernel cuts a name after 15 bytes, also within a character.
         assert_eq!(name("C3A4C3"), "ä\u{fffd}");
@@ -176,10 +176,11 @@ mod tests {
     #[test]
     fn other_lines_are_refused_by_what_they_lack() {
         for line in ["", "hello", "audit: type=1400 audit(1:2): apparmor=\"DENIED\" pid=1", "type=1326 nothing"] {
-            assert_eq!(Refused::parse(line), Err(NotRefused::NoRecord), "{line}");
+            assert_eq!(RefusedCall::parse(line), Err(NotRefused::NoRecord), "{line}");
         }
-        let with = |from: &str, to: &str| Refused::parse(&LINE.replace(from, to)).unwrap_err().to_string();
-        let other = "a call of architecture `40000003` (i386): `haproxy`, process 20227, made it. No process of nsgate makes one";
+        let with = |from: &str, to: &str| RefusedCall::parse(&LINE.replace(from, to)).unwrap_err().to_string();
+        let other =
+            "a call of architecture `40000003` (i386): `haproxy`, process 20227, made it. No process under a filter";
         assert!(with("arch=c000003e", "arch=40000003").starts_with(other));
         assert!(
             with("arch=c000003e syscall=257", "arch=i386 syscall=openat")

@@ -7,7 +7,7 @@ use std::{borrow::Cow, os::fd::RawFd};
 /// What becomes of a call that a filter does not let pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum OnRefusal {
     /// The kernel ends the process. Every release build.
     Kills,
     /// The process names the call on standard error, and is ended. A build with debug assertions.
@@ -75,11 +75,11 @@ impl Filter {
 
     /// What becomes of a call that it does not let pass.
     #[must_use]
-    pub fn refusal(&self) -> Refusal {
+    pub fn refusal(&self) -> OnRefusal {
         match judge::mismatch(&self.program) {
-            libc::SECCOMP_RET_LOG => Refusal::Logs,
-            libc::SECCOMP_RET_TRAP => Refusal::Names,
-            _ => Refusal::Kills,
+            libc::SECCOMP_RET_LOG => OnRefusal::Logs,
+            libc::SECCOMP_RET_TRAP => OnRefusal::Names,
+            _ => OnRefusal::Kills,
         }
     }
 
@@ -109,7 +109,7 @@ impl Filter {
 
     /// Loads the program for this thread, which must be the only one (seccomp(2)).
     pub(crate) fn load(&self) -> Result<()> {
-        if cfg!(debug_assertions) && self.refusal() == Refusal::Names {
+        if cfg!(debug_assertions) && self.refusal() == OnRefusal::Names {
             sys::name_refused_calls(self.name).map_err(|source| Error::Handler { source })?;
         }
         seccompiler::apply_filter(&self.program).map_err(|source| Error::Seccomp { role: self.name, source })
@@ -118,7 +118,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, Refusal};
+    use super::{Filter, OnRefusal};
 
     #[test]
     fn a_policy_that_names_addresses_is_completed_once() {
@@ -142,9 +142,9 @@ mod tests {
     fn a_policy_of_ones_own_refuses_as_the_build_does() {
         let own = Filter::from_toml("own", "[[syscall]]\nname = \"read\"\nreason = \"r\"").unwrap();
         let expected = match (crate::LOGS_ONLY, cfg!(debug_assertions)) {
-            (true, _) => Refusal::Logs,
-            (false, true) => Refusal::Names,
-            (false, false) => Refusal::Kills,
+            (true, _) => OnRefusal::Logs,
+            (false, true) => OnRefusal::Names,
+            (false, false) => OnRefusal::Kills,
         };
         assert_eq!(own.refusal(), expected);
     }

@@ -24,12 +24,12 @@ use nix::{
 };
 
 use crate::{
-    Error, Link, Result,
-    attest::{Mount, mounts_of_this_process},
+    Error, Result, ShortName,
+    mounts::{self, Mount},
     privileges,
 };
 
-/// File systems that hold nothing of a disk, where a service finds them whatever its root is; `/dev` is a tmpfs that the
+/// File systems that hold nothing of a disk, where a service finds them in any root; `/dev` is a tmpfs that the
 /// manager fills with the devices of `PrivateDevices=`.
 const KERNELS: [(&str, &[&str]); 2] = [("/proc", &["proc"]), ("/dev", &["devpts", "mqueue", "hugetlbfs", "tmpfs"])];
 
@@ -77,12 +77,12 @@ impl GivenRoot {
 /// # Errors
 /// [`Error::RootGiven`] if the process holds a capability or the root is not a small one; [`Error::Names`] if the names
 /// cannot be made or do not lead where they should.
-pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[Link]) -> Result<GivenRoot> {
+pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[ShortName]) -> Result<GivenRoot> {
     if !privileges::none()? {
         return Err(given("is not needed: this process holds capabilities, and can make one of its own"));
     }
     fchdir(place).map_err(failed("fchdir"))?;
-    let mounts = mounts_of_this_process().ok_or_else(|| given("cannot be looked at: /proc is not mounted there"))?;
+    let mounts = mounts::of_this_process().ok_or_else(|| given("cannot be looked at: /proc is not mounted there"))?;
     let here = nix::unistd::getcwd().map_err(failed("getcwd"))?;
     judge(&mounts, &here, |point| access(point, AccessFlags::W_OK).is_ok())?;
     for Opening { name, path, .. } in openings {
@@ -126,7 +126,7 @@ fn judge(mounts: &[Mount], place: &Path, writable: impl Fn(&Path) -> bool) -> Re
     }
 }
 
-/// `name` stands for `target`, whatever an earlier process of this kind left there.
+/// `name` stands for `target`. What an earlier process of this kind left there goes.
 fn name_it(place: BorrowedFd<'_>, name: &'static str, target: &Path) -> Result<()> {
     match unlinkat(place, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => {}
@@ -137,7 +137,7 @@ fn name_it(place: BorrowedFd<'_>, name: &'static str, target: &Path) -> Result<(
     if leads == target { Ok(()) } else { Err(Error::Names { call: "readlink", source: Errno::ESTALE }) }
 }
 
-/// Whether this process, or its supervisor, is the first of its PID namespace: a service manager that is the parent of
+/// Whether this process, or its parent, is the first of its PID namespace: a service manager that is the parent of
 /// services is not theirs.
 fn first() -> bool {
     getpid().as_raw() == 1 || getppid().as_raw() == 1
@@ -163,7 +163,7 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::attest::Mount;
+    use crate::mounts::Mount;
     use std::path::Path;
 
     const PLACE: &str = "/run/nsgate-pool";

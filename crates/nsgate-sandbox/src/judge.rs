@@ -12,7 +12,7 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 /// A number that no call has.
-const NOBODYS: u32 = 0x3fff_ffff;
+const NO_CALL: u32 = 0x3fff_ffff;
 
 /// What the program answers to a call on this architecture; a program that cannot be understood kills.
 pub(crate) fn answer(program: &[sock_filter], call: u32, arguments: [u64; 6]) -> u32 {
@@ -21,7 +21,7 @@ pub(crate) fn answer(program: &[sock_filter], call: u32, arguments: [u64; 6]) ->
 
 /// What becomes of a call that the program does not name.
 pub(crate) fn mismatch(program: &[sock_filter]) -> u32 {
-    answer(program, NOBODYS, [0; 6])
+    answer(program, NO_CALL, [0; 6])
 }
 
 /// The instructions that seccompiler writes.
@@ -75,7 +75,7 @@ pub(crate) fn judge(role: &'static str, program: &[sock_filter], status: RawFd, 
         .filter(|needed| !(never_returns && needed.of_main))
         .filter(|needed| {
             let first = if needed.of_status { status } else { 0 };
-            let number = u32::try_from(needed.number).unwrap_or(NOBODYS);
+            let number = u32::try_from(needed.number).unwrap_or(NO_CALL);
             refuses(answer(program, number, [first, needed.second, 0, 0, 0, 0]))
         })
         .map(|needed| format!("`{}` ({})", needed.name, needed.why))
@@ -140,7 +140,7 @@ const DEVELOPMENT: Needed = Needed {
 
 #[cfg(test)]
 mod tests {
-    use super::{NOBODYS, answer, judge, mismatch};
+    use super::{NO_CALL, answer, judge, mismatch};
     use crate::{
         Filter,
         compile::{Mismatch, WholePolicy},
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(call(libc::SYS_socket, [2, 0, 0, 0, 0, 0]), mismatch(filter.program()));
         assert_eq!(call(libc::SYS_connect, [9, 0, 15, 0, 0, 0]), libc::SECCOMP_RET_ALLOW);
         assert_eq!(call(libc::SYS_connect, [9, 0, 16, 0, 0, 0]), mismatch(filter.program()));
-        assert_ne!(answer(filter.program(), NOBODYS, [0; 6]), libc::SECCOMP_RET_ALLOW);
+        assert_ne!(answer(filter.program(), NO_CALL, [0; 6]), libc::SECCOMP_RET_ALLOW);
         // An address is compared as a whole: both halves.
         let filter = filter.at(&[("path", 0x7f12_3456_7018), ("how", 0x7f12_3456_7000)]).unwrap();
         let open = |path, how| {

@@ -21,7 +21,7 @@
 //! | [`Confined`] | the only value that says all of it happened | keep it |
 //!
 //! Landlock, the lock on securebits and write-xor-execute memory depend on the kernel: what it could not give stands
-//! in [`Report::shortfalls`]. Ids, capabilities, `no_new_privs`, the small root and seccomp are the floor: without one
+//! in [`SandboxReport::shortfalls`]. Ids, capabilities, `no_new_privs`, the small root and seccomp are the floor: without one
 //! of them there is no [`Confined`].
 //!
 //! A process that a service manager starts without a privilege takes the same steps from [`Sandbox::new`] on: it proves that
@@ -60,7 +60,7 @@
 //! and nothing else makes a [`Confined`]:
 //!
 //! ```compile_fail
-//! # fn wrong(report: nsgate_sandbox::Report) {
+//! # fn wrong(report: nsgate_sandbox::SandboxReport) {
 //! let forged = nsgate_sandbox::Confined { report };
 //! # }
 //! ```
@@ -85,6 +85,7 @@ mod explain;
 mod filter;
 pub mod given_root;
 mod judge;
+mod mounts;
 pub mod namespaces;
 mod one_file;
 mod origin;
@@ -94,7 +95,9 @@ mod privileges;
 mod readback;
 mod report;
 mod rlimits;
+mod root;
 mod ruleset;
+mod short_name;
 pub mod small_root;
 mod stage;
 mod status;
@@ -104,18 +107,20 @@ pub use causes::likely;
 #[cfg(any(test, feature = "compile"))]
 pub use error::PolicyError;
 pub use error::{Error, Result};
-pub use explain::{NotRefused, Refused};
-pub use filter::{Filter, Refusal};
+pub use explain::{NotRefused, RefusedCall};
+pub use filter::{Filter, OnRefusal};
 pub use given_root::GivenRoot;
 pub use one_file::OneFile;
 pub use origin::Origin;
 pub use permitted::{CompiledPolicy, PermittedCall};
 pub use policy::Policy;
 pub use privileges::{Ids, none as unprivileged};
-pub use report::{FilterReport, Report};
+pub use report::{FilterReport, SandboxReport};
 pub use rlimits::raise_descriptors;
+pub use root::Root;
 pub use ruleset::Landlock;
-pub use small_root::{Link, Root, SmallRoot, Window};
+pub use short_name::ShortName;
+pub use small_root::{RootWindow, SmallRoot};
 pub use stage::{Confined, Dropped, Privileged, Ruled, Sandbox};
 
 /// What stands in this crate's interface and is another crate's, in the version that it is built with.

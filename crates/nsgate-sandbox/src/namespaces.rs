@@ -90,7 +90,7 @@ pub fn separate_rest_from(lender: Option<Lender>) -> Result<PathBuf> {
 /// The mount namespace of a process that stands in a small root.
 ///
 /// A new mount namespace is a copy of the one that its maker is in, mount by mount, and a host has a mount for each name
-/// of a network namespace: thousands. Whoever starts many processes starts them from a namespace with few.
+/// of a network namespace: thousands. A host that starts many processes starts them from a namespace with few.
 #[derive(Debug)]
 pub struct Lender {
     namespace: OwnedFd,
@@ -98,14 +98,14 @@ pub struct Lender {
     site: PathBuf,
 }
 
-/// Mounts of a small root: itself and a window for each of its backends, the pool and the log.
+/// Mounts of a small root: itself and its windows.
 const FEW: usize = 16;
 
 impl Lender {
     /// That of process `pid`; nothing if it does not stand in a small root of its own, if its namespace belongs to another
     /// user namespace than this process's, or if this process may not look.
     ///
-    /// Nothing in that namespace is trusted: what is used of it is one name to mount on, in a copy that nobody else sees.
+    /// Nothing in that namespace is trusted: what is used of it is one name to mount on, in a copy that no other process sees.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
         let process = PathBuf::from("/proc").join(pid.to_string());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_lends_what_is_not_a_small_root() {
+    fn what_is_not_a_small_root_is_not_lent() {
         assert!(Lender::of(0).is_none());
         let own = i32::try_from(std::process::id()).unwrap();
         assert!(Lender::of(own).is_none(), "this process stands in a root of the host's");

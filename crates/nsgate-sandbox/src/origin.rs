@@ -1,9 +1,9 @@
 //! Where the windows of a small root were taken from: written into the root's name when it is made, and read by a command that looks at
 //! the process from outside.
 //!
-//! A window stays with the directory that it was opened for. Whether the path still leads to that directory can be said by
-//! somebody who knows the path and the mount namespace in which it was walked. The process itself can change neither: the
-//! name is that of a mount's source.
+//! A window stays with the directory that it was opened for. Whether the path still leads to that directory is seen with the
+//! path and the mount namespace in which it was walked. The process itself can change neither: the name is that of a mount's
+//! source.
 
 use std::{
     fmt::Write,

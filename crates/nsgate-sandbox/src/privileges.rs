@@ -19,18 +19,17 @@ pub struct Ids {
     pub gid: Gid,
 }
 
-/// Root is nobody special, capabilities do not survive a change of user, none becomes ambient; all locked
+/// Root has no special rights, capabilities do not survive a change of user, none becomes ambient; all locked
 /// (`SECBIT_*`, capabilities(7)). `SECBIT_NO_SETUID_FIXUP` stays off: the change of user shall take capabilities away.
 const SECUREBITS: libc::c_ulong = 0x01 | 0x02 | 0x08 | 0x20 | RAISING;
 /// `SECBIT_NO_CAP_AMBIENT_RAISE` and its lock.
 const RAISING: libc::c_ulong = 0x40 | 0x80;
 
-/// For whoever starts a process without privileges.
-const EMPTY: &str =
-    "without CAP_SETPCAP nobody empties it: start it with an empty bounding set (CapabilityBoundingSet= of the unit)";
+/// What to do for a process that is started without privileges.
+const EMPTY: &str = "without CAP_SETPCAP no process empties it: start it with an empty bounding set (CapabilityBoundingSet= of the unit)";
 
 /// What could not be given away.
-pub(crate) struct Left {
+pub(crate) struct Remainder {
     /// One sentence each.
     pub(crate) shortfalls: Vec<String>,
     /// The list of groups is not empty.
@@ -39,7 +38,7 @@ pub(crate) struct Left {
 
 /// What a process begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
+pub(crate) enum InitialPrivileges {
     /// It may give everything away.
     Privileged,
     /// The same, but that a user namespace forbids setgroups(2) for good.
@@ -49,10 +48,10 @@ pub(crate) enum Start {
 }
 
 /// Drops everything, or proves that there is nothing to drop.
-pub(crate) fn drop_all(ids: &Ids, start: Start, dies_with_parent: bool) -> Result<Left> {
+pub(crate) fn drop_all(ids: &Ids, start: InitialPrivileges, dies_with_parent: bool) -> Result<Remainder> {
     let mut left = match start {
-        Start::Unprivileged => prove_unprivileged(ids)?,
-        _ => give_away(ids, start == Start::GroupsDenied)?,
+        InitialPrivileges::Unprivileged => prove_unprivileged(ids)?,
+        _ => give_away(ids, start == InitialPrivileges::GroupsDenied)?,
     };
     prctl::set_no_new_privs().map_err(failed("prctl(PR_SET_NO_NEW_PRIVS)", "the kernel is older than Linux 3.5"))?;
     prctl::set_dumpable(false).map_err(failed("prctl(PR_SET_DUMPABLE)", "this cannot fail on Linux"))?;
@@ -73,7 +72,7 @@ pub(crate) fn drop_all(ids: &Ids, start: Start, dies_with_parent: bool) -> Resul
 }
 
 /// Groups, capabilities and ids go.
-fn give_away(ids: &Ids, groups_denied: bool) -> Result<Left> {
+fn give_away(ids: &Ids, groups_denied: bool) -> Result<Remainder> {
     let kept = groups(groups_denied)?;
     let mut shortfalls = others(&kept, ids, "the user namespace forbids setgroups(2) for good");
     // Bounding and ambient before the ids: CAP_SETPCAP goes with the user.
@@ -94,27 +93,27 @@ fn give_away(ids: &Ids, groups_denied: bool) -> Result<Left> {
     clear(CapSet::Inheritable, "capset(inheritable)")?;
     clear(CapSet::Effective, "capset(effective)")?;
     clear(CapSet::Permitted, "capset(permitted)")?;
-    Ok(Left { shortfalls, groups: !kept.is_empty() })
+    Ok(Remainder { shortfalls, groups: !kept.is_empty() })
 }
 
-/// Nothing can be given away, and only what its starter has left to it is looked at here; the rest is read
+/// Nothing can be given away, and only what its start has left to the process is looked at here; the rest is read
 /// back as it is after a drop.
-fn prove_unprivileged(ids: &Ids) -> Result<Left> {
+fn prove_unprivileged(ids: &Ids) -> Result<Remainder> {
     if (0..64).any(|capability| sys::bounding_has(capability) == Ok(true)) {
         return Err(failed("prctl(PR_CAPBSET_DROP)", EMPTY)(Errno::EPERM));
     }
     let kept = getgroups().map_err(failed("getgroups", "this cannot fail on Linux"))?;
-    let mut shortfalls = others(&kept, ids, "without CAP_SETGID nobody gives a group away");
+    let mut shortfalls = others(&kept, ids, "without CAP_SETGID no process gives a group away");
     // Who may raise nothing has no use for the two bits about raising.
     let wanted = SECUREBITS & !RAISING;
     let found = sys::securebits().map_err(failed("prctl(PR_GET_SECUREBITS)", "this cannot fail on Linux"))?;
     if found & wanted != wanted {
         shortfalls.push(format!("securebits are {found:#x} and not {wanted:#x} (SecureBits= of the unit)"));
     }
-    Ok(Left { shortfalls, groups: !kept.is_empty() })
+    Ok(Remainder { shortfalls, groups: !kept.is_empty() })
 }
 
-/// Groups that stay. The group itself may be in the list: it is nothing that the gate does not have.
+/// Groups that stay. The group itself may be in the list: it is nothing that the process does not have.
 fn others(kept: &[Gid], ids: &Ids, why: &str) -> Vec<String> {
     let count = kept.iter().filter(|gid| **gid != ids.gid).count();
     (count > 0).then(|| format!("{count} supplementary groups are kept: {why}")).into_iter().collect()

@@ -3,7 +3,7 @@
 //! The descriptor of `/proc/self/status` is opened while there is a `/proc` and read when there is none any more, with
 //! nothing but `read` and `close`, which the filter lets pass.
 
-use crate::{Error, Ids, Result, status::Status};
+use crate::{Error, Ids, Result, status::ProcStatus};
 use std::{
     fs::File,
     io::{self, Read},
@@ -24,7 +24,7 @@ pub(crate) struct OwnStatus {
 impl OwnStatus {
     /// Opens the file; it belongs to this process, also when another reads it later. There must be one thread.
     pub(crate) fn open() -> Result<Self> {
-        let Status { seccomp_filters: filters, threads, .. } = read(File::open(PATH).map_err(failed)?)?;
+        let ProcStatus { seccomp_filters: filters, threads, .. } = read(File::open(PATH).map_err(failed)?)?;
         if threads != 1 {
             return Err(Error::Threads { found: threads });
         }
@@ -53,10 +53,10 @@ impl OwnStatus {
 }
 
 /// With nothing but read(2) and close(2).
-fn read(file: File) -> Result<Status> {
+fn read(file: File) -> Result<ProcStatus> {
     let mut buffer = Vec::with_capacity(8192);
     file.take(8192).read_to_end(&mut buffer).map_err(failed)?;
-    Status::parse(&String::from_utf8_lossy(&buffer), Path::new(PATH))
+    ProcStatus::parse(&String::from_utf8_lossy(&buffer), Path::new(PATH))
 }
 
 fn failed(source: io::Error) -> Error {

@@ -1,6 +1,6 @@
 //! What was enforced, for the log and for tests.
 
-use crate::{Filter, Landlock, filter::Refusal};
+use crate::{Filter, Landlock, filter::OnRefusal};
 use std::fmt;
 
 /// The filter that was loaded.
@@ -12,7 +12,7 @@ pub struct FilterReport {
     /// Number of system calls it lets pass.
     pub syscalls: usize,
     /// What becomes of any other, by what the loaded program says.
-    pub refusal: Refusal,
+    pub refusal: OnRefusal,
 }
 
 impl FilterReport {
@@ -24,7 +24,7 @@ impl FilterReport {
 /// What was enforced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Report {
+pub struct SandboxReport {
     /// Landlock.
     pub landlock: Landlock,
     /// Seccomp.
@@ -33,7 +33,7 @@ pub struct Report {
     pub shortfalls: Vec<String>,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SandboxReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no capability, {} system calls ({} filter), ", self.filter.syscalls, self.filter.role)?;
         match self.landlock {
@@ -41,9 +41,9 @@ impl fmt::Display for Report {
             Landlock::Absent => f.write_str("no Landlock")?,
         }
         f.write_str(match self.filter.refusal {
-            Refusal::Kills => "",
-            Refusal::Names => "; DEVELOPMENT BUILD: a refused call is named before it ends the process",
-            Refusal::Logs => "; DEVELOPMENT BUILD: the filter logs and does not kill",
+            OnRefusal::Kills => "",
+            OnRefusal::Names => "; DEVELOPMENT BUILD: a refused call is named before it ends the process",
+            OnRefusal::Logs => "; DEVELOPMENT BUILD: the filter logs and does not kill",
         })?;
         for line in &self.shortfalls {
             write!(f, "; {line}")?;

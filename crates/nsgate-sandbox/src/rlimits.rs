@@ -10,7 +10,7 @@ use nix::{
 };
 use std::{fs, os::fd::AsFd};
 
-/// Sets the limits and reads them back. `descriptors` is the number of open files, whatever the caller's limits were:
+/// Sets the limits and reads them back. `descriptors` is the number of open files, not the caller's limit:
 /// container engines leave a thousand million, and some leave too few. `address_space` is in bytes.
 /// With `forks` the number of the user's processes stays as it was. `file` is the longest file that may be written, in
 /// bytes; without it a file may grow.

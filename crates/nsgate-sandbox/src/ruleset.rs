@@ -1,9 +1,9 @@
 //! Landlock: no file, no TCP, no signal and no abstract socket beyond this process (landlock(7)).
 //!
-//! Everything that the running kernel knows is handled and nothing is allowed, but for three things. A host's proxy may
-//! connect to one TCP port. Its reader may read files in the directory of its configuration; which one, the filter says.
-//! And from ABI 9 a connect to a UNIX socket by path is a right of its own, and it is allowed below the windows of the
-//! small root, or the openings of a given one. Older kernels do not look at such connects; there the root alone decides.
+//! Everything that the running kernel knows is handled and nothing is allowed, but for what a policy asks for. One TCP port may be
+//! connected to. Files in one directory may be read; which one, the filter says. From ABI 9 a connect to a UNIX socket by path
+//! is a right of its own: it is allowed below the windows of the small root, or the openings of a given one. On older kernels the
+//! root alone decides which sockets there are.
 
 use crate::{Error, Result, Root, sys};
 use landlock::{
@@ -24,17 +24,14 @@ pub enum Landlock {
 /// The first ABI with each group of rights that a policy wants, and what is missing before it. UNIX connects by path
 /// (ABI 9) are not among them: what a small root does not show cannot be connected to on any kernel.
 const WANTED: [(i32, &str); 3] = [
-    (
-        4,
-        "Landlock cannot refuse TCP before ABI 4 (Linux 6.7); the filter refuses new TCP sockets and bind, but a guest's socket can be connected elsewhere",
-    ),
+    (4, "Landlock cannot refuse TCP before ABI 4 (Linux 6.7); what is refused of it, the filter refuses"),
     (5, "Landlock cannot refuse device ioctls before ABI 5 (Linux 6.10); the filter refuses ioctl"),
     (6, "Landlock cannot scope signals and abstract sockets before ABI 6 (Linux 6.12); the filter refuses kill"),
 ];
 
 /// What is allowed all the same.
 #[derive(Clone, Copy)]
-pub(crate) struct Allowed<'a> {
+pub(crate) struct AllowedAccess<'a> {
     /// Signals to a process outside the domain.
     pub(crate) signals: bool,
     /// Connections to this TCP port.
@@ -44,7 +41,7 @@ pub(crate) struct Allowed<'a> {
 }
 
 /// Restricts this thread, which must be the only one, and tries whether it took.
-pub(crate) fn restrict(allowed: Allowed<'_>, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
+pub(crate) fn restrict(allowed: AllowedAccess<'_>, root: Root<'_>) -> Result<(Landlock, Vec<String>)> {
     let abi = match sys::landlock_abi() {
         Ok(abi) if abi > 0 => abi,
         _ => {
@@ -87,7 +84,7 @@ pub(crate) fn missing(abi: i32) -> Vec<String> {
     WANTED.iter().filter(|(first, _)| abi < *first).map(|(_, line)| (*line).to_owned()).collect()
 }
 
-fn enforce(allowed: Allowed<'_>, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
+fn enforce(allowed: AllowedAccess<'_>, root: Root<'_>, known: ABI, abi: i32) -> Result<()> {
     let refused = |source| Error::Landlock { abi, source };
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     ruleset = ruleset.handle_access(AccessFs::from_all(known)).map_err(refused)?;
@@ -95,7 +92,7 @@ fn enforce(allowed: Allowed<'_>, root: Root<'_>, known: ABI, abi: i32) -> Result
         ruleset = ruleset.handle_access(AccessNet::from_all(known)).map_err(refused)?;
     }
     if known >= ABI::V6 {
-        // A supervisor signals its gate, which is outside its own domain; it holds a descriptor of that one process.
+        // A process that watches another signals it outside its own domain.
         let scopes = if allowed.signals { Scope::AbstractUnixSocket.into() } else { Scope::from_all(known) };
         ruleset = ruleset.scope(scopes).map_err(refused)?;
     }

@@ -1,10 +1,10 @@
 //! A root directory that holds its windows, short names for what is in them, and nothing else.
 //!
 //! A window is a directory of the host (the backend socket's, say), taken by descriptor while it can still be named,
-//! and shown at `/NAME`, read-only, without set-uid, devices or programs, and without whatever is mounted below it. The
+//! and shown at `/NAME`, read-only, without set-uid, devices or programs, and without what is mounted below it. The
 //! root itself is a tiny read-only tmpfs; the old root is detached, so no path and no `..` leads back.
 //!
-//! A [`Link`] gives a socket in a window a name so short that its address is shorter than any of IPv4 or IPv6: the filter
+//! A [`ShortName`] gives a socket in a window a name so short that its address is shorter than any of IPv4 or IPv6: the filter
 //! can then tell the two apart by their length, which is all that it sees of an address.
 //!
 //! Promises to list the new root and compare it with what was asked for, and to read back the flags of every mount.
@@ -16,7 +16,7 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::symlink,
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use nix::{
@@ -29,10 +29,10 @@ use nix::{
     unistd::{chdir, mkdir, pivot_root},
 };
 
-use crate::{Error, GivenRoot, Origin, Result, sys};
+use crate::{Error, Origin, Result, ShortName, sys};
 
 /// Where the tmpfs is put together before it becomes the root. It must exist, and it is of no use any more: every read
-/// from `/proc` was done before. The mount is this process's own, nobody else sees it.
+/// from `/proc` was done before. The mount is this process's own: no other process sees it.
 pub(crate) const SITE: &str = "/proc";
 
 /// Room for the root and its windows' directories, no more. Its owner may write until it is made read-only, so that no
@@ -44,38 +44,13 @@ const NAMELESS: &str = "tmpfs";
 
 /// A directory that will be seen in the small root.
 #[derive(Debug)]
-pub struct Window {
+pub struct RootWindow {
     /// Its name there: `backend` becomes `/backend`.
     name: &'static str,
     /// The detached mount.
     tree: OwnedFd,
     /// Device and inode of the directory.
     identity: (u64, u64),
-}
-
-/// A short name in the small root for something in a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    name: &'static str,
-    target: PathBuf,
-}
-
-impl Link {
-    /// `/name` stands for `/window/inside`.
-    #[must_use]
-    pub fn new(name: &'static str, window: &'static str, inside: &str) -> Self {
-        Self { name, target: Path::new(window).join(inside) }
-    }
-
-    /// The name.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Where it leads, from the directory that it is in.
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
-    }
 }
 
 /// Proof that this process stands in a small root, and what that shows.
@@ -92,17 +67,6 @@ impl SmallRoot {
     }
 }
 
-/// The root that a process keeps for the rest of its life.
-#[derive(Clone, Copy, Debug)]
-pub enum Root<'a> {
-    /// The small root: what a gate must have.
-    Small(&'a SmallRoot),
-    /// One that a service manager put together for a process without privileges ([`Policy::unprivileged`](crate::Policy::unprivileged)).
-    Given(&'a GivenRoot),
-    /// The root it was started in. Landlock and the filter alone keep files away; a supervisor may.
-    Kept,
-}
-
 /// Takes a directory as a window. Before [`separate_rest`](crate::namespaces::separate_rest): the descriptor belongs
 /// to the mount namespace it was opened in, and only there can its mount be cloned.
 ///
@@ -111,7 +75,7 @@ pub enum Root<'a> {
 /// # Errors
 ///
 /// [`Error::TakeWindow`]: no CAP_SYS_ADMIN over this mount namespace, or a kernel before 5.12.
-pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
+pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<RootWindow> {
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
         return Err(Error::WindowName { name });
     }
@@ -119,7 +83,7 @@ pub fn take(name: &'static str, dir: BorrowedFd<'_>) -> Result<Window> {
     let tree = sys::open_tree_clone(dir).map_err(fail("open_tree(OPEN_TREE_CLONE)"))?;
     sys::make_window(tree.as_fd()).map_err(fail("mount_setattr(RDONLY|NOSUID|NODEV|NOEXEC)"))?;
     let status = fstat(dir).map_err(fail("fstat"))?;
-    Ok(Window { name, tree, identity: (status.st_dev, status.st_ino) })
+    Ok(RootWindow { name, tree, identity: (status.st_dev, status.st_ino) })
 }
 
 /// A read-only view of a directory, by descriptor alone: it is shown nowhere, and nothing in it starts a program, is a
@@ -141,7 +105,7 @@ pub fn view(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
 /// # Errors
 ///
 /// [`Error::SmallRoot`] naming the call, [`Error::RootShows`] if the result is not what was asked for.
-pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+pub fn enter(windows: Vec<RootWindow>, links: &[ShortName]) -> Result<SmallRoot> {
     enter_at(Path::new(SITE), windows, links)
 }
 
@@ -150,7 +114,7 @@ pub fn enter(windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
 /// # Errors
 ///
 /// As [`enter`].
-pub fn enter_at(site: &Path, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+pub fn enter_at(site: &Path, windows: Vec<RootWindow>, links: &[ShortName]) -> Result<SmallRoot> {
     enter_named(site, NAMELESS, windows, links)
 }
 
@@ -159,7 +123,7 @@ pub fn enter_at(site: &Path, windows: Vec<Window>, links: &[Link]) -> Result<Sma
 /// # Errors
 ///
 /// As [`enter`].
-pub fn enter_from(origin: &Origin, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+pub fn enter_from(origin: &Origin, windows: Vec<RootWindow>, links: &[ShortName]) -> Result<SmallRoot> {
     enter_named(Path::new(SITE), &origin.named(NAMELESS), windows, links)
 }
 
@@ -169,7 +133,7 @@ pub fn enter_from(origin: &Origin, windows: Vec<Window>, links: &[Link]) -> Resu
 /// # Errors
 ///
 /// As [`enter`].
-pub fn enter_named(site: &Path, name: &str, windows: Vec<Window>, links: &[Link]) -> Result<SmallRoot> {
+pub fn enter_named(site: &Path, name: &str, windows: Vec<RootWindow>, links: &[ShortName]) -> Result<SmallRoot> {
     let mut wanted: Vec<(&'static str, (u64, u64))> = windows.iter().map(|it| (it.name, it.identity)).collect();
     wanted.sort_unstable();
     let mut names: Vec<&'static str> =
@@ -181,12 +145,12 @@ pub fn enter_named(site: &Path, name: &str, windows: Vec<Window>, links: &[Link]
     let locked = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some(name), site, Some("tmpfs"), locked, Some(TMPFS)).map_err(fail("mount(tmpfs)"))?;
     chdir(site).map_err(fail("chdir into the tmpfs"))?;
-    for Window { name, tree, .. } in windows {
+    for RootWindow { name, tree, .. } in windows {
         mkdir(name, Mode::from_bits_truncate(0o755)).map_err(fail("mkdir of a window in the tmpfs"))?;
         let path = CString::new(name).map_err(|_| Error::WindowName { name })?;
         sys::move_mount(tree.as_fd(), &path).map_err(fail("move_mount of a window into the tmpfs"))?;
     }
-    for Link { name, target } in links {
+    for ShortName { name, target } in links {
         symlink(target, name).map_err(|error| fail("symlink in the tmpfs")(errno(&error)))?;
     }
     let none: Option<&str> = None;
@@ -205,7 +169,7 @@ pub fn enter_named(site: &Path, name: &str, windows: Vec<Window>, links: &[Link]
 /// taken or the link that was asked for, and the flags of every mount.
 fn check(
     wanted: &[(&'static str, (u64, u64))],
-    links: &[Link],
+    links: &[ShortName],
     names: &[&'static str],
     expected: (u64, u64),
 ) -> Result<()> {
@@ -226,7 +190,7 @@ fn check(
     if found != names {
         return Err(shows(format!("{names:?}"), format!("{found:?}")));
     }
-    for Link { name, target } in links {
+    for ShortName { name, target } in links {
         let leads = fs::read_link(Path::new("/").join(name)).map_err(|error| fail("readlink")(errno(&error)))?;
         if leads != *target {
             return Err(shows(format!("{name} -> {}", target.display()), format!("{name} -> {}", leads.display())));

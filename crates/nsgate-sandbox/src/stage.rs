@@ -1,9 +1,9 @@
 //! The order as types: a step is a method of the stage before it, and only the last one makes a [`Confined`].
 
 use crate::{
-    Filter, FilterReport, Ids, Landlock, OneFile, Policy, Report, Result, Root,
+    Filter, FilterReport, Ids, Landlock, OneFile, Policy, Result, Root, SandboxReport,
     census::Census,
-    privileges::{self, Start},
+    privileges::{self, InitialPrivileges},
     readback::OwnStatus,
     rlimits, ruleset,
 };
@@ -85,9 +85,9 @@ impl Sandbox<Privileged> {
         let file = (!appends).then_some(file);
         self.shortfalls.extend(rlimits::apply(descriptors, address_space, forks, file)?);
         let start = match (self.policy.unprivileged, self.stage.groups_denied) {
-            (true, _) => Start::Unprivileged,
-            (false, true) => Start::GroupsDenied,
-            (false, false) => Start::Privileged,
+            (true, _) => InitialPrivileges::Unprivileged,
+            (false, true) => InitialPrivileges::GroupsDenied,
+            (false, false) => InitialPrivileges::Privileged,
         };
         let left = privileges::drop_all(ids, start, self.policy.dies_with_parent)?;
         self.shortfalls.extend(left.shortfalls);
@@ -121,7 +121,7 @@ impl Sandbox<Dropped> {
             (_, Root::Given(root)) => self.shortfalls.extend(root.shortfalls()),
             _ => {}
         }
-        let allowed = ruleset::Allowed {
+        let allowed = ruleset::AllowedAccess {
             signals: self.policy.signals,
             port: self.policy.connects_to,
             directory: file.map(OneFile::directory),
@@ -147,20 +147,20 @@ impl Sandbox<Ruled> {
         filter.load()?;
         status.prove(&stage.before.ids, stage.before.groups_kept)?;
         let filter = FilterReport::of(&filter);
-        Ok(Confined { report: Report { landlock: stage.landlock, filter, shortfalls } })
+        Ok(Confined { report: SandboxReport { landlock: stage.landlock, filter, shortfalls } })
     }
 }
 
-/// Proof that this process went through every step. Nobody else makes one.
+/// Proof that this process went through every step. Nothing else makes one.
 #[derive(Debug)]
 pub struct Confined {
-    report: Report,
+    report: SandboxReport,
 }
 
 impl Confined {
     /// What was enforced, and what this kernel could not give.
     #[must_use]
-    pub fn report(&self) -> &Report {
+    pub fn report(&self) -> &SandboxReport {
         &self.report
     }
 
@@ -175,6 +175,6 @@ impl Confined {
         ruleset::separate()?;
         filter.load()?;
         let filter = FilterReport::of(filter);
-        Ok(Self { report: Report { filter, ..self.report.clone() } })
+        Ok(Self { report: SandboxReport { filter, ..self.report.clone() } })
     }
 }

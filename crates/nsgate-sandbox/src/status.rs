@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The lines that matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Status {
+pub(crate) struct ProcStatus {
     pub(crate) name: String,
     pub(crate) pid: i32,
     pub(crate) parent: i32,
@@ -23,10 +23,10 @@ pub(crate) struct Status {
     pub(crate) threads: u32,
 }
 
-/// Names of the sets, in the order of [`Status::capabilities`].
+/// Names of the sets, in the order of [`ProcStatus::capabilities`].
 pub(crate) const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
-impl Status {
+impl ProcStatus {
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
         let missing = |field| Error::Status { path: path.to_owned(), field };
         let line = |field: &'static str| {

@@ -62,7 +62,7 @@ pub(crate) fn open_tree_clone(dir: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     // SAFETY: the path is a NUL-terminated literal and the descriptor is open for the length of the call.
     let fd = unsafe { libc::syscall(libc::SYS_open_tree, dir.as_raw_fd(), c"".as_ptr(), flags) };
     let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn owner_of(namespace: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     const NS_GET_USERNS: libc::Ioctl = 0xb701;
     // SAFETY: the request takes no argument and the descriptor is open for the length of the call.
     let fd = Errno::result(unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS) })?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -113,16 +113,16 @@ pub(crate) fn move_mount(tree: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno>
 /// given back.
 pub(crate) fn read_only(bytes: &[u8]) -> Result<&'static [u8], Errno> {
     let (write, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that anybody has.
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that is in use.
     let start = unsafe { libc::mmap(ptr::null_mut(), bytes.len(), write, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(Errno::last());
     }
-    // SAFETY: the mapping has room for the bytes and nobody else knows of it yet.
+    // SAFETY: the mapping has room for the bytes and nothing else points to it yet.
     unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast::<u8>(), bytes.len()) };
     // SAFETY: the mapping is this function's own.
     Errno::result(unsafe { libc::mprotect(start, bytes.len(), libc::PROT_READ) })?;
-    // SAFETY: the bytes were written, nobody can write them any more, and nobody unmaps them.
+    // SAFETY: the bytes were written, nothing can write them any more, and nothing unmaps them.
     Ok(unsafe { std::slice::from_raw_parts(start.cast::<u8>(), bytes.len()) })
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn openat2(directory: BorrowedFd<'_>, path: &'static CStr, how: &'sta
     // SAFETY: the path is NUL-terminated, the kernel reads `how.len()` bytes of `how`, and both live for ever.
     let fd = unsafe { libc::syscall(libc::SYS_openat2, directory.as_raw_fd(), path.as_ptr(), how.as_ptr(), how.len()) };
     let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -263,7 +263,7 @@ pub(crate) fn name_refused_calls(policy: &'static str) -> Result<(), Errno> {
 
 /// `struct siginfo` of a SIGSYS (linux/include/uapi/asm-generic/siginfo.h), for 64 bits.
 #[repr(C)]
-struct Refused {
+struct SigsysInfo {
     signal: libc::c_int,
     errno: libc::c_int,
     code: libc::c_int,
@@ -276,7 +276,7 @@ struct Refused {
 /// Writes the call's name to standard error. Takes no memory and no lock.
 extern "C" fn refused(_signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: the kernel gives a `struct siginfo` of this signal, which is longer than the part that is looked at.
-    let call = unsafe { (*info.cast::<Refused>()).call };
+    let call = unsafe { (*info.cast::<SigsysInfo>()).call };
     let (policy, length) = (POLICY.0.load(Ordering::SeqCst), POLICY.1.load(Ordering::SeqCst));
     // SAFETY: address and length are those of a text that lives for ever; a length of 0 goes with any address but null.
     let policy = if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(policy, length) } };

@@ -1,6 +1,6 @@
 //! Each filter's digest in a list (`policy/digests.txt`), so that a change of a policy shows which filters it changes.
 
-use super::Role;
+use super::role::Role;
 use nsgate_sandbox::compile::{ARCHITECTURES, Mismatch, WholePolicy};
 use nsgate_sandbox::reexports::seccompiler::sock_filter;
 use sha2::{Digest, Sha256};

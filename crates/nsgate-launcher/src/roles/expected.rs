@@ -1,7 +1,7 @@
 //! What each process may hold, for a look from outside ([`attest`]).
 
-use super::Role;
 use super::recognise::{is_small, is_window, role_of};
+use super::role::Role;
 use crate::counter_page::COUNTERS_NAME;
 use nsgate_sandbox::attest::{self, Expected, Facts, kinds};
 

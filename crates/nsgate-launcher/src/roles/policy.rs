@@ -1,6 +1,6 @@
 //! What is asked of the confinement of each process.
 
-use super::Role;
+use super::role::Role;
 use nsgate_sandbox::{Filter, OneFile, Policy, Result};
 
 /// Room for what a courier writes of a network, in bytes: a record in memory, which is a file to the kernel.

@@ -1,6 +1,6 @@
 //! Which of nsgate's processes one is, by facts that it cannot choose ([`Facts`]).
 
-use super::Role;
+use super::role::Role;
 use nsgate_sandbox::attest::{Facts, Open, kinds, open_in, run_the_same};
 
 /// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
@@ -62,7 +62,7 @@ fn in_pool(facts: &Facts<'_>, open: &[Open]) -> Option<Role> {
 }
 
 /// Whether a process has what a supervisor has: a descriptor of its own child, which runs the same program, signals, and the
-/// standard streams. Nothing that could be served, and no way to anybody.
+/// standard streams. Nothing that could be served, and no way to another process.
 fn supervises(pid: i32, open: &[Open]) -> bool {
     let others = || open.iter().filter(|open| !open.is_standard());
     let own = others().all(|open| [kinds::CHILD, "signalfd", "/dev/null"].contains(&open.kind.as_str()));

@@ -1,8 +1,8 @@
 //! What the policies of nsgate's processes permit, and what they have in common.
 
-use super::Role;
+use super::role::Role;
 use nsgate_sandbox::compile::{ARCHITECTURES, Mismatch, PolicyCall, WholePolicy};
-use nsgate_sandbox::{Filter, LOGS_ONLY, Refusal, Refused, reexports::seccompiler::sock_filter};
+use nsgate_sandbox::{Filter, LOGS_ONLY, OnRefusal, RefusedCall, reexports::seccompiler::sock_filter};
 use std::collections::BTreeSet;
 
 /// The text of that policy.
@@ -139,9 +139,9 @@ fn what_is_not_named_kills_and_only_a_development_build_names_or_logs_it() {
     let answered = |program: &[sock_filter]| answers(program).into_iter().collect::<BTreeSet<_>>();
     for role in Role::ALL {
         let (answer, refusal) = match (LOGS_ONLY, cfg!(debug_assertions)) {
-            (true, _) => (libc::SECCOMP_RET_LOG, Refusal::Logs),
-            (false, true) => (libc::SECCOMP_RET_TRAP, Refusal::Names),
-            (false, false) => (libc::SECCOMP_RET_KILL_PROCESS, Refusal::Kills),
+            (true, _) => (libc::SECCOMP_RET_LOG, OnRefusal::Logs),
+            (false, true) => (libc::SECCOMP_RET_TRAP, OnRefusal::Names),
+            (false, false) => (libc::SECCOMP_RET_KILL_PROCESS, OnRefusal::Kills),
         };
         // A foreign architecture kills in every build.
         assert_eq!(answered(role.compiled().program()), all(answer));
@@ -154,8 +154,8 @@ fn what_is_not_named_kills_and_only_a_development_build_names_or_logs_it() {
 }
 
 /// A line about this call.
-fn refused(call: &str, architecture: &str) -> Refused {
-    Refused::parse(&format!("type=SECCOMP arch={architecture} syscall={call}")).unwrap()
+fn refused(call: &str, architecture: &str) -> RefusedCall {
+    RefusedCall::parse(&format!("type=SECCOMP arch={architecture} syscall={call}")).unwrap()
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn every_entry_is_found_at_its_line_with_its_reason() {
 fn a_refused_readers_role_is_known_by_its_name() {
     let of = |comm: &str| {
         let line = format!("type=SECCOMP comm=\"{comm}\" arch=c000003e syscall=257");
-        Role::of_refused(&Refused::parse(&line).unwrap())
+        Role::of_refused(&RefusedCall::parse(&line).unwrap())
     };
     assert_eq!((of("haproxy-reader"), of("haproxy")), (Some(Role::Reader), None));
 }

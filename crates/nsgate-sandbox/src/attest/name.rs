@@ -1,19 +1,19 @@
 //! Which small root a process stands in: the name that its maker gave to it.
 
-use crate::{origin::Origin, status::Status};
+use crate::{origin::Origin, status::ProcStatus};
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 /// The name of the small root that process `pid` stands in ([`enter_named`](crate::small_root::enter_named)); `tmpfs` if
 /// that has none. `None` if the process does not stand in one, holds a capability, has no filter, may gain a privilege, or
 /// belongs to another user namespace than the reader.
 ///
-/// Whoever made the root has chosen the name, with the right to mount in the reader's own user namespace. The process
-/// itself cannot change it, and nobody without that right can make such a root.
+/// The name was chosen when the root was made, with the right to mount in the reader's own user namespace. The process itself
+/// cannot change it, and without that right no process makes such a root.
 #[must_use]
 pub fn name_of_root(pid: i32) -> Option<String> {
     let process = Path::new("/proc").join(pid.to_string());
     let path = process.join("status");
-    let status = Status::parse(&fs::read_to_string(&path).ok()?, &path).ok()?;
+    let status = ProcStatus::parse(&fs::read_to_string(&path).ok()?, &path).ok()?;
     let confined = status.capabilities == [0; 5] && status.no_new_privs && status.seccomp == 2 && status.threads == 1;
     let namespace = |process: &Path| {
         let found = fs::metadata(process.join("ns/user")).ok()?;
@@ -24,7 +24,7 @@ pub fn name_of_root(pid: i32) -> Option<String> {
     (confined && same_users).then_some(name)
 }
 
-/// What a mount of a small root is, whatever it shows.
+/// What every mount of a small root is.
 const CLOSED: [&str; 4] = ["ro", "nosuid", "nodev", "noexec"];
 
 /// The source of the root in a list of mounts (proc_pid_mountinfo(5)) that is a small root's: a tmpfs, windows in it, and

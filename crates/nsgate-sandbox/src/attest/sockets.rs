@@ -59,7 +59,7 @@ impl Sockets {
         self.known.get(inode).copied().unwrap_or(OTHER)
     }
 
-    /// Whether a datagram socket that is in a table is connected to nobody.
+    /// Whether a datagram socket that is in a table has no other end.
     pub(super) fn is_unheard(&self, target: &Path) -> bool {
         inode_of(target).is_some_and(|inode| !self.connected.contains(inode)) && tells_connected()
     }

@@ -1,12 +1,12 @@
 //! Holdings as a table for people.
 
-use super::Holdings;
+use super::{holdings::Holdings, row::VerdictRow};
 use std::fmt;
 
 impl fmt::Display for Holdings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "process {} ({}), {}: {}", self.pid, self.name, self.in_words, self.command.join(" "))?;
-        let width = |pick: fn(&super::Row) -> &String| self.verdict.iter().map(|row| pick(row).chars().count()).max();
+        let width = |pick: fn(&VerdictRow) -> &String| self.verdict.iter().map(|row| pick(row).chars().count()).max();
         let what = width(|row| &row.what).unwrap_or(0);
         let expected = width(|row| &row.expected).unwrap_or(0);
         for row in &self.verdict {

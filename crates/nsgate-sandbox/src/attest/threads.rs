@@ -3,7 +3,7 @@
 
 use crate::{
     Error, Result,
-    status::{SETS, Status},
+    status::{ProcStatus, SETS},
 };
 use serde::Serialize;
 use std::{
@@ -36,7 +36,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    pub(super) fn of(id: i32, status: Status) -> Self {
+    pub(super) fn of(id: i32, status: ProcStatus) -> Self {
         Self {
             id,
             users: status.uid,
@@ -66,7 +66,7 @@ pub(super) fn others(process: &Path, pid: i32) -> Vec<(i32, PathBuf)> {
 ///
 /// # Errors
 /// A thread's status is not as proc(5) describes it.
-pub(super) fn all(process: &Path, pid: i32, first: Status) -> Result<Vec<Thread>> {
+pub(super) fn all(process: &Path, pid: i32, first: ProcStatus) -> Result<Vec<Thread>> {
     let mut threads = vec![Thread::of(pid, first)];
     for _ in 0..LOOKS {
         let known = threads.len();
@@ -76,7 +76,7 @@ pub(super) fn all(process: &Path, pid: i32, first: Status) -> Result<Vec<Thread>
             }
             let path = directory.join("status");
             match fs::read_to_string(&path) {
-                Ok(text) => threads.push(Thread::of(id, Status::parse(&text, &path)?)),
+                Ok(text) => threads.push(Thread::of(id, ProcStatus::parse(&text, &path)?)),
                 // One that has ended meanwhile is none.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound) || error.raw_os_error() == Some(libc::ESRCH) => {}

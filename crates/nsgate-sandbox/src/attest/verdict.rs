@@ -1,24 +1,18 @@
 //! What a process should hold, beside what it holds.
 
-use super::{Expected, Holdings, Mount, Open, SeenWindow, Thread, WindowState, shared_page::is_named};
+use super::{
+    descriptors::Open,
+    expected::Expected,
+    holdings::Holdings,
+    row::VerdictRow,
+    shared_page::is_named,
+    threads::Thread,
+    windows::{SeenWindow, WindowState},
+};
+use crate::mounts::Mount;
 use crate::status::SETS;
-use serde::Serialize;
 
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Row {
-    /// What.
-    pub what: String,
-    /// What it should be.
-    pub expected: String,
-    /// What this process's is.
-    pub found: String,
-    /// Whether that is as it should be; `None` if it could not be read.
-    pub ok: Option<bool>,
-}
-
-pub(super) fn judge(holdings: &Holdings, expected: &Expected) -> Vec<Row> {
+pub(super) fn judge(holdings: &Holdings, expected: &Expected) -> Vec<VerdictRow> {
     let threads = &holdings.threads;
     let mut rows = vec![
         row("threads", "1", threads.len().to_string(), Some(threads.len() == 1)),
@@ -57,7 +51,7 @@ pub(super) fn judge(holdings: &Holdings, expected: &Expected) -> Vec<Row> {
 }
 
 /// A row about every thread: what the first one holds, or the first that holds too much.
-fn each(threads: &[Thread], what: &str, expected: &str, of: impl Fn(&Thread) -> (String, bool)) -> Row {
+fn each(threads: &[Thread], what: &str, expected: &str, of: impl Fn(&Thread) -> (String, bool)) -> VerdictRow {
     let judged = || threads.iter().map(|thread| (thread.id, of(thread)));
     let wrong = judged().find(|(_, (_, ok))| !ok);
     let (first, ok) = (threads.first().map(|thread| thread.id), wrong.is_none());
@@ -92,7 +86,7 @@ fn groups(thread: &Thread) -> (String, bool) {
     (found, others.iter().all(|gid| thread.groups.contains(gid)))
 }
 
-fn root(holdings: &Holdings, expected: &Expected) -> Row {
+fn root(holdings: &Holdings, expected: &Expected) -> VerdictRow {
     let Some(entries) = &holdings.root else {
         return row("root shows", expected.root, "unreadable".to_owned(), None);
     };
@@ -104,7 +98,7 @@ fn root(holdings: &Holdings, expected: &Expected) -> Row {
     row("root shows", expected.root, found, Some(expected.keeps_root || expected.is_small))
 }
 
-fn mounts(holdings: &Holdings, kept: bool) -> Row {
+fn mounts(holdings: &Holdings, kept: bool) -> VerdictRow {
     let expected = if kept { "its starter's" } else { "none" };
     let Some(mounts) = &holdings.mounts else {
         return row("writable mounts", expected, "unreadable".to_owned(), None);
@@ -119,7 +113,7 @@ fn is_writable(mount: &Mount) -> bool {
 }
 
 /// The directories that the process sees: of one that was removed or replaced, what is at its path now is not seen.
-fn windows(holdings: &Holdings, Expected { restart, .. }: &Expected) -> Row {
+fn windows(holdings: &Holdings, Expected { restart, .. }: &Expected) -> VerdictRow {
     let (what, expected) = ("its directories", "there");
     let Some(mounts) = &holdings.mounts else {
         return row(what, expected, "unreadable".to_owned(), None);
@@ -145,7 +139,7 @@ fn lost(seen: &SeenWindow) -> Option<String> {
     }
 }
 
-fn open(holdings: &Holdings, expected: &Expected) -> Row {
+fn open(holdings: &Holdings, expected: &Expected) -> VerdictRow {
     let Some(open) = &holdings.open else {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
@@ -173,7 +167,7 @@ fn open(holdings: &Holdings, expected: &Expected) -> Row {
 }
 
 /// Memory that others see: one page, in the processes that share one.
-fn shared(holdings: &Holdings, Expected { shares, .. }: &Expected) -> Row {
+fn shared(holdings: &Holdings, Expected { shares, .. }: &Expected) -> VerdictRow {
     let (what, expected) = ("shared memory", shares.map_or("none", |(_, words)| words));
     let Some(files) = &holdings.shared_files else {
         return row(what, expected, "unreadable".to_owned(), None);
@@ -188,8 +182,8 @@ fn shared(holdings: &Holdings, Expected { shares, .. }: &Expected) -> Row {
     row(what, expected, found, Some(ok))
 }
 
-fn row(what: &str, expected: &str, found: String, ok: Option<bool>) -> Row {
-    Row { what: what.to_owned(), expected: expected.to_owned(), found, ok }
+fn row(what: &str, expected: &str, found: String, ok: Option<bool>) -> VerdictRow {
+    VerdictRow { what: what.to_owned(), expected: expected.to_owned(), found, ok }
 }
 
 fn join(numbers: &[u32]) -> String {

@@ -3,8 +3,8 @@
 //! A window stays with the directory that it was opened for. Where that one was removed, moved away, mounted over, or a link
 //! on the way leads elsewhere now, what is at the path is not seen by the process.
 
-use super::{Mount, root::source_of_root};
 use crate::Origin;
+use crate::mounts::{Mount, source_of_root};
 use nix::{
     fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, readlinkat},
     sys::stat::{Mode, SFlag, fstat, fstatat},
@@ -142,7 +142,7 @@ impl View {
 }
 
 /// The processes of each mount namespace, by its number. All are listed once, when one is asked for that the first process is not
-/// in: a host has thousands, and a gate of each of its networks may ask.
+/// in: a host has thousands, and each of them may ask.
 #[derive(Debug, Default)]
 pub(super) struct Inhabitants(OnceCell<HashMap<u64, Vec<PathBuf>>>);
 

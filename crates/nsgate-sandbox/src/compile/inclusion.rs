@@ -1,8 +1,7 @@
 //! A policy and what it includes, put together.
 
-use super::Result;
 use super::language::{Addition, Condition, Omission, Override, PolicyText, line, reasoned};
-use crate::PolicyError;
+use crate::{PolicyError, Result};
 
 /// A system call that is permitted, and where that is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +62,7 @@ impl WholePolicy {
     ///
     /// # Errors
     /// What is wrong with one of the texts: not TOML, an entry without a reason, a call that two of them permit.
-    pub fn read(name: &str, text: &str, library: Library<'_>) -> Result<Self> {
+    pub fn read(name: &str, text: &str, library: Library<'_>) -> Result<Self, PolicyError> {
         let mut whole = Self { name: name.to_owned(), calls: Vec::new() };
         whole.add(text, library, 0)?;
         Ok(whole)
@@ -77,7 +76,7 @@ impl WholePolicy {
         PolicyError { syscall: Some(call.to_owned()), ..self.wrong(reason) }
     }
 
-    fn add(&mut self, text: &str, library: Library<'_>, depth: usize) -> Result<()> {
+    fn add(&mut self, text: &str, library: Library<'_>, depth: usize) -> Result<(), PolicyError> {
         let parsed: PolicyText = toml::from_str(text).map_err(|error| self.wrong(error))?;
         if depth > DEEPEST {
             return Err(self.wrong(format!("it is included by itself, or more than {DEEPEST} policies deep")));
@@ -102,7 +101,7 @@ impl WholePolicy {
     }
 
     /// A call that is there twice would be read in one place and permitted by the other.
-    fn permits_no(&self, calls: &[PolicyCall], name: &str, by: &str) -> Result<()> {
+    fn permits_no(&self, calls: &[PolicyCall], name: &str, by: &str) -> Result<(), PolicyError> {
         let Some(known) = calls.iter().find(|call| call.name == name) else { return Ok(()) };
         let reason = format!(
             "`{}` permits it (line {}), and so does `{by}`: write [[override]] to give it another reason or other arguments, \
@@ -112,7 +111,7 @@ impl WholePolicy {
         Err(self.wrong_about(name, reason))
     }
 
-    fn added(&self, addition: Addition, text: &str) -> Result<PolicyCall> {
+    fn added(&self, addition: Addition, text: &str) -> Result<PolicyCall, PolicyError> {
         let line = line(text, &addition.name);
         let Addition { name, reason, rare, arch, when } = addition;
         let name = name.into_inner();
@@ -120,7 +119,7 @@ impl WholePolicy {
         Ok(PolicyCall { name, reason, rare, arch, when, policy: self.name.clone(), line })
     }
 
-    fn change(&mut self, replacement: Override, text: &str) -> Result<()> {
+    fn change(&mut self, replacement: Override, text: &str) -> Result<(), PolicyError> {
         let line = line(text, &replacement.name);
         let Override { name, reason, rare, when } = replacement;
         let name = name.into_inner();
@@ -141,7 +140,7 @@ impl WholePolicy {
         Ok(())
     }
 
-    fn omit(&mut self, omission: &Omission) -> Result<()> {
+    fn omit(&mut self, omission: &Omission) -> Result<(), PolicyError> {
         let name = omission.name.as_ref();
         reasoned(&omission.reason).map_err(|why| self.wrong_about(name, why))?;
         let before = self.calls.len();

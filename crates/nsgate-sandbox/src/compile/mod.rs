@@ -1,101 +1,19 @@
 //! From a policy's text to a filter program: in a build script, when a daemon starts, and in tests.
 //!
 //! `language` reads one text, `inclusion` puts the texts together that include each other, `program` makes a filter of the
-//! result, and `source` writes that as Rust. A daemon whose build script has called [`in_build_script`] loads constants and
+//! result, `source` writes that as Rust, and `build_script` does all of it. A daemon whose build script has called [`in_build_script`] loads constants and
 //! carries no compiler.
 
+mod build_script;
 mod inclusion;
 mod language;
 mod program;
 mod source;
 
+pub use build_script::in_build_script;
 pub use inclusion::{PolicyCall, WholePolicy};
 pub use language::Condition;
-
-use crate::PolicyError;
-use std::{env, fs, path::Path};
-
-type Result<T> = std::result::Result<T, PolicyError>;
-
-/// The architectures that a policy is compiled for, as Rust calls them. Another one has other system calls, and its C library
-/// makes others; seccompiler knows no other either.
-pub const ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "riscv64"];
-
-/// Whether a policy can be compiled for it.
-///
-/// # Errors
-/// One sentence that a build ends with.
-pub fn known(arch: &str) -> std::result::Result<(), String> {
-    if ARCHITECTURES.contains(&arch) {
-        return Ok(());
-    }
-    Err(format!(
-        "policies of system calls are compiled for amd64, arm64 and riscv64 ({}), and not for {arch}: they are written and \
-         compared for these, and a process would be killed at the first call that they do not know",
-        ARCHITECTURES.join(", ")
-    ))
-}
-
-/// Compiles the policies of these names, whose texts are in `directory` with the ending `.toml`, for the architecture that the
-/// crate is built for. Writes `policies.rs` into `OUT_DIR`: a [`CompiledPolicy`](crate::CompiledPolicy) of each name in capitals,
-/// which `include!(concat!(env!("OUT_DIR"), "/policies.rs"))` takes in.
-///
-/// A build with debug assertions names refused calls ([`Refusal::Names`](crate::Refusal)). A crate that has a feature
-/// `log-violations`, and hands it on to this crate's, logs them where it is switched on.
-///
-/// # Errors
-/// One sentence that the build ends with: `println!("cargo::error={why}")`.
-pub fn in_build_script(directory: &str, names: &[&str]) -> std::result::Result<(), String> {
-    println!("cargo::rerun-if-changed={directory}");
-    let variable =
-        |name: &str| env::var(name).map_err(|_| format!("{name} is not set: this is for build scripts alone"));
-    let arch = variable("CARGO_CFG_TARGET_ARCH")?;
-    known(&arch)?;
-    let development = variable("PROFILE")? == "debug";
-    let mismatch = Mismatch::of(env::var_os("CARGO_FEATURE_LOG_VIOLATIONS").is_some(), development);
-    let library = |name: &str| fs::read_to_string(Path::new(directory).join(format!("{name}.toml"))).ok();
-    let mut code = String::new();
-    for name in names {
-        let text = library(name).ok_or_else(|| format!("{directory}/{name}.toml cannot be read"))?;
-        let source = WholePolicy::read(name, &text, &library)
-            .and_then(|whole| source::rust(name, &whole, &arch, mismatch, development));
-        code += &source.map_err(|error| error.to_string())?;
-    }
-    let file = Path::new(&variable("OUT_DIR")?).join("policies.rs");
-    fs::write(&file, code).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-/// What happens to a call that the policy does not name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mismatch {
-    /// The process ends (SECCOMP_RET_KILL_PROCESS).
-    Kill,
-    /// The process says which call it was, and ends (SECCOMP_RET_TRAP): for builds with debug assertions.
-    Trap,
-    /// It goes on and the kernel's log says which call it was (SECCOMP_RET_LOG): the feature `log-violations`.
-    Log,
-}
-
-impl Mismatch {
-    /// That of a build.
-    #[must_use]
-    pub fn of(logs: bool, development: bool) -> Self {
-        match (logs, development) {
-            (true, _) => Self::Log,
-            (false, true) => Self::Trap,
-            (false, false) => Self::Kill,
-        }
-    }
-}
-
-/// With debug assertions, the standard library asks at each close whether the descriptor is open, and tokio at each socket
-/// that it is given whether it waits. A process that is built for development would end there; none that is distributed is.
-const DEVELOPMENT: &str = "
-[[syscall]]
-name = 'fcntl'
-reason = 'debug assertions: is a descriptor open when it is closed (F_GETFD), does a socket wait (F_GETFL)'
-when = [[{ arg = 1, equals = 1, means = 'F_GETFD' }], [{ arg = 1, equals = 3, means = 'F_GETFL' }]]
-";
+pub use program::{ARCHITECTURES, Mismatch, known};
 
 #[cfg(test)]
 mod tests {

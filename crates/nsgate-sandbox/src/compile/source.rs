@@ -1,6 +1,7 @@
 //! Rust source with a compiled policy.
 
-use super::{Mismatch, Result, WholePolicy};
+use super::{inclusion::WholePolicy, program::Mismatch};
+use crate::{PolicyError, Result};
 
 /// A program for this architecture, and a table of the calls for every one: policy, line, architectures, name, arguments and
 /// reason, with a tab between them. The table is one text: a process that never looks at it pays no memory for pointers.
@@ -10,7 +11,7 @@ pub(super) fn rust(
     arch: &str,
     mismatch: Mismatch,
     development: bool,
-) -> Result<String> {
+) -> Result<String, PolicyError> {
     let number = whole.calls.iter().filter(|call| call.is_on(arch)).count();
     let steps = whole.compile(arch, mismatch, development)?.into_iter().map(|step| {
         let (code, jt, jf, k) = (step.code, step.jt, step.jf, step.k);

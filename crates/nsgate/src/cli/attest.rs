@@ -65,7 +65,7 @@ impl Attest {
 pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
     let pids = gates().map_err(|error| error.to_string())?;
     let mut progress = Progress::new("read", pids.len());
-    let look = attest::Look::new(expected);
+    let look = attest::Survey::new(expected);
     let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
         progress.at(number);
         // One that has ended meanwhile is not there any more.

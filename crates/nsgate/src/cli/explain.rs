@@ -3,7 +3,7 @@
 use super::mistake;
 use crate::terminal::{complain, say};
 use nsgate_launcher::Role;
-use nsgate_sandbox::{NotRefused, PermittedCall, Refused};
+use nsgate_sandbox::{NotRefused, PermittedCall, RefusedCall};
 use std::io::BufRead;
 
 /// Says which system call a filter has refused, to which process, and what the policies of nsgate say of it.
@@ -52,7 +52,7 @@ impl Explain {
 
 /// Explains one line.
 fn tell_of(line: &str, role: Option<Role>) -> Result<(), NotRefused> {
-    match Refused::parse(line) {
+    match RefusedCall::parse(line) {
         Ok(refused) => tell(&refused, role),
         Err(error @ NotRefused::Architecture { .. }) => {
             say!("{}", error);
@@ -72,8 +72,8 @@ fn named(word: &str) -> Result<Role, String> {
     Role::named(word).ok_or_else(unknown)
 }
 
-fn tell(refused: &Refused, role: Option<Role>) {
-    let Refused { call, name, architecture, .. } = refused;
+fn tell(refused: &RefusedCall, role: Option<Role>) {
+    let RefusedCall { call, name, architecture, .. } = refused;
     let what = name.unwrap_or(if refused.of_x32() { "a call of x32" } else { "a call without a name" });
     // The process has chosen its name.
     let whose = match (refused.process.as_deref().map(str::escape_debug), refused.pid) {

@@ -1,0 +1,102 @@
+//! What each process is for, by one name.
+
+use nsgate_sandbox::{CompiledPolicy, Filter, PermittedCall, RefusedCall};
+
+include!(concat!(env!("OUT_DIR"), "/policies.rs"));
+
+/// What a confined process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serves guests of one network.
+    Gate,
+    /// Serves the instances of a whole host.
+    HostProxy,
+    /// Reads the configuration of a host's proxy anew, and nothing else.
+    Reader,
+    /// Watches a gate in the foreground.
+    Supervisor,
+    /// Serves the guests of many networks.
+    Worker,
+    /// Stands for one network of a worker, and serves it where there is none.
+    Keeper,
+    /// Hands one network over to a worker that a service manager keeps it for, and ends.
+    Courier,
+    /// Makes the dispatcher and the workers of a pool that has more than one.
+    Zygote,
+    /// Passes each peer of such a pool on to its worker.
+    Dispatcher,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 9] = [
+        Self::Gate,
+        Self::HostProxy,
+        Self::Reader,
+        Self::Supervisor,
+        Self::Worker,
+        Self::Keeper,
+        Self::Courier,
+        Self::Zygote,
+        Self::Dispatcher,
+    ];
+
+    /// Its name, which is also that of its policy file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::HostProxy => "hostproxy",
+            Self::Reader => "reader",
+            Self::Supervisor => "supervisor",
+            Self::Worker => "worker",
+            Self::Keeper => "keeper",
+            Self::Courier => "courier",
+            Self::Zygote => "zygote",
+            Self::Dispatcher => "dispatcher",
+        }
+    }
+
+    /// The role of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// Its policy of system calls.
+    #[must_use]
+    pub fn compiled(self) -> &'static CompiledPolicy {
+        match self {
+            Self::Gate => &GATE,
+            Self::HostProxy => &HOSTPROXY,
+            Self::Reader => &READER,
+            Self::Supervisor => &SUPERVISOR,
+            Self::Worker => &WORKER,
+            Self::Keeper => &KEEPER,
+            Self::Courier => &COURIER,
+            Self::Zygote => &ZYGOTE,
+            Self::Dispatcher => &DISPATCHER,
+        }
+    }
+
+    /// What it may ask of the kernel on this architecture: what its policy includes first, and then what it adds.
+    #[must_use]
+    pub fn permitted(self) -> Vec<PermittedCall> {
+        self.compiled().permitted().filter(|call| call.is_on(std::env::consts::ARCH)).collect()
+    }
+
+    /// The role of a process whose call was refused, where its name says which.
+    #[must_use]
+    pub fn of_refused(refused: &RefusedCall) -> Option<Self> {
+        (refused.process.as_deref() == Some(NAME_OF_READER)).then_some(Self::Reader)
+    }
+}
+
+/// What the reader of a host's configuration is called, beside its program's name.
+const NAME_OF_READER: &str = "haproxy-reader";
+
+impl From<Role> for Filter {
+    fn from(role: Role) -> Self {
+        role.compiled().into()
+    }
+}
