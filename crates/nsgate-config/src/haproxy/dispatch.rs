@@ -22,40 +22,54 @@ pub(super) fn keyword(
     let Some((name, arguments)) = words.split_at_checked(length) else { return };
     match keyword.rule {
         Rule::Understood(take) => take(reader, report, name, arguments),
-        Rule::Harmless(shape) => harmless(reader, report, keyword.name, (shape, ""), first, arguments),
+        Rule::Harmless(shape) => {
+            let message = format!("`{}` tunes what nsgate does not have: it changes nothing", keyword.name);
+            without_effect(reader, report, keyword.name, (shape, message), first, arguments);
+        }
+        Rule::Unfollowed(shape, haproxy) => {
+            let message = format!("`{}` is not followed: {haproxy}", keyword.name);
+            without_effect(reader, report, keyword.name, (shape, message), first, arguments);
+        }
         Rule::Later(shape) => {
-            let later = "; haproxy 2.6 refuses the word, a later one does not";
-            harmless(reader, report, keyword.name, (shape, later), first, arguments);
+            let message = format!(
+                "`{}` tunes what nsgate does not have: it changes nothing; haproxy 2.6 refuses the word, a later one does not",
+                keyword.name
+            );
+            without_effect(reader, report, keyword.name, (shape, message), first, arguments);
         }
         Rule::Refused(reason) => report.error(first.place, format!("`{}` is refused: {reason}", keyword.name), ""),
     }
 }
 
-/// A keyword that changes nothing; `more` ends its warning.
-fn harmless(
+/// A keyword that a gate does not follow, which is a warning if haproxy takes what is behind it.
+fn without_effect(
     reader: &mut HaproxyReader,
     report: &mut Report<'_>,
     name: &str,
-    (shape, more): (Shape, &str),
+    (shape, message): (Shape, String),
     first: &Word,
     arguments: &[Word],
 ) {
     match shape.fault(first.place, arguments, &mut reader.once) {
-        None => {
-            let message = format!("`{name}` tunes what nsgate does not have: it changes nothing{more}");
-            report.warning(first.place, message, "");
-        }
+        None => report.warning(first.place, message, ""),
         Some((place, reason)) => {
-            let help = "it changes nothing here, but haproxy refuses what is wrong; leave the line out";
+            let help = "it has no effect here, but haproxy refuses what is wrong; leave the line out";
             report.error(place, format!("`{name}`: {reason}"), help);
         }
     }
 }
 
+/// What to do about a word of haproxy's preprocessor.
+pub(super) const NO_CONDITIONS: &str = "write the lines that shall hold, without a condition";
+
+/// A word of haproxy's that chooses lines, or says something while it reads them (`.if`, `.notice`).
+pub(super) fn conditions(word: &str) -> String {
+    format!("`{word}` is not accepted: a text has no conditions, and no messages of its own")
+}
+
 fn unknown(report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
     if first.text.starts_with('.') {
-        let help = "write the lines that shall hold, without a condition";
-        return report.error(first.place, format!("`{}` is not accepted: a text has no conditions", first.text), help);
+        return report.error(first.place, conditions(&first.text), NO_CONDITIONS);
     }
     let known = keywords::names(section);
     let pair = words.iter().take(2).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");

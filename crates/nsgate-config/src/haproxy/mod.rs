@@ -30,7 +30,7 @@ mod tuning_later;
 mod words;
 
 use crate::{Diagnostics, Parsed, report::Report};
-use dispatch::keyword;
+use dispatch::{NO_CONDITIONS, conditions, keyword};
 pub use host::{ParsedHost, is_host_proxy, parse_host};
 use reader::HaproxyReader;
 use section::Section;
@@ -64,6 +64,7 @@ fn read_line(reader: &mut HaproxyReader, report: &mut Report<'_>, first: &Word, 
     match reader.section {
         Some(section) => keyword(reader, report, section, first, words),
         None if reader.lost => {}
+        None if first.text.starts_with('.') => report.error(first.place, conditions(&first.text), NO_CONDITIONS),
         None => {
             let message = format!("`{}` stands in no section", first.text);
             report.error(first.place, message, format!("begin with one of: {}", Section::names()));

@@ -13,7 +13,9 @@ pub(super) enum Rule {
     Understood(Take),
     /// It changes nothing. A warning says so. Arguments that haproxy would refuse are an error.
     Harmless(Shape),
-    /// The same, for a word that haproxy 2.6 does not know and a later haproxy does.
+    /// The same, but haproxy would do something that a gate does not: the warning says what.
+    Unfollowed(Shape, &'static str),
+    /// It changes nothing, for a word that haproxy 2.6 does not know and a later haproxy does.
     Later(Shape),
     /// It would change who is served or what is trusted; the reason is given.
     Refused(&'static str),
@@ -32,6 +34,10 @@ pub(super) const fn understood(name: &'static str, take: Take) -> Keyword {
 
 pub(super) const fn harmless(name: &'static str, shape: Shape) -> Keyword {
     Keyword { name, rule: Rule::Harmless(shape) }
+}
+
+pub(super) const fn unfollowed(name: &'static str, shape: Shape, haproxy: &'static str) -> Keyword {
+    Keyword { name, rule: Rule::Unfollowed(shape, haproxy) }
 }
 
 pub(super) const fn later(name: &'static str, shape: Shape) -> Keyword {

@@ -1,9 +1,9 @@
 //! The `tune.` words of haproxy 2.6 (configuration manual, 3.2 "Performance tuning"), and their values as Debian's 2.6 takes them.
-//! All of them tune what nsgate does not have; another one is a mistake.
+//! Nearly all of them tune what nsgate does not have; another one is a mistake.
 
 use super::{
     arguments::MOST,
-    rule::{Keyword, harmless},
+    rule::{Keyword, harmless, unfollowed},
     shape::{
         NUMBER, ON_OFF, PERCENT,
         Shape::{Nothing, Number, NumberOnce, Seconds, Time},
@@ -14,7 +14,11 @@ use super::{
 pub(super) const TUNING: &[Keyword] = &[
     harmless("tune.buffers.limit", NUMBER),
     harmless("tune.buffers.reserve", NUMBER),
-    harmless("tune.bufsize", Number(1024, 1 << 28)),
+    unfollowed(
+        "tune.bufsize",
+        Number(1024, 1 << 28),
+        "haproxy would answer 400 to a head that is longer (less `tune.maxrewrite`)",
+    ),
     harmless("tune.comp.maxlevel", Number(1, 9)),
     harmless("tune.fail-alloc", PERCENT),
     harmless("tune.h2.header-table-size", Number(4096, 65_536)),
@@ -22,8 +26,8 @@ pub(super) const TUNING: &[Keyword] = &[
     harmless("tune.h2.max-concurrent-streams", NUMBER),
     harmless("tune.h2.max-frame-size", Number(16_384, 16_777_215)),
     harmless("tune.http.cookielen", Number(0, MOST - 1)),
-    harmless("tune.http.logurilen", Number(0, MOST - 1)),
-    harmless("tune.http.maxhdr", Number(5, 32_767)),
+    unfollowed("tune.http.logurilen", Number(0, MOST - 1), "haproxy would cut request lines in the log there"),
+    unfollowed("tune.http.maxhdr", Number(5, 32_767), "haproxy would answer 400 to a request with more header fields"),
     harmless("tune.idle-pool.shared", ON_OFF),
     harmless("tune.idletimer", Time(0, 65_535)),
     harmless("tune.listener.multi-queue", ON_OFF),
@@ -34,7 +38,7 @@ pub(super) const TUNING: &[Keyword] = &[
     harmless("tune.lua.task-timeout", TIME),
     harmless("tune.maxaccept", Number(-1, MOST)),
     harmless("tune.maxpollevents", NUMBER),
-    harmless("tune.maxrewrite", NUMBER),
+    unfollowed("tune.maxrewrite", NUMBER, "haproxy would answer 400 to a head that leaves less of `tune.bufsize`"),
     harmless("tune.pattern.cache-size", NUMBER),
     harmless("tune.peers.max-updates-at-once", Number(1, MOST)),
     harmless("tune.pipesize", NUMBER),

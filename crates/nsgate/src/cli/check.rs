@@ -47,21 +47,48 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The site's settings are known by their place, a text whose first word is a section of haproxy is haproxy's;
-    /// everything else is meant to be the TOML of a gate.
+    /// The site's settings are known by their place, a text in which a section of haproxy's begins, or that begins with a word
+    /// of its preprocessor, is haproxy's; everything else is meant to be the TOML of a gate.
     fn of(path: &Path, text: &str) -> Self {
         if path == Path::new(site::PATH) {
             return Self::Site;
         }
-        let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-        let section = first.and_then(|line| line.split_whitespace().next()).unwrap_or_default();
-        let named_toml = path.extension().is_some_and(|extension| extension == "toml");
-        match section {
-            "global" | "defaults" | "listen" | "backend" | "frontend" if !named_toml => Self::Haproxy,
-            _ => Self::Native,
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            return Self::Native;
+        }
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        // `listen = […]` is a key of a gate's.
+        let begins_section = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next().is_some_and(|word| SECTIONS.contains(&word))
+                && words.next().is_none_or(|word| !word.starts_with('='))
+        };
+        if lines.clone().next().is_some_and(|line| line.starts_with('.')) || lines.any(begins_section) {
+            Self::Haproxy
+        } else {
+            Self::Native
         }
     }
 }
+
+/// Words with which a section of haproxy's begins (its configuration manual, chapter 3 and 4).
+const SECTIONS: [&str; 15] = [
+    "backend",
+    "cache",
+    "defaults",
+    "fcgi-app",
+    "frontend",
+    "global",
+    "http-errors",
+    "listen",
+    "log-forward",
+    "mailers",
+    "peers",
+    "program",
+    "resolvers",
+    "ring",
+    "userlist",
+];
 
 impl Check {
     pub(super) fn execute(&self) -> Result<u8, String> {
@@ -232,6 +259,31 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(CheckedText, 
             let site = Site::parse(name, text)?;
             let summary = "settings of every gate that agents start".to_owned();
             Ok((CheckedText { kind: "site", summary, text: site.render(), warnings: Vec::new() }, Start::Nothing))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, Path};
+
+    #[test]
+    fn a_text_of_haproxys_is_known_by_its_sections_and_its_preprocessor() {
+        let of = |name: &str, text: &str| Dialect::of(Path::new(name), text);
+        for text in [
+            "global\n",
+            "# a\n\n  defaults\n",
+            ".notice \"a\"\nglobal\n",
+            ".if 1\n",
+            "peers p\n",
+            "userlist u\n",
+            "glbal\n    daemon\nlisten l\n",
+        ] {
+            assert!(matches!(of("/a.conf", text), Dialect::Haproxy), "{text:?}");
+            assert!(matches!(of("/a.toml", text), Dialect::Native), "{text:?}");
+        }
+        for text in ["listen = [\"127.0.0.1:80\"]\n", "network_id = \"x\"\n", "", "[limits]\nconnections = 5\n"] {
+            assert!(matches!(of("/a.conf", text), Dialect::Native), "{text:?}");
         }
     }
 }

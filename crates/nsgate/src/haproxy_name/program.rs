@@ -191,8 +191,11 @@ fn read(args: &Args) -> Result<(AgentConfig, Vec<Diagnostic>, Written, bool), St
 }
 
 fn warn(args: &Args, warnings: &[Diagnostic]) -> Result<(), String> {
-    let ignored =
-        args.ignored.iter().map(|word| format!("`{word}` tunes what nsgate does not have: it changes nothing"));
+    let ignored = args.ignored.iter().map(|word| match word.as_str() {
+        "-N" => "`-N` is not followed: haproxy would let each section without a `maxconn` have so many connections"
+            .to_owned(),
+        word => format!("`{word}` tunes what nsgate does not have: it changes nothing"),
+    });
     let most = Limits::MOST_CONNECTIONS;
     let clamped = args.connections.filter(|connections| *connections > most);
     let clamped = clamped.map(|connections| format!("`-n {connections}`: a gate has at most {most} connections"));

@@ -9,7 +9,7 @@ mod instances;
 mod line;
 
 use super::{
-    dispatch::keyword,
+    dispatch::{NO_CONDITIONS, conditions, keyword},
     header,
     reader::HaproxyReader,
     section::Section,
@@ -50,6 +50,12 @@ pub fn parse_host(file: &str, text: &str) -> Result<ParsedHost, Diagnostics> {
     for (number, content) in text::lines(&mut report, text) {
         let line = match HostLine::read(content, number) {
             Ok(line) => line,
+            // What is said may be in quotes.
+            Err((place, _)) if content.trim_start().starts_with('.') => {
+                let word = content.split_whitespace().next().unwrap_or_default();
+                report.error(place, conditions(word), NO_CONDITIONS);
+                continue;
+            }
             Err((place, reason)) => {
                 report.error(place, reason, "write the word without quotes and escapes");
                 continue;
@@ -67,6 +73,7 @@ pub fn parse_host(file: &str, text: &str) -> Result<ParsedHost, Diagnostics> {
                 collected.frontend_line(&mut report, &line);
             }
             Some(section) => settings(&mut reader, &mut report, section, content, number),
+            None if first.starts_with('.') => report.error(line.place(0), conditions(first), NO_CONDITIONS),
             None => report.error(line.place(0), format!("`{first}` stands in no section"), "begin with `global`"),
         }
     }

@@ -93,6 +93,57 @@ fn what_haproxy_refuses_is_refused() {
 }
 
 #[test]
+fn of_a_word_that_a_gate_does_not_follow_it_is_said_what_haproxy_would_do() {
+    let warned = |old: &str, new: &str| {
+        let parsed = parse("x", &changed(old, &format!("{old}{new}"))).unwrap_or_else(|error| panic!("{new}: {error}"));
+        let about = new.trim().split(' ').take(if new.contains("option") || new.contains("timeout") { 2 } else { 1 });
+        let about = format!("`{}", about.collect::<Vec<_>>().join(" "));
+        let mut said =
+            parsed.warnings.into_iter().map(|warning| warning.message).filter(|said| said.starts_with(&about));
+        said.next().unwrap_or_else(|| panic!("no warning about {about}"))
+    };
+    for (new, word) in [
+        ("    option tcplog\n", "log connections without request and status"),
+        ("    option httpclose\n", "close a guest's connection behind each answer"),
+        ("    option http-ignore-probes\n", "neither answer nor log"),
+        ("    option http-keep-alive\n", "keep its connections to the agent"),
+        ("    option http-pretend-keepalive\n", "not tell the agent"),
+        ("    option log-separate-errors\n", "at the level `err`"),
+        ("    errorfile 400 /dev/null\n", "close the connection in the place of this answer"),
+        ("    timeout queue 5s\n", "503"),
+        ("    option tcpka\n", "TCP keep-alive"),
+        ("    option tcplog\n", "log connections"),
+    ] {
+        let said = warned("    mode http\n", new);
+        assert!(said.contains("is not followed: haproxy would") && said.contains(word), "{new}: {said}");
+        assert!(!said.contains("changes nothing"), "{new}: {said}");
+    }
+    for (new, word) in [
+        ("    tune.http.logurilen 64\n", "cut request lines in the log"),
+        ("    tune.http.maxhdr 32\n", "more header fields"),
+        ("    tune.bufsize 8192\n", "400 to a head that is longer"),
+        ("    log-send-hostname here\n", "the name of a host into each line"),
+        ("    strict-limits\n", "would not start with fewer descriptors"),
+    ] {
+        let said = warned("    daemon\n", new);
+        assert!(said.contains("is not followed: haproxy would") && said.contains(word), "{new}: {said}");
+    }
+    assert!(warned("    mode http\n", "    option splice-auto\n").ends_with("it changes nothing"));
+}
+
+#[test]
+fn a_word_of_the_preprocessor_is_refused_wherever_it_stands() {
+    for word in [".if 1", ".notice \"a\"", ".diag \"a\"", ".else"] {
+        for text in [format!("{word}\n{WHOLE}"), WHOLE.replacen("    mode http\n", &format!("    {word}\n"), 1)] {
+            refused(&text, "a text has no conditions");
+        }
+        let host = format!("{word}\nfrontend f\n");
+        let said = crate::haproxy::parse_host("x", &host).unwrap_err().to_string();
+        assert!(said.contains("a text has no conditions"), "{said}");
+    }
+}
+
+#[test]
 fn words_with_escapes_are_what_they_are_to_haproxy() {
     let tag =
         |written: &str| silent(&changed("log-tag     haproxy-metadata-proxy", &format!("log-tag {written}"))).process;
