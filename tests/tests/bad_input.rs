@@ -426,7 +426,7 @@ fn refused_beside_a_running_haproxy_on_the_same_port(lab: &Lab) {
     let second = config().with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
     let started = Gate::try_start(lab, &network.gate, &second).expect_err("the address is haproxy's");
     assert!(started.closed && started.code() == Some(1), "{started:#?}");
-    for word in ["169.254.169.254:80", "EADDRINUSE", "another process listens there", "ss -ltnp"] {
+    for word in ["169.254.169.254:80", "EADDRINUSE", "another process listens there", "`ip netns exec gate ss -ltnp`"] {
         assert!(started.stderr.contains(word), "the message should name {word:?}:\n{}", started.stderr);
     }
     assert!(!second.pid_file.exists() || second.pid_file == config().pid_file);

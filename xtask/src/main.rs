@@ -116,6 +116,11 @@ enum What {
         words: Vec<String>,
     },
     /// A command in a private world: own /run, /proc, /dev/log and network namespaces
+    ///
+    /// The world has its own mounts (/run with /run/lab and /run/netns, /proc, /dev/log, /tmp, an overlay over /etc), process
+    /// numbers and network namespaces. The rest of the host is there and cannot be written. There are accounts `neutron` and
+    /// `stranger`. As root it is made by root, else in a user namespace. The command's failure is that of `lab`, and nothing
+    /// is left of the world when the command has ended. `cargo xtask lab bash` is a shell, to try things in.
     Lab(Words),
     /// The script that completes nsgate's words in bash, zsh or fish
     Completion { shell: Shell },

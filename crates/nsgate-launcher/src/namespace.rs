@@ -38,3 +38,16 @@ pub(crate) fn enter(netns: Option<&Netns>) -> Result<(), LaunchError> {
     }
     Err(wrong("setns succeeded, and the process is in another namespace".to_owned()))
 }
+
+/// What `ip netns` calls the network namespace that this process is in, for people; `None` if it has no name that can be seen, or
+/// one that a shell would not take as it is.
+pub(crate) fn name_of_own() -> Option<String> {
+    let here = stat("/proc/self/ns/net").ok()?;
+    let is_here = |name: &str| {
+        stat(format!("{NAMES}/{name}").as_str())
+            .is_ok_and(|found| (found.st_dev, found.st_ino) == (here.st_dev, here.st_ino))
+    };
+    let plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let names = std::fs::read_dir(NAMES).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(plain).find(|name| is_here(name))
+}

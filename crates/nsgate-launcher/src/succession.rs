@@ -9,6 +9,7 @@
 use crate::{
     holders::{self, Listening, SocketHolder},
     mark::Mark,
+    namespace,
     replace::NAMES,
     signals::SUCCEEDED,
     sys,
@@ -85,15 +86,16 @@ impl Succession {
             Mark::Unmarked => String::new(),
             mark => format!(", not the gate of {}, from which a start would take over", mark.in_words()),
         };
+        // Sockets of another network namespace are not listed.
+        let there = namespace::name_of_own().map_or(String::new(), |name| format!("ip netns exec {name} "));
         match (sockets.is_empty(), found.as_slice()) {
-            (true, _) => "the address is bound, and nothing listens there: `ss -anp` may say by whom".to_owned(),
-            (false, []) => {
-                "another process listens there, and this /proc does not show which: it may be in a container, or \
-                            be kept by a service manager; `ss -ltnp` on the host says"
-                    .to_owned()
-            }
+            (true, _) => format!("the address is bound, and nothing listens there: `{there}ss -anp` may say by whom"),
+            (false, []) => format!(
+                "another process listens there, and this /proc does not show which: it may be in a container, or be kept by a \
+                 service manager; `{there}ss -ltnp` on the host says"
+            ),
             (false, found) => format!(
-                "another process listens there: {}{of_whom}; end it first (`ss -ltnp` lists it)",
+                "another process listens there: {}{of_whom}; end it first (`{there}ss -ltnp` lists it)",
                 found.join(" and ")
             ),
         }
