@@ -54,6 +54,7 @@ pub use forwarder::{Forwarder, Gauge, Held};
 pub use guards::{TokenKey, TokenUse};
 pub use path_class::PathClass;
 pub use places::Sharing;
+pub use policy::{PassingHeader, identity_headers, passing_headers};
 pub use reason::{Reason, Verdict};
 pub use record::{AccessRecord, Observer, Termination};
 pub use seldom::Seldom;

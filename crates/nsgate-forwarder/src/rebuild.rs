@@ -5,7 +5,7 @@
 
 use crate::{
     digits::address,
-    policy::{PASSING, Passes, readable},
+    policy::{PASSING, readable},
     refusal::Refusal,
     strict::Head,
 };
@@ -65,7 +65,7 @@ pub(crate) fn request(
     let (mut passing, mut announced) = ([None; PASSING.len()], false);
     for (name, value) in headers {
         announced |= *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
-        if let Some((found, _)) = passing.iter_mut().zip(&PASSING).find(|(_, (known, _))| known == name) {
+        if let Some((found, _)) = passing.iter_mut().zip(&PASSING).find(|(_, known)| known.name == name) {
             // Of several fields with one name the first counts, here and for everybody behind.
             found.get_or_insert(value.as_bytes());
         }
@@ -73,15 +73,13 @@ pub(crate) fn request(
     let mut length = itoa::Buffer::new();
     let length = (announced || !body.is_empty()).then(|| length.format(body.len()));
     let rest = length.map_or(0, |digits| LENGTH.len() + digits.len() + 4) + LAST_FIELD.len() + body.len();
-    for ((name, passes), value) in PASSING.iter().zip(passing) {
+    for (header, value) in PASSING.iter().zip(passing) {
         let Some(value) = value.filter(|value| readable(value)) else { continue };
-        let fits = text.len() + name.as_str().len() + value.len() + 4 + rest <= bound;
-        match passes {
-            Passes::Required if !fits => {
-                return Err(Refusal::does_not_fit(if body.is_empty() { 431 } else { 413 }));
-            }
-            _ if fits => field(&mut text, name.as_str(), value),
-            _ => {}
+        let fits = text.len() + header.name().len() + value.len() + 4 + rest <= bound;
+        if fits {
+            field(&mut text, header.name(), value);
+        } else if header.required {
+            return Err(Refusal::does_not_fit(if body.is_empty() { 431 } else { 413 }));
         }
     }
     if text.len() + rest > bound {

@@ -5,23 +5,6 @@ use super::judge::{Truth, Verdict};
 use super::{Outcome, strict};
 use crate::vectors::Honest;
 
-/// Every name that may stand in a request to the agent, beside the identity.
-const NAMES: [&str; 13] = [
-    "x-forwarded-for",
-    "host",
-    "content-type",
-    "accept",
-    "x-aws-ec2-metadata-token",
-    "x-aws-ec2-metadata-token-ttl-seconds",
-    "metadata-flavor",
-    "metadata",
-    "if-none-match",
-    "if-modified-since",
-    "user-agent",
-    "content-length",
-    "connection",
-];
-
 /// How the promise was broken, if it was.
 pub fn broken(outcome: &Outcome, truth: &Truth) -> Option<String> {
     let Outcome { vector, answered, records, verdict } = outcome;
@@ -76,5 +59,7 @@ fn understood(record: &[u8], honest: &Honest, truth: &Truth) -> Result<(), Strin
 }
 
 fn known(name: &str, truth: &Truth) -> bool {
-    NAMES.contains(&name) || name.eq_ignore_ascii_case(truth.header)
+    let own = ["x-forwarded-for", "content-length", "connection"];
+    let passes = || nsgate_forwarder::passing_headers().iter().any(|header| header.name() == name);
+    own.contains(&name) || name.eq_ignore_ascii_case(truth.header) || passes()
 }

@@ -2,21 +2,23 @@
 
 use super::{ADDRESS, Honest, PATH, UUID, Vector, get_with, post_with, replaced};
 
-/// What agents, Nova and frameworks take for an identity or an address, and the value a guest would forge.
-const HEADERS: [(&str, &str); 12] = [
-    ("X-Forwarded-For", ADDRESS),
-    ("X-Neutron-Network-ID", UUID),
-    ("X-Neutron-Router-ID", UUID),
-    ("X-OVN-Network-ID", UUID),
-    ("X-Instance-ID", UUID),
-    ("X-Instance-ID-Signature", UUID),
-    ("X-Tenant-ID", UUID),
-    ("X-Metadata-Provider", UUID),
-    ("X-Metadata-Provider-Signature", UUID),
-    ("Forwarded", "for=10.99.100.100"),
-    ("X-Real-IP", ADDRESS),
-    ("X-Forwarded-Host", ADDRESS),
-];
+/// The value that a guest would forge.
+fn value(header: &str) -> &'static str {
+    match header {
+        "Forwarded" => "for=10.99.100.100",
+        "X-Forwarded-For" | "X-Real-IP" | "X-Forwarded-Host" => ADDRESS,
+        _ => UUID,
+    }
+}
+
+/// `X-OVN-Network-ID`, as documents write it.
+fn titled(header: &str) -> String {
+    let word = |word: &str| match word {
+        "id" | "ip" | "ovn" => word.to_ascii_uppercase(),
+        _ => word[..1].to_ascii_uppercase() + &word[1..],
+    };
+    header.split('-').map(word).collect::<Vec<_>>().join("-")
+}
 
 /// What must become of a spelling.
 #[derive(Clone, Copy)]
@@ -37,10 +39,8 @@ struct Spelling {
 
 /// Headers with every spelling.
 pub(super) fn all() -> Vec<Vector> {
-    HEADERS
-        .iter()
-        .flat_map(|(header, value)| in_a_head(header, value).into_iter().chain(around(header, value)))
-        .collect()
+    let crossed = |header: &str| [in_a_head(header, value(header)), around(header, value(header))].concat();
+    nsgate_forwarder::identity_headers().flat_map(|header| crossed(&titled(header))).collect()
 }
 
 fn in_a_head(header: &str, value: &str) -> Vec<Vector> {

@@ -1,5 +1,5 @@
 //! `cargo xtask reference`: every key of every configuration file, out of the types and the parser, into
-//! docs/configuration.md.
+//! docs/configuration.md; the headers that pass and the keywords of haproxy, out of their tables.
 //!
 //! Names, kinds and descriptions are those of the types ([`types`]); defaults and bounds are what the parser answers when
 //! it is asked ([`probe`]). A test compares the page, so that it cannot say anything else. [`documents`] is the same for
@@ -7,10 +7,10 @@
 
 mod markdown;
 mod probe;
+mod tables;
 mod types;
 
 use std::fs;
-use std::path::PathBuf;
 
 use nsgate_config::native::{self, DraftPool, Site};
 use nsgate_tests::json;
@@ -119,22 +119,29 @@ const SOURCES: [Source; 3] = [
     },
 ];
 
-/// Writes the page, or prints it, and everything as JSON where that is asked for.
+/// Writes the pages, or prints them, and everything as JSON where that is asked for.
 pub(crate) fn run(write: bool) -> Result<(), String> {
     let documents = documents()?;
-    if write {
-        fs::write(file(), markdown::page(&documents)).map_err(|e| format!("{}: {e}", file().display()))?;
-        println!("wrote {}", file().display());
-        return Ok(());
-    }
     json::say(&serde_json::json!(documents));
-    print!("{}", markdown::page(&documents));
+    for (name, text) in pages(&documents) {
+        let file = workspace().join(name);
+        if write {
+            fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+            println!("wrote {}", file.display());
+        } else {
+            println!("{text}");
+        }
+    }
     Ok(())
 }
 
-/// The page.
-fn file() -> PathBuf {
-    workspace().join("docs/configuration.md")
+/// Each page that is written from types and tables: its file and its text.
+fn pages(documents: &[Document]) -> [(&'static str, String); 3] {
+    [
+        ("docs/configuration.md", markdown::page(documents)),
+        ("docs/dialect.md", tables::keywords()),
+        ("docs/headers.md", tables::headers()),
+    ]
 }
 
 /// Every kind of file, with every key.
@@ -198,13 +205,16 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{documents, file, markdown};
+    use nsgate_tests::program::workspace;
+
+    use super::{documents, pages};
 
     #[test]
-    fn the_page_says_what_the_types_and_the_parser_say() {
-        let page = markdown::page(&documents().unwrap());
-        let written = std::fs::read_to_string(file()).unwrap();
-        assert!(page == written, "docs/configuration.md is not what it should be: cargo xtask reference --write");
+    fn the_pages_say_what_the_types_the_tables_and_the_parser_say() {
+        for (name, page) in pages(&documents().unwrap()) {
+            let written = std::fs::read_to_string(workspace().join(name)).unwrap_or_default();
+            assert!(page == written, "{name} is not what it should be: cargo xtask reference --write");
+        }
     }
 
     #[test]

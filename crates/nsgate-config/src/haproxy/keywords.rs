@@ -220,6 +220,52 @@ pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)>
     None
 }
 
+/// A keyword of the dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialectKeyword {
+    /// The section that it stands in: `global`, `defaults`, `listen` …
+    pub section: &'static str,
+    /// Its words; a `*` at the end stands for any ending.
+    pub words: &'static str,
+    /// What becomes of it.
+    pub means: DialectMeaning,
+}
+
+/// What becomes of a keyword.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DialectMeaning {
+    /// It means to nsgate what it means to haproxy.
+    Understood,
+    /// It changes nothing and is warned of, if these words stand behind it.
+    Ignored(String),
+    /// The same of one that haproxy 2.6 does not know and a later one does.
+    IgnoredOfLater(String),
+    /// It is refused, for this reason.
+    Refused(&'static str),
+}
+
+/// Every keyword that is known, section by section, in the order of the tables; all others are refused.
+pub fn dialect() -> impl Iterator<Item = DialectKeyword> {
+    let own = |section: Section| match section {
+        Section::Listen => vec![LISTEN],
+        Section::Frontend => vec![FRONTEND],
+        other => tables(other).to_vec(),
+    };
+    Section::ALL.into_iter().flat_map(move |section| {
+        own(section).into_iter().flatten().map(move |keyword| DialectKeyword {
+            section: section.name(),
+            words: keyword.name,
+            means: match keyword.rule {
+                Rule::Understood(_) => DialectMeaning::Understood,
+                Rule::Harmless(shape) => DialectMeaning::Ignored(shape.to_string()),
+                Rule::Later(shape) => DialectMeaning::IgnoredOfLater(shape.to_string()),
+                Rule::Refused(reason) => DialectMeaning::Refused(reason),
+            },
+        })
+    })
+}
+
 /// The words that mean something in a section, for messages.
 pub(super) fn names(section: Section) -> Vec<&'static str> {
     let known = tables(section).into_iter().flatten();

@@ -32,6 +32,7 @@ mod words;
 use crate::{Diagnostics, Parsed, report::Report};
 use dispatch::{NO_CONDITIONS, conditions, keyword};
 pub use host::{ParsedHost, is_host_proxy, parse_host};
+pub use keywords::{DialectKeyword, DialectMeaning, dialect};
 use reader::HaproxyReader;
 use section::Section;
 use words::{Word, split};

@@ -11,7 +11,7 @@ pub(super) enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Global, Self::Defaults, Self::Backend, Self::Listen, Self::Frontend];
+    pub(super) const ALL: [Self; 5] = [Self::Global, Self::Defaults, Self::Backend, Self::Listen, Self::Frontend];
 
     pub(super) fn name(self) -> &'static str {
         match self {

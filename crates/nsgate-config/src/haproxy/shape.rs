@@ -6,6 +6,7 @@ use super::{
     words::Word,
 };
 use crate::report::Span;
+use std::fmt;
 
 /// What haproxy asks of the words behind a keyword. Where it reads a number as far as there are digits (`12x`), a number is
 /// meant here.
@@ -120,6 +121,32 @@ impl Shape {
             | Self::NumberOnce(_)
             | Self::Size
             | Self::NodeName => (1, 1),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    /// As a reader is told it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Words(1, 1) => f.write_str("a word"),
+            Self::Words(least, usize::MAX) => write!(f, "words, {least} or more"),
+            Self::Words(least, most) => write!(f, "words, {least} to {most}"),
+            Self::Time(0, _) => f.write_str("a time"),
+            Self::Time(least, most) => write!(f, "a time from {least} to {most} ms"),
+            Self::Seconds => f.write_str("a time, in seconds without a unit"),
+            Self::OneOf(known) => write!(f, "one of: {}", known.join(", ")),
+            Self::NothingOr(known) => write!(f, "nothing, or one of: {}", known.join(", ")),
+            Self::Number(0, MOST) => f.write_str("a number"),
+            Self::Number(least, most) => write!(f, "a number from {least} to {most}"),
+            Self::NumberOnce(group) => write!(f, "a number, once ({group})"),
+            Self::Size => f.write_str("a size, for instance 64k"),
+            Self::NodeName => f.write_str("the name of a machine"),
+            Self::CpuMap => f.write_str("processes, and processors for them"),
+            Self::TlsOptions(_) => f.write_str("options of TLS"),
+            Self::CliSocket => f.write_str("an address to ask haproxy at, and options"),
+            Self::ErrorFile => f.write_str("a status, and `/dev/null`"),
         }
     }
 }
