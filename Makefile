@@ -54,7 +54,7 @@ install: $(PAGES)
 	install -m 0644 $(PACKAGING)/etc/*.toml $(DESTDIR)$(sysconfdir)/nsgate
 	install -D -m 0644 -t $(DESTDIR)$(datadir)/nsgate/apparmor $(PACKAGING)/apparmor/nsgate
 	install -D -m 0644 -t $(DESTDIR)$(datadir)/nsgate/selinux $(PACKAGING)/selinux/nsgate.te $(PACKAGING)/selinux/nsgate.fc
-	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md SECURITY.md $(PAGES)/THIRD-PARTY
+	install -D -m 0644 -t $(DESTDIR)$(docdir) README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md $(PAGES)/THIRD-PARTY
 	install -D -m 0644 -t $(DESTDIR)$(docdir)/examples $(PACKAGING)/etc/gate.toml.example $(PACKAGING)/image/Containerfile \
 	    docs/examples/prometheus/nsgate.rules.yml docs/examples/prometheus/prometheus.yml
 	cp -R docs $(DESTDIR)$(docdir)/

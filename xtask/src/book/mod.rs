@@ -43,7 +43,7 @@ fn pages() -> Vec<Page> {
     for top in ["docs", "crates"] {
         walk(&workspace().join(top), "md", &mut found);
     }
-    found.extend(["README.md", "CHANGELOG.md", "SECURITY.md"].map(|name| workspace().join(name)));
+    found.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| workspace().join(name)));
     let read = |path: PathBuf| Page {
         text: fs::read_to_string(&path).unwrap_or_default(),
         path: path.strip_prefix(workspace()).unwrap_or(&path).to_owned(),
