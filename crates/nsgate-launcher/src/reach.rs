@@ -8,6 +8,7 @@ use crate::{
     file_kind::kind,
     pinned::Pinned,
     rights::{Rights, SEARCH, WRITE},
+    root_names::{BACKENDS, POOL, SYSLOG},
 };
 use nix::{
     fcntl::{OFlag, open, openat, readlinkat},
@@ -41,18 +42,16 @@ impl fmt::Display for KeptOut {
     }
 }
 
-/// Links in the root of a process to sockets that it connects to, and what for.
-const LINKS: [(&str, &str); 10] = [
-    ("agent", "the agent"),
-    ("agent2", "the second agent"),
-    ("agent3", "the third agent"),
-    ("agent4", "the fourth agent"),
-    ("agent5", "the fifth agent"),
-    ("agent6", "the sixth agent"),
-    ("agent7", "the seventh agent"),
-    ("agent8", "the eighth agent"),
-    ("pool", "the pool"),
-    ("syslog", "the system log"),
+/// The agents of a process, in words, in the order of their sockets' names ([`BACKENDS`]).
+const AGENTS: [&str; BACKENDS.len()] = [
+    "the agent",
+    "the second agent",
+    "the third agent",
+    "the fourth agent",
+    "the fifth agent",
+    "the sixth agent",
+    "the seventh agent",
+    "the eighth agent",
 ];
 
 const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -93,7 +92,8 @@ pub fn kept_out_of(pid: i32, ids: &Ids) -> Vec<KeptOut> {
         }
         Some(KeptOut { what: format!("{whose} is out of its reach: {}", kept.what), ..kept })
     };
-    LINKS.into_iter().filter_map(look).collect()
+    let agents = BACKENDS.into_iter().map(|(_, agent)| agent).zip(AGENTS);
+    agents.chain([(POOL, "the pool"), (SYSLOG, "the system log")]).filter_map(look).collect()
 }
 
 /// Whether no process listens at the socket: its mode says nothing of the next one. To connect to one of another kind fails

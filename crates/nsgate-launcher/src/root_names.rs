@@ -30,3 +30,13 @@ pub(crate) struct RootNames {
     pub(crate) pool: Option<PathBuf>,
     pub(crate) log: Option<PathBuf>,
 }
+
+/// Whether a root of nsgate's may show a directory of this name.
+pub(crate) fn is_window(name: &str) -> bool {
+    [WORKER, LOG].contains(&name) || BACKENDS.iter().any(|(window, _)| *window == name)
+}
+
+/// Whether a root of nsgate's may show a socket of this name.
+pub(crate) fn is_socket(name: &str) -> bool {
+    [POOL, SYSLOG].contains(&name) || BACKENDS.iter().any(|(_, agent)| *agent == name)
+}

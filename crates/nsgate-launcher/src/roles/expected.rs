@@ -1,8 +1,9 @@
 //! What each process may hold, for a look from outside ([`attest`]).
 
-use super::recognise::{is_small, is_window, role_of};
+use super::recognise::{is_small, role_of};
 use super::role::Role;
 use crate::counter_page::COUNTERS_NAME;
+use crate::root_names::is_window;
 use nsgate_sandbox::attest::{self, Expected, Facts, kinds};
 
 /// What the reader of a host's proxy has in the place of a window: the directory of the one file that it opens.

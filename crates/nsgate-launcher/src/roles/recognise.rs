@@ -1,25 +1,12 @@
 //! Which of nsgate's processes one is, by facts that it cannot choose ([`Facts`]).
 
 use super::role::Role;
+use crate::root_names::{is_socket, is_window};
 use nsgate_sandbox::attest::{Facts, Open, kinds, open_in, run_the_same};
 
-/// What a gate's root may show: windows, and a short name for the socket in each. A keeper sees the directory of the
-/// pool's socket as well, and a worker those of up to eight agents, which are numbered from the second on.
-const ROOT: [&str; 6] = ["agent", "backend", "log-directory", "syslog", "worker", "pool"];
-
-/// Whether a root shows windows of nsgate's and nothing else.
+/// Whether a root shows windows of nsgate's and sockets in them, and nothing else.
 pub(super) fn is_small(root: &[String]) -> bool {
-    root.iter().all(|name| {
-        let plain = name.trim_end_matches(|c: char| ('2'..='8').contains(&c));
-        let numbered = name.len() == plain.len() + 1 && ["agent", "backend"].contains(&plain);
-        ROOT.contains(&name.as_str()) || numbered
-    })
-}
-
-/// Whether this is the name of a directory in a root of nsgate's, and not that of a socket in it.
-pub(super) fn is_window(name: &str) -> bool {
-    is_small(&[name.to_owned()])
-        && !["agent", "syslog", "pool"].contains(&name.trim_end_matches(|c: char| c.is_ascii_digit()))
+    root.iter().all(|name| is_window(name) || is_socket(name))
 }
 
 /// The role; `None` where the facts fit none, or cannot be read.
