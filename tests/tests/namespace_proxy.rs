@@ -1,4 +1,4 @@
-//! The command line of `neutron-ns-metadata-proxy`, and the seven findings of its review tried against it.
+//! The command line of `neutron-ns-metadata-proxy`, and the seven flaws of the original (docs/threat-model.md) tried against it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -24,22 +24,22 @@ fn main() {
         a_log_file_gets_dated_lines_and_can_only_grow,
         use_syslog_reaches_the_system_log,
         no_file_is_written_but_the_pid_file,
-        finding_1_a_state_path_with_dots_is_refused,
-        finding_1_a_state_path_that_is_a_link_is_refused,
-        finding_1_a_world_writable_parent_is_refused,
-        finding_1_an_identifier_with_a_slash_is_refused,
-        finding_1_a_log_file_is_never_followed_out,
-        finding_2_an_unknown_option_is_refused_and_a_second_word_too,
-        finding_3_a_configuration_put_in_place_is_not_read,
-        finding_4_a_pid_file_that_is_a_link_or_a_strangers_is_left,
-        finding_4_cleanup_removes_leftovers_and_only_those,
-        finding_4_cleanup_follows_no_link_and_takes_nothing_of_strangers,
-        finding_4_cleanup_leaves_a_running_proxys_files,
-        finding_5_a_proxy_socket_that_is_a_file_or_a_link_is_refused,
-        finding_5_another_users_socket_directory_is_refused,
-        finding_6_ports,
-        finding_7_users_that_are_root_or_nobody_at_all,
-        finding_7_a_group_is_held_alone,
+        a_state_path_with_dots_is_refused,
+        a_state_path_that_is_a_link_is_refused,
+        a_world_writable_parent_is_refused,
+        an_identifier_with_a_slash_is_refused,
+        a_log_file_is_never_followed_out,
+        an_unknown_option_is_refused_and_a_second_word_too,
+        a_configuration_put_in_place_is_not_read,
+        a_pid_file_that_is_a_link_or_a_strangers_is_left,
+        cleanup_removes_leftovers_and_only_those,
+        cleanup_follows_no_link_and_takes_nothing_of_strangers,
+        cleanup_leaves_a_running_proxys_files,
+        a_proxy_socket_that_is_a_file_or_a_link_is_refused,
+        another_users_socket_directory_is_refused,
+        a_port_that_is_not_1_to_65535_is_refused,
+        a_user_that_is_root_or_unknown_is_refused,
+        a_group_is_held_alone,
     ]
 }
 
@@ -229,7 +229,7 @@ fn no_file_is_written_but_the_pid_file(lab: &Lab) {
     assert_eq!(tree(Path::new("/run/lab")), before, "and not even that if nobody asks");
 }
 
-fn finding_1_a_state_path_with_dots_is_refused(lab: &Lab) {
+fn a_state_path_with_dots_is_refused(lab: &Lab) {
     let network = lab.network();
     let socket = "--metadata_proxy_socket=";
     refused(lab, &network, &["--state_path=/run/lab/neutron/../../etc", socket], "`..`");
@@ -238,7 +238,7 @@ fn finding_1_a_state_path_with_dots_is_refused(lab: &Lab) {
     assert!(!Path::new("/run/lab/escaped.pid").exists());
 }
 
-fn finding_1_a_state_path_that_is_a_link_is_refused(lab: &Lab) {
+fn a_state_path_that_is_a_link_is_refused(lab: &Lab) {
     let network = lab.network();
     let elsewhere = lab.directory("elsewhere", 0o755);
     lab.link(&elsewhere, "/run/lab/linked");
@@ -250,7 +250,7 @@ fn finding_1_a_state_path_that_is_a_link_is_refused(lab: &Lab) {
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "nothing was written through the link");
 }
 
-fn finding_1_a_world_writable_parent_is_refused(lab: &Lab) {
+fn a_world_writable_parent_is_refused(lab: &Lab) {
     let network = lab.network();
     lab.directory("open", 0o777);
     lab.directory("open/neutron", 0o755);
@@ -261,7 +261,7 @@ fn finding_1_a_world_writable_parent_is_refused(lab: &Lab) {
     assert_eq!(fs::read_dir("/run/lab/open/neutron").unwrap().count(), 0);
 }
 
-fn finding_1_an_identifier_with_a_slash_is_refused(lab: &Lab) {
+fn an_identifier_with_a_slash_is_refused(lab: &Lab) {
     let network = lab.network();
     for id in ["../../../etc/cron.d/x", "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b1/", "7a1c4d2e"] {
         refused(lab, &network, &[&format!("--network_id={id}")], id);
@@ -273,7 +273,7 @@ fn finding_1_an_identifier_with_a_slash_is_refused(lab: &Lab) {
     assert!(cleanup.code() == Some(1) && cleanup.stderr.contains("state_path of neutron.conf"), "{cleanup:#?}");
 }
 
-fn finding_1_a_log_file_is_never_followed_out(lab: &Lab) {
+fn a_log_file_is_never_followed_out(lab: &Lab) {
     let network = lab.network();
     let log = lab.directory("log", 0o755);
     let victim = lab.directory("etc-victim", 0o755).join("victim");
@@ -293,7 +293,7 @@ fn finding_1_a_log_file_is_never_followed_out(lab: &Lab) {
     assert_eq!(text(&victim), "precious");
 }
 
-fn finding_2_an_unknown_option_is_refused_and_a_second_word_too(lab: &Lab) {
+fn an_unknown_option_is_refused_and_a_second_word_too(lab: &Lab) {
     let network = lab.network();
     refused(lab, &network, &["--metadata_access_mark=0x1"], "metadata_access_mark");
     refused(lab, &network, &["--config-file=/etc/neutron/neutron.conf"], "config-file");
@@ -304,7 +304,7 @@ fn finding_2_an_unknown_option_is_refused_and_a_second_word_too(lab: &Lab) {
     assert!(started.code() == Some(1) && started.stderr.contains("twice"), "{started:#?}");
 }
 
-fn finding_3_a_configuration_put_in_place_is_not_read(lab: &Lab) {
+fn a_configuration_put_in_place_is_not_read(lab: &Lab) {
     let (network, agent) = serving(lab);
     let trap = "#!/bin/sh\ntouch /run/lab/trapped\n";
     let programs = lab.directory("trap", 0o755);
@@ -329,7 +329,7 @@ fn finding_3_a_configuration_put_in_place_is_not_read(lab: &Lab) {
     assert!(!Path::new("/run/lab/trapped").exists(), "no second program is run");
 }
 
-fn finding_4_a_pid_file_that_is_a_link_or_a_strangers_is_left(lab: &Lab) {
+fn a_pid_file_that_is_a_link_or_a_strangers_is_left(lab: &Lab) {
     let network = lab.network();
     let victim = lab.state().join("victim");
     fs::write(&victim, "precious").unwrap();
@@ -352,7 +352,7 @@ fn clean(lab: &Lab, network: &Network) -> Started {
     nsgate(lab, &network.gate, &["cleanup", "--state-path=/run/lab/neutron", "--user=neutron", &id])
 }
 
-fn finding_4_cleanup_removes_leftovers_and_only_those(lab: &Lab) {
+fn cleanup_removes_leftovers_and_only_those(lab: &Lab) {
     let network = lab.network();
     let none = clean(lab, &network);
     assert!(none.code() == Some(0) && none.stdout.is_empty(), "no directory is missed: {none:#?}");
@@ -384,7 +384,7 @@ fn finding_4_cleanup_removes_leftovers_and_only_those(lab: &Lab) {
     assert_eq!(tree(&lab.state()), expected);
 }
 
-fn finding_4_cleanup_follows_no_link_and_takes_nothing_of_strangers(lab: &Lab) {
+fn cleanup_follows_no_link_and_takes_nothing_of_strangers(lab: &Lab) {
     let network = lab.network();
     let victim = lab.state().join("victim");
     fs::write(&victim, "precious").unwrap();
@@ -413,7 +413,7 @@ fn finding_4_cleanup_follows_no_link_and_takes_nothing_of_strangers(lab: &Lab) {
     assert_eq!(text(&victim), "precious");
 }
 
-fn finding_4_cleanup_leaves_a_running_proxys_files(lab: &Lab) {
+fn cleanup_leaves_a_running_proxys_files(lab: &Lab) {
     let (network, _agent) = serving(lab);
     let gate = start(lab, &network, &[]);
     let conf = lab.state().join(format!("ns-metadata-proxy/{NETWORK}.conf"));
@@ -427,7 +427,7 @@ fn finding_4_cleanup_leaves_a_running_proxys_files(lab: &Lab) {
     assert!(!conf.exists() && !Path::new(PID_FILE).exists());
 }
 
-fn finding_5_a_proxy_socket_that_is_a_file_or_a_link_is_refused(lab: &Lab) {
+fn a_proxy_socket_that_is_a_file_or_a_link_is_refused(lab: &Lab) {
     let network = lab.network();
     fs::write(SOCKET, "").unwrap();
     refused(lab, &network, &[], "not a socket");
@@ -445,7 +445,7 @@ fn finding_5_a_proxy_socket_that_is_a_file_or_a_link_is_refused(lab: &Lab) {
     assert!(thief.seen().is_empty());
 }
 
-fn finding_5_another_users_socket_directory_is_refused(lab: &Lab) {
+fn another_users_socket_directory_is_refused(lab: &Lab) {
     lab.needs_root("a second user");
     let network = lab.network();
     let theirs = lab.directory("theirs", 0o755);
@@ -456,14 +456,14 @@ fn finding_5_another_users_socket_directory_is_refused(lab: &Lab) {
     refused(lab, &network, &["--metadata_proxy_socket=", "--state_path=/run/lab/theirs"], &STRANGER_ID.to_string());
 }
 
-fn finding_6_ports(lab: &Lab) {
+fn a_port_that_is_not_1_to_65535_is_refused(lab: &Lab) {
     let network = lab.network();
     for port in ["0", "65536", "80 ", "0x50", "-1", "+80", "08080808", "８０"] {
         refused(lab, &network, &[&format!("--metadata_port={port}")], port);
     }
 }
 
-fn finding_7_users_that_are_root_or_nobody_at_all(lab: &Lab) {
+fn a_user_that_is_root_or_unknown_is_refused(lab: &Lab) {
     let network = lab.network();
     for name in ["0", "root", "00", "-1", "4294967295", "4294967296", "12ab", "no-such-account", "nobody\n"] {
         let word = if name == "00" { "0" } else { name.trim() };
@@ -476,7 +476,7 @@ fn finding_7_users_that_are_root_or_nobody_at_all(lab: &Lab) {
 
 /// A group that the user is not in is the operator's word, as with the original; what counts is that nothing else comes
 /// with it.
-fn finding_7_a_group_is_held_alone(lab: &Lab) {
+fn a_group_is_held_alone(lab: &Lab) {
     lab.needs_root("a second group");
     let (network, _agent) = serving(lab);
     let gate = start(lab, &network, &["--metadata_proxy_group=stranger"]);

@@ -121,7 +121,7 @@ impl CommandLine {
     fn shown(&self, spot: Spot) -> (usize, usize, String) {
         let mut words: Vec<String> = self.words.iter().map(|word| harmless(&shell_word(word))).collect();
         let quoted = |index: usize| words.get(index) != self.words.get(index);
-        // A word in quotes is marked as a whole: what stands where in it is not what stands where in the value.
+        // A word in quotes is marked as a whole. Quotes and escapes shift its characters, so a column of the value does not fit.
         let skip = if quoted(spot.word) { 0 } else { spot.skip };
         if spot.word >= words.len() {
             words.push(" ".to_owned());

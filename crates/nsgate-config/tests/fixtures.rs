@@ -98,7 +98,7 @@ fn rendered_as_toml_each_is_the_same_gate() {
 }
 
 #[test]
-fn finding_2_unknown_words_are_refused() {
+fn unknown_words_are_refused() {
     let (_, text) = fixtures().into_iter().find(|(name, _)| name == "pike-neutron-network-plain").unwrap();
     for line in text.lines().filter(|line| line.starts_with("    ")) {
         let word = line.split_whitespace().next().unwrap();

@@ -74,7 +74,7 @@ fn a_flag_that_is_wrong_is_named_as_a_flag() {
 }
 
 #[test]
-fn finding_6_a_port_is_1_to_65535() {
+fn a_port_is_1_to_65535() {
     for port in ["0", "65536", "80 ", "0x50", "+80", "-1", "", "٨٠"] {
         assert!(parse("x", &GOOD.replace(":80", &format!(":{port}"))).is_err(), "{port:?}");
     }
@@ -84,7 +84,7 @@ fn finding_6_a_port_is_1_to_65535() {
 }
 
 #[test]
-fn finding_7_a_name_that_looks_like_a_number_is_refused() {
+fn a_name_that_looks_like_a_number_is_refused() {
     for name in ["0", "-1", "12ab", "4294967295", "+5", "", "a b", "a:b"] {
         assert!(parse("x", &GOOD.replace("\"neutron\"", &format!("\"{name}\""))).is_err(), "{name:?}");
     }

@@ -1,4 +1,4 @@
-//! Step 2: names become numbers, once (finding 7).
+//! Step 2: names become numbers, once.
 //!
 //! Refuses root unless it is allowed, names that are unknown, and names that only look like one; nothing is ever
 //! compared as text afterwards. They are looked up elsewhere ([`errand`]): what a module of the account database opens
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn finding_7_root_is_refused_by_name_and_by_number() {
+    fn root_is_refused_by_name_and_by_number() {
         for user in [name("root"), Account::Id(0)] {
             let error = resolve(&process(user.clone(), None, false)).unwrap_err();
             assert!(error.to_string().contains("allow_root"), "{error}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn finding_7_an_unknown_name_is_refused() {
+    fn an_unknown_name_is_refused() {
         let error = resolve(&process(name("no-such-user"), None, false)).unwrap_err();
         assert!(error.to_string().contains("no-such-user"), "{error}");
         let error = resolve(&process(Account::Id(1), Some(name("no-such-group")), false)).unwrap_err();

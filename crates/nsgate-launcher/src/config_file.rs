@@ -1,4 +1,4 @@
-//! The configuration, read once from one descriptor (finding 3): what is validated is what runs.
+//! The configuration, read once from one descriptor: what is validated is what runs.
 
 use crate::{
     LaunchError, audience,

@@ -1,4 +1,4 @@
-//! Step 4, second half: listen, and ask the kernel where (finding 6).
+//! Step 4, second half: listen, and ask the kernel where.
 //!
 //! IPv4 comes first. An IPv6 address may still be tentative, and its interface may be gone; where an IPv4 listener
 //! stands, that is a warning and no more.

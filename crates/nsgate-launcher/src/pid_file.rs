@@ -1,4 +1,4 @@
-//! Step 7: the pid file (finding 4).
+//! Step 7: the pid file.
 //!
 //! Written as a new file in a directory of its own and renamed over a stale one, through a directory that was pinned; never
 //! through a link, never over a directory or a stranger's file. Removed only if it is still the file that was written.

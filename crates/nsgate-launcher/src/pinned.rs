@@ -1,4 +1,4 @@
-//! Step 3: paths become descriptors, once (findings 1 and 5).
+//! Step 3: paths become descriptors, once.
 //!
 //! A path is walked from `/`, one component at a time ([`crate::walk`]), and every directory on the way is looked at: only
 //! root and who is trusted may be able to put something else in the place of the next component. Afterwards the path is not

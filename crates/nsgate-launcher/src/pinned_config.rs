@@ -1,6 +1,6 @@
 //! The configuration of a host's proxy as a place: it is read once at the start, and again whenever its agent says so.
 //!
-//! The path is pinned like every other (finding 1), and whose file it is and who may write it is asked at every read.
+//! The path is pinned like every other. Owner and mode of the file are asked for at every read.
 
 use crate::{
     LaunchError,

@@ -16,7 +16,7 @@ impl Account {
     /// Checks a name.
     ///
     /// # Errors
-    /// A sentence for an empty name, one that looks like a number (finding 7, CWE-703: `"0"` compared as a string is
+    /// A sentence for an empty name, one that looks like a number (CWE-703: `"0"` compared as a string is
     /// not root), or one with characters no account name has (useradd(8)).
     pub fn named(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {

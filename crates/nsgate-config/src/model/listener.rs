@@ -8,7 +8,7 @@ use std::{
     str::FromStr,
 };
 
-/// A TCP port, 1 to 65535 by type (finding 6, CWE-693).
+/// A TCP port, 1 to 65535 by type (CWE-693).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port(NonZeroU16);
 

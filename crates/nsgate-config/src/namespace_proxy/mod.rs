@@ -185,7 +185,7 @@ fn interpolated(text: &str, state: &AbsolutePath) -> String {
 }
 
 /// A number as well as a name: agents up to Ocata write their own effective ids (`neutron/agent/metadata/driver.py`).
-/// What is neither is refused, and no text is ever compared with `"0"` or `"root"` (finding 7).
+/// What is neither is refused, and no text is ever compared with `"0"` or `"root"` (CWE-703).
 fn account(name: &str, text: &str) -> Result<Account, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         // 4294967295 is "no change" to setresuid(2), and so nobody's number.

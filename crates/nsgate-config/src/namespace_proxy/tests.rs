@@ -1,4 +1,4 @@
-//! The command line of the original: every option in every spelling, and what each of the findings would have passed.
+//! The command line of the original: every option in every spelling, and what each flaw of the original would have let pass.
 
 use super::{
     NamespaceProxy, NamespaceProxyCommand, parse,
@@ -137,7 +137,7 @@ fn facilities_in_oslos_spelling() {
 }
 
 #[test]
-fn finding_1_no_path_climbs_and_no_identity_is_a_path() {
+fn no_path_climbs_and_no_identity_is_a_path() {
     for value in ["--state_path=/var/../etc", "--pid_file=x.pid", "--metadata_proxy_socket=/a//b", "--log-dir=../x"] {
         let name = value.split('=').next().unwrap();
         assert!(refused(&format!("{value} --log-file=l")).contains(name), "{value}");
@@ -149,7 +149,7 @@ fn finding_1_no_path_climbs_and_no_identity_is_a_path() {
 }
 
 #[test]
-fn finding_6_ports() {
+fn a_port_that_is_not_1_to_65535_is_refused() {
     for port in ["0", "65536", "0x50", "-1", "+80", "80x"] {
         assert!(refused(&format!("--metadata_port={port}")).contains(port), "{port}");
     }
@@ -158,7 +158,7 @@ fn finding_6_ports() {
 }
 
 #[test]
-fn finding_7_accounts_are_names_or_numbers() {
+fn accounts_are_names_or_numbers() {
     for name in ["-1", "4294967295", "4294967296", "12ab", "+5", "0x0", "a/b"] {
         let error = words(&format!("--network_id={ID} --metadata_proxy_user={name}")).unwrap_err();
         assert!(error.contains(name) && error.contains("metadata_proxy_user"), "{name}: {error}");

@@ -81,7 +81,7 @@ fn diagnostic(error: &clap::Error, line: &CommandLine) -> Diagnostic {
                 true => format!("`{argument}` is said twice; keep one of the two"),
                 false => format!("`{argument}` cannot stand beside {prior}"),
             };
-            // A word without a name cannot be looked for; what it clashes with can.
+            // clap names no option for a positional argument. It names the option that the argument conflicts with.
             let prior = prior.trim_matches('`').split(' ').next().unwrap_or_default().to_owned();
             line.error(line.word(option).or_else(|| line.word(&prior)), &message, &about.more())
         }

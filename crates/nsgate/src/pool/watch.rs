@@ -132,7 +132,7 @@ impl Watch<'_, '_> {
         let (wait, next) = match std::mem::replace(&mut self.wait, Wait::Nothing) {
             Wait::Answer(offered, _) => match offered.settled() {
                 Ok(by) => {
-                    // Only now is the one before left.
+                    // Keep the old worker until the new one has accepted the network.
                     self.served = Some(by);
                     self.life = Life::new(self.keeper.pool.patience);
                     self.pause = SHORTEST;
@@ -282,7 +282,7 @@ impl Watch<'_, '_> {
             let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
         });
-        // A descriptor that is not there is the signals' once more: asked for nothing, it says nothing.
+        // Where a descriptor is missing, its place holds the one of the signals with no event, which poll(2) ignores.
         let first = [Some(signals.as_fd()), answer, self.served.as_ref().map(AsFd::as_fd)];
         let first = first.map(|descriptor| match descriptor {
             Some(descriptor) => PollFd::new(descriptor, PollFlags::POLLIN),

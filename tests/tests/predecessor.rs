@@ -1,4 +1,4 @@
-//! The seven findings of the review of `namespace_proxy.py`, each a promise tried end to end (docs/threat-model.md).
+//! The seven flaws of the predecessor `namespace_proxy.py`, each a promise tried end to end (docs/threat-model.md).
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -11,21 +11,21 @@ use nsgate_tests::procfs::{self, CAPABILITY_SETS, Process};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, suite};
 
 fn main() {
-    suite!["findings":
-        finding_1_a_state_path_that_is_a_link_leads_nowhere,
-        finding_1_an_identifier_is_a_uuid_and_cannot_climb,
-        finding_2_an_unknown_key_is_refused_and_nothing_is_remembered,
-        finding_2_two_gates_do_not_share_settings,
-        finding_3_the_file_is_read_once,
-        finding_3_no_second_program_is_run,
-        finding_4_a_pid_file_that_is_a_link_is_not_followed,
-        finding_4_only_what_was_created_is_removed,
-        finding_5_a_backend_others_may_replace_is_refused,
-        finding_5_a_backend_that_becomes_a_link_is_not_followed,
-        finding_6_a_port_is_1_to_65535,
-        finding_6_what_is_bound_is_what_was_asked,
-        finding_7_numbers_and_root_are_no_user,
-        finding_7_the_drop_is_complete,
+    suite!["predecessor":
+        a_state_path_that_is_a_link_leads_nowhere,
+        an_identifier_is_a_uuid_and_cannot_climb,
+        an_unknown_key_is_refused_and_nothing_is_remembered,
+        two_gates_do_not_share_settings,
+        the_file_is_read_once,
+        no_second_program_is_run,
+        a_pid_file_that_is_a_link_is_not_followed,
+        only_what_was_created_is_removed,
+        a_backend_others_may_replace_is_refused,
+        a_backend_that_becomes_a_link_is_not_followed,
+        a_port_is_1_to_65535,
+        what_is_bound_is_what_was_asked,
+        numbers_and_root_are_no_user,
+        the_drop_is_complete,
     ]
 }
 
@@ -33,7 +33,7 @@ fn config() -> Config {
     Config::new(Kind::Network)
 }
 
-fn finding_1_a_state_path_that_is_a_link_leads_nowhere(lab: &Lab) {
+fn a_state_path_that_is_a_link_leads_nowhere(lab: &Lab) {
     let network = lab.network();
     let elsewhere = lab.directory("elsewhere", 0o755);
     fs::remove_dir_all("/run/lab/neutron/external/pids").unwrap();
@@ -44,7 +44,7 @@ fn finding_1_a_state_path_that_is_a_link_leads_nowhere(lab: &Lab) {
     assert!(network.gate.listening().is_empty());
 }
 
-fn finding_1_an_identifier_is_a_uuid_and_cannot_climb(lab: &Lab) {
+fn an_identifier_is_a_uuid_and_cannot_climb(lab: &Lab) {
     let network = lab.network();
     let mut config = config();
     config.rules = Some("    http-request set-header X-Neutron-Network-ID ../../../etc/cron.d/x\n".to_owned());
@@ -52,7 +52,7 @@ fn finding_1_an_identifier_is_a_uuid_and_cannot_climb(lab: &Lab) {
     assert!(started.stderr.contains("../../../etc/cron.d/x") && started.stderr.contains("UUID"), "{}", started.stderr);
 }
 
-fn finding_2_an_unknown_key_is_refused_and_nothing_is_remembered(lab: &Lab) {
+fn an_unknown_key_is_refused_and_nothing_is_remembered(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let mut wrong = config();
@@ -63,7 +63,7 @@ fn finding_2_an_unknown_key_is_refused_and_nothing_is_remembered(lab: &Lab) {
     assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
 }
 
-fn finding_2_two_gates_do_not_share_settings(lab: &Lab) {
+fn two_gates_do_not_share_settings(lab: &Lab) {
     let network = lab.network();
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let other = "b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21";
@@ -78,7 +78,7 @@ fn finding_2_two_gates_do_not_share_settings(lab: &Lab) {
     assert_eq!(agent.nth(2).unwrap().header("X-Neutron-Network-ID"), [NETWORK]);
 }
 
-fn finding_3_the_file_is_read_once(lab: &Lab) {
+fn the_file_is_read_once(lab: &Lab) {
     let network = lab.network();
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let gate = Gate::start(lab, &network.gate, &config());
@@ -92,7 +92,7 @@ fn finding_3_the_file_is_read_once(lab: &Lab) {
     assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
 }
 
-fn finding_3_no_second_program_is_run(lab: &Lab) {
+fn no_second_program_is_run(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     // The first `haproxy` of PATH is the program under test; the second would be what a wrapper executes.
@@ -106,7 +106,7 @@ fn finding_3_no_second_program_is_run(lab: &Lab) {
     assert!(!std::path::Path::new("/run/lab/trapped").exists());
 }
 
-fn finding_4_a_pid_file_that_is_a_link_is_not_followed(lab: &Lab) {
+fn a_pid_file_that_is_a_link_is_not_followed(lab: &Lab) {
     let network = lab.network();
     let victim = lab.state().join("victim");
     fs::write(&victim, "precious").unwrap();
@@ -117,7 +117,7 @@ fn finding_4_a_pid_file_that_is_a_link_is_not_followed(lab: &Lab) {
     assert!(fs::symlink_metadata(config().pid_file).unwrap().is_symlink(), "the link is not ours to remove");
 }
 
-fn finding_4_only_what_was_created_is_removed(lab: &Lab) {
+fn only_what_was_created_is_removed(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let pid_file = config().pid_file;
@@ -134,7 +134,7 @@ fn finding_4_only_what_was_created_is_removed(lab: &Lab) {
     assert_eq!(text(&pid_file), "12345\n");
 }
 
-fn finding_5_a_backend_others_may_replace_is_refused(lab: &Lab) {
+fn a_backend_others_may_replace_is_refused(lab: &Lab) {
     let network = lab.network();
     let mut config = config();
     config.socket = lab.directory("open", 0o777).join("metadata_proxy");
@@ -146,7 +146,7 @@ fn finding_5_a_backend_others_may_replace_is_refused(lab: &Lab) {
     let _gate = Gate::start(lab, &network.gate, &config);
 }
 
-fn finding_5_a_backend_that_becomes_a_link_is_not_followed(lab: &Lab) {
+fn a_backend_that_becomes_a_link_is_not_followed(lab: &Lab) {
     let network = lab.network();
     let thief = RecordingAgent::start(&lab.directory("thief", 0o755).join("socket"), Answer::ok("stolen"));
     let agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
@@ -159,7 +159,7 @@ fn finding_5_a_backend_that_becomes_a_link_is_not_followed(lab: &Lab) {
     assert!(thief.seen().is_empty(), "a guest's request went through the link");
 }
 
-fn finding_6_a_port_is_1_to_65535(lab: &Lab) {
+fn a_port_is_1_to_65535(lab: &Lab) {
     let network = lab.network();
     for port in ["0", "65536", "70000", "-1", "80x", "+80"] {
         let bind = format!("169.254.169.254:{port}");
@@ -169,7 +169,7 @@ fn finding_6_a_port_is_1_to_65535(lab: &Lab) {
     }
 }
 
-fn finding_6_what_is_bound_is_what_was_asked(lab: &Lab) {
+fn what_is_bound_is_what_was_asked(lab: &Lab) {
     let network = lab.network();
     let _gate = Gate::start(lab, &network.gate, &config().with_v6());
     let mut listening = network.gate.listening();
@@ -179,7 +179,7 @@ fn finding_6_what_is_bound_is_what_was_asked(lab: &Lab) {
     assert!(network.guest.listening().is_empty());
 }
 
-fn finding_7_numbers_and_root_are_no_user(lab: &Lab) {
+fn numbers_and_root_are_no_user(lab: &Lab) {
     let network = lab.network();
     for (user, group) in
         [("root", "root"), ("0", "neutron"), ("64042", "neutron"), ("neutron", "0"), ("neutron", "root")]
@@ -193,7 +193,7 @@ fn finding_7_numbers_and_root_are_no_user(lab: &Lab) {
     }
 }
 
-fn finding_7_the_drop_is_complete(lab: &Lab) {
+fn the_drop_is_complete(lab: &Lab) {
     let network = lab.network();
     let gate = Gate::start(lab, &network.gate, &config());
     let process = Process::new(gate.pid);
