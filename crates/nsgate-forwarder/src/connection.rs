@@ -2,11 +2,12 @@
 
 use crate::{
     Connector, Reason, Stop, Termination,
+    context::Shared,
     crowd::Place,
     exchange::{Among, Exchange, ExchangeEvent, ExchangeState},
     guest_io::GuestIo,
     refusal::Refusal,
-    service::{Shared, answer},
+    service::answer,
     stop::next_stop,
 };
 use hyper::{server::conn::http1, service::service_fn};

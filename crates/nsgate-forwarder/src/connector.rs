@@ -2,10 +2,9 @@
 
 mod prompt;
 mod stream;
-mod tcp;
+pub(crate) mod tcp;
 
 pub use stream::AgentStream;
-pub use tcp::TcpConnector;
 
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt::PeerCredentials,

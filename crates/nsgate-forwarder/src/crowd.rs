@@ -7,22 +7,17 @@
 use crate::{
     exchange::{Among, Exchange},
     source::{Prefix, Source},
-    turns::{Turns, turns},
+    turns::{GivesWay, Turns, turns},
 };
 use nsgate_config::Limits;
 use std::{
     collections::HashMap,
-    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Semaphore, time::Instant};
 
 /// A /64 holds as much as one address if it has so many connections for each of the address's.
 const GUESTS_OF_A_PREFIX: u32 = 16;
@@ -30,16 +25,6 @@ const GUESTS_OF_A_PREFIX: u32 = 16;
 const KEPT: usize = 64;
 /// Connections that are looked at for one that gives way. Where there are more, the next look goes on behind them.
 const LOOKED_AT: usize = 4096;
-
-impl Among {
-    /// Between two looks while somebody waits for room.
-    fn pause(self) -> Duration {
-        match self {
-            Self::Connections => Duration::from_millis(20),
-            Self::Heads | Self::Answers => Duration::from_millis(250),
-        }
-    }
-}
 
 /// Everybody who is connected to a gate.
 pub(crate) struct Crowd {
@@ -139,16 +124,11 @@ impl Crowd {
             prefix,
         }
     }
+}
 
-    /// Waits for room, and asks one connection after another to give way until there is some.
-    pub(crate) async fn while_others_give_way<T>(&self, among: Among, room: impl Future<Output = T>) -> T {
-        let mut room = pin!(room);
-        loop {
-            self.table().displace(among, None);
-            if let Ok(room) = timeout(among.pause(), &mut room).await {
-                return room;
-            }
-        }
+impl GivesWay for Crowd {
+    fn displace_one(&self, among: Among) {
+        self.table().displace(among, None);
     }
 }
 

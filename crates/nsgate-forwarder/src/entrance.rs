@@ -2,13 +2,13 @@
 
 use crate::{
     Connector, Seldom, Stop, connection,
+    context::Shared,
     crowd::{Crowd, Place},
     exchange::Among,
-    forwarder::Held,
     places::{Places, Room},
-    service::Shared,
     source::Source,
     stop::next_stop,
+    turns::while_others_give_way,
 };
 use std::{
     future::poll_fn,
@@ -27,6 +27,10 @@ use tokio::{
 
 /// After an error of accept that is not about the one connection (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the listeners are this forwarder's to accept at, as far as another process decides that. Asked before and
+/// after each accept: it must be cheap.
+pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
 
 pub(crate) struct Entrance<C> {
     pub(crate) shared: Arc<Shared<C>>,
@@ -98,7 +102,7 @@ impl<C: Connector> Entrance<C> {
         tokio::select! {
             biased;
             asked = next_stop(stop, None) => if asked != Stop::Now { self.serve_later(guest, room) },
-            room = self.crowd.while_others_give_way(Among::Connections, &mut room) => self.serve(guest, room),
+            room = while_others_give_way(&*self.crowd, Among::Connections, &mut room) => self.serve(guest, room),
         }
     }
 

@@ -4,12 +4,12 @@ use crate::{
     Connector, Observer, Sharing,
     agent::Turnstile,
     callers::{Callers, Directory, Terms},
+    context::Shared,
     crowd::Crowd,
-    entrance::Entrance,
+    entrance::{Entrance, Held},
     guards::{Guarded, TokenKey},
     places::Places,
     rate::Limiter,
-    service::Shared,
     stop::{Stop, next_stop},
 };
 use nsgate_config::{Gate, Guards, HostProxy, RateLimit};
@@ -35,10 +35,6 @@ pub struct Forwarder<C> {
     idle: Arc<Notify>,
     held: Option<Held>,
 }
-
-/// Whether the listeners are this forwarder's to accept at, as far as another process decides that. Asked before and
-/// after each accept: it must be cheap.
-pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How many connections a gate has.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ mod agent;
 mod callers;
 mod connection;
 mod connector;
+mod context;
 pub mod counters;
 mod crowd;
 mod digits;
@@ -45,20 +46,25 @@ mod service;
 mod source;
 mod stop;
 mod strict;
+mod termination;
+mod token_use;
 mod trace;
 mod turns;
 
 pub use callers::Directory;
-pub use connector::{AgentStream, Connector, TcpConnector, UnixConnector};
-pub use forwarder::{Forwarder, Gauge, Held};
-pub use guards::{TokenKey, TokenUse};
+pub use connector::{AgentStream, Connector, UnixConnector, tcp::TcpConnector};
+pub use entrance::Held;
+pub use forwarder::{Forwarder, Gauge};
+pub use guards::TokenKey;
 pub use path_class::PathClass;
 pub use places::Sharing;
 pub use policy::{PassingHeader, identity_headers, passing_headers};
 pub use reason::{Reason, Verdict};
-pub use record::{AccessRecord, Observer, Termination};
+pub use record::{AccessRecord, Observer};
 pub use seldom::Seldom;
 pub use stop::{Stop, stopped_by};
+pub use termination::Termination;
+pub use token_use::TokenUse;
 pub use trace::TraceId;
 
 /// What stands in this crate's interface and is another crate's, in the version that it is built with.

@@ -1,6 +1,6 @@
 //! What a guest is told when the gate refuses a request.
 
-use crate::{Reason, record::Termination};
+use crate::{Reason, termination::Termination};
 use std::{num::NonZeroU32, time::Duration};
 
 /// An answer of the gate's own: an error, by its status.

@@ -1,39 +1,17 @@
 //! One request: judged, carried to the agent, answered.
 
 use crate::{
-    Connector, Observer, Reason,
-    agent::Turnstile,
-    callers::{Callers, Terms},
+    Connector, Reason,
+    context::Shared,
     crowd::Holder,
     exchange::{AfterAnswer, Exchange, ExchangeEvent},
     forward::{ForwardedResponse, ResponseSource, Unanswered, UnreadContent, forward},
-    guards::Guarded,
-    rate::Limiter,
     refusal::Refusal,
     reply::{self, Reply, ResponseEnd},
 };
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
-};
-
-/// What all connections of a gate share.
-pub(crate) struct Shared<C> {
-    pub(crate) terms: Terms,
-    pub(crate) callers: Callers,
-    pub(crate) connector: C,
-    pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) limiter: Limiter,
-    /// What is demanded of a request; nothing if absent.
-    pub(crate) guarded: Option<Guarded>,
-    pub(crate) turnstile: Turnstile,
-    /// Connections open.
-    pub(crate) connections: Arc<AtomicU32>,
-    /// Answers are the last ones on their connection.
-    pub(crate) retiring: AtomicBool,
-}
+use std::sync::{Arc, atomic::Ordering};
 
 /// The guest went away in the middle of its body.
 #[derive(Debug, thiserror::Error)]

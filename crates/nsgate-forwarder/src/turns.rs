@@ -1,8 +1,11 @@
 //! Turns at what all sources share: for requests at the agent, and for heads that did not come in one piece.
 
-use crate::{crowd::Crowd, exchange::Among};
-use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use crate::exchange::Among;
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// The turns that one source may have.
 pub(crate) struct Turns {
@@ -11,7 +14,32 @@ pub(crate) struct Turns {
     prefix: Option<Arc<Semaphore>>,
     all: Arc<Semaphore>,
     /// Who gives way while somebody waits: that holds a turn, and keeps the gate waiting.
-    giving: Option<(Among, Arc<Crowd>)>,
+    giving: Option<(Among, Arc<dyn GivesWay>)>,
+}
+
+/// Connections of which some may give way to others.
+pub(crate) trait GivesWay: Send + Sync {
+    /// Asks one of them to give way.
+    fn displace_one(&self, among: Among);
+}
+
+/// Waits for room, and asks one connection after another to give way until there is some.
+pub(crate) async fn while_others_give_way<T>(others: &dyn GivesWay, among: Among, room: impl Future<Output = T>) -> T {
+    let mut room = pin!(room);
+    loop {
+        others.displace_one(among);
+        if let Ok(room) = timeout(pause(among), &mut room).await {
+            return room;
+        }
+    }
+}
+
+/// Between two looks while a connection waits for room.
+fn pause(among: Among) -> Duration {
+    match among {
+        Among::Connections => Duration::from_millis(20),
+        Among::Heads | Among::Answers => Duration::from_millis(250),
+    }
 }
 
 /// One turn; given back when dropped.
@@ -32,7 +60,7 @@ impl Turns {
         own: u32,
         prefix: Option<Arc<Semaphore>>,
         all: Arc<Semaphore>,
-        giving: (Among, Arc<Crowd>),
+        giving: (Among, Arc<dyn GivesWay>),
     ) -> Self {
         Self { own: turns(own), prefix, all, giving: Some(giving) }
     }
@@ -69,7 +97,7 @@ impl Turns {
 
     async fn while_others_give_way<T>(&self, turn: impl Future<Output = T>) -> T {
         match &self.giving {
-            Some((among, crowd)) => crowd.while_others_give_way(*among, turn).await,
+            Some((among, others)) => while_others_give_way(&**others, *among, turn).await,
             None => turn.await,
         }
     }

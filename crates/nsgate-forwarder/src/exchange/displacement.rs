@@ -1,4 +1,5 @@
-//! How a connection gives way to another one.
+//! How a connection gives way to another one: a part of what [`Exchange`] does, in a file of its own. It goes in a circle with its
+//! parent for that reason alone.
 
 use super::{Exchange, ExchangeState as State};
 use std::{future::poll_fn, sync::atomic::Ordering, task::Poll, time::Duration};

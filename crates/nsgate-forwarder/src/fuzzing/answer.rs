@@ -1,10 +1,8 @@
 //! The agent's bytes, read as an answer and nothing around it.
 
 use super::{
-    Pieces,
-    connection::{Wait, run},
-    pieces::Memory,
-    status,
+    pieces::{Memory, Pieces},
+    run::{Wait, run},
 };
 use crate::agent::{self, AgentBody, Delimited};
 use std::{future::poll_fn, time::Duration};
@@ -32,7 +30,7 @@ pub fn read_answer(pieces: &Pieces, head_only: bool) -> Result<Understood, u16> 
     let mut stream = Memory::new(pieces.clone());
     let outcome = run(async {
         let mut buffer = bytes::BytesMut::new();
-        let answer = agent::read_answer(&mut stream, &mut buffer, head_only).await.map_err(status)?;
+        let answer = agent::read_answer(&mut stream, &mut buffer, head_only).await.map_err(|refusal| refusal.status)?;
         let announced = match answer.body {
             Delimited::Empty => Some(0),
             Delimited::Length(length) => Some(length),

@@ -1,34 +1,34 @@
 //! One guest's connection from the strict reader to the agent and back, without a socket.
 
-use super::{Pieces, pieces::Memory};
+use super::{
+    pieces::{Memory, Pieces},
+    run::run,
+};
 use crate::{
     AccessRecord, Connector, Observer,
     agent::Turnstile,
     callers::{Callers, Terms},
     connection::protocol,
+    context::Shared,
     crowd::Holder,
     exchange::{Exchange, ExchangeState},
     guards::Guarded,
     guest_io::GuestIo,
     rate::Limiter,
-    service::{Shared, answer},
+    service::answer,
 };
 use hyper::service::service_fn;
 use nsgate_config::Gate;
 use std::{
-    future::Future,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    runtime::{Builder, Runtime},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What came of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,39 +150,6 @@ impl AsyncWrite for AgentStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-/// Somebody waits, and nobody will wake them.
-#[derive(Debug)]
-pub(super) struct Wait;
-
-/// Polls to the end. Everything is in memory: whoever waits without having been woken would wait for ever (or until a
-/// timer ends), and that is an error.
-pub(super) fn run<T>(future: impl Future<Output = T>) -> Result<T, Wait> {
-    static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().build().ok());
-    let _entered = runtime.as_ref().ok_or(Wait)?.enter();
-    let woken = Arc::new(Woken::default());
-    let waker = Waker::from(woken.clone());
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(outcome) = future.as_mut().poll(&mut cx) {
-            return Ok(outcome);
-        }
-        if !woken.0.swap(false, Ordering::Relaxed) {
-            return Err(Wait);
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ mod connection;
 mod guards;
 mod pieces;
 mod rates;
+mod run;
 
 pub use answer::{Understood, read_answer};
 pub use connection::{Served, serve};

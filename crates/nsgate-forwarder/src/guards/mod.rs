@@ -9,46 +9,18 @@ mod headers;
 mod host;
 mod key;
 mod paths;
+mod request;
 mod session;
 
 pub use key::TokenKey;
+pub(crate) use request::Asked;
 
-use crate::{Reason, refusal::Refusal};
+use crate::{Reason, TokenUse, refusal::Refusal};
 use expiry::Expiry;
 use http::{HeaderMap, HeaderValue};
 use nsgate_config::Guards;
 use session::Session;
 pub(crate) use session::{Given, TTL};
-use std::{net::IpAddr, time::Instant};
-
-/// How a request stands to session tokens, where the gate's guards know of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TokenUse {
-    /// It has none.
-    Absent,
-    /// It has a good one.
-    Good,
-    /// It has one that is not the gate's, not the source's, or too old.
-    Bad,
-    /// It asks for one.
-    Asked,
-}
-
-impl TokenUse {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Absent, Self::Good, Self::Bad, Self::Asked];
-
-    /// For logs and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Good => "good",
-            Self::Bad => "bad",
-            Self::Asked => "asked",
-        }
-    }
-}
 
 /// The guards of one gate, or of one host.
 pub(crate) struct Guarded {
@@ -57,26 +29,6 @@ pub(crate) struct Guarded {
     expiry: Option<Expiry>,
     /// What 405 says beside it (RFC 9110, section 15.5.6).
     allow: Option<HeaderValue>,
-}
-
-/// A request as the guards see it.
-pub(crate) struct Asked<'a> {
-    /// Who asks.
-    pub(crate) peer: IpAddr,
-    /// What the agent would be told of that.
-    pub(crate) identity: &'a [u8],
-    pub(crate) method: &'a str,
-    /// As it is judged ([`Guarded::judged`]).
-    pub(crate) target: &'a [u8],
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) now: Instant,
-}
-
-impl Asked<'_> {
-    /// The target without its query.
-    fn path(&self) -> &[u8] {
-        self.target.split(|byte| *byte == b'?').next().unwrap_or_default()
-    }
 }
 
 /// What becomes of a request that no guard refuses.

@@ -4,8 +4,12 @@
 //! `PUT /latest/api/token` with `X-aws-ec2-metadata-token-ttl-seconds` is answered by the gate. A program that can be
 //! talked into a `GET` cannot be talked into that, as a rule, nor into sending the token with it.
 
-use super::{Asked, TokenKey, TokenUse, headers::is_forwarded, key::LONGEST};
-use crate::{Reason, refusal::Refusal};
+use super::{
+    headers::is_forwarded,
+    key::{LONGEST, TokenKey},
+    request::Asked,
+};
+use crate::{Reason, refusal::Refusal, token_use::TokenUse};
 use http::{HeaderMap, HeaderName};
 use nsgate_config::Tokens;
 use std::{sync::OnceLock, time::Duration};

@@ -3,7 +3,7 @@
 //! Extensions and trailers mean nothing here, and different servers have read them differently: they are read by the letter
 //! and left out of what is passed on, so that there is nothing in it but sizes, data and ends of lines.
 
-use super::head::{TOKEN, has};
+use super::octets::{TOKEN, has};
 use crate::{Reason, refusal::Refusal};
 use nsgate_config::Limits;
 

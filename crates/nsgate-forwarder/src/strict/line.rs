@@ -1,6 +1,6 @@
 //! A request line, read as it comes: what can no longer become one is refused at that byte and not waited beyond.
 
-use super::head::{HOST, TOKEN, has};
+use super::octets::{HOST, TOKEN, has};
 use crate::{Reason, refusal::Refusal};
 use nsgate_config::Limits;
 use std::ops::Range;

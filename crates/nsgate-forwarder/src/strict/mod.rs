@@ -7,6 +7,7 @@
 mod chunked;
 mod head;
 mod line;
+mod octets;
 
 pub(crate) use chunked::Chunked;
 #[cfg(test)]
