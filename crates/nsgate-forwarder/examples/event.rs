@@ -4,7 +4,7 @@
 use nsgate_config::native;
 use nsgate_forwarder::{
     AccessRecord,
-    event::{Missed, Network, format},
+    event::{EventOrigin, Missed, format},
 };
 use std::{
     io::Write,
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u32 = words.next().ok_or("how many events?")?.parse()?;
     let mut file = std::fs::OpenOptions::new().append(true).open(words.next().ok_or("to which file?")?)?;
     let text = "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"127.0.0.1:80\"]\nuser = \"u\"\nbackend = \"/b\"\n";
-    let network = Network::of(&native::parse("event", text)?.config.gate.identity);
+    let network = EventOrigin::of(&native::parse("event", text)?.config.gate.identity);
     let time = Some(Duration::from_micros(1234));
     #[allow(clippy::disallowed_methods, reason = "the date of a line")]
     let mut record = AccessRecord::begun(([10, 0, 0, 5], 41234).into(), SystemTime::now());

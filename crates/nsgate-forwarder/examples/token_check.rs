@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let asked: Vec<HeaderMap> = good.iter().map(|token| headers(token)).collect::<Result<_, _>>()?;
     let guard = fuzzing::Guard::new(&all_guards()?, key);
     let judge = |headers: &HeaderMap| {
-        guard.judge_headers(peer, "GET", black_box(b"/latest/meta-data/"), black_box(headers), now)
+        guard.check_headers(peer, "GET", black_box(b"/latest/meta-data/"), black_box(headers), now)
     };
     for headers in &asked {
         judge(headers).map_err(|(status, reason)| format!("refused with {status}, {reason}"))?;

@@ -41,7 +41,7 @@ pub(crate) enum Callers {
     /// Everybody is of one network: the identity as the agent gets it.
     Network(Vec<u8>),
     /// Each address is an instance's, or a stranger's.
-    Host(Host),
+    Host(HostCallers),
 }
 
 /// Who asks.
@@ -52,7 +52,7 @@ pub(crate) enum Caller<'a> {
     Monitor,
 }
 
-pub(crate) struct Host {
+pub(crate) struct HostCallers {
     directory: Directory,
     monitor: Option<UriPath>,
     statistics: Option<UriPath>,
@@ -64,7 +64,7 @@ impl Callers {
     }
 
     pub(crate) fn of_host(host: &HostProxy, directory: Directory) -> Self {
-        Self::Host(Host { directory, monitor: host.monitor.clone(), statistics: host.statistics.clone() })
+        Self::Host(HostCallers { directory, monitor: host.monitor.clone(), statistics: host.statistics.clone() })
     }
 
     /// Who asks for this target, or what the guest is told instead.
@@ -76,7 +76,7 @@ impl Callers {
     }
 }
 
-impl Host {
+impl HostCallers {
     fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<Caller<'static>, Refusal> {
         // haproxy compares the whole target with the one, and its beginning with the other.
         if self.monitor.as_ref().is_some_and(|path| path.as_str().as_bytes() == target) {

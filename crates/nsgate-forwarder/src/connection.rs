@@ -2,8 +2,8 @@
 
 use crate::{
     Connector, Reason, Stop, Termination,
-    context::Shared,
-    crowd::Place,
+    connection_registry::ConnectionPlace,
+    context::ForwarderContext,
     exchange::{Among, Exchange, ExchangeEvent, ExchangeState},
     guest_io::GuestIo,
     refusal::Refusal,
@@ -33,10 +33,10 @@ const LINGER_BYTES: usize = 64 * 1024;
 
 /// Serves until the guest leaves, loses patience with us, or we with it.
 pub(crate) async fn serve<C: Connector>(
-    shared: Arc<Shared<C>>,
+    shared: Arc<ForwarderContext<C>>,
     socket: TcpStream,
     peer: SocketAddr,
-    mut place: Place,
+    mut place: ConnectionPlace,
     mut stop: watch::Receiver<Option<Stop>>,
 ) {
     let exchange = Exchange::new(peer, shared.observer.clone());
@@ -53,10 +53,10 @@ pub(crate) async fn serve<C: Connector>(
         let end = loop {
             tokio::select! {
                 biased;
-                outcome = &mut connection => break outcome.map_or(End::Cut, |()| End::Orderly),
+                outcome = &mut connection => break outcome.map_or(ConnectionEnd::Cut, |()| ConnectionEnd::Orderly),
                 alarm = &mut watchdog => match alarm {
-                    Alarm::Slow(refusal) => break End::Slow(refusal),
-                    Alarm::Old if old => break End::Old,
+                    Alarm::Slow(refusal) => break ConnectionEnd::Slow(refusal),
+                    Alarm::Old if old => break ConnectionEnd::Old,
                     Alarm::Old => {
                         old = true;
                         connection.as_mut().graceful_shutdown();
@@ -70,7 +70,7 @@ pub(crate) async fn serve<C: Connector>(
                             connection.as_mut().graceful_shutdown();
                         }
                     } else if giving_way {
-                        break End::Displaced;
+                        break ConnectionEnd::Displaced;
                     } else {
                         // What the kernel has got of the guest meanwhile is read first.
                         giving_way = true;
@@ -85,7 +85,7 @@ pub(crate) async fn serve<C: Connector>(
                         draining = Some(Stop::Drain);
                         connection.as_mut().graceful_shutdown();
                     }
-                    Stop::Now => break End::Stopped,
+                    Stop::Now => break ConnectionEnd::Stopped,
                 },
             }
         };
@@ -115,7 +115,7 @@ pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum ConnectionEnd {
     /// The last answer is written, or a refusal is to be.
     Orderly,
     /// In the middle of something.
@@ -164,13 +164,13 @@ async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm 
 }
 
 /// Closes the connection, which ended in `end` when its exchange stood at `left`.
-async fn close(socket: TcpStream, exchange: &Exchange, end: End, left: ExchangeState) {
+async fn close(socket: TcpStream, exchange: &Exchange, end: ConnectionEnd, left: ExchangeState) {
     let refusal = match (end, left) {
-        (End::Slow(refusal), _) => refusal,
-        (End::Displaced, _) => left.awaits_request().then_some(Refusal::DISPLACED),
-        (End::Stopped | End::Old, _) => None,
-        (End::Orderly | End::Cut, ExchangeState::Refused(refusal)) => Some(refusal),
-        (End::Orderly | End::Cut, _) => None,
+        (ConnectionEnd::Slow(refusal), _) => refusal,
+        (ConnectionEnd::Displaced, _) => left.awaits_request().then_some(Refusal::DISPLACED),
+        (ConnectionEnd::Stopped | ConnectionEnd::Old, _) => None,
+        (ConnectionEnd::Orderly | ConnectionEnd::Cut, ExchangeState::Refused(refusal)) => Some(refusal),
+        (ConnectionEnd::Orderly | ConnectionEnd::Cut, _) => None,
     };
     match refusal {
         Some(refusal) => refuse(socket, exchange, end, &refusal).await,
@@ -179,34 +179,37 @@ async fn close(socket: TcpStream, exchange: &Exchange, end: End, left: ExchangeS
 }
 
 /// Closes the connection without a word.
-async fn leave(socket: TcpStream, exchange: &Exchange, end: End, left: ExchangeState) {
+async fn leave(socket: TcpStream, exchange: &Exchange, end: ConnectionEnd, left: ExchangeState) {
     use ExchangeState as State;
     let termination = match (end, left) {
-        (End::Old, State::Rest(_)) => Termination::SILENT_AGENT,
-        (End::Slow(_) | End::Old | End::Displaced, State::Answer(_) | State::Ended { .. }) => Termination::SLOW_GUEST,
+        (ConnectionEnd::Old, State::Rest(_)) => Termination::SILENT_AGENT,
+        (
+            ConnectionEnd::Slow(_) | ConnectionEnd::Old | ConnectionEnd::Displaced,
+            State::Answer(_) | State::Ended { .. },
+        ) => Termination::SLOW_GUEST,
         (_, State::Agent | State::Queued) => Termination::GUEST_LEFT_WAITING,
         _ => Termination::GUEST_LEFT,
     };
     let reason = match (end, left) {
-        (End::Stopped, _) => Reason::GateStopped,
-        (End::Old, _) => Reason::OldConnection,
-        (End::Displaced, _) => Reason::Displaced,
-        (End::Slow(_), State::HeadRead | State::Content) => Reason::SlowBody,
-        (End::Slow(_), _) => Reason::SlowGuest,
-        (End::Orderly | End::Cut, _) => Reason::GuestLeft,
+        (ConnectionEnd::Stopped, _) => Reason::GateStopped,
+        (ConnectionEnd::Old, _) => Reason::OldConnection,
+        (ConnectionEnd::Displaced, _) => Reason::Displaced,
+        (ConnectionEnd::Slow(_), State::HeadRead | State::Content) => Reason::SlowBody,
+        (ConnectionEnd::Slow(_), _) => Reason::SlowGuest,
+        (ConnectionEnd::Orderly | ConnectionEnd::Cut, _) => Reason::GuestLeft,
     };
     exchange.end(Some((termination, reason)));
-    if end != End::Orderly && left.is_within_answer() {
+    if end != ConnectionEnd::Orderly && left.is_within_answer() {
         // A part of an answer must not look like the whole, and to an HTTP/1.0 guest an orderly end would.
         let _ = socket.set_zero_linger();
-    } else if left.leaves_content() && matches!(end, End::Orderly | End::Cut) {
+    } else if left.leaves_content() && matches!(end, ConnectionEnd::Orderly | ConnectionEnd::Cut) {
         exchange.on(ExchangeEvent::Linger);
         linger_or_give_way(socket, exchange).await;
     }
 }
 
 /// Tells the guest why, and closes the connection.
-async fn refuse(mut socket: TcpStream, exchange: &Exchange, end: End, refusal: &Refusal) {
+async fn refuse(mut socket: TcpStream, exchange: &Exchange, end: ConnectionEnd, refusal: &Refusal) {
     exchange.on(ExchangeEvent::Linger);
     let text = refusal.raw(exchange.is_head());
     if let Ok(Ok(())) = timeout(LINGER, socket.write_all(&text)).await {
@@ -217,7 +220,7 @@ async fn refuse(mut socket: TcpStream, exchange: &Exchange, end: End, refusal: &
         record.reason = Some(refusal.reason);
     });
     exchange.end(None);
-    if end != End::Displaced {
+    if end != ConnectionEnd::Displaced {
         linger_or_give_way(socket, exchange).await;
     }
 }

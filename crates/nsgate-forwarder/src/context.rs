@@ -13,7 +13,7 @@ use std::sync::{
 };
 
 /// What all connections of a gate share.
-pub(crate) struct Shared<C> {
+pub(crate) struct ForwarderContext<C> {
     pub(crate) terms: Terms,
     pub(crate) callers: Callers,
     pub(crate) connector: C,

@@ -68,16 +68,16 @@ impl<C: AsRef<[AtomicU64]>> Counters<C> {
 
     /// What they are now.
     #[must_use]
-    pub fn numbers(&self) -> Numbers {
-        Numbers(self.0.as_ref().iter().map(|cell| cell.load(Ordering::Relaxed)).collect())
+    pub fn numbers(&self) -> CounterValues {
+        CounterValues(self.0.as_ref().iter().map(|cell| cell.load(Ordering::Relaxed)).collect())
     }
 }
 
 /// What was counted by one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Numbers(Vec<u64>);
+pub struct CounterValues(Vec<u64>);
 
-impl Numbers {
+impl CounterValues {
     /// Those that another process has counted. A number that is not there is 0; what is behind the last is left out.
     #[must_use]
     pub fn new(cells: &[u64]) -> Self {
@@ -106,7 +106,7 @@ impl Numbers {
         std::array::from_fn(|class| self.at(class))
     }
 
-    /// All requests. (Numbers of another process may be anything.)
+    /// All requests. (CounterValues of another process may be anything.)
     #[must_use]
     pub fn requests(&self) -> u64 {
         sum(self.classes().into_iter())
@@ -167,7 +167,7 @@ fn sum(all: impl Iterator<Item = u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counters, Numbers, REASONS};
+    use super::{CounterValues, Counters, REASONS};
     use crate::{AccessRecord, Reason, TokenUse};
     use std::{
         sync::atomic::AtomicU64,
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn numbers_of_another_process_may_be_anything() {
         for cells in [vec![], vec![u64::MAX; 3], vec![u64::MAX; 4096]] {
-            let numbers = Numbers::new(&cells);
+            let numbers = CounterValues::new(&cells);
             assert_eq!(numbers.requests(), if cells.is_empty() { 0 } else { u64::MAX });
         }
         let few: [AtomicU64; 2] = Default::default();
@@ -214,10 +214,10 @@ mod tests {
 
     #[test]
     fn numbers_are_added_and_moments_are_not() {
-        let (one, two) = (Numbers::new(&[5; 20]), Numbers::new(&[u64::MAX; 9]));
-        let sum = Numbers::sum([&one, &two]);
+        let (one, two) = (CounterValues::new(&[5; 20]), CounterValues::new(&[u64::MAX; 9]));
+        let sum = CounterValues::sum([&one, &two]);
         assert_eq!((sum.served(), sum.refused_at(), sum.failed_at()), (u64::MAX, u64::MAX, 5));
-        assert_eq!(Numbers::sum([]).requests(), 0);
+        assert_eq!(CounterValues::sum([]).requests(), 0);
     }
 
     /// A gate lives through an upgrade of the command that reads it. A new reason goes behind the last.

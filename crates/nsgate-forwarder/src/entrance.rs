@@ -2,11 +2,11 @@
 
 use crate::{
     Connector, Seldom, Stop, connection,
-    context::Shared,
-    crowd::{Crowd, Place},
+    connection_registry::{ConnectionPlace, ConnectionRegistry},
+    context::ForwarderContext,
     exchange::Among,
-    places::{Places, Room},
-    source::Source,
+    places::{ConnectionPlaces, ConnectionRoom},
+    source::GuestSource,
     stop::next_stop,
     turns::while_others_give_way,
 };
@@ -30,24 +30,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether the listeners are this forwarder's to accept at, as far as another process decides that. Asked before and
 /// after each accept: it must be cheap.
-pub type Held = Arc<dyn Fn() -> bool + Send + Sync>;
+pub type ListenerHeld = Arc<dyn Fn() -> bool + Send + Sync>;
 
 pub(crate) struct Entrance<C> {
-    pub(crate) shared: Arc<Shared<C>>,
-    pub(crate) crowd: Arc<Crowd>,
-    pub(crate) places: Places,
+    pub(crate) shared: Arc<ForwarderContext<C>>,
+    pub(crate) crowd: Arc<ConnectionRegistry>,
+    pub(crate) places: ConnectionPlaces,
     pub(crate) idle: Arc<Notify>,
     /// Whether the listener is this process's, where another one decides that.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<ListenerHeld>,
     /// For the connections.
     pub(crate) stop: watch::Receiver<Option<Stop>>,
 }
 
 /// A guest that is there, and has no place yet.
-struct Guest {
+struct AcceptedGuest {
     socket: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    place: ConnectionPlace,
 }
 
 impl<C> Clone for Entrance<C> {
@@ -108,13 +108,13 @@ impl<C: Connector> Entrance<C> {
 
     /// Nothing, if its source has all the connections that it may have. Nothing is said either: that would cost more than
     /// it is worth.
-    fn meet(&self, socket: TcpStream, peer: SocketAddr) -> Option<Guest> {
+    fn meet(&self, socket: TcpStream, peer: SocketAddr) -> Option<AcceptedGuest> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let place = self.crowd.enter(Source::of(peer.ip()))?;
-        Some(Guest { socket, peer, place })
+        let place = self.crowd.enter(GuestSource::of(peer.ip()))?;
+        Some(AcceptedGuest { socket, peer, place })
     }
 
-    fn serve(&self, Guest { socket, peer, place }: Guest, room: Room) {
+    fn serve(&self, AcceptedGuest { socket, peer, place }: AcceptedGuest, room: ConnectionRoom) {
         let before = self.shared.connections.fetch_add(1, Ordering::Relaxed);
         self.shared.observer.opened(before.saturating_add(1));
         let (shared, idle, stop) = (self.shared.clone(), self.idle.clone(), self.stop.clone());
@@ -131,7 +131,7 @@ impl<C: Connector> Entrance<C> {
     }
 
     /// Serves a guest that is there when the gate closes its listeners, once there is room.
-    fn serve_later(&self, guest: Guest, room: Pin<Box<impl Future<Output = Room> + Send + 'static>>) {
+    fn serve_later(&self, guest: AcceptedGuest, room: Pin<Box<impl Future<Output = ConnectionRoom> + Send + 'static>>) {
         let entrance = self.clone();
         tokio::spawn(async move {
             let room = room.await;

@@ -16,13 +16,13 @@ pub const LONGEST: usize = 900;
 
 /// Whose gate it is, as every event of it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct EventOrigin {
     kind: &'static str,
     /// Empty for a host's proxy.
     id: String,
 }
 
-impl Network {
+impl EventOrigin {
     /// One network's, or one router's.
     #[must_use]
     pub fn of(identity: &Identity) -> Self {
@@ -68,14 +68,14 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "
 
 /// What an event says of a request line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestSummary {
     /// The method, if it is a usual one.
     pub method: &'static str,
     /// What was asked for.
     pub class: PathClass,
 }
 
-impl Asked {
+impl RequestSummary {
     /// `None` if the guest sent nothing that looks like a request.
     #[must_use]
     pub fn of(record: &AccessRecord) -> Option<Self> {
@@ -109,7 +109,7 @@ fn path_in(target: &[u8]) -> &[u8] {
 
 /// The event, without the end of line.
 #[must_use]
-pub fn format(network: &Network, record: &AccessRecord, missed: Missed) -> String {
+pub fn format(network: &EventOrigin, record: &AccessRecord, missed: Missed) -> String {
     let mut text = String::with_capacity(512);
     text.push_str("{\"time\":\"");
     rfc3339(record.started, &mut text);
@@ -121,7 +121,7 @@ pub fn format(network: &Network, record: &AccessRecord, missed: Missed) -> Strin
     address(record.client.ip(), |piece| text.push_str(piece));
     text.push('"');
     number(",\"port\":", Some(record.client.port().into()), &mut text);
-    let asked = Asked::of(record);
+    let asked = RequestSummary::of(record);
     word(",\"method\":", asked.map(|asked| asked.method), &mut text);
     word(",\"class\":", asked.map(|asked| asked.class.name()), &mut text);
     number(",\"status\":", (record.status != 0).then(|| record.status.into()), &mut text);
@@ -195,7 +195,7 @@ fn rfc3339(time: SystemTime, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, LONGEST, Missed, Network, PathClass, format, rfc3339};
+    use super::{EventOrigin, LONGEST, Missed, PathClass, RequestSummary, format, rfc3339};
     use crate::{AccessRecord, Reason, TokenUse, trace::Traces};
     use nsgate_config::Identity;
     use std::time::{Duration, UNIX_EPOCH};
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_event_says_who_asked_for_what_and_what_came_of_it() {
-        let network = Network::of(&Identity::Network(ID.parse().unwrap()));
+        let network = EventOrigin::of(&Identity::Network(ID.parse().unwrap()));
         assert_eq!(
             format(&network, &record(b"GET /latest/user-data?token=s3cret HTTP/1.1"), Missed::default()),
             format!(
@@ -246,7 +246,7 @@ mod tests {
             b"GET /\"},{\"s3cret\":\" HTTP/1.1",
         ] {
             let refused = AccessRecord { reason: Some(Reason::Target), status: 400, head_time: None, ..record(line) };
-            let event = format(&Network::host(), &refused, Missed { suppressed: 7, lost: 2 });
+            let event = format(&EventOrigin::host(), &refused, Missed { suppressed: 7, lost: 2 });
             assert!(!event.to_lowercase().contains("s3cret"), "{event}");
             assert!(event.is_ascii() && !event.contains(['\n', '\\']) && event.matches('{').count() == 1, "{event}");
             assert!(event.ends_with(",\"suppressed\":7,\"lost\":2}"), "{event}");
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_request_line_is_a_method_and_a_class() {
-        let asked = |line: &[u8]| Asked::of(&record(line)).map(|asked| (asked.method, asked.class.name()));
+        let asked = |line: &[u8]| RequestSummary::of(&record(line)).map(|asked| (asked.method, asked.class.name()));
         assert_eq!(asked(b"POST /openstack/latest/password HTTP/1.1"), Some(("POST", "password")));
         assert_eq!(asked(b"GET /latest/user-data"), Some(("GET", "user-data")), "a refused one may have no version");
         assert_eq!(asked(b"BREW /latest/user-data HTTP/1.1"), Some(("other", "user-data")));
@@ -290,7 +290,7 @@ mod tests {
                 trace: Some(Traces::new(true).begin().0),
                 ..record(b"OPTIONS /network_data.json HTTP/1.1")
             };
-            let network = Network::of(&Identity::OvnNetwork(ID.parse().unwrap()));
+            let network = EventOrigin::of(&Identity::OvnNetwork(ID.parse().unwrap()));
             let event = format(&network, &longest, Missed { suppressed: u64::MAX, lost: u64::MAX });
             assert!(event.len() <= LONGEST, "{}: {event}", event.len());
         }

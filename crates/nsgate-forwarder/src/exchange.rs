@@ -22,9 +22,9 @@ use tokio::time::Instant;
 /// Bytes of a request line that the log gets.
 pub(crate) const LONGEST_LINE: usize = 1024;
 
-/// Shared by the layers.
+/// ForwarderContext by the layers.
 pub(crate) struct Exchange {
-    progress: Mutex<Progress>,
+    progress: Mutex<ExchangeProgress>,
     observer: Arc<dyn Observer>,
     client: SocketAddr,
     /// It is asked to give way.
@@ -32,7 +32,7 @@ pub(crate) struct Exchange {
 }
 
 /// How far the connection is.
-struct Progress {
+struct ExchangeProgress {
     state: ExchangeState,
     /// When that wait began.
     since: Instant,
@@ -62,7 +62,7 @@ pub(crate) struct ReadHead {
 impl Exchange {
     pub(crate) fn new(client: SocketAddr, observer: Arc<dyn Observer>) -> Arc<Self> {
         let now = Instant::now();
-        let progress = Progress {
+        let progress = ExchangeProgress {
             state: ExchangeState::Fresh,
             since: now,
             head: None,
@@ -80,7 +80,7 @@ impl Exchange {
         self.client
     }
 
-    fn lock(&self) -> MutexGuard<'_, Progress> {
+    fn lock(&self) -> MutexGuard<'_, ExchangeProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,7 +177,12 @@ impl Exchange {
         self.log(progress, elapsed, cut);
     }
 
-    fn log(&self, mut progress: MutexGuard<'_, Progress>, elapsed: Duration, cut: Option<(Termination, Reason)>) {
+    fn log(
+        &self,
+        mut progress: MutexGuard<'_, ExchangeProgress>,
+        elapsed: Duration,
+        cut: Option<(Termination, Reason)>,
+    ) {
         let written = progress.written;
         let Some(mut record) = progress.record.take() else { return };
         drop(progress);
@@ -214,7 +219,7 @@ impl Exchange {
     }
 }
 
-impl Progress {
+impl ExchangeProgress {
     #[inline(always)]
     fn step(&mut self, event: ExchangeEvent) -> Transition {
         let transition = self.state.step(event);
@@ -284,7 +289,7 @@ mod tests {
         let mut known = 0;
         let mut woken = || std::mem::replace(&mut known, wakes.0.load(Ordering::Relaxed)) != known;
         exchange.begin();
-        let head = strict::judge(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &nsgate_config::Limits::default()).unwrap();
+        let head = strict::parse_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &nsgate_config::Limits::default()).unwrap();
         exchange.read_head(ReadHead { head, whole: true });
         assert!(exchange.take_head().is_some());
         exchange.on(ExchangeEvent::Forward);

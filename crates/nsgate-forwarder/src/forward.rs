@@ -2,14 +2,14 @@
 
 use crate::{
     Connector, Reason,
-    agent::{Answer, read_answer},
+    agent::{AgentAnswer, read_answer},
     callers::{Caller, Terms},
-    context::Shared,
+    context::ForwarderContext,
     exchange::{Exchange, ExchangeEvent, ReadHead},
-    guards::{Asked, Given, Judged},
+    guards::{GuardOutcome, GuardedRequest, IssuedToken},
     rebuild,
     refusal::Refusal,
-    source::Source,
+    source::GuestSource,
     strict::Head,
     trace::{TraceId, Traces},
     turns::{Turn, Turns},
@@ -31,12 +31,12 @@ pub(crate) enum ResponseSource<S> {
     /// The gate itself: it is there.
     Monitor,
     /// The gate itself, with a token.
-    Token(Given),
+    Token(IssuedToken),
 }
 
 /// The agent's response, of which the head has been read.
 pub(crate) struct ForwardedResponse<S> {
-    pub(crate) answer: Answer,
+    pub(crate) answer: AgentAnswer,
     /// What was read behind the head.
     pub(crate) rest: BytesMut,
     /// Where the rest comes from.
@@ -77,7 +77,7 @@ enum Admitted<'a> {
     /// It asks whether the gate is there.
     Monitor,
     /// It asks for a token, and gets one.
-    Token(Given),
+    Token(IssuedToken),
 }
 
 /// What the agent is sent.
@@ -90,7 +90,7 @@ struct AgentRequest {
 
 /// Judges a request, and asks the agent if it is good.
 pub(crate) async fn forward<C: Connector>(
-    shared: &Shared<C>,
+    shared: &ForwarderContext<C>,
     exchange: &Exchange,
     turns: &Turns,
     request: Request<Incoming>,
@@ -123,15 +123,15 @@ pub(crate) async fn forward<C: Connector>(
 
 /// Judges a request by its head: rates, source, guards.
 fn admit<'a, C>(
-    shared: &'a Shared<C>,
+    shared: &'a ForwarderContext<C>,
     exchange: &Exchange,
     head: &mut Head,
     parts: &mut Parts,
     now: std::time::Instant,
 ) -> Result<Admitted<'a>, Refusal> {
     let peer = exchange.client().ip();
-    shared.limiter.count(Source::of(peer), now).map_err(Refusal::too_many)?;
-    let single = shared.guarded.as_ref().and_then(|guarded| guarded.judged(head.target()));
+    shared.limiter.count(GuestSource::of(peer), now).map_err(Refusal::too_many)?;
+    let single = shared.guarded.as_ref().and_then(|guarded| guarded.checked_target(head.target()));
     let target = single.as_deref().unwrap_or(head.target());
     let identity = match shared.callers.identify(peer, target)? {
         Caller::Identified(identity) => identity,
@@ -139,19 +139,19 @@ fn admit<'a, C>(
     };
     let Some(guarded) = &shared.guarded else { return Ok(Admitted::Forward(identity)) };
     let method = parts.method.as_str();
-    let asked = Asked { peer, identity: &identity, method, target, headers: &parts.headers, now };
+    let asked = GuardedRequest { peer, identity: &identity, method, target, headers: &parts.headers, now };
     let mut token = None;
-    let judged = guarded.judge(&asked, &mut token);
+    let judged = guarded.check_request(&asked, &mut token);
     exchange.note(|record| record.token = token);
     Ok(match judged? {
-        Judged::Passes => {
+        GuardOutcome::Passes => {
             if let Some(target) = single {
                 head.set_target(&target);
             }
             guarded.strip(&mut parts.headers);
             Admitted::Forward(identity)
         }
-        Judged::Answered(token) => Admitted::Token(token),
+        GuardOutcome::Answered(token) => Admitted::Token(token),
     })
 }
 
@@ -170,7 +170,7 @@ async fn collect(mut body: Incoming, bound: u32) -> Result<Vec<u8>, Unanswered> 
 
 /// Asks the agent, when it is the request's turn.
 async fn ask<C: Connector>(
-    shared: &Shared<C>,
+    shared: &ForwarderContext<C>,
     exchange: &Exchange,
     turns: &Turns,
     request: AgentRequest,

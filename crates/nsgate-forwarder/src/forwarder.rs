@@ -4,11 +4,11 @@ use crate::{
     Connector, Observer, Sharing,
     agent::Turnstile,
     callers::{Callers, Directory, Terms},
-    context::Shared,
-    crowd::Crowd,
-    entrance::{Entrance, Held},
+    connection_registry::ConnectionRegistry,
+    context::ForwarderContext,
+    entrance::{Entrance, ListenerHeld},
     guards::{Guarded, TokenKey},
-    places::Places,
+    places::ConnectionPlaces,
     rate::Limiter,
     stop::{Stop, next_stop},
 };
@@ -29,11 +29,11 @@ use tokio::{
 
 /// One network's proxy, or one host's.
 pub struct Forwarder<C> {
-    shared: Arc<Shared<C>>,
-    crowd: Arc<Crowd>,
-    places: Places,
+    shared: Arc<ForwarderContext<C>>,
+    crowd: Arc<ConnectionRegistry>,
+    places: ConnectionPlaces,
     idle: Arc<Notify>,
-    held: Option<Held>,
+    held: Option<ListenerHeld>,
 }
 
 /// How many connections a gate has.
@@ -76,11 +76,11 @@ impl<C: Connector> Forwarder<C> {
     ) -> Self {
         let limits = &terms.limits;
         Self {
-            places: Places::new(limits.connections, None),
-            crowd: Crowd::new(limits.clone()),
+            places: ConnectionPlaces::new(limits.connections, None),
+            crowd: ConnectionRegistry::new(limits.clone()),
             idle: Arc::default(),
             held: None,
-            shared: Arc::new(Shared {
+            shared: Arc::new(ForwarderContext {
                 connector,
                 observer: Arc::new(observer),
                 limiter: Limiter::new(rates),
@@ -97,7 +97,7 @@ impl<C: Connector> Forwarder<C> {
     /// Shares a bound for connections with other gates.
     #[must_use]
     pub fn sharing(mut self, sharing: Sharing) -> Self {
-        self.places = Places::new(self.shared.terms.limits.connections, Some(sharing));
+        self.places = ConnectionPlaces::new(self.shared.terms.limits.connections, Some(sharing));
         self
     }
 
@@ -114,7 +114,7 @@ impl<C: Connector> Forwarder<C> {
     /// Accepts a guest only while `held` says so. Another process that serves the same listeners when it no longer does
     /// serves alone then: a guest that was accepted in the very moment is closed again, and nothing of it was read.
     #[must_use]
-    pub fn while_held(mut self, held: Held) -> Self {
+    pub fn while_held(mut self, held: ListenerHeld) -> Self {
         self.held = Some(held);
         self
     }
@@ -177,7 +177,11 @@ async fn pass_on(mut stop: watch::Receiver<Option<Stop>>, tell: watch::Sender<Op
 }
 
 /// Tells the observer when the last connection has been gone for a while, until the gate is asked to end.
-async fn idling<C: Connector>(shared: Arc<Shared<C>>, idle: Arc<Notify>, mut stop: watch::Receiver<Option<Stop>>) {
+async fn idling<C: Connector>(
+    shared: Arc<ForwarderContext<C>>,
+    idle: Arc<Notify>,
+    mut stop: watch::Receiver<Option<Stop>>,
+) {
     loop {
         let quiet = async {
             idle.notified().await;

@@ -5,7 +5,7 @@
 mod request_buffer;
 
 use crate::{
-    crowd::Holder,
+    connection_registry::Holder,
     exchange::{Exchange, ExchangeEvent, ExchangeState},
     last_write::LastWrite,
     refusal::Refusal,

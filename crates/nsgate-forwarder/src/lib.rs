@@ -15,10 +15,10 @@
 mod agent;
 mod callers;
 mod connection;
+mod connection_registry;
 mod connector;
 mod context;
 pub mod counters;
-mod crowd;
 mod digits;
 mod entrance;
 pub mod event;
@@ -53,7 +53,7 @@ mod turns;
 
 pub use callers::Directory;
 pub use connector::{AgentStream, Connector, UnixConnector, tcp::TcpConnector};
-pub use entrance::Held;
+pub use entrance::ListenerHeld;
 pub use forwarder::{Forwarder, Gauge};
 pub use guards::TokenKey;
 pub use path_class::PathClass;

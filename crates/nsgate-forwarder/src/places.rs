@@ -1,4 +1,4 @@
-//! Room for connections: the gate's own, and what it shares with other gates.
+//! ConnectionRoom for connections: the gate's own, and what it shares with other gates.
 //!
 //! A place belongs to a connection that is there. A listener that waits for a guest has none.
 
@@ -17,13 +17,13 @@ pub struct Sharing {
 
 /// A gate's places.
 #[derive(Clone)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionPlaces {
     own: Arc<Semaphore>,
-    shared: Option<Arc<Part>>,
+    shared: Option<Arc<SharedPlaces>>,
 }
 
 /// What one gate has of what several share.
-struct Part {
+struct SharedPlaces {
     sharing: Sharing,
     taken: Mutex<Taken>,
     /// A reserved place has become free.
@@ -37,32 +37,32 @@ struct Taken {
 }
 
 /// One connection's room; given back when dropped.
-pub(crate) struct Room {
-    part: Option<Arc<Part>>,
+pub(crate) struct ConnectionRoom {
+    part: Option<Arc<SharedPlaces>>,
     _own: Option<OwnedSemaphorePermit>,
 }
 
-impl Places {
+impl ConnectionPlaces {
     pub(crate) fn new(bound: u32, sharing: Option<Sharing>) -> Self {
-        let part = |sharing| Arc::new(Part { sharing, taken: Mutex::default(), freed: Notify::new() });
+        let part = |sharing| Arc::new(SharedPlaces { sharing, taken: Mutex::default(), freed: Notify::new() });
         Self { own: turns(bound), shared: sharing.map(part) }
     }
 
-    /// Room, if there is any now.
-    pub(crate) fn at_once(&self) -> Option<Room> {
+    /// ConnectionRoom, if there is any now.
+    pub(crate) fn at_once(&self) -> Option<ConnectionRoom> {
         let own = self.own.clone().try_acquire_owned().ok()?;
         let has_room = self.shared.as_ref().is_none_or(|part| part.take());
-        has_room.then(|| Room { part: self.shared.clone(), _own: Some(own) })
+        has_room.then(|| ConnectionRoom { part: self.shared.clone(), _own: Some(own) })
     }
 
     /// Waits for room: whoever came first has it first.
-    pub(crate) async fn next(self) -> Room {
+    pub(crate) async fn next(self) -> ConnectionRoom {
         // The semaphores are never closed.
         let own = self.own.acquire_owned().await.ok();
         if let Some(part) = &self.shared {
             part.wait().await;
         }
-        Room { part: self.shared, _own: own }
+        ConnectionRoom { part: self.shared, _own: own }
     }
 
     /// Waits until all of the gate's places are free.
@@ -71,7 +71,7 @@ impl Places {
     }
 }
 
-impl Part {
+impl SharedPlaces {
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +103,7 @@ impl Part {
     }
 }
 
-impl Drop for Room {
+impl Drop for ConnectionRoom {
     fn drop(&mut self) {
         let Some(part) = &self.part else { return };
         let mut taken = part.taken();
@@ -121,7 +121,7 @@ impl Drop for Room {
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, Sharing};
+    use super::{ConnectionPlaces, Sharing};
     use crate::turns::turns;
 
     fn sharing(shared: u32, reserved: u32) -> Sharing {
@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn a_gate_gives_back_what_is_shared_before_what_is_reserved() {
         let sharing = sharing(2, 1);
-        let (one, two) = (Places::new(9, Some(sharing.clone())), Places::new(9, Some(sharing.clone())));
+        let (one, two) =
+            (ConnectionPlaces::new(9, Some(sharing.clone())), ConnectionPlaces::new(9, Some(sharing.clone())));
         let mut held: Vec<_> = (0..3).map(|_| one.at_once().unwrap()).collect();
         assert!(one.at_once().is_none());
         let other = two.at_once().unwrap();
@@ -147,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_gets_a_reserved_place_that_becomes_free() {
         let sharing = sharing(0, 1);
-        let places = Places::new(9, Some(sharing));
+        let places = ConnectionPlaces::new(9, Some(sharing));
         let held = places.at_once().unwrap();
         let waiting = tokio::spawn(places.clone().next());
         tokio::task::yield_now().await;

@@ -3,7 +3,7 @@
 //! A rate is a sliding window made of two counters: the current period's count, and the previous one's weighed by the
 //! part of it that the window still covers. Refused requests count as well, as they do in haproxy.
 
-use crate::source::Source;
+use crate::source::GuestSource;
 use nsgate_config::RateLimit;
 use std::{
     collections::HashMap,
@@ -20,17 +20,17 @@ pub(crate) const MOST: usize = 10_240;
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: Vec<RateLimit>,
-    table: Mutex<Generations>,
+    table: Mutex<RateGenerations>,
 }
 
 #[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<Source, Vec<Window>>,
-    old: HashMap<Source, Vec<Window>>,
+struct RateGenerations {
+    young: HashMap<GuestSource, Vec<RateWindow>>,
+    old: HashMap<GuestSource, Vec<RateWindow>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct RateWindow {
     start: Instant,
     current: u32,
     previous: u32,
@@ -42,12 +42,12 @@ impl Limiter {
     }
 
     /// Counts a request of `source`. An error is the time after which it may ask again.
-    pub(crate) fn count(&self, source: Source, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn count(&self, source: GuestSource, now: Instant) -> Result<(), Duration> {
         if self.limits.is_empty() {
             return Ok(());
         }
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || vec![Window { start: now, current: 0, previous: 0 }; self.limits.len()];
+        let fresh = || vec![RateWindow { start: now, current: 0, previous: 0 }; self.limits.len()];
         let mut windows = match table.young.remove(&source) {
             Some(windows) => windows,
             None => table.old.remove(&source).unwrap_or_else(fresh),
@@ -74,7 +74,7 @@ impl Limiter {
     }
 }
 
-impl Window {
+impl RateWindow {
     /// Counts one request; false if there are too many.
     fn count(&mut self, limit: &RateLimit, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.start);
@@ -116,7 +116,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limiter, MOST, RateLimit, Source};
+    use super::{GuestSource, Limiter, MOST, RateLimit};
     use std::{
         net::Ipv4Addr,
         time::{Duration, Instant},
@@ -126,8 +126,8 @@ mod tests {
         Limiter::new(vec![RateLimit { requests, window: Duration::from_secs(seconds) }])
     }
 
-    fn source(number: u32) -> Source {
-        Source::of(Ipv4Addr::from(number).into())
+    fn source(number: u32) -> GuestSource {
+        GuestSource::of(Ipv4Addr::from(number).into())
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn neighbours_of_one_64_are_counted_apart() {
         let (limiter, now) = (limiter(2, 10), Instant::now());
-        let of = |text: &str| Source::of(text.parse().unwrap());
+        let of = |text: &str| GuestSource::of(text.parse().unwrap());
         for address in ["2001:db8::1", "2001:db8::2", "fe80::1", "fe80::2"] {
             assert!(limiter.count(of(address), now).is_ok());
             assert!(limiter.count(of(address), now).is_ok());
@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn all_addresses_of_a_64_take_no_more_than_the_bound_and_who_goes_on_asking_is_not_forgotten() {
         let (limiter, now) = (limiter(2, 10), Instant::now());
-        let of = |number: u64| Source::of(std::net::Ipv6Addr::from(0xfd00 << 112 | u128::from(number)).into());
-        let asking = Source::of("fd00:1::1".parse().unwrap());
+        let of = |number: u64| GuestSource::of(std::net::Ipv6Addr::from(0xfd00 << 112 | u128::from(number)).into());
+        let asking = GuestSource::of("fd00:1::1".parse().unwrap());
         for _ in 0..3 {
             let _ = limiter.count(asking, now);
         }

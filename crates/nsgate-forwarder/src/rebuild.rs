@@ -103,7 +103,7 @@ fn field(text: &mut Vec<u8>, name: &str, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::{identity, request};
-    use crate::strict::judge;
+    use crate::strict::parse_head;
     use http::{HeaderMap, HeaderName, HeaderValue};
     use nsgate_config::native;
 
@@ -122,7 +122,7 @@ mod tests {
         let gate = gate();
         let mut limits = gate.limits.clone();
         limits.target_bytes = 8192;
-        let head = judge(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &limits).unwrap();
+        let head = parse_head(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(), &limits).unwrap();
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());

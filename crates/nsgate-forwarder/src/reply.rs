@@ -4,7 +4,7 @@ use crate::{
     Reason, Termination,
     agent::{AgentBody, Delimited},
     exchange::{Exchange, ExchangeEvent},
-    guards::{self, Given},
+    guards::{self, IssuedToken},
     refusal::{self, Refusal},
     turns::Turn,
 };
@@ -21,12 +21,12 @@ use std::{
 use tokio::io::AsyncRead;
 
 /// The content of a response to a guest.
-pub(crate) struct Reply<S> {
-    content: Content<S>,
+pub(crate) struct GuestReply<S> {
+    content: ReplyContent<S>,
     end: ResponseEnd,
 }
 
-enum Content<S> {
+enum ReplyContent<S> {
     /// All of it is there.
     Whole(Option<Bytes>),
     /// The agent has more to say.
@@ -48,7 +48,7 @@ impl Drop for ResponseEnd {
     }
 }
 
-impl<S: AsyncRead + Unpin> Reply<S> {
+impl<S: AsyncRead + Unpin> GuestReply<S> {
     /// The agent's content. One that has come whole is let go of the agent at once.
     #[inline(always)]
     pub(crate) fn forwarded(
@@ -60,32 +60,32 @@ impl<S: AsyncRead + Unpin> Reply<S> {
         end: ResponseEnd,
     ) -> Self {
         let content = match body {
-            Delimited::Empty => Content::Whole(None),
+            Delimited::Empty => ReplyContent::Whole(None),
             Delimited::Length(length) if usize::try_from(length).is_ok_and(|length| length <= rest.len()) => {
                 rest.truncate(usize::try_from(length).unwrap_or(0));
-                Content::Whole(Some(rest.freeze()))
+                ReplyContent::Whole(Some(rest.freeze()))
             }
-            _ => Content::Coming(AgentBody::new(stream, rest.into(), body, patience), turn),
+            _ => ReplyContent::Coming(AgentBody::new(stream, rest.into(), body, patience), turn),
         };
         Self { content, end }
     }
 }
 
-impl<S> Reply<S> {
-    /// Content of the gate's own.
+impl<S> GuestReply<S> {
+    /// ReplyContent of the gate's own.
     fn own(text: String, end: ResponseEnd) -> Self {
-        Self { content: Content::Whole(Some(text.into())), end }
+        Self { content: ReplyContent::Whole(Some(text.into())), end }
     }
 
     /// Whether all of it is there.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.content, Content::Whole(_))
+        matches!(self.content, ReplyContent::Whole(_))
     }
 }
 
 /// A page of the gate's own.
-fn page<S>(status: u16, text: String, end: ResponseEnd) -> Response<Reply<S>> {
-    let mut response = Response::new(Reply::own(text, end));
+fn page<S>(status: u16, text: String, end: ResponseEnd) -> Response<GuestReply<S>> {
+    let mut response = Response::new(GuestReply::own(text, end));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -94,7 +94,7 @@ fn page<S>(status: u16, text: String, end: ResponseEnd) -> Response<Reply<S>> {
 }
 
 /// The response to a request that the gate refuses.
-pub(crate) fn refused<S>(refusal: &Refusal, end: ResponseEnd) -> Response<Reply<S>> {
+pub(crate) fn refused<S>(refusal: &Refusal, end: ResponseEnd) -> Response<GuestReply<S>> {
     let mut response = page(refusal.status, refusal.body(), end);
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));
@@ -103,13 +103,13 @@ pub(crate) fn refused<S>(refusal: &Refusal, end: ResponseEnd) -> Response<Reply<
 }
 
 /// The response to a request that asks whether the proxy is there.
-pub(crate) fn monitor<S>(end: ResponseEnd) -> Response<Reply<S>> {
+pub(crate) fn monitor<S>(end: ResponseEnd) -> Response<GuestReply<S>> {
     page(200, refusal::page(200, "OK", "Service ready."), end)
 }
 
 /// A token for a guest, as AWS answers.
-pub(crate) fn token<S>(token: Given, end: ResponseEnd) -> Response<Reply<S>> {
-    let mut response = Response::new(Reply::own(token.token, end));
+pub(crate) fn token<S>(token: IssuedToken, end: ResponseEnd) -> Response<GuestReply<S>> {
+    let mut response = Response::new(GuestReply::own(token.token, end));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -117,14 +117,14 @@ pub(crate) fn token<S>(token: Given, end: ResponseEnd) -> Response<Reply<S>> {
     response
 }
 
-impl<S: AsyncRead + Unpin> Body for Reply<S> {
+impl<S: AsyncRead + Unpin> Body for GuestReply<S> {
     type Data = Bytes;
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let piece = match &mut self.content {
-            Content::Whole(whole) => return Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Content::Coming(body, _) => ready!(body.poll_piece(cx)),
+            ReplyContent::Whole(whole) => return Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
+            ReplyContent::Coming(body, _) => ready!(body.poll_piece(cx)),
         };
         if let Some(Err(error)) = &piece {
             tracing::warn!("the agent's answer was cut off: {error}");
@@ -138,13 +138,13 @@ impl<S: AsyncRead + Unpin> Body for Reply<S> {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.content, Content::Whole(None))
+        matches!(self.content, ReplyContent::Whole(None))
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Content::Coming(body, _) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+            ReplyContent::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            ReplyContent::Coming(body, _) => body.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -9,10 +9,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Says something at most once a second, however many gates of this process want to say it.
 #[derive(Debug)]
-pub struct Seldom(Mutex<Said>);
+pub struct Seldom(Mutex<LastSaid>);
 
 #[derive(Debug)]
-struct Said {
+struct LastSaid {
     last: Option<Instant>,
     left_out: u64,
 }
@@ -21,7 +21,7 @@ impl Seldom {
     /// Nothing was said yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Mutex::new(Said { last: None, left_out: 0 }))
+        Self(Mutex::new(LastSaid { last: None, left_out: 0 }))
     }
 
     /// Calls `say` if nothing was said within the last second, with what belongs at the line's end: empty, or how many

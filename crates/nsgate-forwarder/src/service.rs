@@ -2,12 +2,12 @@
 
 use crate::{
     Connector, Reason,
-    context::Shared,
-    crowd::Holder,
+    connection_registry::Holder,
+    context::ForwarderContext,
     exchange::{AfterAnswer, Exchange, ExchangeEvent},
     forward::{ForwardedResponse, ResponseSource, Unanswered, UnreadContent, forward},
     refusal::Refusal,
-    reply::{self, Reply, ResponseEnd},
+    reply::{self, GuestReply, ResponseEnd},
 };
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -20,18 +20,18 @@ pub(crate) struct Gone;
 
 /// Answers one request. An error ends the connection without an answer.
 pub(crate) async fn answer<C: Connector>(
-    shared: Arc<Shared<C>>,
+    shared: Arc<ForwarderContext<C>>,
     exchange: Arc<Exchange>,
     holder: Arc<Holder>,
     request: Request<Incoming>,
-) -> Result<Response<Reply<C::Stream>>, Gone> {
+) -> Result<Response<GuestReply<C::Stream>>, Gone> {
     let end = ResponseEnd::new(exchange.clone());
     let retiring = shared.retiring.load(Ordering::Relaxed);
     let answering = Answering { shared: &shared, exchange: &exchange, closes: retiring || asks_to_close(&request) };
     match forward(&shared, &exchange, &holder.requests, request).await {
         Ok(ResponseSource::Agent(ForwardedResponse { answer, rest, stream, turn, sent })) => {
             let (status, patience) = (answer.status, shared.terms.timeouts.server);
-            let reply = Reply::forwarded(answer.body, rest, stream, turn, patience, end);
+            let reply = GuestReply::forwarded(answer.body, rest, stream, turn, patience, end);
             exchange.respond(answering.after(reply.is_whole()), |record, now| {
                 record.response_time = Some(now.duration_since(sent));
                 (record.status, record.connections) = (status.as_u16(), answering.connections());
@@ -57,7 +57,7 @@ pub(crate) async fn answer<C: Connector>(
 
 /// A response that begins.
 struct Answering<'a, C> {
-    shared: &'a Shared<C>,
+    shared: &'a ForwarderContext<C>,
     exchange: &'a Exchange,
     /// The guest wants no other one on this connection, or gets none.
     closes: bool,
@@ -74,7 +74,7 @@ impl<C: Connector> Answering<'_, C> {
     }
 
     /// The gate's own, to a request that is good.
-    fn own<S>(&self, reason: Reason, retiring: bool, mut response: Response<Reply<S>>) -> Response<Reply<S>> {
+    fn own<S>(&self, reason: Reason, retiring: bool, mut response: Response<GuestReply<S>>) -> Response<GuestReply<S>> {
         self.exchange.respond(self.after(true), |record, _| {
             (record.status, record.connections) = (response.status().as_u16(), self.connections());
             record.reason = Some(reason);
@@ -84,7 +84,7 @@ impl<C: Connector> Answering<'_, C> {
     }
 
     /// The gate's own, to a request that it refuses or that has no answer.
-    fn refused(&self, refusal: &Refusal, unread: UnreadContent, end: ResponseEnd) -> Response<Reply<C::Stream>> {
+    fn refused(&self, refusal: &Refusal, unread: UnreadContent, end: ResponseEnd) -> Response<GuestReply<C::Stream>> {
         let left = unread == UnreadContent::Some;
         self.exchange.respond(if left { AfterAnswer::Unread } else { self.after(true) }, |record, _| {
             (record.status, record.connections) = (refusal.status, self.connections());

@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv6Addr};
 /// A source: one address, as haproxy counts with `stick-table type ipv6`. The guests of a network share one /64, and one
 /// link-local prefix: what is counted by these is the whole network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Source(IpAddr);
+pub(crate) struct GuestSource(IpAddr);
 
 /// The upper half of an IPv6 address. One machine may write every address that begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Prefix(u64);
 
-impl Source {
+impl GuestSource {
     pub(crate) fn of(address: IpAddr) -> Self {
         Self(address.to_canonical())
     }
@@ -32,11 +32,11 @@ fn upper_half(address: Ipv6Addr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::GuestSource;
 
     #[test]
     fn a_source_is_one_address_and_a_64_has_many() {
-        let of = |text: &str| Source::of(text.parse().unwrap());
+        let of = |text: &str| GuestSource::of(text.parse().unwrap());
         assert_eq!(of("10.0.0.1"), of("::ffff:10.0.0.1"));
         assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8::ffff:1"));

@@ -6,7 +6,7 @@
 use nsgate_config::Identity;
 use nsgate_forwarder::{
     TokenUse,
-    counters::{CLASSES, Numbers},
+    counters::{CLASSES, CounterValues},
 };
 use std::fmt::{Display, Write};
 
@@ -55,7 +55,7 @@ pub struct Network {
     /// Connections of guests, open now.
     pub connections: u64,
     /// Its requests.
-    pub numbers: Numbers,
+    pub numbers: CounterValues,
     /// Whether its gate knows of session tokens.
     pub tokens: bool,
 }
@@ -64,13 +64,19 @@ impl Network {
     /// A network that a process of this role ([`nsgate_sandbox`'s names](https://docs.rs/nsgate-sandbox)) serves; `None` is
     /// a whole host, or a network that is not known.
     #[must_use]
-    pub fn new(identity: Option<&Identity>, role: &str, connections: u64, numbers: Numbers, tokens: bool) -> Self {
+    pub fn new(
+        identity: Option<&Identity>,
+        role: &str,
+        connections: u64,
+        numbers: CounterValues,
+        tokens: bool,
+    ) -> Self {
         Self::labelled(labels(identity, role), connections, numbers, tokens)
     }
 
     /// The same with these [`labels`].
     #[must_use]
-    pub fn labelled(labels: String, connections: u64, numbers: Numbers, tokens: bool) -> Self {
+    pub fn labelled(labels: String, connections: u64, numbers: CounterValues, tokens: bool) -> Self {
         Self { labels, connections, numbers, tokens }
     }
 }

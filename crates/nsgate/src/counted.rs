@@ -5,7 +5,7 @@
 
 use nsgate_forwarder::{
     AccessRecord,
-    counters::{Counters, Numbers},
+    counters::{CounterValues, Counters},
 };
 use nsgate_launcher::CounterPage;
 use std::sync::{
@@ -140,7 +140,7 @@ pub(crate) struct CounterReading {
     pub(crate) serves: bool,
     /// Whether its gate knows of session tokens.
     pub(crate) tokens: bool,
-    pub(crate) numbers: Numbers,
+    pub(crate) numbers: CounterValues,
 }
 
 impl CounterReading {
@@ -156,7 +156,7 @@ impl CounterReading {
             log_missing: at(LOG_MISSING) != 0,
             serves: at(SERVES) != 0,
             tokens: at(TOKENS) != 0,
-            numbers: Numbers::new(page.get(REQUESTS..).unwrap_or_default()),
+            numbers: CounterValues::new(page.get(REQUESTS..).unwrap_or_default()),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use nix::time::{ClockId, clock_gettime};
 use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
-use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::Network, stopped_by};
+use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::EventOrigin, stopped_by};
 use nsgate_launcher::{
     Agent, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, SignalRequest, Signals,
     fit_limits, launch,
@@ -50,7 +50,7 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
             let connector = connector(&running.agents);
             counted::begin(running.counters, gate.guards.tokens != Tokens::Off);
             let make = |observer| (Forwarder::new(gate.clone(), connector, observer), None);
-            Ok(serve((&what, Network::of(&gate.identity), shortfall), process, options, *running, make))
+            Ok(serve((&what, EventOrigin::of(&gate.identity), shortfall), process, options, *running, make))
         }
     }
 }
@@ -193,7 +193,7 @@ pub(crate) fn log(
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes
 /// the forwarder and says what SIGHUP is for; where that can no longer be done, the process ends.
 pub(crate) fn serve<C: Connector>(
-    (what, network, shortfall): (&str, Network, Option<String>),
+    (what, network, shortfall): (&str, EventOrigin, Option<String>),
     process: &Process,
     options: &Options,
     running: Running<Prepared>,

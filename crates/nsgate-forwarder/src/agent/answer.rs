@@ -14,7 +14,7 @@ const INTERIM: usize = 8;
 
 /// A status, headers for the guest, and how the body ends.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct AgentAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Delimited,
@@ -44,7 +44,7 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut BytesMut,
     head_only: bool,
-) -> Result<Answer, Refusal> {
+) -> Result<AgentAnswer, Refusal> {
     let mut searched = 0;
     for _ in 0..INTERIM {
         let end = loop {
@@ -95,7 +95,7 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// The values of the headers are parts of `head`, not copies.
-fn parse(head: &Bytes, head_only: bool) -> Option<Answer> {
+fn parse(head: &Bytes, head_only: bool) -> Option<AgentAnswer> {
     let mut fields = [const { MaybeUninit::uninit() }; HEADERS];
     let mut response = httparse::Response::new(&mut []);
     let mut config = httparse::ParserConfig::default();
@@ -136,15 +136,15 @@ fn parse(head: &Bytes, head_only: bool) -> Option<Answer> {
         let digits = HeaderValue::from_maybe_shared(head.slice_ref(digits)).ok()?;
         headers.insert(http::header::CONTENT_LENGTH, digits);
     }
-    Some(Answer { status, headers, body })
+    Some(AgentAnswer { status, headers, body })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, BytesMut, Delimited, read_answer};
+    use super::{AgentAnswer, BytesMut, Delimited, read_answer};
     use proptest::prelude::*;
 
-    fn read(bytes: &[u8]) -> Result<(Answer, Vec<u8>), u16> {
+    fn read(bytes: &[u8]) -> Result<(AgentAnswer, Vec<u8>), u16> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut buffer = BytesMut::new();
         let mut stream = bytes;

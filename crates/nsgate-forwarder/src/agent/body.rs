@@ -2,7 +2,7 @@
 
 use super::{
     answer::Delimited,
-    chunks::{Chunks, Next},
+    chunks::{ChunkPart, Chunks},
 };
 use bytes::Bytes;
 use std::{
@@ -67,9 +67,9 @@ impl<S: AsyncRead + Unpin> AgentBody<S> {
                 Rest::Length(length) => usize::try_from(*length).unwrap_or(usize::MAX).min(self.buffer.len()),
                 Rest::Close => self.buffer.len(),
                 Rest::Chunked(chunks) => match chunks.next(&mut self.buffer) {
-                    Ok(Next::Data(count)) => count,
-                    Ok(Next::More) => 0,
-                    Ok(Next::End) => return Poll::Ready(None),
+                    Ok(ChunkPart::Data(count)) => count,
+                    Ok(ChunkPart::More) => 0,
+                    Ok(ChunkPart::End) => return Poll::Ready(None),
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 },
             };

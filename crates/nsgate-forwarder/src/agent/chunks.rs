@@ -17,7 +17,7 @@ pub(crate) struct Chunks {
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum ChunkPart {
     /// This many of the bytes at the front are data.
     Data(usize),
     /// More bytes are needed.
@@ -28,17 +28,17 @@ pub(crate) enum Next {
 
 impl Chunks {
     /// Takes everything that is not data from the front of `buffer` and says what is there.
-    pub(crate) fn next(&mut self, buffer: &mut Vec<u8>) -> Result<Next> {
+    pub(crate) fn next(&mut self, buffer: &mut Vec<u8>) -> Result<ChunkPart> {
         loop {
             if self.ended {
-                return Ok(Next::End);
+                return Ok(ChunkPart::End);
             }
             if self.left > 0 {
                 let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-                return Ok(if here == 0 { Next::More } else { Next::Data(here) });
+                return Ok(if here == 0 { ChunkPart::More } else { ChunkPart::Data(here) });
             }
             let Some(end) = buffer.iter().take(LINE).position(|byte| *byte == b'\n') else {
-                return if buffer.len() < LINE { Ok(Next::More) } else { Err(wrong()) };
+                return if buffer.len() < LINE { Ok(ChunkPart::More) } else { Err(wrong()) };
             };
             let line: Vec<u8> = buffer.drain(..=end).collect();
             self.line(line.trim_ascii_end())?;
@@ -73,17 +73,17 @@ fn wrong() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Chunks, Next};
+    use super::{ChunkPart, Chunks};
 
     fn read(text: &str) -> Option<(String, bool)> {
         let (mut chunks, mut buffer, mut data) = (Chunks::default(), text.as_bytes().to_vec(), Vec::new());
         loop {
             match chunks.next(&mut buffer).ok()? {
-                Next::Data(count) => {
+                ChunkPart::Data(count) => {
                     data.extend(buffer.drain(..count));
                     chunks.taken(count);
                 }
-                next => return Some((String::from_utf8(data).unwrap(), next == Next::End)),
+                next => return Some((String::from_utf8(data).unwrap(), next == ChunkPart::End)),
             }
         }
     }

@@ -8,6 +8,6 @@ mod body;
 mod chunks;
 mod connect;
 
-pub(crate) use answer::{Answer, Delimited, read_answer};
+pub(crate) use answer::{AgentAnswer, Delimited, read_answer};
 pub(crate) use body::AgentBody;
 pub(crate) use connect::Turnstile;

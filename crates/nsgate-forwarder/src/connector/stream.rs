@@ -17,14 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
 /// A connected, non-blocking UNIX stream socket.
 #[derive(Debug)]
 pub struct AgentStream {
-    state: State,
+    state: SocketState,
     /// What is there is read at once, before anybody watches.
     looks: bool,
     prompt: Arc<Promptness>,
 }
 
 #[derive(Debug)]
-enum State {
+enum SocketState {
     /// Nobody watches it yet.
     Plain(UnixStream),
     /// Watched for reading; for writing as well if the request did not fit.
@@ -35,7 +35,7 @@ enum State {
 
 impl AgentStream {
     pub(super) fn new(stream: UnixStream, prompt: Arc<Promptness>) -> Self {
-        Self { state: State::Plain(stream), looks: false, prompt }
+        Self { state: SocketState::Plain(stream), looks: false, prompt }
     }
 
     /// Comes back when the other guests have been seen to, where an answer may be there by then.
@@ -48,7 +48,7 @@ impl AgentStream {
 
     /// Reads what is there, if anything is.
     fn look(&self, buffer: &mut ReadBuf<'_>) -> Result<bool> {
-        let State::Plain(stream) = &self.state else { return Ok(false) };
+        let SocketState::Plain(stream) = &self.state else { return Ok(false) };
         match (&*stream).read(buffer.initialize_unfilled()) {
             Ok(count) => {
                 buffer.advance(count);
@@ -62,13 +62,13 @@ impl AgentStream {
     #[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; this one does")]
     fn watch(&mut self, interest: Interest) -> Result<&AsyncFd<UnixStream>> {
         self.looks = false;
-        if let State::Plain(_) = self.state {
-            if let State::Plain(stream) = std::mem::replace(&mut self.state, State::Gone) {
-                self.state = State::Watched(AsyncFd::try_with_interest(stream, interest)?);
+        if let SocketState::Plain(_) = self.state {
+            if let SocketState::Plain(stream) = std::mem::replace(&mut self.state, SocketState::Gone) {
+                self.state = SocketState::Watched(AsyncFd::try_with_interest(stream, interest)?);
             }
         }
         match &self.state {
-            State::Watched(watched) => Ok(watched),
+            SocketState::Watched(watched) => Ok(watched),
             _ => Err(ErrorKind::NotConnected.into()),
         }
     }
@@ -76,7 +76,7 @@ impl AgentStream {
 
 impl AsyncWrite for AgentStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        if let State::Plain(stream) = &self.state {
+        if let SocketState::Plain(stream) = &self.state {
             match (&*stream).write(bytes) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

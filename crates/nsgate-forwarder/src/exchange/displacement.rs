@@ -97,7 +97,7 @@ mod tests {
     fn a_head_behind_a_request_that_was_refused_in_the_queue_gives_way_like_any_other() {
         let exchange = Exchange::new("10.0.0.5:1".parse().unwrap(), Arc::new(()));
         exchange.begin();
-        let head = strict::judge(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &nsgate_config::Limits::default()).unwrap();
+        let head = strict::parse_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &nsgate_config::Limits::default()).unwrap();
         exchange.read_head(ReadHead { head, whole: true });
         assert!(exchange.take_head().is_some());
         exchange.on(ExchangeEvent::Forward);

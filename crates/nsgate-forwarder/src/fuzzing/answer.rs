@@ -1,15 +1,15 @@
 //! The agent's bytes, read as an answer and nothing around it.
 
 use super::{
-    pieces::{Memory, Pieces},
-    run::{Wait, run},
+    pieces::{Pieces, ScriptedIo},
+    run::{Stuck, run},
 };
 use crate::agent::{self, AgentBody, Delimited};
 use std::{future::poll_fn, time::Duration};
 
 /// What was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Understood {
+pub struct UnderstoodAnswer {
     /// The status.
     pub status: u16,
     /// The headers for the guest, in order.
@@ -26,8 +26,8 @@ pub struct Understood {
 ///
 /// # Errors
 /// The status of the refusal.
-pub fn read_answer(pieces: &Pieces, head_only: bool) -> Result<Understood, u16> {
-    let mut stream = Memory::new(pieces.clone());
+pub fn read_answer(pieces: &Pieces, head_only: bool) -> Result<UnderstoodAnswer, u16> {
+    let mut stream = ScriptedIo::new(pieces.clone());
     let outcome = run(async {
         let mut buffer = bytes::BytesMut::new();
         let answer = agent::read_answer(&mut stream, &mut buffer, head_only).await.map_err(|refusal| refusal.status)?;
@@ -49,10 +49,10 @@ pub fn read_answer(pieces: &Pieces, head_only: bool) -> Result<Understood, u16> 
         }
         let headers =
             answer.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-        Ok(Understood { status: answer.status.as_u16(), headers, announced, body, complete })
+        Ok(UnderstoodAnswer { status: answer.status.as_u16(), headers, announced, body, complete })
     });
     match outcome {
         Ok(understood) => understood,
-        Err(Wait) => Err(0),
+        Err(Stuck) => Err(0),
     }
 }

@@ -1,7 +1,7 @@
 //! One guest's connection from the strict reader to the agent and back, without a socket.
 
 use super::{
-    pieces::{Memory, Pieces},
+    pieces::{Pieces, ScriptedIo},
     run::run,
 };
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     agent::Turnstile,
     callers::{Callers, Terms},
     connection::protocol,
-    context::Shared,
-    crowd::Holder,
+    connection_registry::Holder,
+    context::ForwarderContext,
     exchange::{Exchange, ExchangeState},
     guards::Guarded,
     guest_io::GuestIo,
@@ -32,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What came of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Served {
+pub struct ServedConnection {
     /// Each request as the agent got it.
     pub to_agent: Vec<Vec<u8>>,
     /// Everything that was written to the guest, but for a refusal of the strict reader.
@@ -49,10 +49,10 @@ pub struct Served {
 
 /// Serves what `guest` sends and then closes; the agent answers every request with `agent`.
 #[must_use]
-pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> Served {
-    let heard = Arc::new(Heard::default());
-    let shared = Arc::new(Shared {
-        connector: Agent { answer: agent.clone(), heard: heard.clone() },
+pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> ServedConnection {
+    let heard = Arc::new(HeardRecord::default());
+    let shared = Arc::new(ForwarderContext {
+        connector: ScriptedAgent { answer: agent.clone(), heard: heard.clone() },
         observer: heard.clone(),
         limiter: Limiter::new(gate.rate_limits.clone()),
         guarded: Guarded::new(&gate.guards),
@@ -64,7 +64,7 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
     });
     let observer: Arc<dyn Observer> = heard.clone();
     let exchange = Exchange::new(peer, observer);
-    let socket = Arc::new(Mutex::new(Memory::new(guest.clone())));
+    let socket = Arc::new(Mutex::new(ScriptedIo::new(guest.clone())));
     let ended = {
         let (turns, heads) = (Arc::new(Holder::alone(64)), Arc::new(Holder::alone(1)));
         let io = GuestIo::new(socket.clone(), exchange.clone(), gate.limits.clone(), heads);
@@ -78,7 +78,7 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
     };
     exchange.end(None);
     let to_guest = std::mem::take(&mut socket.lock().unwrap_or_else(PoisonError::into_inner).written);
-    Served {
+    ServedConnection {
         to_agent: std::mem::take(&mut heard.requests.lock().unwrap_or_else(PoisonError::into_inner)),
         to_guest,
         refused,
@@ -90,12 +90,12 @@ pub fn serve(gate: &Gate, peer: SocketAddr, guest: &Pieces, agent: &Pieces) -> S
 
 /// What the agent and the log were told.
 #[derive(Debug, Default)]
-struct Heard {
+struct HeardRecord {
     requests: Mutex<Vec<Vec<u8>>>,
     records: Mutex<Vec<(u16, Vec<u8>)>>,
 }
 
-impl Observer for Heard {
+impl Observer for HeardRecord {
     fn request(&self, record: &AccessRecord) {
         let line = (record.status, record.request_line.clone());
         self.records.lock().unwrap_or_else(PoisonError::into_inner).push(line);
@@ -103,33 +103,33 @@ impl Observer for Heard {
 }
 
 /// Always there.
-struct Agent {
+struct ScriptedAgent {
     answer: Pieces,
-    heard: Arc<Heard>,
+    heard: Arc<HeardRecord>,
 }
 
-impl Connector for Agent {
-    type Stream = AgentStream;
+impl Connector for ScriptedAgent {
+    type Stream = ScriptedStream;
 
-    async fn connect(&self) -> std::io::Result<AgentStream> {
-        Ok(AgentStream { memory: Memory::new(self.answer.clone()), heard: self.heard.clone() })
+    async fn connect(&self) -> std::io::Result<ScriptedStream> {
+        Ok(ScriptedStream { memory: ScriptedIo::new(self.answer.clone()), heard: self.heard.clone() })
     }
 }
 
 /// A connection to the agent; what was written to it is told when it is closed.
-struct AgentStream {
-    memory: Memory,
-    heard: Arc<Heard>,
+struct ScriptedStream {
+    memory: ScriptedIo,
+    heard: Arc<HeardRecord>,
 }
 
-impl Drop for AgentStream {
+impl Drop for ScriptedStream {
     fn drop(&mut self) {
         let text = std::mem::take(&mut self.memory.written);
         self.heard.requests.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 
-impl AsyncRead for AgentStream {
+impl AsyncRead for ScriptedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -139,7 +139,7 @@ impl AsyncRead for AgentStream {
     }
 }
 
-impl AsyncWrite for AgentStream {
+impl AsyncWrite for ScriptedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.memory).poll_write(cx, bytes)
     }

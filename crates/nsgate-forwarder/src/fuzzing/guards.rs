@@ -2,7 +2,7 @@
 
 use crate::{
     TokenKey,
-    guards::{Asked, Guarded, Judged},
+    guards::{GuardOutcome, Guarded, GuardedRequest},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use nsgate_config::Guards;
@@ -32,7 +32,7 @@ impl Guard {
     ///
     /// # Errors
     /// The status and the reason's name.
-    pub fn judge(
+    pub fn check_request(
         &self,
         peer: IpAddr,
         method: &str,
@@ -47,14 +47,14 @@ impl Guard {
         for (name, value) in fields.iter().filter_map(field) {
             headers.append(name, value);
         }
-        self.judge_headers(peer, method, target, &headers, now)
+        self.check_headers(peer, method, target, &headers, now)
     }
 
     /// The same for headers that are there already: nothing but the guards' own time.
     ///
     /// # Errors
     /// The status and the reason's name.
-    pub fn judge_headers(
+    pub fn check_headers(
         &self,
         peer: IpAddr,
         method: &str,
@@ -63,12 +63,12 @@ impl Guard {
         now: Instant,
     ) -> Result<Option<String>, (u16, &'static str)> {
         let Some(guarded) = &self.0 else { return Ok(None) };
-        let single = guarded.judged(target);
+        let single = guarded.checked_target(target);
         let target = single.as_deref().unwrap_or(target);
-        let asked = Asked { peer, identity: IDENTITY, method, target, headers, now };
-        match guarded.judge(&asked, &mut None) {
-            Ok(Judged::Passes) => Ok(None),
-            Ok(Judged::Answered(given)) => Ok(Some(given.token)),
+        let asked = GuardedRequest { peer, identity: IDENTITY, method, target, headers, now };
+        match guarded.check_request(&asked, &mut None) {
+            Ok(GuardOutcome::Passes) => Ok(None),
+            Ok(GuardOutcome::Answered(given)) => Ok(Some(given.token)),
             Err(refusal) => Err((refusal.status, refusal.reason.name())),
         }
     }

@@ -10,8 +10,8 @@ mod pieces;
 mod rates;
 mod run;
 
-pub use answer::{Understood, read_answer};
-pub use connection::{Served, serve};
+pub use answer::{UnderstoodAnswer, read_answer};
+pub use connection::{ServedConnection, serve};
 pub use guards::{Guard, is_good, token};
 pub use pieces::Pieces;
 pub use rates::{MOST, Rates};

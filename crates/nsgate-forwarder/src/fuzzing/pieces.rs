@@ -50,7 +50,7 @@ impl Pieces {
 
 /// A stream that reads [`Pieces`] and keeps what is written.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(super) struct ScriptedIo {
     pieces: Pieces,
     /// Read so far.
     at: usize,
@@ -61,13 +61,13 @@ pub(super) struct Memory {
     pub(super) written: Vec<u8>,
 }
 
-impl Memory {
+impl ScriptedIo {
     pub(super) fn new(pieces: Pieces) -> Self {
         Self { pieces, at: 0, piece: 0, ready: true, written: Vec::new() }
     }
 }
 
-impl AsyncRead for Memory {
+impl AsyncRead for ScriptedIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         if !self.ready {
             self.ready = true;
@@ -86,7 +86,7 @@ impl AsyncRead for Memory {
     }
 }
 
-impl AsyncWrite for Memory {
+impl AsyncWrite for ScriptedIo {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         self.written.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -101,7 +101,7 @@ impl AsyncWrite for Memory {
     }
 }
 
-impl LastWrite for Memory {
+impl LastWrite for ScriptedIo {
     fn poll_write_last(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         self.poll_write(cx, bytes)
     }

@@ -1,6 +1,6 @@
 //! The table of rates, with a clock of the caller's.
 
-use crate::{rate::Limiter, source::Source};
+use crate::{rate::Limiter, source::GuestSource};
 use nsgate_config::RateLimit;
 use std::{
     net::IpAddr,
@@ -26,7 +26,7 @@ impl Rates {
     /// # Errors
     /// The time after which the source may ask again.
     pub fn count(&self, source: IpAddr, now: Instant) -> Result<(), Duration> {
-        self.0.count(Source::of(source), now)
+        self.0.count(GuestSource::of(source), now)
     }
 
     /// Sources remembered.

@@ -13,14 +13,14 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Somebody waits, and nobody will wake them.
 #[derive(Debug)]
-pub(super) struct Wait;
+pub(super) struct Stuck;
 
 /// Polls to the end. Everything is in memory: whoever waits without having been woken would wait for ever (or until a
 /// timer ends), and that is an error.
-pub(super) fn run<T>(future: impl Future<Output = T>) -> Result<T, Wait> {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> Result<T, Stuck> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().build().ok());
-    let _entered = runtime.as_ref().ok_or(Wait)?.enter();
+    let _entered = runtime.as_ref().ok_or(Stuck)?.enter();
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut cx = Context::from_waker(&waker);
@@ -30,7 +30,7 @@ pub(super) fn run<T>(future: impl Future<Output = T>) -> Result<T, Wait> {
             return Ok(outcome);
         }
         if !woken.0.swap(false, Ordering::Relaxed) {
-            return Err(Wait);
+            return Err(Stuck);
         }
     }
 }

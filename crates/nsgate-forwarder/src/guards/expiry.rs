@@ -18,11 +18,11 @@ const MOST: usize = 10_240;
 /// When each source asked first.
 pub(super) struct Expiry {
     terms: Expiring,
-    first: Mutex<Generations>,
+    first: Mutex<SourceGenerations>,
 }
 
 #[derive(Default)]
-struct Generations {
+struct SourceGenerations {
     young: HashMap<IpAddr, Instant>,
     old: HashMap<IpAddr, Instant>,
 }
@@ -46,7 +46,7 @@ impl Expiry {
     }
 }
 
-impl Generations {
+impl SourceGenerations {
     /// When this source asked first. One that asks again stays young.
     fn note(&mut self, source: IpAddr, now: Instant) -> Instant {
         if let Some(first) = self.young.get(&source) {

@@ -29,9 +29,9 @@ pub(super) const LONGEST: Duration = Duration::from_secs(21_600);
 /// The key of tokens. Clones share it. As text it goes from one process to another that serves the same gate, so that
 /// tokens outlive the first.
 #[derive(Clone)]
-pub struct TokenKey(Arc<Key>);
+pub struct TokenKey(Arc<SigningKey>);
 
-struct Key {
+struct SigningKey {
     mac: Hmac<Sha256>,
     /// Times are counted from here, by a clock that nobody sets and that goes on as long as the host does.
     began: Instant,
@@ -71,7 +71,7 @@ impl TokenKey {
     }
 
     fn of(secret: &[u8; SECRET], began: Instant) -> Self {
-        Self(Arc::new(Key { mac: Hmac::new(&(*secret).into()), began }))
+        Self(Arc::new(SigningKey { mac: Hmac::new(&(*secret).into()), began }))
     }
 
     /// A token for this address under this identity, good for `life` from `now` on.

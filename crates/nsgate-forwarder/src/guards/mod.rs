@@ -13,14 +13,14 @@ mod request;
 mod session;
 
 pub use key::TokenKey;
-pub(crate) use request::Asked;
+pub(crate) use request::GuardedRequest;
 
 use crate::{Reason, TokenUse, refusal::Refusal};
 use expiry::Expiry;
 use http::{HeaderMap, HeaderValue};
 use nsgate_config::Guards;
 use session::Session;
-pub(crate) use session::{Given, TTL};
+pub(crate) use session::{IssuedToken, TTL};
 
 /// The guards of one gate, or of one host.
 pub(crate) struct Guarded {
@@ -33,11 +33,11 @@ pub(crate) struct Guarded {
 
 /// What becomes of a request that no guard refuses.
 #[derive(Debug)]
-pub(crate) enum Judged {
+pub(crate) enum GuardOutcome {
     /// It goes to the agent.
     Passes,
     /// The gate answers it with a token.
-    Answered(Given),
+    Answered(IssuedToken),
 }
 
 impl Guarded {
@@ -66,7 +66,7 @@ impl Guarded {
 
     /// The target by which a request is judged, and which the agent gets, where that is not what the guest wrote: a gate
     /// with guards on paths takes several `/` in a row for one in every decision.
-    pub(crate) fn judged(&self, target: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn checked_target(&self, target: &[u8]) -> Option<Vec<u8>> {
         if self.looks_at_paths() { paths::with_single_slashes(target) } else { None }
     }
 
@@ -75,7 +75,11 @@ impl Guarded {
     }
 
     /// Judges a request. `token` is told how it stands to tokens, also where it is refused.
-    pub(crate) fn judge(&self, asked: &Asked<'_>, token: &mut Option<TokenUse>) -> Result<Judged, Refusal> {
+    pub(crate) fn check_request(
+        &self,
+        asked: &GuardedRequest<'_>,
+        token: &mut Option<TokenUse>,
+    ) -> Result<GuardOutcome, Refusal> {
         let Guards { refuse_forwarded, hosts, require_header, methods, paths, hide_paths, .. } = &self.guards;
         if *refuse_forwarded && headers::is_forwarded(asked.headers) {
             return Err(Refusal::guard(403, Reason::Forwarded));
@@ -87,22 +91,22 @@ impl Guarded {
             return Err(Refusal::guard(403, Reason::MissingHeader));
         }
         if let Some(session) = &self.session {
-            if let Some(given) = session.judge(asked, token)? {
-                return Ok(Judged::Answered(given));
+            if let Some(given) = session.check_token(asked, token)? {
+                return Ok(GuardOutcome::Answered(given));
             }
         }
         if !methods.is_empty() && !methods.iter().any(|method| method.as_str() == asked.method) {
             return Err(Refusal::guard(405, Reason::ForbiddenMethod));
         }
         if !self.looks_at_paths() {
-            return Ok(Judged::Passes);
+            return Ok(GuardOutcome::Passes);
         }
-        paths::judge(paths, *hide_paths, asked.path())?;
+        paths::check_path(paths, *hide_paths, asked.path())?;
         match &self.expiry {
             Some(expiry) if expiry.has_passed(asked.peer, asked.path(), asked.now) => {
                 Err(Refusal::guard(403, Reason::ExpiredPath))
             }
-            _ => Ok(Judged::Passes),
+            _ => Ok(GuardOutcome::Passes),
         }
     }
 

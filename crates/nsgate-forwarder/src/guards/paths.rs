@@ -21,7 +21,7 @@ pub(super) fn with_single_slashes(target: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Judges a path without its query; any plain one if there is no prefix. `hide` says that what is refused is not there.
-pub(super) fn judge(prefixes: &[PathPrefix], hide: bool, path: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_path(prefixes: &[PathPrefix], hide: bool, path: &[u8]) -> Result<(), Refusal> {
     if !is_plain_path(path) {
         return Err(Refusal::guard(403, Reason::AmbiguousPath));
     }
@@ -33,7 +33,7 @@ pub(super) fn judge(prefixes: &[PathPrefix], hide: bool, path: &[u8]) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::{judge, with_single_slashes};
+    use super::{check_path, with_single_slashes};
     use nsgate_config::{ComponentName, PathPrefix};
     use proptest::prelude::*;
 
@@ -110,7 +110,7 @@ mod tests {
         ) {
             let prefixes = [PathPrefix::new("/openstack/").unwrap()];
             let path = with_single_slashes(path.as_bytes()).map_or(path, |bytes| String::from_utf8(bytes).unwrap());
-            if judge(&prefixes, false, path.as_bytes()).is_ok() {
+            if check_path(&prefixes, false, path.as_bytes()).is_ok() {
                 for components in readings(path.as_bytes()) {
                     prop_assert_eq!(components.first().map(String::as_str), Some("openstack"), "{}", &path);
                 }
@@ -125,7 +125,7 @@ mod tests {
         ) {
             let name = ComponentName::new("user_data").unwrap();
             let path = with_single_slashes(path.as_bytes()).map_or(path, |bytes| String::from_utf8(bytes).unwrap());
-            if judge(&[], false, path.as_bytes()).is_ok() {
+            if check_path(&[], false, path.as_bytes()).is_ok() {
                 let read = readings(path.as_bytes()).iter().flatten().any(|one| one.eq_ignore_ascii_case("user_data"));
                 prop_assert_eq!(read, name.is_in(path.as_bytes()), "{}", &path);
             }

@@ -7,7 +7,7 @@
 use super::{
     headers::is_forwarded,
     key::{LONGEST, TokenKey},
-    request::Asked,
+    request::GuardedRequest,
 };
 use crate::{Reason, refusal::Refusal, token_use::TokenUse};
 use http::{HeaderMap, HeaderName};
@@ -29,7 +29,7 @@ pub(super) struct Session {
 
 /// A token that was given out.
 #[derive(Debug)]
-pub(crate) struct Given {
+pub(crate) struct IssuedToken {
     pub(crate) token: String,
     /// Seconds that it is good for.
     pub(crate) life: u64,
@@ -56,7 +56,11 @@ impl Session {
     }
 
     /// A token for whoever asks for one; nothing for whoever may pass.
-    pub(super) fn judge(&self, asked: &Asked<'_>, token: &mut Option<TokenUse>) -> Result<Option<Given>, Refusal> {
+    pub(super) fn check_token(
+        &self,
+        asked: &GuardedRequest<'_>,
+        token: &mut Option<TokenUse>,
+    ) -> Result<Option<IssuedToken>, Refusal> {
         let subject = first_line(asked.identity);
         if asked.method == "PUT" && asked.target == PATH {
             *token = Some(TokenUse::Asked);
@@ -67,7 +71,7 @@ impl Session {
             let life = life(asked.headers).ok_or(Refusal::guard(400, Reason::TokenLife))?;
             let key = self.key.get().ok_or(Refusal::guard(503, Reason::NoTokenKey))?;
             let token = key.token(asked.peer, subject, life, asked.now);
-            return Ok(Some(Given { token, life: life.as_secs() }));
+            return Ok(Some(IssuedToken { token, life: life.as_secs() }));
         }
         let mut shown = asked.headers.get_all(&TOKEN).iter();
         let Some(first) = shown.next() else {

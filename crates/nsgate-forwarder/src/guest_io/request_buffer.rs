@@ -3,7 +3,7 @@
 use crate::{
     exchange::ReadHead,
     refusal::Refusal,
-    strict::{Chunked, Framing, RequestLine, end_of_head, judge_fields},
+    strict::{Chunked, Framing, RequestLine, end_of_head, parse_fields},
 };
 use nsgate_config::Limits;
 
@@ -23,11 +23,11 @@ pub(super) struct RequestBuffer {
     empty_lines: u8,
     /// How much of `raw` has been searched for the end of a head. Nothing of it is good meanwhile.
     searched: usize,
-    content: Content,
+    content: RemainingContent,
 }
 
 /// The content of the last request, as far as it has not come.
-enum Content {
+enum RemainingContent {
     Length(u64),
     Chunked(Chunked),
 }
@@ -42,7 +42,7 @@ impl RequestBuffer {
             line: RequestLine::default(),
             empty_lines: 0,
             searched: 0,
-            content: Content::Length(0),
+            content: RemainingContent::Length(0),
         }
     }
 
@@ -92,26 +92,26 @@ impl RequestBuffer {
     /// Whether the content of the last request has come.
     pub(super) fn has_all_content(&self) -> bool {
         match &self.content {
-            Content::Length(left) => *left == 0,
-            Content::Chunked(chunked) => chunked.ended(),
+            RemainingContent::Length(left) => *left == 0,
+            RemainingContent::Chunked(chunked) => chunked.ended(),
         }
     }
 
     /// Whether the last request says how long its content is: then there is nothing in it to refuse.
     pub(super) fn knows_length(&self) -> bool {
-        matches!(self.content, Content::Length(_))
+        matches!(self.content, RemainingContent::Length(_))
     }
 
     /// Reads what there is of the content, behind what is good already. What means nothing is taken out.
     pub(super) fn read_content(&mut self) -> Result<(), Refusal> {
         let raw = self.raw.get_mut(self.good..).unwrap_or_default();
         match &mut self.content {
-            Content::Length(left) => {
+            RemainingContent::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(raw.len());
                 *left = left.saturating_sub(here.try_into().unwrap_or(u64::MAX));
                 self.good += here;
             }
-            Content::Chunked(chunked) => {
+            RemainingContent::Chunked(chunked) => {
                 let (taken, left) = chunked.take(raw)?;
                 if left < taken {
                     self.raw.drain(self.good + left..self.good + taken);
@@ -148,19 +148,21 @@ impl RequestBuffer {
                 (_, false) => Err(Refusal::TARGET_TOO_LONG),
             };
         };
-        let mut head = judge_fields(seen.get(..end).unwrap_or_default(), &self.line, &self.limits)?;
+        let mut head = parse_fields(seen.get(..end).unwrap_or_default(), &self.line, &self.limits)?;
         let mut end = end;
         for (part, text) in head.instead.drain(..).rev() {
             end = (end + text.len()).saturating_sub(part.len());
             self.raw.splice(part, text);
         }
         self.content = match head.framing {
-            Framing::Length(length) => Content::Length(length),
-            Framing::Chunked => Content::Chunked(Chunked::new(self.limits.body_bytes.into(), &self.limits)),
+            Framing::Length(length) => RemainingContent::Length(length),
+            Framing::Chunked => RemainingContent::Chunked(Chunked::new(self.limits.body_bytes.into(), &self.limits)),
         };
         let whole = match self.content {
-            Content::Length(length) => usize::try_from(length).is_ok_and(|length| self.raw.len() - end >= length),
-            Content::Chunked(_) => false,
+            RemainingContent::Length(length) => {
+                usize::try_from(length).is_ok_and(|length| self.raw.len() - end >= length)
+            }
+            RemainingContent::Chunked(_) => false,
         };
         (self.good, self.searched, self.empty_lines) = (end, 0, 0);
         self.line = RequestLine::default();

@@ -10,7 +10,7 @@ use nsgate_config::Limits;
 /// Where a chunked body is, byte by byte.
 #[derive(Debug)]
 pub(crate) struct Chunked {
-    state: State,
+    state: ChunkedState,
     total: u64,
     bound: u64,
     /// Bytes of extensions and trailers that may still come, and trailers.
@@ -19,7 +19,7 @@ pub(crate) struct Chunked {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ChunkedState {
     /// In a chunk's size, with the digits so far.
     Size { digits: u8, size: u64 },
     /// In an extension of the chunk of this size.
@@ -82,12 +82,12 @@ const TRAILER: Refusal = Refusal::bad_request(Reason::Trailer);
 impl Chunked {
     /// A body of at most `bound` bytes of data, with as much beside it as a head may have.
     pub(crate) fn new(bound: u64, limits: &Limits) -> Self {
-        let state = State::Size { digits: 0, size: 0 };
+        let state = ChunkedState::Size { digits: 0, size: 0 };
         Self { state, total: 0, bound, aside: limits.head_bytes, trailers: limits.headers }
     }
 
     pub(crate) fn ended(&self) -> bool {
-        self.state == State::End
+        self.state == ChunkedState::End
     }
 
     /// Number of bytes at the beginning of `bytes` that belong to the body, and of those that are left of them for the
@@ -95,10 +95,10 @@ impl Chunked {
     pub(crate) fn take(&mut self, bytes: &mut [u8]) -> Result<(usize, usize), Refusal> {
         let (mut taken, mut left) = (0, 0);
         while let (Some(byte), false) = (bytes.get(taken), self.ended()) {
-            let (count, goes) = if let State::Data(more) = self.state {
+            let (count, goes) = if let ChunkedState::Data(more) = self.state {
                 let here = usize::try_from(more).unwrap_or(usize::MAX).min(bytes.len().saturating_sub(taken));
                 let more = more.saturating_sub(here.try_into().unwrap_or(u64::MAX));
-                self.state = if more == 0 { State::DataCr } else { State::Data(more) };
+                self.state = if more == 0 { ChunkedState::DataCr } else { ChunkedState::Data(more) };
                 (here, Goes::On)
             } else {
                 (1, self.step(*byte)?)
@@ -116,15 +116,22 @@ impl Chunked {
 
     fn step(&mut self, byte: u8) -> Result<Goes, Refusal> {
         let next = self.after(byte)?;
-        let aside =
-            |state| matches!(state, State::Extension(..) | State::TrailerName | State::TrailerValue | State::TrailerLf);
+        let aside = |state| {
+            matches!(
+                state,
+                ChunkedState::Extension(..)
+                    | ChunkedState::TrailerName
+                    | ChunkedState::TrailerValue
+                    | ChunkedState::TrailerLf
+            )
+        };
         // The CR behind an extension ends the line of the size, and goes on; the LF behind a trailer ends the trailer.
-        let goes = if aside(next) || self.state == State::TrailerLf { Goes::Nowhere } else { Goes::On };
+        let goes = if aside(next) || self.state == ChunkedState::TrailerLf { Goes::Nowhere } else { Goes::On };
         if goes == Goes::Nowhere {
-            let wrong = if matches!(next, State::Extension(..)) { (413, EXTENSION) } else { (431, TRAILER) };
+            let wrong = if matches!(next, ChunkedState::Extension(..)) { (413, EXTENSION) } else { (431, TRAILER) };
             let too_much = Refusal { status: wrong.0, ..wrong.1 };
             self.aside = self.aside.checked_sub(1).ok_or(too_much)?;
-            if self.state == State::TrailerLf {
+            if self.state == ChunkedState::TrailerLf {
                 self.trailers = self.trailers.checked_sub(1).ok_or(too_much)?;
             }
         }
@@ -132,41 +139,46 @@ impl Chunked {
         Ok(goes)
     }
 
-    fn after(&mut self, byte: u8) -> Result<State, Refusal> {
+    fn after(&mut self, byte: u8) -> Result<ChunkedState, Refusal> {
         Ok(match (self.state, byte) {
-            (State::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
+            (ChunkedState::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 if digits >= 8 {
                     return Err(CHUNK);
                 }
-                State::Size { digits: digits + 1, size: size * 16 + u64::from(digit) }
+                ChunkedState::Size { digits: digits + 1, size: size * 16 + u64::from(digit) }
             }
-            (State::Size { digits: 1.., size }, b'\r') => State::SizeEnd(size),
-            (State::Size { digits: 1.., size }, b';') => State::Extension(Extension::Start, size),
-            (State::Size { digits: 1.., size }, b' ' | b'\t') => State::Extension(Extension::Before, size),
-            (State::Extension(extension, size), _) => match extension.after(byte)? {
-                Some(extension) => State::Extension(extension, size),
-                None => State::SizeEnd(size),
+            (ChunkedState::Size { digits: 1.., size }, b'\r') => ChunkedState::SizeEnd(size),
+            (ChunkedState::Size { digits: 1.., size }, b';') => ChunkedState::Extension(Extension::Start, size),
+            (ChunkedState::Size { digits: 1.., size }, b' ' | b'\t') => {
+                ChunkedState::Extension(Extension::Before, size)
+            }
+            (ChunkedState::Extension(extension, size), _) => match extension.after(byte)? {
+                Some(extension) => ChunkedState::Extension(extension, size),
+                None => ChunkedState::SizeEnd(size),
             },
-            (State::SizeEnd(0), b'\n') => State::LastCr,
-            (State::SizeEnd(size), b'\n') => {
+            (ChunkedState::SizeEnd(0), b'\n') => ChunkedState::LastCr,
+            (ChunkedState::SizeEnd(size), b'\n') => {
                 self.total += size;
                 if self.total > self.bound {
                     return Err(Refusal::BODY_TOO_LARGE);
                 }
-                State::Data(size)
+                ChunkedState::Data(size)
             }
-            (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::Size { digits: 0, size: 0 },
-            (State::LastCr, b'\r') => State::LastLf,
-            (State::LastLf, b'\n') => State::End,
+            (ChunkedState::DataCr, b'\r') => ChunkedState::DataLf,
+            (ChunkedState::DataLf, b'\n') => ChunkedState::Size { digits: 0, size: 0 },
+            (ChunkedState::LastCr, b'\r') => ChunkedState::LastLf,
+            (ChunkedState::LastLf, b'\n') => ChunkedState::End,
             // As a header's name and value, and in one line.
-            (State::LastCr | State::TrailerName, _) if has(&TOKEN, byte) => State::TrailerName,
-            (State::TrailerName, b':') => State::TrailerValue,
-            (State::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => State::TrailerValue,
-            (State::TrailerValue, b'\r') => State::TrailerLf,
-            (State::TrailerLf, b'\n') => State::LastCr,
-            (State::LastCr | State::TrailerName | State::TrailerValue | State::TrailerLf, _) => return Err(TRAILER),
+            (ChunkedState::LastCr | ChunkedState::TrailerName, _) if has(&TOKEN, byte) => ChunkedState::TrailerName,
+            (ChunkedState::TrailerName, b':') => ChunkedState::TrailerValue,
+            (ChunkedState::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => ChunkedState::TrailerValue,
+            (ChunkedState::TrailerValue, b'\r') => ChunkedState::TrailerLf,
+            (ChunkedState::TrailerLf, b'\n') => ChunkedState::LastCr,
+            (
+                ChunkedState::LastCr | ChunkedState::TrailerName | ChunkedState::TrailerValue | ChunkedState::TrailerLf,
+                _,
+            ) => return Err(TRAILER),
             _ => return Err(CHUNK),
         })
     }

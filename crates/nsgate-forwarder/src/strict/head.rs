@@ -62,17 +62,17 @@ const fn bad(reason: Reason) -> Refusal {
 
 /// Judges a complete head.
 #[cfg(test)]
-pub(crate) fn judge(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
+pub(crate) fn parse_head(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
     let mut line = RequestLine::default();
-    if line.read(head, limits)? { judge_fields(head, &line, limits) } else { Err(Refusal::CUT_HEAD) }
+    if line.read(head, limits)? { parse_fields(head, &line, limits) } else { Err(Refusal::CUT_HEAD) }
 }
 
 /// Judges a complete head whose request line is good.
-pub(crate) fn judge_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> Result<Head, Refusal> {
+pub(crate) fn parse_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> Result<Head, Refusal> {
     let text = head.strip_suffix(b"\r\n\r\n").ok_or(bad(Reason::BareLf))?;
     let written = line.seen(head);
     let begin = written.len() + 2;
-    let mut lines = Lines(text.get(begin..).unwrap_or_default());
+    let mut lines = FieldLines(text.get(begin..).unwrap_or_default());
     let (mut fields, mut count) = (Fields::default(), 0u32);
     loop {
         let start = text.len().saturating_sub(lines.0.len());
@@ -112,10 +112,10 @@ fn port_taken(host: &[u8]) -> &[u8] {
     host.strip_suffix(b":80").or_else(|| host.strip_suffix(b":")).unwrap_or(host)
 }
 
-/// Lines that end with CRLF. A CR or an LF anywhere else is an error.
-struct Lines<'a>(&'a [u8]);
+/// FieldLines that end with CRLF. A CR or an LF anywhere else is an error.
+struct FieldLines<'a>(&'a [u8]);
 
-impl<'a> Iterator for Lines<'a> {
+impl<'a> Iterator for FieldLines<'a> {
     type Item = Result<&'a [u8], Refusal>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -16,7 +16,7 @@ const VERSION: &[u8] = b"HTTP/1.";
 /// `http` (RFC 9112, section 3.2): no tunnel is opened here, and nothing is asked of the server as a whole.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestLine {
-    stage: Stage,
+    stage: LineStage,
     /// So many bytes are of the line, or could be.
     at: usize,
     /// The target, as far as it is known.
@@ -29,7 +29,7 @@ pub(crate) struct RequestLine {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
+enum LineStage {
     #[default]
     Method,
     Target,
@@ -42,7 +42,7 @@ enum Stage {
 }
 
 /// What a stage came to: it has to see more, or the next one may begin.
-type Step = Result<Option<Stage>, Refusal>;
+type StageResult = Result<Option<LineStage>, Refusal>;
 
 /// Short, since most of what follows ends in it.
 const fn bad(reason: Reason) -> Refusal {
@@ -54,14 +54,14 @@ impl RequestLine {
     pub(crate) fn read(&mut self, bytes: &[u8], limits: &Limits) -> Result<bool, Refusal> {
         loop {
             let next = match self.stage {
-                Stage::Method => self.method(bytes),
-                Stage::Target => self.form(bytes),
-                Stage::Scheme => self.scheme(bytes),
-                Stage::Authority => self.authority(bytes, limits),
-                Stage::Path => self.path(bytes, limits),
-                Stage::Version => self.version(bytes),
-                Stage::End => self.end(bytes),
-                Stage::Whole => return Ok(true),
+                LineStage::Method => self.method(bytes),
+                LineStage::Target => self.form(bytes),
+                LineStage::Scheme => self.scheme(bytes),
+                LineStage::Authority => self.authority(bytes, limits),
+                LineStage::Path => self.path(bytes, limits),
+                LineStage::Version => self.version(bytes),
+                LineStage::End => self.end(bytes),
+                LineStage::Whole => return Ok(true),
             };
             match next? {
                 Some(stage) => self.stage = stage,
@@ -99,7 +99,7 @@ impl RequestLine {
     }
 
     /// A byte that does not belong where it stands: the end of the line, or the `wrong` that it says.
-    fn stray(&self, bytes: &[u8], byte: u8, wrong: Reason) -> Step {
+    fn stray(&self, bytes: &[u8], byte: u8, wrong: Reason) -> StageResult {
         match (byte, bytes.get(self.at + 1)) {
             (b'\r', None) => Ok(None),
             (b'\r', Some(b'\n')) => Err(bad(Reason::RequestLine)),
@@ -110,7 +110,7 @@ impl RequestLine {
         }
     }
 
-    fn method(&mut self, bytes: &[u8]) -> Step {
+    fn method(&mut self, bytes: &[u8]) -> StageResult {
         match self.skip(bytes, METHOD, |byte| has(&TOKEN, byte)) {
             None => Ok(None),
             Some(b' ') if self.at > 0 => {
@@ -121,32 +121,32 @@ impl RequestLine {
                     _ => self.at += 1,
                 }
                 self.target.start = self.at;
-                Ok(Some(Stage::Target))
+                Ok(Some(LineStage::Target))
             }
             Some(byte) => self.stray(bytes, byte, Reason::Method),
         }
     }
 
-    fn form(&mut self, bytes: &[u8]) -> Step {
+    fn form(&mut self, bytes: &[u8]) -> StageResult {
         self.path = self.at;
         match bytes.get(self.at) {
             None => Ok(None),
-            Some(b'/') => Ok(Some(Stage::Path)),
-            Some(b'h' | b'H') => Ok(Some(Stage::Scheme)),
+            Some(b'/') => Ok(Some(LineStage::Path)),
+            Some(b'h' | b'H') => Ok(Some(LineStage::Scheme)),
             Some(byte) => self.stray(bytes, *byte, Reason::Target),
         }
     }
 
-    fn scheme(&mut self, bytes: &[u8]) -> Step {
+    fn scheme(&mut self, bytes: &[u8]) -> StageResult {
         let Some(wanted) = SCHEME.get(self.at - self.target.start) else {
             self.authority = Some(self.at..self.at);
-            return Ok(Some(Stage::Authority));
+            return Ok(Some(LineStage::Authority));
         };
         match bytes.get(self.at) {
             None => Ok(None),
             Some(byte) if byte.eq_ignore_ascii_case(wanted) => {
                 self.at += 1;
-                Ok(Some(Stage::Scheme))
+                Ok(Some(LineStage::Scheme))
             }
             Some(byte) => self.stray(bytes, *byte, Reason::Target),
         }
@@ -154,7 +154,7 @@ impl RequestLine {
 
     /// Without a user: it has no use here, and would be a secret in a log (RFC 9110, section 4.2.4). With a host: RFC 9110,
     /// section 4.2.1.
-    fn authority(&mut self, bytes: &[u8], limits: &Limits) -> Step {
+    fn authority(&mut self, bytes: &[u8], limits: &Limits) -> StageResult {
         let end = self.longest(limits);
         let byte = self.skip(bytes, end, |byte| has(&HOST, byte));
         let start = self.authority.as_ref().map_or(self.at, |authority| authority.start);
@@ -167,13 +167,13 @@ impl RequestLine {
             None => Ok(None),
             Some(b'/' | b'?' | b' ') if self.at > start => {
                 (self.authority, self.path) = (Some(start..self.at), self.at);
-                Ok(Some(Stage::Path))
+                Ok(Some(LineStage::Path))
             }
             Some(byte) => self.stray(bytes, byte, Reason::Target),
         }
     }
 
-    fn path(&mut self, bytes: &[u8], limits: &Limits) -> Step {
+    fn path(&mut self, bytes: &[u8], limits: &Limits) -> StageResult {
         let end = self.longest(limits);
         match self.skip(bytes, end, |byte| matches!(byte, 0x21..=0x7e) && byte != b'#') {
             _ if self.at >= end => return Err(Refusal::TARGET_TOO_LONG),
@@ -192,34 +192,34 @@ impl RequestLine {
         }
         self.target.end = self.at;
         self.at += 1;
-        Ok(Some(Stage::Version))
+        Ok(Some(LineStage::Version))
     }
 
-    fn version(&mut self, bytes: &[u8]) -> Step {
+    fn version(&mut self, bytes: &[u8]) -> StageResult {
         const USUAL: &[u8] = b"HTTP/1.1\r\n";
         let written = self.at - self.target.end - 1;
         if written == 0 && bytes.get(self.at..).is_some_and(|rest| rest.starts_with(USUAL)) {
             self.at += USUAL.len() - 2;
-            return Ok(Some(Stage::Whole));
+            return Ok(Some(LineStage::Whole));
         }
         match (VERSION.get(written), bytes.get(self.at)) {
             (_, None) => Ok(None),
             (Some(wanted), Some(byte)) if wanted == byte => {
                 self.at += 1;
-                Ok(Some(Stage::Version))
+                Ok(Some(LineStage::Version))
             }
             (None, Some(digit @ (b'0' | b'1'))) => {
                 self.old = *digit == b'0';
                 self.at += 1;
-                Ok(Some(Stage::End))
+                Ok(Some(LineStage::End))
             }
             (_, Some(byte)) => self.stray(bytes, *byte, Reason::Version),
         }
     }
 
-    fn end(&mut self, bytes: &[u8]) -> Step {
+    fn end(&mut self, bytes: &[u8]) -> StageResult {
         match (bytes.get(self.at), bytes.get(self.at + 1)) {
-            (Some(b'\r'), Some(b'\n')) => Ok(Some(Stage::Whole)),
+            (Some(b'\r'), Some(b'\n')) => Ok(Some(LineStage::Whole)),
             (None, _) => Ok(None),
             (Some(byte), _) => self.stray(bytes, *byte, Reason::Version),
         }

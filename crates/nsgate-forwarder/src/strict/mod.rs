@@ -11,6 +11,6 @@ mod octets;
 
 pub(crate) use chunked::Chunked;
 #[cfg(test)]
-pub(crate) use head::judge;
-pub(crate) use head::{Framing, Head, end_of_head, judge_fields};
+pub(crate) use head::parse_head;
+pub(crate) use head::{Framing, Head, end_of_head, parse_fields};
 pub(crate) use line::RequestLine;

@@ -6,7 +6,7 @@
 use crate::log::Severity;
 use nsgate_forwarder::{
     AccessRecord, Reason,
-    event::{Asked, Network},
+    event::{EventOrigin, RequestSummary},
 };
 use std::fmt::{Display, Write};
 
@@ -17,7 +17,7 @@ pub(super) const TAG: &str = "nsgate-audit";
 pub(super) const MESSAGE_ID: &str = "5f0a6f8e3c1b4d0f9f6c0f2d4b7a9e11";
 
 /// The datagram.
-pub(super) fn message(network: &Network, record: &AccessRecord, severity: Severity, event: &str) -> Vec<u8> {
+pub(super) fn message(network: &EventOrigin, record: &AccessRecord, severity: Severity, event: &str) -> Vec<u8> {
     let mut text = String::with_capacity(event.len() + 512);
     let mut field = |name: &str, value: &dyn Display| {
         // Writing to a String cannot fail.
@@ -33,7 +33,7 @@ pub(super) fn message(network: &Network, record: &AccessRecord, severity: Severi
     if !network.id().is_empty() {
         field("NSGATE_NETWORK", &network.id());
     }
-    if let Some(Asked { method, class }) = Asked::of(record) {
+    if let Some(RequestSummary { method, class }) = RequestSummary::of(record) {
         field("NSGATE_METHOD", &method);
         field("NSGATE_CLASS", &class.name());
     }

@@ -16,7 +16,7 @@ use crate::counted;
 use budget::EventBudget;
 use nsgate_forwarder::{
     AccessRecord,
-    event::{Missed, Network, format},
+    event::{EventOrigin, Missed, format},
 };
 use outlet::Outlet;
 use std::{
@@ -28,12 +28,12 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct AuditLog {
     outlet: Arc<Outlet>,
-    network: Network,
+    network: EventOrigin,
     state: Mutex<(EventBudget, Missed)>,
 }
 
 impl AuditLog {
-    fn new(outlet: Arc<Outlet>, network: Network, events_per_second: u32) -> Self {
+    fn new(outlet: Arc<Outlet>, network: EventOrigin, events_per_second: u32) -> Self {
         Self { outlet, network, state: Mutex::new((EventBudget::new(events_per_second), Missed::default())) }
     }
 

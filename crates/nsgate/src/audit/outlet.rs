@@ -3,7 +3,7 @@
 use super::{AuditLog, journal};
 use crate::log::{LineWriter, Severity, Syslog};
 use nsgate_config::{Audit, AuditTo};
-use nsgate_forwarder::{AccessRecord, Verdict, event::Network};
+use nsgate_forwarder::{AccessRecord, Verdict, event::EventOrigin};
 use nsgate_launcher::AuditOutput;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixDatagram},
@@ -29,7 +29,7 @@ impl Audits {
     }
 
     /// The events of one network.
-    pub(crate) fn of(&self, network: Network) -> AuditLog {
+    pub(crate) fn of(&self, network: EventOrigin) -> AuditLog {
         AuditLog::new(self.outlet.clone(), network, self.settings.events_per_second)
     }
 
@@ -40,7 +40,7 @@ impl Audits {
     pub(crate) fn asked(
         own: Option<&Self>,
         wanted: Option<&Audit>,
-        network: Network,
+        network: EventOrigin,
     ) -> Result<Option<AuditLog>, String> {
         match (own, wanted) {
             (own, None) => Ok(own.map(|own| own.of(network))),
@@ -68,7 +68,7 @@ pub(super) enum Outlet {
 
 impl Outlet {
     /// Writes one event; false if it was not taken.
-    pub(super) fn write(&self, network: &Network, record: &AccessRecord, event: &str) -> bool {
+    pub(super) fn write(&self, network: &EventOrigin, record: &AccessRecord, event: &str) -> bool {
         let severity = if record.verdict() == Verdict::Passed { Severity::Info } else { Severity::Notice };
         match self {
             Self::Syslog(syslog) => syslog.offer(severity, event),
@@ -83,7 +83,7 @@ mod tests {
     use super::super::{AuditLog, Outlet};
     use crate::log::LineWriter;
     use nsgate_config::native;
-    use nsgate_forwarder::{AccessRecord, event::Network};
+    use nsgate_forwarder::{AccessRecord, event::EventOrigin};
     use nsgate_launcher::Output;
     use std::{
         fs::File,
@@ -99,9 +99,9 @@ mod tests {
         record
     }
 
-    fn network() -> Network {
+    fn network() -> EventOrigin {
         let text = "network_id = \"7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\"\nlisten = [\"1.2.3.4:80\"]\nbackend = \"/b\"\nuser = \"u\"\n";
-        Network::of(&native::parse("x", text).unwrap().config.gate.identity)
+        EventOrigin::of(&native::parse("x", text).unwrap().config.gate.identity)
     }
 
     /// A pipe that nobody waits for, and the events of a network to it.

@@ -10,7 +10,7 @@ use crate::{
     terminal::say,
 };
 use nsgate_config::AbsolutePath;
-use nsgate_forwarder::counters::Numbers;
+use nsgate_forwarder::counters::CounterValues;
 use nsgate_pool::{Listing, list, protocol::NetworkStatus};
 use serde_json::{Map, Value, json};
 
@@ -175,7 +175,7 @@ fn process(one: &Process) -> Value {
     })
 }
 
-fn numbers(numbers: &Numbers) -> Map<String, Value> {
+fn numbers(numbers: &CounterValues) -> Map<String, Value> {
     let reasons: Map<String, Value> = numbers
         .reasons()
         .filter(|(_, count)| *count > 0)

@@ -8,7 +8,7 @@ use crate::{
     gate::{self, Prepared},
 };
 use nsgate_config::{HostConfig, ServerHost, Tokens};
-use nsgate_forwarder::{Forwarder, TcpConnector, event::Network};
+use nsgate_forwarder::{Forwarder, TcpConnector, event::EventOrigin};
 use nsgate_launcher::{Fitted, LaunchError, Launched, Options, Running, fit_limits, launch_host};
 use std::{net::SocketAddr, path::Path};
 
@@ -66,7 +66,7 @@ fn serve(
         ServerHost::Address(_) => proxy.summary(),
         ServerHost::Name(_) => format!("{} ({server})", proxy.summary()),
     };
-    gate::serve((&what, Network::host(), shortfall), &process, options, running, |observer| {
+    gate::serve((&what, EventOrigin::host(), shortfall), &process, options, running, |observer| {
         let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), observer);
         (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))
     })

@@ -6,7 +6,7 @@ use crate::{
     overview::{Counted, Overview, Process, booted},
 };
 use nsgate_config::{Identity, Uuid};
-use nsgate_forwarder::counters::Numbers;
+use nsgate_forwarder::counters::CounterValues;
 use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,7 @@ pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, want
         .filter(|(_, told)| !told.pages.is_empty())
         .map(|(labels, told)| {
             let tokens = told.pages.iter().any(|read| read.tokens);
-            let numbers = Numbers::sum(told.pages.iter().map(|read| &read.numbers));
+            let numbers = CounterValues::sum(told.pages.iter().map(|read| &read.numbers));
             Network::labelled((*labels).clone(), sum(&told.pages, |read| read.connections), numbers, tokens)
         })
         .collect();

@@ -10,7 +10,7 @@ use crate::{
     gate::{self, EventLoop},
     log::AccessLog,
 };
-use nsgate_forwarder::{Forwarder, Stop, event::Network};
+use nsgate_forwarder::{Forwarder, Stop, event::EventOrigin};
 use nsgate_launcher::{Readiness, SignalRequest, Signals};
 use nsgate_pool::{OfferError, Served, Unserved};
 use std::{
@@ -62,7 +62,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<R
     let connector = gate::connector(&keeper.agents);
     let mut gate = keeper.config.gate.clone();
     gate.limits = keeper.limits.clone();
-    let events = keeper.events.as_ref().map(|events| events.of(Network::of(&gate.identity)));
+    let events = keeper.events.as_ref().map(|events| events.of(EventOrigin::of(&gate.identity)));
     let observer = Observed::new(AccessLog::new(keeper.sink.clone()), events).counted();
     let forwarder = Forwarder::new(gate, connector, observer).keyed(keeper.key.clone());
     let (stop, stopped) = watch::channel(None);

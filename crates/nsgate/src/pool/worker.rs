@@ -9,7 +9,7 @@ use crate::{
     sys,
 };
 use nsgate_config::{Config, Guards, Invalid, Pool, PoolConfig, PoolRoom};
-use nsgate_forwarder::{TokenKey, event::Network};
+use nsgate_forwarder::{TokenKey, event::EventOrigin};
 use nsgate_launcher::{Agent, Fitted, Keeping, LaunchError, Launched, Options, Running, fit_pool, launch_worker};
 use nsgate_pool::{
     Allowed,
@@ -132,7 +132,7 @@ pub(super) fn observe(sink: Arc<Sink>, events: Option<Audits>) -> Observe {
             (Sink::Syslog(own), Some(log)) => (Arc::new(Sink::Syslog(Syslog::of(own, log))), String::new()),
             _ => (sink.clone(), format!("{} {}", identity.header(), identity.uuid())),
         };
-        let events = Audits::asked(events.as_ref(), config.process.audit.as_ref(), Network::of(identity))
+        let events = Audits::asked(events.as_ref(), config.process.audit.as_ref(), EventOrigin::of(identity))
             .map_err(Invalid::new)?;
         Ok(Box::new(Observed::new(AccessLog::of(sink, prefix, give_back), events)))
     })

@@ -6,7 +6,7 @@ use super::{
     wire::{Response, dechunk_tolerantly, responses, told, trim},
 };
 use crate::Target;
-use nsgate_forwarder::fuzzing::{Pieces, Understood, read_answer, serve};
+use nsgate_forwarder::fuzzing::{Pieces, UnderstoodAnswer, read_answer, serve};
 
 /// Three bytes choose the request and the pieces; the rest is what the agent writes before it closes.
 pub const TARGET: Target = Target {
@@ -117,7 +117,7 @@ fn run(bytes: &[u8]) {
 }
 
 /// What was understood stands in the agent's bytes.
-fn plausible(understood: &Understood, agent: &[u8], head_only: bool) {
+fn plausible(understood: &UnderstoodAnswer, agent: &[u8], head_only: bool) {
     assert!((200..1000).contains(&understood.status), "{}", understood.status);
     let written: Vec<(Vec<u8>, &[u8])> = agent
         .split(|byte| *byte == b'\n')
@@ -155,7 +155,7 @@ fn plausible(understood: &Understood, agent: &[u8], head_only: bool) {
 }
 
 /// The guest reads what was understood, and sees it if a part is missing.
-fn same(understood: &Understood, answer: &Response, reset: bool, head_only: bool, old: bool) {
+fn same(understood: &UnderstoodAnswer, answer: &Response, reset: bool, head_only: bool, old: bool) {
     assert_eq!(answer.status, understood.status);
     for (name, value) in &answer.fields {
         let known = understood.headers.iter().any(|(found, had)| found == name && trim(had) == value);

@@ -94,7 +94,7 @@ fn run(bytes: &[u8]) {
     let head = b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
     let gate = gates::gate(0);
     let answer = Pieces::whole(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let served = guest::judge(gate, gates::peer(0), &[head, body].concat(), &lengths, &answer);
+    let served = guest::serve_and_check(gate, gates::peer(0), &[head, body].concat(), &lengths, &answer);
     let room = gate.limits.backend_request_bytes as usize - 512;
     let (aside, trailers) = (gate.limits.head_bytes as usize, gate.limits.headers as usize);
     match dechunk_whole(body, aside, trailers).filter(|(data, _)| data.len() <= gate.limits.body_bytes as usize) {

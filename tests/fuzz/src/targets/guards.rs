@@ -87,7 +87,7 @@ fn run(bytes: &[u8]) {
     let raw: Vec<(&[u8], &[u8])> = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     // The clock of the first request begins anew for each input.
     let guard = fuzzing::Guard::new(&gate.guards, key.clone());
-    let judge = |now| guard.judge(*peer, "GET", target.as_bytes(), &raw, now);
+    let judge = |now| guard.check_request(*peer, "GET", target.as_bytes(), &raw, now);
     if judge(*now).is_err() {
         return;
     }

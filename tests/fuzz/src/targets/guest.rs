@@ -4,7 +4,7 @@ use super::gates::ID;
 use super::input::small_pieces;
 use super::wire::{Request, message, requests, responses};
 use nsgate_config::Gate;
-use nsgate_forwarder::fuzzing::{Pieces, Served, serve};
+use nsgate_forwarder::fuzzing::{Pieces, ServedConnection, serve};
 use std::net::SocketAddr;
 
 /// Whether a header may stand in a request to the agent, beside the identity.
@@ -15,7 +15,13 @@ fn may_pass(name: &str) -> bool {
 
 /// Serves `bytes` whole, one by one and in pieces of `lengths`: the same comes of it, and it is what it must be. Where a
 /// guard refuses, the connection lives on if the whole body has come: there it depends on the pieces what comes of the rest.
-pub fn judge(gate: &Gate, peer: (SocketAddr, &str), bytes: &[u8], lengths: &[usize], agent: &Pieces) -> Served {
+pub fn serve_and_check(
+    gate: &Gate,
+    peer: (SocketAddr, &str),
+    bytes: &[u8],
+    lengths: &[usize],
+    agent: &Pieces,
+) -> ServedConnection {
     let whole = serve(gate, peer.0, &Pieces::whole(bytes), agent);
     check(gate, peer.1, bytes, &whole);
     for lengths in [lengths, small_pieces(bytes)] {
@@ -29,7 +35,7 @@ pub fn judge(gate: &Gate, peer: (SocketAddr, &str), bytes: &[u8], lengths: &[usi
     whole
 }
 
-fn check(gate: &Gate, told: &str, bytes: &[u8], served: &Served) {
+fn check(gate: &Gate, told: &str, bytes: &[u8], served: &ServedConnection) {
     assert!(!served.stuck, "the connection waits for nothing");
     let meant = requests(bytes);
     assert!(served.to_agent.len() <= meant.len(), "more requests than the guest sent: {}", show(served));
@@ -50,8 +56,8 @@ fn check(gate: &Gate, told: &str, bytes: &[u8], served: &Served) {
     );
 }
 
-fn show(served: &Served) -> String {
-    let Served { to_agent, to_guest, refused, reset, stuck, records } = served;
+fn show(served: &ServedConnection) -> String {
+    let ServedConnection { to_agent, to_guest, refused, reset, stuck, records } = served;
     let agent: Vec<_> = to_agent.iter().map(|text| String::from_utf8_lossy(text)).collect();
     // Whether a guest that cuts its body off is told first to go on is a matter of time.
     let guest = String::from_utf8_lossy(to_guest).replace("HTTP/1.1 100 Continue\r\n\r\n", "");

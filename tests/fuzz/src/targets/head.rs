@@ -106,7 +106,7 @@ fn run(bytes: &[u8]) {
         1 => "HTTP/1.0 404 Not Found\n\nuntil the end",
         _ => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     };
-    let served = guest::judge(gate, peer, input.0, &lengths, &Pieces::new(answer.as_bytes(), &lengths));
+    let served = guest::serve_and_check(gate, peer, input.0, &lengths, &Pieces::new(answer.as_bytes(), &lengths));
     if let Some(status) = served.refused {
         assert!([400, 413, 414, 417, 431].contains(&status), "{status}");
     }

@@ -1,12 +1,12 @@
 //! Heads, and what becomes of them.
 
-use super::{Framing, end_of_head, judge};
+use super::{Framing, end_of_head, parse_head};
 use crate::Reason;
 use nsgate_config::Limits;
 use proptest::prelude::*;
 
 fn verdict(head: &[u8]) -> Result<Framing, u16> {
-    judge(head, &Limits::default()).map(|head| head.framing).map_err(|refusal| refusal.status)
+    parse_head(head, &Limits::default()).map(|head| head.framing).map_err(|refusal| refusal.status)
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn each_refusal_has_its_own_word() {
         (format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(100)), Reason::TooManyHeaders),
     ];
     for (head, reason) in lines.into_iter().chain(fields).chain(others) {
-        let found = judge(head.as_bytes(), &Limits::default()).unwrap_err().reason;
+        let found = parse_head(head.as_bytes(), &Limits::default()).unwrap_err().reason;
         assert_eq!(found, reason, "{head:.80?}");
     }
 }
@@ -212,7 +212,7 @@ proptest! {
 }
 
 fn same(head: &[u8]) {
-    let Ok(found) = judge(head, &Limits::default()) else { return };
+    let Ok(found) = parse_head(head, &Limits::default()) else { return };
     // As the reader behind gets it.
     let mut shown = head.to_vec();
     for (part, text) in found.instead.iter().rev() {
@@ -239,7 +239,7 @@ fn what_means_nothing_is_not_passed_on_and_the_target_is_in_origin_form() {
         ),
         ("GET /a HTTP/1.1\r\nUPGRADE: a\r\nHost: h\r\n\r\n", "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", "GET /a HTTP/1.1"),
     ] {
-        let judged = judge(head.as_bytes(), &Limits::default()).unwrap();
+        let judged = parse_head(head.as_bytes(), &Limits::default()).unwrap();
         let mut text = head.as_bytes().to_vec();
         for (part, instead) in judged.instead.iter().rev() {
             text.splice(part.clone(), instead.iter().copied());

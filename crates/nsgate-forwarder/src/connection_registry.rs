@@ -6,7 +6,7 @@
 
 use crate::{
     exchange::{Among, Exchange},
-    source::{Prefix, Source},
+    source::{GuestSource, Prefix},
     turns::{GivesWay, Turns, turns},
 };
 use nsgate_config::Limits;
@@ -27,18 +27,18 @@ const KEPT: usize = 64;
 const LOOKED_AT: usize = 4096;
 
 /// Everybody who is connected to a gate.
-pub(crate) struct Crowd {
+pub(crate) struct ConnectionRegistry {
     limits: Limits,
     requests: Arc<Semaphore>,
     heads: Arc<Semaphore>,
-    table: Mutex<Table>,
+    table: Mutex<RegistryTable>,
 }
 
 #[derive(Default)]
-struct Table {
+struct RegistryTable {
     /// Bounded by the number of connections, as everything here.
-    sources: HashMap<Source, Arc<Holder>>,
-    prefixes: HashMap<Prefix, Arc<Shared>>,
+    sources: HashMap<GuestSource, Arc<Holder>>,
+    prefixes: HashMap<Prefix, Arc<PrefixShare>>,
     seats: Vec<Option<Seat>>,
     free: Vec<usize>,
     /// Where the next look begins.
@@ -48,7 +48,7 @@ struct Table {
 /// What the connections of one address have together.
 pub(crate) struct Holder {
     connections: AtomicU32,
-    prefix: Option<Arc<Shared>>,
+    prefix: Option<Arc<PrefixShare>>,
     /// Turns for its requests at the agent.
     pub(crate) requests: Turns,
     /// Turns for its heads that did not come in one piece.
@@ -56,7 +56,7 @@ pub(crate) struct Holder {
 }
 
 /// What the connections of one /64 have together.
-struct Shared {
+struct PrefixShare {
     connections: AtomicU32,
     requests: Arc<Semaphore>,
 }
@@ -68,25 +68,25 @@ struct Seat {
 }
 
 /// A place of one connection; given back when dropped.
-pub(crate) struct Place {
-    crowd: Arc<Crowd>,
-    source: Source,
+pub(crate) struct ConnectionPlace {
+    crowd: Arc<ConnectionRegistry>,
+    source: GuestSource,
     holder: Arc<Holder>,
     seat: Option<usize>,
 }
 
-impl Crowd {
+impl ConnectionRegistry {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         let (requests, heads) = (turns(limits.backend_requests), turns(limits.unfinished_heads));
         Arc::new(Self { limits, requests, heads, table: Mutex::default() })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, RegistryTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more connection of `source`, unless it has all that it may have and none of them gives way.
-    pub(crate) fn enter(self: &Arc<Self>, source: Source) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, source: GuestSource) -> Option<ConnectionPlace> {
         let mut table = self.table();
         let holder = match table.sources.get(&source) {
             Some(holder) => holder.clone(),
@@ -103,15 +103,15 @@ impl Crowd {
             return None;
         }
         holder.add(1);
-        Some(Place { crowd: self.clone(), source, holder, seat: None })
+        Some(ConnectionPlace { crowd: self.clone(), source, holder, seat: None })
     }
 
-    fn holder(self: &Arc<Self>, table: &mut Table, source: Source) -> Holder {
+    fn holder(self: &Arc<Self>, table: &mut RegistryTable, source: GuestSource) -> Holder {
         let Limits { backend_requests, requests_per_source, unfinished_heads_per_source, .. } = self.limits;
         // Three quarters: guests with another prefix, or with IPv4, find a turn whatever this /64 does.
         let share = backend_requests - backend_requests / 4;
         let prefix = source.prefix().map(|prefix| {
-            let new = || Arc::new(Shared { connections: AtomicU32::new(0), requests: turns(share) });
+            let new = || Arc::new(PrefixShare { connections: AtomicU32::new(0), requests: turns(share) });
             table.prefixes.entry(prefix).or_insert_with(new).clone()
         });
         let requests = prefix.as_ref().map(|prefix| prefix.requests.clone());
@@ -126,13 +126,13 @@ impl Crowd {
     }
 }
 
-impl GivesWay for Crowd {
+impl GivesWay for ConnectionRegistry {
     fn displace_one(&self, among: Among) {
         self.table().displace(among, None);
     }
 }
 
-impl Table {
+impl RegistryTable {
     /// Asks one connection to give way: at once if it keeps the gate waiting, or else, where places are wanted by all,
     /// after the answer under way. With `own`, only one of this holder's that keeps the gate waiting. Says whether there
     /// is one.
@@ -185,7 +185,7 @@ impl Holder {
     }
 }
 
-impl Place {
+impl ConnectionPlace {
     /// What its source has.
     pub(crate) fn holder(&self) -> Arc<Holder> {
         self.holder.clone()
@@ -209,7 +209,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut table = self.crowd.table();
         if let Some(index) = self.seat.take() {
@@ -226,14 +226,14 @@ impl Drop for Place {
             table.prefixes.remove(&prefix);
         }
         if table.sources.is_empty() && table.seats.len() > KEPT {
-            *table = Table::default();
+            *table = RegistryTable::default();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Among, Crowd, Exchange, Place, Source};
+    use super::{Among, ConnectionPlace, ConnectionRegistry, Exchange, GuestSource};
     use nsgate_config::Limits;
     use std::{
         sync::{Arc, atomic::Ordering},
@@ -241,12 +241,12 @@ mod tests {
         time::Duration,
     };
 
-    fn source(text: &str) -> Source {
-        Source::of(text.parse().unwrap())
+    fn source(text: &str) -> GuestSource {
+        GuestSource::of(text.parse().unwrap())
     }
 
     /// A connection that says nothing.
-    fn enter(crowd: &Arc<Crowd>, text: &str) -> (Place, Arc<Exchange>) {
+    fn enter(crowd: &Arc<ConnectionRegistry>, text: &str) -> (ConnectionPlace, Arc<Exchange>) {
         let mut place = crowd.enter(source(text)).unwrap();
         let exchange = Exchange::new("10.0.0.5:1".parse().unwrap(), Arc::new(()));
         place.begin(exchange.clone());
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_source_at_its_bound_is_refused_and_the_table_empties() {
-        let crowd = Crowd::new(two_a_source());
+        let crowd = ConnectionRegistry::new(two_a_source());
         let places = [enter(&crowd, "2001:db8::1").0, enter(&crowd, "2001:db8::1").0];
         assert!(crowd.enter(source("2001:db8::1")).is_none());
         assert!(crowd.enter(source("2001:db8::2")).is_some(), "a neighbour of the same /64");
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_source_at_its_bound_takes_the_place_of_its_own_idle_connection() {
-        let crowd = Crowd::new(two_a_source());
+        let crowd = ConnectionRegistry::new(two_a_source());
         let (_one, first) = enter(&crowd, "10.0.0.1");
         sleep(Duration::from_millis(30));
         let (_two, second) = enter(&crowd, "10.0.0.1");
@@ -290,7 +290,7 @@ mod tests {
             // An IPv4 address beside a /64 with as many connections of as many guests.
             (vec![("10.0.0.1", 9), ("fd00::2", 4), ("fd00::3", 4), ("fd00::4", 4)], "10.0.0.1"),
         ] {
-            let crowd = Crowd::new(Limits::default());
+            let crowd = ConnectionRegistry::new(Limits::default());
             let all: Vec<_> = held
                 .iter()
                 .flat_map(|(name, count)| (0..*count).map(move |_| *name))
@@ -302,7 +302,7 @@ mod tests {
             assert_eq!(lost, [loser]);
         }
         // A /64 of which each address holds one connection, beside a guest with four.
-        let crowd = Crowd::new(Limits::default());
+        let crowd = ConnectionRegistry::new(Limits::default());
         let guest: Vec<_> = (0..4).map(|_| enter(&crowd, "10.0.0.1")).collect();
         let machine: Vec<_> = (0..100).map(|number| enter(&crowd, &format!("fd00::{number:x}"))).collect();
         assert_eq!(machine[0].0.holder.prefix.as_ref().unwrap().connections.load(Ordering::Relaxed), 100);
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_whole_64_leaves_a_quarter_of_the_turns_to_others() {
-        let crowd = Crowd::new(Limits::default());
+        let crowd = ConnectionRegistry::new(Limits::default());
         let places: Vec<_> = (0..64).map(|number| enter(&crowd, &format!("fd00::{number:x}")).0).collect();
         let held: Vec<_> = places.iter().filter_map(|place| place.holder.requests.at_once()).collect();
         assert_eq!(held.len(), 48);
