@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -269,22 +270,35 @@ fn the_same_is_so_with_the_rpm_and_haproxys_own_package(lab: &Lab) {
     assert_eq!(beside("localhost/new:5"), "HAProxy version 8.1");
 }
 
-/// What the page says, word for word but for the names: the base's user stays, and a base that is not there builds nothing.
+/// What the page says, typed in a checkout but for the names: the base's user stays, and a base that is not there builds nothing.
 fn the_recipe_of_the_page_builds_as_the_bases_user(lab: &Lab) {
     let engine = Engine::start(lab);
     let page = text(workspace().join("docs/containers/README.md"));
-    let (_, recipe) = page.split_once("   podman pull $base\n").expect("the recipe pulls first");
-    let (recipe, _) = recipe.split_once("   ```").expect("an end");
-    let file = nsgate_tests::engine::recipe();
-    let recipe = recipe.replace("registry.example.org/neutron-l3-agent:2025.2-nsgate", NEW).replace(
-        "-f Containerfile DIRECTORY_OF_THE_PACKAGE",
-        &format!("-f {} {}", file.display(), packages("first").display()),
-    );
-    let recipe = recipe.replace("podman build ", "podman build --isolation=chroot --network=host --pull=never ");
+    let (_, recipe) = page.split_once("\n## The recipe\n").expect("the recipe");
+    let (recipe, _) = recipe.split_once("\n## ").expect("its end");
+    let blocks: String = recipe.split("   ```sh\n").skip(1).filter_map(|rest| rest.split("   ```").next()).collect();
+    let place = PathBuf::from("/run/lab/checkout");
     let run = |base: &str| {
+        // The packages are made, the image is there, and the steps run in a chroot. All else is as it is written.
+        let typed = [
+            ("cargo xtask dist\n", "true\n"),
+            ("base=quay.io/openstack.kolla/neutron-l3-agent:2025.2-debian-bookworm\n", &format!("base={base}\n")),
+            ("podman pull $base\n", "true\n"),
+            ("podman build ", "podman build --isolation=chroot --network=host --pull=never "),
+            ("registry.example.org/neutron-l3-agent:2025.2-nsgate", NEW),
+        ];
+        let typed = typed.iter().fold(blocks.clone(), |script, (written, here)| {
+            assert!(script.contains(written), "{written}: {script}");
+            script.replace(written, here)
+        });
+        fs::create_dir_all(place.join("target/dist")).expect("a directory");
+        symlink(workspace().join("xtask"), place.join("xtask")).expect("a link");
+        symlink(packages("first"), place.join("target/dist/packages")).expect("a link");
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("base={base}\n{recipe}")]);
-        nsgate_tests::gate::communicate(command, std::time::Duration::from_secs(300))
+        command.args(["-c", &typed]).current_dir(&place);
+        let built = nsgate_tests::gate::communicate(command, std::time::Duration::from_secs(300));
+        fs::remove_dir_all(&place).expect("a directory");
+        built
     };
     for (base, user) in [(KOLLA, "neutron"), (DEBIAN, "root")] {
         let built = run(base);
