@@ -100,10 +100,12 @@ fn settings() -> Finding {
 fn log() -> Finding {
     const LOG: &str = "/dev/log";
     const REMEDY: &str = "start the log (systemd-journald, rsyslog); gates that run find it when it comes";
+    const MOUNT: &str = "start the log (systemd-journald, rsyslog); in a container, mount the host's /dev/log into the one \
+                         that proxies run in, which with sidecars is not the agent's";
     let link = fs::read_link(LOG).map(|to| format!(", a link to {}", to.display())).unwrap_or_default();
     match fs::metadata(LOG) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Finding::wrong("log", format!("nothing is at {LOG}{link}: lines of gates are lost"), REMEDY)
+            Finding::wrong("log", format!("nothing is at {LOG}{link}: lines of gates that start here are lost"), MOUNT)
         }
         Err(error) => Finding::unseen("log", format!("{LOG}{link}: {error}")),
         Ok(found) if !found.file_type().is_socket() => {
