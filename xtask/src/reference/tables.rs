@@ -46,6 +46,7 @@ file. A keyword that stands in no table is refused with its place, and so are ot
 
 - **understood**: it means to nsgate what it means to haproxy.
 - **ignored**: it tunes what nsgate does not have. A warning says so, and what stands behind it must be what haproxy takes.
+- **ignored, not followed**: the same, but haproxy would do something that a gate does not. The warning says what.
 - **refused**: it would change who is served or what is trusted.
 
 `listen` and `frontend` take the words of `defaults` as well.
@@ -60,6 +61,7 @@ file. A keyword that stands in no table is refused with its place, and so are ot
         let (is, more) = match keyword.means {
             DialectMeaning::Understood => ("**understood**", String::new()),
             DialectMeaning::Ignored(shape) => ("ignored", shape),
+            DialectMeaning::Unfollowed(shape, haproxy) => ("ignored, not followed", format!("{shape}; {haproxy}")),
             DialectMeaning::IgnoredOfLater(shape) => ("ignored; of a later haproxy", shape),
             DialectMeaning::Refused(reason) => ("refused", reason.to_owned()),
             _ => ("", String::new()),

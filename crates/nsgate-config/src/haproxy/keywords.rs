@@ -239,6 +239,8 @@ pub enum DialectMeaning {
     Understood,
     /// It changes nothing and is warned of, if these words stand behind it.
     Ignored(String),
+    /// The same of one for which haproxy would do something that a gate does not: the words behind it, and what haproxy does.
+    Unfollowed(String, &'static str),
     /// The same of one that haproxy 2.6 does not know and a later one does.
     IgnoredOfLater(String),
     /// It is refused, for this reason.
@@ -259,6 +261,7 @@ pub fn dialect() -> impl Iterator<Item = DialectKeyword> {
             means: match keyword.rule {
                 Rule::Understood(_) => DialectMeaning::Understood,
                 Rule::Harmless(shape) => DialectMeaning::Ignored(shape.to_string()),
+                Rule::Unfollowed(shape, haproxy) => DialectMeaning::Unfollowed(shape.to_string(), haproxy),
                 Rule::Later(shape) => DialectMeaning::IgnoredOfLater(shape.to_string()),
                 Rule::Refused(reason) => DialectMeaning::Refused(reason),
             },
