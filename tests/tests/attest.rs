@@ -26,6 +26,8 @@ fn main() {
         a_supervisor_that_holds_a_socket_is_none,
         what_cannot_be_seen_is_said,
         standard_streams_that_are_files_can_only_grow,
+        standard_streams_that_are_good_for_nothing_are_judged_so,
+        a_standard_stream_that_is_a_way_to_something_is_named_with_what_to_do,
         a_file_that_can_be_written_over_is_named_with_what_to_do,
     ]
 }
@@ -265,6 +267,72 @@ fn standard_streams_that_are_files_can_only_grow(lab: &Lab) {
         assert!(wait_until(5.0, || network.gate.listening().is_empty()));
         let _ = fs::remove_file(&config.pid_file);
     }
+}
+
+/// A gate in the foreground with these redirections of a shell, `x` among them; its supervisor, when it serves.
+fn redirected(lab: &Lab, network: &nsgate_tests::Network, redirections: &str) -> (std::process::Child, i32) {
+    let config = Config::new(Kind::Network);
+    let _ = fs::remove_file(&config.pid_file);
+    let file = nsgate_tests::gate::write_config(lab, &config);
+    let mut gate = nsgate_tests::gate::agent_command(
+        lab,
+        &network.gate,
+        &config.id,
+        &["-db".as_ref(), "-f".as_ref(), file.as_os_str()],
+    );
+    gate.env("TZ", "UTC");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec \"$@\" {redirections}"), "sh"]).arg(gate.get_program()).args(gate.get_args());
+    shell.envs(gate.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let child = shell.spawn().unwrap();
+    assert!(wait_until(10.0, || fs::read_to_string(&config.pid_file).is_ok()), "{redirections}");
+    assert!(wait_until(5.0, || !network.gate.listening().is_empty()), "{redirections}");
+    (child, fs::read_to_string(&config.pid_file).unwrap().trim().parse().unwrap())
+}
+
+fn end(network: &nsgate_tests::Network, (mut child, supervisor): (std::process::Child, i32)) {
+    kill(Pid::from_raw(supervisor), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    assert!(wait_until(5.0, || network.gate.listening().is_empty()));
+}
+
+fn standard_streams_that_are_good_for_nothing_are_judged_so(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let network = lab.network();
+    let _log = nsgate_tests::SyslogReader::bind("/dev/log".as_ref());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let fifo = lab.state().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    let open = fs::File::options().read(true).write(true).open(&fifo).unwrap();
+    for redirections in [
+        "</dev/zero >/dev/full 2>/dev/full".to_owned(),
+        "<>/dev/full >/dev/zero 2>&1".to_owned(),
+        "</ >/dev/null 2>/dev/null".to_owned(),
+        "</dev/urandom >/dev/null 2>/dev/null".to_owned(),
+        format!("<{0} >{0} 2>{0}", fifo.display()),
+    ] {
+        let started = redirected(lab, &network, &redirections);
+        // Which of them the streams are, and that all is as it should be.
+        assert_eq!(roles(lab), ["gate", "supervisor"], "{redirections}");
+        let input = fs::read_link(format!("/proc/{}/fd/0", started.1)).unwrap();
+        assert_eq!(input.to_str(), Some("/dev/null"), "{redirections}: nothing is read by a supervisor");
+        end(&network, started);
+    }
+    drop(open);
+}
+
+fn a_standard_stream_that_is_a_way_to_something_is_named_with_what_to_do(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let network = lab.network();
+    let _log = nsgate_tests::SyslogReader::bind("/dev/log".as_ref());
+    let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let started = redirected(lab, &network, "</dev/null 1</run/lab 2>/dev/null");
+    let (ok, found) = rows(&holdings(lab, started.1))["open files"].clone();
+    assert_eq!(
+        (ok, found.as_str()),
+        (Some(false), "standard output, /run/lab; start it anew, with `</dev/null`, `>>` or a pipe")
+    );
+    end(&network, started);
 }
 
 fn a_file_that_can_be_written_over_is_named_with_what_to_do(lab: &Lab) {

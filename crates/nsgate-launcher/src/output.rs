@@ -18,7 +18,7 @@ use nix::{
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout, write},
 };
 use std::{
-    io::{Stderr, stderr, stdin, stdout},
+    io::{Stderr, stderr, stdout},
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
@@ -120,10 +120,10 @@ impl Output<Stderr> {
     }
 }
 
-/// Standard input is not read from here on. Where that cannot be done it stays, and `nsgate attest` says so.
+/// Standard input is not read from here on, whether it is a file, a device or a directory. Where that cannot be done it stays,
+/// and `nsgate attest` says so.
 pub(crate) fn close_input() {
-    let found = fstat(stdin()).is_ok_and(|found| kind(found.st_mode) == SFlag::S_IFREG);
-    if let (true, Ok(null)) = (found, open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())) {
+    if let Ok(null) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
         let _ = dup2_stdin(&null);
     }
 }

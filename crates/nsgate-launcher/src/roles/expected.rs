@@ -45,7 +45,7 @@ fn needs(role: Option<Role>) -> Vec<&'static str> {
         None | Some(Role::Gate | Role::HostProxy) => &[&SERVES],
         // The directory of the one file that it reads. A process that has anything else has no use for one.
         Some(Role::Reader) => &[&[kinds::PINNED]],
-        Some(Role::Supervisor) => &[&[kinds::CHILD, "signalfd", kinds::STREAM, kinds::LOG]],
+        Some(Role::Supervisor) => &[&[kinds::CHILD, "signalfd", kinds::STREAM, kinds::DATAGRAM, kinds::LOG]],
         Some(Role::Worker | Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
         // What a dispatcher leaves to the next one.
         Some(Role::Dispatcher) => &[&SERVES, &POOL, &[kinds::MEMORY]],

@@ -52,7 +52,7 @@ fn in_pool(facts: &Facts<'_>, open: &[Open]) -> Option<Role> {
 /// standard streams. Nothing that could be served, and no way to another process.
 fn supervises(pid: i32, open: &[Open]) -> bool {
     let others = || open.iter().filter(|open| !open.is_standard());
-    let own = others().all(|open| [kinds::CHILD, "signalfd", "/dev/null"].contains(&open.kind.as_str()));
+    let own = others().all(|open| [kinds::CHILD, "signalfd", kinds::NULL_DEVICE].contains(&open.kind.as_str()));
     let mut children = others().filter_map(|open| open.child);
     match (children.next(), children.next()) {
         (Some(child), None) => own && run_the_same(pid, child),

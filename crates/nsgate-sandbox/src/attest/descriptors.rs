@@ -1,7 +1,8 @@
 //! What a process has open, by kind (proc_pid_fd(5)).
 
 use super::kinds::{
-    CHILD, CONNECTION, DATAGRAM, LISTENER, LOG, MEMORY, NO_TABLE, NULL_DEVICE, OTHER, PINNED, STREAM, TERMINAL,
+    CHILD, CONNECTION, DATAGRAM, FULL_DEVICE, LISTENER, LOG, MEMORY, NO_TABLE, NULL_DEVICE, OTHER, PINNED, PIPE,
+    STREAM, TERMINAL, ZERO_DEVICE,
 };
 use super::sockets::Sockets;
 use std::{
@@ -10,8 +11,11 @@ use std::{
     path::Path,
 };
 
-/// The null device: major 1, minor 3 (null(4)), in the way that `stat(2)` packs them.
-const NULL: u64 = 0x103;
+/// Major number of the memory devices, and the minor ones of those that are good for nothing (null(4), full(4)).
+const MEMORY_DEVICES: u32 = 1;
+const NULL: u32 = 3;
+const ZERO: u32 = 5;
+const FULL: u32 = 7;
 
 /// One open descriptor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,19 +41,26 @@ impl Open {
         self.number <= 2
     }
 
+    /// Which of the standard streams it is.
+    fn stream(&self) -> Option<&'static str> {
+        let names = ["standard input", "standard output", "standard error"];
+        usize::try_from(self.number).ok().and_then(|number| names.get(number)).copied()
+    }
+
     /// What it is, and what can be done with it, for who reads that it should not be there.
     pub(super) fn in_words(&self) -> String {
         if self.foreign {
             return format!("{} of another network namespace", self.kind);
         }
-        let Some(flags) = self.file else { return self.kind.clone() };
+        let Some(flags) = self.file else {
+            return self.stream().map_or_else(|| self.kind.clone(), |name| format!("{name}, {}", self.kind));
+        };
         let may = match flags & libc::O_ACCMODE {
             libc::O_RDONLY => "can be read",
             libc::O_WRONLY => "can be written over",
             _ => "can be read and written over",
         };
-        let name = ["standard input", "standard output", "standard error"];
-        match usize::try_from(self.number).ok().and_then(|number| name.get(number)) {
+        match self.stream() {
             Some(name) => format!("{name}, the file {}, {may}", self.kind),
             None => format!("{} {may}", self.kind),
         }
@@ -96,10 +107,10 @@ fn kind_of(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Opt
 /// What a descriptor is by the tables as they were read last.
 fn kind_now(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Option<String> {
     let target = fs::read_link(entry.path()).ok()?;
-    // In another root the path says little: `/dev/null` may be called `/` there.
-    let null = fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_char_device() && found.rdev() == NULL);
-    Some(if null {
-        NULL_DEVICE.to_owned()
+    Some(if let Some(device) = memory_device(entry) {
+        device.to_owned()
+    } else if fs::metadata(entry.path()).is_ok_and(|found| found.file_type().is_fifo()) {
+        PIPE.to_owned()
     } else if is_terminal(entry) {
         TERMINAL.to_owned()
     } else if is_log(directory, entry) {
@@ -114,6 +125,17 @@ fn kind_now(directory: &Path, entry: &fs::DirEntry, sockets: &mut Sockets) -> Op
             kind => kind,
         }
     })
+}
+
+/// A device that is good for nothing, by its number: in another root the path says little, `/dev/null` may be called `/` there.
+fn memory_device(entry: &fs::DirEntry) -> Option<&'static str> {
+    let found = fs::metadata(entry.path()).ok().filter(|found| found.file_type().is_char_device())?;
+    match (libc::major(found.rdev()), libc::minor(found.rdev())) {
+        (MEMORY_DEVICES, NULL) => Some(NULL_DEVICE),
+        (MEMORY_DEVICES, ZERO) => Some(ZERO_DEVICE),
+        (MEMORY_DEVICES, FULL) => Some(FULL_DEVICE),
+        _ => None,
+    }
 }
 
 /// A plain file that can only grow, the log or the audit: neither read nor written over (`flags` of proc_pid_fdinfo(5)).

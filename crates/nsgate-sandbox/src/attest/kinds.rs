@@ -10,11 +10,15 @@ pub const PINNED: &str = "pinned directory";
 pub const CHILD: &str = "pidfd of a child";
 /// The null device.
 pub const NULL_DEVICE: &str = "/dev/null";
+/// The device that gives zeros and takes everything to nowhere (null(4)).
+pub const ZERO_DEVICE: &str = "/dev/zero";
+/// The device that gives zeros and takes nothing (full(4)).
+pub const FULL_DEVICE: &str = "/dev/full";
 /// A terminal.
 pub const TERMINAL: &str = "terminal";
 /// Memory without a name in any file system (memfd_create(2)).
 pub const MEMORY: &str = "memory";
-/// A pipe.
+/// A pipe, with or without a name.
 pub const PIPE: &str = "pipe";
 
 /// A TCP socket that waits for connections.

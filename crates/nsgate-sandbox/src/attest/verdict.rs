@@ -4,6 +4,7 @@ use super::{
     descriptors::Open,
     expected::Expected,
     holdings::Holdings,
+    kinds,
     row::VerdictRow,
     shared_page::is_named,
     threads::Thread,
@@ -139,29 +140,38 @@ fn lost(seen: &SeenWindow) -> Option<String> {
     }
 }
 
+/// What a standard stream may be beside what is expected: a device that is good for nothing.
+const OF_STREAMS: [&str; 2] = [kinds::ZERO_DEVICE, kinds::FULL_DEVICE];
+
 fn open(holdings: &Holdings, expected: &Expected) -> VerdictRow {
     let Some(open) = &holdings.open else {
         return row("open files", "none", "unreadable".to_owned(), None);
     };
-    let is_needed =
-        |open: &&Open| expected.descriptors.contains(&open.kind.as_str()) && (expected.many_networks || !open.foreign);
-    let others = || open.iter().filter(|open| !is_needed(open));
-    let mut found: Vec<String> = others().map(Open::in_words).collect();
-    found.sort_unstable();
-    found.dedup();
-    let ok = found.is_empty();
-    let found = match (ok, expected.role) {
-        (true, _) => "none".to_owned(),
+    let harmless = |open: &Open| open.is_standard() && OF_STREAMS.contains(&open.kind.as_str());
+    let listed =
+        |open: &Open| expected.descriptors.contains(&open.kind.as_str()) && (expected.many_networks || !open.foreign);
+    let wrong = open.iter().filter(|open| !listed(open) && !harmless(open));
+    let (streams, others): (Vec<&Open>, Vec<&Open>) = wrong.partition(|open| open.is_standard());
+    let words = |all: &[&Open]| {
+        let mut words: Vec<String> = all.iter().map(|open| open.in_words()).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    };
+    let ok = streams.is_empty() && others.is_empty();
+    let found = if ok {
+        "none".to_owned()
+    } else if expected.role.is_none() {
         // Another program has its reasons.
-        (false, None) => found.join(" "),
-        (false, Some(_)) if others().all(|open| open.is_standard() && open.file.is_some()) => {
-            format!("{}; start it anew, with `</dev/null`, `>>` or a pipe", found.join("; "))
-        }
-        (false, Some(_)) => format!(
-            "{}; a {} opens no such thing: start it anew, without what else is loaded into it",
-            found.join("; "),
-            expected.in_words
-        ),
+        [words(&streams), words(&others)].concat().join(" ")
+    } else {
+        // The starter gave the one, and something within the process opened the other.
+        let given = "start it anew, with `</dev/null`, `>>` or a pipe".to_owned();
+        let who = expected.in_words;
+        let opened = format!("a {who} opens no such thing: start it anew, without what else is loaded into it");
+        let parts = [(words(&streams), given), (words(&others), opened)];
+        let parts = parts.into_iter().filter(|(words, _)| !words.is_empty());
+        parts.map(|(words, advice)| format!("{}; {advice}", words.join("; "))).collect::<Vec<_>>().join("; ")
     };
     row("open files", "none", found, Some(ok))
 }
