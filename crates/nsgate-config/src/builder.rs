@@ -6,8 +6,8 @@ use crate::{
 };
 
 impl Gate {
-    /// A gate of `identity` that reaches its agent at `backend`, to be given the addresses that it hears at, and anything else that
-    /// is not to be as it is without a word.
+    /// Begins a gate of `identity` that reaches its agent at `backend`. Add at least one address to listen at; everything else
+    /// has a default.
     ///
     /// ```
     /// use nsgate_config::{AbsolutePath, Backend, Gate, Identity};
@@ -35,66 +35,66 @@ impl Gate {
     }
 }
 
-/// A gate in the making ([`Gate::builder`]).
+/// A gate that is being built ([`Gate::builder`]).
 #[derive(Clone, Debug)]
 pub struct GateBuilder(Gate);
 
 impl GateBuilder {
-    /// Hears guests at this address as well, written as in a configuration: `169.254.169.254:80`, `[fe80::a9fe:a9fe]:80%tap0`.
+    /// Adds an address to listen at, written as in a configuration: `169.254.169.254:80`, `[fe80::a9fe:a9fe]:80%tap0`.
     ///
     /// # Errors
-    /// It is no address that can be listened at.
+    /// The text is not an address, or no guest could reach it.
     pub fn listen(mut self, text: &str) -> Result<Self, Invalid> {
         self.0.listeners.push(Listener::parse(text)?);
         Ok(self)
     }
 
-    /// Within these bounds.
+    /// Sets the bounds.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.0.limits = limits;
         self
     }
 
-    /// With this patience.
+    /// Sets the timeouts.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.0.timeouts = timeouts;
         self
     }
 
-    /// Asks an agent that cannot be connected to so often again.
+    /// Sets the number of further attempts to connect to the agent.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.0.retries = retries;
         self
     }
 
-    /// And no source more often than this.
+    /// Adds a rate limit.
     #[must_use]
     pub fn rate_limit(mut self, rate: RateLimit) -> Self {
         self.0.rate_limits.push(rate);
         self
     }
 
-    /// Demands this of a request.
+    /// Sets the guards.
     #[must_use]
     pub fn guards(mut self, guards: Guards) -> Self {
         self.0.guards = guards;
         self
     }
 
-    /// Gives the agent a trace context.
+    /// Sends the agent a trace context with every request.
     #[must_use]
     pub fn trace(mut self, trace: Trace) -> Self {
         self.0.trace = Some(trace);
         self
     }
 
-    /// The gate, judged as a configuration's text is.
+    /// Checks the gate as the text of a configuration is checked.
     ///
     /// # Errors
-    /// Everything that is wrong; places are those of the text that [`native::render`] makes of the gate.
+    /// Everything that is wrong. Places refer to the text that [`native::render`] writes for the gate.
     pub fn build(self) -> Result<Gate, Diagnostics> {
         let process = Process::new(Account::Id(1));
         let config = Config { gate: self.0, process };

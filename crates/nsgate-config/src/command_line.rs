@@ -1,7 +1,6 @@
-//! A command line, shown like a text: a mistake has a caret below the word that it is about.
+//! Mistakes on a command line, shown as those in a file are: with a caret below the wrong word.
 //!
-//! Promises that what is shown fits a terminal (words far from the mistake are left out, with `…` in their place) and
-//! that no word can move its cursor.
+//! Promises that the line fits a terminal (`…` replaces words far from the mistake), and that no word moves its cursor.
 
 use crate::{
     Diagnostic, Severity,
@@ -9,13 +8,13 @@ use crate::{
 };
 use std::ffi::OsString;
 
-/// Longest line that is shown, in characters; two words beside the mistake are shown however long they are.
+/// Longest line that is shown, in characters. The wrong word itself is always shown whole.
 const WIDTH: usize = 96;
 
-/// What stands for words that are left out.
+/// Replaces words that are left out.
 const LEFT_OUT: &str = "…";
 
-/// The words of a command line, the program's name in front.
+/// The words of a command line, beginning with the program's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine {
     words: Vec<String>,
@@ -24,9 +23,9 @@ pub struct CommandLine {
 /// A place on a command line: a word, or the part of it that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// Which word; one more than there are is the end of the line.
+    /// Index of the word; the number of words stands for the end of the line.
     word: usize,
-    /// How many characters at its beginning do not matter: `--flag=`.
+    /// Characters to skip at its beginning: `--flag=`.
     skip: usize,
 }
 
@@ -48,20 +47,20 @@ impl CommandLine {
         Self { words }
     }
 
-    /// Behind the last word, where one is missing.
+    /// The end of the line, where a word is missing.
     #[must_use]
     pub fn end(&self) -> Spot {
         Spot { word: self.words.len(), skip: 0 }
     }
 
-    /// The first word that is this one, or this option with a value attached to it.
+    /// The first word that is `text`, or that begins with the option `text` and `=`.
     #[must_use]
     pub fn word(&self, text: &str) -> Option<Spot> {
         self.options(text).next().map(|(word, _)| Spot { word, skip: 0 })
     }
 
-    /// The value of an option, `occurrence` times after the first; `--option value` and `--option=value` are one, and so
-    /// are `-` and `_` within its name. The option itself where its value is missing.
+    /// The value of an option; `occurrence` counts from 0 if the option is repeated. `--option value` and `--option=value` are
+    /// the same, and so are `-` and `_` within the name. Without a value, the spot is the option itself.
     #[must_use]
     pub fn value(&self, option: &str, occurrence: usize) -> Option<Spot> {
         let (word, attached) = self.options(option).nth(occurrence)?;
@@ -72,8 +71,8 @@ impl CommandLine {
         })
     }
 
-    /// The place that a sentence speaks of: the first words between backticks that stand on the line, an option's value
-    /// where they are an option and something is wrong with what it was given (`` `--port`: … ``, `` `-n 0` is … ``).
+    /// The spot that a message is about: the first words in backticks that are on the line. If they are an option and the
+    /// message is about its value (`` `--port`: … ``, `` `-n 0` is … ``), the spot is the value.
     #[must_use]
     pub fn spoken_of(&self, sentence: &str) -> Option<Spot> {
         sentence.split('`').skip(1).step_by(2).find_map(|quoted| {
@@ -86,7 +85,7 @@ impl CommandLine {
         })
     }
 
-    /// A mistake, as [`Diagnostic::render`] shows it; without a place the line is not shown.
+    /// An error at `spot`. Without a spot, [`Diagnostic::render`] does not show the line.
     #[must_use]
     pub fn error(&self, spot: Option<Spot>, message: &str, help: &str) -> Diagnostic {
         let (column, length, source) = spot.map_or((1, 1, String::new()), |spot| self.shown(spot));
@@ -102,11 +101,11 @@ impl CommandLine {
         }
     }
 
-    /// Where an option stands, and how long `--option=` is where a value is attached.
+    /// The words that are this option. For `--option=value`, the length of `--option=` as well.
     fn options(&self, option: &str) -> impl Iterator<Item = (usize, Option<usize>)> {
         let folded = |text: &str| text.replace('_', "-");
         let wanted = folded(option);
-        // What stands behind `--` is no option.
+        // Words after `--` are no options.
         let words = self.words.iter().enumerate().skip(1).take_while(|(_, word)| *word != "--");
         words.filter_map(move |(index, word)| {
             let name = word.split_once('=').filter(|_| option.starts_with('-')).map(|(name, _)| name);
@@ -121,7 +120,7 @@ impl CommandLine {
     fn shown(&self, spot: Spot) -> (usize, usize, String) {
         let mut words: Vec<String> = self.words.iter().map(|word| harmless(&shell_word(word))).collect();
         let quoted = |index: usize| words.get(index) != self.words.get(index);
-        // A word in quotes is marked as a whole. Quotes and escapes shift its characters, so a column of the value does not fit.
+        // Mark a quoted word as a whole: quoting moves its characters.
         let skip = if quoted(spot.word) { 0 } else { spot.skip };
         if spot.word >= words.len() {
             words.push(" ".to_owned());
@@ -130,7 +129,7 @@ impl CommandLine {
         let mut last = first;
         let long = |index: usize| words.get(index).map_or(0, |word| word.chars().count() + 1);
         let mut width = long(first);
-        // As many neighbours as fit, those in front first: they say what was asked for.
+        // Show as many neighbours as fit. Those before the word come first: they name the command.
         while first > 0 && width + long(first - 1) <= WIDTH {
             first -= 1;
             width += long(first);
@@ -141,7 +140,7 @@ impl CommandLine {
         }
         let mut before: Vec<String> = Vec::new();
         if first > 0 {
-            // The program, and its command if that is what the second word is.
+            // The program, and the second word if it is a command.
             let head = words.iter().take(2).take_while(|word| !word.starts_with('-')).take(first);
             before.extend(head.cloned());
             if before.len() < first {

@@ -1,30 +1,30 @@
-//! What is wrong with a text, where, and how to write it.
+//! Errors and warnings about a text: what, where, and what to write instead.
 
 use serde::Serialize;
 use std::fmt;
 
-/// How grave a diagnostic is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The text is not a gate.
+    /// The text is refused.
     Error,
-    /// The text is a gate, and says something that has no effect.
+    /// The text is accepted; a part of it has no effect or means something else.
     Warning,
 }
 
-/// One thing that is wrong or odd, and its place.
+/// One error or warning, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
     /// The file's name as the caller gave it.
     pub file: String,
-    /// Line, from 1; 0 if it is about the text as a whole.
+    /// Line, from 1; 0 for the text as a whole.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// Length of the offending word in characters, at least 1.
+    /// Length of the marked word in characters, at least 1.
     pub length: usize,
     /// What is wrong.
     pub message: String,
@@ -34,12 +34,12 @@ pub struct Diagnostic {
     pub source: String,
 }
 
-/// All diagnostics of one text, in its order.
+/// All diagnostics of one text, in the order of the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
-/// Red, yellow, blue, bold and plain, or nothing at all.
+/// Escape sequences for colours, or empty strings.
 struct Paint {
     severity: &'static str,
     mark: &'static str,
@@ -111,8 +111,8 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// A line as a terminal may show it: tabs become one space, other control characters a replacement, so that columns
-/// stay and nothing in a file can move the cursor. Longer lines are cut.
+/// A line that is safe to show on a terminal. A tab becomes one space and any other control character U+FFFD: columns stay, and
+/// the cursor does not move. The line is cut after 200 characters.
 pub(crate) fn harmless(line: &str) -> String {
     line.chars()
         .take(200)
@@ -124,7 +124,7 @@ pub(crate) fn harmless(line: &str) -> String {
         .collect()
 }
 
-/// A word as a shell takes it: in quotes if it needs them.
+/// A word as a shell reads it, in quotes if it needs them.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,[]~…".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -2,12 +2,12 @@
 
 use std::{error::Error, fmt};
 
-/// Why a text, or a value, is not what it should be: one sentence, which says what would be.
+/// Why a value is refused: one sentence that says what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid(String);
 
 impl Invalid {
-    /// For this reason: a sentence without an end, as it stands in a message.
+    /// From a reason: a sentence without a full stop, ready for a message.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())

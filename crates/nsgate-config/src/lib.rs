@@ -1,8 +1,8 @@
-//! What an nsgate may be asked.
+//! The configuration of nsgate: from a text to checked values.
 //!
-//! Text goes in (TOML, or the haproxy dialect that OpenStack Neutron writes), a [`Config`] comes out whose values
-//! cannot be wrong: a port is never 0, a path is absolute and has no `..`, an identity is a UUID. This crate does no
-//! I/O and keeps no global state: the caller reads the file once and hands over the bytes.
+//! The text is TOML, or the haproxy dialect that OpenStack Neutron writes. The result is a [`Config`] whose values are
+//! valid: a port is never 0, a path is absolute and has no `..`, an identity is a UUID. This crate does no I/O and keeps no
+//! global state: the caller reads the file once and passes its text.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -46,16 +46,16 @@ pub use model::{
 };
 pub use suggest::closest;
 
-/// A configuration, and what is odd about its text.
+/// A configuration, and the warnings about its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// What was asked for.
+    /// The configuration.
     pub config: Config,
     /// What has no effect, in the order of the text.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// What stands in this crate's interface and is another crate's: the place of a value in a text, in a draft.
+/// Types of other crates in this crate's interface: a draft's values with their places in the text.
 pub mod reexports {
     pub use toml::Spanned;
 }

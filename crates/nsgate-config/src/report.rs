@@ -5,7 +5,7 @@ use crate::{
     diagnostic::{Severity, harmless},
 };
 
-/// A place in a text: where a word stands.
+/// A place in a text: line, column and length of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     /// Line, from 1; 0 for the text as a whole.
@@ -16,13 +16,13 @@ pub(crate) struct Span {
     pub(crate) length: usize,
 }
 
-/// More errors than this are not helpful.
+/// Most errors, and most warnings, that are kept.
 const MOST: usize = 20;
 
 /// The diagnostics of one text so far.
 pub(crate) struct Report<'a> {
     file: &'a str,
-    /// Cut into lines only for what is wrong with it: a host's text has a hundred thousand.
+    /// Split into lines only for a diagnostic: a host's text has a hundred thousand lines.
     text: &'a str,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
@@ -40,7 +40,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// An error that knows its place already, in another text.
+    /// Adds an error about another text, for instance the command line.
     pub(crate) fn put(&mut self, error: Diagnostic) {
         if self.errors.len() < MOST {
             self.errors.push(error);
@@ -73,7 +73,7 @@ impl<'a> Report<'a> {
         match value {
             Some(value) if self.errors.is_empty() => Ok((value, self.warnings)),
             _ => {
-                // What stands in another text comes behind, in its own order.
+                // Errors about other texts come last, in their own order.
                 let elsewhere = |error: &Diagnostic| error.line == 0 || error.file != self.file;
                 self.errors.sort_by_key(|error| (elsewhere(error), error.line, error.column));
                 Err(Diagnostics(self.errors))

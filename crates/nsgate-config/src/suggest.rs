@@ -1,4 +1,4 @@
-//! "Did you mean": the closest of the words that would have been accepted.
+//! "Did you mean": the closest of the accepted words.
 
 /// "Did you mean": the candidate that is at most a third of its length away from `word`, if any.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -9,7 +9,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// Number of insertions, removals and replacements between two words (Levenshtein).
 fn distance(left: &str, right: &str) -> usize {
-    // A word from a file may be long; what is longer than any keyword is not close to one.
+    // A longer word than any keyword is not close to one.
     if left.len() > 64 {
         return usize::MAX;
     }

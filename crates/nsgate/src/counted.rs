@@ -1,7 +1,7 @@
-//! What this process counts in the page that root can read from outside ([`CounterPage`]), and what a reader makes of one.
+//! The counters of this process, in a page that root can read from outside ([`CounterPage`]), and the reader of such a page.
 //!
-//! Promises a reader numbers and nothing else: who a process is, and for whom it serves, is the kernel's word. A page that
-//! does not begin as it should, or is of another version, is none.
+//! Promises that a page gives numbers only: the kernel says which process it is and whom it serves. A page with another
+//! beginning or version is refused.
 
 use nsgate_forwarder::{
     AccessRecord,
@@ -13,8 +13,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-/// The first number: eight letters, of which the last is the version of what follows. Places that a version has never change
-/// their meaning; new ones may come behind, and are 0 in older pages.
+/// The first number: eight bytes, of which the last is the version. Within a version a place keeps its meaning. New places may
+/// follow; they are 0 in older pages.
 const MAGIC: u64 = u64::from_be_bytes(*b"nsgate\0\x01");
 
 /// Places of the numbers.
@@ -31,7 +31,7 @@ const REQUESTS: usize = 16;
 /// The page of this process.
 static PAGE: OnceLock<CounterPage> = OnceLock::new();
 
-/// Begins to count in `page`, if there is one.
+/// Starts to count in `page`, if there is one.
 pub(crate) fn begin(page: Option<CounterPage>, tokens: bool) {
     let Some(page) = page else { return };
     if PAGE.set(page).is_ok() {
@@ -125,7 +125,7 @@ impl OwnCounters {
     }
 }
 
-/// What a page of another process says.
+/// The numbers in the page of another process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CounterReading {
     /// Connections of guests, open now.

@@ -27,7 +27,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-/// What has to exist before the filter closes: it takes system calls that a serving gate no longer has.
+/// What needs system calls that the filter of a serving gate refuses. It is made before.
 pub(crate) struct Prepared {
     pub(crate) event_loop: EventLoop,
     /// For session tokens, if the gate's guards want them.
@@ -38,7 +38,7 @@ pub(crate) struct Prepared {
 /// done when the gate serves, or that of the gate, which is done when it is told to stop.
 ///
 /// # Errors
-/// Whatever kept the gate from serving. Nothing is left behind then.
+/// Why it could not serve. Nothing is left behind.
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
     let (config, shortfall) = fitted(config)?;
     let options = &with_secret(options, &config.gate.guards);
@@ -72,7 +72,7 @@ pub(crate) fn say_shortfall(shortfall: Option<&str>) {
     }
 }
 
-/// The end of a process's first line: what its confinement is, and what it lacks.
+/// The end of a process's first line: its confinement, and what that lacks.
 pub(crate) fn report(confined: &Confined, shortfall: Option<String>) -> String {
     let mut report = confined.report().to_string();
     if let Some(shortfall) = shortfall {
@@ -82,13 +82,13 @@ pub(crate) fn report(confined: &Confined, shortfall: Option<String>) -> String {
     report
 }
 
-/// How a gate reaches its agent. A gate without one is not launched; a path that does not exist is an agent that is away.
+/// Connects to the agent. The launcher starts no gate without an agent; the empty path stands for an agent that is away.
 pub(crate) fn connector(agents: &[Agent]) -> UnixConnector {
     let agent = agents.first().cloned().unwrap_or(Agent { path: PathBuf::new(), owner: None });
     UnixConnector::new(agent.path, agent.owner)
 }
 
-/// The same options, and where tokens are wanted their key as a secret that outlives the process.
+/// Adds the key of session tokens, if the guards want them, as a secret that outlives the process.
 pub(crate) fn with_secret(options: &Options, guards: &Guards) -> Options {
     let secret = (guards.tokens != Tokens::Off).then_some(new_token_key_text as fn() -> io::Result<String>);
     let mut options = options.clone();
@@ -100,7 +100,7 @@ pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {
     Ok(Prepared { event_loop: EventLoop::new()?, key: token_key(guards)? })
 }
 
-/// A key for session tokens, where they are wanted: it is made here, in the process that uses it, and goes nowhere.
+/// A key for session tokens, if the guards want them. It never leaves this process.
 pub(crate) fn token_key(guards: &Guards) -> io::Result<Option<TokenKey>> {
     match guards.tokens {
         Tokens::Off => Ok(None),
@@ -108,7 +108,7 @@ pub(crate) fn token_key(guards: &Guards) -> io::Result<Option<TokenKey>> {
     }
 }
 
-/// The same as text, for whoever serves the gate next: the pool's workers, and its keeper.
+/// The same as text, for the processes that serve the gate later: the pool's workers, and its keeper.
 pub(crate) fn token_key_text(guards: &Guards) -> io::Result<Option<String>> {
     match guards.tokens {
         Tokens::Off => Ok(None),
@@ -126,12 +126,12 @@ pub(crate) fn uptime() -> io::Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into())
 }
 
-/// Makes something of random numbers of the kernel's: the filter does not let the call pass later.
+/// Makes a value of the kernel's random numbers. The filter refuses the call later.
 pub(crate) fn random<T>(make: impl FnOnce(&[u8; 64]) -> T) -> io::Result<T> {
     let mut random = [0; 64];
     sys::random(&mut random)?;
     let made = make(&random);
-    // What is left on the stack is nobody's key.
+    // Leave no key on the stack.
     std::hint::black_box(&mut random).fill(0);
     Ok(made)
 }
@@ -144,7 +144,7 @@ impl EventLoop {
         Builder::new_current_thread().enable_io().enable_time().build().map(Self)
     }
 
-    /// Runs until this has come to its end, and ends everything else. Nothing is left unsaid.
+    /// Runs `main` to its end, cancels all other tasks, and sends the waiting lines of the log.
     pub(crate) fn run<F: Future>(self, main: F) -> F::Output {
         let output = self.0.block_on(main);
         drop(self.0);
@@ -153,8 +153,8 @@ impl EventLoop {
     }
 }
 
-/// Where the lines of this process go (a file, the system log, or standard error), and its events. From here on
-/// everything that happens inside is told there, what could not be done at the start first.
+/// Opens the log of this process (a file, the system log, or standard error) and its audit. From here on events of `tracing` go to
+/// the log, first the warnings of the start.
 pub(crate) fn log(
     process: &Process,
     options: &Options,
@@ -172,7 +172,7 @@ pub(crate) fn log(
     };
     let events = process.audit.zip(events).map(|(settings, output)| {
         Audits::new(settings, output, |tag| {
-            // Each event, whatever the log's level is.
+            // Every event, also if the log has a higher level.
             let facility = log.map(|log| log.facility).unwrap_or_default();
             let log = Log { facility, level: Level::Debug, ..Log::usual(tag) };
             match &sink {
@@ -182,7 +182,7 @@ pub(crate) fn log(
         })
     });
     let sink = Arc::new(sink);
-    // Fails only if a subscriber was set before, and then lines go there.
+    // Fails only if a subscriber was set before; that one gets the lines.
     let _ = tracing::subscriber::set_global_default(Events::new(sink.clone()));
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -190,8 +190,8 @@ pub(crate) fn log(
     (sink, events)
 }
 
-/// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes
-/// the forwarder and says what SIGHUP is for; where that can no longer be done, the process ends.
+/// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes the
+/// forwarder, and the handler of SIGHUP if there is one; the process ends when that handler fails.
 pub(crate) fn serve<C: Connector>(
     (what, network, shortfall): (&str, EventOrigin, Option<String>),
     process: &Process,
@@ -202,7 +202,7 @@ pub(crate) fn serve<C: Connector>(
     let Running { prepared: Prepared { event_loop, key }, signals, confined, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
-    // The secret of an earlier process is the better one: tokens of its guests are good still.
+    // Prefer the key of an earlier process: tokens of its guests stay valid.
     let lasting = running.secret.as_deref().zip(uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
     let heard: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
     tracing::info!("Serving {what} on {}; {}", heard.join(" and "), report(&confined, shortfall));
@@ -237,8 +237,8 @@ pub(crate) fn serve<C: Connector>(
     })
 }
 
-/// Signals as the gate's end: one that asks for it as `terminate` says, and at once when it comes again; one that asks to
-/// finish after the requests under way; others not at all.
+/// Turns signals into the way a gate stops. The first SIGTERM stops it as `terminate` says, a second one at once. SIGUSR1 lets it
+/// finish the requests under way. Other signals do not stop it.
 ///
 /// # Errors
 /// The event loop cannot watch them.
@@ -246,14 +246,14 @@ pub(crate) fn stopped(signals: Signals, terminate: Stop) -> io::Result<watch::Re
     stopped_and(signals, terminate, None)
 }
 
-/// The same, but that a wish to reload is passed on if there is a reader to do it.
+/// The same; SIGHUP notifies `hangup` if there is a reader.
 fn stopped_and(
     signals: Signals,
     mut terminate: Stop,
     hangup: Option<Arc<Notify>>,
 ) -> io::Result<watch::Receiver<Option<Stop>>> {
     stopped_by(signals, Signals::next, move |asked| match (asked, &hangup) {
-        // While one is being seen to, others are one more.
+        // Signals during a reload cause one more reload.
         (SignalRequest::Reload(_), Some(hangup)) => {
             hangup.notify_one();
             None
@@ -274,7 +274,7 @@ fn stopped_and(
     })
 }
 
-/// Says that what a signal asked for is not done.
+/// Logs that a signal has no effect.
 pub(crate) fn refuse(asked: SignalRequest) {
     if let Some(why) = asked.refusal() {
         tracing::warn!("{why}");

@@ -1,9 +1,8 @@
-//! The programs `nsgate`, `haproxy` and `neutron-ns-metadata-proxy`: only composition lives here.
+//! The programs `nsgate`, `haproxy` and `neutron-ns-metadata-proxy`, composed from the other crates.
 //!
-//! [`haproxy_name`] is what runs under the name that OpenStack Neutron starts, [`namespace_proxy`] under the
-//! name that it started until Ocata, [`cli`] is the operator's command. All
-//! turn their words into a [`nsgate_config::Config`] and end in [`gate::run`], the one place where launcher and
-//! forwarder meet; [`host`] does the same for a whole host.
+//! [`haproxy_name`] is the program that OpenStack Neutron starts, [`namespace_proxy`] the one that it started until Ocata,
+//! [`cli`] the operator's command. Each makes a [`nsgate_config::Config`] of its command line and calls [`gate::run`], which
+//! joins launcher and forwarder; [`host`] does the same for a whole host.
 
 mod audit;
 pub mod cli;

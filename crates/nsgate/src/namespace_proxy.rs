@@ -1,7 +1,7 @@
 //! The program that answers to the name `neutron-ns-metadata-proxy`.
 //!
-//! Promises to do in one process what that program did in steps (write a configuration, run another program, unlink):
-//! the words become a gate in memory, and no file is written but the pid file and the log that were asked for.
+//! That program wrote a configuration, ran another program and removed files. This one makes the gate in memory. It writes no
+//! file but the pid file and the log file of its command line.
 
 use crate::{
     gate, site,
@@ -35,7 +35,7 @@ fn say(text: &str) -> u8 {
 
 fn run(asked: NamespaceProxy) -> Result<u8, String> {
     let NamespaceProxy { mut config, log_file } = asked;
-    // As under the haproxy name: an agent writes the words, and must not choose who may be root.
+    // An agent writes the command line and must not choose whether root is accepted.
     let site = site::load()?;
     config.process.allow_root = site.allow_root;
     config.process.sandbox = site.sandbox;

@@ -1,4 +1,4 @@
-//! What systemd is told and what it passes (sd_notify(3), sd_listen_fds(3)).
+//! systemd's protocols: readiness, and passed descriptors (sd_notify(3), sd_listen_fds(3)).
 
 use std::os::fd::RawFd;
 
@@ -16,9 +16,9 @@ pub(crate) fn ready() {
 /// The descriptors that systemd has passed, and their names: `unknown` where it says none (sd_listen_fds_with_names(3)).
 ///
 /// # Errors
-/// A sentence: the variables are there and mean nothing.
+/// A sentence if the variables are invalid.
 pub(crate) fn passed() -> Result<Vec<(RawFd, String)>, String> {
-    // Before the descriptors: reading them may take the variables away.
+    // Read this first: reading the descriptors may remove the variables.
     let names = std::env::var("LISTEN_FDNAMES").ok();
     let passed: Vec<RawFd> = sd_notify::listen_fds().map_err(|error| format!("LISTEN_FDS: {error}"))?.collect();
     let names: Vec<String> = match names {

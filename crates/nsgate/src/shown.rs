@@ -1,17 +1,17 @@
-//! What is said of a file that root reads for somebody who may not read it: which line is wrong, and no word of it.
+//! Errors in a file that root reads for a caller who may not read it: the line's number, and no word of the file.
 
 use nsgate_config::{Diagnostic, Diagnostics};
 use nsgate_launcher::ConfigText;
 
-/// What is wrong with the file `name`, as far as it may be shown.
+/// The errors in the file `name`, as far as the caller may see them.
 pub(crate) fn errors(text: &ConfigText, name: &str, errors: Diagnostics) -> Diagnostics {
     Diagnostics(warnings(text, name, errors.0))
 }
 
-/// The same of what is odd about it.
+/// The same for warnings.
 pub(crate) fn warnings(text: &ConfigText, name: &str, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let Some(why) = text.hidden() else { return found };
-    // What is about the command line quotes that alone.
+    // Diagnostics about the command line show no word of the file.
     let (own, mut shown): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.file == name);
     if let Some(first) = own.into_iter().next() {
         shown.insert(0, without_words(first, why));
@@ -19,7 +19,7 @@ pub(crate) fn warnings(text: &ConfigText, name: &str, found: Vec<Diagnostic>) ->
     shown
 }
 
-/// A diagnostic with its line, and nothing else of the text.
+/// A diagnostic with the number of its line, and nothing else of the text.
 fn without_words(found: Diagnostic, why: &str) -> Diagnostic {
     let message = match found.line {
         0 => "this is not what a configuration says".to_owned(),

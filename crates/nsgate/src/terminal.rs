@@ -1,5 +1,4 @@
-//! What a person at a terminal sees, and a program that reads a pipe does not: colours, the place of a mistake on a command
-//! line, and that something takes its time.
+//! Output. On a terminal: colours, the place of an error on the command line, and progress; not so in a pipe.
 
 use nsgate_config::CommandLine;
 use std::{
@@ -8,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What takes less is not worth a word.
+/// Progress is shown after this time.
 const WORTH_A_WORD: Duration = Duration::from_secs(1);
-/// How often a number is written anew.
+/// Time between two updates of progress.
 const ANEW: Duration = Duration::from_millis(100);
 
-/// Writes to standard output. Where the reader has gone (`nsgate list | head`) the program ends quietly, and where there is no
-/// room it says so: nothing that was asked for is lost without a word.
+/// Writes to standard output. If the reader is gone (`nsgate list | head`), the program ends quietly. On any other error it prints
+/// the error and fails.
 pub(crate) fn write_out(text: std::fmt::Arguments<'_>) {
     let mut stream = std::io::stdout().lock();
     match stream.write_fmt(text).and_then(|()| stream.flush()) {
@@ -35,10 +34,9 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// Writes to standard error as much as it takes. In the foreground it does not wait for its reader, and the end of a program must
-/// not become a panic because of that, as `eprintln!` makes it.
+/// Writes to standard error, and ignores an error. In the foreground standard error is non-blocking, where `eprintln!` would panic.
 pub(crate) fn write_error(text: std::fmt::Arguments<'_>) {
-    // Nobody is left to be told.
+    // There is no place to report it.
     let _ = std::io::stderr().lock().write_fmt(text);
 }
 
@@ -50,7 +48,7 @@ macro_rules! complain {
 }
 pub(crate) use complain;
 
-/// What a starter says of a gate that has no log to say it in.
+/// Prints a warning of a gate that has no log.
 pub(crate) fn unheard(warning: &str) {
     complain!("nsgate: {warning}");
 }
@@ -65,8 +63,7 @@ pub(crate) fn colours() -> bool {
     at_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A mistake on the command line of a program that agents start: the one line that they log, and for a person at a
-/// terminal the place besides.
+/// An error on the command line of a program that agents start. They log one line; on a terminal the place is shown as well.
 pub(crate) fn mistake(sentence: String) -> String {
     if !at_terminal() {
         return sentence;
@@ -75,15 +72,15 @@ pub(crate) fn mistake(sentence: String) -> String {
     line.error(line.spoken_of(&sentence), &sentence, "").render(colours())
 }
 
-/// Writes over the line that was written last; an empty text takes it away.
+/// Replaces the current line of the terminal; an empty text clears it.
 fn write_over(text: &str) {
     let mut stream = std::io::stderr().lock();
-    // A terminal that is gone does not need to know.
+    // A terminal that is gone is no error.
     let _ = write!(stream, "\r\x1b[K{text}");
     let _ = stream.flush();
 }
 
-/// Does something that may wait for somebody else, and says after a second for whom.
+/// Does work that may wait for another process, and after a second prints for which.
 pub(crate) fn waiting<T>(for_whom: &str, work: impl FnOnce() -> T) -> T {
     if !at_terminal() {
         return work();
@@ -103,7 +100,7 @@ pub(crate) fn waiting<T>(for_whom: &str, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// How far something is that is done to many.
+/// Progress of work on many items.
 pub(crate) struct Progress {
     what: &'static str,
     of: usize,
@@ -117,7 +114,7 @@ impl Progress {
         Self { what, of, next, written: false }
     }
 
-    /// So many are done.
+    /// Reports that `done` items are done.
     pub(crate) fn at(&mut self, done: usize) {
         if self.next.is_some_and(|next| Instant::now() >= next) {
             write_over(&format!("{}: {done} of {} …", self.what, self.of));

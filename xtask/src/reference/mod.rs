@@ -76,7 +76,7 @@ struct Source {
 const SOURCES: [Source; 3] = [
     Source {
         name: "A gate",
-        about: "One network: `nsgate run --config FILE`, `nsgate add --config FILE`, judged by `nsgate check FILE`. The \
+        about: "One network: `nsgate run --config FILE`, `nsgate add --config FILE`, checked by `nsgate check FILE`. The \
                 options of `nsgate run` have the names of these keys, with `-` for `_`, and take precedence.",
         example: include_str!("gate.toml"),
         keys: "Draft",
@@ -91,11 +91,11 @@ const SOURCES: [Source; 3] = [
     },
     Source {
         name: "The site",
-        about: "`/etc/nsgate/nsgate.toml`: what the host's operator decides for every gate that an agent starts under the \
-                name `haproxy` or `neutron-ns-metadata-proxy`. It is obeyed if only root could have written it \
-                ([whose files are obeyed](operations.md#whose-files-and-directories)), and nothing is started if others \
-                could. Without the file everything has its default. `nsgate check --dialect site FILE` judges one before it \
-                is put there, `nsgate check /etc/nsgate/nsgate.toml` the one that is there.",
+        about: "`/etc/nsgate/nsgate.toml`: what the operator of a host decides for every gate that an agent starts under the name \
+                `haproxy` or `neutron-ns-metadata-proxy`. Only root may be able to write it \
+                ([whose files are obeyed](operations.md#whose-files-and-directories)); if others can, no gate is started. \
+                Without the file everything has its default. `nsgate check --dialect site FILE` checks a file before it is \
+                installed, `nsgate check /etc/nsgate/nsgate.toml` the installed one.",
         example: include_str!("site.toml"),
         keys: "DraftSite",
         least: "pool = \"/run/nsgate/pool.sock\"\n\
@@ -105,7 +105,7 @@ const SOURCES: [Source; 3] = [
     },
     Source {
         name: "A pool",
-        about: "The worker of a host: `nsgate pool --config FILE`, judged by `nsgate check --dialect pool FILE`. The options \
+        about: "The worker of a host: `nsgate pool --config FILE`, checked by `nsgate check --dialect pool FILE`. The options \
                 of `nsgate pool` have the names of these keys, with `-` for `_`, and take precedence.",
         example: include_str!("pool.toml"),
         keys: "DraftPool",

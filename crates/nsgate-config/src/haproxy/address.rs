@@ -18,7 +18,7 @@ pub(super) fn endpoint(text: &str) -> Result<(IpAddr, Port), String> {
 /// Longest path of a socket: haproxy leaves room for what it adds to those that it binds (`str2sa_range`, src/tools.c).
 const LONGEST_SOCKET: usize = 97;
 
-/// The path of a socket, with nothing in it that haproxy would put something else in the place of.
+/// The path of a socket. haproxy would expand `$`, so a path with one is refused.
 pub(super) fn socket(text: &str) -> Result<AbsolutePath, String> {
     if text.contains('$') {
         return Err(format!("`{text}` contains `$`: environment variables are not expanded"));

@@ -1,9 +1,9 @@
-//! The words behind a keyword, one kind each.
+//! Arguments of a keyword: one word, a number, none.
 
 use super::words::Word;
 use crate::report::{Report, Span};
 
-/// The greatest number of haproxy's integers (`int`).
+/// The largest `int` of haproxy.
 pub(super) const MOST: i64 = i32::MAX as i64;
 
 /// The place of a keyword.

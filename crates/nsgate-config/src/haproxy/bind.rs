@@ -1,4 +1,4 @@
-//! `bind`: where guests are heard, in the spellings of nine years.
+//! `bind`: an address to listen at, in every spelling that Neutron has used.
 
 use super::{address::endpoint, arguments::place, reader::HaproxyReader, words::Word};
 use crate::{InterfaceName, Listener, model::listener::plausible, report::Report};

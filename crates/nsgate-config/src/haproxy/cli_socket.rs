@@ -1,6 +1,6 @@
-//! The words behind `stats socket`: an address, and options of a `bind` (`cli_parse_global` in src/cli.c, haproxy 2.6).
+//! The words after `stats socket`: an address, and options of a `bind` (`cli_parse_global` in src/cli.c, haproxy 2.6).
 //!
-//! Of a `bind`'s some fifty options those are known that such a socket has in practice.
+//! Of some fifty options of a `bind`, those are accepted that such a socket has in practice.
 
 use super::{
     address::{endpoint, socket},
@@ -12,7 +12,7 @@ use crate::report::Span;
 /// Longest name of an abstract socket (`sun_path`, unix(7), without its first byte).
 const LONGEST_NAME: usize = 100;
 
-/// What is wrong with an address and its options.
+/// The first error in an address and its options.
 pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
     let (address, mut options) = words.split_first()?;
     if let Err(reason) = check_address(&address.text) {
@@ -36,7 +36,7 @@ pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
 
 const OPTIONS: [&str; 9] = ["mode", "level", "user", "group", "uid", "gid", "expose-fd", "severity-output", "backlog"];
 
-/// Whether the option takes the value; nothing if there is no such option. Accounts are not looked up.
+/// Whether the option accepts the value; `None` if the option is unknown. Accounts are not looked up.
 fn takes(option: &str, value: &str) -> Option<bool> {
     Some(match option {
         "mode" => value.len() <= 4 && value.bytes().all(|byte| matches!(byte, b'0'..=b'7')),
@@ -52,7 +52,7 @@ fn takes(option: &str, value: &str) -> Option<bool> {
 fn check_address(text: &str) -> Result<(), String> {
     let path = text.strip_prefix("unix@").unwrap_or(text);
     if path.starts_with('/') {
-        // Several may stand in one word, between commas.
+        // One word may have several paths, separated by commas.
         return path.split(',').try_for_each(|path| socket(path).map(drop));
     }
     if let Some(name) = text.strip_prefix("abns@") {

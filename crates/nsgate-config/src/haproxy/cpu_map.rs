@@ -1,4 +1,4 @@
-//! The words behind `cpu-map` (`cfg_parse_global`, `parse_process_number` and `parse_cpu_set` in src/cfgparse.c, haproxy 2.6).
+//! The words after `cpu-map` (`cfg_parse_global`, `parse_process_number` and `parse_cpu_set` in src/cfgparse.c, haproxy 2.6).
 
 use super::{arguments::digits, words::Word};
 use crate::report::Span;
@@ -9,7 +9,7 @@ const MOST_PROCESSES: u32 = 64;
 /// Processors are counted from 0 (`CPU_SETSIZE`, sched.h).
 const MOST_PROCESSORS: u32 = 1023;
 
-/// What is wrong with `[auto:]PROCESSES[/THREADS]` and the lists of processors behind it.
+/// The first error in `[auto:]PROCESSES[/THREADS]` and the lists of processors.
 pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
     let (first, lists) = words.split_first()?;
     let (automatic, name) = first.text.strip_prefix("auto:").map_or((false, first.text.as_str()), |name| (true, name));
@@ -25,7 +25,7 @@ pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
                 let message = format!("`{}` names no processors: 0 to {MOST_PROCESSORS} or a range", list.text);
                 return Some((list.place, message));
             };
-            // haproxy 2.6 takes a list up to its first comma.
+            // haproxy 2.6 reads a list up to its first comma.
             if index == 0 {
                 processors.extend(from..=to);
             }

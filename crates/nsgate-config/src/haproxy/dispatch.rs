@@ -1,4 +1,4 @@
-//! One line within a section: its keyword is found in the table, and done.
+//! One line of a section: finds its keyword in the table, and applies the keyword's rule.
 
 use super::{
     keywords::{self, find},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{report::Report, suggest::closest};
 
-/// A line within a section.
+/// Reads one line of a section.
 pub(super) fn keyword(
     reader: &mut HaproxyReader,
     report: &mut Report<'_>,
@@ -41,7 +41,7 @@ pub(super) fn keyword(
     }
 }
 
-/// A keyword that a gate does not follow, which is a warning if haproxy takes what is behind it.
+/// Warns about a keyword that a gate does not follow. Arguments that haproxy refuses are an error.
 fn without_effect(
     reader: &mut HaproxyReader,
     report: &mut Report<'_>,
@@ -74,7 +74,7 @@ fn unknown(report: &mut Report<'_>, section: Section, first: &Word, words: &[Wor
     let known = keywords::names(section);
     let pair = words.iter().take(2).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
     let families = ["option", "timeout", "http-request", "stats"];
-    // In a family the second word is the one that is not known.
+    // In a family of keywords the second word is the unknown one.
     let (place, word) = match words.get(1) {
         Some(second) if families.contains(&first.text.as_str()) => (second.place, pair.as_str()),
         _ => (first.place, first.text.as_str()),

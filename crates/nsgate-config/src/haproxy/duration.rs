@@ -1,4 +1,4 @@
-//! haproxy's way to write a time (configuration manual, 2.5 "Time format").
+//! Times as haproxy writes them (configuration manual, 2.5 "Time format").
 
 use crate::model::limits::LONGEST;
 use std::time::Duration;
@@ -6,8 +6,7 @@ use std::time::Duration;
 /// haproxy's own bound: a time is less than 2^31 ms (`parse_time_err`, src/tools.c).
 const BOUND: u64 = 1 << 31;
 
-/// A number with `us`, `ms`, `s`, `m`, `h` or `d` behind it, milliseconds if there is nothing; more than zero, at most a
-/// day: no guest and no agent is worth waiting for longer.
+/// Reads a number with the unit `us`, `ms`, `s`, `m`, `h` or `d`; milliseconds without a unit. More than zero, at most a day.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     match milliseconds(text)? {
         Duration::ZERO => Err("a time of 0 would never wait; write a longer one".to_owned()),
@@ -16,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The same as far as haproxy takes it: zero as well, and up to 24 days.
+/// The same with haproxy's own bounds: zero to 24 days.
 pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time; write a number and a unit, for instance 30s or 500ms");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -31,7 +30,7 @@ pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000_000,
         _ => return Err(wrong()),
     };
-    // haproxy counts in milliseconds and rounds up, so that a short time is not none at all.
+    // haproxy counts in milliseconds and rounds up: a short time never becomes zero.
     let found = number.checked_mul(micros).map(|micros: u64| micros.div_ceil(1000)).filter(|found| *found < BOUND);
     found.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is too long a time; at most 24h"))
 }

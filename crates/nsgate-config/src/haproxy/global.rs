@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{AbsolutePath, Account, Facility, Level, Log, report::Report};
 
-/// haproxy's names for the severities (RFC 5424, table 2), most grave first.
+/// haproxy's names of the severities (RFC 5424, table 2), most severe first.
 const LEVELS: [(&str, Level); 8] = [
     ("emerg", Level::Error),
     ("alert", Level::Error),
@@ -47,7 +47,7 @@ pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[W
         return report.error(surplus.place, format!("`{}` is not expected here", surplus.text), form);
     }
     let mut levels = rest.iter().map(|word| level(report, word));
-    // A level is a bound; the word that may follow is the gravest level under which a line is sent.
+    // The first level is a bound. The optional second one is the most severe level that haproxy sends a line under.
     let (bound, gravest) = (levels.next(), levels.next());
     if [bound, gravest].contains(&Some(None)) {
         return;
@@ -119,7 +119,7 @@ pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name:
 }
 
 pub(super) fn nbthread(_: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
-    // One thread serves a network faster than haproxy's two; the number is checked and has no other use.
+    // A gate has one thread. The number is checked and has no other use.
     let _ = number(report, name, arguments, "nbthread NUMBER", 1..=64);
 }
 

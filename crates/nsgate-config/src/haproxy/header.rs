@@ -3,7 +3,7 @@
 use super::{section::Section, words::Word};
 use crate::report::{Report, Span};
 
-/// Reports what is wrong with the words behind a section's keyword. The name, if there is one that can be.
+/// Checks the words after a section's keyword. Returns the name, if there is a valid one.
 pub(super) fn name<'w>(report: &mut Report<'_>, section: Section, keyword: Span, rest: &'w [Word]) -> Option<&'w Word> {
     let said = section.name();
     let named = matches!(section, Section::Listen | Section::Frontend | Section::Backend);
@@ -42,20 +42,20 @@ pub(super) fn name<'w>(report: &mut Report<'_>, section: Section, keyword: Span,
     }
 }
 
-/// What a name may be (`invalid_char`, src/tools.c).
+/// The characters of a name (`invalid_char`, src/tools.c).
 pub(super) const NAMES: &str = "a name has letters, digits, `-`, `_`, `.` and `:`";
 
-/// The first character that no name of a section, a server or an acl has.
+/// The first character that is not valid in the name of a section, a server or an acl.
 pub(super) fn odd(name: &str) -> Option<char> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'_' | b'-');
-    // A host has twenty thousand names, and hardly ever one that is wrong: all bytes at once, not one after the other.
+    // A host's text has twenty thousand names, nearly all valid: check all bytes without a branch for each.
     if name.bytes().fold(true, |all, byte| all & plain(byte)) {
         return None;
     }
     name.chars().find(|c| !u8::try_from(*c).is_ok_and(plain))
 }
 
-/// Whether a value is not as a proxy writes it, in small letters.
+/// Whether a value has capital letters, which a proxy writes as small ones.
 pub(super) fn has_capitals(value: &str) -> bool {
     value.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase())
 }

@@ -71,7 +71,7 @@ const GLOBAL: &[Keyword] = &[
     refused("maxconnrate", "it would refuse guests by their number; write rate limits per source"),
 ];
 
-/// Words that `defaults` and `listen` share.
+/// Keywords of both `defaults` and `listen`.
 const PROXY: &[Keyword] = &[
     understood("log", proxy::log),
     understood("mode", proxy::mode),
@@ -180,7 +180,7 @@ const LISTEN: &[Keyword] = &[
     refused("server-template", "a gate has one backend"),
 ];
 
-/// The host-wide proxy; `acl` and `use_backend` are read elsewhere.
+/// Keywords of the host-wide proxy's `frontend`. `host/instances.rs` reads `acl` and `use_backend`.
 const FRONTEND: &[Keyword] = &[
     understood("bind", bind::bind),
     understood("monitor-uri", proxy::monitor_uri),
@@ -200,14 +200,14 @@ fn tables(section: Section) -> [&'static [Keyword]; 3] {
     }
 }
 
-/// The keyword that a line begins with, and how many words it has. Two words are tried before one.
+/// The keyword at the beginning of a line, and its number of words. A keyword of two words goes before one of one.
 pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)> {
     let first = &words.first()?.text;
     let pair = words.get(1).map(|second| format!("{first} {}", second.text));
     let matching = |text: &str, length: usize, keyword: &Keyword| match keyword.name.strip_suffix('*') {
         // `stats *` is two words.
         Some(stem) => text.starts_with(stem) && stem.contains(' ') == (length == 2),
-        // Nor is one word with a blank in it two words.
+        // One quoted word with a blank in it is not two words.
         None => keyword.name == text && text.split(' ').count() == length,
     };
     for (text, length) in [(pair.as_ref(), 2), (Some(first), 1)] {
@@ -223,31 +223,29 @@ pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)>
 /// A keyword of the dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialectKeyword {
-    /// The section that it stands in: `global`, `defaults`, `listen` …
+    /// Its section: `global`, `defaults`, `listen` …
     pub section: &'static str,
     /// Its words; a `*` at the end stands for any ending.
     pub words: &'static str,
-    /// What becomes of it.
+    /// What nsgate does with it.
     pub means: DialectMeaning,
 }
 
-/// What becomes of a keyword.
+/// What nsgate does with a keyword.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DialectMeaning {
     /// It means to nsgate what it means to haproxy.
     Understood,
-    /// It changes nothing and is warned of, if these words stand behind it.
+    /// It changes nothing, with a warning. These are its arguments.
     Ignored(String),
-    /// The same of one for which haproxy would do something that a gate does not: the words behind it, and what haproxy does.
-    Unfollowed(String, &'static str),
-    /// The same of one that haproxy 2.6 does not know and a later one does.
+    /// The same, for a word that haproxy 2.6 does not know and a later haproxy does.
     IgnoredOfLater(String),
     /// It is refused, for this reason.
     Refused(&'static str),
 }
 
-/// Every keyword that is known, section by section, in the order of the tables; all others are refused.
+/// Every known keyword, by section, in the order of the tables. All others are refused.
 pub fn dialect() -> impl Iterator<Item = DialectKeyword> {
     let own = |section: Section| match section {
         Section::Listen => vec![LISTEN],
@@ -269,7 +267,7 @@ pub fn dialect() -> impl Iterator<Item = DialectKeyword> {
     })
 }
 
-/// The words that mean something in a section, for messages.
+/// The understood keywords of a section, for messages.
 pub(super) fn names(section: Section) -> Vec<&'static str> {
     let known = tables(section).into_iter().flatten();
     known.filter(|keyword| matches!(keyword.rule, Rule::Understood(_))).map(|keyword| keyword.name).collect()

@@ -1,8 +1,8 @@
-//! The haproxy dialect: every text that OpenStack Neutron wrote for a namespace since Pike, and nothing else.
+//! The haproxy dialect: every text that OpenStack Neutron has written for a namespace since Pike, and nothing else.
 //!
-//! Promises that what is accepted means what it meant to haproxy. A word that tunes what nsgate does not have is
-//! accepted with a warning, since deployers patch Neutron's templates; a word that could change who is served or what
-//! is trusted, and a word that is not known, is refused with its place and with what is accepted there.
+//! Promises that an accepted text means what it means to haproxy. A word that tunes what nsgate does not have is accepted
+//! with a warning, since deployers patch Neutron's templates. A word that could change who is served or what is trusted is
+//! refused, and so is an unknown word; the message has the place and the accepted words.
 
 mod address;
 mod arguments;
@@ -78,7 +78,7 @@ fn enter(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, 
     reader.enter(section);
     match section {
         Section::Frontend => {
-            // What follows belongs to a proxy of another kind; one message is enough.
+            // The lines of the section belong to another kind of proxy: one message is enough.
             (reader.section, reader.lost) = (None, true);
             report.error(
                 first.place,
@@ -93,7 +93,7 @@ fn enter(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, 
             reader.listens = true;
             reader.name = name.map(|word| word.text.clone());
         }
-        // Without a name the section is reported already, and what follows is about some table.
+        // A missing name is reported already. The lines of the section are read as those of a table.
         Section::Backend => {
             let (text, place) = name.map_or(("", first.place), |word| (word.text.as_str(), word.place));
             reader.rates.table(text, place);

@@ -22,7 +22,7 @@ pub(super) fn dontlognull(reader: &mut HaproxyReader, report: &mut Report<'_>, _
     reader.settings().dontlognull |= alone(report, arguments);
 }
 
-/// `option forwardfor` is always on; its arguments say whose address to believe, and a gate believes the kernel.
+/// `option forwardfor` is always on. Its arguments would let a guest choose the address, so they are refused.
 pub(super) fn forwardfor(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
     if let Some(word) = arguments.first() {
         let message = format!("`option forwardfor {}` would let a guest's own header through", word.text);
@@ -123,7 +123,7 @@ pub(super) fn server(reader: &mut HaproxyReader, report: &mut Report<'_>, name: 
     }
 }
 
-/// The identity headers, in the spelling of the agents.
+/// The identity with this header, compared without regard to case.
 fn identity_named(header: &str, id: Uuid) -> Option<Identity> {
     let kinds = [Identity::Network(id), Identity::Router(id), Identity::OvnNetwork(id)];
     kinds.into_iter().find(|identity| identity.header().eq_ignore_ascii_case(header))
@@ -131,7 +131,7 @@ fn identity_named(header: &str, id: Uuid) -> Option<Identity> {
 
 const HEADERS: &str = "X-Neutron-Network-ID, X-Neutron-Router-ID or X-OVN-Network-ID";
 
-/// `set-header` and `add-header` mean the same here: what a guest sends under the name never passes.
+/// `set-header` and `add-header` mean the same here: the gate removes a guest's own header first.
 pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let [header, value] = arguments else {
         return report.error(
@@ -164,7 +164,7 @@ pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name
     }
 }
 
-/// Removing an identity header is what a gate always does, before it sets its own.
+/// A gate always removes the identity headers of a guest, so this line changes nothing.
 pub(super) fn del_header(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
     let Some(header) = one(report, name, arguments, "http-request del-header NAME") else { return };
     match (identity_named(&header.text, Uuid::NIL), reader.identity) {

@@ -1,4 +1,4 @@
-//! Rate limits, as Neutron says them: a table, a line that fills it, and a line that denies.
+//! Rate limits as Neutron writes them: a stick-table, a line that counts into it, and a line that denies.
 
 use super::{
     arguments::{digits, place},
@@ -12,11 +12,11 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The tables of a text and what is done with them.
+/// The stick-tables of a text, and the rules that use them.
 #[derive(Debug, Default)]
 pub(super) struct RateRules {
     tables: Vec<StickTable>,
-    /// A line that denies was read.
+    /// A `deny` line was read.
     denies: bool,
 }
 
@@ -24,10 +24,10 @@ pub(super) struct RateRules {
 struct StickTable {
     name: String,
     place: Span,
-    /// There is a `stick-table` line, right or wrong.
+    /// A `stick-table` line was read, valid or not.
     described: bool,
     window: Option<Duration>,
-    /// The counter that fills it: `track-sc0`, `track-sc1` or `track-sc2`.
+    /// The counter that counts into it: `track-sc0`, `track-sc1` or `track-sc2`.
     tracked: Option<String>,
     requests: Option<u32>,
 }
@@ -36,7 +36,7 @@ const TRACK: &str = "write `http-request track-sc0 src table NAME`";
 const DENY: &str = "write `http-request deny deny_status 429 if { src_http_req_rate(NAME) gt NUMBER }`";
 
 impl RateRules {
-    /// A `backend` section begins: it is a table or nothing.
+    /// Begins a `backend` section. A gate's text uses one for a stick-table only.
     pub(super) fn table(&mut self, name: &str, place: Span) {
         self.tables.push(StickTable {
             name: name.to_owned(),
@@ -52,7 +52,7 @@ impl RateRules {
         self.tables.iter_mut().find(|table| table.name == name)
     }
 
-    /// The limits, once the text is read; `listen` is the name of the section that hears guests.
+    /// The limits, when the text is read. `listen` is the name of the section with the listeners.
     pub(super) fn finish(self, report: &mut Report<'_>, listen: Option<&str>) -> Vec<RateLimit> {
         let mut limits = Vec::new();
         for (index, table) in self.tables.iter().enumerate() {
@@ -83,7 +83,7 @@ impl RateRules {
         limits
     }
 
-    /// `stick-table` in the section that began last.
+    /// Reads a `stick-table` line of the current section.
     pub(super) fn describe(&mut self, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
         let Some(table) = self.tables.last_mut() else { return };
         if std::mem::replace(&mut table.described, true) {

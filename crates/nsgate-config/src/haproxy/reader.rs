@@ -1,4 +1,4 @@
-//! What has been read so far, and the gate it amounts to.
+//! Collects the settings of a text, and makes a configuration of them.
 
 use super::{
     rate_rules::RateRules,
@@ -13,10 +13,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct HaproxyReader {
     pub(super) section: Option<Section>,
-    /// In a section that was refused as a whole.
+    /// The current section was refused as a whole: its lines are skipped.
     pub(super) lost: bool,
     pub(super) listens: bool,
-    /// What stands behind `listen`.
+    /// The name after `listen`.
     pub(super) name: Option<String>,
     pub(super) log: Option<Log>,
     pub(super) log_tag: Option<String>,
@@ -26,24 +26,24 @@ pub(super) struct HaproxyReader {
     pub(super) daemon: bool,
     /// `maxconn` of `global`.
     pub(super) connections: Option<u32>,
-    /// Bounds that only `listen` names.
+    /// Bounds that only `listen` sets.
     pub(super) limits: Limits,
-    /// The last `defaults` so far: what a section that begins now starts with.
+    /// The last `defaults` section, with which the next section begins.
     pub(super) defaults: ProxySettings,
-    /// The section that hears guests.
+    /// The section with the listeners.
     pub(super) own: ProxySettings,
     pub(super) listeners: Vec<Listener>,
     pub(super) backend: Option<Backend>,
     pub(super) identity: Option<(Identity, Span)>,
     pub(super) rates: RateRules,
-    /// Groups of words of which one line was read, where haproxy refuses a second one.
+    /// Groups of keywords of which one line was read; haproxy refuses a second line.
     pub(super) once: Vec<&'static str>,
     pub(super) monitor: Option<UriPath>,
     pub(super) statistics: Option<UriPath>,
 }
 
 impl HaproxyReader {
-    /// A section begins.
+    /// Begins a section.
     pub(super) fn enter(&mut self, section: Section) {
         (self.section, self.lost) = (Some(section), false);
         match section {
@@ -53,7 +53,7 @@ impl HaproxyReader {
         }
     }
 
-    /// What the section that is read says of a proxy.
+    /// The settings of the current section.
     pub(super) fn settings(&mut self) -> &mut ProxySettings {
         match self.section {
             Some(Section::Defaults) => &mut self.defaults,
@@ -103,7 +103,7 @@ impl HaproxyReader {
         })
     }
 
-    /// The process that is asked for.
+    /// The process of the configuration.
     pub(super) fn process(&mut self, report: &mut Report<'_>) -> Option<Process> {
         let nowhere = Span::default();
         if self.user.is_none() {
@@ -129,7 +129,7 @@ impl HaproxyReader {
         })
     }
 
-    /// Where lines go: those about requests only where a proxy says `log global`.
+    /// The log. Lines about requests go there only if a proxy has `log global`.
     fn log(&mut self, report: &mut Report<'_>) -> Option<Log> {
         let nowhere = Span::default();
         let Some(log) = self.log.take() else {
@@ -147,7 +147,7 @@ impl HaproxyReader {
         Some(Log { tag, level: log.level.min(Level::Notice), ..log })
     }
 
-    /// The bounds that are asked for.
+    /// The bounds of the configuration.
     pub(super) fn limits(&self, report: &mut Report<'_>) -> Limits {
         let mut limits = self.limits.clone();
         match (self.connections, self.own.connections) {

@@ -1,5 +1,4 @@
-//! What one section says of a proxy. `defaults` is where the sections behind it begin, and no other (configuration
-//! manual, 4 "Proxies").
+//! The settings of one section. A section begins with those of the last `defaults` above it (configuration manual, 4 "Proxies").
 
 use crate::{
     Timeouts,
@@ -7,12 +6,12 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The words of a proxy that are in force in a section.
+/// The settings in force in a section.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ProxySettings {
     /// `mode http`; haproxy's own default is tcp.
     pub(super) http: bool,
-    /// `log global`, below a `log` in `global`: haproxy copies what stands there already.
+    /// `log global`, if `global` has a `log` above it: haproxy copies what it has read so far.
     pub(super) logged: bool,
     /// `option httplog`.
     pub(super) httplog: bool,
@@ -27,7 +26,7 @@ pub(super) struct ProxySettings {
     pub(super) timeouts: ProxyTimeouts,
 }
 
-/// The times that are said.
+/// The timeouts of a section, as far as they are set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ProxyTimeouts {
     pub(super) request: Option<Duration>,
@@ -41,7 +40,7 @@ pub(super) struct ProxyTimeouts {
 pub(super) const RETRIES: u32 = 3;
 
 impl ProxySettings {
-    /// Says in which way a proxy is not what haproxy would be with these words left out.
+    /// Reports settings whose absence means something else to haproxy.
     pub(super) fn check(&self, report: &mut Report<'_>) {
         let nowhere = Span::default();
         if !self.http {
@@ -57,7 +56,7 @@ impl ProxySettings {
         }
     }
 
-    /// The same of a gate's own, which always says whose request it is.
+    /// Reports settings whose absence means something else to haproxy, and that only a gate needs.
     pub(super) fn check_gate(&self, report: &mut Report<'_>) {
         let nowhere = Span::default();
         if !self.forwardfor {
@@ -74,7 +73,7 @@ impl ProxySettings {
 }
 
 impl ProxyTimeouts {
-    /// The times that hold, after a word about those that haproxy would not have at all.
+    /// The timeouts in force. A warning names those that are not set, for which haproxy would wait for ever.
     pub(super) fn finish(&self, report: &mut Report<'_>) -> Timeouts {
         let usual = Timeouts::default();
         let mut absent = Vec::new();
@@ -89,8 +88,7 @@ impl ProxyTimeouts {
             connect: holds(self.connect, "connect", usual.connect),
             client: holds(self.client, "client", usual.client),
             server: holds(self.server, "server", usual.server),
-            // haproxy waits for the next request as long as for a whole one if nothing else is said, and in the absence
-            // of both as long as for any byte (configuration manual, "timeout http-keep-alive").
+            // haproxy's order of defaults (configuration manual, "timeout http-keep-alive").
             keep_alive: self.keep_alive.or(self.request).or(self.client).unwrap_or(usual.keep_alive),
             ..usual
         };

@@ -1,4 +1,4 @@
-//! What may stand behind a word that changes nothing: haproxy 2.6 refuses a text in which it is not that.
+//! Arguments of keywords that change nothing. haproxy 2.6 refuses a text with others, and so does nsgate.
 
 use super::{
     arguments::{MOST, is_number},
@@ -8,43 +8,42 @@ use super::{
 use crate::report::Span;
 use std::fmt;
 
-/// What haproxy asks of the words behind a keyword. Where it reads a number as far as there are digits (`12x`), a number is
-/// meant here.
+/// The arguments of a keyword. haproxy reads `12x` as 12; here a number has digits only.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape {
-    /// None.
+    /// No argument.
     Nothing,
-    /// So many: at least the first number, at most the second.
+    /// A number of words: at least the first, at most the second.
     Words(usize, usize),
     /// One time, in milliseconds: at least the first, at most the second.
     Time(u32, u32),
-    /// One time, which is in seconds if no unit is said.
+    /// One time, in seconds without a unit.
     Seconds,
     /// One of these.
     OneOf(&'static [&'static str]),
-    /// None, or one of these.
+    /// No argument, or one of these.
     NothingOr(&'static [&'static str]),
     /// One number: at least the first, at most the second.
     Number(i64, i64),
-    /// The same in a line that stands once: haproxy refuses another one with a word of this group.
+    /// The same, in one line of this group only: haproxy refuses a second one.
     NumberOnce(&'static str),
-    /// One number, with `k`, `m` or `g` behind it or not.
+    /// One number, with or without `k`, `m` or `g`.
     Size,
     /// The name of a machine: letters, digits, `.`, `-` and `_`.
     NodeName,
-    /// Processes, and processors for them.
+    /// Processes, and the processors for them.
     CpuMap,
-    /// Options of TLS; the list is of those that have no value.
+    /// Options of TLS; the list has those without a value.
     TlsOptions(&'static [&'static str]),
-    /// An address to ask haproxy at, and options.
+    /// The address of haproxy's own socket, and options.
     CliSocket,
     /// A status, and a file that haproxy reads.
     ErrorFile,
 }
 
-/// One word, which can be anything.
+/// One word, any.
 pub(super) const WORD: Shape = Shape::Words(1, 1);
-/// One word or more.
+/// One or more words, any.
 pub(super) const WORDS: Shape = Shape::Words(1, usize::MAX);
 /// Any number that haproxy can hold.
 pub(super) const NUMBER: Shape = Shape::Number(0, MOST);
@@ -60,8 +59,8 @@ const ANSWERS: [&str; 19] = [
 ];
 
 impl Shape {
-    /// Where the words behind the keyword at `keyword` are not what haproxy takes, and why. `once` are the groups of which a
-    /// line was read.
+    /// The place and the reason if haproxy would refuse the arguments of the keyword at `keyword`. `once` has the groups of which
+    /// a line was read.
     pub(super) fn fault(self, keyword: Span, words: &[Word], once: &mut Vec<&'static str>) -> Option<(Span, String)> {
         let (least, most) = self.count();
         if words.len() < least {
@@ -105,7 +104,7 @@ impl Shape {
         }
     }
 
-    /// How many words there are: at least, and at most.
+    /// The smallest and the largest number of words.
     fn count(self) -> (usize, usize) {
         match self {
             Self::Nothing => (0, 0),
@@ -126,7 +125,7 @@ impl Shape {
 }
 
 impl fmt::Display for Shape {
-    /// As a reader is told it.
+    /// In words, for the page of the dialect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Nothing => f.write_str("nothing"),
@@ -151,8 +150,8 @@ impl fmt::Display for Shape {
     }
 }
 
-/// haproxy refuses a file that it cannot read or that is no answer. nsgate reads no file that a text names, and knows one
-/// that is there and empty.
+/// haproxy refuses a file that it cannot read or that is no answer. nsgate reads no file that a text names, so only `/dev/null` is
+/// accepted.
 fn error_file(words: &[Word]) -> Option<(Span, String)> {
     let [status, file] = words else { return None };
     if !ANSWERS.contains(&status.text.as_str()) {

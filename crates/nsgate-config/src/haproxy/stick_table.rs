@@ -1,4 +1,4 @@
-//! The words behind `stick-table`: a table of sources with the rate of their requests.
+//! The words after `stick-table`: a table of sources with their request rates.
 
 use super::{arguments::place, duration, words::Word};
 use crate::report::{Report, Span};
@@ -101,7 +101,7 @@ impl Properties<'_> {
         };
         let Some(expire) = self.expire else { return Some(window) };
         match duration::milliseconds(&expire.text) {
-            // Without a time haproxy forgets nothing but for want of room.
+            // Without `expire` haproxy removes an entry only when the table is full.
             Ok(time) if time >= window || time.is_zero() => {}
             Ok(_) => {
                 let message = "haproxy forgets a source that is silent for so long, a gate counts the whole window";

@@ -1,11 +1,11 @@
-//! A text as lines, as haproxy reads it (`readcfgfile` in src/cfgparse.c, haproxy 2.6).
+//! Splits a text into lines as haproxy does (`readcfgfile` in src/cfgparse.c, haproxy 2.6).
 
 use crate::report::{Report, Span};
 
-/// Most words of a line, and most blanks between and behind them (`MAX_LINE_ARGS`, include/haproxy/defaults.h).
+/// Most words of a line, and most blanks between and after them (`MAX_LINE_ARGS`, include/haproxy/defaults.h).
 pub(super) const MOST_WORDS: usize = 64;
 
-/// The lines of a text with their numbers, from 1, after reporting what haproxy finds wrong with it as a whole.
+/// The lines of a text with their numbers, from 1. Reports what haproxy refuses in the text as a whole.
 pub(super) fn lines<'t>(report: &mut Report<'_>, text: &'t str) -> impl Iterator<Item = (usize, &'t str)> + use<'t> {
     check(report, text);
     text.lines().enumerate().map(|(index, line)| (index + 1, line))
@@ -28,7 +28,7 @@ fn check(report: &mut Report<'_>, text: &str) {
     }
     if text.contains('\r') {
         each(text, '\r', |place, rest| {
-            // An end of line of DOS; nothing is hidden by it.
+            // At the end of a line (DOS) it hides nothing.
             if !rest.bytes().all(|byte| byte == b'\r') {
                 let message = "a carriage return within the line: haproxy reads nothing behind it";
                 report.error(place, message, "write one line for each setting");
@@ -37,7 +37,7 @@ fn check(report: &mut Report<'_>, text: &str) {
     }
 }
 
-/// Calls `found` with the place of the first such character in each line, and with what stands behind it.
+/// Calls `found` with the place of the first such character in each line, and with the rest of the line.
 fn each(text: &str, wanted: char, mut found: impl FnMut(Span, &str)) {
     for (index, line) in text.lines().enumerate() {
         if let Some((before, rest)) = line.split_once(wanted) {

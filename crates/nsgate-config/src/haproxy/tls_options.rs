@@ -1,9 +1,9 @@
-//! The words behind `ssl-default-bind-options` and `ssl-default-server-options` (src/cfgparse-ssl.c, haproxy 2.6).
+//! The words after `ssl-default-bind-options` and `ssl-default-server-options` (src/cfgparse-ssl.c, haproxy 2.6).
 
 use super::words::Word;
 use crate::report::Span;
 
-/// What needs no value: eleven words of lines of both kinds, and one that only listeners have.
+/// Options without a value: eleven of both kinds of line, and one of listeners only.
 const ALONE: [&str; 12] = [
     "no-sslv3",
     "no-tlsv10",
@@ -24,7 +24,7 @@ pub(super) const BIND: &[&str] = &ALONE;
 pub(super) const SERVER: &[&str] = ALONE.split_at(11).0;
 const VERSIONS: [&str; 5] = ["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
-/// The first word that is no option, or no version behind `ssl-min-ver` and `ssl-max-ver`.
+/// The first word that is no option, or no version after `ssl-min-ver` or `ssl-max-ver`.
 pub(super) fn fault(words: &[Word], alone: &[&str]) -> Option<(Span, String)> {
     let mut words = words.iter();
     while let Some(word) = words.next() {

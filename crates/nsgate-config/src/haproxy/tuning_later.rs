@@ -1,5 +1,5 @@
-//! The `tune.` words that Debian's haproxy 2.6 refuses: those of haproxy 2.7 to 3.4 (configuration manual, 3.2 "Performance
-//! tuning"), and of a haproxy with QUIC or zlib. Operators write them for the haproxy that they have.
+//! `tune.` words that Debian's haproxy 2.6 refuses and other builds accept: those of haproxy 2.7 to 3.4 (configuration manual,
+//! 3.2 "Performance tuning"), and of a haproxy with QUIC or zlib.
 
 use super::{
     rule::{Keyword, later},

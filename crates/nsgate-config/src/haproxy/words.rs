@@ -1,11 +1,11 @@
-//! The words of a line, as haproxy splits them (`parse_line` in src/tools.c, haproxy 2.6; configuration manual, 2.2
+//! Splits a line into words as haproxy does (`parse_line` in src/tools.c, haproxy 2.6; configuration manual, 2.2
 //! "Quoting and escaping").
 
 use super::text::MOST_WORDS;
 use crate::report::Span;
 use std::{iter::Peekable, str::Chars};
 
-/// A word and where it stands.
+/// A word and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     /// The text with quotes and escapes resolved.
@@ -14,19 +14,19 @@ pub(super) struct Word {
     pub(super) place: Span,
 }
 
-/// What is wrong with a line, where, and what to do.
+/// An error in a line: place, reason, help.
 pub(super) type Fault = (Span, &'static str, &'static str);
 
-/// Whether haproxy takes it for a blank: `isspace` in the C locale. A carriage return ends the line.
+/// A blank as haproxy knows it: `isspace` in the C locale. A carriage return is not one; it ends the line.
 fn blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\u{b}' | '\u{c}')
 }
 
-/// Splits one line into words. A `#` begins a comment wherever it stands outside quotes, quotes hold words together, and a
-/// backslash means something before a few characters and is itself before all others.
+/// Splits one line into words. A `#` outside quotes begins a comment. Quotes hold words together. A backslash escapes a few
+/// characters; before any other one it stands for itself.
 ///
 /// # Errors
-/// What haproxy refuses; and what it would fill in or pass over: a variable within double quotes, an empty word.
+/// What haproxy refuses, and what it would replace or skip: a variable in double quotes, an empty word.
 pub(super) fn split(line: &str, number: usize) -> Result<Vec<Word>, Fault> {
     let mut cursor = Cursor { chars: line.chars().peekable(), line: number, index: 0 };
     let mut words = Vec::new();
@@ -104,7 +104,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// The byte that a backslash at `here` and what follows stand for.
+    /// The byte of the escape that begins at `here`.
     fn escape(&mut self, here: usize, quote: Option<char>) -> Result<u8, Fault> {
         let meant = match self.chars.peek() {
             Some(c @ (' ' | '\\' | '#' | '\'' | '"')) => u8::try_from(*c).unwrap_or(b'\\'),
@@ -113,7 +113,7 @@ impl Cursor<'_> {
             Some('n') => b'\n',
             Some('r') => b'\r',
             Some('x') => return self.hexadecimal(here),
-            // Before anything else a backslash is a backslash.
+            // Before any other character a backslash stands for itself.
             _ => return Ok(b'\\'),
         };
         self.next();

@@ -1,14 +1,14 @@
-//! Who a gate runs as, before it is looked up.
+//! The user or group that a gate runs as, before it is looked up.
 
 use crate::Invalid;
 use std::fmt;
 
-/// A user or a group as the configuration names it. Looking it up (and refusing root) is the launcher's work.
+/// A user or a group as the configuration names it. The launcher looks it up, and refuses root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
-    /// A name of the account database. Never looks like a number.
+    /// A name of the account database; never one that looks like a number.
     Name(String),
-    /// A number, which only native configuration can ask for, by writing an integer.
+    /// A number. In TOML an integer; the haproxy dialect has no numbers.
     Id(u32),
 }
 
@@ -16,8 +16,8 @@ impl Account {
     /// Checks a name.
     ///
     /// # Errors
-    /// A sentence for an empty name, one that looks like a number (CWE-703: `"0"` compared as a string is
-    /// not root), or one with characters no account name has (useradd(8)).
+    /// A sentence for an empty name, for a name that looks like a number (CWE-703: `"0"` compared as a string is not root), and for
+    /// a name with characters that no account name has (useradd(8)).
     pub fn named(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {
             return Err(Invalid::new("the name is empty"));

@@ -1,4 +1,4 @@
-//! Who is told which requests were made, and by which name their traces can be joined.
+//! Where events about requests go, and the trace context of requests.
 
 use crate::Invalid;
 use std::{fmt, str::FromStr};
@@ -9,11 +9,11 @@ use std::{fmt, str::FromStr};
 pub struct Audit {
     /// Where events go.
     pub to: AuditTo,
-    /// Events of each network in a second, 1 to 100,000; what is beyond is counted, and the next event says how many.
+    /// Events of each network in a second, 1 to 100,000. Further ones are counted, and the next event says how many.
     pub events_per_second: u32,
 }
 
-/// Events of a network in a second by default: more than an honest one has, and little for a log.
+/// Events of a network in a second by default: more than an honest network causes, and few for a log.
 pub(crate) const EVENTS_PER_SECOND: u32 = 100;
 
 /// Where events go.
@@ -23,7 +23,7 @@ pub enum AuditTo {
     Syslog,
     /// systemd's journal, in its own protocol.
     Journald,
-    /// A descriptor of whoever starts the gate: 2 (standard error), or 3 to 1023.
+    /// A descriptor that the starter passes: 2 (standard error), or 3 to 1023.
     Descriptor(u16),
 }
 
@@ -43,7 +43,7 @@ impl FromStr for AuditTo {
         let Some(number) = text.strip_prefix("fd:") else {
             return Err(Invalid::new(format!("`{text}` is none of \"syslog\", \"journald\", \"stderr\", \"fd:3\"")));
         };
-        // One spelling for each: no sign and no zero before it.
+        // Each number has one spelling: no sign, no leading zero.
         let found = number.parse().ok().filter(|found: &u16| (3..1024).contains(found) && found.to_string() == number);
         found.map(Self::Descriptor).ok_or_else(|| Invalid::new(format!("`{text}`: a descriptor is fd:3 to fd:1023")))
     }
@@ -60,11 +60,11 @@ impl fmt::Display for AuditTo {
     }
 }
 
-/// A trace context of the gate's own goes to the agent with every request (W3C Trace Context, level 1).
+/// The gate sends the agent a trace context of its own with every request (W3C Trace Context, level 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trace {
-    /// The flag `sampled`: whether the agent and Nova are asked to record.
+    /// The flag `sampled`: asks the agent and Nova to record.
     pub sampled: bool,
 }
 

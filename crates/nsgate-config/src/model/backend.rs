@@ -1,4 +1,4 @@
-//! Where requests go.
+//! The agent that a gate sends requests to.
 
 use crate::{AbsolutePath, Account, Invalid};
 
@@ -8,9 +8,9 @@ const SUN_PATH: usize = 108;
 /// The metadata agent's UNIX stream socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// Path of the socket; it may come into being after the gate.
+    /// Path of the socket. The agent may create it after the gate has started.
     path: AbsolutePath,
-    /// If given, the uid the agent must have (SO_PEERCRED, checked after every connect).
+    /// The user that the agent must have (SO_PEERCRED, checked after every connect); any user if absent.
     pub owner: Option<Account>,
 }
 

@@ -4,31 +4,31 @@ use crate::{
     AbsolutePath, Account, Audit, Backend, Guards, Identity, Limits, Listener, Log, Netns, RateLimit, Timeouts, Trace,
 };
 
-/// One network's proxy: everything the forwarder needs to know. Nothing in it is privileged.
+/// The proxy of one network: all that the forwarder needs. Nothing in it is privileged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gate {
-    /// Stamped on every request.
+    /// Set on every request.
     pub identity: Identity,
-    /// Where guests are heard: at least one.
+    /// Addresses to listen at, at least one.
     pub listeners: Vec<Listener>,
-    /// Where requests go.
+    /// The agent that requests go to.
     pub backend: Backend,
     /// Bounds.
     pub limits: Limits,
-    /// Patience.
+    /// Timeouts.
     pub timeouts: Timeouts,
     /// Further attempts, one second apart, at an agent whose socket is missing or refuses (haproxy's `retries`).
     pub retries: u32,
-    /// All of them hold at once, for IPv4 and IPv6 alike.
+    /// All of them hold at once, for IPv4 and IPv6.
     pub rate_limits: Vec<RateLimit>,
-    /// What is demanded of a request beside being well-formed.
+    /// Demands on a request beyond its form.
     pub guards: Guards,
-    /// The agent gets a trace context of the gate's own with every request; none if absent. A guest's never passes.
+    /// Sends the agent a trace context of the gate's own with every request; none if absent. A guest's own never passes.
     pub trace: Option<Trace>,
 }
 
-/// How the process that runs a gate comes into being.
+/// The process that runs a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
@@ -36,33 +36,33 @@ pub struct Process {
     pub user: Account,
     /// Runs as this group; the user's own group if absent.
     pub group: Option<Account>,
-    /// Root is accepted as user or group.
+    /// Accepts root as user or group.
     pub allow_root: bool,
     /// Goes into the background once it serves.
     pub daemon: bool,
-    /// Receives the pid as the host sees it.
+    /// The file that receives the pid, as the host sees it.
     pub pid_file: Option<AbsolutePath>,
-    /// Binds in this namespace rather than in the one it is started in.
+    /// The network namespace to bind in; that of the start if absent.
     pub netns: Option<Netns>,
-    /// An IPv4 address that the namespace does not have (yet) is bound all the same (IP_FREEBIND, ip(7)).
+    /// Binds an IPv4 address that the namespace does not have yet (IP_FREEBIND, ip(7)).
     pub freebind: bool,
-    /// Lines go to the system log; to standard error if absent.
+    /// The system log; standard error if absent.
     pub log: Option<Log>,
-    /// An event for every request; none if absent.
+    /// Events about requests; none if absent.
     pub audit: Option<Audit>,
-    /// What a kernel that cannot give everything means.
+    /// What to do on a kernel that lacks a part of the confinement.
     pub sandbox: SandboxLevel,
 }
 
-/// What happens on a kernel that lacks a part of the confinement. The floor is required on either level: ids, no
-/// capabilities, `no_new_privs`, seccomp, the small root.
+/// What to do on a kernel that lacks a part of the confinement. Both levels require ids, no capabilities, `no_new_privs`,
+/// seccomp and the small root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SandboxLevel {
-    /// All that the kernel has is enforced, and what it lacks is said.
+    /// Enforce what the kernel has, and report what it lacks.
     #[default]
     Default,
-    /// The gate does not start, and what the kernel lacks is said.
+    /// Do not start, and report what the kernel lacks.
     Strict,
 }
 
@@ -77,7 +77,7 @@ impl SandboxLevel {
     }
 }
 
-/// What one configuration asks for.
+/// One configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The proxy.
@@ -86,12 +86,12 @@ pub struct Config {
     pub process: Process,
 }
 
-/// How often the agent is asked again, where nothing else is said.
+/// Further attempts to reach the agent by default.
 pub(crate) const RETRIES: u32 = 3;
 
 impl Process {
-    /// The process of a gate that runs as `user`, in the foreground, where it is started, and without a log. What is to be otherwise
-    /// is written into the value.
+    /// A process that runs as `user`, in the foreground, in the namespace of its start, and without a log. Set the fields for
+    /// anything else.
     #[must_use]
     pub fn new(user: Account) -> Self {
         Self {

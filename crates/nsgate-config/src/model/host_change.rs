@@ -1,11 +1,11 @@
-//! What of a host's proxy may change while it serves: who its instances are. Everything else was decided when the
-//! process still had the power to decide it, or is known to the connections that it has.
+//! What may change while a host's proxy serves: its instances. The rest was decided when the process still had privileges, or
+//! its open connections depend on it.
 
 use crate::HostConfig;
 use std::fmt::{Debug, Display};
 
 impl HostConfig {
-    /// The same without its instances: what a text that is read later is compared with.
+    /// The configuration without its instances, for comparison with a later text.
     #[must_use]
     pub fn without_instances(&self) -> Self {
         let mut rest = self.clone();
@@ -13,8 +13,8 @@ impl HostConfig {
         rest
     }
 
-    /// What `next` has otherwise than this, its instances apart: a sentence for each word of the text. A process that
-    /// serves cannot take it over.
+    /// The differences to `next` that a serving process cannot take over: one sentence for each word of the text. Instances are
+    /// not compared.
     #[must_use]
     pub fn fixed_differences(&self, next: &Self) -> Vec<String> {
         let mut found = Vec::new();
@@ -43,7 +43,7 @@ impl HostConfig {
         differs(&mut found, "monitor-uri", &path(&old.monitor), &path(&new.monitor));
         differs(&mut found, "stats uri", &path(&old.statistics), &path(&new.statistics));
         if found.is_empty() && self.without_instances() != next.without_instances() {
-            // A word that a later version of the dialect knows, and that nobody has listed here.
+            // A word of a later version of the dialect that is missing in the list above.
             found.push("something else than the instances is another".to_owned());
         }
         found
@@ -56,7 +56,7 @@ fn differs<T: PartialEq + Debug>(found: &mut Vec<String>, word: &str, old: &T, n
     }
 }
 
-/// A value whose own word for itself is the one to show.
+/// Shows a value by its `Display`.
 #[derive(PartialEq)]
 struct Shown<T>(T);
 

@@ -1,42 +1,42 @@
-//! One proxy for a whole host: who asks is known by the source address (Neutron's `metadata_path` extension).
+//! One proxy for a whole host. It knows an instance by its source address (Neutron's `metadata_path` extension).
 
 use crate::{Guards, Instances, Invalid, Limits, Listener, Process, Server, Timeouts, Trace};
 
-/// A host's proxy: everything the forwarder needs to know. Nothing in it is privileged.
+/// The proxy of a host: all that the forwarder needs. Nothing in it is privileged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostProxy {
-    /// Where guests are heard: at least one.
+    /// Addresses to listen at, at least one.
     pub listeners: Vec<Listener>,
-    /// Where requests go: Nova itself, and nowhere else.
+    /// Nova's metadata service, the only destination.
     pub server: Server,
-    /// Who may ask.
+    /// The instances that may ask.
     pub instances: Instances,
     /// Bounds.
     pub limits: Limits,
-    /// Patience.
+    /// Timeouts.
     pub timeouts: Timeouts,
     /// Further attempts, one second apart, at a server that refuses.
     pub retries: u32,
-    /// A path that is answered 200 to whoever asks (haproxy's `monitor-uri`).
+    /// A path that is answered 200 for every source (haproxy's `monitor-uri`).
     pub monitor: Option<UriPath>,
     /// The path of a page that is not served (haproxy's `stats uri`).
     pub statistics: Option<UriPath>,
-    /// What is demanded of a request beside being well-formed.
+    /// Demands on a request beyond its form.
     pub guards: Guards,
-    /// Nova gets a trace context of the proxy's own with every request; none if absent.
+    /// Sends Nova a trace context of the proxy's own with every request; none if absent.
     pub trace: Option<Trace>,
 }
 
 impl HostProxy {
-    /// How many it serves, and through whom; nobody's signature.
+    /// The number of instances and the server, without any signature.
     #[must_use]
     pub fn summary(&self) -> String {
         format!("{} instances through {}", self.instances.len(), self.server)
     }
 }
 
-/// What one configuration of a host's proxy asks for.
+/// One configuration of a host's proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostConfig {
     /// The proxy.
@@ -45,7 +45,7 @@ pub struct HostConfig {
     pub process: Process,
 }
 
-/// A path of the proxy's own, `/` and visible ASCII.
+/// A path that the proxy answers itself: `/` and visible ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UriPath(String);
 

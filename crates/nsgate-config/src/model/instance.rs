@@ -3,7 +3,7 @@
 use crate::{Invalid, Uuid};
 use std::fmt;
 
-/// What the proxy says of an instance's requests.
+/// The headers that the proxy sets on an instance's requests.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Instance {
     /// `X-Instance-ID`.
@@ -14,7 +14,7 @@ pub struct Instance {
     pub signature: Signature,
 }
 
-/// Never with its signature: whoever has that may ask Nova in the instance's name.
+/// Without the signature: it would let its reader ask Nova in the instance's name.
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "instance {} of {}", self.id, self.project)
@@ -53,7 +53,7 @@ impl Signature {
     /// Reads 64 hexadecimal digits.
     ///
     /// # Errors
-    /// A sentence that says what is expected; what was there is not repeated.
+    /// A sentence that says what is expected. It does not repeat the text, which may be a secret.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new("this is not a signature: that is 64 hexadecimal digits");
         if text.len() != 64 {
@@ -69,7 +69,7 @@ impl Signature {
         Ok(Self(bytes))
     }
 
-    /// As the header has it.
+    /// The signature as the header has it.
     #[must_use]
     pub fn hexadecimal(&self) -> String {
         let mut text = String::with_capacity(2 * self.0.len());

@@ -1,7 +1,7 @@
 //! Instances by source address.
 //!
-//! Looking one up takes as long among ten thousand as among ten. The table is made once from what an operator's
-//! configuration says and never changes, and whoever asks can choose nothing in it: a hash without a secret is enough.
+//! A lookup takes as long among ten thousand as among ten. The table is built once from the operator's configuration. A guest
+//! chooses none of its keys, so that a hash without a secret is enough.
 
 use crate::Instance;
 use std::{
@@ -10,15 +10,15 @@ use std::{
     net::IpAddr,
 };
 
-/// Who has which address.
+/// The instance of each source address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instances(HashMap<IpAddr, Instance, BuildHasherDefault<Mixer>>);
 
 impl Instances {
-    /// Makes the table.
+    /// Builds the table.
     ///
     /// # Errors
-    /// The address that two of them have.
+    /// The address that two instances have.
     pub fn new(all: Vec<(IpAddr, Instance)>) -> Result<Self, IpAddr> {
         let mut table = HashMap::with_capacity_and_hasher(all.len(), BuildHasherDefault::default());
         for (source, instance) in all {
@@ -29,7 +29,7 @@ impl Instances {
         Ok(Self(table))
     }
 
-    /// Whose address this is. An IPv4 guest of a dual-stack listener counts as IPv4.
+    /// The instance at `source`. An IPv4-mapped IPv6 address, as a dual-stack listener reports it, counts as IPv4.
     #[must_use]
     pub fn at(&self, source: IpAddr) -> Option<&Instance> {
         self.0.get(&source.to_canonical())
@@ -48,8 +48,8 @@ impl Instances {
     }
 }
 
-/// Mixes an address into 64 bits: each piece is folded in by a multiplication whose both halves count (the finalizer of
-/// wyhash). Its state is the same in every process, so making a table asks the kernel for nothing.
+/// Hashes an address to 64 bits. Each piece is multiplied in, and both halves of the product are used (the finalizer of wyhash).
+/// It has no random state, so that building a table makes no system call.
 #[derive(Default)]
 struct Mixer(u64);
 

@@ -1,46 +1,46 @@
-//! How much, how long, how often. Every number has a default and a unit.
+//! Bounds, timeouts and rate limits. Every number has a default and a unit.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-/// Longest time that either dialect accepts.
+/// Longest time in both dialects.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// What [`Limits::backend_requests`] may be in either dialect.
+/// Range of [`Limits::backend_requests`] in both dialects.
 pub(crate) const BACKEND_REQUESTS: RangeInclusive<u32> = 1..=65_536;
-/// What [`RateLimit::requests`] may be in either dialect.
+/// Range of [`RateLimit::requests`] in both dialects.
 pub(crate) const RATE_REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 
 /// Bounds of one gate. Together they are its memory ceiling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Guest connections open at once (haproxy's `maxconn`). Beyond it an idle connection of the source that holds most
-    /// gives way; where none is idle, the rest wait in the kernel's queue.
+    /// Guest connections open at once (haproxy's `maxconn`). For a further one, the gate closes an idle connection of the source
+    /// that has the most. If none is idle, the connection waits in the kernel's queue.
     pub connections: u32,
-    /// Guest connections open at once from one source address, an IPv6 address as a whole; more are refused while none of
-    /// them is idle. At most `connections`, which is also what it is where that is less than the default.
+    /// Guest connections open at once from one source address (an IPv6 address as a whole). A further one is refused if none of
+    /// them is idle. At most `connections`; a smaller `connections` lowers the default too.
     pub connections_per_source: u32,
-    /// Requests of one source address that are at the agent at once; further ones wait their turn. A fraction of
-    /// `backend_requests`, or one guest that never reads its answers takes all of them.
+    /// Requests of one source address at the agent at once; further ones wait their turn. Keep it a fraction of
+    /// `backend_requests`: otherwise one guest that never reads its answers takes all of them.
     pub requests_per_source: u32,
-    /// Requests at the agent at once, all sources together; further ones wait in order of arrival. The addresses of one
-    /// IPv6 /64 have three quarters of them at most.
+    /// Requests at the agent at once, all sources together; further ones wait in order of arrival. The addresses of one IPv6 /64
+    /// together have at most three quarters of them.
     pub backend_requests: u32,
-    /// Heads that did not come in one piece and are not complete yet, all sources together. A guest beyond it is read on
-    /// when another head is complete, has timed out, or has given way after a second.
+    /// Incomplete request heads at once, all sources together. The gate goes on reading a further one when another head is
+    /// complete, has timed out, or has given way after a second.
     pub unfinished_heads: u32,
     /// The same for one source address.
     pub unfinished_heads_per_source: u32,
     /// Bytes of a request's target (path and query); more is answered 414.
     pub target_bytes: u32,
-    /// Bytes of a request's head (request line and headers); more is answered 431 (414 for the request line alone). As many
-    /// may be chunk extensions and trailers of its body; more is answered 413 and 431.
+    /// Bytes of a request's head (request line and headers); more is answered 431 (414 for the request line alone). The same
+    /// bound holds for chunk extensions (413) and for trailers (431).
     pub head_bytes: u32,
     /// Header fields of a request, and trailers of its body; more is answered 431.
     pub headers: u32,
     /// Bytes of a request's body; more is answered 413.
     pub body_bytes: u32,
-    /// Bytes of one request to the agent, head and body. Neutron's agents since 2025.1 read a request with a single
-    /// `recv(4096)` (`neutron/common/metadata.py`) and lose what is beyond.
+    /// Bytes of one request to the agent, head and body. Neutron's agents since 2025.1 read a request with one `recv(4096)`
+    /// (`neutron/common/metadata.py`) and lose the rest.
     pub backend_request_bytes: u32,
 }
 
@@ -63,35 +63,35 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What [`Limits::connections`] is at most, in either dialect.
+    /// Largest [`Limits::connections`] in both dialects.
     pub const MOST_CONNECTIONS: u32 = 1_000_000;
 
-    /// At most `connections` at once, and no more of one source: what a dialect says of both holds for a number that is
-    /// said later as well (haproxy's `-n`). A number that no dialect accepts is the nearest that it does.
+    /// Sets `connections`, and lowers the bound of one source to it, as a dialect does. For a number from outside the text
+    /// (haproxy's `-n`); one out of range becomes the nearest in range.
     pub fn limit_connections(&mut self, connections: u32) {
         self.connections = connections.clamp(1, Self::MOST_CONNECTIONS);
         self.connections_per_source = self.connections_per_source.min(self.connections);
     }
 }
 
-/// How long the gate waits for whom.
+/// How long the gate waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// For a guest's complete request head, from its first byte or the accept (`timeout http-request`); then 408.
+    /// For the complete head of a request, from its first byte or the accept (`timeout http-request`); then 408.
     pub request: Duration,
     /// For a connection to the agent, waiting in the queue included (`timeout connect`); then 503.
     pub connect: Duration,
-    /// For a guest's complete body, from its head's end; then 408.
+    /// For the complete body of a request, from the end of its head; then 408.
     pub body: Duration,
     /// For a guest to send more of a body or to take more of an answer (`timeout client`).
     pub client: Duration,
     /// For the agent to send its answer's head, or more of its body (`timeout server`); then 504.
     pub server: Duration,
-    /// For the next request on a connection that is kept (`timeout http-keep-alive`).
+    /// For the next request on a kept connection (`timeout http-keep-alive`).
     pub keep_alive: Duration,
-    /// For a connection as a whole: after that the request under way is finished and the connection closed, and after
-    /// as long again it is cut.
+    /// For a connection as a whole. After this time the gate finishes the request under way and closes the connection; after
+    /// twice this time it cuts it.
     pub connection: Duration,
 }
 

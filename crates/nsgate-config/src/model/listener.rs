@@ -1,4 +1,4 @@
-//! Where guests are heard.
+//! Addresses to listen at.
 
 use crate::Invalid;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     str::FromStr,
 };
 
-/// A TCP port, 1 to 65535 by type (CWE-693).
+/// A TCP port, 1 to 65535. Port 0, at which the kernel would choose one, is impossible by type (CWE-693).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port(NonZeroU16);
 
@@ -88,7 +88,7 @@ impl fmt::Display for InterfaceName {
 /// One TCP address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Local address; `::` hears IPv4 as well unless `0.0.0.0` has a listener of its own on the same port.
+    /// Local address. `::` accepts IPv4 as well unless `0.0.0.0` has a listener of its own at the same port.
     pub address: IpAddr,
     /// Local port.
     pub port: Port,
@@ -137,7 +137,7 @@ impl Listener {
     }
 }
 
-/// Refuses an address on which no guest could ever be heard.
+/// Refuses an address at which no guest can connect.
 pub(crate) fn plausible(listener: Listener) -> Result<Listener, Invalid> {
     match listener.address {
         IpAddr::V6(ip) if ip.is_unicast_link_local() && listener.interface.is_none() => {

@@ -1,4 +1,4 @@
-//! Where the gate's lines go.
+//! Where log lines go.
 
 use crate::AbsolutePath;
 
@@ -57,7 +57,7 @@ pub enum Level {
 /// A log that is a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
-    /// The file; it is made if it is not there.
+    /// The file; it is created if it does not exist.
     pub path: AbsolutePath,
     /// The least severe line in it.
     pub level: Level,
@@ -72,12 +72,12 @@ pub struct Log {
     pub facility: Facility,
     /// The least severe line that is sent.
     pub level: Level,
-    /// What stands before the pid, for instance `haproxy-metadata-proxy-UUID`.
+    /// The text before the pid, for instance `haproxy-metadata-proxy-UUID`.
     pub tag: String,
 }
 
 impl Log {
-    /// The log where every host has it, `/dev/log`, under this tag.
+    /// The log at `/dev/log`, under this tag.
     #[must_use]
     pub fn usual(tag: &str) -> Self {
         Self {

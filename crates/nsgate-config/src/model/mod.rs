@@ -1,6 +1,6 @@
-//! The values: each type refuses what could never be right, so that nobody downstream checks again.
+//! The values of a configuration. Each type refuses what cannot be valid, so that no other code checks it again.
 //!
-//! A constructor that refuses returns the reason as a sentence; the parsers add file, line and column to it.
+//! A constructor returns the reason of a refusal as a sentence. The parsers add file, line and column.
 
 pub(crate) mod account;
 pub(crate) mod audit;

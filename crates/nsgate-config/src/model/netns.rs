@@ -1,8 +1,8 @@
-//! Which network namespace.
+//! The network namespace to bind in.
 
 use crate::{AbsolutePath, Invalid};
 
-/// A network namespace other than the one the gate is started in.
+/// A network namespace other than that of the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Netns {
     /// A name below `/run/netns`, as `ip netns add` makes it (ip-netns(8)).

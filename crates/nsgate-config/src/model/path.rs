@@ -41,7 +41,7 @@ impl AbsolutePath {
         Ok(Self(text.to_owned()))
     }
 
-    /// Where every host has its system log.
+    /// The usual socket of the system log.
     pub(crate) fn usual_log() -> Self {
         Self("/dev/log".to_owned())
     }

@@ -3,13 +3,13 @@
 use crate::{AbsolutePath, Account, Backend, Process};
 use std::time::Duration;
 
-/// Networks that one worker serves at most, whatever is configured.
+/// Largest number of networks of one worker.
 pub(crate) const MOST_NETWORKS: u32 = 100_000;
-/// Connections of guests that one worker holds at most, whatever is configured.
+/// Largest number of guest connections of one worker.
 pub(crate) const MOST_CONNECTIONS: u32 = 1_000_000;
-/// Agents that one worker reaches at most: each is a window in its small root.
+/// Most agents of one worker: each is a window in its small root.
 pub(crate) const MOST_BACKENDS: usize = 8;
-/// Workers of one pool at most: more processes than a host's proxies have use for.
+/// Most workers of one pool.
 pub(crate) const MOST_WORKERS: u32 = 64;
 
 /// What a pool's workers serve, and for whom. The bounds are those of each worker.

@@ -1,4 +1,4 @@
-//! Where a host's proxy sends requests: one host and one port.
+//! The destination of a host's proxy: one host and one port.
 
 use crate::{Invalid, Port};
 use std::{
@@ -6,12 +6,12 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-/// Nova's metadata service. A process connects to one address of it, whatever a name stands for later.
+/// Nova's metadata service. A name is looked up once, when the process starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// The host.
     pub host: ServerHost,
-    /// Its port: the only one that the process may connect to.
+    /// The port, the only one that the process may connect to.
     pub port: Port,
 }
 
@@ -80,10 +80,10 @@ impl Server {
     }
 }
 
-/// Whether somebody may answer at an address.
+/// Checks that an address is that of one host.
 ///
 /// # Errors
-/// A sentence for an address that is nobody's or everybody's.
+/// A sentence for an unspecified or a multicast address.
 pub fn reachable(address: IpAddr) -> Result<(), Invalid> {
     if address.is_unspecified() || address.is_multicast() {
         return Err(Invalid::new(format!("`{address}` is not the address of one host")));

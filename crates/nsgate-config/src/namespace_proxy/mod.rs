@@ -1,8 +1,8 @@
 //! The command line of `neutron-ns-metadata-proxy`, as Neutron's agents up to Ocata wrote it.
 //!
-//! Promises that what is accepted means what it meant to the original, and that nothing is left to be interpreted later:
-//! an identity is a UUID and never part of a path, a port is 1 to 65535 in decimal digits, a path is absolute and has no
-//! `..`, an account is a name or a decimal number. What a value may stand for on this host is the launcher's question.
+//! Promises that an accepted command line means what it meant to the original, and that its values are checked here: an
+//! identity is a UUID and never part of a path, a port is 1 to 65535 in decimal digits, a path is absolute and has no `..`, an
+//! account is a name or a decimal number. The launcher looks accounts and paths up.
 
 mod words;
 
@@ -19,18 +19,18 @@ use words::ProxyOptions;
 /// The program's name, on command lines and in log lines.
 pub const NAME: &str = "neutron-ns-metadata-proxy";
 
-/// What was asked for.
+/// One command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamespaceProxyCommand {
     /// `--version`.
     Version,
     /// `--help`, `-h`.
     Help,
-    /// Anything else.
+    /// Start a gate.
     Run(Box<NamespaceProxy>),
 }
 
-/// A gate, and the file that its lines go to.
+/// A gate, and its log file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceProxy {
     /// The gate and its process.
@@ -175,7 +175,7 @@ fn path(name: &str, text: &str) -> Result<AbsolutePath, String> {
     AbsolutePath::new(text).map_err(|reason| format!("`--{name}`: {reason}"))
 }
 
-/// The one substitution that Neutron's own defaults use (oslo.config).
+/// Replaces `$state_path` at the beginning, the only substitution in Neutron's defaults (oslo.config).
 fn interpolated(text: &str, state: &AbsolutePath) -> String {
     let rest = ["$state_path", "${state_path}"].into_iter().find_map(|prefix| text.strip_prefix(prefix));
     match rest {
@@ -184,11 +184,11 @@ fn interpolated(text: &str, state: &AbsolutePath) -> String {
     }
 }
 
-/// A number as well as a name: agents up to Ocata write their own effective ids (`neutron/agent/metadata/driver.py`).
-/// What is neither is refused, and no text is ever compared with `"0"` or `"root"` (CWE-703).
+/// Reads a name or a number: agents up to Ocata write their effective ids (`neutron/agent/metadata/driver.py`). Anything else is
+/// refused. No text is compared with `"0"` or `"root"`: such a comparison misses other spellings of root.
 fn account(name: &str, text: &str) -> Result<Account, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // 4294967295 is "no change" to setresuid(2), and so nobody's number.
+        // setresuid(2) reads 4294967295 as "no change": no account has it.
         return match text.parse() {
             Ok(id) if id != u32::MAX => Ok(Account::Id(id)),
             _ => Err(format!("`--{name}`: {text} is not an account's number; 0 to 4294967294")),
@@ -197,7 +197,7 @@ fn account(name: &str, text: &str) -> Result<Account, String> {
     Account::named(text).map_err(|reason| format!("`--{name}`: {reason}"))
 }
 
-/// `--log-file` in `--log-dir`, or the file that the program's name gives (oslo.log, `_get_log_file_path`).
+/// `--log-file` in `--log-dir`, or a file with the program's name there (oslo.log, `_get_log_file_path`).
 fn log_file(file: Option<&str>, directory: Option<&str>, state: &AbsolutePath) -> Result<Option<AbsolutePath>, String> {
     let inside = |directory: &str, file: &str| {
         let directory = interpolated(directory, state);
@@ -218,11 +218,11 @@ fn log_file(file: Option<&str>, directory: Option<&str>, state: &AbsolutePath) -
     }
 }
 
-/// `LOG_LOCAL0`, `local0`: oslo.log takes both.
+/// Reads `LOG_LOCAL0` or `local0`, as oslo.log does.
 fn facility(text: &str) -> Result<Facility, String> {
     let lower = text.to_ascii_lowercase();
     let name = lower.strip_prefix("log_").unwrap_or(&lower);
-    // The C library's name for what haproxy's table calls auth2 (syslog.h).
+    // The C library's `authpriv` is haproxy's `auth2` (syslog.h).
     let name = if name == "authpriv" { "auth2" } else { name };
     Facility::named(name).ok_or_else(|| {
         let names = Facility::names().join(", ");

@@ -1,6 +1,6 @@
-//! The words of the command line, before anybody has judged their values.
+//! Splits the command line into options, before their values are checked.
 //!
-//! Promises that each option is said at most once, under a name that is known, and has a value exactly if it takes one.
+//! Promises that each option is known, is given at most once, and has a value exactly if it takes one.
 
 use crate::suggest::closest;
 use std::{collections::BTreeMap, ffi::OsString};
@@ -20,13 +20,13 @@ pub(super) const VALUES: [&str; 11] = [
     "syslog_log_facility",
 ];
 
-/// Options that are said or not; each has a twin that begins with `no` (oslo.config, BoolOpt).
+/// Options without a value. Each has a counterpart that begins with `no` (oslo.config, BoolOpt).
 pub(super) const SWITCHES: [&str; 5] = ["daemonize", "metadata_proxy_watch_log", "use_syslog", "debug", "verbose"];
 
-/// Longest value in bytes: longer than any path.
+/// Longest value in bytes, longer than any path.
 const LONGEST: usize = 8192;
 
-/// What was said.
+/// The options of a command line.
 #[derive(Debug, Default)]
 pub(super) struct ProxyOptions {
     pub(super) values: BTreeMap<&'static str, String>,
@@ -35,7 +35,7 @@ pub(super) struct ProxyOptions {
     pub(super) help: bool,
 }
 
-/// Sorts the words.
+/// Reads the words after the program's name.
 pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<ProxyOptions, String> {
     let mut said = ProxyOptions::default();
     let mut words = words.into_iter();

@@ -1,4 +1,4 @@
-//! `[audit]` and `[trace]`: the keys, their judgement, and how they are written.
+//! `[audit]` and `[trace]`: checks the keys, and writes them.
 
 use super::{
     draft::{DraftAudit, DraftTrace},
@@ -19,7 +19,7 @@ pub(super) fn trace(draft: Option<&DraftTrace>) -> Option<Trace> {
     draft.map(|draft| Trace { sampled: draft.sampled.unwrap_or(true) })
 }
 
-/// The tables, as far as they are there.
+/// The tables that are set.
 pub(super) fn render(audit: Option<&Audit>, trace: Option<&Trace>) -> String {
     let audit = audit.map(|Audit { to, events_per_second }| {
         format!("\n[audit]\nto = \"{to}\"\nevents_per_second = {events_per_second}\n")

@@ -1,71 +1,71 @@
-//! The keys, before anybody has judged their values.
+//! The keys of a gate's TOML, before their values are checked.
 
 use crate::CommandLine;
 use serde::Deserialize;
 use toml::Spanned;
 
-/// What a text or a command line says. Later words take the place of earlier ones; [`Draft::finish`] judges them.
+/// The keys of a text or a command line. A flag replaces a key of the text. [`Draft::finish`] checks the values.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
-    /// The command line that flags were taken from: mistakes in their values are shown there.
+    /// The command line of the flags; errors in their values are shown there.
     #[serde(skip)]
     pub command_line: Option<CommandLine>,
-    /// UUID of the network whose requests come in, one of the DHCP agent's. Exactly one of the three identities is written.
+    /// UUID of a network of the DHCP agent. Write exactly one of the three identities.
     pub network_id: Option<Spanned<String>>,
-    /// UUID of the router whose requests come in, one of the L3 agent's.
+    /// UUID of a router of the L3 agent.
     pub router_id: Option<Spanned<String>>,
-    /// UUID of the network whose requests come in, one of OVN's agents'.
+    /// UUID of a network of OVN's metadata agent.
     pub ovn_network_id: Option<Spanned<String>>,
-    /// Where guests are heard: `ADDRESS:PORT` or `[ADDRESS]:PORT`, with `%INTERFACE` behind it for a link-local address.
+    /// Addresses to listen at: `ADDRESS:PORT` or `[ADDRESS]:PORT`, followed by `%INTERFACE` for a link-local address.
     #[serde(default)]
     pub listen: Vec<Spanned<String>>,
     /// Path of the agent's UNIX socket.
     pub backend: Option<Spanned<String>>,
-    /// The user that the agent's process must have, asked from the kernel after each connect; any user without it.
+    /// The user of the agent's process, which the gate asks the kernel for after each connect. Any user without this key.
     pub backend_owner: Option<Spanned<DraftAccount>>,
-    /// Who the gate runs as.
+    /// The user that the gate runs as.
     pub user: Option<Spanned<DraftAccount>>,
-    /// In which group the gate runs; the user's own without it.
+    /// The group that the gate runs as. The user's own group without this key.
     pub group: Option<Spanned<DraftAccount>>,
     /// Whether root is accepted as user or group.
     #[serde(default)]
     pub allow_root: bool,
-    /// Whether an IPv4 address that the namespace does not have (yet) is bound all the same.
+    /// Whether to bind an IPv4 address that the namespace does not have yet.
     #[serde(default)]
     pub freebind: bool,
     /// Whether the gate goes into the background.
     #[serde(default)]
     pub daemon: bool,
-    /// Path of the file that receives the pid, as the host sees it; none without it.
+    /// Path of the file that receives the pid, as the host sees it.
     pub pid_file: Option<Spanned<String>>,
-    /// The network namespace to bind in, by its name in `ip netns` or by path; the one of the start without it.
+    /// The network namespace to bind in, by its name in `ip netns` or by path. That of the start without this key.
     pub netns: Option<Spanned<String>>,
-    /// `strict` starts nothing on a kernel that cannot give the whole confinement; `default` says what is missing.
+    /// What to do on a kernel that lacks a part of the confinement: `strict` does not start, `default` logs what is missing.
     pub sandbox: Option<Spanned<String>>,
-    /// Further attempts, one second apart, at an agent whose socket is missing or refuses.
+    /// Further attempts, one second apart, to connect to an agent whose socket is missing or refuses.
     pub retries: Option<Spanned<i64>>,
-    /// Lines go to the system log; to standard error without this table.
+    /// The system log. Without this table, lines go to standard error.
     pub log: Option<DraftLog>,
-    /// Bounds of one gate. Together they are its memory ceiling.
+    /// Bounds of one gate. Together they bound its memory.
     #[serde(default)]
     pub limits: DraftLimits,
-    /// How long the gate waits for whom.
+    /// How long the gate waits.
     #[serde(default)]
     pub timeouts: DraftTimeouts,
-    /// At most so many requests from one source address within any window; the next one is answered 429. All of them hold.
+    /// Limits of the requests from one source address within any window of time; the next request is answered 429. All limits hold.
     #[serde(default)]
     pub rate_limits: Vec<DraftRate>,
-    /// What is demanded of a request beyond its form; off without this table.
+    /// Demands on a request beyond its form. Off without this table.
     #[serde(default)]
     pub guards: DraftGuards,
-    /// An event for every request.
+    /// An event for every request. Off without this table.
     pub audit: Option<DraftAudit>,
-    /// A trace context of the gate's own for the agent with every request; a guest's never passes.
+    /// Sends the agent a trace context of the gate's own with every request. A guest's own never passes.
     pub trace: Option<DraftTrace>,
 }
 
-/// An account by name, or by number, which asks for it.
+/// An account by name or by number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum DraftAccount {
@@ -95,7 +95,7 @@ pub struct DraftLog {
     pub facility: Option<Spanned<String>>,
     /// The least severe line that is sent.
     pub level: Option<Spanned<String>>,
-    /// What stands before the pid in each line.
+    /// The text before the pid in each line.
     pub tag: Option<Spanned<String>>,
 }
 
@@ -180,16 +180,16 @@ pub struct DraftExpiring {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftAudit {
-    /// Where events go: `syslog`, `journald`, `stderr` (in the foreground), or `fd:N`, a descriptor that the starter gives.
+    /// Where events go: `syslog`, `journald`, `stderr` (in the foreground), or `fd:N`, a descriptor that the starter passes.
     pub to: Spanned<String>,
-    /// Events of each network in a second; what is beyond is counted, and the next event says how many.
+    /// Events of each network in a second. Further ones are counted, and the next event says how many.
     pub events_per_second: Option<Spanned<i64>>,
 }
 
-/// `[trace]`; the table alone switches it on.
+/// `[trace]`. The table alone switches it on.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftTrace {
-    /// Whether the agent and Nova are asked to record; they are, unless this says no.
+    /// Whether the agent and Nova are asked to record.
     pub sampled: Option<bool>,
 }

@@ -14,23 +14,23 @@ use crate::{
 };
 use toml::Spanned;
 
-/// How a UUID becomes an identity.
+/// Makes an identity of a UUID.
 type MakeIdentity = fn(Uuid) -> Identity;
 
 impl Draft {
     /// Reads TOML without checking its values.
     ///
     /// # Errors
-    /// What is wrong with the syntax, a key that is unknown, a value of the wrong type.
+    /// An error of syntax, an unknown key, a value of the wrong type.
     pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
         toml_text::read(file, text)
     }
 
-    /// The configuration, if every value is right. `file` and `text` are where the draft was read from; for one that
-    /// comes from the command line alone, `text` is empty.
+    /// Checks every value. `file` and `text` are the source of the draft; `text` is empty if all of it comes from the command
+    /// line.
     ///
     /// # Errors
-    /// Everything that is wrong, with its place, or with its flag.
+    /// All errors, each with its place or its flag.
     pub fn finish(self, file: &str, text: &str) -> Result<Parsed, Diagnostics> {
         let mut validator = Validator::new(file, text, self.command_line.clone());
         let config = validator.config(self);

@@ -1,11 +1,11 @@
-//! `[guards]`: the keys, their judgement, and how they are written.
+//! `[guards]`: checks the keys, and writes them.
 
 use super::{draft::DraftGuards, time, toml_text::quoted, validator::Validator};
 use crate::{ComponentName, Expiring, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens};
 use std::{fmt::Display, num::NonZeroU8};
 use toml::Spanned;
 
-/// Entries of a list. Together they leave room for the rest of a gate in a handover.
+/// Most entries of a list. A gate with full lists still fits into the message of a handover.
 const MOST: usize = 16;
 const MOST_PATHS: usize = 32;
 
@@ -44,7 +44,7 @@ impl Validator<'_> {
         }
     }
 
-    /// A list with something in it: an empty one could mean everything as well as nothing.
+    /// Checks a list. An empty one is refused: it could mean everything or nothing.
     fn list<T: PartialEq, E: Into<String>>(
         &mut self,
         key: &str,
@@ -69,7 +69,7 @@ impl Validator<'_> {
     }
 }
 
-/// The table, or nothing if all guards are off.
+/// The table; empty if all guards are off.
 #[must_use]
 pub fn render(guards: &Guards) -> String {
     if guards.is_off() {

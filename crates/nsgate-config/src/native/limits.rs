@@ -1,4 +1,4 @@
-//! `[limits]`, `[timeouts]` and `[[rate_limits]]`: their checks, and how they are written.
+//! `[limits]`, `[timeouts]` and `[[rate_limits]]`: checks the keys, and writes them.
 
 use super::{
     draft::{DraftLimits, DraftRate, DraftTime, DraftTimeouts},

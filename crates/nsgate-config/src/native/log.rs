@@ -1,4 +1,4 @@
-//! `[log]`: its checks, and how it is written.
+//! `[log]`: checks the keys, and writes them.
 
 use super::{draft::DraftLog, toml_text::quoted, validator::Validator};
 use crate::{AbsolutePath, Facility, Level, Log};

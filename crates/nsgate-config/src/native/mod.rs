@@ -1,7 +1,7 @@
-//! nsgate's own configuration: TOML, and the flags of `nsgate run`, which say the same things.
+//! nsgate's own configuration: TOML, and the flags of `nsgate run`, which have the same names.
 //!
-//! Promises that an unknown key is refused, that a value out of range names its range, and that
-//! [`render`] writes a text that [`parse`] reads back to the same values.
+//! Promises that an unknown key is refused, that the message about a value out of range names the range, and that [`parse`]
+//! reads the output of [`render`] back to the same values.
 
 mod audit;
 mod draft;

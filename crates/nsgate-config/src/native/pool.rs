@@ -1,4 +1,4 @@
-//! A pool's configuration in TOML, and the flags of `nsgate pool`, which say the same things.
+//! A pool's configuration in TOML, and the flags of `nsgate pool`, which have the same names.
 
 use super::{
     audit,
@@ -15,40 +15,39 @@ use crate::{
 use serde::Deserialize;
 use toml::Spanned;
 
-/// Networks by default: what one host's agents have at most in practice, several times over.
+/// Networks by default: several times as many as one host's agents have in practice.
 const NETWORKS: u32 = 10_000;
-/// Connections by default, and of each network whatever the others do.
+/// Connections by default, and those that are reserved for each network.
 const CONNECTIONS: u32 = 8_192;
 const RESERVED: u32 = 4;
 
-/// What a text or a command line says of a pool.
+/// The keys of a pool's text or command line.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DraftPool {
-    /// The command line that flags were taken from: mistakes in their values are shown there.
+    /// The command line of the flags; errors in their values are shown there.
     #[serde(skip)]
     pub command_line: Option<CommandLine>,
-    /// Path of the UNIX socket at which networks are handed over; the pool makes it.
+    /// Path of the UNIX socket at which networks are handed over. The pool creates it.
     pub socket: Option<Spanned<String>>,
-    /// Besides root, processes of this group may hand over, list and remove networks: the group that the keepers run in.
+    /// Besides root, processes of this group may hand over, list and remove networks. Write the group that the keepers run in.
     pub handover_group: Option<Spanned<DraftAccount>>,
-    /// Paths of the agents' sockets, one to eight; a gate with another one is refused.
+    /// Paths of the agents' sockets, one to eight. A gate with another one is refused.
     #[serde(default)]
     pub backends: Vec<Spanned<String>>,
-    /// Processes that serve, 1 to 64, each confined on its own. A network has one of them, and keeps it for as long as
-    /// their number stays the same.
+    /// Processes that serve, 1 to 64, each confined on its own. A network keeps its worker while their number stays the same.
     pub workers: Option<Spanned<i64>>,
-    /// Networks served at once, by each worker.
+    /// Networks of each worker at once.
     pub networks: Option<Spanned<i64>>,
-    /// Connections of guests open at once, all networks of a worker together; the bounds of each gate hold as well.
+    /// Guest connections of a worker open at once, all networks together. The bounds of each gate hold as well.
     pub connections: Option<Spanned<i64>>,
-    /// Connections that each network may have whatever the others do.
+    /// Connections that are reserved for each network.
     pub reserved_connections: Option<Spanned<i64>>,
-    /// Path of a UNIX socket at which metrics are told in the OpenMetrics text format; nothing is told without it.
+    /// Path of a UNIX socket that serves metrics in the OpenMetrics text format. None without this key.
     pub metrics: Option<Spanned<String>>,
-    /// Who the worker runs as.
+    /// The user that the workers run as.
     pub user: Option<Spanned<DraftAccount>>,
-    /// In which group; the user's own without it.
+    /// The group that the workers run as. The user's own group without this key.
     pub group: Option<Spanned<DraftAccount>>,
     /// Whether root is accepted as user or group.
     #[serde(default)]
@@ -56,29 +55,29 @@ pub struct DraftPool {
     /// Whether the worker goes into the background.
     #[serde(default)]
     pub daemon: bool,
-    /// Path of the file that receives the pid; none without it.
+    /// Path of the file that receives the pid.
     pub pid_file: Option<Spanned<String>>,
-    /// `strict` starts nothing on a kernel that cannot give the whole confinement; `default` says what is missing.
+    /// What to do on a kernel that lacks a part of the confinement: `strict` does not start, `default` logs what is missing.
     pub sandbox: Option<Spanned<String>>,
-    /// Lines go to the system log; to standard error without this table.
+    /// The system log. Without this table, lines go to standard error.
     pub log: Option<DraftLog>,
-    /// An event for every request of every network.
+    /// An event for every request of every network. Off without this table.
     pub audit: Option<DraftAudit>,
 }
 
 impl DraftPool {
-    /// Reads TOML without judging its values.
+    /// Reads TOML without checking its values.
     ///
     /// # Errors
-    /// What is wrong with the syntax, a key that is unknown, a value of the wrong type.
+    /// An error of syntax, an unknown key, a value of the wrong type.
     pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
         read(file, text)
     }
 
-    /// The configuration, if every value is right, and what is odd about it.
+    /// Checks every value. Returns the configuration and its warnings.
     ///
     /// # Errors
-    /// Everything that is wrong, with its place, or with its flag.
+    /// All errors, each with its place or its flag.
     pub fn finish(self, file: &str, text: &str) -> Result<(PoolConfig, Vec<Diagnostic>), Diagnostics> {
         let mut validator = Validator::new(file, text, self.command_line.clone());
         let config = validator.pool(self);

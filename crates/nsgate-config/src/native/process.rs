@@ -1,4 +1,4 @@
-//! The keys of a process that a gate and a pool share: their checks, and how they are written.
+//! The keys of a process that a gate and a pool share: checks them, and writes them.
 
 use super::{draft::DraftAccount, toml_text::quoted, validator::Validator};
 use crate::{Account, SandboxLevel};
@@ -17,7 +17,7 @@ impl Validator<'_> {
 pub(super) fn account(who: &DraftAccount) -> Result<Account, String> {
     match who {
         DraftAccount::Name(name) => Ok(Account::named(name)?),
-        // 4294967295 is "no change" to setresuid(2), and so nobody's number.
+        // setresuid(2) reads 4294967295 as "no change": no account has it.
         DraftAccount::Number(number) => match u32::try_from(*number) {
             Ok(id) if id != u32::MAX => Ok(Account::Id(id)),
             _ => Err(format!("{number} is not an account's number; 0 to 4294967294")),

@@ -1,4 +1,4 @@
-//! What a host's operator decides for every gate that an agent starts under the haproxy name.
+//! The site's settings: what the operator decides for every gate that an agent starts.
 
 use super::{
     audit,
@@ -15,40 +15,40 @@ use toml::Spanned;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Site {
-    /// Accept root as user or group of a configuration that an agent wrote. An agent that runs as root writes
-    /// `user root` (`neutron/agent/metadata/driver_base.py`).
+    /// Accepts root as user or group in an agent's configuration. An agent that runs as root writes `user root`
+    /// (`neutron/agent/metadata/driver_base.py`).
     pub allow_root: bool,
-    /// `strict` refuses to start gates on a kernel that cannot give the whole confinement.
+    /// What to do on a kernel that lacks a part of the confinement.
     pub sandbox: SandboxLevel,
-    /// Networks are handed over to the pool here rather than served by a process each.
+    /// The pool that networks are handed over to; without it, each network has a process of its own.
     pub pool: Option<PoolUse>,
-    /// What every gate demands of a request: no dialect of haproxy has words for it.
+    /// Demands of every gate on a request. The haproxy dialect has no words for them.
     pub guards: Guards,
     /// An event for every request of every gate.
     pub audit: Option<Audit>,
-    /// A trace context of the gate's own for the agent.
+    /// Sends the agent a trace context of the gate's own.
     pub trace: Option<Trace>,
 }
 
-/// The keys, before anybody has judged their values.
+/// The keys, before their values are checked.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct DraftSite {
-    /// Accept root as user or group of a configuration that an agent wrote.
+    /// Accept root as user or group in an agent's configuration.
     allow_root: bool,
-    /// `strict` starts no gate on a kernel that cannot give the whole confinement; `default` says what is missing.
+    /// What to do on a kernel that lacks a part of the confinement: `strict` starts no gate, `default` logs what is missing.
     sandbox: SandboxLevel,
-    /// Networks are handed over to the pool at this socket rather than served by a process each.
+    /// Socket of the pool that networks are handed over to. Without this key, each network has a process of its own.
     pool: Option<Spanned<String>>,
     /// How long a keeper waits for the next worker, and a guest for one that hangs, before the keeper serves by itself.
     pool_patience: Option<Spanned<DraftTime>>,
-    /// Whether a keeper serves by itself where no worker answers; without it, such a network is not started.
+    /// Whether a keeper serves by itself while no worker answers. With `false`, such a network is not started.
     pool_fallback: Option<bool>,
-    /// What every gate demands of a request: no dialect of haproxy has words for it.
+    /// Demands of every gate on a request. The haproxy dialect has no words for them.
     guards: DraftGuards,
     /// An event for every request of every gate.
     audit: Option<DraftAudit>,
-    /// A trace context of the gate's own for the agent with every request; a guest's never passes.
+    /// Sends the agent a trace context of the gate's own with every request. A guest's own never passes.
     trace: Option<DraftTrace>,
 }
 
@@ -56,7 +56,7 @@ impl Site {
     /// Reads the settings; `file` is their name in messages.
     ///
     /// # Errors
-    /// What is wrong with the text, or a key that is unknown.
+    /// An error in the text, or an unknown key.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let draft: DraftSite = read(file, text)?;
         let mut validator = Validator::new(file, text, None);
@@ -74,7 +74,7 @@ impl Site {
         validator.finish(Some(site)).map(|(site, _)| site)
     }
 
-    /// The settings as TOML that reads back to the same, with every default written out.
+    /// The settings as TOML with every default written out. It reads back to the same settings.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = format!("allow_root = {}\nsandbox = \"{}\"\n", self.allow_root, self.sandbox.as_str());

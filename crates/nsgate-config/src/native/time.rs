@@ -4,7 +4,7 @@ use super::draft::DraftTime;
 use crate::model::limits::LONGEST;
 use std::time::Duration;
 
-/// Judges a time: more than zero, at most a day.
+/// Reads a time: more than zero, at most a day.
 pub(super) fn parse(time: &DraftTime) -> Result<Duration, String> {
     let duration = match time {
         DraftTime::Seconds(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),

@@ -1,4 +1,4 @@
-//! TOML as text: read into keys, a place in it, a string of it.
+//! TOML as text: reads it, finds a place in it, quotes a string for it.
 
 use crate::{
     Diagnostics,
@@ -7,7 +7,10 @@ use crate::{
 use serde::de::DeserializeOwned;
 use std::ops::Range;
 
-/// Reads TOML into `T`, or says where it is not what `T` wants.
+/// Reads TOML into `T`.
+///
+/// # Errors
+/// The first error of syntax, unknown key or value of the wrong type, with its place.
 pub(super) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Diagnostics> {
     toml::from_str(text).map_err(|error| {
         let mut report = Report::new(file, text);
@@ -26,7 +29,7 @@ pub(super) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Dia
 pub(super) fn place(text: &str, span: Range<usize>) -> Span {
     let before = text.get(..span.start).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
-    // A carriage return before the line feed belongs to the end of the line, and no place is behind that.
+    // A carriage return belongs to the end of the line: no place is after it.
     let end = text.lines().nth(line - 1).map_or(0, |line| line.chars().count()) + 1;
     let column = (before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1).min(end);
     let inside = text.get(span).unwrap_or_default();

@@ -92,7 +92,7 @@ impl<'a> Validator<'a> {
         let flag = flag(key);
         let message = format!("`{key}` (--{flag}) is missing");
         match &self.command_line {
-            // Nothing but words was said: the answer is one more of them.
+            // All of the configuration comes from flags: ask for one more.
             Some(line) if self.text.is_empty() => {
                 let form = form.split_once(" = ").map_or(form, |(_, value)| value).trim_matches(['[', ']', '"']);
                 let help = format!("write --{flag} {form}");

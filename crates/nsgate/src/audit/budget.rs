@@ -1,25 +1,25 @@
-//! How many events a second: a bucket that holds one second's worth and fills evenly.
+//! The rate of events: a token bucket for one second.
 
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What is left to spend.
+/// A token bucket.
 #[derive(Debug)]
 pub(super) struct EventBudget {
-    /// Time that one event costs.
+    /// Time that refills one event.
     each: Duration,
-    /// When everything spent so far is paid for.
+    /// When the bucket is full again.
     paid: Option<Instant>,
 }
 
 impl EventBudget {
-    /// At most so many in a second, on average, and at once.
+    /// At most `per_second` events in a second, on average and at once.
     pub(super) fn new(per_second: u32) -> Self {
         Self { each: SECOND / per_second.max(1), paid: None }
     }
 
-    /// Whether one more may be written now; then it is paid for.
+    /// Takes one event from the bucket; false if the bucket is empty.
     pub(super) fn allows(&mut self, now: Instant) -> bool {
         let start = self.paid.map_or(now, |paid| paid.max(now));
         if start.duration_since(now) + self.each > SECOND {

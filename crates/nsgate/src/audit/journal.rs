@@ -1,7 +1,7 @@
 //! An event for systemd's journal, in its native protocol (systemd's docs/JOURNAL_NATIVE_PROTOCOL.md): one datagram,
 //! one `FIELD=value` a line. No value has a line feed, so none needs the binary form.
 //!
-//! A crate for this opens the socket by its path for every event or when it was lost; a confined gate has no such path.
+//! Crates for this open the socket by its path, which a confined gate does not see.
 
 use crate::log::Severity;
 use nsgate_forwarder::{
@@ -10,10 +10,10 @@ use nsgate_forwarder::{
 };
 use std::fmt::{Display, Write};
 
-/// Under this name events stand in the system log and in the journal.
+/// The name of events in the system log and the journal.
 pub(super) const TAG: &str = "nsgate-audit";
 
-/// By which `journalctl MESSAGE_ID=…` finds the events of every version.
+/// The id by which `journalctl MESSAGE_ID=…` finds events, the same in every version.
 pub(super) const MESSAGE_ID: &str = "5f0a6f8e3c1b4d0f9f6c0f2d4b7a9e11";
 
 /// The datagram.

@@ -1,7 +1,7 @@
-//! Who asked for what, as events: one JSON object for each request, to where the configuration says.
+//! Events about requests: one JSON object for each request, to the configured destination.
 //!
-//! Promises that an audit never slows a request (what cannot be written now is counted, and the next event says how
-//! many), that it has a bounded rate for each network, and that nothing a guest or the agent wrote is in it
+//! Promises that no request waits for its event (one that cannot be written now is counted, and the next event says how many),
+//! that each network has a bounded rate, and that an event has no text of a guest or the agent
 //! ([`nsgate_forwarder::event`]).
 
 mod budget;

@@ -1,11 +1,11 @@
-//! What hears of each request in this program: the access log, and the audit if there is one.
+//! The observer of requests: counts, logs and audits each.
 
 use super::AuditLog;
 use crate::{counted::OwnCounters, log::AccessLog};
 use nsgate_forwarder::{AccessRecord, Observer};
 use std::time::Instant;
 
-/// One after the other.
+/// The access log, the audit if there is one, and the counters of a gate.
 pub(crate) struct Observed {
     access: AccessLog,
     audit: Option<AuditLog>,
@@ -17,7 +17,7 @@ impl Observed {
         Self { access, audit, counted: None }
     }
 
-    /// The same of the only gate of this process, which counts in its page.
+    /// For the only gate of this process: counts requests in the process's page.
     pub(crate) fn counted(self) -> Self {
         Self { counted: OwnCounters::new(), ..self }
     }

@@ -1,4 +1,4 @@
-//! Where events go: the system log, the journal, or a descriptor of the starter's. Nothing here waits.
+//! The destination of events: the system log, the journal, or a descriptor of the starter. No write waits.
 
 use super::{AuditLog, journal};
 use crate::log::{LineWriter, Severity, Syslog};
@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The audit of a process, of which each network has its part.
+/// The audit of a process, from which each network gets its log.
 #[derive(Clone, Debug)]
 pub(crate) struct Audits {
     outlet: Arc<Outlet>,
@@ -18,7 +18,7 @@ pub(crate) struct Audits {
 }
 
 impl Audits {
-    /// What `settings` ask for, by way of what the launcher opened. `syslog` is the system log as this process has it.
+    /// Writes to `output`, which the launcher has opened. `syslog` makes a system log with a tag.
     pub(crate) fn new(settings: Audit, output: AuditOutput, syslog: impl FnOnce(&str) -> Syslog) -> Self {
         let outlet = match output {
             AuditOutput::Syslog => Outlet::Syslog(syslog(journal::TAG)),
@@ -33,10 +33,10 @@ impl Audits {
         AuditLog::new(self.outlet.clone(), network, self.settings.events_per_second)
     }
 
-    /// The same at the network's own rate, if it asks for the same destination as this process has.
+    /// The events of one network at its own rate.
     ///
     /// # Errors
-    /// A sentence: the network wants its events elsewhere.
+    /// A sentence if the network asks for another destination than the process has.
     pub(crate) fn asked(
         own: Option<&Self>,
         wanted: Option<&Audit>,

@@ -1,4 +1,4 @@
-//! `nsgate attest`: what does a process still hold?
+//! `nsgate attest`: shows what a process holds.
 
 use super::NOT_ALL_READ;
 use crate::terminal::{Progress, say, write_out};
@@ -26,9 +26,9 @@ pub(super) struct Attest {
     json: bool,
 }
 
-/// Exit status if a process was read and holds what a gate would not.
+/// Exit status if a process holds more than its role needs.
 const HOLDS_TOO_MUCH: u8 = 3;
-/// How often, and after which time, a process that holds too much is looked at again.
+/// How often a process that holds too much is read again, and the time between.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
@@ -68,7 +68,7 @@ pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
     let look = attest::Survey::new(expected);
     let read = pids.into_iter().enumerate().filter_map(|(number, pid)| {
         progress.at(number);
-        // One that has ended meanwhile is not there any more.
+        // Skip a process that has ended meanwhile.
         look.process(pid).ok()
     });
     let mut found: Vec<Holdings> = read.collect();
@@ -77,7 +77,7 @@ pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
     Ok(found)
 }
 
-/// Looks again at what holds too much: a starter gives up what it has within milliseconds, and a command like this one ends.
+/// Reads processes that hold too much again: a starter drops its privileges within milliseconds, and a command like this one ends.
 fn settle(found: &mut Vec<Holdings>) {
     for _ in 0..LOOKS {
         if !found.iter().any(too_much) {
@@ -100,7 +100,7 @@ fn json(value: &impl Serialize) -> Result<(), String> {
     Ok(())
 }
 
-/// The worst of them.
+/// The exit status: that of the worst process.
 fn status(all: &[Holdings]) -> u8 {
     let verdicts = || all.iter().map(Holdings::confined);
     if verdicts().any(|confined| confined == Some(false)) {
@@ -118,7 +118,7 @@ fn line(holdings: &Holdings) -> String {
     let names = |ok| rows(ok).map(|row| row.what.clone()).collect();
     let (mark, rows): (_, Vec<String>) = match (holdings.confined(), holdings.role) {
         (Some(true), _) => ("ok", Vec::new()),
-        // What a process of nsgate's holds too much is worth its reason; of others it is as good as everything.
+        // Give reasons for processes of nsgate only: others hold nearly everything.
         (Some(false), Some(_)) => ("NO", rows(Some(false)).map(|row| format!("{}: {}", row.what, row.found)).collect()),
         (Some(false), None) => ("NO", names(Some(false))),
         (None, _) => ("??", names(None)),

@@ -1,4 +1,4 @@
-//! `nsgate check`: is this text a gate, a pool, or a site's settings? Of many, which are not?
+//! `nsgate check`: checks configurations of gates, hosts, pools and sites.
 
 use super::{colours, start::Start, table::print};
 use crate::{
@@ -165,16 +165,16 @@ fn json(name: &str, checked: &Result<CheckedText, CheckRefusal>) -> Value {
     }
 }
 
-/// Why a file is no gate.
+/// Why a file is refused.
 enum CheckRefusal {
-    /// It cannot be read, or names nobody of this host.
+    /// It cannot be read, or names an account or path that this host does not have.
     Unusable(String),
-    /// What it says.
+    /// Its text has errors.
     Wrong(Diagnostics),
 }
 
 impl CheckRefusal {
-    /// Whole, with carets.
+    /// All errors, with carets.
     fn render(&self) -> String {
         match self {
             Self::Unusable(reason) => reason.clone(),
@@ -182,7 +182,7 @@ impl CheckRefusal {
         }
     }
 
-    /// The first mistake, for a table.
+    /// The first error, for a table.
     fn row(&self) -> String {
         match self {
             Self::Unusable(reason) => reason.clone(),
@@ -199,13 +199,13 @@ impl CheckRefusal {
     }
 }
 
-/// What a text means.
+/// A valid text.
 struct CheckedText {
-    /// What it is the text of: `gate`, `host`, `pool`, `site`.
+    /// Its kind: `gate`, `host`, `pool`, `site`.
     kind: &'static str,
     /// In a few words.
     summary: String,
-    /// The same with every default written out.
+    /// The configuration with every default written out.
     text: String,
     warnings: Vec<Diagnostic>,
 }
@@ -227,12 +227,12 @@ impl CheckedText {
     }
 }
 
-/// Where guests are heard.
+/// The addresses of listeners.
 fn heard(listeners: &[Listener]) -> String {
     listeners.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-/// What a text means, and what a start of it would be.
+/// Reads a text. Returns it with the start that it describes.
 fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(CheckedText, Start), Diagnostics> {
     let gate = |Parsed { config, warnings }: Parsed, start: fn(Box<Config>) -> Start| {
         let summary = format!("{} on {}", config.gate.identity.uuid(), heard(&config.gate.listeners));
@@ -243,7 +243,7 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(CheckedText, 
         Dialect::Native => native::parse(name, text).map(|parsed| gate(parsed, Start::Gate)),
         Dialect::Haproxy if haproxy::is_host_proxy(text) => {
             let ParsedHost { config, warnings } = haproxy::parse_host(name, text)?;
-            // It has no text in nsgate's own language.
+            // A host's proxy cannot be written as TOML.
             let summary = format!("{}, heard on {}", config.proxy.summary(), heard(&config.proxy.listeners));
             let text = format!("{summary}\n");
             Ok((CheckedText { kind: "host", summary, text, warnings }, Start::Host(Box::new(config))))

@@ -1,4 +1,4 @@
-//! `nsgate doctor`: what is wrong on this host, and what to do?
+//! `nsgate doctor`: finds what is wrong on this host, and says what to do.
 
 use super::{NOT_ALL_READ, table};
 use crate::{

@@ -1,4 +1,4 @@
-//! `nsgate explain`: what the kernel's line about a refused system call means.
+//! `nsgate explain`: explains the kernel's line about a refused system call.
 
 use super::mistake;
 use crate::terminal::{complain, say};
@@ -26,7 +26,7 @@ impl Explain {
     pub(super) fn execute(self) -> Result<u8, String> {
         let role = self.role.map(|word| named(&word)).transpose()?;
         if !self.line.is_empty() {
-            // A shell may have taken the line apart, and its quotes with it.
+            // A shell may have split the line and removed its quotes.
             return tell_of(&self.line.join(" "), role).map(|()| 0).map_err(|error| error.to_string());
         }
         let mut told = false;
@@ -63,7 +63,7 @@ fn tell_of(line: &str, role: Option<Role>) -> Result<(), NotRefused> {
     Ok(())
 }
 
-/// What is to be thought of a call that no version of nsgate makes.
+/// What to do about a call that no version of nsgate makes.
 const TAKEN_OVER: &str = "code in it was taken over: keep the line, and see \"A call was killed\" in docs/killed.md";
 
 fn named(word: &str) -> Result<Role, String> {
@@ -75,7 +75,7 @@ fn named(word: &str) -> Result<Role, String> {
 fn tell(refused: &RefusedCall, role: Option<Role>) {
     let RefusedCall { call, name, architecture, .. } = refused;
     let what = name.unwrap_or(if refused.of_x32() { "a call of x32" } else { "a call without a name" });
-    // The process has chosen its name.
+    // The process chose its name: escape it.
     let whose = match (refused.process.as_deref().map(str::escape_debug), refused.pid) {
         (Some(process), Some(pid)) => format!("`{process}`, process {pid}"),
         (Some(process), None) => format!("`{process}`"),

@@ -1,4 +1,4 @@
-//! What the pool answers about its networks: as JSON, and what is missing in it.
+//! The pool's answer about its networks: as JSON, and messages about missing parts.
 
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{
@@ -8,7 +8,7 @@ use nsgate_pool::{
 use serde_json::{Value, json};
 use std::io;
 
-/// What is missing because a worker does not answer, and what to do.
+/// A message about a worker that does not answer.
 pub(super) fn silent(worker: &SilentWorker) -> String {
     format!(
         "worker {} does not answer ({}): its networks are not shown; `ps` says whether it is stopped (T) or busy (R), and \
@@ -17,7 +17,7 @@ pub(super) fn silent(worker: &SilentWorker) -> String {
     )
 }
 
-/// Why a pool did not say what it was asked, and what to do where it is not there.
+/// A message about a pool that does not answer.
 pub(super) fn unanswered(socket: &AbsolutePath, error: &AskError) -> String {
     let away = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
     let hint = match error {

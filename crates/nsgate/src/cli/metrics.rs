@@ -1,4 +1,4 @@
-//! `nsgate metrics`: the numbers of a whole host, for a monitoring system.
+//! `nsgate metrics`: the metrics of a whole host.
 
 use crate::{
     metrics::{self, Sources},
@@ -38,7 +38,7 @@ pub(super) struct Metrics {
     networks: u32,
 }
 
-/// Where a pool tells its metrics if nobody says otherwise.
+/// The default metrics socket of a pool.
 const POOL: &str = "/run/nsgate/metrics.sock";
 
 impl Metrics {

@@ -1,35 +1,35 @@
-//! Mistakes on the command line, shown as those of a configuration are: the line, a caret below the word, what to write.
+//! Errors on the command line, shown as those in a configuration: the line, a caret below the word, and help.
 
 use super::{colours, command};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use nsgate_config::{CommandLine, Diagnostic, closest};
 use std::{error::Error, process::ExitCode};
 
-/// A command line that asks for nothing that can be done (clap's own status).
+/// Exit status for an invalid command line (that of clap).
 const MISUSED: u8 = 2;
 
-/// The words that this program was started with.
+/// The command line of this process.
 pub(super) fn command_line() -> CommandLine {
     CommandLine::new(std::env::args_os())
 }
 
-/// An option whose value is not what it should be.
+/// An error about the value of an option.
 pub(super) fn refused(option: &str, reason: &str) -> String {
     let line = command_line();
     line.error(line.value(option, 0), &format!("{option}: {reason}"), "").render(colours())
 }
 
-/// A word, not an option, that is not what it should be.
+/// An error about a word that is no option.
 pub(super) fn refused_word(word: &str, reason: &str, help: &str) -> String {
     let line = command_line();
     line.error(line.word(word), reason, help).render(colours())
 }
 
-/// Prints what was asked for (help, version) or what is wrong, and returns the exit status.
+/// Prints help, version or an error, and returns the exit status.
 pub(super) fn report(error: &clap::Error) -> ExitCode {
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
-        // Whoever closed the stream does not want to read it.
+        // A closed stream is no error.
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(MISUSED) } else { ExitCode::SUCCESS };
     }
@@ -40,7 +40,7 @@ pub(super) fn report(error: &clap::Error) -> ExitCode {
 fn diagnostic(error: &clap::Error, line: &CommandLine) -> Diagnostic {
     let said = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let (argument, value) = (said(ContextKind::InvalidArg), said(ContextKind::InvalidValue));
-    // `--sandbox <LEVEL>`: the option as it is written.
+    // The option alone, of `--sandbox <LEVEL>`.
     let option = argument.split([' ', '=']).next().unwrap_or_default();
     let named = option.starts_with('-');
     let about = NamedCommand::by(line);
@@ -81,7 +81,7 @@ fn diagnostic(error: &clap::Error, line: &CommandLine) -> Diagnostic {
                 true => format!("`{argument}` is said twice; keep one of the two"),
                 false => format!("`{argument}` cannot stand beside {prior}"),
             };
-            // clap names no option for a positional argument. It names the option that the argument conflicts with.
+            // A positional argument has no name to search for: mark the option that it conflicts with.
             let prior = prior.trim_matches('`').split(' ').next().unwrap_or_default().to_owned();
             line.error(line.word(option).or_else(|| line.word(&prior)), &message, &about.more())
         }
@@ -93,7 +93,7 @@ fn diagnostic(error: &clap::Error, line: &CommandLine) -> Diagnostic {
     }
 }
 
-/// What would have been accepted.
+/// The accepted values.
 fn one_of(error: &clap::Error) -> Option<String> {
     match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(all)) if !all.is_empty() => Some(format!("write one of {}", all.join(", "))),
@@ -101,7 +101,7 @@ fn one_of(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// Each between backticks.
+/// Each value in backticks.
 fn ticked(value: Option<&ContextValue>, between: &str) -> String {
     match value {
         Some(ContextValue::Strings(all)) => all.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(between),
@@ -110,7 +110,7 @@ fn ticked(value: Option<&ContextValue>, between: &str) -> String {
     }
 }
 
-/// The command that was asked for, as far as it is known.
+/// The command on the line, or `nsgate` itself if it is unknown.
 struct NamedCommand {
     name: String,
     options: Vec<String>,

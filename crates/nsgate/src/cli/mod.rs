@@ -62,7 +62,7 @@ enum Command {
     Cleanup(cleanup::Cleanup),
 }
 
-/// The command line as a value, for whoever writes manual pages and completions: they say what `--help` says.
+/// The command line as a value, from which manual pages and completions are made.
 #[must_use]
 pub fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The pool's socket: what the command line says, or the site's settings, or the usual place.
+/// The pool's socket: from the command line, the site's settings, or the default.
 fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
     match said {
         Some(path) => AbsolutePath::new(path).map_err(|invalid| mistake::refused("--pool", invalid.reason())),
@@ -109,10 +109,10 @@ fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
     }
 }
 
-/// Exit status if what was read is as it should be, and not everything could be read.
+/// Exit status if a part could not be read, and the rest is as it should be.
 const NOT_ALL_READ: u8 = 4;
 
-/// Where a pool's socket stands if nobody says otherwise.
+/// The default socket of a pool.
 const POOL: &str = "/run/nsgate/pool.sock";
 
 #[cfg(test)]

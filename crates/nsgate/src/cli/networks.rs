@@ -1,4 +1,4 @@
-//! `nsgate list` and `nsgate status`: what the pool serves, and how it goes.
+//! `nsgate list` and `nsgate status`: the networks of the pool, and their numbers.
 
 use super::{
     NOT_ALL_READ,
@@ -85,7 +85,7 @@ impl List {
     }
 }
 
-/// Says which workers did not answer. The exit status.
+/// Prints which workers did not answer, and returns the exit status.
 fn name_silent(socket: &AbsolutePath, listing: &Listing) -> u8 {
     for worker in &listing.silent {
         complain!("{socket}: {}", silent(worker));
@@ -140,7 +140,7 @@ impl Status {
         Ok(name_silent(socket, &listing))
     }
 
-    /// Clears the screen of who watches, and begins at its top.
+    /// With --watch, clears the screen.
     fn begin(&self) {
         if self.watch.is_some() && std::io::stdout().is_terminal() {
             write_out(format_args!("\x1b[2J\x1b[H"));

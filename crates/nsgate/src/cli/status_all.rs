@@ -1,4 +1,4 @@
-//! `nsgate status --all`: every network of this host, and how its process goes.
+//! `nsgate status --all`: every network of this host, and the state of its process.
 
 use super::{
     NOT_ALL_READ,
@@ -17,10 +17,10 @@ use serde_json::{Map, Value, json};
 /// Exit status if a process holds what it should not, or answers no guest.
 const NOT_OK: u8 = 3;
 
-/// One look at the host.
+/// The state of the host.
 pub(super) struct HostLook {
     overview: Overview,
-    /// The pool's networks, or why it does not say; `None` where there is no pool.
+    /// The pool's networks, or why it does not answer; `None` if there is no pool.
     pool: Option<Result<Listing, String>>,
 }
 
@@ -37,7 +37,7 @@ impl HostLook {
         self.pool.as_ref().and_then(|pool| pool.as_ref().ok()).map_or(&[], |listing| listing.networks.as_slice())
     }
 
-    /// What the exit status says of it.
+    /// The exit status.
     pub(super) fn status(&self) -> u8 {
         let all = || self.overview.processes.iter();
         let silent = match &self.pool {

@@ -3,7 +3,7 @@
 use crate::terminal::say;
 use std::io::IsTerminal;
 
-/// How a verdict is marked: on a terminal what is wrong is red, and what cannot be read yellow, unless NO_COLOR is set.
+/// The mark of a verdict. On a terminal, an error is red and an unreadable value yellow, unless NO_COLOR is set.
 pub(super) fn mark(ok: Option<bool>) -> String {
     let (word, colour) = match ok {
         Some(true) => return "ok".to_owned(),
@@ -14,7 +14,7 @@ pub(super) fn mark(ok: Option<bool>) -> String {
     if plain || !std::io::stdout().is_terminal() { word.to_owned() } else { format!("\x1b[{colour}m{word}\x1b[0m") }
 }
 
-/// Characters that a terminal shows of a cell.
+/// Width of a cell on a terminal, in characters.
 fn width(cell: &str) -> usize {
     let mut parts = cell.split('\x1b');
     let first = parts.next().map_or(0, |part| part.chars().count());
@@ -22,7 +22,7 @@ fn width(cell: &str) -> usize {
     first + parts.map(|part| part.split_once('m').map_or(0, |(_, shown)| shown.chars().count())).sum::<usize>()
 }
 
-/// Prints columns as wide as they need to be: the first ones flush left, numbers flush right.
+/// Prints a table. The first `left` columns are flush left, the others flush right.
 pub(super) fn print(rows: &[Vec<String>], left: usize) {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {

@@ -1,18 +1,17 @@
 //! haproxy's command line, as far as a Neutron deployment uses it (haproxy(1)).
 //!
-//! haproxy does not follow getopt: `-db` is one option and not `-d -b`, and `-sf` takes words up to the next option.
-//! So this is a walk over the words, and not a getopt library.
+//! haproxy does not follow getopt: `-db` is one option, and `-sf` takes words up to the next option. So no getopt library is used.
 
 use std::{ffi::OsString, path::PathBuf};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum HaproxyCommand {
-    /// `-v`: say the version.
+    /// `-v`: print the version.
     Version,
-    /// `-vv`: say the version and what this build can do.
+    /// `-vv`: print the version and the features of this build.
     Build,
-    /// `-c`: judge the configuration and start nothing.
+    /// `-c`: check the configuration and start nothing.
     Check(Args),
     /// Start the gate.
     Run(Args),
@@ -25,15 +24,15 @@ pub struct Args {
     pub file: PathBuf,
     /// `-p`: the pid file, instead of the configuration's.
     pub pid_file: Option<String>,
-    /// `-D`: into the background, whatever the configuration says.
+    /// `-D`: go into the background, whether or not the configuration says so.
     pub daemon: bool,
-    /// `-db` or `-Ws`: stay in the foreground, whatever the configuration says.
+    /// `-db` or `-Ws`: stay in the foreground, even if the configuration says otherwise.
     pub foreground: bool,
     /// `-Ws`: tell systemd when ready.
     pub notify: bool,
     /// `-q`: no warnings and no notices.
     pub quiet: bool,
-    /// `-V`: say what is done.
+    /// `-V`: print what is done.
     pub verbose: bool,
     /// `-dW`: a warning is an error.
     pub strict: bool,
@@ -45,11 +44,11 @@ pub struct Args {
     pub finish: Vec<i32>,
     /// `-st`: processes that end once the new gate serves (SIGTERM).
     pub terminate: Vec<i32>,
-    /// Options that mean nothing here and change nothing, named in a warning.
+    /// Options that change nothing here; a warning names them.
     pub ignored: Vec<String>,
 }
 
-/// Options of haproxy that tune what this program does not have.
+/// Options of haproxy that change nothing here.
 const WITHOUT_EFFECT: [&str; 10] = ["-de", "-dp", "-dS", "-dG", "-dR", "-dr", "-dL", "-dD", "-dV", "-W"];
 
 /// Reads the words after the program's name.
@@ -90,7 +89,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<HaproxyCommand
             }
             "--" => files.extend(words.by_ref()),
             tuning if WITHOUT_EFFECT.contains(&tuning) || tuning.starts_with("-dM") => {
-                // `-W` says nothing new: every gate is watched over by the process that started it or by the agent.
+                // No warning for `-W`: its starter or the agent watches every gate.
                 if tuning != "-W" {
                     args.ignored.push(text);
                 }
@@ -116,7 +115,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<HaproxyCommand
     Ok(if check { HaproxyCommand::Check(args) } else { HaproxyCommand::Run(args) })
 }
 
-/// One line for those who mistyped.
+/// The usage, for error messages.
 pub(super) const USAGE: &str = "usage: haproxy -f FILE [-c] [-D | -db | -W | -Ws] [-p PIDFILE] [-n CONNECTIONS] \
     [-m MEGABYTES] [-q] [-V] [-dW] [-sf PID...] [-st PID...] | -v | -vv";
 
@@ -132,7 +131,7 @@ fn number(word: &OsString, option: &str, unit: &str) -> Result<u32, String> {
     }
 }
 
-/// A pid that can be meant: not 0 (the own process group), not negative (a group, or everyone: kill(2)), not 1.
+/// A pid above 1. kill(2) takes 0 and negative numbers for groups of processes.
 fn pid(word: &OsString, option: &str) -> Result<i32, String> {
     let text = word.to_string_lossy();
     match text.parse() {

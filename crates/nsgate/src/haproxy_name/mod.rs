@@ -1,7 +1,7 @@
 //! The program that answers to the name `haproxy`.
 //!
-//! Promises to do what Neutron's agents and their wrappers ask of haproxy (`neutron/agent/metadata/driver_base.py`),
-//! and to refuse, with a word of its own, everything that would need another haproxy than the one Neutron configures.
+//! Promises to do what Neutron's agents and their wrappers ask of haproxy (`neutron/agent/metadata/driver_base.py`), and to
+//! refuse everything else with a message.
 
 mod args;
 mod program;

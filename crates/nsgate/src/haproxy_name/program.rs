@@ -1,4 +1,4 @@
-//! What `haproxy` does with its words.
+//! Runs one command line of `haproxy`.
 
 use super::{Args, HaproxyCommand, args, parse};
 use crate::{
@@ -11,7 +11,7 @@ use nsgate_config::{AbsolutePath, Config, Diagnostic, Limits, PoolUse, Process, 
 use nsgate_launcher::{MOST, MOST_OF_HOST, Mode, Options, Replace, Written, read_config_up_to, resolve};
 use std::process::ExitCode;
 
-/// Name and version, for people and for scripts that look for the word.
+/// Name and version. Scripts look for the word HAProxy.
 const VERSION: &str = concat!("nsgate version ", env!("CARGO_PKG_VERSION"), ", in the place of HAProxy");
 
 /// Runs the program and returns its exit status.
@@ -30,7 +30,7 @@ fn say(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// An agent logs what stands on standard error, so it is one message and ends there.
+/// Prints one message to standard error, which an agent logs.
 fn finish(outcome: Result<u8, String>) -> ExitCode {
     match outcome {
         Ok(status) => ExitCode::from(status),
@@ -41,7 +41,7 @@ fn finish(outcome: Result<u8, String>) -> ExitCode {
     }
 }
 
-/// What this build is made for, in the place of haproxy's list of build options.
+/// The features of this build, in place of haproxy's list of build options.
 fn build() -> String {
     let roles = nsgate_launcher::Role::ALL.into_iter();
     let filters = roles.map(|role| format!("{} {}", role.name(), role.compiled().number_of_calls()));
@@ -79,11 +79,11 @@ fn run(args: &Args) -> Result<u8, String> {
     let mut options = Options::new(if asked.process().daemon { Mode::Daemon } else { Mode::Foreground });
     options.replace = replaced;
     options.address_space = args.memory.map(|megabytes| u64::from(megabytes) << 20);
-    // haproxy says nothing with `-q` either.
+    // With `-q` haproxy prints nothing either.
     options.unheard = if args.quiet { None } else { Some(terminal::unheard) };
     options.on_ready = if args.notify { Some(notify::ready) } else { None };
     options.passed = if args.notify { notify::passed()? } else { Vec::new() };
-    // Agents write these texts.
+    // An agent wrote the text.
     options.written = Some(written.by_agent());
     match asked {
         AgentConfig::Gate(config) => match pool()? {
@@ -95,8 +95,7 @@ fn run(args: &Args) -> Result<u8, String> {
     .map_err(|error| error.to_string())
 }
 
-/// The pool that networks are handed over to, if there is one: what the site says, at the socket that the environment
-/// names if it names one.
+/// The pool that networks are handed over to, from the site's settings. The environment may name another socket.
 fn pool() -> Result<Option<PoolUse>, String> {
     let site = site::load()?.pool;
     match std::env::var(POOL) {
@@ -113,7 +112,7 @@ fn pool() -> Result<Option<PoolUse>, String> {
 /// Names the pool's socket for a single start.
 const POOL: &str = "NSGATE_POOL";
 
-/// What the agents ask for under this name.
+/// A configuration that an agent has written.
 enum AgentConfig {
     /// One network's proxy.
     Gate(Box<Config>),
@@ -137,8 +136,7 @@ impl AgentConfig {
     }
 }
 
-/// The gate, or the host's proxy, that the file and the words beside it describe, who could have written the file; and
-/// whether the caller may not read it.
+/// The configuration of the file, the options and the site; who could have written the file; whether the caller may not read it.
 fn configuration(args: &Args) -> Result<(AgentConfig, Written, bool), String> {
     let (mut asked, warnings, written, hidden) = read(args)?;
     warn(args, &warnings)?;

@@ -1,5 +1,4 @@
-//! The proxy of a whole host: from its configuration to a process that serves, and that takes over what a later text
-//! says of its instances.
+//! The proxy of a whole host: starts it, and lets it take over the instances of a later text.
 
 mod reload;
 
@@ -14,17 +13,17 @@ use std::{net::SocketAddr, path::Path};
 
 pub(crate) use reload::Reload;
 
-/// What was read at the start.
+/// The configuration at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostStart {
-    /// What is done: the text, and what the command line and the site say in its place.
+    /// The configuration in force: the text with the changes of command line and site.
     pub config: HostConfig,
-    /// What the text says, without its instances: what a later text is compared with.
+    /// The text alone, without its instances, for comparison with a later text.
     pub written: HostConfig,
 }
 
 impl HostStart {
-    /// Of a text as it is.
+    /// From a text.
     #[must_use]
     pub fn new(config: HostConfig) -> Self {
         let written = config.without_instances();
@@ -35,7 +34,7 @@ impl HostStart {
 /// Runs the proxy that `file` describes, and returns the exit status of this process, as [`gate::run`] does.
 ///
 /// # Errors
-/// Whatever kept it from serving. Nothing is left behind then.
+/// Why it could not serve. Nothing is left behind.
 pub fn run(asked: HostStart, file: &Path, options: &Options) -> Result<u8, LaunchError> {
     let proxy = &asked.config.proxy;
     let Fitted { bounds, shortfall } = fit_limits(&proxy.limits, proxy.listeners.len())?;
@@ -58,7 +57,7 @@ fn serve(
 ) -> u8 {
     let HostStart { config: HostConfig { proxy, process }, written } = asked;
     let known = proxy.instances.len();
-    // The launcher has looked it up; where nobody has, nothing is reached.
+    // The launcher has looked it up. Without an address, no request can reach a server.
     let server = running.server.unwrap_or(SocketAddr::from(([0; 4], 0)));
     let reader = running.reader.take();
     counted::begin(running.counters, proxy.guards.tokens != Tokens::Off);

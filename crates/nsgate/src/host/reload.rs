@@ -1,8 +1,7 @@
-//! SIGHUP: the text is read anew by the reader, judged here as at the start, and its instances are known from the next
-//! request on.
+//! SIGHUP: the reader reads the text again. It is checked here as at the start, and its instances hold from the next request on.
 //!
-//! Promises that no connection is touched, that a text with anything wrong in it changes nothing and is told in the log
-//! with its places, and that the last text before the last signal is the one that counts.
+//! Promises that connections stay open, that a text with an error changes nothing and its errors are logged with their places,
+//! and that the text at the time of the last signal counts.
 
 use crate::sys;
 use nsgate_config::{Diagnostic, HostConfig, Severity, haproxy};
@@ -17,10 +16,10 @@ use tokio::{
 
 /// Bytes taken from the pipe at a time.
 const PIECE: usize = 64 * 1024;
-/// What is wrong with a text is told in so many lines at most: a system log takes few at once (`max_dgram_qlen`, unix(7)).
+/// Most lines about one text: a system log takes few at once (`max_dgram_qlen`, unix(7)).
 const SAID: usize = 5;
 
-/// What it takes to take over another text.
+/// Takes over later texts.
 pub(crate) struct Reload {
     reader: ReaderPipes,
     file: String,
@@ -30,7 +29,7 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// `written` is what the text said at the start, and `known` the number of its instances.
+    /// `written` is the text of the start, and `known` the number of its instances.
     pub(super) fn new(
         reader: ReaderPipes,
         file: &Path,
@@ -41,7 +40,7 @@ impl Reload {
         Self { reader, file: file.display().to_string(), written, directory, known }
     }
 
-    /// Takes over the text whenever it is asked to. Returns when that is no longer possible, with the reason.
+    /// Takes over the text at each notification. Returns the reason when that is no longer possible.
     pub(crate) async fn follow(self, asked: Arc<Notify>) -> String {
         let Self { reader: ReaderPipes { ask, answer }, file, written, directory, mut known } = self;
         let ends =
@@ -77,13 +76,13 @@ impl Reload {
                     }
                 }
             }
-            // What reading took is not needed for serving.
+            // Return the memory that reading has taken.
             sys::give_back();
         }
     }
 }
 
-/// Asks, and hears the answer to its end.
+/// Asks the reader, and reads its whole answer.
 async fn read(ask: &mut Sender, answer: &mut Receiver) -> Result<ReaderAnswer, String> {
     ask.write_all(b"?").await.map_err(|error| ended(Err(error)))?;
     let mut incoming = Incoming::default();
@@ -109,7 +108,7 @@ fn ended(read: io::Result<usize>) -> String {
     }
 }
 
-/// The number of instances that are known now, or everything that is wrong with the text.
+/// Takes over a text: the number of its instances, or all its errors.
 fn take_over(file: &str, text: &ConfigText, written: &HostConfig, directory: &Directory) -> Result<usize, Vec<String>> {
     if !haproxy::is_host_proxy(text) {
         return Err(vec![format!("{file}: there is no `frontend` any more: this is one network's text, not a host's")]);

@@ -6,28 +6,28 @@ use nsgate_forwarder::{AccessRecord, Observer, httplog};
 use nsgate_launcher::local_time;
 use std::sync::Arc;
 
-/// Writes what the forwarder tells of each request.
+/// Writes the forwarder's record of each request.
 pub(crate) struct AccessLog {
     sink: Arc<Sink>,
-    /// Stands before each line, where one log has several gates.
+    /// Put before each line if several gates share the log.
     prefix: String,
     idle: fn(),
 }
 
 impl AccessLog {
-    /// Lines of the only gate of this process go to `sink`.
+    /// For the only gate of this process.
     pub(crate) fn new(sink: Arc<Sink>) -> Self {
         Self { sink, prefix: String::new(), idle: sys::give_back }
     }
 
-    /// Lines of one gate among several go to `sink`, with `prefix` before each; `idle` is called when this gate is.
+    /// For one gate among several, with `prefix` before each line. `idle` is called when this gate becomes idle.
     pub(crate) fn of(sink: Arc<Sink>, prefix: String, idle: fn()) -> Self {
         Self { sink, prefix, idle }
     }
 }
 
-/// A record whose request line has `-` in the place of a query, if there is one. haproxy writes queries; metadata has none,
-/// and what a guest puts there may be a secret.
+/// A copy of the record with `-` in place of the query; `None` if there is no query. Metadata has no queries, and a guest's may be
+/// a secret. haproxy writes it.
 fn without_query(record: &AccessRecord) -> Option<AccessRecord> {
     let start = record.request_line.iter().position(|byte| *byte == b'?')?;
     let (before, query) = record.request_line.split_at(start);

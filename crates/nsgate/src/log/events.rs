@@ -1,4 +1,4 @@
-//! What happens inside the gate, as lines: the `tracing` side of the log.
+//! Writes the events of `tracing` to the log.
 
 use super::{Severity, Sink};
 use std::{fmt::Write, sync::Arc};
@@ -8,8 +8,8 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-/// Writes every event as `message (key=value, …)`. It knows no spans, since nothing here opens one: a registry of spans
-/// (`tracing_subscriber::registry`) takes 32 KiB before the first is there, and there is a gate for every network.
+/// Writes every event as `message (key=value, …)`. It has no spans, since nsgate opens none: a registry of spans
+/// (`tracing_subscriber::registry`) takes 32 KiB, and there is a gate for every network.
 pub(crate) struct Events(Arc<Sink>);
 
 impl Events {

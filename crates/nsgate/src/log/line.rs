@@ -1,9 +1,9 @@
-//! One line: how grave it is, and which characters it may have.
+//! One line: its severity, and its characters.
 
 use nsgate_config::Level;
 use std::borrow::Cow;
 
-/// How grave a line is, with the number that syslog gives it (RFC 5424, table 2).
+/// The severity of a line, with its number in syslog (RFC 5424, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
     Error = 3,
@@ -25,9 +25,9 @@ impl From<Level> for Severity {
     }
 }
 
-/// A control character is written as `#` and its number: nothing that is logged ends a line or moves a cursor.
+/// Replaces each control character by `#` and its number: no logged text ends a line or moves a cursor.
 pub(super) fn one_line(line: &str) -> Cow<'_, str> {
-    // Nearly every line is ASCII, and that is seen faster: without a look whether to stop, for many bytes at once.
+    // Nearly every line is ASCII. A fold without an early end checks many bytes at once.
     let ascii = line.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
     if ascii || !line.contains(char::is_control) {
         return Cow::Borrowed(line);

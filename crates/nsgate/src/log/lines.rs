@@ -1,7 +1,6 @@
-//! Lines to standard error, to a file in its place, or to a descriptor of the starter's.
+//! Writes lines to standard error, to a file in its place, or to a descriptor of the starter.
 //!
-//! Promises that no line is cut by another (of one that was taken in part, the rest goes first), and that what was not
-//! taken is counted.
+//! Promises that lines do not mix (the rest of a line that was written in part goes first), and that lost lines are counted.
 
 use nsgate_launcher::Output;
 use std::os::fd::AsFd;
@@ -10,19 +9,19 @@ use std::os::fd::AsFd;
 #[derive(Debug)]
 pub(crate) struct LineWriter<F> {
     output: Output<F>,
-    /// What is left of a line.
+    /// The rest of a line that was written in part.
     rest: Vec<u8>,
-    /// Lines that were not taken since the last one that was.
+    /// Lines lost since the last written one.
     lost: u64,
 }
 
 impl<F: AsFd> LineWriter<F> {
-    /// None so far.
+    /// Writes to `output`.
     pub(crate) fn new(output: Output<F>) -> Self {
         Self { output, rest: Vec::new(), lost: 0 }
     }
 
-    /// Writes one line on behalf of somebody who counts by itself what was not taken; false if this was not.
+    /// Writes one line for a caller that counts lost lines itself; false if the line was not taken.
     pub(crate) fn offer(&mut self, line: &str) -> bool {
         let mut bytes = Vec::with_capacity(line.len() + 1);
         bytes.extend_from_slice(line.as_bytes());
@@ -30,9 +29,9 @@ impl<F: AsFd> LineWriter<F> {
         self.offer_all(bytes)
     }
 
-    /// Writes one line, and before it how many were lost, in the words of `confess`; true if both were taken.
+    /// Writes one line, and before it how many were lost, worded by `confess`; true if both were taken.
     pub(super) fn write(&mut self, line: &str, confess: impl FnOnce(u64) -> String) -> bool {
-        // Together: where there is room for the shorter one alone, it would be said again and again.
+        // In one write: with room for the count alone, it would be repeated.
         let taken = match self.lost {
             0 => self.offer(line),
             lost => self.offer(&format!("{}\n{line}", confess(lost))),
@@ -41,7 +40,7 @@ impl<F: AsFd> LineWriter<F> {
         taken
     }
 
-    /// In one write(2): a pipe takes that whole or not at all (PIPE_BUF, pipe(7)), and lines of several writers do not mix.
+    /// Writes in one write(2). A pipe takes that whole or not at all (PIPE_BUF, pipe(7)), so that lines of several writers do not mix.
     fn offer_all(&mut self, mut bytes: Vec<u8>) -> bool {
         if !self.rest.is_empty() {
             let Ok(taken) = self.output.write(&self.rest) else { return false };

@@ -17,7 +17,7 @@ use std::{
 /// Time between two attempts to find a log that has gone away.
 pub(super) const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 
-/// The socket, and whether somebody listens at its other end.
+/// The socket, and whether it is connected.
 #[derive(Debug)]
 pub(super) struct LogLink {
     path: Option<PathBuf>,
@@ -26,13 +26,13 @@ pub(super) struct LogLink {
     attempt: Option<Instant>,
 }
 
-/// What became of a datagram.
+/// The result of sending a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     Taken,
-    /// The log takes none at the moment.
+    /// The log's queue is full.
     Full,
-    /// Nobody is there to take it.
+    /// The log is gone.
     Gone,
 }
 
@@ -85,7 +85,7 @@ impl LogLink {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
             self.socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok().map(UnixDatagram::from);
         }
-        // A datagram socket may be connected anew as often as one likes (unix(7)).
+        // A datagram socket may be connected again (unix(7)).
         self.connected = match (&self.socket, UnixAddr::new(path)) {
             (Some(socket), Ok(address)) => connect(socket.as_raw_fd(), &address).is_ok(),
             _ => false,

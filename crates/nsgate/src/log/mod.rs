@@ -1,7 +1,7 @@
-//! Where a gate's lines go: the system log or standard error, each line by itself, and no request waits for them.
+//! The log of a gate: the system log, standard error or a file.
 //!
-//! Promises that a log that is full for long, slow or gone costs lines and never a request: every write is non-blocking,
-//! what could not be written is counted, and the count is the first line once writing works again.
+//! Promises that no request waits for the log. Every write is non-blocking. Lines that a full or missing log does not take are
+//! counted, and the count is the first line when writing works again.
 
 mod access;
 mod events;

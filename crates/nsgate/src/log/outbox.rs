@@ -1,9 +1,8 @@
 //! Lines on their way to the system log.
 //!
-//! Promises that lines go out in their order, each in a datagram of its own, and that a line of a request waits for others
-//! only where they come fast, and no longer than ten milliseconds: whoever reads the log is woken once for several lines
-//! then, which costs both sides less than once for each. While the log is full a bounded number waits, for a bounded time;
-//! what is lost is counted, and said once there is room.
+//! Promises that lines are sent in order, each in a datagram of its own. If lines of requests come fast, they wait for each other,
+//! at most ten milliseconds: the log's reader is then woken once for several lines. While the log is full, a bounded number of
+//! lines waits for a bounded time. Lost lines are counted, and the log gets the count when it has room.
 
 use super::link::{LogLink, Sent};
 use crate::counted;
@@ -15,29 +14,28 @@ use std::{
 };
 use tokio::{runtime::Handle, time::sleep};
 
-/// Lines that go out together. A socket's queue has room for 10 where nobody has changed it (net.unix.max_dgram_qlen,
-/// unix(7)).
+/// Most lines that are sent together. A socket's queue has room for 10 by default (net.unix.max_dgram_qlen, unix(7)).
 pub(super) const TOGETHER: usize = 8;
-/// Lines that follow each other within this time are many: they wait for each other. One by itself goes out at once.
+/// Lines that follow each other within this time wait for each other. A single line is sent at once.
 pub(super) const BUSY: Duration = Duration::from_millis(1);
-/// How long a line waits for others, and how long it takes until a log that is full is tried again.
+/// How long a line waits for others, and the time between two attempts at a full log.
 pub(super) const SOON: Duration = Duration::from_millis(10);
-/// Lines that wait while the log is full, and how long.
+/// Most lines that wait while the log is full, and for how long.
 pub(super) const MOST: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What all the logs of a process share.
+/// The lines of all logs of a process.
 #[derive(Debug)]
 pub(super) struct Outbox(Mutex<OutboxState>);
 
 #[derive(Debug)]
 pub(super) struct OutboxState {
     pub(super) waiting: VecDeque<Datagram>,
-    /// When the last line of a request came.
+    /// Time of the last line of a request.
     pub(super) last: Option<Instant>,
-    /// [`deliver`] will look here.
+    /// In [`DUE`]: [`deliver`] will send what waits.
     due: bool,
-    /// The log is full since then.
+    /// Since when the log is full.
     full: Option<Instant>,
     pub(super) lost: u64,
     link: LogLink,
@@ -45,19 +43,19 @@ pub(super) struct OutboxState {
 
 #[derive(Debug)]
 pub(super) struct Datagram {
-    /// How many lost lines it tells of; 0 for a line.
+    /// How many lost lines it reports; 0 for an ordinary line.
     confesses: u64,
     text: Vec<u8>,
 }
 
 thread_local! {
-    /// Where lines wait.
+    /// Outboxes with waiting lines.
     static DUE: RefCell<Vec<Arc<Outbox>>> = const { RefCell::new(Vec::new()) };
-    /// [`deliver`] will be called for them.
+    /// A call of [`deliver`] is scheduled.
     static ARRANGED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sends every line that waits. To be called when this thread's event loop has ended; while it runs, it sees to that.
+/// Sends every waiting line. Call it when this thread's event loop has ended; while the loop runs, it calls it itself.
 pub(crate) fn deliver() {
     ARRANGED.set(false);
     let due = DUE.take();
@@ -75,7 +73,7 @@ pub(crate) fn deliver() {
     }
 }
 
-/// Has [`deliver`] called by the event loop; false where there is none.
+/// Schedules [`deliver`] in the event loop; false if there is no event loop.
 fn deliver_soon() -> bool {
     if ARRANGED.get() {
         return true;
@@ -99,14 +97,14 @@ impl Outbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one line, and those that wait before it. `confess` words how many were lost.
+    /// Sends the waiting lines and this one. `confess` words the number of lost lines.
     pub(super) fn send(self: &Arc<Self>, line: Vec<u8>, confess: impl FnOnce(u64) -> Vec<u8>) {
         let mut state = self.state();
         state.line_up(line, confess);
         self.flush(&mut state);
     }
 
-    /// Sends one line, with the next ones where they come fast.
+    /// Sends one line, together with the next ones if lines come fast.
     pub(super) fn send_soon(self: &Arc<Self>, line: Vec<u8>, confess: impl FnOnce(u64) -> Vec<u8>) {
         let mut state = self.state();
         state.line_up(line, confess);
@@ -117,7 +115,7 @@ impl Outbox {
         }
     }
 
-    /// Sends what waits, and sees to the rest later.
+    /// Sends what waits, and schedules the rest.
     fn flush(self: &Arc<Self>, state: &mut OutboxState) {
         state.deliver();
         if !state.waiting.is_empty() {
@@ -125,12 +123,12 @@ impl Outbox {
         }
     }
 
-    /// Sends one line at once or not at all; false if it was not taken.
+    /// Sends one line at once; false if the log did not take it.
     pub(super) fn offer(&self, line: &[u8]) -> bool {
         self.state().link.send(line) == Sent::Taken
     }
 
-    /// Sees to it that what waits is delivered; false where nobody will.
+    /// Schedules what waits; false if there is no event loop.
     fn wait(self: &Arc<Self>, state: &mut OutboxState) -> bool {
         if !std::mem::replace(&mut state.due, true) {
             DUE.with_borrow_mut(|due| due.push(self.clone()));
@@ -140,7 +138,7 @@ impl Outbox {
 }
 
 impl OutboxState {
-    /// Puts a line behind the others. Where too many wait, it is lost, and the next one for which there is room says so.
+    /// Appends a line. If too many wait, it is lost and counted.
     fn line_up(&mut self, line: Vec<u8>, confess: impl FnOnce(u64) -> Vec<u8>) {
         if self.waiting.len() >= MOST {
             self.deliver();
@@ -156,13 +154,13 @@ impl OutboxState {
         self.waiting.push_back(Datagram { confesses: 0, text: line });
     }
 
-    /// A line is lost, or what was to tell of so many: those were counted before.
+    /// Counts a lost line, or a lost report of `confesses` lines, which were counted before.
     fn lose(&mut self, confesses: u64) {
         self.lost = self.lost.saturating_add(confesses.max(1));
         counted::LINES.add(u64::from(confesses == 0));
     }
 
-    /// Sends what waits, as far as the log takes it. Where nobody is there to take it, or takes nothing for long, it is lost.
+    /// Sends what waits, as far as the log takes it. Lines are lost if the log is gone, or full for too long.
     fn deliver(&mut self) {
         while let Some(Datagram { confesses, text }) = self.waiting.front() {
             match self.link.send(text) {

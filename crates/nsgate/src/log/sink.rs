@@ -1,4 +1,4 @@
-//! One line to wherever lines go.
+//! The destination of the log: the system log, standard error, or a file in its place.
 
 use super::{
     LineWriter, Syslog,
@@ -17,27 +17,27 @@ use std::{
 pub(crate) enum Sink {
     /// The system log.
     Syslog(Syslog),
-    /// Standard error, as far as the process was left one, or a file in its place.
+    /// Standard error, or a file in its place.
     StandardError(StandardError),
 }
 
 /// Standard error as a log.
 #[derive(Debug)]
 pub(crate) struct StandardError {
-    /// Lines down to this severity.
+    /// The least severe line that is written.
     least: Severity,
-    /// In a file each line has its time, and this pid, which is the one that the host sees.
+    /// For a file: each line has its time and this pid, as the host sees it.
     dated: Option<i32>,
     lines: Mutex<LineWriter<Stderr>>,
 }
 
 impl StandardError {
-    /// Lines as they are, from those of requests on.
+    /// Standard error, with lines of requests.
     pub(crate) fn new(output: Output<Stderr>) -> Self {
         Self { least: Severity::Info, dated: None, lines: Mutex::new(LineWriter::new(output)) }
     }
 
-    /// Lines down to `least`, in a file.
+    /// A file, with lines down to `least`.
     pub(crate) fn file(output: Output<Stderr>, least: Severity, pid: i32) -> Self {
         Self { least, dated: Some(pid), ..Self::new(output) }
     }
@@ -58,7 +58,7 @@ impl StandardError {
 }
 
 impl Sink {
-    /// Whether a line of this severity is written at all.
+    /// Whether lines of this severity are written.
     pub(crate) fn wants(&self, severity: Severity) -> bool {
         severity
             <= match self {
@@ -67,7 +67,7 @@ impl Sink {
             }
     }
 
-    /// Writes one line, and never waits. What cannot be written now is lost, counted and said.
+    /// Writes one line without waiting. A line that is not taken is lost and counted.
     pub(crate) fn write(&self, severity: Severity, line: &str) {
         if !self.wants(severity) {
             return;
@@ -78,7 +78,7 @@ impl Sink {
         }
     }
 
-    /// Writes one line of a request: to the system log together with the next ones, where they come fast.
+    /// Writes one line of a request. The system log gets it together with the next ones if lines come fast.
     pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
         match self {
             Self::Syslog(syslog) if self.wants(severity) => syslog.write_soon(severity, line),
@@ -87,7 +87,7 @@ impl Sink {
     }
 }
 
-/// The form of Neutron's own log files (oslo.log, `logging_default_format_string`), as far as it means something here.
+/// A line in the form of Neutron's log files (oslo.log, `logging_default_format_string`).
 fn dated(severity: Severity, pid: i32, line: &str) -> String {
     #[allow(clippy::disallowed_methods, reason = "the date of a line")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The system log, spoken as haproxy speaks it to a local socket (RFC 3164 without the host's name).
+//! The system log, in haproxy's format for a local socket (RFC 3164 without the host's name).
 
 use super::{
     line::{Severity, one_line},
@@ -29,7 +29,7 @@ pub(crate) struct Syslog {
     outbox: Arc<Outbox>,
 }
 
-/// Time and origin as they stand before the lines of one second, counted since 1970.
+/// Time and origin of the lines of one second.
 #[derive(Debug, Default)]
 struct Beginning {
     second: Option<u64>,
@@ -37,12 +37,12 @@ struct Beginning {
 }
 
 impl Syslog {
-    /// The log that `log` asks for, over the inherited `socket`, on behalf of process `pid`.
+    /// The log of `log`, over the inherited `socket`, for process `pid`.
     pub(crate) fn new(log: &Log, socket: LogSocket, pid: i32) -> Self {
         Self::over(Outbox::new(LogLink::new(socket)), log, pid)
     }
 
-    /// A log with its own facility, level and tag over the same socket: that of one network of a worker.
+    /// The log of one network of a worker, with its own facility, level and tag, over the same socket.
     pub(crate) fn of(&self, log: &Log) -> Self {
         Self::over(self.outbox.clone(), log, self.pid)
     }
@@ -56,17 +56,17 @@ impl Syslog {
         self.least
     }
 
-    /// Writes one line, and those that wait before it.
+    /// Writes the waiting lines and this one.
     pub(crate) fn write(&self, severity: Severity, line: &str) {
         self.outbox.send(self.message(severity, line), |lines| self.confession(lines));
     }
 
-    /// Writes one line, with the next ones where they come fast.
+    /// Writes one line, together with the next ones if lines come fast.
     pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
         self.outbox.send_soon(self.message(severity, line), |lines| self.confession(lines));
     }
 
-    /// Writes one line on behalf of somebody who counts by itself what was not taken; false if this was not.
+    /// Writes one line for a caller that counts lost lines itself; false if the line was not taken.
     pub(crate) fn offer(&self, severity: Severity, line: &str) -> bool {
         self.outbox.offer(&self.message(severity, line))
     }
@@ -93,7 +93,7 @@ impl Syslog {
         text.into_bytes()
     }
 
-    /// What stands before each line. It is written anew once a second.
+    /// Appends time and origin, which are formatted once a second.
     fn begin(&self, text: &mut String) {
         #[allow(clippy::disallowed_methods, reason = "the date of a line")]
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

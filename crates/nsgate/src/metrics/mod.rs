@@ -1,7 +1,7 @@
-//! The metrics of a host: what every process has counted, and the page of its pool, as one text in the OpenMetrics format.
+//! The metrics of a host: the counters of every process and the page of the pool, as one text in the OpenMetrics format.
 //!
-//! Promises that labels are UUIDs, roles and reasons and nothing that a process or a guest chose, that they are bounded in
-//! number, and that what was left out is said in the text.
+//! Promises that labels are UUIDs, roles and reasons, never text of a process or a guest; that their number is bounded; and that
+//! the text counts what it leaves out.
 
 mod pool;
 mod socket;
@@ -17,18 +17,18 @@ use crate::overview;
 use std::path::PathBuf;
 use wanted::Wanted;
 
-/// Where things are.
+/// Where the numbers come from.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
     /// The pool's metrics socket.
     pub(crate) pool: PathBuf,
-    /// Whether a pool is to be there: else none is where its socket is not.
+    /// Whether there must be a pool. Otherwise a missing socket means that there is none.
     pub(crate) pool_wanted: bool,
     /// State directories of Neutron's agents.
     pub(crate) state: Vec<PathBuf>,
     /// Whether the command line says which: else they are where they usually are, if they are.
     pub(crate) said: bool,
-    /// Most networks that are told of.
+    /// Most networks in the page.
     pub(crate) most: usize,
 }
 

@@ -1,5 +1,5 @@
-//! The pool's own page. A worker writes it, and code in a worker that was taken over would write what it likes: nothing of a
-//! page is passed on that could be a number of another process.
+//! The pool's own page. A worker writes it, and hostile code in a worker could write anything: a page that could stand for numbers
+//! of another process is refused.
 
 use super::Sources;
 use nsgate_pool::openmetrics::families;
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a worker may take for each piece.
+/// How long to wait for each piece.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Longest page in bytes: some 30,000 networks.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -41,7 +41,7 @@ fn read(socket: &Path) -> io::Result<String> {
     Ok(page.to_owned())
 }
 
-/// Whether a page says nothing but what a pool's does: families of nsgate's, and samples of a worker's.
+/// Whether a page has only what a pool's page has: families of nsgate, and samples of a worker.
 fn is_plain(page: &str) -> bool {
     let printable = page.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte));
     let heads = page.matches("# TYPE ").count();

@@ -1,4 +1,4 @@
-//! The page at a UNIX socket: a process that looks anew for each request.
+//! Serves the page at a UNIX socket. Each request gets a new page.
 
 use super::{Page, Sources, page};
 use crate::terminal::complain;
@@ -22,13 +22,13 @@ use std::{
 };
 use tokio::{runtime::Builder, sync::oneshot, task::spawn_blocking};
 
-/// Who asks again within so short a time is told the same.
+/// A request within this time gets the same page again.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Readers at once: they share a page.
 const READERS: usize = 64;
 
-/// Bytes of a socket's path, beside the NUL that ends it.
+/// Most bytes of a socket's path, without the NUL.
 const LONGEST: usize = 107;
 
 /// Serves until SIGTERM or SIGINT. `ready` is called once guests may come; the socket is removed at the end.
@@ -86,7 +86,7 @@ fn fresh(last: &Mutex<Last>, sources: &Sources) -> Arc<str> {
     if let Some((_, text)) = last.page.as_ref().filter(|(when, _)| when.elapsed() < FRESH) {
         return text.clone();
     }
-    // A page that does not end as it should is refused by its reader: nothing looks like a host without networks.
+    // A reader refuses an empty page. It does not mistake the error for a host without networks.
     let page = page(sources).unwrap_or_else(|error| Page { text: String::new(), unseen: vec![error] });
     page.unseen.iter().filter(|one| !last.unseen.contains(one)).for_each(|one| complain!("{one}"));
     last.unseen = page.unseen;
@@ -98,7 +98,7 @@ fn fresh(last: &Mutex<Last>, sources: &Sources) -> Arc<str> {
 fn number(name: &str) -> Result<Gid, String> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
-        // As chgrp(1) has it: a number, if no group is called so.
+        // A number if no group has this name, as chgrp(1) does.
         Ok(None) if name.parse::<u32>().is_ok_and(|number| number != u32::MAX) => {
             name.parse().map(Gid::from_raw).map_err(|error| format!("group `{name}`: {error}"))
         }
@@ -135,7 +135,7 @@ fn bind(path: &Path, gid: Option<Gid>) -> Result<UnixListener, String> {
     let set = || -> io::Result<()> {
         listener.set_nonblocking(true)?;
         if let Some(gid) = gid {
-            // Under the packaged unit it is this process's own group, and the call is not there.
+            // Under the packaged unit it is this process's own group, and the call is not permitted.
             if fs::symlink_metadata(&new)?.gid() != gid.as_raw() {
                 chown(&new, None, Some(gid))?;
             }

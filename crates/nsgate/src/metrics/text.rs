@@ -1,4 +1,4 @@
-//! The text.
+//! Writes the page.
 
 use super::wanted::Wanted;
 use crate::{
@@ -10,7 +10,7 @@ use nsgate_forwarder::counters::CounterValues;
 use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Families whose samples are this page's own, where they have no role of a worker.
+/// Families of this page. A sample of the pool may belong to one only with the role of a worker.
 pub(super) const OWN: [&str; 20] = [
     "nsgate_processes",
     "nsgate_unread_processes",
@@ -34,15 +34,15 @@ pub(super) const OWN: [&str; 20] = [
     "nsgate_pool_up",
 ];
 
-/// What is told of one network and role. A network has two gates while one takes over from the other.
+/// The numbers of one network and role. A network has two gates while one takes over from the other.
 #[derive(Default)]
 struct Told {
     identity: Option<Identity>,
     confined: Option<bool>,
     serves: Option<bool>,
-    /// Whether none of them answers a guest that comes, though one is there.
+    /// Whether there is a process, and none answers guests.
     unreachable: bool,
-    /// When the last of them was started, in seconds since the host was.
+    /// When the newest of them was started, in seconds since the host's start.
     started: Option<u64>,
     pages: Vec<counted::CounterReading>,
 }
@@ -178,7 +178,7 @@ fn lost(page: &mut Page, overview: &Overview, wanted: &BTreeSet<Uuid>, most: usi
     }
 }
 
-/// Both pages as one: the samples of a family stand together (OpenMetrics 1.0, section 4.5).
+/// Joins both pages. The samples of a family must be together (OpenMetrics 1.0, section 4.5).
 fn joined(own: String, pool: Option<String>) -> String {
     let Some(pool) = pool else { return own };
     let mut more: BTreeMap<&str, &str> = families(&pool).map(|(name, _, samples)| (name, samples)).collect();

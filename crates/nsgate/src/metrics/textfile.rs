@@ -1,4 +1,4 @@
-//! The page as a file, which takes the place of the one before as a whole: node_exporter's textfile collector reads such.
+//! Writes the page to a file for node_exporter's textfile collector. It replaces the old file at once.
 
 use super::socket::absent;
 use std::{
@@ -16,7 +16,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::read_dir(directory).map_err(|error| absent(directory, &error))?;
-    // A rename takes the place of anything: of /dev/stdout and /dev/null, too.
+    // A rename would replace anything, also /dev/stdout and /dev/null.
     if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(format!(
             "{}: this is no plain file, and is not replaced. Without --textfile the page goes to standard output",
@@ -29,7 +29,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     new.push(format!(".{}", std::process::id()));
     let new = path.with_file_name(new);
     let mut options = OpenOptions::new();
-    // Never through a link, and never over another's file.
+    // Follow no link and overwrite no file.
     let file = options.write(true).create_new(true).mode(0o644).open(&new);
     let mut file = file.map_err(|error| failed(&new, error))?;
     let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&new, path));

@@ -1,4 +1,4 @@
-//! The networks that Neutron's agents want a proxy for: each has a configuration, which its agent removes with the proxy.
+//! The networks for which Neutron's agents want a proxy. Each has a configuration file, which its agent removes with the proxy.
 
 use nsgate_config::Uuid;
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 /// Directories of configurations below an agent's state directory (`neutron/agent/metadata/driver.py`, and `ovn/metadata`).
 pub(crate) const DIRECTORIES: [&str; 2] = ["ns-metadata-proxy", "ovn-metadata-proxy"];
-/// Entries of a directory that are looked at.
+/// Most entries of a directory.
 const MOST: usize = 100_000;
 
 /// What an operator says with `--state`.
@@ -36,12 +36,12 @@ pub(crate) fn unread(state: &[PathBuf], said: bool) -> Vec<String> {
     state.iter().filter_map(|state| wrong(state, !said).or_else(|| below(state))).collect()
 }
 
-/// Their UUIDs, by the names of the files: nothing is opened.
+/// Their UUIDs, from the names of the files. No file is opened.
 pub(crate) fn networks(state: &[PathBuf]) -> BTreeSet<Uuid> {
     all(state).map(|(uuid, _)| uuid).collect()
 }
 
-/// The files.
+/// Their configuration files.
 pub(crate) fn configurations(state: &[PathBuf]) -> Vec<PathBuf> {
     all(state).map(|(_, path)| path).collect()
 }

@@ -4,8 +4,8 @@ use nsgate_config::{Identity, Uuid};
 use nsgate_sandbox::attest::Holdings;
 use std::path::Path;
 
-/// The network of a haproxy that was started as an agent does: `haproxy -f …/ns-metadata-proxy/UUID.conf`. A router's has the
-/// same form, and is called a network.
+/// The network of a haproxy that an agent has started: `haproxy -f …/ns-metadata-proxy/UUID.conf`. A router has the same form and
+/// is taken for a network.
 pub(super) fn identity(holdings: &Holdings) -> Option<Identity> {
     (holdings.name == "haproxy").then(|| of(&holdings.command))?
 }

@@ -1,8 +1,8 @@
-//! What serves the networks of this host, all of it: gates of their own, keepers, the proxy of the whole host, a pool's
-//! networks, and the haproxies that Neutron's agents have started in their place.
+//! All processes that serve networks of this host: gates, keepers, the proxy of the whole host, and haproxies that Neutron's agents
+//! have started.
 //!
-//! Promises that who a process is, for whom it serves and whether it holds too much is the kernel's word ([`attest`](nsgate_sandbox::attest)), and
-//! that numbers of a process are numbers: nothing that one writes becomes a name here.
+//! Promises that the kernel says which process it is, whom it serves and whether it holds too much
+//! ([`attest`](nsgate_sandbox::attest)). A process itself gives numbers only, never a name.
 
 mod haproxy;
 mod silent;
@@ -16,45 +16,45 @@ use nsgate_launcher::{Ids, Whose, counters, whose};
 use nsgate_sandbox::attest::{Holdings, Thread};
 use std::{fs, io};
 
-/// Most processes of which something is told: a host has two or three for each of its networks.
+/// Most processes in an overview. A host has two or three for each network.
 pub(crate) const MOST: usize = 20_000;
 
 /// One process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
-    /// As attest calls it; `haproxy` of the distribution's in a network's place.
+    /// Its role as attest names it; `haproxy` for the distribution's haproxy of a network.
     pub(crate) role: &'static str,
-    /// Whose requests it carries; of a haproxy, by its command line.
+    /// The network that it serves; for a haproxy, from its command line.
     pub(crate) identity: Option<Identity>,
-    /// Its user and group, if it is a process of nsgate's.
+    /// User and group of a process of nsgate.
     pub(crate) ids: Option<Ids>,
-    /// Whether it holds nothing but what its role needs; `None` if that cannot be read.
+    /// Whether it holds only what its role needs; `None` if that cannot be read.
     pub(crate) confined: Option<bool>,
-    /// What it holds beside that, or what cannot be read: the row of the verdict, and what was found.
+    /// What it holds beyond that, or what cannot be read: the row of the verdict, and the value found.
     pub(crate) wrong: Vec<String>,
-    /// What is not as it should be, and is not about what it holds.
+    /// Other findings, which are not about what it holds.
     pub(crate) notes: Vec<&'static str>,
-    /// Why it answers no guest though it is there.
+    /// Why it answers no guest.
     pub(crate) silent: Option<Silent>,
-    /// When it was started, in seconds since the host was, as far as can be known.
+    /// When it was started, in seconds since the host's start; `None` if unknown.
     pub(crate) started: Option<u64>,
-    /// How long it has been there, in seconds.
+    /// Its age in seconds.
     pub(crate) seconds: Option<u64>,
-    /// What it has counted.
+    /// Its counters.
     pub(crate) counted: Counted,
 }
 
-/// The numbers of a process.
+/// The counters of a process.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// These.
+    /// The numbers.
     Read(counted::CounterReading),
-    /// Its role counts in no page, or it is of a release that does not.
+    /// Its role has no page, or its release has none.
     None,
-    /// It has a page that is none.
+    /// Its page is invalid.
     Strange,
-    /// It has one that cannot be read, for this reason.
+    /// Its page cannot be read, for this reason.
     Unreadable(String),
 }
 
@@ -74,7 +74,7 @@ impl Process {
         let (role, identity) = match (holdings.role, foreign) {
             (Some(role), _) => (role, served_by(pid)),
             (None, Some(identity)) if holdings.confined() == Some(false) => ("haproxy", Some(identity)),
-            // Another haproxy of this host is no gate. What runs nsgate's program is, confined or not.
+            // Another haproxy is no gate. A process with nsgate's program is one, confined or not.
             (None, None) if holdings.name == "haproxy" && holdings.confined().is_some() => return None,
             (None, identity) => ("unknown", identity),
         };
@@ -101,14 +101,14 @@ impl Process {
         if self.silent.is_some() { Some(false) } else { self.confined }
     }
 
-    /// Whether it stands for a network, or for all of a host.
+    /// Whether it serves a network or a whole host.
     pub(crate) fn is_a_gate(&self) -> bool {
         ["gate", "keeper", "hostproxy", "haproxy", "unknown"].contains(&self.role)
     }
 }
 
 fn ids(thread: &Thread) -> Ids {
-    // Effective, behind the real one (proc_pid_status(5)).
+    // The second number is the effective id (proc_pid_status(5)).
     let ([_, uid, ..], [_, gid, ..]) = (thread.users, thread.groups);
     Ids { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) }
 }
@@ -152,12 +152,12 @@ pub(crate) fn booted() -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix("btime ")?.parse().ok())
 }
 
-/// Everything that runs.
+/// The processes of this host.
 #[derive(Debug)]
 pub(crate) struct Overview {
-    /// In ascending order of their numbers.
+    /// In ascending order of their pids.
     pub(crate) processes: Vec<Process>,
-    /// So many more were found than are told of.
+    /// How many more were found.
     pub(crate) left_out: usize,
 }
 

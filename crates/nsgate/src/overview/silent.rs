@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-/// Interfaces that lead to no guest: the loop, and what modules of tunnels put into each namespace.
+/// Interfaces that lead to no guest: the loopback, and those that tunnel modules create in each namespace.
 const NOWHERE: [&str; 10] =
     ["lo", "sit0", "tunl0", "ip6tnl0", "gre0", "gretap0", "erspan0", "ip6gre0", "ip_vti0", "ip6_vti0"];
-/// A debugger that only looks lets go sooner than this.
+/// A process that is traced for longer counts as stopped.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Why, and what to do.
+/// The reason, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Silent {
     pub(crate) what: String,
@@ -26,7 +26,7 @@ pub(crate) struct Silent {
     pub(crate) wholly: bool,
 }
 
-/// `None` if nothing speaks against it, or if that cannot be read.
+/// `None` if the process can answer guests, or if that cannot be read.
 pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
     let stopped = match state(pid) {
         Some('T') => true,
@@ -69,7 +69,7 @@ fn net(pid: i32, name: &str) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/net/{name}")).ok()
 }
 
-/// Listens at an address that its namespace has no more.
+/// Whether it listens at an address that its namespace no longer has.
 fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
     let mut there = local(&net(pid, "fib_trie")?);
     there.extend(inet6(&net(pid, "if_inet6").unwrap_or_default()));
@@ -84,7 +84,7 @@ fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
     })
 }
 
-/// Is in a namespace that nothing leads to.
+/// Whether its namespace has no interface that leads to a guest.
 fn interfaces(pid: i32) -> Option<Silent> {
     let table = net(pid, "dev")?;
     let mut names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());

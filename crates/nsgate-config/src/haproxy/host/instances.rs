@@ -1,4 +1,4 @@
-//! The lines about instances, and who they amount to.
+//! Reads the lines about instances.
 
 use super::line::HostLine;
 use crate::{
@@ -13,12 +13,12 @@ use crate::{
 };
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-/// What the lines said so far; names point into the text.
+/// The lines about instances so far. Names are slices of the text.
 #[derive(Default)]
 pub(super) struct HostLines<'t> {
     pub(super) frontends: usize,
     sources: BTreeMap<&'t str, IpAddr>,
-    /// Which address leads to a backend.
+    /// The source address that leads to each backend.
     uses: BTreeMap<&'t str, Option<IpAddr>>,
     backends: Vec<InstanceBackend<'t>>,
     server: Option<(&'t str, Server)>,
@@ -37,7 +37,7 @@ struct InstanceBackend<'t> {
     patience: Patience,
 }
 
-/// What is said of the patience with Nova, in a backend or in the `defaults` above it.
+/// Retries and timeouts towards Nova, in a backend or in the `defaults` above it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Patience {
     pub(super) retries: Option<u32>,
@@ -45,7 +45,7 @@ pub(super) struct Patience {
     pub(super) server: Option<Duration>,
 }
 
-/// What it all amounts to.
+/// The instances of the text, and their server.
 pub(super) struct HostInstances {
     pub(super) server: Server,
     pub(super) instances: Instances,
@@ -101,8 +101,8 @@ impl<'t> HostLines<'t> {
         }
     }
 
-    /// A backend begins, with what the `defaults` above it say; false if its line is not `backend NAME`. What follows is
-    /// about it either way.
+    /// Begins a backend with the settings of the `defaults` above it. False if the line is not `backend NAME`; the section is read
+    /// as a backend in any case.
     pub(super) fn begin_backend(&mut self, line: &HostLine<'t>, defaults: &ProxySettings) -> bool {
         let name = match line.words() {
             [_, name] if odd(name).is_none() && *name != "from" => *name,
@@ -131,7 +131,7 @@ impl<'t> HostLines<'t> {
                     return report.error(line.place(0), "a second `server` in one backend", "keep one of the two");
                 }
                 match &self.server {
-                    // The same words, ten thousand times.
+                    // The usual case: all backends have the same server.
                     Some((text, _)) if text == address => {}
                     known => match (Server::new(address), known) {
                         (Err(reason), _) => report.error(line.place(2), reason, SERVER),
@@ -153,7 +153,7 @@ impl<'t> HostLines<'t> {
                 (Err(reason), _) => report.error(line.place(2), reason, ""),
                 (Ok(time), "connect") => backend.patience.connect = Some(time),
                 (Ok(time), "server") => backend.patience.server = Some(time),
-                // A request is read in the frontend, by the frontend's patience.
+                // The frontend reads the request, with its own timeout.
                 (Ok(_), _) => {}
             },
             _ => report.error(
@@ -176,7 +176,7 @@ impl<'t> HostLines<'t> {
         let patience = backends.first().map(|first| first.patience).unwrap_or_default();
         let mut all = Vec::with_capacity(backends.len());
         let mut places = BTreeMap::new();
-        // Without a name its first line is reported already.
+        // A missing name is reported already.
         for backend in backends.into_iter().filter(|backend| !backend.name.is_empty()) {
             backend.check(report, &patience);
             let Some(source) = self.source(report, &backend) else { continue };
@@ -215,7 +215,7 @@ impl<'t> HostLines<'t> {
 }
 
 impl InstanceBackend<'_> {
-    /// Says in which way haproxy would serve this instance otherwise than the first one, or not at all.
+    /// Reports settings by which haproxy would treat this instance differently from the first one.
     fn check(&self, report: &mut Report<'_>, first: &Patience) {
         if !self.http {
             let message = format!("backend `{}` has no `mode http`", self.name);

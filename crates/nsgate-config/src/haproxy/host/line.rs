@@ -1,11 +1,11 @@
-//! A line of a large text as words that point into it: nothing is copied, and a place is worked out only for a message.
+//! A line of a large text, split without copying. Places are computed only for messages.
 
 use crate::report::Span;
 
-/// Most words of a line that means something here.
+/// Most words of an accepted line.
 const MOST: usize = 8;
 
-/// The bytes of words: visible ASCII but for quotes, escapes and comments. A host's text has twelve megabytes of them.
+/// The bytes of words: visible ASCII without quotes, backslash and `#`. A table, since a host's text has twelve megabytes.
 static PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let (mut rest, mut byte): (&mut [bool], u8) = (&mut table, 0);
@@ -30,8 +30,7 @@ pub(super) struct HostLine<'t> {
 }
 
 impl<'t> HostLine<'t> {
-    /// Splits a line at blanks. A comment ends it; quotes, escapes and control characters have no use in what Neutron
-    /// writes, and are refused.
+    /// Splits a line at blanks. A comment ends it. Neutron writes no quotes, escapes or control characters: they are refused.
     pub(super) fn read(text: &'t str, number: usize) -> Result<Self, (Span, &'static str)> {
         let mut line = Self { text, number, words: [""; MOST], count: 0 };
         let mut rest = text.as_bytes();
@@ -41,7 +40,7 @@ impl<'t> HostLine<'t> {
             let length = rest.iter().position(|byte| !plain(*byte)).unwrap_or(rest.len());
             let begin = text.len() - rest.len();
             match rest.first() {
-                // haproxy reads nothing behind a carriage return; what stands there was reported with the text.
+                // haproxy reads nothing after a carriage return. `text::lines` has reported the rest of the line.
                 None | Some(b'#' | b'\r') => return Ok(line),
                 Some(_) if length == 0 => {
                     let before = text.get(..begin).unwrap_or_default();
@@ -62,7 +61,7 @@ impl<'t> HostLine<'t> {
         self.count += 1;
     }
 
-    /// The first word, of a line with too many as well; none of an empty line.
+    /// The first word, also of a line with too many; `None` for an empty line.
     pub(super) fn first(&self) -> Option<&'t str> {
         self.words.first().copied().filter(|word| !word.is_empty())
     }
@@ -71,7 +70,7 @@ impl<'t> HostLine<'t> {
         self.words().get(index).copied()
     }
 
-    /// The words; of a line with too many, none, so that it matches no form.
+    /// The words. A line with too many has none, so that it matches no form.
     pub(super) fn words(&self) -> &[&'t str] {
         match self.words.get(..self.count) {
             Some(words) => words,
@@ -79,7 +78,7 @@ impl<'t> HostLine<'t> {
         }
     }
 
-    /// Where a word stands; the first one if there are too many.
+    /// The place of a word; that of the first one if the line has too many.
     pub(super) fn place(&self, index: usize) -> Span {
         let word = self.word(index).or(self.words.first().copied()).unwrap_or_default();
         // Both point into the same line.

@@ -1,9 +1,9 @@
 //! The host-wide proxy in haproxy's words: one `frontend`, and for each instance an `acl`, a `use_backend`, a `backend`.
 //!
-//! Promises the same as the dialect of a gate: what is accepted means what it meant, and everything else is refused with
-//! its place. What an instance's lines may say is one form, the one that Neutron writes
-//! (`neutron/agent/l2/extensions/metadata/host_metadata_proxy.py`); ten thousand of them are read in a moment, since a
-//! reload stands between a new instance and its first request.
+//! Promises the same as the dialect of a gate: an accepted text means what it means to haproxy, and everything else is refused
+//! with its place. The lines of an instance have one form, that of Neutron
+//! (`neutron/agent/l2/extensions/metadata/host_metadata_proxy.py`). Ten thousand instances are read within milliseconds, since a
+//! new instance waits for a reload before its first request.
 
 mod instances;
 mod line;
@@ -24,16 +24,16 @@ use crate::{
 use instances::HostLines;
 use line::HostLine;
 
-/// A host's configuration, and what is odd about its text.
+/// A host's configuration, and the warnings about its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedHost {
-    /// What was asked for.
+    /// The configuration.
     pub config: HostConfig,
     /// What has no effect, in the order of the text.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Whether a text is meant for a host rather than for one network: it has a `frontend`.
+/// Whether a text is for a host and not for one network: it has a `frontend`.
 #[must_use]
 pub fn is_host_proxy(text: &str) -> bool {
     text.lines().any(|line| line.split_ascii_whitespace().next() == Some("frontend"))
@@ -93,7 +93,7 @@ fn enter<'t>(
     if section == Section::Backend && collected.begin_backend(line, &reader.defaults) {
         return;
     }
-    // The words of a line that was read once without an error.
+    // The line was split once without an error.
     let words = split(content, number).unwrap_or_default();
     header::name(report, section, line.place(0), words.get(1..).unwrap_or_default());
     match section {
@@ -110,7 +110,7 @@ fn enter<'t>(
     }
 }
 
-/// The few lines that are not about an instance: the words of a gate's dialect.
+/// Reads one of the few lines that are not about an instance, with the dialect of a gate.
 fn settings(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, content: &str, number: usize) {
     match split(content, number) {
         Ok(words) => {
@@ -130,10 +130,10 @@ fn finish(mut reader: HaproxyReader, collected: HostLines<'_>, report: &mut Repo
     let process = reader.process(report);
     let found = collected.finish(report);
     let mut limits = reader.limits(report);
-    // Nova's own server reads a request to its end, whatever comes in whichever piece.
+    // Nova reads a request to its end, in any number of pieces.
     limits.backend_request_bytes = limits.head_bytes.max(limits.backend_request_bytes);
     let found = found?;
-    // The frontend has no server to wait for: what it says of one changes nothing.
+    // The frontend connects to no server: its timeouts for one have no effect.
     let said = ProxyTimeouts { connect: found.patience.connect, server: found.patience.server, ..reader.own.timeouts };
     Some(HostConfig {
         proxy: HostProxy {

@@ -1,12 +1,12 @@
-//! A header that must be there, and a method that may be asked with.
+//! A required header, and an accepted method.
 
 use crate::Invalid;
 use std::fmt;
 
-/// Headers by which proxies say for whom they ask, in lower case with `-`. None of them can be demanded of a guest.
+/// Headers by which a proxy names its client, in lower case with `-`. A guard cannot require one of them.
 pub const FORWARDED_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
-/// Bytes of a name or a value.
+/// Most bytes of a name or a value.
 const MOST: usize = 128;
 
 /// A header field that a request must have, for instance `Metadata-Flavor: Google` or `Metadata: true`.
@@ -50,14 +50,14 @@ impl RequiredHeader {
         &self.name
     }
 
-    /// The value; case makes no difference.
+    /// The value, compared without regard to case.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 }
 
-/// A method that is passed on (RFC 9110, section 9.1): case makes a difference.
+/// An accepted method (RFC 9110, section 9.1), compared with regard to case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodName(String);
 

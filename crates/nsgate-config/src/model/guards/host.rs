@@ -1,4 +1,4 @@
-//! A host that guests may name.
+//! An accepted value of `Host`.
 
 use crate::Invalid;
 use std::{
@@ -6,10 +6,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-/// A value that `Host` may have, without a port (RFC 9110, section 7.2).
+/// An accepted value of `Host`, without a port (RFC 9110, section 7.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuestHost {
-    /// An address, whichever way it is written.
+    /// An address, in any spelling.
     Address(IpAddr),
     /// A name of the DNS, in lower case.
     Name(String),
@@ -36,7 +36,7 @@ impl GuestHost {
                 && !label.ends_with('-')
         };
         let last = text.rsplit('.').next().unwrap_or_default();
-        // A last label of digits is read as an address by some and as a name by others (WHATWG URL, section 3.5).
+        // Some programs read a last label of digits as an address, others as a name (WHATWG URL, section 3.5).
         if text.len() <= 253 && text.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self::Name(text.to_ascii_lowercase()));
         }

@@ -1,7 +1,6 @@
-//! What a gate demands of a request beside being well-formed: the guards that other clouds' metadata services have.
+//! Demands on a request beyond its form: the guards of other clouds' metadata services.
 //!
-//! Everything is off by default: a request that the strict reader takes is passed on. docs/guards.md says which cloud each
-//! guard comes from and what it breaks.
+//! All are off by default. docs/guards.md says which cloud each guard comes from and which clients it breaks.
 
 mod header;
 mod host;
@@ -13,53 +12,51 @@ pub use path::{ComponentName, PathPrefix, is_plain_path};
 
 use std::{num::NonZeroU8, time::Duration};
 
-/// The guards of a gate. Those that are off cost nothing.
+/// The guards of a gate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Guards {
-    /// A request that carries `X-Forwarded-For`, `Forwarded` or `X-Real-IP`, under any spelling that a CGI or WSGI server
-    /// folds into these, is refused with 403 rather than rewritten: it came through somebody's proxy.
+    /// Refuses a request that has `X-Forwarded-For`, `Forwarded` or `X-Real-IP` with 403: it came through a proxy. Every spelling
+    /// counts that a CGI or WSGI server folds into these names. Without this guard the gate rewrites the headers.
     pub refuse_forwarded: bool,
-    /// Values that `Host` may have, each with a port or without one; any if empty. Another one is refused with 421, so that
-    /// a browser in the guest whose DNS was rebound learns nothing.
+    /// Accepted values of `Host`, each with or without a port; any if empty. Another value is refused with 421, so that a browser
+    /// in the guest learns nothing by DNS rebinding.
     pub hosts: Vec<GuestHost>,
-    /// A header without which a request is refused with 403: a plain `GET` that somebody else's program was talked into
-    /// does not have it.
+    /// A header that a request must have; without it, 403. A forged `GET` does not have it.
     pub require_header: Option<RequiredHeader>,
     /// Session tokens in the style of IMDSv2.
     pub tokens: Tokens,
-    /// Methods that are passed on; any if empty. Another one is refused with 405.
+    /// Accepted methods; any if empty. Another one is refused with 405.
     pub methods: Vec<MethodName>,
-    /// Beginnings of paths that are passed on; any path if empty. Another one is refused with 403, and so is a path that
-    /// is not written plainly ([`is_plain_path`]). Several `/` in a row are one, here and to the agent.
+    /// Accepted path prefixes; any path if empty. Another path is refused with 403, and so is one that is not plain
+    /// ([`is_plain_path`]). Several `/` in a row count as one, here and at the agent.
     pub paths: Vec<PathPrefix>,
-    /// A path that is below none of `paths` is answered 404, as if nothing was there, and not 403: some clients take 403 for
-    /// a fault that passes, and ask again for ever.
+    /// Answers a path outside `paths` with 404 instead of 403. Some clients retry for ever after a 403.
     pub hide_paths: bool,
-    /// Paths that are passed on for a while only.
+    /// Paths that are passed on for a limited time.
     pub expiring: Option<Expiring>,
-    /// Routers that an answer may pass on its way to the guest, and one (IP_TTL, ip(7); IPV6_UNICAST_HOPS, ipv6(7)); the
-    /// host's default if absent.
+    /// Hop limit of answers: the number of routers that an answer may pass, plus one (IP_TTL, ip(7); IPV6_UNICAST_HOPS, ipv6(7)).
+    /// The host's default if absent.
     pub hop_limit: Option<NonZeroU8>,
 }
 
 impl Guards {
-    /// Whether nothing is demanded.
+    /// Whether all guards are off.
     #[must_use]
     pub fn is_off(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Whether a request must carry a token that the gate gave out to the same address (AWS's IMDSv2).
+/// Whether a request must have a session token that the gate gave to the same address (AWS's IMDSv2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tokens {
-    /// The gate knows of no tokens: `PUT /latest/api/token` and the token's header are the agent's affair.
+    /// No tokens: `PUT /latest/api/token` and the token's header go to the agent.
     #[default]
     Off,
-    /// The gate gives tokens out. A request with a bad one is refused with 401, one without is passed on.
+    /// The gate gives out tokens. A request with a bad token is refused with 401; a request without a token passes.
     Optional,
-    /// A request without a good one is refused with 401.
+    /// A request without a good token is refused with 401.
     Required,
 }
 
@@ -75,12 +72,12 @@ impl Tokens {
     }
 }
 
-/// Paths with one of these components are answered for so long after the first request of a source address, and refused
-/// with 403 from then on: what a guest needs once, when it boots, is not there for whoever breaks into it later.
+/// Paths with one of these components pass for a limited time after the first request of a source address; then they are refused
+/// with 403. A secret that a guest reads once, when it boots, is not there for an intruder later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiring {
     /// Components of a path: `user_data` is in `/openstack/latest/user_data`.
     pub names: Vec<ComponentName>,
-    /// From the first request of the address on.
+    /// Time from the first request of the address on.
     pub after: Duration,
 }

@@ -1,13 +1,13 @@
-//! Paths that a guard can tell apart, because nobody behind the gate can read them as other ones.
+//! Plain paths: those that every program behind the gate reads in the same way.
 
 use crate::Invalid;
 use std::fmt;
 
-/// Whether a path means itself to everybody: `/`, then components of letters, digits and `-._~!$&'()*+,=:@`, none of them
+/// Whether a path has only one reading: `/`, then components of letters, digits and `-._~!$&'()*+,=:@`, none of them
 /// `.` or `..`, none of them empty but the last one.
 ///
-/// What is not plain has been read as another path by somebody: an agent decodes `%75`, Nova takes `..` and `//` away
-/// (`os.path.normpath` in `nova/api/metadata/handler.py`), others cut a component at `;` or take `\` for `/`.
+/// Programs read other paths differently: an agent decodes `%75`, Nova removes `..` and `//` (`os.path.normpath` in
+/// `nova/api/metadata/handler.py`), others cut a component at `;` or take `\` for `/`.
 #[must_use]
 pub fn is_plain_path(path: &[u8]) -> bool {
     let Some(mut rest) = path.strip_prefix(b"/") else { return false };
@@ -30,7 +30,7 @@ fn plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
 }
 
-/// The beginning of a path: whole components, `/openstack` for `/openstack`, `/openstack/` and everything below.
+/// A prefix of a path, in whole components: `/openstack` for `/openstack`, `/openstack/` and everything below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPrefix(String);
 
@@ -80,7 +80,7 @@ impl ComponentName {
         )))
     }
 
-    /// Whether a plain path has this component. Case makes no difference: this is a prohibition.
+    /// Whether a plain path has this component. Case is ignored, since the name is forbidden and not allowed.
     #[must_use]
     pub fn is_in(&self, path: &[u8]) -> bool {
         path.split(|byte| *byte == b'/').any(|component| component.eq_ignore_ascii_case(self.0.as_bytes()))
