@@ -95,7 +95,7 @@ impl<'l> World<'l> {
                 assert!(!said.contains(word), "{way:?} shows {word} of {}:\n{said}", file.display());
             }
             // Which line is wrong is said, and why no more than that.
-            assert!(said.contains("line 1 is not what") && said.contains(why), "{way:?}:\n{said}");
+            assert!(said.contains("line 1 is not valid") && said.contains(why), "{way:?}:\n{said}");
         }
     }
 
@@ -154,7 +154,7 @@ fn no_word_of_an_accepted_text_behind_a_link_is_shown(lab: &Lab) {
     symlink(&secret, &link).unwrap();
     for (way, valid) in [(WAYS[0], "is valid"), (WAYS[3], ""), (WAYS[4], "\"valid\":true")] {
         let said = world.run(way, &link, None).said();
-        assert!(said.contains(valid) && said.contains("what stands in the file is not shown"), "{said}");
+        assert!(said.contains(valid) && said.contains("the text of the file is not shown"), "{said}");
         assert!(!said.contains("metadata_proxy") && !said.contains("tune."), "{said}");
         let said = world.run(way, &secret, None).said();
         assert!(said.contains("metadata_proxy") && said.contains("tune."), "{said}");

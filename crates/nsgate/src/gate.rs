@@ -230,7 +230,7 @@ pub(crate) fn serve<C: Connector>(
         tokio::select! {
             () = forwarder.serve(listeners, stopped) => 0,
             reason = reload.follow(hangup) => {
-                tracing::error!("{reason}; this process ends as well, so that whoever watches it starts both anew");
+                tracing::error!("{reason}; this process ends as well, so that its supervisor or agent starts both again");
                 1
             }
         }

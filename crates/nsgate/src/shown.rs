@@ -22,8 +22,8 @@ pub(crate) fn warnings(text: &ConfigText, name: &str, found: Vec<Diagnostic>) ->
 /// A diagnostic with the number of its line, and nothing else of the text.
 fn without_words(found: Diagnostic, why: &str) -> Diagnostic {
     let message = match found.line {
-        0 => "this is not what a configuration says".to_owned(),
-        line => format!("line {line} is not what a configuration says"),
+        0 => "this is not a valid configuration".to_owned(),
+        line => format!("line {line} is not valid in a configuration"),
     };
     Diagnostic {
         severity: found.severity,
@@ -33,7 +33,7 @@ fn without_words(found: Diagnostic, why: &str) -> Diagnostic {
         length: 1,
         message,
         help: Some(format!(
-            "what stands in the file is not shown: {why}; name the file itself, and have it read by who may read it"
+            "the text of the file is not shown: {why}; name the file itself, and check it as a user who may read it"
         )),
         source: String::new(),
     }

@@ -239,6 +239,8 @@ pub enum DialectMeaning {
     Understood,
     /// It changes nothing, with a warning. These are its arguments.
     Ignored(String),
+    /// The same, for a word for which haproxy would do something that a gate does not. The arguments, and what haproxy does.
+    Unfollowed(String, &'static str),
     /// The same, for a word that haproxy 2.6 does not know and a later haproxy does.
     IgnoredOfLater(String),
     /// It is refused, for this reason.

@@ -149,7 +149,7 @@ pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name
         return report.error(header.place, message, format!("accepted: {HEADERS}"));
     };
     if has_capitals(&value.text) {
-        report.warning(value.place, "a gate writes the identity in small letters, haproxy as it stands here", "");
+        report.warning(value.place, "a gate writes the identity in small letters, haproxy as it is written here", "");
     }
     match reader.identity {
         Some((previous, _)) if previous == identity => {
@@ -169,7 +169,7 @@ pub(super) fn del_header(reader: &mut HaproxyReader, report: &mut Report<'_>, na
     let Some(header) = one(report, name, arguments, "http-request del-header NAME") else { return };
     match (identity_named(&header.text, Uuid::NIL), reader.identity) {
         (None, _) => {
-            let message = format!("a gate decides itself which headers pass, `{}` too", header.text);
+            let message = format!("a gate has its own list of headers that pass, for `{}` too", header.text);
             report.error(header.place, message, format!("accepted: {HEADERS}"));
         }
         (Some(removed), Some((own, _))) if removed.header() == own.header() => {

@@ -99,11 +99,11 @@ impl RateRules {
         };
         let counter = name.get(1).map(|word| word.text.clone()).unwrap_or_default();
         if self.denies {
-            let message = "this stands below a line that denies: haproxy would not count what is denied there";
+            let message = "this is below a line that denies: haproxy would not count what is denied there";
             return report.error(place(name), message, "write all `track-sc` lines above the first `deny`");
         }
         if self.tables.iter().any(|table| table.tracked.as_ref() == Some(&counter)) {
-            let message = format!("a second `{counter}`: haproxy heeds the first one alone");
+            let message = format!("a second `{counter}`: haproxy uses only the first one");
             return report.error(place(name), message, "write `track-sc1` or `track-sc2`");
         }
         match self.find(table) {

@@ -48,10 +48,10 @@ impl ProxySettings {
             report.error(nowhere, "there is no `mode http`: haproxy would pass bytes on and set no header", help);
         }
         if !self.httplog {
-            report.warning(nowhere, "there is no `option httplog`: lines of the log have its form nonetheless", "");
+            report.warning(nowhere, "there is no `option httplog`: the log has its format in any case", "");
         }
         if !self.dontlognull {
-            let message = "there is no `option dontlognull`: a connection without a request is not logged nonetheless";
+            let message = "there is no `option dontlognull`: a connection without a request is not logged in any case";
             report.warning(nowhere, message, "");
         }
     }
@@ -93,7 +93,8 @@ impl ProxyTimeouts {
             ..usual
         };
         if !absent.is_empty() {
-            let message = format!("not said, and the gate's own: {}; haproxy would wait for ever", absent.join(", "));
+            let message =
+                format!("not set, so the gate's defaults hold: {}; haproxy would wait for ever", absent.join(", "));
             report.warning(Span::default(), message, "write them into section `defaults`");
         }
         timeouts

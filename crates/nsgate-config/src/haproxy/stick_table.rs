@@ -74,7 +74,7 @@ impl Properties<'_> {
         };
         match entries(&size.text) {
             Some(1..REMEMBERED) => {
-                let message = format!("a gate remembers {REMEMBERED} sources, haproxy would forget some sooner");
+                let message = format!("a gate remembers {REMEMBERED} sources; haproxy would forget some earlier");
                 report.warning(size.place, message, "");
             }
             Some(REMEMBERED..) => {}
@@ -104,7 +104,8 @@ impl Properties<'_> {
             // Without `expire` haproxy removes an entry only when the table is full.
             Ok(time) if time >= window || time.is_zero() => {}
             Ok(_) => {
-                let message = "haproxy forgets a source that is silent for so long, a gate counts the whole window";
+                let message =
+                    "haproxy forgets a source after this time without a request; a gate counts the whole window";
                 report.warning(expire.place, message, "write an `expire` as long as the window of `http_req_rate`");
             }
             Err(reason) => {

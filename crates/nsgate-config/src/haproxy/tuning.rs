@@ -1,5 +1,5 @@
 //! The `tune.` words of haproxy 2.6 (configuration manual, 3.2 "Performance tuning"), and their values as Debian's 2.6 takes them.
-//! Nearly all of them tune what nsgate does not have; another one is a mistake.
+//! Nearly all of them tune what nsgate does not have. Any other `tune.` word is an error.
 
 use super::{
     arguments::MOST,

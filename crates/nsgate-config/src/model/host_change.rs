@@ -24,7 +24,7 @@ impl HostConfig {
         differs(&mut found, "pidfile", &optional(old.pid_file.as_ref()), &optional(new.pid_file.as_ref()));
         differs(&mut found, "daemon", &old.daemon, &new.daemon);
         if old.log != new.log {
-            found.push("`log` or `log-tag` is another".to_owned());
+            found.push("`log` or `log-tag` has changed".to_owned());
         }
         let (old, new) = (&self.proxy, &next.proxy);
         let binds =
@@ -44,7 +44,7 @@ impl HostConfig {
         differs(&mut found, "stats uri", &path(&old.statistics), &path(&new.statistics));
         if found.is_empty() && self.without_instances() != next.without_instances() {
             // A word of a later version of the dialect that is missing in the list above.
-            found.push("something else than the instances is another".to_owned());
+            found.push("something other than the instances has changed".to_owned());
         }
         found
     }

@@ -144,10 +144,10 @@ pub(crate) fn plausible(listener: Listener) -> Result<Listener, Invalid> {
             Err(Invalid::new(format!("`{ip}` is link-local: it needs the interface it is on")))
         }
         ip if ip.is_multicast() => {
-            Err(Invalid::new(format!("`{ip}` is a multicast address: nobody can connect to it")))
+            Err(Invalid::new(format!("`{ip}` is a multicast address: no guest can connect to it")))
         }
         IpAddr::V4(ip) if ip.is_broadcast() => {
-            Err(Invalid::new(format!("`{ip}` is the broadcast address: nobody can connect to it")))
+            Err(Invalid::new(format!("`{ip}` is the broadcast address: no guest can connect to it")))
         }
         _ => Ok(listener),
     }

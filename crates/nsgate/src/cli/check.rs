@@ -47,8 +47,8 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The site's settings are known by their place, a text in which a section of haproxy's begins, or that begins with a word
-    /// of its preprocessor, is haproxy's; everything else is meant to be the TOML of a gate.
+    /// Guesses the dialect. The site's settings are known by their path. A text with a section of haproxy, or with a word of
+    /// haproxy's preprocessor at its beginning, is haproxy's. Everything else is the TOML of a gate.
     fn of(path: &Path, text: &str) -> Self {
         if path == Path::new(site::PATH) {
             return Self::Site;

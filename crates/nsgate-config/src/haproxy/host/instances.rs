@@ -66,7 +66,7 @@ impl<'t> HostLines<'t> {
                     return report.error(line.place(1), format!("`{name}` contains {c:?}, which no name has"), NAMES);
                 }
                 if name.eq_ignore_ascii_case("or") {
-                    let message = format!("`{name}` is a word of conditions, and no name of an `acl`");
+                    let message = format!("`{name}` is a word of conditions, and not valid as the name of an `acl`");
                     return report.error(line.place(1), message, "give it another name");
                 }
                 let Ok(source) = address.parse::<IpAddr>() else {
@@ -81,7 +81,7 @@ impl<'t> HostLines<'t> {
             ["use_backend", name, "if", acl] => {
                 let source = self.sources.get(acl).copied();
                 if source.is_none() {
-                    let message = format!("there is no `acl {acl}` above, by which the instance would be known");
+                    let message = format!("there is no `acl {acl}` above: the proxy would not know the instance");
                     report.error(line.place(3), message, "write `acl NAME src ADDRESS` above it");
                 }
                 if self.uses.insert(*name, source).is_some() {
@@ -90,12 +90,12 @@ impl<'t> HostLines<'t> {
                 }
             }
             _ if line.first() == Some("acl") => {
-                let help = "write `acl NAME src ADDRESS`: who asks is known by the source address alone";
+                let help = "write `acl NAME src ADDRESS`: the proxy knows an instance by its source address only";
                 report.error(line.place(0), "this `acl` is not one address of one instance", help);
             }
             _ => report.error(
                 line.place(0),
-                "this `use_backend` does not stand under one `acl`",
+                "this `use_backend` has not exactly one `acl` as its condition",
                 "write `use_backend NAME if ACL`",
             ),
         }
@@ -184,7 +184,7 @@ impl<'t> HostLines<'t> {
             match (backend.id, backend.project, backend.signature, backend.served) {
                 (Some(id), Some(project), Some(signature), true) => {
                     if places.insert(source, place).is_some() {
-                        let message = format!("a second instance at {source}: nobody could say which one asks");
+                        let message = format!("a second instance at {source}: the proxy could not tell them apart");
                         report.error(place, message, "an address belongs to one instance");
                     }
                     all.push((source, Instance { id, project, signature }));
@@ -228,8 +228,8 @@ impl InstanceBackend<'_> {
             (own.server == first.server, "timeout server"),
         ] {
             if !same {
-                let message = format!("`{word}` of `{}` is not what the first backend says", self.name);
-                report.error(self.place, message, "one process has one patience for all instances");
+                let message = format!("`{word}` of `{}` differs from that of the first backend", self.name);
+                report.error(self.place, message, "one process has the same retries and timeouts for all instances");
             }
         }
     }
@@ -247,7 +247,11 @@ impl InstanceBackend<'_> {
         let as_it_stands = name.eq_ignore_ascii_case("X-Tenant-ID");
         match taken {
             Ok(false) if !as_it_stands && has_capitals(value) => {
-                report.warning(line.place(3), "a proxy writes it in small letters, haproxy as it stands here", "");
+                report.warning(
+                    line.place(3),
+                    "the proxy writes it in small letters, haproxy as it is written here",
+                    "",
+                );
             }
             Ok(false) => {}
             Ok(true) => report.error(line.place(2), format!("`{name}` is said twice"), "keep one of the two lines"),

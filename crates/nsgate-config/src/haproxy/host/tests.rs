@@ -156,7 +156,7 @@ fn no_line_is_taken_for_an_empty_one() {
     let nine = " a b c d e f g h i";
     for (from, word) in [
         ("src 240.0.0.3", "this `acl` is not one address"),
-        ("if instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3", "this `use_backend` does not stand"),
+        ("if instance_5f0c7c3e-0b1d-4a7c-9a57-2f6d1f5f1a01_240.0.0.3", "this `use_backend` has not exactly one"),
         ("X-Tenant-ID 0123456789abcdef0123456789abcde1", "in this form"),
         ("server metasrv 192.0.2.10:8775", "in this form"),
         ("frontend public", "`a` is not expected behind `frontend`"),
@@ -196,7 +196,7 @@ fn defaults_hold_for_the_sections_behind_them() {
     for line in own.iter().take(3) {
         let (first, rest) = instances.split_at(instances.find("server metasrv").unwrap());
         let text = format!("{head}{first}{}", rest.replacen(&format!("    {line}\n"), "", 1));
-        assert!(refused(&text).contains("is not what the first backend says"), "{line}");
+        assert!(refused(&text).contains("differs from that of the first backend"), "{line}");
     }
     let text = format!("{head}{}", bare.replace("\n    balance", "\n    mode http\n    balance"));
     let parsed = read(&text);

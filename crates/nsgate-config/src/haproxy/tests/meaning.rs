@@ -260,7 +260,7 @@ fn requests_are_logged_where_haproxy_logs_them() {
 #[test]
 fn a_rate_limit_counts_what_haproxy_counts() {
     let track = "    http-request track-sc1 src table burst_rate_limiter\n";
-    refused(&changed(track, &track.replace("sc1", "sc0")), "a second `track-sc0`: haproxy heeds the first one alone");
+    refused(&changed(track, &track.replace("sc1", "sc0")), "a second `track-sc0`: haproxy uses only the first one");
     refused(&changed(track, &format!("{track}{}", track.replace("sc1", "sc2"))), "filled twice");
     refused(&(changed(track, "") + track), "below a line that denies");
     let text = changed(track, &track.replace("sc1", "sc2"));
