@@ -38,7 +38,7 @@ impl Terms {
 
 /// Who may ask, and what is said of them.
 pub(crate) enum Callers {
-    /// Everybody is of one network: the identity as the agent gets it.
+    /// All guests are of one network. This is its identity as the agent gets it.
     Network(Vec<u8>),
     /// Each address is an instance's, or a stranger's.
     Host(HostCallers),

@@ -120,7 +120,7 @@ enum ConnectionEnd {
     Orderly,
     /// In the middle of something.
     Cut,
-    /// Somebody was too slow.
+    /// The guest was too slow.
     Slow(Option<Refusal>),
     /// The connection is twice as old as it may get.
     Old,
@@ -139,8 +139,8 @@ enum Alarm {
     Old,
 }
 
-/// Waits until the guest is too slow or the connection too old. One timer for the whole connection: it looks again when
-/// the time that it knew is over, and nobody has to set it for each request.
+/// Waits until the guest is too slow or the connection too old. One timer serves the whole connection: it looks again when
+/// its time is over, so that no request has to set it.
 async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm {
     let all = [timeouts.request, timeouts.client, timeouts.keep_alive, timeouts.body];
     let shortest = all.into_iter().min().unwrap_or(timeouts.request);
@@ -157,7 +157,7 @@ async fn watch(exchange: &Exchange, timeouts: &Timeouts, old: Instant) -> Alarm 
         if old <= now {
             return Alarm::Old;
         }
-        // Whatever begins now has at least the shortest time.
+        // A wait that begins now has at least the shortest time.
         let next = now + shortest;
         sleep_until(deadline.unwrap_or(next).min(next).min(old)).await;
     }

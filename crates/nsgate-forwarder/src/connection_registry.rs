@@ -1,7 +1,7 @@
-//! Who is connected, how much each source holds, and who gives way where there is no more room.
+//! Which guests are connected, how much each source holds, and which connection gives way where there is no more room.
 //!
 //! An address has bounds of its own. A machine with IPv6 has a whole /64 of addresses, and could take everything with
-//! them; so where there is no more room, a connection that keeps the gate waiting gives way to whoever comes: one of the
+//! them; so where there is no more room, a connection that keeps the gate waiting gives way to a new one: one of the
 //! holder of most, and among its connections the one that has been waited for longest.
 
 use crate::{
@@ -26,7 +26,7 @@ const KEPT: usize = 64;
 /// Connections that are looked at for one that gives way. Where there are more, the next look goes on behind them.
 const LOOKED_AT: usize = 4096;
 
-/// Everybody who is connected to a gate.
+/// All connections of a gate, by source.
 pub(crate) struct ConnectionRegistry {
     limits: Limits,
     requests: Arc<Semaphore>,
@@ -108,7 +108,7 @@ impl ConnectionRegistry {
 
     fn holder(self: &Arc<Self>, table: &mut RegistryTable, source: GuestSource) -> Holder {
         let Limits { backend_requests, requests_per_source, unfinished_heads_per_source, .. } = self.limits;
-        // Three quarters: guests with another prefix, or with IPv4, find a turn whatever this /64 does.
+        // Three quarters: guests with another prefix, or with IPv4, find a turn even if this /64 takes all it can.
         let share = backend_requests - backend_requests / 4;
         let prefix = source.prefix().map(|prefix| {
             let new = || Arc::new(PrefixShare { connections: AtomicU32::new(0), requests: turns(share) });

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// An error of kind [`ErrorKind::WouldBlock`] says that the agent's queue is full (connect(2) on a UNIX socket answers
 /// EAGAIN). One of kind [`ErrorKind::PermissionDenied`] that no system call gave says that the wrong process listens, and
 /// asking again is no use. Anything else says that the agent is not there yet. EACCES is among it: between bind(2) and
-/// chmod(2) the socket of an agent that starts is closed to everybody else.
+/// chmod(2) the socket of an agent that starts is closed to other users.
 pub trait Connector: Send + Sync + 'static {
     /// The connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;

@@ -1,4 +1,4 @@
-//! One of a gate's listeners: who gets in, and who waits.
+//! One of a gate's listeners: it accepts guests, and lets them wait where there is no room.
 
 use crate::{
     Connector, Seldom, Stop, connection,
@@ -92,7 +92,7 @@ impl<C: Connector> Entrance<C> {
     }
 
     /// Serves a guest that has come, when there is room. Where there is none, the rest wait in the kernel's queue: the
-    /// guest is asked in first, because nobody knows before who it is, and others give way to it.
+    /// guest is asked in first, because its address is not known before, and others give way to it.
     async fn admit(&self, socket: TcpStream, peer: SocketAddr, stop: &mut watch::Receiver<Option<Stop>>) {
         let Some(guest) = self.meet(socket, peer) else { return };
         if let Some(room) = self.places.at_once() {
@@ -157,7 +157,7 @@ async fn pause(error: &io::Error) {
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
         return;
     }
-    // Whatever this process has run out of, all of its listeners have.
+    // What this process has run out of is missing to all of its listeners: one line is enough.
     static SELDOM: Seldom = Seldom::new();
     SELDOM.say(|more| tracing::error!("accept4(2): {error}; trying again in {} ms{more}", ACCEPT_PAUSE.as_millis()));
     sleep(ACCEPT_PAUSE).await;

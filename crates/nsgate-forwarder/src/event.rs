@@ -11,7 +11,7 @@ use crate::{
 use nsgate_config::Identity;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// No event is longer, in bytes: it fits a syslog message of 1,024 with what stands before it.
+/// No event is longer, in bytes: with its header it fits a syslog message of 1,024.
 pub const LONGEST: usize = 900;
 
 /// Whose gate it is, as every event of it says.
@@ -53,7 +53,7 @@ impl EventOrigin {
     }
 }
 
-/// Events of the same network that nobody got since the one before.
+/// Events of the same network that were lost or left out since the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missed {

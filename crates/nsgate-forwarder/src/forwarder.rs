@@ -59,7 +59,7 @@ impl<C: Connector> Forwarder<C> {
     }
 
     /// A forwarder for a whole host, and who its instances are, which may change while it serves. Requests from an
-    /// address that none of them has are answered 503 and reach nobody.
+    /// address that none of them has are answered 503 and do not reach the agent.
     pub fn for_host(mut host: HostProxy, connector: C, observer: impl Observer) -> (Self, Directory) {
         let directory = Directory::new(std::mem::take(&mut host.instances));
         let (terms, callers) = (Terms::of_host(&host), Callers::of_host(&host, directory.clone()));
@@ -101,8 +101,8 @@ impl<C: Connector> Forwarder<C> {
         self
     }
 
-    /// Makes and checks session tokens with this key, where the gate's guards want tokens. Without a key whoever asks for
-    /// a token is refused, and so is every token.
+    /// Makes and checks session tokens with this key, where the gate's guards want tokens. Without a key
+    /// every request for a token is refused, and so is every token.
     #[must_use]
     pub fn keyed(self, key: Option<TokenKey>) -> Self {
         if let (Some(guarded), Some(key)) = (&self.shared.guarded, key) {
@@ -190,7 +190,7 @@ async fn idling<C: Connector>(
         tokio::select! {
             biased;
             asked = next_stop(&mut stop, None) => {
-                // Somebody else serves the next connection: answers say that they are the last ones on theirs.
+                // Another process serves the next connection. Each answer announces that it is the last one on its own.
                 shared.retiring.store(asked == Stop::Retire, Ordering::Relaxed);
                 return;
             }

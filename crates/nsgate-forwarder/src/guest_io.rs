@@ -228,9 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         self.exchange.on(ExchangeEvent::Refuse(refusal));
     }
 
-    /// The next request is not looked at before this one's answer is written; but a guest that goes away is noticed: by a reset
-    /// always, which is an error, and by a mere end of its side while the request is in the queue. Later that may be a
-    /// guest which has said all it had to say and still listens.
+    /// Keeps the next request for later, and notices a guest that goes away. A reset is an error at any time. The end of the
+    /// guest's side is one only while the request is in the queue: later the guest may have sent all and still listen.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<()> {
         self.buffer.forget_taken();
         while !self.closed && self.buffer.len() < AHEAD {
@@ -285,7 +284,7 @@ impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<Result<usize>> {
         let length = bytes.iter().map(|slice| slice.len()).sum::<usize>();
         if length <= JOINED {
-            // One piece: for the kernel that is less work than several, and the call that can hold an end back takes no more.
+            // Join the pieces: the kernel has less work with one, and send(2) with MSG_MORE takes one only.
             let mut whole = [const { MaybeUninit::uninit() }; JOINED];
             let mut whole = ReadBuf::uninit(&mut whole);
             bytes.iter().for_each(|slice| whole.put_slice(slice));
@@ -297,16 +296,15 @@ impl<S: AsyncRead + LastWrite + Unpin> Write for GuestIo<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let in_flight = self.exchange.flushed();
-        // Whenever the library looks whether it has something to write, and not when it would read: for that it keeps
-        // 8 KiB at hand, and here is nothing that it may have yet.
+        // Look ahead when the library flushes, and not when it reads: to read it allocates 8 KiB, and gets nothing here.
         if in_flight && !self.buffer.has_good() && self.buffer.has_all_content() {
             self.look_ahead(cx)?;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// The connection shuts the socket down, after the last refusal; but what was held back goes now, and not with the
-    /// socket's close: that would throw it away, did the guest send something that nobody reads.
+    /// The connection shuts the socket down, after the last refusal. What the kernel holds back is sent now. A later close
+    /// of the socket would throw it away if the guest had sent more than was read.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.exchange.flushed();
         if self.held_back {

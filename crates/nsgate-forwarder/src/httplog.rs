@@ -93,14 +93,14 @@ fn captured(record: &AccessRecord, line: &mut String) {
 }
 
 /// What of a refused line is a request's beginning: a method, and a target once that is known to have a path. Anything else
-/// may be a part of a body that somebody sent under a wrong length, or another secret.
+/// may be a part of a body that a guest sent under a wrong length, or another secret.
 fn request_in(line: &[u8]) -> Option<&[u8]> {
     const USUAL: [&[u8]; 10] =
         [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PRI"];
     let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
     let (method, behind) = line.split_at_checked(end)?;
     let target = behind.get(1..).unwrap_or_default();
-    // The strict reader takes no user into a target: what stands before the path is a host.
+    // The strict reader takes no user into a target: a host precedes the path.
     let has_path = target.starts_with(b"/")
         || target.split_at_checked(7).is_some_and(|(scheme, rest)| {
             scheme.eq_ignore_ascii_case(b"http://") && rest.iter().any(|byte| matches!(byte, b'/' | b'?' | b' '))
@@ -114,7 +114,7 @@ fn request_in(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Numbers, each with what stands before it and the digits that it has at least.
+/// Numbers, each with its separator and its least number of digits.
 fn numbers<const N: usize>(pieces: [(&str, u64, usize); N], line: &mut String) {
     for (before, number, least) in pieces {
         line.push_str(before);

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 pub struct Sharing {
     /// Connections of all gates, beside those that are reserved.
     pub places: Arc<Semaphore>,
-    /// So many connections each gate may have whatever the others do.
+    /// So many connections each gate may have, however many the others have.
     pub reserved: u32,
 }
 
@@ -55,7 +55,7 @@ impl ConnectionPlaces {
         has_room.then(|| ConnectionRoom { part: self.shared.clone(), _own: Some(own) })
     }
 
-    /// Waits for room: whoever came first has it first.
+    /// Waits for room, in order of arrival.
     pub(crate) async fn next(self) -> ConnectionRoom {
         // The semaphores are never closed.
         let own = self.own.acquire_owned().await.ok();

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Sources remembered at once, as many as Neutron's tables have room for (`size 10k`). One machine can have more addresses:
-/// then whoever has not asked for longest is forgotten first, and those that go on asking are not.
+/// then the source that has been silent for longest is forgotten first, and sources that go on asking are not.
 pub(crate) const MOST: usize = 10_240;
 
 /// The counters of all sources. Two generations of half the size: when the young one is full, the old one is forgotten,

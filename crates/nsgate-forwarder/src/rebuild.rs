@@ -66,7 +66,7 @@ pub(crate) fn request(
     for (name, value) in headers {
         announced |= *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
         if let Some((found, _)) = passing.iter_mut().zip(&PASSING).find(|(_, known)| known.name == name) {
-            // Of several fields with one name the first counts, here and for everybody behind.
+            // Of several fields with one name the first counts, here and in the agent.
             found.get_or_insert(value.as_bytes());
         }
     }

@@ -21,7 +21,7 @@ pub trait Observer: Send + Sync + 'static {
     fn idle(&self) {}
 }
 
-/// Nobody listens.
+/// Ignores everything.
 impl Observer for () {
     fn request(&self, _: &AccessRecord) {}
 }

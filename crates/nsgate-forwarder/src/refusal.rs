@@ -102,7 +102,7 @@ impl Refusal {
         page(self.status, self.phrase(), explanation)
     }
 
-    /// What whoever is refused by a guard can do about it.
+    /// What a guest that a guard refuses can do about it.
     fn advice(&self) -> Option<&'static str> {
         Some(match self.reason {
             Reason::Forwarded => "Ask directly, without a proxy: no X-Forwarded-For, Forwarded or X-Real-IP.",

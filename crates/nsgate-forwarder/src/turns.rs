@@ -13,7 +13,7 @@ pub(crate) struct Turns {
     /// Those of its /64, which may not have all.
     prefix: Option<Arc<Semaphore>>,
     all: Arc<Semaphore>,
-    /// Who gives way while somebody waits: that holds a turn, and keeps the gate waiting.
+    /// Which connections give way while a request waits: those that hold a turn and keep the gate waiting.
     giving: Option<(Among, Arc<dyn GivesWay>)>,
 }
 
@@ -71,7 +71,7 @@ impl Turns {
         Self { own: turns(bound), prefix: None, all: turns(bound), giving: None }
     }
 
-    /// A turn, if nobody has to be waited for; a part of one is given back.
+    /// A turn, if one is free. A part of one is given back.
     pub(crate) fn at_once(&self) -> Option<Turn> {
         Some(Turn {
             _own: self.own.clone().try_acquire_owned().ok()?,
@@ -85,7 +85,7 @@ impl Turns {
 
     /// Waits for a turn. `None` is never: the semaphores are not closed.
     pub(crate) async fn next(&self) -> Option<Turn> {
-        // Its own turn first: who waits for that does not keep others from theirs.
+        // Its own turn first: a request that waits for that keeps no other source from its turn.
         let own = self.own.clone().acquire_owned().await.ok()?;
         let prefix = match &self.prefix {
             Some(prefix) => Some(self.while_others_give_way(prefix.clone().acquire_owned()).await.ok()?),

@@ -74,7 +74,7 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
         let answer = parse(&buffer.split_to(end).freeze(), head_only).ok_or(MALFORMED)?;
         searched = 0;
         match answer.status.as_u16() {
-            // Nobody asked to switch protocols.
+            // No request asked to switch protocols.
             101 => return Err(MALFORMED),
             100..=199 => {}
             _ => return Ok(answer),

@@ -35,7 +35,7 @@ const SHUT_OUT: &str = "; the user of this process may not write to the socket, 
                         configuration and `nsgate doctor` say which, with owner and mode. Let it, or start it as a user or group that \
                         may";
 
-/// One after another: whoever came first is the one who tries while the agent's queue is full.
+/// Lets requests connect in order of arrival: while the agent's queue is full, the first one tries.
 #[derive(Debug)]
 pub(crate) struct Turnstile(Semaphore);
 
@@ -84,7 +84,7 @@ impl Turnstile {
 
     /// Waits while the agent's queue is full.
     async fn attempt<C: Connector>(&self, connector: &C, waits: &impl Fn()) -> std::io::Result<C::Stream> {
-        // The semaphore is never closed; without a turn everybody would try at once, and that works as well.
+        // The semaphore is never closed; without a turn all requests would try at once, and that works as well.
         let _turn = match self.0.try_acquire() {
             Ok(turn) => Some(turn),
             Err(_) => {

@@ -25,7 +25,7 @@ pub struct AgentStream {
 
 #[derive(Debug)]
 enum SocketState {
-    /// Nobody watches it yet.
+    /// The event loop does not watch it yet.
     Plain(UnixStream),
     /// Watched for reading; for writing as well if the request did not fit.
     Watched(AsyncFd<UnixStream>),

@@ -19,7 +19,7 @@ impl TcpConnector {
 impl Connector for TcpConnector {
     type Stream = TcpStream;
 
-    /// A server that does not answer holds up those that ask at the same time, not everybody behind them.
+    /// A server that does not answer holds up the requests of the same time, and not all later ones.
     const AT_ONCE: usize = 64;
 
     async fn connect(&self) -> Result<TcpStream> {

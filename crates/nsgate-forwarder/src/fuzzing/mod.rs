@@ -1,4 +1,4 @@
-//! The inner parts of the forwarder, driven from memory: what the fuzz targets in `tests/fuzz` need and nobody else.
+//! The inner parts of the forwarder, driven from memory: what the fuzz targets in `tests/fuzz` need.
 //!
 //! Promises that it is the product's own code that runs. There is no second reader here and no second parser: bytes
 //! come from memory in the pieces asked for, everything else is what serves a guest.

@@ -1,7 +1,7 @@
 //! Paths that are answered for a while after a guest's first request only.
 //!
 //! Weak by design, and so off unless asked for: a guest that changes its address begins anew, a new guest with an old one's
-//! address comes too late, and so does whoever asks after more sources than the table holds have come and gone.
+//! address comes too late, and so does a guest that asks again after more sources than the table holds have come and gone.
 
 use nsgate_config::Expiring;
 use std::{

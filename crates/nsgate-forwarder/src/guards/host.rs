@@ -26,7 +26,7 @@ enum Bare<'a> {
     Name(&'a str),
 }
 
-/// Takes a port away, which may be any: one that nobody listens on leads nowhere, and an empty one is none. `None` for what is not written as RFC
+/// Takes a port away, which may be any: a port without a listener leads nowhere, and an empty one is none. `None` for what is not written as RFC
 /// 3986, section 3.2.2, and RFC 6874 say; the strict reader has seen to the characters only.
 fn bare(value: &str) -> Option<Bare<'_>> {
     let (host, port) = match value.strip_prefix('[') {

@@ -33,7 +33,7 @@ pub struct TokenKey(Arc<SigningKey>);
 
 struct SigningKey {
     mac: Hmac<Sha256>,
-    /// Times are counted from here, by a clock that nobody sets and that goes on as long as the host does.
+    /// Times are counted from here, by a clock that cannot be set and that goes on as long as the host does.
     began: Instant,
 }
 

@@ -1,7 +1,7 @@
 //! What a gate demands of a request beside being well-formed ([`nsgate_config::Guards`]): judged after the strict reader and
 //! before the agent hears of it.
 //!
-//! Promises that a request which a guard refuses reaches nobody, that each refusal has its own [`Reason`], and that a gate
+//! Promises that a request which a guard refuses does not reach the agent, that each refusal has its own [`Reason`], and that a gate
 //! whose guards are off does none of this.
 
 mod expiry;

@@ -1,4 +1,4 @@
-//! Which paths are passed on: those below a prefix, and only where nobody behind could read another path.
+//! Which paths are passed on: those below a prefix, and only where no server behind could read another path.
 
 use crate::{Reason, refusal::Refusal};
 use nsgate_config::{PathPrefix, is_plain_path};
@@ -53,7 +53,7 @@ mod tests {
         }
     }
 
-    /// Every way in which somebody behind could read a path: decoded as often as anything changes, `\` for `/`, what
+    /// Every way in which a server behind could read a path: decoded as often as anything changes, `\` for `/`, what
     /// follows `;` in a component cut off or not, `.`, `..` and empty components taken away.
     fn readings(path: &[u8]) -> Vec<Vec<String>> {
         let mut decoded = path.to_vec();

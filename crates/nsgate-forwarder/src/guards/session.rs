@@ -55,7 +55,7 @@ impl Session {
         self.key.get().is_none()
     }
 
-    /// A token for whoever asks for one; nothing for whoever may pass.
+    /// A token for a request that asks for one; nothing for a request that may pass.
     pub(super) fn check_token(
         &self,
         asked: &GuardedRequest<'_>,
@@ -64,7 +64,7 @@ impl Session {
         let subject = first_line(asked.identity);
         if asked.method == "PUT" && asked.target == PATH {
             *token = Some(TokenUse::Asked);
-            // AWS gives none to whoever asks through a proxy: the token would be the proxy's.
+            // AWS gives no token through a proxy: the token would be the proxy's.
             if is_forwarded(asked.headers) {
                 return Err(Refusal::guard(403, Reason::Forwarded));
             }

@@ -17,7 +17,7 @@ pub(crate) struct Head {
     pub(crate) target: Range<usize>,
     /// How the body is delimited.
     pub(crate) framing: Framing,
-    /// Parts of what the guest wrote and what stands in their places for everybody behind, in order.
+    /// Parts of what the guest wrote, in order, and what the HTTP library reads instead.
     pub(crate) instead: Vec<(Range<usize>, Vec<u8>)>,
 }
 
@@ -36,7 +36,7 @@ impl Head {
         self.line.get(self.target.clone()).unwrap_or_default()
     }
 
-    /// Another target for everybody behind.
+    /// Sets the target that the agent gets.
     pub(crate) fn set_target(&mut self, target: &[u8]) {
         let here = self.target.start..self.target.start + target.len();
         let old = std::mem::replace(&mut self.target, here);
@@ -55,7 +55,7 @@ pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     end.map(|at| at + 1)
 }
 
-/// Short, since most of what follows ends in it.
+/// A short name for a frequent call.
 const fn bad(reason: Reason) -> Refusal {
     Refusal::bad_request(reason)
 }
@@ -106,7 +106,7 @@ pub(crate) fn parse_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> 
     Ok(Head { line, target: target.start..target.start + length, framing, instead: fields.instead })
 }
 
-/// A host and a port without the port that everybody means (RFC 9110, section 4.2.3): an empty one is none (RFC 3986,
+/// A host and a port without the default port (RFC 9110, section 4.2.3): an empty one is none (RFC 3986,
 /// section 3.2.3).
 fn port_taken(host: &[u8]) -> &[u8] {
     host.strip_suffix(b":80").or_else(|| host.strip_suffix(b":")).unwrap_or(host)
@@ -140,7 +140,7 @@ impl<'a> Iterator for FieldLines<'a> {
 /// Bytes of the longest name that decides anything: `transfer-encoding`.
 const LONGEST_NAME: usize = 17;
 
-/// What a field is to whoever reads the message behind.
+/// What a field means to the next reader of the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Means {
     /// Something, perhaps.

@@ -44,7 +44,7 @@ enum LineStage {
 /// What a stage came to: it has to see more, or the next one may begin.
 type StageResult = Result<Option<LineStage>, Refusal>;
 
-/// Short, since most of what follows ends in it.
+/// A short name for a frequent call.
 const fn bad(reason: Reason) -> Refusal {
     Refusal::bad_request(reason)
 }
