@@ -26,6 +26,7 @@ fn main() {
         twenty_restarts_lose_no_request_to_kept_networks,
         tokens_of_a_kept_network_outlive_its_worker,
         a_worker_that_is_alive_says_so_and_a_stopped_one_does_not,
+        root_adds_to_a_pool_that_takes_networks_from_root_alone,
         a_removed_network_is_kept_no_longer,
         what_a_manager_passes_back_is_judged_like_a_handover,
         what_cannot_be_kept_is_refused_with_a_reason,
@@ -74,6 +75,24 @@ fn listed(lab: &Lab) -> Vec<String> {
     let said = nsgate(lab, &["list", "--json"]);
     let rows: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).unwrap_or_default();
     rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A pool that takes networks from root alone, as the packaged one does, takes one whose processes are another user's.
+fn root_adds_to_a_pool_that_takes_networks_from_root_alone(lab: &Lab) {
+    let world = world(lab);
+    let mut manager = Manager::start(lab, 100);
+    let closed = bound(&socket_path(lab), SockType::SeqPacket);
+    std::fs::set_permissions(socket_path(lab), PermissionsExt::from_mode(0o600)).unwrap();
+    let words: Vec<String> = words(lab, &[]).into_iter().filter(|word| !word.starts_with("--handover-group")).collect();
+    let (command, copies) = manager.command(lab, &words, &[("handover", &closed)]);
+    let pool = Pool::spawn_as(lab, command);
+    drop(copies);
+    assert!(wait_until(10.0, || pool.said("Handovers are taken")), "{}", text(&pool.log));
+    let said = add_with(lab, &world.network, FIRST, &[]);
+    assert!(said.ok() && said.said().is_empty(), "{said:#?} {}", text(&pool.log));
+    assert!(served(&world.network, FIRST) && listed(lab) == [id(FIRST)]);
+    manager.hear();
+    assert_eq!((keepers(), manager.store.len()), (0, 1), "no process stands for it");
 }
 
 /// Processes that stand for a network.

@@ -13,7 +13,7 @@ use crate::{
     plan::Plan,
     reader::{self, ReaderPipes},
     root_names::RootNames,
-    running::Running,
+    running::{Carried, Running},
     secret,
     signals::Signals,
 };
@@ -34,6 +34,7 @@ pub(crate) struct GateSide {
     pub(crate) managed: Managed,
     /// Its mounts are copied in the place of the host's.
     pub(crate) lender: Option<Lender>,
+    pub(crate) carried: Carried,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -97,14 +98,14 @@ impl<'a> GateProcess<'a> {
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<PreparedGate<T>, LaunchError> {
         let Self { options, side, readiness, reporter, host_pid, reader, counters, .. } = self;
-        let GateSide { accounts, pinned, mut opened, bound, mut managed, warnings, .. } = side;
+        let GateSide { accounts, pinned, mut opened, bound, mut managed, carried, warnings, .. } = side;
         let before = sandbox.open_descriptors()?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
         let signals = Signals::listen().map_err(LaunchError::daemon("signalfd"))?;
         let made = sandbox.open_descriptors()?.into_iter().filter(|made| !before.contains(made));
         let ends = reader.iter().flat_map(|reader| [&reader.ask, &reader.answer]).map(AsRawFd::as_raw_fd);
         let held = bound.held().chain(managed.held()).chain(opened.held()).chain(made).chain(ends);
-        let held = held.chain([readiness.number(), reporter]).collect();
+        let held = held.chain(carried.numbers()).chain([readiness.number(), reporter]).collect();
         let secret = managed.secret.take().as_ref().map(secret::read).transpose().map_err(LaunchError::Prepare)?;
         lender::answer_for(&bound.endpoints, endpoint::QUEUE);
         if options.log_file.is_some() {
@@ -122,6 +123,7 @@ impl<'a> GateProcess<'a> {
             opened,
             bound,
             managed,
+            carried,
             readiness,
             host_pid,
             reader,
@@ -142,6 +144,7 @@ pub(crate) struct PreparedGate<T> {
     opened: Opened,
     bound: Bound,
     managed: Managed,
+    carried: Carried,
     readiness: Readiness,
     host_pid: i32,
     reader: Option<ReaderPipes>,
@@ -171,6 +174,7 @@ impl<T> PreparedGate<T> {
             secret: self.secret,
             handover_gid: self.handover.map(Gid::as_raw),
             pool: names.pool,
+            carried: self.carried,
             reader: self.reader,
             server: self.opened.server,
             counters: self.counters,

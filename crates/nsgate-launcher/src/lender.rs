@@ -10,14 +10,19 @@ use nix::sys::socket::{
 use nsgate_sandbox::namespaces::Lender;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The worker that answers at the pool's socket: the kernel names the process that listens there.
-pub(crate) fn at(pool: &Pinned) -> Option<Lender> {
+/// A connection to the worker that answers at the pool's socket, as the user that this process is now.
+pub(crate) fn connection(pool: &Pinned) -> Option<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let connection = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).ok()?;
     let socket = pool.socket().ok()?;
     let address = format!("/proc/self/fd/{}", socket.as_raw_fd());
     connect(connection.as_raw_fd(), &UnixAddr::new(address.as_str()).ok()?).ok()?;
-    let worker = getsockopt(&connection, sockopt::PeerCredentials).ok()?;
+    Some(connection)
+}
+
+/// The worker at the other end: the kernel names the process that listens there.
+pub(crate) fn of(connection: &OwnedFd) -> Option<Lender> {
+    let worker = getsockopt(connection, sockopt::PeerCredentials).ok()?;
     Lender::of(worker.pid())
 }
 

@@ -91,7 +91,7 @@ pub use reach::{KeptOut, kept_out_of};
 pub use reader::{Incoming, Nonsense, ReaderAnswer, ReaderPipes};
 pub use replace::Replace;
 pub use roles::{Role, expected, gates};
-pub use running::{Agent, Launched, Running};
+pub use running::{Agent, Carried, Launched, Running};
 pub use signals::{SignalRequest, Signals};
 pub use written::Written;
 pub use zygote::{EXIT_ON_SIGNAL, PoolProcess, Zygote, raise};

@@ -2,7 +2,10 @@
 
 use crate::{Replace, Written};
 use nsgate_config::LogFile;
-use std::{io, os::fd::RawFd};
+use std::{
+    io,
+    os::fd::{OwnedFd, RawFd},
+};
 
 /// Whether the starter leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub struct Options {
     pub passed: Vec<(RawFd, String)>,
     /// Makes a secret that outlives the process, where a service manager keeps it ([`crate::Running::secret`]).
     pub secret: Option<fn() -> io::Result<String>>,
+    /// Makes what a courier writes its network into, as the user that has started it ([`crate::Carried::record`]).
+    pub record: Option<fn() -> io::Result<OwnedFd>>,
     /// Who could have written the text that the configuration was read from, if it was read from one.
     pub written: Option<Written>,
 }
@@ -55,6 +60,7 @@ impl Options {
             unheard: None,
             passed: Vec::new(),
             secret: None,
+            record: None,
             written: None,
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     paths::PinnedPaths,
     plan::Plan,
     root::ProcessRoot,
-    running::Launched,
+    running::{Carried, Launched},
     starter, unprivileged,
 };
 use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig};
@@ -115,11 +115,13 @@ fn start<T>(
     let (bound, starter) = Bound::bind(plan, options, &accounts, &mut pinned, &mut warnings)?;
     let managed = Managed::connect(plan, options, inherited, &mut warnings).inspect_err(|_| starter.withdraw())?;
     // Before the fork: in a PID namespace of its own a process cannot be told who others are.
-    let lender = pinned.pool.as_ref().and_then(lender::at);
+    let reached = pinned.pool.as_ref().and_then(lender::connection);
+    let lender = reached.as_ref().and_then(lender::of);
+    let carried = Carried::of(reached.filter(|_| plan.carries), options).inspect_err(|_| starter.withdraw())?;
     opened.tell_unheard(plan, options, &warnings);
 
     // 5. A process of its own, the first of its PID namespace. The starter waits for it, and drops what is the gate's.
-    let side = GateSide { accounts, pinned, opened, bound, managed, lender, warnings };
+    let side = GateSide { accounts, pinned, opened, bound, managed, lender, carried, warnings };
     let readiness = match daemon::separate(starter.unprivileged).inspect_err(|_| starter.withdraw())? {
         Forked::Starter(child, word) => {
             drop(side);

@@ -60,7 +60,7 @@ impl PinnedPaths {
         let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &trust)).transpose()?;
         let log_file = options.log_file.as_ref().map(|log| PinnedLogFile::pin(&log.path, &trust)).transpose()?;
         warnings.extend(backends.iter().chain(&pool).filter_map(wide::warning));
-        let reached = backends.iter().filter(|_| plan.asks_agents).chain(&pool);
+        let reached = backends.iter().filter(|_| plan.asks_agents).chain(pool.iter().filter(|_| !plan.carries));
         let unreached: Vec<String> = reached.filter_map(|place| reach::warning(place, trust.ids())).collect();
         warnings.extend(unreached.iter().cloned());
         warnings.extend(configuration.as_ref().and_then(|file| file.unreadable(trust.ids())));

@@ -46,6 +46,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) descriptors: u64,
     /// Kept: a page of counters.
     pub(crate) counts: bool,
+    /// Kept: what speaks to the pool as the user that has started the process.
+    pub(crate) carries: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -91,6 +93,7 @@ impl<'a> Plan<'a> {
             mark: Mark::Unmarked,
             descriptors: DESCRIPTORS_OF_A_COURIER,
             counts: false,
+            carries: true,
             ..Self::keeper(config, pool)
         }
     }
@@ -127,6 +130,7 @@ impl<'a> Plan<'a> {
             managed: false,
             descriptors: 0,
             counts: false,
+            carries: false,
         }
     }
 

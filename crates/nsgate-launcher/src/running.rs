@@ -1,7 +1,7 @@
 //! What a launch ends in, and everything that the confined process holds then.
 
 use crate::{
-    AuditOutput, CounterPage, LogSocket, Output, Readiness,
+    AuditOutput, CounterPage, LaunchError, LogSocket, Options, Output, Readiness,
     manager::{Keeping, Watchdog},
     reader::ReaderPipes,
     signals::Signals,
@@ -11,7 +11,7 @@ use nsgate_sandbox::Confined;
 use std::{
     io::Stderr,
     net::{SocketAddr, TcpListener},
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     path::PathBuf,
 };
 
@@ -61,6 +61,8 @@ pub struct Running<T> {
     pub handover_gid: Option<u32>,
     /// The pool's socket, as a keeper sees it.
     pub pool: Option<PathBuf>,
+    /// What a courier has of the user that has started it.
+    pub carried: Carried,
     /// Who reads the configuration of a host's proxy anew.
     pub reader: Option<ReaderPipes>,
     /// The one destination of a host's proxy.
@@ -83,6 +85,29 @@ pub struct Running<T> {
     pub warnings: Vec<String>,
     /// Tells the starter.
     pub readiness: Readiness,
+}
+
+/// What a courier has of the user that has started it. It speaks to the pool once, and may be who may hand over; a keeper does so
+/// again and again, as its own user.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Carried {
+    /// A connection to the pool; none where no worker answered.
+    pub connection: Option<OwnedFd>,
+    /// What [`Options::record`] has made.
+    pub record: Option<OwnedFd>,
+}
+
+impl Carried {
+    pub(crate) fn of(connection: Option<OwnedFd>, options: &Options) -> Result<Self, LaunchError> {
+        let record = options.record.map(|make| make()).transpose().map_err(LaunchError::Prepare)?;
+        Ok(Self { connection, record })
+    }
+
+    /// The descriptors.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = RawFd> + '_ {
+        self.connection.iter().chain(&self.record).map(AsRawFd::as_raw_fd)
+    }
 }
 
 /// An agent's socket.

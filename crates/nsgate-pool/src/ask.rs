@@ -84,10 +84,22 @@ pub fn keep(
     record: BorrowedFd<'_>,
     listeners: &[BorrowedFd<'_>],
 ) -> Result<(), AskError> {
-    let channel = Channel::connect(pool)?;
+    keep_over(&Channel::connect(pool)?, identity, record, listeners)
+}
+
+/// The same over a connection that is there already and has said nothing: the worker judges who has made it.
+///
+/// # Errors
+/// As [`keep`].
+pub fn keep_over(
+    channel: &Channel,
+    identity: Identity,
+    record: BorrowedFd<'_>,
+    listeners: &[BorrowedFd<'_>],
+) -> Result<(), AskError> {
     let all: Vec<BorrowedFd<'_>> = std::iter::once(record).chain(listeners.iter().copied()).collect();
     channel.send(&Request::Keep(identity).to_bytes(), &all)?;
-    done(&channel)
+    done(channel)
 }
 
 fn done(channel: &Channel) -> Result<(), AskError> {

@@ -3,28 +3,31 @@
 
 use crate::gate;
 use nsgate_config::{AbsolutePath, Account, Config};
-use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_courier};
-use nsgate_pool::{keep, protocol::Notes, record};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use nsgate_launcher::{Carried, LaunchError, Launched, Options, Running, launch_courier};
+use nsgate_pool::{Channel, keep, keep_over, protocol::Notes, record};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 /// Hands `config`'s network over to the worker at `pool`, which keeps it, and returns the exit status of this process.
 ///
 /// # Errors
 /// Whatever kept the network from being served. Nothing is left behind then.
 pub fn run_courier(config: &Config, pool: &AbsolutePath, options: &Options) -> Result<u8, LaunchError> {
-    // The record is made before the filter, and written when it is known what was bound.
-    let prepare = || Ok((record::blank()?, gate::token_key_text(&config.gate.guards)?));
-    match launch_courier(config, pool, options, prepare)? {
+    // The record is made as the user that adds the network, whom the worker judges, and written when it is known what was bound.
+    let mut options = options.clone();
+    options.record = Some(record::blank);
+    match launch_courier(config, pool, &options, || gate::token_key_text(&config.gate.guards))? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(deliver(config, pool, options, *running)),
+        Launched::Gate(running) => Ok(deliver(config, pool, &options, *running)),
     }
 }
 
-/// What has to exist before the filter closes: an empty record, and the key of the network's session tokens.
-type Prepared = (OwnedFd, Option<String>);
-
-fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<Prepared>) -> u8 {
-    let Running { prepared: (blank, key), agents, listeners, readiness, .. } = running;
+/// `running` has prepared the key of the network's session tokens.
+fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<Option<String>>) -> u8 {
+    let Running { prepared: key, agents, listeners, readiness, carried: Carried { connection, record, .. }, .. } =
+        running;
     // What could not be done is told where the network's own log is; its requests are logged by the worker.
     let mut process = config.process.clone();
     process.audit = None;
@@ -36,10 +39,16 @@ fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Run
     let listeners: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
     // The record is where the key lives on: in sealed memory, which the manager and the network's workers have.
     let notes = Notes { key, ..Notes::default() };
-    let delivered = record::fill(blank, &config, &notes, &listeners).map_err(|error| format!("the record: {error}"));
+    let delivered = record.ok_or(io::ErrorKind::NotFound.into());
+    let delivered = delivered.and_then(|blank| record::fill(blank, &config, &notes, &listeners));
+    let delivered = delivered.map_err(|error| format!("the record: {error}"));
     let delivered = delivered.and_then(|record| {
-        let path = running.pool.unwrap_or_default();
-        keep(&path, config.gate.identity, record.as_fd(), &listeners).map_err(|error| error.to_string())
+        let (identity, record) = (config.gate.identity, record.as_fd());
+        let kept = match connection {
+            Some(connection) => keep_over(&Channel::from(connection), identity, record, &listeners),
+            None => keep(&running.pool.unwrap_or_default(), identity, record, &listeners),
+        };
+        kept.map_err(|error| error.to_string())
     });
     match delivered {
         Ok(()) => {
