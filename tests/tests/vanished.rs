@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::wait_until;
-use nsgate_tests::pool::{Pool, keeper, socket_path};
+use nsgate_tests::pool::{Pool, keeper, served, socket_path};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Started, SyslogReader, host, suite};
 
 fn main() {
@@ -19,6 +19,8 @@ fn main() {
         an_agents_directory_that_was_replaced_is_said_in_the_log_and_by_attest,
         a_worker_whose_agents_directory_was_replaced_says_that_the_pool_is_to_be_started_anew,
         a_pools_directory_that_was_replaced_is_said_by_attest_of_its_keepers,
+        a_pools_own_directory_that_was_replaced_is_said_of_each_process_that_listens_there,
+        a_pool_whose_directory_was_replaced_is_not_replaced_beside_its_back,
         a_logs_directory_that_was_replaced_is_said_by_attest,
         a_directory_that_moves_with_its_path_is_none_that_was_replaced,
         the_directory_of_a_hosts_configuration_that_was_replaced_is_said,
@@ -287,6 +289,68 @@ fn a_pools_directory_that_was_replaced_is_said_by_attest_of_its_keepers(lab: &La
     let row = lost(lab, keeper.pid);
     assert!(row.contains("replaced: /worker (") && row.contains("start it anew"), "{row}");
     drop((keeper, pool));
+}
+
+fn a_pools_own_directory_that_was_replaced_is_said_of_each_process_that_listens_there(lab: &Lab) {
+    let _world = nsgate_tests::pool::world(lab);
+    let directory = socket_path(lab).parent().unwrap().to_owned();
+    for workers in ["--workers=1", "--workers=2"] {
+        let pool = Pool::start_with(lab, &[workers]);
+        let listen: Vec<i32> = [Some(pool.worker()), pool.crew().first().copied()].into_iter().flatten().collect();
+        assert_eq!(listen.len(), if workers.ends_with('1') { 1 } else { 2 }, "the worker, or zygote and dispatcher");
+        listen.iter().for_each(|pid| there(lab, *pid));
+        Way::Renamed.replace(&directory);
+        for pid in &listen {
+            let row = lost(lab, *pid);
+            assert!(
+                row.contains("moved away: its socket (none is at ") && row.contains("start the pool anew"),
+                "{row}"
+            );
+        }
+        // Another one's is at its place.
+        let stranger = nsgate_tests::pool::Stranger::start(lab, "");
+        for pid in &listen {
+            let row = lost(lab, *pid);
+            assert!(row.contains("replaced: its socket (another one is at "), "{row}");
+        }
+        drop(stranger);
+        // What moves back is there again.
+        fs::remove_dir(&directory).unwrap();
+        fs::rename(directory.with_extension("old"), &directory).unwrap();
+        listen.iter().for_each(|pid| there(lab, *pid));
+    }
+}
+
+fn a_pool_whose_directory_was_replaced_is_not_replaced_beside_its_back(lab: &Lab) {
+    let world = nsgate_tests::pool::world(lab);
+    let directory = socket_path(lab).parent().unwrap().to_owned();
+    let pid_file = lab.state().join("pool.pid");
+    let named = format!("--pid-file={}", pid_file.display());
+    let mut pool = Pool::start_with(lab, &[&named]);
+    let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    let guest = Guest::new(&world.network.guest);
+    nsgate_tests::pool::in_the_pool(lab, 1);
+    assert!(served(&guest));
+    Way::Renamed.replace(&directory);
+    for more in [&["--replace", &named][..], &["--replace"], &[&named]] {
+        let refused = Pool::refused(lab, more);
+        let pid = pool.worker().to_string();
+        assert!(
+            refused.code() == Some(1) && refused.stderr.contains(&format!("process {pid} is this pool's")),
+            "{refused:#?}"
+        );
+        assert!(refused.stderr.contains(&format!("kill {pid}")) && !socket_path(lab).exists(), "{refused:#?}");
+        assert!(served(&guest) && !pool.ended_within(0.1), "the worker serves");
+        assert_eq!(fs::read_to_string(&pid_file).unwrap().trim(), pool.supervisor().to_string());
+    }
+    // What it says: the directory goes back to its place.
+    fs::remove_dir(&directory).unwrap();
+    fs::rename(directory.with_extension("old"), &directory).unwrap();
+    let next = Pool::start_with(lab, &["--replace", &named]);
+    assert!(pool.ended_within(15.0), "the worker has left");
+    nsgate_tests::pool::in_the_pool(lab, 1);
+    assert!(served(&guest) && keeper.alive());
+    drop(next);
 }
 
 fn a_logs_directory_that_was_replaced_is_said_by_attest(lab: &Lab) {

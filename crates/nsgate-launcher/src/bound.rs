@@ -36,7 +36,8 @@ impl Bound {
         let (listeners, unbound) = listeners::bind(plan.listeners, how, &mut succession)?;
         warnings.extend(unbound);
         let (sources, replace) = (std::mem::take(&mut pinned.sockets), options.farewell.is_some());
-        let Endpoints { waiting, listening } = Endpoints::bind(sources, accounts.handover, replace, warnings)?;
+        let sockets = Endpoints::bind(sources, accounts.handover, replace, warnings)?;
+        pinned.origin = sockets.told(std::mem::take(&mut pinned.origin));
         let starter = StarterSide {
             role: plan.role,
             ids: accounts.ids,
@@ -44,9 +45,9 @@ impl Bound {
             pid_file: pinned.pid_file.take(),
             succession,
             turn,
-            sockets: waiting,
+            sockets: sockets.waiting,
         };
-        Ok((Self { listeners, endpoints: listening }, starter))
+        Ok((Self { listeners, endpoints: sockets.listening }, starter))
     }
 
     /// Their descriptors.

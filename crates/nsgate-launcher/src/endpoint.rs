@@ -23,7 +23,10 @@ use nix::{
 };
 use nsgate_config::AbsolutePath;
 use nsgate_sandbox::likely;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+};
 
 /// The socket's name before it has its own.
 const NEW: &str = "s";
@@ -127,6 +130,11 @@ impl EndpointPlace {
 }
 
 impl Endpoint {
+    /// Where it will be, and device and inode of its file.
+    pub(crate) fn file(&self) -> (PathBuf, (u64, u64)) {
+        (self.place.path().to_owned(), self.made)
+    }
+
     /// What is open for it: the directories that it is made in and takes its place in, and its predecessor.
     pub(crate) fn open(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let directories = [self.place.directory(), self.waiting.directory()];

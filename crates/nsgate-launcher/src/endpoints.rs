@@ -8,12 +8,20 @@ use crate::{
     trust::Trust,
 };
 use nix::unistd::Gid;
-use std::os::fd::OwnedFd;
+use nsgate_sandbox::Origin;
+use std::{
+    fs,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
+    path::PathBuf,
+};
 
 /// Where one of the sockets comes from.
 pub(crate) enum SocketSource {
-    /// The service manager has bound it. It stays where it is, also when this worker ends.
-    Passed(OwnedFd),
+    /// The service manager has bound it at this path. It stays where it is, also when this worker ends.
+    Passed(OwnedFd, PathBuf),
     /// It is to be made here.
     Made(EndpointPlace),
 }
@@ -30,7 +38,7 @@ pub(crate) fn pin(
     let mut sources = Vec::new();
     for (path, purpose) in plan.sockets.iter().copied() {
         let source = match manager::bound(passed, path, purpose, warnings) {
-            Some(listening) => Ok(SocketSource::Passed(listening)),
+            Some(listening) => Ok(SocketSource::Passed(listening, path.as_path().to_owned())),
             None if unprivileged => Err(endpoint::not_passed(path, purpose)),
             None => EndpointPlace::pin(path, purpose, trust).map(SocketSource::Made),
         };
@@ -45,6 +53,8 @@ pub(crate) struct Endpoints {
     /// Bound beside their places.
     pub(crate) waiting: Vec<Endpoint>,
     pub(crate) listening: Vec<OwnedFd>,
+    /// Where each of them is to be found, and the device and inode of its file.
+    files: Vec<(PathBuf, (u64, u64))>,
 }
 
 impl Endpoints {
@@ -58,13 +68,18 @@ impl Endpoints {
         let mut sockets = Self::default();
         for source in sources {
             let bound = match source {
-                SocketSource::Passed(listening) => Ok((None, listening)),
+                SocketSource::Passed(listening, path) => {
+                    let found = fs::symlink_metadata(&path).ok().filter(|found| found.file_type().is_socket());
+                    sockets.files.extend(found.map(|found| (path, (found.dev(), found.ino()))));
+                    Ok((None, listening))
+                }
                 SocketSource::Made(place) => {
                     place.bind(group, replace).map(|(waiting, listening)| (Some(waiting), listening))
                 }
             };
             match bound {
                 Ok((waiting, listening)) => {
+                    sockets.files.extend(waiting.as_ref().map(Endpoint::file));
                     sockets.waiting.extend(waiting);
                     sockets.listening.push(listening);
                 }
@@ -75,6 +90,11 @@ impl Endpoints {
             }
         }
         Ok(sockets)
+    }
+
+    /// The origin of a root whose process listens at these sockets.
+    pub(crate) fn told(&self, origin: Origin) -> Origin {
+        self.files.iter().fold(origin, |origin, (path, file)| origin.and_socket(path, *file))
     }
 }
 

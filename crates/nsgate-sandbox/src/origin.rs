@@ -16,6 +16,8 @@ use std::{
 const LONGEST: usize = 4000;
 /// How the line with the namespaces begins. No window has such a name.
 const NAMESPACES: &str = "mnt";
+/// How a line with a socket begins. No window has such a name.
+const SOCKET: &str = "socket";
 
 /// Paths, and mount namespaces in which they lead somewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,9 @@ pub struct Origin {
     pub(crate) namespaces: Vec<u64>,
     /// Windows, and the path of what is looked for in each.
     pub(crate) places: Vec<(String, PathBuf)>,
+    /// Sockets at which the process listens: device and inode of the file, which last as long as the socket does, and where it
+    /// is to be found.
+    pub(crate) sockets: Vec<((u64, u64), PathBuf)>,
 }
 
 impl Origin {
@@ -35,13 +40,21 @@ impl Origin {
         let parent = PathBuf::from(format!("/proc/{}", nix::unistd::getppid()));
         let mut namespaces: Vec<u64> = [Path::new("/proc/self"), &parent].into_iter().filter_map(of).collect();
         namespaces.dedup();
-        Self { namespaces, places: Vec::new() }
+        Self { namespaces, ..Self::default() }
     }
 
     /// The same, and `window`, or a directory that is held and not shown, was taken for what is at `path`.
     #[must_use]
     pub fn and(mut self, window: &str, path: &Path) -> Self {
         self.places.push((window.to_owned(), path.to_owned()));
+        self
+    }
+
+    /// The same, and the process listens at the socket whose file this is, by device and inode, and which is to be found at
+    /// `path`.
+    #[must_use]
+    pub fn and_socket(mut self, path: &Path, file: (u64, u64)) -> Self {
+        self.sockets.push((file, path.to_owned()));
         self
     }
 
@@ -57,6 +70,11 @@ impl Origin {
         };
         let namespaces: Vec<String> = self.namespaces.iter().map(ToString::to_string).collect();
         line(NAMESPACES, &namespaces.join(" "));
+        for ((device, inode), path) in &self.sockets {
+            if let Some(path) = path.to_str() {
+                line(SOCKET, &format!("{device} {inode} {path}"));
+            }
+        }
         for (window, path) in &self.places {
             if let Some(path) = path.to_str() {
                 line(window, path);
@@ -74,12 +92,21 @@ impl Origin {
         for (key, value) in lines.filter_map(|line| line.split_once(' ')) {
             if key == NAMESPACES {
                 origin.namespaces = value.split(' ').filter_map(|number| number.parse().ok()).collect();
+            } else if key == SOCKET {
+                origin.sockets.extend(socket(value));
             } else {
                 origin.places.push((key.to_owned(), PathBuf::from(value)));
             }
         }
         (name, origin)
     }
+}
+
+/// `DEVICE INODE PATH`.
+fn socket(value: &str) -> Option<((u64, u64), PathBuf)> {
+    let (device, rest) = value.split_once(' ')?;
+    let (inode, path) = rest.split_once(' ')?;
+    Some(((device.parse().ok()?, inode.parse().ok()?), PathBuf::from(path)))
 }
 
 /// Blanks, ends of lines and backslashes stand there as `\` and three octal digits (`mangle_path`, fs/seq_file.c).
@@ -114,8 +141,9 @@ mod tests {
 
     #[test]
     fn an_origin_is_read_as_it_was_written() {
-        let here = Origin { namespaces: vec![7, 4_026_531_841], places: Vec::new() };
+        let here = Origin { namespaces: vec![7, 4_026_531_841], ..Origin::default() };
         let origin = here.and("backend", Path::new("/var/lib/a b\\c/agent")).and("worker", Path::new("/run/p.sock"));
+        let origin = origin.and_socket(Path::new("/run/a b/p.sock"), (26, 4711));
         let name = origin.named("nsgate:X-Neutron-Network-ID:7a1c");
         assert_eq!(Origin::read(&escaped(&name)), ("nsgate:X-Neutron-Network-ID:7a1c".to_owned(), origin));
         assert_eq!(Origin::read("nsgate"), ("nsgate".to_owned(), Origin::default()), "of an earlier release");

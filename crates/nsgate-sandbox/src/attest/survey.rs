@@ -126,7 +126,8 @@ impl Survey {
         if expected.is_small {
             let pinned = open.into_iter().flatten().find(|open| open.kind == kinds::PINNED);
             let pinned = pinned.map(|open| (expected.pinned, open.number));
-            return windows::seen(process, mounts, pinned, &self.inhabitants);
+            let listens = open.into_iter().flatten().any(|open| open.kind == kinds::PACKET_LISTENER);
+            return windows::seen(process, mounts, pinned, listens, &self.inhabitants);
         }
         expected.role.and_then(|_| windows::given(process, expected.is_window))
     }

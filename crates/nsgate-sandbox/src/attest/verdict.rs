@@ -8,7 +8,7 @@ use super::{
     row::VerdictRow,
     shared_page::is_named,
     threads::Thread,
-    windows::{SeenWindow, WindowState},
+    windows::{SOCKET, SeenWindow, WindowState},
 };
 use crate::mounts::Mount;
 use crate::status::SETS;
@@ -132,6 +132,15 @@ fn windows(holdings: &Holdings, Expected { restart, .. }: &Expected) -> VerdictR
 fn lost(seen: &SeenWindow) -> Option<String> {
     let (window, path) =
         (&seen.window, seen.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default());
+    if window == SOCKET {
+        return match seen.state {
+            WindowState::There | WindowState::Unknown => None,
+            WindowState::Replaced | WindowState::Removed => {
+                Some(format!("replaced: its socket (another one is at {path} now)"))
+            }
+            WindowState::Gone => Some(format!("moved away: its socket (none is at {path} now)")),
+        };
+    }
     match seen.state {
         WindowState::There | WindowState::Unknown => None,
         WindowState::Removed => Some(format!("removed: {window}")),

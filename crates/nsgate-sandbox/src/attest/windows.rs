@@ -24,7 +24,7 @@ use std::{
 /// A directory that a process sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SeenWindow {
-    /// What it is called in the process's root: `/backend`.
+    /// What it is called in the process's root: `/backend`; `socket` of one at which the process listens.
     pub window: String,
     /// The path of what is looked for in it, as the process was told; `None` if its root does not say.
     pub path: Option<PathBuf>,
@@ -32,7 +32,10 @@ pub struct SeenWindow {
     pub state: WindowState,
 }
 
-/// What has become of a directory.
+/// What a socket is called at which a process listens, in the place of a window.
+pub(super) const SOCKET: &str = "socket";
+
+/// What has become of a directory, or of a socket's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowState {
@@ -57,6 +60,7 @@ pub(super) fn seen(
     process: &Path,
     mounts: Option<&[Mount]>,
     pinned: Option<(&str, i32)>,
+    listens: bool,
     inhabitants: &Inhabitants,
 ) -> Option<Vec<SeenWindow>> {
     let origin = source_of_root(process).map(|source| Origin::read(&source).1).unwrap_or_default();
@@ -78,6 +82,12 @@ pub(super) fn seen(
     let mut all: Vec<SeenWindow> = mounts
         .map(|mount| one(&mount.point, process.join("root").join(mount.point.trim_start_matches('/')), mount.removed))
         .collect();
+    // Of a worker that has left, another one's is there, and rightly.
+    all.extend(origin.sockets.iter().filter(|_| listens).map(|(file, path)| SeenWindow {
+        window: SOCKET.to_owned(),
+        path: Some(path.clone()),
+        state: view.judge_file(*file, path),
+    }));
     all.extend(pinned.map(|(name, number)| one(name, process.join("fd").join(number.to_string()), false)));
     Some(all)
 }
@@ -127,15 +137,25 @@ impl View {
             .unwrap_or(Self::Nowhere)
     }
 
+    /// The directory of `path`.
     fn judge(&self, held: (u64, u64), path: &Path) -> WindowState {
+        self.compare(held, |root| directory(root, path))
+    }
+
+    /// What is at `path`, where no link is followed at its end.
+    fn judge_file(&self, held: (u64, u64), path: &Path) -> WindowState {
+        self.compare(held, |root| file(root, path))
+    }
+
+    fn compare(&self, held: (u64, u64), find: impl Fn(&OwnedFd) -> Option<(u64, u64)>) -> WindowState {
         match self {
-            Self::Theirs(root) => match directory(root, path) {
+            Self::Theirs(root) => match find(root) {
                 Some(found) if found == held => WindowState::There,
                 Some(_) => WindowState::Replaced,
                 None => WindowState::Gone,
             },
-            // Another namespace may have another directory there, and be right.
-            Self::Readers(root) if directory(root, path) == Some(held) => WindowState::There,
+            // Another namespace may have something else there, and be right.
+            Self::Readers(root) if find(root) == Some(held) => WindowState::There,
             Self::Readers(_) | Self::Nowhere => WindowState::Unknown,
         }
     }
@@ -183,15 +203,27 @@ fn started(process: &Path) -> Option<u64> {
     text.rsplit_once(") ")?.1.split(' ').nth(22 - 3)?.parse().ok()
 }
 
+/// The directory `path` as it is found in `root`.
+fn walked(root: &OwnedFd, path: &Path) -> Option<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    openat2(root.as_fd(), path, how).ok()
+}
+
+/// Device and inode of what is at `path`.
+fn file(root: &OwnedFd, path: &Path) -> Option<(u64, u64)> {
+    let parent = walked(root, path.parent()?)?;
+    let found = fstatat(&parent, path.file_name()?, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+    Some((found.st_dev, found.st_ino))
+}
+
 /// Device and inode of the directory in which the end of `path` is, where links lead as they do in `root`.
 fn directory(root: &OwnedFd, path: &Path) -> Option<(u64, u64)> {
     let mut path = path.to_owned();
     for _ in 0..=MOST_LINKS {
         let (parent, name) = (path.parent()?, path.file_name()?);
-        let how = OpenHow::new()
-            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let parent_fd = openat2(root.as_fd(), parent, how).ok()?;
+        let parent_fd = walked(root, parent)?;
         let link = fstatat(&parent_fd, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)
             .is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK);
         if !link {

@@ -1,16 +1,21 @@
 //! `nsgate pool`: the worker.
 
 use super::{colours, mistake::command_line, run::obeyed};
-use crate::{notify, pool::run_worker, shown, terminal::unheard};
+use crate::{
+    notify,
+    pool::{run_worker, unreached},
+    shown,
+    terminal::unheard,
+};
 use nsgate_config::{
     PoolConfig,
     native::{DraftAccount, DraftPool, all_on_command_line, on_command_line},
 };
 use nsgate_launcher::{Mode, Options, Written, pool_socket};
-use nsgate_pool::protocol::Request;
+use nsgate_pool::{Channel, protocol::Request};
 use std::{
-    os::fd::{AsRawFd, RawFd},
-    path::{Path, PathBuf},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    path::PathBuf,
 };
 
 /// Serves every network that is handed over, in the foreground unless told otherwise.
@@ -95,6 +100,8 @@ impl PoolCommand {
         options.written = written;
         if self_replaces {
             replaceable(&config, &options)?;
+        } else if unreached::is_named(&config) {
+            reached(&config, &options)?;
         }
         run_worker(&config, &options).map_err(|error| error.to_string())
     }
@@ -114,11 +121,20 @@ impl PoolCommand {
     }
 }
 
+/// The pool's socket, by descriptor, if a worker answers there. One that does not and is there all the same would stay with its
+/// networks: it cannot be told to leave.
+fn reached(config: &PoolConfig, options: &Options) -> Result<Option<(PathBuf, OwnedFd)>, String> {
+    let found = pool_socket(config, options).map_err(|error| error.to_string())?;
+    let place = found.map(|found| (PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), found));
+    let reached = place.filter(|(path, _)| Channel::connect(path).is_ok());
+    unreached::find(config, reached.is_some()).map_or(Ok(reached), |pid| Err(unreached::said(config, pid)))
+}
+
 /// Networks that a service manager keeps come to the next worker of that manager, and to no other.
 fn replaceable(config: &PoolConfig, options: &Options) -> Result<(), String> {
-    let Some(found) = pool_socket(config, options).map_err(|error| error.to_string())? else { return Ok(()) };
+    let Some((path, _found)) = reached(config, options)? else { return Ok(()) };
     let socket = &config.pool.socket;
-    match nsgate_pool::stores(Path::new(&format!("/proc/self/fd/{}", found.as_raw_fd()))) {
+    match nsgate_pool::stores(&path) {
         Ok(()) => Err(format!(
             "{socket}: a service manager keeps networks for the worker that answers here; have the manager restart it \
              (`systemctl restart`), which loses nothing either"

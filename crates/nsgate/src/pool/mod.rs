@@ -5,6 +5,7 @@ mod courier;
 mod crew;
 mod keeper;
 mod life;
+pub(crate) mod unreached;
 mod watch;
 mod worker;
 

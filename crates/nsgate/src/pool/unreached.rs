@@ -1,0 +1,75 @@
+//! A pool that no path leads to any more: the directory of its socket was removed or replaced while it runs.
+//!
+//! Promises to read `/proc` and the pid file, and to change nothing.
+
+use nsgate_config::PoolConfig;
+use nsgate_launcher::{expected, gates, whose};
+use nsgate_sandbox::attest::{self, Holdings, WindowState, kinds::PACKET_LISTENER};
+use std::{fs, path::Path};
+
+/// What attest calls a socket in the list of what a process sees.
+const SOCKET: &str = "socket";
+
+/// The process of this pool's that listens where no path leads to, if there is one. `answers` says that a worker answers at the
+/// pool's socket.
+pub(crate) fn find(config: &PoolConfig, answers: bool) -> Option<i32> {
+    let named = if answers { None } else { named(config) };
+    // A gate or a keeper is whose it is: a host has thousands of these, and they are not read.
+    let all = gates().unwrap_or_default().into_iter().filter(|pid| whose(*pid).is_none());
+    let mut pools = all.filter_map(|pid| attest::process(pid, expected).ok()).filter(listens);
+    pools.find(|one| is_lost(one, config, named)).map(|one| one.pid)
+}
+
+/// Whether the process in the pid file is there, and worth a look.
+pub(crate) fn is_named(config: &PoolConfig) -> bool {
+    named(config).is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
+}
+
+/// What to do about it.
+pub(crate) fn said(config: &PoolConfig, pid: i32) -> String {
+    let socket = &config.pool.socket;
+    format!(
+        "{socket}: process {pid} is this pool's worker still, and no path leads to the socket at which it listens: the socket's \
+         directory was removed or replaced. Nothing was started, and its networks are served. Put the old directory back in its \
+         place and ask again; where it is gone, end the worker (`kill {pid}`; where systemd has started it, `systemctl restart`), \
+         start the pool, and then each keeper anew: it serves by itself meanwhile (`nsgate doctor` names those that do not)"
+    )
+}
+
+/// Whether it is the part of a pool that takes handovers.
+fn listens(one: &Holdings) -> bool {
+    let is_pools = matches!(one.role, Some("worker" | "zygote"));
+    is_pools && one.descriptors.as_ref().is_some_and(|all| all.contains_key(PACKET_LISTENER))
+}
+
+/// Whether it was started for this socket, and something else or nothing is there. Of one of an earlier release, and where that
+/// cannot be seen, the pid file says that it is this pool's.
+fn is_lost(one: &Holdings, config: &PoolConfig, named: Option<i32>) -> bool {
+    let path = config.pool.socket.as_path();
+    let is_named = || named.is_some_and(|named| is_of(one.pid, named));
+    let mut sockets = one.windows.iter().flatten().filter(|seen| seen.window == SOCKET).peekable();
+    if sockets.peek().is_none() {
+        return is_named();
+    }
+    let mut own = sockets.filter(|seen| seen.path.as_deref() == Some(path));
+    own.any(|seen| match seen.state {
+        WindowState::There => false,
+        WindowState::Unknown => is_named(),
+        WindowState::Removed | WindowState::Replaced | WindowState::Gone => true,
+    })
+}
+
+/// The process in the pool's pid file.
+fn named(config: &PoolConfig) -> Option<i32> {
+    let file = config.process.pid_file.as_ref()?;
+    fs::read_to_string(file.as_path()).ok()?.trim().parse().ok()
+}
+
+/// Whether a process is this one, or the child of this one: the pid file has the supervisor's number.
+fn is_of(pid: i32, named: i32) -> bool {
+    let parent = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+    };
+    pid == named || parent() == Some(named)
+}
