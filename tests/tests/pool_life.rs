@@ -4,19 +4,23 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
+use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{OTHER, Pool, channel, gate, listed, receive, send, served, socket_path, world};
-use nsgate_tests::procfs::Process;
+use nsgate_tests::pool::{OTHER, Pool, channel, gate, listed, nsgate, receive, send, served, socket_path, world};
+use nsgate_tests::procfs::{Process, having};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, Response, SyslogReader, suite};
 
 fn main() {
     suite!["pool_life":
         within_its_patience_a_keeper_serves_in_the_place_of_a_worker_that_is_stopped,
+        a_network_that_was_added_is_served_by_its_keeper_while_its_worker_is_stopped_or_dead,
+        a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so,
         a_stopped_worker_that_wakes_up_accepts_nobody_where_a_keeper_serves,
         what_a_stopped_worker_had_under_way_is_finished_when_it_wakes_up,
         a_worker_that_is_alive_is_left_alone_under_load_and_at_its_bounds,
@@ -83,6 +87,77 @@ fn within_its_patience_a_keeper_serves_in_the_place_of_a_worker_that_is_stopped(
 }
 
 /// A listener in the gate's namespace, as a handover needs it.
+/// Adds the network as a person does, by the site's settings, and returns its keeper.
+fn added(lab: &Lab, network: &Network, more: &[&str]) -> i32 {
+    let mut command = Command::new(lab.program.nsgate());
+    command.arg("add").arg(format!("--netns={}", network.gate.name())).arg(format!("--network-id={NETWORK}"));
+    command.arg(format!("--backend={}", lab.socket().display())).arg("--listen=169.254.169.254:80");
+    command.args(["--user=neutron", "--group=neutron"]).args(more);
+    let said = communicate(command, Duration::from_secs(20));
+    assert!(said.ok() && said.said().is_empty(), "{said:#?}");
+    let keepers: Vec<i32> =
+        having(NETWORK).into_iter().filter(|pid| Process::new(*pid).cmdline()[1] == "add").collect();
+    assert_eq!(keepers.len(), 1, "one keeper");
+    keepers[0]
+}
+
+fn a_network_that_was_added_is_served_by_its_keeper_while_its_worker_is_stopped_or_dead(lab: &Lab) {
+    let world = world(lab);
+    impatient(lab);
+    let mut pool = Pool::start(lab);
+    let keeper = added(lab, &world.network, &[]);
+    let guest = Guest::new(&world.network.guest).patient(8);
+    assert!(served(&guest) && !serves_by_itself(keeper), "the worker serves");
+    let stopped = Stopped::new(pool.worker());
+    let began = Instant::now();
+    assert!(served(&guest) && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(serves_by_itself(keeper), "the keeper has answered");
+    assert_eq!(world.agent.seen().last().unwrap().header("X-Neutron-Network-ID"), [NETWORK]);
+    drop(stopped);
+    assert!(wait_until(15.0, || listed(lab).len() == 1), "{}", text(&pool.log));
+    assert!(wait_until(15.0, || !serves_by_itself(keeper)) && served(&guest));
+    pool.crash();
+    let began = Instant::now();
+    assert!(served(&guest) && began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(serves_by_itself(keeper), "the keeper has answered");
+    assert_eq!(nsgate(lab, &["remove", NETWORK]).code(), Some(1), "no worker is there to be asked");
+    kill(Pid::from_raw(keeper), Signal::SIGTERM).unwrap();
+}
+
+fn a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so(lab: &Lab) {
+    let world = world(lab);
+    impatient(lab);
+    let _log = SyslogReader::bind("/dev/log".as_ref());
+    let mut pool = Pool::start(lab);
+    let keeper = added(lab, &world.network, &["--no-fallback"]);
+    let guest = Guest::new(&world.network.guest).patient(2);
+    assert!(served(&guest));
+    let doctor = || {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(["doctor", "--json", "--state"]).arg(lab.state());
+        let said = communicate(command, Duration::from_secs(30));
+        let all: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).expect("JSON");
+        all.into_iter()
+            .find(|one| one["what"].as_str().is_some_and(|what| what.contains("no worker serves its network")))
+    };
+    assert_eq!(doctor(), None, "a worker serves");
+    pool.crash();
+    assert!(wait_until(10.0, || doctor().is_some()), "the keeper neither serves nor has a worker");
+    assert!(!served(&guest) && !serves_by_itself(keeper));
+    let found = doctor().unwrap();
+    let word = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+    assert!(word("level") == "wrong" && word("what").contains(&format!("({keeper})")), "{found:#}");
+    assert!(word("do").contains("start the pool"), "{found:#}");
+    let mut all = Command::new(lab.program.nsgate());
+    all.args(["status", "--all"]);
+    let all = communicate(all, Duration::from_secs(20));
+    assert!(all.code() == Some(3) && all.stdout.contains("no worker serves its network"), "{all:#?}");
+    // What the line says mends it.
+    let _pool = Pool::start(lab);
+    assert!(wait_until(10.0, || served(&guest)));
+    assert!(!serves_by_itself(keeper) && doctor().is_none(), "a worker serves");
+}
+
 fn listener(network: &Network) -> TcpListener {
     let address: SocketAddr = "169.254.169.254:80".parse().unwrap();
     let listener = network.gate.inside(move || TcpListener::bind(address)).unwrap();

@@ -41,7 +41,7 @@ pub use model::{
     log::{Facility, Level, Log, LogFile},
     netns::Netns,
     path::AbsolutePath,
-    pool::{Pool, PoolConfig, PoolUse},
+    pool::{Fallback, Pool, PoolConfig, PoolUse},
     server::{HostName, Server, ServerHost, reachable},
 };
 pub use suggest::closest;

@@ -25,6 +25,7 @@ const LOST_EVENTS: usize = 4;
 const SERVES: usize = 5;
 const TOKENS: usize = 6;
 const LOG_MISSING: usize = 7;
+const UNSERVED: usize = 8;
 /// From here on, the forwarder's.
 const REQUESTS: usize = 16;
 
@@ -46,6 +47,11 @@ pub(crate) fn begin(page: Option<CounterPage>, tokens: bool) {
 /// Whether this process serves guests: a keeper does not, while a worker does.
 pub(crate) fn serves(yes: bool) {
     put(SERVES, yes.into());
+}
+
+/// Whether no process serves the network: a keeper that is to serve by itself never has found no worker.
+pub(crate) fn unserved(yes: bool) {
+    put(UNSERVED, yes.into());
 }
 
 /// Something that is lost, counted since this process began.
@@ -138,6 +144,8 @@ pub(crate) struct CounterReading {
     pub(crate) log_missing: bool,
     /// Whether the process serves guests.
     pub(crate) serves: bool,
+    /// Whether it is a keeper whose network no process serves.
+    pub(crate) unserved: bool,
     /// Whether its gate knows of session tokens.
     pub(crate) tokens: bool,
     pub(crate) numbers: CounterValues,
@@ -155,6 +163,7 @@ impl CounterReading {
             lost_events: at(LOST_EVENTS),
             log_missing: at(LOG_MISSING) != 0,
             serves: at(SERVES) != 0,
+            unserved: at(UNSERVED) != 0,
             tokens: at(TOKENS) != 0,
             numbers: CounterValues::new(page.get(REQUESTS..).unwrap_or_default()),
         })

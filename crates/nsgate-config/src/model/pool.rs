@@ -52,14 +52,25 @@ pub struct PoolUse {
     pub socket: AbsolutePath,
     /// How long a keeper waits for a worker before it serves by itself.
     pub patience: Duration,
-    /// Whether it serves by itself at all.
-    pub fallback: bool,
+    /// When it serves by itself.
+    pub fallback: Fallback,
+}
+
+/// When a keeper serves its network by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// Whenever no worker serves it, also from its start on.
+    Always,
+    /// Once a worker has served it: a start that no worker takes the network from fails.
+    Later,
+    /// Never.
+    Never,
 }
 
 impl PoolUse {
     /// A pool at `socket`, with the default patience and fallback.
     #[must_use]
     pub fn at(socket: AbsolutePath) -> Self {
-        Self { socket, patience: Duration::from_secs(5), fallback: true }
+        Self { socket, patience: Duration::from_secs(5), fallback: Fallback::Always }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     toml_text::{quoted, read},
     validator::Validator,
 };
-use crate::{AbsolutePath, Audit, Diagnostics, Guards, PoolUse, SandboxLevel, Trace};
+use crate::{AbsolutePath, Audit, Diagnostics, Fallback, Guards, PoolUse, SandboxLevel, Trace};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -64,7 +64,7 @@ impl Site {
         let patience = validator.optional("pool_patience", &draft.pool_patience, time::parse);
         let pool = pool.map(|pool| PoolUse {
             patience: patience.unwrap_or(pool.patience),
-            fallback: draft.pool_fallback.unwrap_or(pool.fallback),
+            fallback: if draft.pool_fallback == Some(false) { Fallback::Never } else { pool.fallback },
             ..pool
         });
         let guards = validator.guards(&draft.guards);
@@ -83,7 +83,7 @@ impl Site {
                 "pool = {}\npool_patience = \"{}\"\npool_fallback = {}\n",
                 quoted(pool.socket.as_str()),
                 time::write(pool.patience),
-                pool.fallback
+                pool.fallback != Fallback::Never
             ));
         }
         text + &guards::render(&self.guards) + &audit::render(self.audit.as_ref(), self.trace.as_ref())
@@ -93,17 +93,18 @@ impl Site {
 #[cfg(test)]
 mod tests {
     use super::Site;
+    use crate::Fallback;
     use std::time::Duration;
 
     #[test]
     fn a_pool_is_named_with_what_happens_without_it() {
         let site = Site::parse("x", "pool = \"/run/nsgate/pool.sock\"").unwrap().pool.unwrap();
-        assert_eq!((site.patience, site.fallback), (Duration::from_secs(5), true));
+        assert_eq!((site.patience, site.fallback), (Duration::from_secs(5), Fallback::Always));
         let text = "pool = \"/run/nsgate/pool.sock\"\npool_patience = \"30s\"\npool_fallback = false";
         let site = Site::parse("x", text).unwrap();
         assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
         let site = site.pool.unwrap();
-        assert_eq!((site.patience, site.fallback), (Duration::from_secs(30), false));
+        assert_eq!((site.patience, site.fallback), (Duration::from_secs(30), Fallback::Never));
         assert_eq!(Site::parse("x", "").unwrap(), Site::default());
         assert_eq!(Site::parse("x", &Site::default().render()).unwrap(), Site::default());
         let text = "[audit]\nto = \"journald\"\n[trace]\n";

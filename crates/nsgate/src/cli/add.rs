@@ -1,18 +1,19 @@
 //! `nsgate add`: one network for the pool, without an agent that would start a keeper.
 
-use super::{pool_socket, run::NetworkArgs};
+use super::{pool_use, run::NetworkArgs};
 use crate::{
     notify,
     pool::{run_courier, run_keeper},
     terminal::unheard,
 };
-use nsgate_config::PoolUse;
+use nsgate_config::{Fallback, PoolUse};
 use nsgate_launcher::{Mode, Options};
 
 /// Hands one network over to the pool and leaves a small process that keeps it there.
 ///
-/// The process goes into the background once the network is served. When it ends (`nsgate remove`, SIGTERM), the network
-/// is served no longer.
+/// The process goes into the background once a worker serves the network. Should the worker be stopped or gone later, the
+/// process serves the network by itself until a worker answers. When it ends (`nsgate remove`, SIGTERM), the network is
+/// served no longer.
 ///
 /// Where the pool runs under systemd with a file descriptor store there is no such process: systemd keeps the network for
 /// the worker and those after it, until `nsgate remove`.
@@ -29,16 +30,27 @@ pub(super) struct Add {
     /// Stay in the foreground
     #[arg(long)]
     foreground: bool,
-    /// Serve the network here if no worker answers, instead of failing
+    /// Serve the network here if no worker takes it now, instead of failing
     #[arg(long)]
     fallback: bool,
+    /// Never serve the network here: while no worker answers, no process does
+    #[arg(long, conflicts_with = "fallback")]
+    no_fallback: bool,
     #[command(flatten)]
     network: NetworkArgs,
 }
 
 impl Add {
     pub(super) fn execute(self) -> Result<u8, String> {
-        let pool = PoolUse { fallback: self.fallback, ..PoolUse::at(pool_socket(self.pool.as_deref())?) };
+        let pool = pool_use(self.pool.as_deref())?;
+        let fallback = match pool.fallback {
+            _ if self.fallback => Fallback::Always,
+            _ if self.no_fallback => Fallback::Never,
+            Fallback::Never => Fallback::Never,
+            // A person who adds a network wants to hear that the pool does not take it.
+            _ => Fallback::Later,
+        };
+        let pool = PoolUse { fallback, ..pool };
         let (config, written) = self.network.configuration()?;
         // A pid file, the foreground and serving by itself are for a process that stays.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();

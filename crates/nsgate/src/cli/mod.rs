@@ -22,7 +22,7 @@ use crate::{
     terminal::{colours, complain},
 };
 use clap::{Parser, Subcommand};
-use nsgate_config::AbsolutePath;
+use nsgate_config::{AbsolutePath, PoolUse};
 use std::process::ExitCode;
 
 /// A minimal-privilege metadata proxy for network namespaces.
@@ -100,11 +100,19 @@ pub fn main() -> ExitCode {
 
 /// The pool's socket: from the command line, the site's settings, or the default.
 fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
+    pool_use(said).map(|pool| pool.socket)
+}
+
+/// The same, and what the site's settings say of its keepers.
+fn pool_use(said: Option<&str>) -> Result<PoolUse, String> {
     match said {
-        Some(path) => AbsolutePath::new(path).map_err(|invalid| mistake::refused("--pool", invalid.reason())),
+        Some(path) => {
+            let path = AbsolutePath::new(path).map_err(|invalid| mistake::refused("--pool", invalid.reason()))?;
+            Ok(PoolUse::at(path))
+        }
         None => match site::load()?.pool {
-            Some(pool) => Ok(pool.socket),
-            None => Ok(AbsolutePath::new(POOL)?),
+            Some(pool) => Ok(pool),
+            None => Ok(PoolUse::at(AbsolutePath::new(POOL)?)),
         },
     }
 }

@@ -80,6 +80,7 @@ impl Process {
         };
         let confined = holdings.confined();
         let started = started(pid);
+        let counted = counted(pid, role);
         let rows = holdings.verdict.iter().filter(|row| row.ok == confined.map(|_| false));
         Some(Self {
             pid,
@@ -89,10 +90,10 @@ impl Process {
             confined,
             wrong: rows.map(|row| format!("{} ({})", row.what, row.found)).collect(),
             notes: holdings.notes.clone(),
-            silent: silent::of(pid, role),
+            silent: silent::of(pid, role).or_else(|| silent::unserved(&counted)),
             started,
             seconds: started.zip(uptime()).map(|(started, up)| up.saturating_sub(started)),
-            counted: counted(pid, role),
+            counted,
         })
     }
 

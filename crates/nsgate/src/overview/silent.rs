@@ -3,6 +3,7 @@
 //! Promises to read `/proc` alone: the table of sockets and the addresses of a process's network namespace are read through
 //! `/proc/PID/net`, without going there.
 
+use super::Counted;
 use std::{
     collections::BTreeSet,
     fs,
@@ -49,6 +50,18 @@ pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
     // of its namespace.
     let everywhere = role != "hostproxy" && listens.iter().any(IpAddr::is_unspecified);
     lost.or_else(|| everywhere.then(|| interfaces(pid)).flatten())
+}
+
+/// A keeper that may not serve by itself has no worker.
+pub(super) fn unserved(counted: &Counted) -> Option<Silent> {
+    counted.read().filter(|read| read.unserved && !read.serves).map(|_| Silent {
+        what: "no worker serves its network, and it may not by itself (`nsgate add --no-fallback`, or `pool_fallback = false`)"
+            .to_owned(),
+        remedy: "start the pool, `systemctl start nsgate-pool` or `nsgate pool` as before: it takes the network at once; or start \
+                 the network anew, and let it serve by itself"
+            .to_owned(),
+        wholly: true,
+    })
 }
 
 /// The first word after the name (proc_pid_stat(5)).

@@ -2,11 +2,12 @@
 //! over, to a worker that is alive.
 
 use super::{keeper::Keeper, life::Life};
-use crate::{gate, sys};
+use crate::{counted, gate, sys};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
+use nsgate_config::Fallback;
 use nsgate_launcher::{Readiness, SignalRequest, Signals};
 use nsgate_pool::{OfferError, Offered, Served, Unserved, Word};
 use std::{
@@ -132,6 +133,7 @@ impl Watch<'_, '_> {
         let (wait, next) = match std::mem::replace(&mut self.wait, Wait::Nothing) {
             Wait::Answer(offered, _) => match offered.settled() {
                 Ok(by) => {
+                    counted::unserved(false);
                     // Keep the old worker until the new one has accepted the network.
                     self.served = Some(by);
                     self.life = Life::new(self.keeper.pool.patience);
@@ -221,11 +223,12 @@ impl Watch<'_, '_> {
         }
         let pool = &self.keeper.pool.socket;
         let what = "the worker gives no sign of life while guests wait";
-        if self.keeper.pool.fallback {
+        if self.keeper.pool.fallback != Fallback::Never {
             tracing::error!("{pool}: {what}; serving by itself until a worker answers");
             return Some(Next::Alone);
         }
-        tracing::error!("{pool}: {what}; nobody serves the network until a worker answers");
+        tracing::error!("{pool}: {what}; no process serves the network until a worker answers");
+        counted::unserved(true);
         self.since = Instant::now();
         self.wait = Wait::Attempt(self.since);
         None
@@ -248,7 +251,12 @@ impl Watch<'_, '_> {
                 OfferError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => SHUT_OUT,
                 _ => "",
             };
-            if self.keeper.pool.fallback {
+            let alone = match self.keeper.pool.fallback {
+                Fallback::Always => true,
+                Fallback::Later => readiness.is_none(),
+                Fallback::Never => false,
+            };
+            if alone {
                 self.keeper.is_news(&unserved.to_string());
                 tracing::error!("{reason}{hint}; serving by itself until a worker answers");
                 return Err(Next::Alone);
@@ -257,8 +265,9 @@ impl Watch<'_, '_> {
                 readiness.fail(&reason);
                 return Err(Next::Exit(1));
             }
+            counted::unserved(true);
             if self.keeper.is_news(&unserved.to_string()) {
-                tracing::error!("{reason}{hint}; nobody serves the network until a worker answers");
+                tracing::error!("{reason}{hint}; no process serves the network until a worker answers");
             }
         }
         if unserved.refused_by().is_some() && !patient {
