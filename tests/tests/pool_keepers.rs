@@ -27,6 +27,7 @@ fn main() {
         without_fallback_a_network_is_not_added_where_no_worker_is,
         a_worker_of_another_protocol_version_is_refused_and_the_keeper_serves,
         nothing_is_added_to_a_worker_of_another_protocol_version,
+        a_keeper_that_may_not_connect_says_who_it_is_and_who_may,
         a_keeper_copies_the_mounts_of_the_worker_and_not_of_the_host,
         whoever_is_no_worker_lends_no_mounts,
     ]
@@ -261,6 +262,38 @@ fn nothing_is_added_to_a_worker_of_another_protocol_version(lab: &Lab) {
     let again = Pool::start(lab);
     assert!(nsgate(lab, &words).ok(), "{}", text(&again.log));
     assert!(served(&Guest::new(&world.network.guest)));
+}
+
+fn a_keeper_that_may_not_connect_says_who_it_is_and_who_may(lab: &Lab) {
+    let world = world(lab);
+    let agent = lab.directory("agent", 0o755).join("socket");
+    let named = format!("--netns={}", world.network.gate.name());
+    let (id, backend) = (format!("--network-id={NETWORK}"), format!("--backend={}", agent.display()));
+    let add = ["add", &named, &id, &backend, "--listen=169.254.169.254:80", "--user=nobody", "--group=nogroup"];
+    let refused = |mode: &str, group: &str| {
+        let said = nsgate(lab, &add);
+        assert_eq!(said.code(), Some(1), "{said:#?}");
+        for word in ["uid 65534 and gid 65534 may not connect", mode, group, "`handover_group`", "--group"] {
+            assert!(said.stderr.contains(word), "{word}: {said:#?}");
+        }
+        assert!(world.network.gate.listening().is_empty(), "nothing is left behind");
+    };
+    let pool = Pool::start(lab);
+    refused("its mode is 0660", "its group neutron (gid ");
+    drop(pool);
+    // Without a group that may.
+    let words = nsgate_tests::pool::words(lab, &[]).into_iter().filter(|word| !word.starts_with("--handover-group"));
+    let mut command = Command::new(lab.program.nsgate());
+    command.args(words);
+    let pool = Pool::spawn_as(lab, command);
+    assert!(wait_until(10.0, || nsgate(lab, &["list"]).ok()), "{}", text(&pool.log));
+    refused("its mode is 0600", "its group root (gid 0)");
+    // Under the haproxy name the log says it, and the keeper serves.
+    let log = SyslogReader::bind("/dev/log".as_ref());
+    let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    let line = log.find("serving by itself", 5.0).expect("a line");
+    assert!(line.contains("may not connect to it: its mode is 0600") && line.contains("`handover_group`"), "{line}");
+    assert!(served(&Guest::new(&world.network.guest)) && keeper.alive());
 }
 
 /// Words of `nsgate add` for the network.

@@ -12,7 +12,9 @@ use nix::unistd::Pid;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
-use nsgate_tests::pool::{OTHER, Pool, channel, gate, listed, nsgate, receive, send, served, socket_path, world};
+use nsgate_tests::pool::{
+    OTHER, Pool, channel, gate, listed, metrics_path, nsgate, receive, send, served, socket_path, world,
+};
 use nsgate_tests::procfs::{Process, having};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Load, Network, RecordingAgent, Response, SyslogReader, suite};
 
@@ -21,6 +23,8 @@ fn main() {
         within_its_patience_a_keeper_serves_in_the_place_of_a_worker_that_is_stopped,
         a_network_that_was_added_is_served_by_its_keeper_while_its_worker_is_stopped_or_dead,
         a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so,
+        a_pool_that_does_not_answer_is_said_with_the_process_that_is_stopped_and_what_to_do,
+        each_silent_process_of_several_is_named_by_its_number,
         a_stopped_worker_that_wakes_up_accepts_nobody_where_a_keeper_serves,
         what_a_stopped_worker_had_under_way_is_finished_when_it_wakes_up,
         a_worker_that_is_alive_is_left_alone_under_load_and_at_its_bounds,
@@ -156,6 +160,77 @@ fn a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so(l
     let _pool = Pool::start(lab);
     assert!(wait_until(10.0, || served(&guest)));
     assert!(!serves_by_itself(keeper) && doctor().is_none(), "a worker serves");
+}
+
+fn a_pool_that_does_not_answer_is_said_with_the_process_that_is_stopped_and_what_to_do(lab: &Lab) {
+    let world = world(lab);
+    let mut pool = Pool::start(lab);
+    let stopped = Stopped::new(pool.worker());
+    let pid = pool.worker();
+    let named = format!("--netns={}", world.network.gate.name());
+    let (id, backend) = (format!("--network-id={NETWORK}"), format!("--backend={}", lab.socket().display()));
+    let add = ["add", &named, &id, &backend, "--listen=169.254.169.254:80", "--user=neutron", "--group=neutron"];
+    let pid_file = format!("--pid-file={}", lab.state().join("keeper.pid").display());
+    let metrics = format!("--pool-metrics={}", metrics_path(lab).display());
+    let with_file: Vec<&str> = add.into_iter().chain([pid_file.as_str()]).collect();
+    let silent = |words: &[&str]| {
+        let said = nsgate(lab, words);
+        assert_eq!(said.code(), Some(1), "{words:?}: {said:#?}");
+        for word in [format!("process {pid}"), "stopped, by a signal (state T)".to_owned(), format!("kill -CONT {pid}")]
+        {
+            assert!(said.stderr.contains(&word), "{word}: {words:?}: {said:#?}");
+        }
+        if words.contains(&"--json") {
+            let found: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+            let part = &found["processes"][0];
+            assert!(part["pid"] == pid && part["state"] == "T" && found["error"].is_string(), "{found:#}");
+        }
+    };
+    let (list, remove) = (["list", "--json"], ["remove", id.as_str()]);
+    // Each waits for five seconds.
+    std::thread::scope(|scope| {
+        for words in
+            [&["list"][..], &list, &["status"], &["status", "--json"], &["remove", NETWORK], &remove, &add, &with_file]
+        {
+            scope.spawn(move || silent(words));
+        }
+    });
+    assert!(world.network.gate.listening().is_empty(), "nothing is left behind");
+    let mut command = Command::new(lab.program.nsgate());
+    command.args(["metrics", &metrics]);
+    let page = communicate(command, Duration::from_secs(10));
+    assert!(page.ok() && page.stdout.contains("nsgate_pool_up 0"), "{page:#?}");
+    assert!(page.stderr.contains(&format!("kill -CONT {pid}")), "{page:#?}");
+    // One that takes over says so, and does.
+    let next = Pool::start_with(lab, &["--replace"]);
+    assert!(next.said(&format!("kill -CONT {pid}")) && listed(lab).is_empty(), "{}", text(&next.log));
+    // The remedy.
+    drop(stopped);
+    assert!(pool.ended_within(10.0), "it leaves");
+}
+
+fn each_silent_process_of_several_is_named_by_its_number(lab: &Lab) {
+    lab.needs_root("descriptors of other users' processes");
+    let pool = Pool::start_with(lab, &["--workers=3"]);
+    // Another one in the place of the first: it stands behind the others.
+    let [dispatcher, first, second, third] = pool.crew()[..] else { panic!("{:?}", pool.crew()) };
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    assert!(wait_until(10.0, || pool.crew().len() == 4 && !pool.crew().contains(&first)));
+    let again = pool.crew()[3];
+    for (number, pid) in [(1, again), (2, second), (3, third)] {
+        let stopped = Stopped::new(pid);
+        let said = nsgate(lab, &["list"]);
+        let word = format!("worker {number} is process {pid}: it is stopped, by a signal (state T)");
+        assert!(said.code() == Some(4) && said.stderr.contains(&word), "{word}: {said:#?}");
+        assert!(said.stderr.contains(&format!("`kill -CONT {pid}`")), "{said:#?}");
+        drop(stopped);
+    }
+    let stopped = Stopped::new(dispatcher);
+    let said = nsgate(lab, &["list"]);
+    let word = format!("its dispatcher is process {dispatcher}: it is stopped");
+    assert!(said.code() == Some(1) && said.stderr.contains(&word), "{said:#?}");
+    drop(stopped);
+    assert!(nsgate(lab, &["list"]).ok());
 }
 
 fn listener(network: &Network) -> TcpListener {

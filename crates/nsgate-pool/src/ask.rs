@@ -5,6 +5,7 @@ use crate::{
     channel::Message,
     protocol::{NetworkStatus, Reply, Request, SilentWorker},
 };
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nsgate_config::Identity;
 use std::{
     io,
@@ -63,6 +64,15 @@ pub fn list(pool: &Path) -> Result<Listing, AskError> {
 /// [`AskError::Refused`] if there is no such network, or what went wrong.
 pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {
     done(&ask(pool, &Request::Remove(identity))?)
+}
+
+/// The process that listens at `pool`, as this one numbers it: a worker, or the zygote of several; `None` if none does, or it is
+/// in another PID namespace.
+#[must_use]
+pub fn listener(pool: &Path) -> Option<i32> {
+    let channel = Channel::connect(pool).ok()?;
+    let found = getsockopt(&channel, PeerCredentials).ok()?;
+    (found.pid() > 0).then(|| found.pid())
 }
 
 /// Whether a service manager keeps networks for the worker at `pool`.

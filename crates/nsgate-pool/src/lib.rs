@@ -22,7 +22,7 @@ mod sys;
 #[cfg(feature = "worker")]
 pub mod worker;
 
-pub use ask::{AskError, Listing, keep, keep_over, list, remove, stores};
+pub use ask::{AskError, Listing, keep, keep_over, list, listener, remove, stores};
 pub use channel::Channel;
 pub use descriptor::{check, check_hop_limit};
 pub use offer::{Odd, Offer, OfferError, Offered, Served, Unserved, Word};

@@ -3,11 +3,12 @@
 use super::{pool_use, run::NetworkArgs};
 use crate::{
     notify,
-    pool::{run_courier, run_keeper},
+    pool::{hangs, run_courier, run_keeper},
     terminal::unheard,
 };
 use nsgate_config::{Fallback, PoolUse};
 use nsgate_launcher::{Mode, Options};
+use nsgate_pool::{listener, stores};
 
 /// Hands one network over to the pool and leaves a small process that keeps it there.
 ///
@@ -40,6 +41,9 @@ pub(super) struct Add {
     network: NetworkArgs,
 }
 
+/// How the word of a keeper ends that has heard nothing of a worker.
+const SILENCE: &str = "the pool does not answer: timed out";
+
 impl Add {
     pub(super) fn execute(self) -> Result<u8, String> {
         let pool = pool_use(self.pool.as_deref())?;
@@ -54,7 +58,14 @@ impl Add {
         let (config, written) = self.network.configuration()?;
         // A pid file, the foreground and serving by itself are for a process that stays.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
-        if !stays && nsgate_pool::stores(pool.socket.as_path()).is_ok() {
+        // Asked before anything is bound: a listener that was sent to a worker which is stopped listens until that one goes on.
+        let keeps = match stores(pool.socket.as_path()) {
+            Err(error) if hangs::is_silent(&error) && fallback != Fallback::Always => {
+                return Err(hangs::said(&pool.socket, &error));
+            }
+            stores => stores.is_ok() && !stays,
+        };
+        if keeps {
             let mut options = Options::new(Mode::Daemon);
             options.unheard = Some(unheard);
             options.written = written;
@@ -65,6 +76,12 @@ impl Add {
         options.on_ready = Some(notify::ready);
         options.unheard = Some(unheard);
         options.written = written;
-        run_keeper(&config, &pool, &options).map_err(|error| error.to_string())
+        run_keeper(&config, &pool, &options).map_err(|error| match error.to_string() {
+            // It is the keeper that has found out, and it cannot look at who is there.
+            silence if silence.ends_with(SILENCE) => {
+                format!("{silence}; {}", hangs::why(listener(pool.socket.as_path())))
+            }
+            error => error,
+        })
     }
 }

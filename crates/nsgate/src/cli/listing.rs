@@ -1,33 +1,7 @@
-//! The pool's answer about its networks: as JSON, and messages about missing parts.
+//! The pool's answer about its networks, as JSON.
 
-use nsgate_config::AbsolutePath;
-use nsgate_pool::{
-    AskError,
-    protocol::{NetworkStatus, SilentWorker},
-};
+use nsgate_pool::protocol::NetworkStatus;
 use serde_json::{Value, json};
-use std::io;
-
-/// A message about a worker that does not answer.
-pub(super) fn silent(worker: &SilentWorker) -> String {
-    format!(
-        "worker {} does not answer ({}): its networks are not shown; `ps` says whether it is stopped (T) or busy (R), and \
-         if it is killed the pool makes another one",
-        worker.number, worker.reason
-    )
-}
-
-/// A message about a pool that does not answer.
-pub(super) fn unanswered(socket: &AbsolutePath, error: &AskError) -> String {
-    let away = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
-    let hint = match error {
-        AskError::Io(error) if away(error) => {
-            "; `systemctl status nsgate-pool` says whether one runs, and its configuration where its socket is (--pool)"
-        }
-        _ => "",
-    };
-    format!("{socket}: {error}{hint}")
-}
 
 /// Which network it is, and where it listens.
 pub(super) fn place(one: &NetworkStatus) -> Value {

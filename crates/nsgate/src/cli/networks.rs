@@ -2,12 +2,13 @@
 
 use super::{
     NOT_ALL_READ,
-    listing::{numbers, place, silent, unanswered},
+    listing::{numbers, place},
     pool_socket,
     status_all::HostLook,
     table::print,
 };
 use crate::{
+    pool::hangs,
     site,
     terminal::{complain, say, waiting, write_out},
 };
@@ -58,7 +59,7 @@ pub(super) struct Status {
 impl List {
     pub(super) fn execute(self) -> Result<u8, String> {
         let socket = pool_socket(self.pool.as_deref())?;
-        let listing = ask(&socket)?;
+        let listing = ask(&socket, self.json)?;
         let networks = &listing.networks;
         if self.names {
             networks.iter().for_each(|one| say!("{}", one.identity.uuid()));
@@ -88,13 +89,19 @@ impl List {
 /// Prints which workers did not answer, and returns the exit status.
 fn name_silent(socket: &AbsolutePath, listing: &Listing) -> u8 {
     for worker in &listing.silent {
-        complain!("{socket}: {}", silent(worker));
+        complain!("{socket}: {}", hangs::silent(socket.as_path(), worker));
     }
     if listing.silent.is_empty() { 0 } else { NOT_ALL_READ }
 }
 
-fn ask(socket: &AbsolutePath) -> Result<Listing, String> {
-    waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| unanswered(socket, &error))
+/// What the pool serves, or why it does not say: to a program on standard output as well.
+fn ask(socket: &AbsolutePath, json: bool) -> Result<Listing, String> {
+    waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| {
+        if json {
+            say!("{:#}", hangs::in_json(socket, &error));
+        }
+        hangs::said(socket, &error)
+    })
 }
 
 /// A last column with the worker of each network, where the pool has several.
@@ -128,7 +135,7 @@ impl Status {
     }
 
     fn pools(&self, socket: &AbsolutePath) -> Result<u8, String> {
-        let listing = ask(socket)?;
+        let listing = ask(socket, self.json)?;
         let networks = &listing.networks;
         if self.json {
             let rows: Vec<Value> = networks.iter().map(numbers).collect();

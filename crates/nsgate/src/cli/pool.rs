@@ -3,9 +3,9 @@
 use super::{colours, mistake::command_line, run::obeyed};
 use crate::{
     notify,
-    pool::{run_worker, unreached},
+    pool::{hangs, run_worker, unreached},
     shown,
-    terminal::unheard,
+    terminal::{complain, unheard},
 };
 use nsgate_config::{
     PoolConfig,
@@ -139,7 +139,12 @@ fn replaceable(config: &PoolConfig, options: &Options) -> Result<(), String> {
             "{socket}: a service manager keeps networks for the worker that answers here; have the manager restart it \
              (`systemctl restart`), which loses nothing either"
         )),
-        Err(_) => Ok(()),
+        Err(error) => {
+            if hangs::is_silent(&error) {
+                complain!("{}; it is told to leave should it go on", hangs::said(socket, &error));
+            }
+            Ok(())
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `nsgate remove`: the pool serves a network no longer.
 
-use super::{listing, mistake, pool_socket};
-use crate::terminal::waiting;
+use super::{mistake, pool_socket};
+use crate::{pool::hangs, terminal::waiting};
 use nsgate_config::{AbsolutePath, Identity, Invalid, Uuid};
 
 /// Ends one network of the pool; the process that kept it there ends as well.
@@ -39,7 +39,7 @@ impl Remove {
         let socket = pool_socket(self.pool.as_deref())?;
         let identity = self.which.identity(&socket)?;
         let removed = waiting(socket.as_str(), || nsgate_pool::remove(socket.as_path(), identity));
-        removed.map_err(|error| listing::unanswered(&socket, &error))?;
+        removed.map_err(|error| hangs::said(&socket, &error))?;
         Ok(0)
     }
 }
@@ -63,13 +63,14 @@ impl Which {
 fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
     let uuid: Uuid = id.parse().map_err(|invalid: Invalid| mistake::refused_word(id, invalid.reason(), ""))?;
     let listing = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
-    let listing = listing.map_err(|error| listing::unanswered(socket, &error))?;
+    let listing = listing.map_err(|error| hangs::said(socket, &error))?;
     let mut found = listing.networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
         // It may be one of theirs.
         (None, _) if !listing.silent.is_empty() => {
-            let silent: Vec<String> = listing.silent.iter().map(listing::silent).collect();
+            let silent: Vec<String> =
+                listing.silent.iter().map(|worker| hangs::silent(socket.as_path(), worker)).collect();
             Err(format!("{socket}: `{uuid}` is not among the networks that are shown; {}", silent.join("; ")))
         }
         (None, _) => {

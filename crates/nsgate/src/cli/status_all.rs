@@ -1,12 +1,12 @@
 //! `nsgate status --all`: every network of this host, and the state of its process.
 
 use super::{
-    NOT_ALL_READ,
-    listing::{self, silent, unanswered},
+    NOT_ALL_READ, listing,
     table::{self, print},
 };
 use crate::{
     overview::{self, Counted, Overview, Process},
+    pool::hangs,
     terminal::say,
 };
 use nsgate_config::AbsolutePath;
@@ -22,15 +22,22 @@ pub(super) struct HostLook {
     overview: Overview,
     /// The pool's networks, or why it does not answer; `None` if there is no pool.
     pool: Option<Result<Listing, String>>,
+    socket: AbsolutePath,
 }
 
 impl HostLook {
-    /// Looks; `pool` is asked if something is there, or if the command line or the site's settings say that it is (`wanted`).
-    pub(super) fn at(pool: &AbsolutePath, wanted: bool) -> Result<Self, String> {
+    /// Looks; the pool at `socket` is asked if something is there, or if the command line or the site's settings say that it is
+    /// (`wanted`).
+    pub(super) fn at(socket: &AbsolutePath, wanted: bool) -> Result<Self, String> {
         let overview = overview::look()?;
-        let there = wanted || pool.as_path().symlink_metadata().is_ok();
-        let pool = there.then(|| list(pool.as_path()).map_err(|error| unanswered(pool, &error)));
-        Ok(Self { overview, pool })
+        let there = wanted || socket.as_path().symlink_metadata().is_ok();
+        let pool = there.then(|| list(socket.as_path()).map_err(|error| hangs::said(socket, &error)));
+        Ok(Self { overview, pool, socket: socket.clone() })
+    }
+
+    /// What is missing, and why.
+    fn silent(&self, listing: &Listing) -> Vec<String> {
+        listing.silent.iter().map(|worker| hangs::silent(self.socket.as_path(), worker)).collect()
     }
 
     fn networks(&self) -> &[NetworkStatus] {
@@ -61,7 +68,7 @@ impl HostLook {
             Some(Err(error)) => json!({ "error": error }),
             Some(Ok(listing)) => {
                 let networks: Vec<Value> = listing.networks.iter().map(listing::numbers).collect();
-                json!({ "networks": networks, "silent": listing.silent.iter().map(silent).collect::<Vec<_>>() })
+                json!({ "networks": networks, "silent": self.silent(listing) })
             }
         };
         json!({ "processes": processes, "left_out": self.overview.left_out, "pool": pool })
@@ -85,7 +92,7 @@ impl HostLook {
         }
         match &self.pool {
             Some(Err(error)) => say!("the pool does not say what it serves: {}", error),
-            Some(Ok(listing)) => listing.silent.iter().for_each(|worker| say!("{}", silent(worker))),
+            Some(Ok(listing)) => self.silent(listing).iter().for_each(|worker| say!("{}", worker)),
             None => {}
         }
         if self.overview.left_out > 0 {

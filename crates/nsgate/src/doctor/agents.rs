@@ -77,7 +77,10 @@ fn agent(pid: i32, name: &str) -> Vec<Finding> {
             let what =
                 format!("{who}: its PATH, and so the haproxy that it starts: its title stands over its environment");
             all.push(Finding {
-                remedy: Some(format!("{UNIT}, or the container's settings")),
+                remedy: Some(format!(
+                    "look which haproxy comes first in the PATH of its unit, as Neutron's packages call it: `systemctl show -p \
+                     Environment -p EnvironmentFiles {name}`, or in the container's settings"
+                )),
                 ..Finding::unseen("agents", what)
             });
             all.extend(preloaded(&who, &allocators(pid)));
@@ -86,10 +89,6 @@ fn agent(pid: i32, name: &str) -> Vec<Finding> {
     all.extend(descriptors(pid, &who));
     all
 }
-
-/// What tells the PATH of an agent that has a title.
-const UNIT: &str =
-    "look which haproxy comes first in the PATH of its unit (systemctl show -p Environment -p EnvironmentFiles)";
 
 /// Allocators that an agent has mapped, one a line: where its environment is gone, that tells what was loaded into it.
 fn allocators(pid: i32) -> String {

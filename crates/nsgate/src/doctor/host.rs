@@ -77,7 +77,7 @@ fn namespaces() -> Vec<Finding> {
     let kinds = ["pid", "mnt", "ipc", "uts"].into_iter().filter(|kind| none(kind));
     let said = |kind: &str| {
         let what = format!("user.max_{kind}_namespaces is 0: no gate can be started");
-        Finding::wrong("kernel", what, format!("sysctl user.max_{kind}_namespaces=10000"))
+        Finding::wrong("kernel", what, format!("`sysctl -w user.max_{kind}_namespaces=10000`"))
     };
     kinds.map(said).collect()
 }

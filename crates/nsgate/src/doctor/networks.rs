@@ -72,10 +72,15 @@ fn process(one: &Process) -> Option<Finding> {
         Some(false) if one.wrong.iter().all(|row| row.starts_with("its directories")) => Some(Finding::wrong(
             "networks",
             format!("{} sees a directory that was removed or replaced: {wrong}", named(one)),
-            "start it anew, or its pool: docs/migration.md#an-agents-directory-that-is-made-anew",
+            match one.role {
+                "worker" | "zygote" | "dispatcher" => {
+                    "start the pool anew, and then each keeper that sees the old directory: docs/migration.md#a-pools-own-directory"
+                }
+                _ => "start it anew, and before it its pool: docs/migration.md#an-agents-directory-that-is-made-anew",
+            },
         )),
         Some(false) => {
-            let remedy = format!("nsgate attest {}", one.pid);
+            let remedy = format!("`nsgate attest {}` says what each line means", one.pid);
             Some(Finding::wrong("networks", format!("{} is not as it should be: {wrong}", named(one)), remedy))
         }
         None => Some(Finding::unseen("networks", format!("{}: {wrong}", named(one)))),
@@ -83,7 +88,7 @@ fn process(one: &Process) -> Option<Finding> {
             Counted::Read(read) if one.role == "keeper" && read.serves => Some(Finding::wrong(
                 "networks",
                 format!("{} serves by itself", named(one)),
-                "the pool refuses its network or does not answer: its log says which",
+                "start its pool; where one answers and refuses the network, the pool's log and the keeper's say why",
             )),
             Counted::Unreadable(error) => {
                 Some(Finding::unseen("networks", format!("counters of {}: {error}", named(one))))
@@ -157,7 +162,11 @@ fn configured(places: &Places) -> Vec<Finding> {
         };
         let Ok(parsed) = haproxy::parse(&shown.to_string(), &text) else {
             let what = format!("{shown} is no configuration of a gate");
-            all.push(Finding::wrong("configurations", what, format!("nsgate check {shown}")));
+            all.push(Finding::wrong(
+                "configurations",
+                what,
+                format!("`nsgate check {shown}` says what is wrong with it"),
+            ));
             continue;
         };
         let path = parsed.config.gate.backend.path().to_string();

@@ -43,15 +43,12 @@ fn of(overview: &Overview, state: &Path) -> Vec<Finding> {
             Some(one) if own(one) || one.confined.is_none() => {}
             Some(one) => {
                 let what = format!("{shown} names {said}, which is the {} of another network", one.role);
-                all.push(Finding::wrong("pid files", what, "remove the file: the agent starts its proxy anew"));
+                all.push(Finding::wrong("pid files", what, format!("`rm {shown}`: the agent starts its proxy anew")));
             }
             None => {
                 let what = format!("{shown} is stale: it names {said}, which is no proxy");
-                all.push(Finding::wrong(
-                    "pid files",
-                    what,
-                    "remove the file; an agent that wants the network starts another proxy",
-                ));
+                let remedy = format!("`rm {shown}`: an agent that wants the network starts another proxy");
+                all.push(Finding::wrong("pid files", what, remedy));
             }
         }
     }
@@ -69,13 +66,14 @@ fn missing(overview: &Overview, state: &Path, files: &BTreeMap<Uuid, PathBuf>) -
             ["ns-metadata-proxy", "ovn-metadata-proxy"].map(|name| state.join(name).join(format!("{uuid}.conf")));
         let wanted = started.iter().any(|file| file.exists()) && !files.contains_key(&uuid);
         wanted.then(|| {
-            let what =
-                format!("the {} of {uuid} ({}) has lost its pid file: its agent does not find it", one.role, one.pid);
-            Finding::wrong(
-                "pid files",
-                what,
-                "nothing is to be done: the agent's next start takes over from it without losing a request",
-            )
+            let pid = one.pid;
+            let what = format!("the {} of {uuid} ({pid}) has lost its pid file: its agent does not find it", one.role);
+            let file = state.join(DIRECTORY).join(format!("{uuid}{ENDING}"));
+            let remedy = format!(
+                "`echo {pid} > {}`; or start the agent anew: its next proxy takes over from this one without losing a request",
+                file.display()
+            );
+            Finding::wrong("pid files", what, remedy)
         })
     });
     missing.collect()

@@ -1,7 +1,7 @@
 //! The pool, where the site's settings or the command line say that there is one.
 
 use super::Finding;
-use crate::site;
+use crate::{pool::hangs, site};
 use nsgate_pool::list;
 use std::{
     fs, io,
@@ -11,7 +11,8 @@ use std::{
 
 /// Where a pool's socket stands by default.
 const USUAL: &str = "/run/nsgate/pool.sock";
-const REMEDY: &str = "systemctl status nsgate-pool; keepers serve by themselves meanwhile (docs/pool.md)";
+const REMEDY: &str = "start the pool: `systemctl start nsgate-pool`, or `nsgate pool` as before; keepers serve by themselves \
+                      meanwhile, unless they may not (docs/pool.md)";
 
 pub(super) fn look(said: Option<&str>) -> Vec<Finding> {
     let settings = || site::load().ok().and_then(|site| site.pool).map(|pool| pool.socket.as_path().to_owned());
@@ -55,13 +56,16 @@ fn answers(socket: &Path) -> Vec<Finding> {
             ));
             for worker in &listing.silent {
                 let what = format!("worker {} does not answer ({})", worker.number, worker.reason);
-                all.push(Finding::wrong("pool", what, "look with `ps` whether it is stopped; killed, it is replaced"));
+                all.push(Finding::wrong("pool", what, hangs::remedy(socket, Some(worker.number))));
             }
         }
         Err(error) if !nix::unistd::geteuid().is_root() => {
             all.push(Finding::unseen("pool", format!("{shown}: {error}")))
         }
-        Err(error) => all.push(Finding::wrong("pool", format!("nobody answers at {shown}: {error}"), REMEDY)),
+        Err(error) => {
+            let remedy = if hangs::is_silent(&error) { hangs::remedy(socket, None) } else { REMEDY.to_owned() };
+            all.push(Finding::wrong("pool", format!("no worker answers at {shown}: {error}"), remedy));
+        }
     }
     all
 }

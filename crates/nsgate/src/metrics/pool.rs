@@ -2,6 +2,8 @@
 //! of another process is refused.
 
 use super::Sources;
+use crate::pool::hangs;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nsgate_pool::openmetrics::families;
 use std::{
     io::{self, Read, Write},
@@ -23,12 +25,21 @@ pub(super) fn page(sources: &Sources) -> Option<Result<String, String>> {
         return None;
     }
     let named = |reason: String| format!("{}: {reason}", sources.pool.display());
-    let page = read(&sources.pool).map_err(|error| named(error.to_string()));
+    let page = read(&sources.pool).map_err(|(error, listener)| {
+        let silent = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
+        named(if silent { format!("the pool does not answer; {}", hangs::why(listener)) } else { error.to_string() })
+    });
     Some(page.and_then(|page| if is_plain(&page) { Ok(page) } else { Err(named("not a page of a pool's".to_owned())) }))
 }
 
-fn read(socket: &Path) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
+/// The page; beside an error, the process that listens there.
+fn read(socket: &Path) -> Result<String, (io::Error, Option<i32>)> {
+    let stream = UnixStream::connect(socket).map_err(|error| (error, None))?;
+    let peer = getsockopt(&stream, PeerCredentials).ok().map(|peer| peer.pid()).filter(|pid| *pid > 0);
+    ask(stream).map_err(|error| (error, peer))
+}
+
+fn ask(mut stream: UnixStream) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: nsgate\r\nConnection: close\r\n\r\n")?;

@@ -7,7 +7,7 @@
 mod haproxy;
 mod silent;
 
-pub(crate) use silent::Silent;
+pub(crate) use silent::{Silent, state, stopped};
 
 use crate::{cli::attest::everyone, counted};
 use nix::unistd::{Gid, Uid};

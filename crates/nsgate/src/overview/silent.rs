@@ -29,17 +29,8 @@ pub(crate) struct Silent {
 
 /// `None` if the process can answer guests, or if that cannot be read.
 pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
-    let stopped = match state(pid) {
-        Some('T') => true,
-        Some('t') => {
-            sleep(LOOK);
-            matches!(state(pid), Some('T' | 't'))
-        }
-        _ => false,
-    };
-    if stopped {
-        let what = "it is stopped, by a signal or a debugger: it does nothing".to_owned();
-        return Some(Silent { what, remedy: format!("kill -CONT {pid}; look for what has stopped it"), wholly: true });
+    if let Some(stopped) = stopped(pid) {
+        return Some(stopped);
     }
     if !["gate", "keeper", "hostproxy"].contains(&role) {
         return None;
@@ -50,6 +41,39 @@ pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
     // of its namespace.
     let everywhere = role != "hostproxy" && listens.iter().any(IpAddr::is_unspecified);
     lost.or_else(|| everywhere.then(|| interfaces(pid)).flatten())
+}
+
+/// It is stopped (proc_pid_stat(5)).
+pub(crate) fn stopped(pid: i32) -> Option<Silent> {
+    let stopped = match state(pid) {
+        Some('T') => true,
+        Some('t') => {
+            sleep(LOOK);
+            matches!(state(pid), Some('T' | 't'))
+        }
+        _ => false,
+    };
+    let said = |by: String, remedy: String| Silent {
+        what: format!("it is stopped, {by}: it does nothing"),
+        remedy,
+        wholly: true,
+    };
+    stopped.then(|| match tracer(pid) {
+        Some(tracer) => said(
+            format!("by the debugger {tracer}"),
+            format!("have the debugger let it go, or end that one: `kill {tracer}`"),
+        ),
+        None => {
+            said("by a signal (state T)".to_owned(), format!("`kill -CONT {pid}`, and look for what has stopped it"))
+        }
+    })
+}
+
+/// The process that traces it, which SIGCONT does not get it from (`TracerPid`, proc_pid_status(5)).
+fn tracer(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok())?;
+    (tracer > 0).then_some(tracer)
 }
 
 /// A keeper that may not serve by itself has no worker.
@@ -65,7 +89,7 @@ pub(super) fn unserved(counted: &Counted) -> Option<Silent> {
 }
 
 /// The first word after the name (proc_pid_stat(5)).
-fn state(pid: i32) -> Option<char> {
+pub(crate) fn state(pid: i32) -> Option<char> {
     fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
@@ -91,7 +115,10 @@ fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
         listens.iter().filter(|ip| !ip.is_unspecified() && !loopback(ip) && !there.contains(ip)).collect();
     (!gone.is_empty()).then(|| {
         let shown = gone.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ");
-        let remedy = "put the address back (ip address add), or start the network's agent anew: it makes it".to_owned();
+        let remedy = format!(
+            "`nsenter --net=/proc/{pid}/ns/net ip address` shows what is there: put the address back, or start the network's agent \
+             anew: it makes it"
+        );
         let wholly = gone.len() == listens.len();
         Silent { what: format!("its network namespace has no address {shown}, at which it listens"), remedy, wholly }
     })
@@ -103,7 +130,7 @@ fn interfaces(pid: i32) -> Option<Silent> {
     let mut names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
     names.all(|name| NOWHERE.contains(&name)).then(|| Silent {
         what: "its network namespace has no interface that leads to a guest: was the namespace deleted?".to_owned(),
-        remedy: format!("start the network's agent anew; if it does not want the network any more, end {pid}"),
+        remedy: format!("start the network's agent anew; if it does not want the network any more, `kill {pid}`"),
         wholly: true,
     })
 }

@@ -6,10 +6,11 @@
 //! network does.
 
 use super::{
-    alone,
+    alone, hangs,
     watch::{Next, watch},
 };
 use crate::{audit::Audits, counted, gate};
+use nix::unistd::{getegid, geteuid};
 use nsgate_config::{Account, Config, Limits, PoolUse, Tokens};
 use nsgate_forwarder::TokenKey;
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_keeper};
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     random: Random,
     /// For session tokens. The worker is given the same, and tokens stay good whoever serves.
     key: Option<String>,
+    /// Who this process is.
+    who: String,
 }
 
 /// Times that differ from keeper to keeper, so that not all ask at once.
@@ -52,13 +55,16 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
         // The first keys of a hash map are random numbers from the kernel, which the filter does not let pass later: a
         // keeper that becomes a gate needs them.
         let random = Random(RandomState::new().build_hasher().finish());
-        Ok(Prepared { random, key: gate::token_key_text(&config.gate.guards)? })
+        let who = format!("uid {} and gid {}", geteuid(), getegid());
+        Ok(Prepared { random, key: gate::token_key_text(&config.gate.guards)?, who })
     };
+    // Looked at from here: a keeper sees no name of a group, and cannot ask again.
+    let place = hangs::place(pool.socket.as_path());
     // What the worker is told is what was asked for: its own bounds are its own.
     let (fitted, shortfall) = gate::fitted(config)?;
     match launch_keeper(&fitted, &pool.socket, options, prepare)? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => Ok(keep(config, (fitted.gate.limits, shortfall), pool, options, *running)),
+        Launched::Gate(running) => Ok(keep(config, (fitted.gate.limits, shortfall), (pool, place), options, *running)),
     }
 }
 
@@ -70,6 +76,8 @@ pub(super) struct Keeper<'a> {
     pub(super) pool: &'a PoolUse,
     /// The pool's socket, as this process sees it.
     path: PathBuf,
+    /// Why it may not connect there, should that be so.
+    pub(super) closed: String,
     /// The worker was asked to finish: what comes to an end there is not handed over again.
     pub(super) finishing: bool,
     pub(super) agents: Vec<nsgate_launcher::Agent>,
@@ -87,7 +95,7 @@ pub(super) struct Keeper<'a> {
 fn keep(
     config: &Config,
     (limits, shortfall): (Limits, Option<String>),
-    pool: &PoolUse,
+    (pool, place): (&PoolUse, String),
     options: &Options,
     running: Running<Prepared>,
 ) -> u8 {
@@ -103,12 +111,27 @@ fn keep(
     tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
     counted::begin(running.counters, config.gate.guards.tokens != Tokens::Off);
     let path = running.pool.unwrap_or_default();
-    let (listeners, Prepared { random, key: text }) = (running.listeners, prepared);
+    let (listeners, Prepared { random, key: text, who }) = (running.listeners, prepared);
+    let closed = hangs::closed(&who, &place);
     let key = text.as_deref().zip(gate::uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
     let offer = Offer::noted(&config, &Notes { asks: true, key: text }).ok();
     let (finishing, said) = (false, String::new());
-    let mut keeper =
-        Keeper { config, limits, pool, path, finishing, agents, offer, listeners, random, key, said, sink, events };
+    let mut keeper = Keeper {
+        config,
+        limits,
+        pool,
+        path,
+        closed,
+        finishing,
+        agents,
+        offer,
+        listeners,
+        random,
+        key,
+        said,
+        sink,
+        events,
+    };
     let mut readiness = Some(running.readiness);
     let mut served = None;
     loop {

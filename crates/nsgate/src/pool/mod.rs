@@ -3,6 +3,7 @@
 mod alone;
 mod courier;
 mod crew;
+pub(crate) mod hangs;
 mod keeper;
 mod life;
 pub(crate) mod unreached;

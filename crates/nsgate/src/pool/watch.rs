@@ -241,7 +241,10 @@ impl Watch<'_, '_> {
         // proxy is not kept waiting. One that was there a moment ago is restarted, as a rule.
         let patient = readiness.is_none() && self.since.elapsed() < self.keeper.pool.patience;
         if self.served.is_none() && !patient {
-            let reason = format!("{}: {unserved}", self.keeper.pool.socket);
+            let mut reason = format!("{}: {unserved}", self.keeper.pool.socket);
+            if matches!(&unserved.error, OfferError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+                reason = format!("{reason}; {}", self.keeper.closed);
+            }
             let hint = match &unserved.error {
                 OfferError::Io(error)
                     if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
