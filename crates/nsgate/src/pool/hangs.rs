@@ -103,9 +103,9 @@ pub(crate) fn remedy(socket: &Path, worker: Option<u32>) -> String {
 /// Why a process may not connect to a pool's socket, and which may.
 pub(crate) fn closed(who: &str, place: &str) -> String {
     format!(
-        "{who} may not connect to it: {place}. Root may, and processes of the pool's `handover_group`: give the pool one \
-         (--handover-group; where systemd binds the socket, SocketGroup= and SocketMode=0660 of nsgate-pool.socket as well), and \
-         start what hands over in that group (--group)"
+        "{who} may not connect to it: {place} (or not search its directory: `nsgate doctor` says which). Root and the pool's \
+         `handover_group` are who may hand over: give the pool one (--handover-group; where systemd binds the socket, \
+         SocketGroup= and SocketMode=0660 of nsgate-pool.socket as well), and start what hands over in that group (--group)"
     )
 }
 

@@ -29,9 +29,6 @@ pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 /// What may be behind a socket that is not there, or at which no process listens.
 const AWAY: &str = " (if the directory of the pool's socket was removed and made anew, or replaced, this keeper does not see the \
                     new one: `nsgate attest` says so, and a start anew mends it)";
-/// What may be behind a socket that this process may not connect to.
-const SHUT_OUT: &str = " (the user of this keeper may not write to the pool's socket, or not search its directory: `nsgate doctor` \
-                        says which; the pool's `group` is who may hand over)";
 
 /// What a keeper does next.
 pub(super) enum Next {
@@ -251,7 +248,6 @@ impl Watch<'_, '_> {
                 {
                     AWAY
                 }
-                OfferError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => SHUT_OUT,
                 _ => "",
             };
             let alone = match self.keeper.pool.fallback {
