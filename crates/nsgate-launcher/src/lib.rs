@@ -9,6 +9,7 @@
 
 mod accounts;
 mod acl;
+mod agent;
 mod audience;
 mod audit_output;
 mod bound;
@@ -71,6 +72,7 @@ mod written;
 mod zygote;
 
 pub use accounts::resolve;
+pub use agent::Agent;
 pub use audit_output::AuditOutput;
 pub use cleanup::{Leftover, cleanup};
 pub use clock::{LocalTime, local_time};
@@ -91,7 +93,7 @@ pub use reach::{KeptOut, kept_out_of};
 pub use reader::{Incoming, Nonsense, ReaderAnswer, ReaderPipes};
 pub use replace::Replace;
 pub use roles::{Role, expected, gates};
-pub use running::{Agent, Carried, Launched, Running};
+pub use running::{Carried, Launched, Running};
 pub use signals::{SignalRequest, Signals};
 pub use written::Written;
 pub use zygote::{EXIT_ON_SIGNAL, PoolProcess, Zygote, raise};

@@ -5,11 +5,11 @@
 
 use crate::{
     LaunchError,
+    agent::Agent,
     gate_side::GateSide,
     pinned::Pinned,
     plan::Plan,
     root_names::{BACKENDS, LOG, POOL, RootNames, SYSLOG, WORKER},
-    running::Agent,
 };
 use nsgate_sandbox::{
     GivenRoot, Root, RootWindow, ShortName, SmallRoot,

@@ -1,6 +1,6 @@
 //! Names in the root of a process: of the directories that it shows, and of the sockets in them.
 
-use crate::running::Agent;
+use crate::agent::Agent;
 use std::path::PathBuf;
 
 /// Names in the small root of a backend's directory, and of the agent's socket in it. A worker has several.

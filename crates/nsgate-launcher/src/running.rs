@@ -2,6 +2,7 @@
 
 use crate::{
     AuditOutput, CounterPage, LaunchError, LogSocket, Options, Output, Readiness,
+    agent::Agent,
     manager::{Keeping, Watchdog},
     reader::ReaderPipes,
     signals::Signals,
@@ -108,13 +109,4 @@ impl Carried {
     pub(crate) fn numbers(&self) -> impl Iterator<Item = RawFd> + '_ {
         self.connection.iter().chain(&self.record).map(AsRawFd::as_raw_fd)
     }
-}
-
-/// An agent's socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agent {
-    /// As this process sees it.
-    pub path: PathBuf,
-    /// Who the agent must be.
-    pub owner: Option<u32>,
 }

@@ -8,9 +8,9 @@
 use super::{
     claims::Claims,
     endpoint::{self, ASK, Door, PAGE, PEER, Peering, Visitor},
+    life::named,
     merge::merge,
     metrics,
-    session::named,
 };
 use crate::{
     Allowed, Peer,

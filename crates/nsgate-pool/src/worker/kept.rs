@@ -2,8 +2,8 @@
 
 use super::{
     Phase, Shared,
+    life::{follow, later, named},
     network::{Checked, Dismissal, Network},
-    session::{follow, later, named},
     store,
 };
 use crate::record;

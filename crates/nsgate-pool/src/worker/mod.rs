@@ -10,6 +10,7 @@ mod counters;
 mod dispatcher;
 mod endpoint;
 mod kept;
+mod life;
 mod merge;
 pub mod metrics;
 mod network;

@@ -4,7 +4,7 @@
 use super::{
     Phase, Shared,
     endpoint::Peering,
-    session::{later, named},
+    life::{later, named},
 };
 use crate::protocol::Reply;
 use nsgate_config::Identity;

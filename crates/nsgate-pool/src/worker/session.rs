@@ -1,10 +1,11 @@
-//! One peer, from its connection to its end. It says one thing: whoever hands a network over becomes its owner, and may
-//! then only ask for its end; everybody else is answered and left.
+//! One peer, from its connection to its end. A peer says one thing. One that hands a network over becomes its owner, and may
+//! then only ask for its end. Any other peer is answered and left.
 
 use super::{
     Phase, Shared,
     endpoint::Peering,
     kept,
+    life::{follow, later, named},
     network::{Checked, Dismissal, Network},
 };
 use crate::{
@@ -16,7 +17,7 @@ use nsgate_config::Identity;
 use nsgate_forwarder::Stop;
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::timeout,
 };
 
@@ -197,27 +198,6 @@ async fn owned(
     }
 }
 
-/// The phase, when it is another one than what is known.
-pub(super) async fn later(phase: &mut watch::Receiver<Phase>, known: Phase) -> Phase {
-    let now = phase.wait_for(|phase| *phase != known).await;
-    now.map_or(Phase::Ending(Stop::Now), |now| *now)
-}
-
-/// Passes a worker's end on to a network whose connections still last.
-pub(super) async fn follow(shared: &Shared, network: &Network) {
-    let mut phase = shared.phase.subscribe();
-    let mut known = Phase::Open;
-    loop {
-        tokio::select! {
-            () = network.ended() => return,
-            now = later(&mut phase, known) => known = now,
-        }
-        if let Phase::Ending(stop) = known {
-            network.stop(stop);
-        }
-    }
-}
-
 /// How the network ends because of what its owner said, or that it left.
 async fn owner_said(
     peering: &Peering,
@@ -277,9 +257,4 @@ async fn remove(shared: &Shared, peering: &Peering, identity: &Identity) {
             let _ = peering.send(&Reply::Refused(reason).to_bytes()).await;
         }
     }
-}
-
-/// As it stands in the log.
-pub(super) fn named(identity: &Identity) -> String {
-    format!("{} {}", identity.header(), identity.uuid())
 }
