@@ -300,7 +300,7 @@ fn a_gate_whose_network_has_lost_its_address_is_said(lab: &Lab) {
     assert!(Guest::new(&world.network.guest).get("/").is_err(), "nobody is served");
     only(lab, "networks", &format!("no address {METADATA_V4}, at which it listens"));
     said_everywhere(lab, "ip address add");
-    ip(&format!("address add {address}"));
+    obeyed(lab);
     assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 200);
     assert_eq!(doctor(lab, &[]).code(), Some(0), "{:#?}", found(lab, "wrong"));
     // On the loop it is the address of the namespace's own processes, which are served.

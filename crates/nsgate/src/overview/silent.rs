@@ -115,13 +115,25 @@ fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
         listens.iter().filter(|ip| !ip.is_unspecified() && !loopback(ip) && !there.contains(ip)).collect();
     (!gone.is_empty()).then(|| {
         let shown = gone.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ");
-        let remedy = format!(
-            "`nsenter --net=/proc/{pid}/ns/net ip address` shows what is there: put the address back, or start the network's agent \
-             anew: it makes it"
-        );
+        let remedy = format!("{}, or start the network's agent anew: it makes it", back(pid, &gone));
         let wholly = gone.len() == listens.len();
         Silent { what: format!("its network namespace has no address {shown}, at which it listens"), remedy, wholly }
     })
+}
+
+/// How these addresses are put back: a command where there is one interface that can have them.
+fn back(pid: i32, gone: &[&IpAddr]) -> String {
+    let table = net(pid, "dev").unwrap_or_default();
+    let names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    let (net, names) = (format!("nsenter --net=/proc/{pid}/ns/net"), names.filter(|name| !NOWHERE.contains(name)));
+    match *names.collect::<Vec<_>>() {
+        [one] => {
+            let add =
+                |ip: &&IpAddr| format!("{net} ip address add {ip}/{} dev {one}", if ip.is_ipv4() { 32 } else { 128 });
+            format!("`{}` puts it back", gone.iter().map(add).collect::<Vec<_>>().join(" && "))
+        }
+        _ => format!("put it back (ip address add) on the interface that had it: `{net} ip address` lists them"),
+    }
 }
 
 /// Whether its namespace has no interface that leads to a guest.
