@@ -5,6 +5,7 @@
 //! global state: the caller reads the file once and passes its text.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod haproxy;
 pub mod namespace_proxy;

@@ -11,6 +11,7 @@
 //!
 //! Everything that grows with what a guest sends has a bound ([`nsgate_config::Limits`]), in total and for each source.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod agent;
 mod callers;

@@ -7,6 +7,8 @@
 //!
 //! Refuses to leave anything behind: a start that fails has bound nothing, written nothing and started nothing.
 
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
+
 mod accounts;
 mod acl;
 mod agent;

@@ -7,6 +7,7 @@
 //! protocol, version and word. [`protocol`] says which there are, [`Offer`] and [`Served`] are the sending half, and the
 //! feature `worker` adds the receiving one. The kernel says who the sender is; the receiver looks at every descriptor.
 #![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod ask;
 mod channel;

@@ -58,6 +58,8 @@
 //! ```
 //!
 //! and nothing else makes a [`Confined`]:
+
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 //!
 //! ```compile_fail
 //! # fn wrong(report: nsgate_sandbox::SandboxReport) {

@@ -4,6 +4,8 @@
 //! [`cli`] the operator's command. Each makes a [`nsgate_config::Config`] of its command line and calls [`gate::run`], which
 //! joins launcher and forwarder; [`host`] does the same for a whole host.
 
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
+
 mod audit;
 pub mod cli;
 mod counted;

@@ -81,18 +81,7 @@ pub(super) async fn meet(
             list(&shared, &peering, holder.into_iter().collect()).await;
         }
         (Request::Remove(identity), _) => remove(&shared, &peering, &identity).await,
-        (Request::Leave, _) => {
-            tracing::info!("another worker takes over: networks are served until their owners have left");
-            let _ = peering.send(&Reply::Done.to_bytes()).await;
-            // Only from the open state: an end that has begun is not taken back.
-            shared.phase.send_if_modified(|phase| {
-                let open = *phase == Phase::Open;
-                if open {
-                    *phase = Phase::Leaving;
-                }
-                open
-            });
-        }
+        (Request::Leave, _) => leave(&shared, &peering).await,
         (Request::Finish | Request::Ping | Request::Took, _) => {
             refuse(&shared, &peering, "this is for whoever has handed a network over").await;
         }
@@ -243,6 +232,20 @@ async fn list(shared: &Shared, peering: &Peering, all: Vec<Arc<Network>>) {
         }
     }
     let _ = peering.send(&Reply::Done.to_bytes()).await;
+}
+
+/// Another worker takes over: a network ends when its owner has left.
+async fn leave(shared: &Shared, peering: &Peering) {
+    tracing::info!("another worker takes over: networks are served until their owners have left");
+    let _ = peering.send(&Reply::Done.to_bytes()).await;
+    // Only from the open state: an end that has begun is not taken back.
+    shared.phase.send_if_modified(|phase| {
+        let open = *phase == Phase::Open;
+        if open {
+            *phase = Phase::Leaving;
+        }
+        open
+    });
 }
 
 async fn remove(shared: &Shared, peering: &Peering, identity: &Identity) {
