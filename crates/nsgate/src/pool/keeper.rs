@@ -58,7 +58,7 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
         let who = format!("uid {} and gid {}", geteuid(), getegid());
         Ok(Prepared { random, key: gate::token_key_text(&config.gate.guards)?, who })
     };
-    // Looked at from here: a keeper sees no name of a group, and cannot ask again.
+    // Looked at from here: a keeper cannot ask again.
     let place = hangs::place(pool.socket.as_path());
     // What the worker is told is what was asked for: its own bounds are its own.
     let (fitted, shortfall) = gate::fitted(config)?;
