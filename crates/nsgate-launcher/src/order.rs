@@ -93,6 +93,8 @@ pub fn launch_worker<T>(
     start(&Plan::worker(config), options, prepare)
 }
 
+// Not a part of its caller: a keeper sleeps in that frame for as long as its network lasts, and its pages cannot be given back.
+#[inline(never)]
 fn start<T>(
     plan: &Plan<'_>,
     options: &Options,
