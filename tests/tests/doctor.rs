@@ -278,8 +278,11 @@ fn a_gate_that_is_stopped_is_said_everywhere(lab: &Lab) {
     // What a guest resets meanwhile is in no table of sockets, and no stranger's for that.
     setsockopt(&guest, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
     drop(guest);
+    // The reset travels.
+    let arrived = || attested(lab, world.gate.pid).stdout.contains("1 tcp in no table");
+    assert!(wait_until(5.0, arrived), "{:#?}", attested(lab, world.gate.pid));
     let attested = attested(lab, world.gate.pid);
-    assert!(attested.ok() && attested.stdout.contains("1 tcp in no table"), "{attested:#?}");
+    assert!(attested.ok(), "{attested:#?}");
     assert!(attested.stdout.contains("its other end has reset the connection"), "{attested:#?}");
     only(lab, "networks", &format!("the gate of X-Neutron-Network-ID {NETWORK}"));
     said_everywhere(lab, "kill -CONT");
