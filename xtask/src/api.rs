@@ -16,8 +16,8 @@ use nsgate_tests::program::{target, workspace};
 use crate::command::{cargo, plain, said};
 
 /// The crates that others may build on.
-pub(crate) const LIBRARIES: [&str; 5] =
-    ["nsgate-config", "nsgate-forwarder", "nsgate-launcher", "nsgate-pool", "nsgate-sandbox"];
+pub(crate) const LIBRARIES: [&str; 6] =
+    ["nsgate-agent", "nsgate-config", "nsgate-forwarder", "nsgate-launcher", "nsgate-pool", "nsgate-sandbox"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Wish {
