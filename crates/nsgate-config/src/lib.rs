@@ -39,7 +39,7 @@ pub use model::{
     instances::Instances,
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, Port},
-    log::{Facility, Level, Log, LogFile},
+    log::{Facility, Log, LogFile, LogLevel},
     netns::Netns,
     path::AbsolutePath,
     pool::{Fallback, Pool, PoolConfig, PoolUse},

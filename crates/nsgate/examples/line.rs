@@ -2,7 +2,7 @@
 //! (`cargo xtask counts`). `line COUNT`
 
 use nsgate::fuzzing::access_log;
-use nsgate_config::{AbsolutePath, Facility, Level, Log};
+use nsgate_config::{AbsolutePath, Facility, Log, LogLevel};
 use nsgate_forwarder::{AccessRecord, Observer};
 use std::{
     os::unix::net::UnixDatagram,
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let log = Log {
         socket: AbsolutePath::new("/dev/log")?,
         facility: Facility::named("local0").ok_or("no such facility")?,
-        level: Level::Info,
+        level: LogLevel::Info,
         tag: "haproxy-metadata-proxy-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".to_owned(),
     };
     let (writer, reader) = UnixDatagram::pair()?;

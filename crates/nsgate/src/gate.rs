@@ -8,7 +8,7 @@ use crate::{
     sys,
 };
 use nix::time::{ClockId, clock_gettime};
-use nsgate_config::{Config, Guards, Level, Log, Process, Tokens};
+use nsgate_config::{Config, Guards, Log, LogLevel, Process, Tokens};
 use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::EventOrigin, stopped_by};
 use nsgate_launcher::{
     Agent, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, SignalRequest, Signals,
@@ -174,7 +174,7 @@ pub(crate) fn log(
         Audits::new(settings, output, |tag| {
             // Every event, also if the log has a higher level.
             let facility = log.map(|log| log.facility).unwrap_or_default();
-            let log = Log { facility, level: Level::Debug, ..Log::usual(tag) };
+            let log = Log { facility, level: LogLevel::Debug, ..Log::usual(tag) };
             match &sink {
                 Sink::Syslog(own) => own.of(&log),
                 _ => Syslog::new(&log, socket, host_pid),

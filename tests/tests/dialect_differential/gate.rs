@@ -2,7 +2,7 @@
 
 use std::cmp::min;
 
-use nsgate_config::{Config, Level, Listener, Log, Process, Timeouts};
+use nsgate_config::{Config, Listener, Log, LogLevel, Process, Timeouts};
 
 use crate::words::{behind, quoted, value};
 
@@ -92,11 +92,11 @@ pub fn global(process: &Process, maxconn: Option<u32>, lines: &[Vec<String>]) ->
     let mut called = behind(lines, &["log-tag"]).last().and_then(|rest| rest.first()).map_or("haproxy", String::as_str);
     if let Some(Log { socket, facility, level, tag }) = &process.log {
         let level = match level {
-            Level::Error => "err",
-            Level::Warning => "warning",
-            Level::Notice => "notice",
-            Level::Info => "info",
-            Level::Debug => "debug",
+            LogLevel::Error => "err",
+            LogLevel::Warning => "warning",
+            LogLevel::Notice => "notice",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
         };
         text += &format!("    log {} {} {level}\n", quoted(socket.as_str()), facility.name);
         called = tag;

@@ -6,18 +6,18 @@ use super::{
     reader::HaproxyReader,
     words::Word,
 };
-use crate::{AbsolutePath, Account, Facility, Level, Log, report::Report};
+use crate::{AbsolutePath, Account, Facility, Log, LogLevel, report::Report};
 
 /// haproxy's names of the severities (RFC 5424, table 2), most severe first.
-const LEVELS: [(&str, Level); 8] = [
-    ("emerg", Level::Error),
-    ("alert", Level::Error),
-    ("crit", Level::Error),
-    ("err", Level::Error),
-    ("warning", Level::Warning),
-    ("notice", Level::Notice),
-    ("info", Level::Info),
-    ("debug", Level::Debug),
+const LEVELS: [(&str, LogLevel); 8] = [
+    ("emerg", LogLevel::Error),
+    ("alert", LogLevel::Error),
+    ("crit", LogLevel::Error),
+    ("err", LogLevel::Error),
+    ("warning", LogLevel::Warning),
+    ("notice", LogLevel::Notice),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
 ];
 
 pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
@@ -62,7 +62,7 @@ pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[W
     if let (Some(word), Some(Some(1..))) = (rest.get(1), gravest) {
         report.warning(word.place, "a gate sends each line under its own level, haproxy under this one at most", "");
     }
-    let level = bound.flatten().and_then(|index| LEVELS.get(index)).map_or(Level::Debug, |(_, level)| *level);
+    let level = bound.flatten().and_then(|index| LEVELS.get(index)).map_or(LogLevel::Debug, |(_, level)| *level);
     reader.log = Some(Log { socket, facility, level, tag: String::new() });
 }
 

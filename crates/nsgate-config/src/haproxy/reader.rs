@@ -6,7 +6,7 @@ use super::{
     settings::{ProxySettings, RETRIES},
 };
 use crate::{
-    AbsolutePath, Account, Backend, Config, Gate, Guards, Identity, Level, Limits, Listener, Log, Process, UriPath,
+    AbsolutePath, Account, Backend, Config, Gate, Guards, Identity, Limits, Listener, Log, LogLevel, Process, UriPath,
     report::{Report, Span},
 };
 
@@ -144,7 +144,7 @@ impl HaproxyReader {
         let message = "there is no `log global` below the `log` of section `global`: requests are not logged";
         report.warning(nowhere, message, "write `log global` into section `defaults`");
         // Requests have the level `info`.
-        Some(Log { tag, level: log.level.min(Level::Notice), ..log })
+        Some(Log { tag, level: log.level.min(LogLevel::Notice), ..log })
     }
 
     /// The bounds of the configuration.

@@ -40,7 +40,7 @@ impl Default for Facility {
 
 /// The least severe message that is still logged (RFC 5424, table 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LogLevel {
     /// Something is broken (3).
     Error,
     /// Something is odd (4).
@@ -60,7 +60,7 @@ pub struct LogFile {
     /// The file; it is created if it does not exist.
     pub path: AbsolutePath,
     /// The least severe line in it.
-    pub level: Level,
+    pub level: LogLevel,
 }
 
 /// The system log.
@@ -71,7 +71,7 @@ pub struct Log {
     /// Facility of every line.
     pub facility: Facility,
     /// The least severe line that is sent.
-    pub level: Level,
+    pub level: LogLevel,
     /// The text before the pid, for instance `haproxy-metadata-proxy-UUID`.
     pub tag: String,
 }
@@ -83,7 +83,7 @@ impl Log {
         Self {
             socket: AbsolutePath::usual_log(),
             facility: Facility::default(),
-            level: Level::default(),
+            level: LogLevel::default(),
             tag: tag.to_owned(),
         }
     }

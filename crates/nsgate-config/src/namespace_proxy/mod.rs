@@ -7,8 +7,8 @@
 mod words;
 
 use crate::{
-    AbsolutePath, Account, Backend, Config, Facility, Gate, Guards, Identity, Invalid, Level, Limits, Listener, Log,
-    LogFile, Port, Process, SandboxLevel, Timeouts,
+    AbsolutePath, Account, Backend, Config, Facility, Gate, Guards, Identity, Invalid, Limits, Listener, Log, LogFile,
+    LogLevel, Port, Process, SandboxLevel, Timeouts,
 };
 use std::{
     ffi::OsString,
@@ -111,7 +111,7 @@ fn configuration(said: &ProxyOptions) -> Result<NamespaceProxy, String> {
     let group = value("metadata_proxy_group").map(|name| account("metadata_proxy_group", name)).transpose()?;
     let pid_file = value("pid_file").map(|name| path("pid_file", &interpolated(name, &state))).transpose()?;
     let log_file = log_file(value("log_file"), value("log_dir"), &state)?;
-    let level = if on("debug", false) { Level::Debug } else { Level::Info };
+    let level = if on("debug", false) { LogLevel::Debug } else { LogLevel::Info };
     let facility = facility(value("syslog_log_facility").unwrap_or(FACILITY))?;
     let log = match (on("use_syslog", false), &log_file) {
         (true, None) => {

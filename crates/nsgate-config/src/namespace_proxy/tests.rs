@@ -4,7 +4,7 @@ use super::{
     NamespaceProxy, NamespaceProxyCommand, parse,
     words::{SWITCHES, VALUES},
 };
-use crate::{Account, Identity, Level};
+use crate::{Account, Identity, LogLevel};
 use std::ffi::OsString;
 
 const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
@@ -39,7 +39,7 @@ fn the_command_line_of_ocatas_agents() {
     assert_eq!(asked.config.process.pid_file.unwrap().as_str(), format!("/var/lib/neutron/external/pids/{ID}.pid"));
     let log = asked.log_file.unwrap();
     assert_eq!(log.path.as_str(), format!("/var/log/neutron/neutron-ns-metadata-proxy-{ID}.log"));
-    assert_eq!(log.level, Level::Debug);
+    assert_eq!(log.level, LogLevel::Debug);
     assert!(asked.config.process.daemon);
 }
 

@@ -1,15 +1,15 @@
 //! `[log]`: checks the keys, and writes them.
 
 use super::{draft::DraftLog, toml_text::quoted, validator::Validator};
-use crate::{AbsolutePath, Facility, Level, Log};
+use crate::{AbsolutePath, Facility, Log, LogLevel};
 
 /// Names of the levels, most severe first.
-const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::Error),
-    ("warning", Level::Warning),
-    ("notice", Level::Notice),
-    ("info", Level::Info),
-    ("debug", Level::Debug),
+const LEVELS: [(&str, LogLevel); 5] = [
+    ("error", LogLevel::Error),
+    ("warning", LogLevel::Warning),
+    ("notice", LogLevel::Notice),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
 ];
 
 impl Validator<'_> {

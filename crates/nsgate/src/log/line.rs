@@ -1,6 +1,6 @@
 //! One line: its severity, and its characters.
 
-use nsgate_config::Level;
+use nsgate_config::LogLevel;
 use std::borrow::Cow;
 
 /// The severity of a line, with its number in syslog (RFC 5424, table 2).
@@ -13,14 +13,14 @@ pub(crate) enum Severity {
     Debug = 7,
 }
 
-impl From<Level> for Severity {
-    fn from(level: Level) -> Self {
+impl From<LogLevel> for Severity {
+    fn from(level: LogLevel) -> Self {
         match level {
-            Level::Error => Self::Error,
-            Level::Warning => Self::Warning,
-            Level::Notice => Self::Notice,
-            Level::Info => Self::Info,
-            Level::Debug => Self::Debug,
+            LogLevel::Error => Self::Error,
+            LogLevel::Warning => Self::Warning,
+            LogLevel::Notice => Self::Notice,
+            LogLevel::Info => Self::Info,
+            LogLevel::Debug => Self::Debug,
         }
     }
 }

@@ -116,7 +116,7 @@ mod tests {
         link::BETWEEN_ATTEMPTS,
         outbox::{BUSY, MOST, SOON, TOGETHER, deliver},
     };
-    use nsgate_config::{AbsolutePath, Facility, Level, Log};
+    use nsgate_config::{AbsolutePath, Facility, Log, LogLevel};
     use std::os::unix::net::UnixDatagram;
     use tokio::time::sleep;
 
@@ -130,7 +130,7 @@ mod tests {
         let log = Log {
             socket: AbsolutePath::new(path.to_str().unwrap()).unwrap(),
             facility: Facility::named("local0").unwrap(),
-            level: Level::Info,
+            level: LogLevel::Info,
             tag: "haproxy-metadata-proxy-x".to_owned(),
         };
         let connected = socket.is_some();

@@ -3,7 +3,7 @@
 use super::input::Input;
 use crate::Target;
 use nsgate::fuzzing::{datagram, event};
-use nsgate_config::{AbsolutePath, Facility, Level, Log};
+use nsgate_config::{AbsolutePath, Facility, Log, LogLevel};
 use nsgate_forwarder::{AccessRecord, Reason, Termination, TokenUse, httplog};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixDatagram;
@@ -131,7 +131,7 @@ fn log() -> &'static Log {
     LOG.get_or_init(|| Log {
         socket: AbsolutePath::new("/dev/log").expect("a path"),
         facility: Facility::default(),
-        level: Level::Debug,
+        level: LogLevel::Debug,
         tag: "haproxy-metadata-proxy-x".to_owned(),
     })
 }

@@ -1,6 +1,6 @@
 //! What is accepted means what it means to haproxy 2.6: each of these texts was read by both.
 
-use crate::{Config, Level, Parsed, haproxy::parse};
+use crate::{Config, LogLevel, Parsed, haproxy::parse};
 use std::time::Duration;
 
 /// With every word that Neutron writes, so that a warning is about what was changed.
@@ -244,15 +244,15 @@ fn what_is_not_said_is_refused_or_said_to_differ() {
 #[test]
 fn requests_are_logged_where_haproxy_logs_them() {
     let level = |text: &str| warned(text, "requests are not logged").process.log.unwrap().level;
-    assert_eq!(silent(WHOLE).process.log.unwrap().level, Level::Info);
-    assert_eq!(level(&changed("    log global\n", "")), Level::Notice);
+    assert_eq!(silent(WHOLE).process.log.unwrap().level, LogLevel::Info);
+    assert_eq!(level(&changed("    log global\n", "")), LogLevel::Notice);
     // haproxy copies what stands above.
     let log = "    log         /dev/log local0 info\n";
-    assert_eq!(level(&(changed(log, "") + "global\n" + log)), Level::Notice);
+    assert_eq!(level(&(changed(log, "") + "global\n" + log)), LogLevel::Notice);
     let text = changed("local0 info\n", "local0 err\n").replacen("    log global\n", "", 1);
-    assert_eq!(level(&text), Level::Error);
+    assert_eq!(level(&text), LogLevel::Error);
     let both = silent(&changed("local0 info\n", "local0 info emerg\n")).process.log.unwrap();
-    assert_eq!(both.level, Level::Info);
+    assert_eq!(both.level, LogLevel::Info);
     warned(&changed("local0 info\n", "local0 info notice\n"), "each line under its own level");
     warned(&changed("local0 info\n", "local0 crit\n"), "errors are logged as well");
 }
