@@ -2,7 +2,7 @@
 
 use super::{NOT_ALL_READ, table};
 use crate::{
-    doctor::{self, Finding, Level, Places},
+    doctor::{self, Finding, FindingLevel, Places},
     terminal::say,
 };
 use std::path::PathBuf;
@@ -44,9 +44,9 @@ impl Doctor {
             show(&found);
         }
         let any = |level| found.iter().any(|one| one.level == level);
-        Ok(if any(Level::Wrong) {
+        Ok(if any(FindingLevel::Wrong) {
             WRONG
-        } else if any(Level::Unseen) {
+        } else if any(FindingLevel::Unseen) {
             NOT_ALL_READ
         } else {
             0
@@ -58,10 +58,10 @@ fn show(found: &[Finding]) {
     let width = found.iter().map(|one| one.about.len()).max().unwrap_or(0);
     for one in found {
         let mark = match one.level {
-            Level::Ok => "ok".to_owned(),
-            Level::Note => "--".to_owned(),
-            Level::Wrong => table::mark(Some(false)),
-            Level::Unseen => table::mark(None),
+            FindingLevel::Ok => "ok".to_owned(),
+            FindingLevel::Note => "--".to_owned(),
+            FindingLevel::Wrong => table::mark(Some(false)),
+            FindingLevel::Unseen => table::mark(None),
         };
         say!("{} {:width$}  {}", mark, one.about, one.what, width = width);
         if let Some(remedy) = &one.remedy {
@@ -69,12 +69,12 @@ fn show(found: &[Finding]) {
         }
     }
     let count = |level| found.iter().filter(|one| one.level == level).count();
-    let wrong = match count(Level::Wrong) {
+    let wrong = match count(FindingLevel::Wrong) {
         0 => "nothing is wrong".to_owned(),
         1 => "1 thing is wrong".to_owned(),
         wrong => format!("{wrong} things are wrong"),
     };
-    match count(Level::Unseen) {
+    match count(FindingLevel::Unseen) {
         0 => say!("{}", wrong),
         unseen => say!("{}, and {} could not be looked at", wrong, unseen),
     }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Level {
+pub(crate) enum FindingLevel {
     /// As it should be.
     Ok,
     /// Worth knowing.
@@ -29,7 +29,7 @@ pub(crate) enum Level {
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
-    pub(crate) level: Level,
+    pub(crate) level: FindingLevel,
     /// What was looked at, in a word.
     pub(crate) about: &'static str,
     /// How it is.
@@ -40,24 +40,24 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(level: Level, about: &'static str, what: impl Into<String>) -> Self {
+    fn new(level: FindingLevel, about: &'static str, what: impl Into<String>) -> Self {
         Self { level, about, what: what.into(), remedy: None }
     }
 
     fn ok(about: &'static str, what: impl Into<String>) -> Self {
-        Self::new(Level::Ok, about, what)
+        Self::new(FindingLevel::Ok, about, what)
     }
 
     fn note(about: &'static str, what: impl Into<String>) -> Self {
-        Self::new(Level::Note, about, what)
+        Self::new(FindingLevel::Note, about, what)
     }
 
     fn unseen(about: &'static str, what: impl Into<String>) -> Self {
-        Self { remedy: Some("ask as root".to_owned()), ..Self::new(Level::Unseen, about, what) }
+        Self { remedy: Some("ask as root".to_owned()), ..Self::new(FindingLevel::Unseen, about, what) }
     }
 
     fn wrong(about: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..Self::new(Level::Wrong, about, what) }
+        Self { remedy: Some(remedy.into()), ..Self::new(FindingLevel::Wrong, about, what) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The networks: who serves each, what its configuration leads to, and what was refused last.
 
-use super::{Finding, Level, Places, few};
+use super::{Finding, FindingLevel, Places, few};
 use crate::{
     metrics::{configurations, wanted},
     overview::{Counted, Overview, Process, booted, uptime},
@@ -184,7 +184,7 @@ fn backend(config: &Config, options: &Options) -> Vec<Finding> {
     let mut all: Vec<Finding> = match check_gate(config, None, options) {
         Ok(warnings) => {
             // The mode of a socket that is left over says nothing of the next one.
-            let unreached = if agent.level == Level::Ok { check_reach(config, options) } else { Ok(Vec::new()) };
+            let unreached = if agent.level == FindingLevel::Ok { check_reach(config, options) } else { Ok(Vec::new()) };
             let unreached = unreached.unwrap_or_default();
             let said = |warning: String| {
                 if unreached.contains(&warning) {
@@ -237,7 +237,7 @@ fn counted(one: &Process) -> Vec<Finding> {
     let (refused, failed) = (reasons(false), reasons(true));
     if !failed.is_empty() {
         let last = ago(numbers.failed_at());
-        let level = if last < NEWS { Level::Wrong } else { Level::Note };
+        let level = if last < NEWS { FindingLevel::Wrong } else { FindingLevel::Note };
         let what =
             format!("{}: requests without an answer of the agent's: {failed}; the last {last} s ago", named(one));
         let remedy = Some("the metadata agent's log; docs/audit.md#reasons".to_owned());
