@@ -1,6 +1,6 @@
 //! The lines of the log as bytes: what the fuzz targets in `tests/fuzz` and `cargo xtask counts` need and nobody else.
 
-use crate::log::{AccessLog, Events, Severity, Sink, Syslog};
+use crate::log::{AccessLog, Events, Sink, Syslog, SyslogSeverity};
 use nsgate_config::Log;
 use nsgate_forwarder::Observer;
 use nsgate_launcher::LogSocket;
@@ -9,7 +9,7 @@ use std::{os::unix::net::UnixDatagram, sync::Arc};
 /// The datagram in which a line leaves for the system log.
 #[must_use]
 pub fn datagram(log: &Log, line: &str) -> Vec<u8> {
-    Syslog::new(log, LogSocket::default(), 42).message(Severity::Info, line)
+    Syslog::new(log, LogSocket::default(), 42).message(SyslogSeverity::Info, line)
 }
 
 /// The datagram in which an event of the gate leaves, sent over a socket that was `connect`ed by the caller.

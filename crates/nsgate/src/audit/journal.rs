@@ -3,7 +3,7 @@
 //!
 //! Crates for this open the socket by its path, which a confined gate does not see.
 
-use crate::log::Severity;
+use crate::log::SyslogSeverity;
 use nsgate_forwarder::{
     AccessRecord, Reason,
     event::{EventOrigin, RequestSummary},
@@ -17,7 +17,7 @@ pub(super) const TAG: &str = "nsgate-audit";
 pub(super) const MESSAGE_ID: &str = "5f0a6f8e3c1b4d0f9f6c0f2d4b7a9e11";
 
 /// The datagram.
-pub(super) fn message(network: &EventOrigin, record: &AccessRecord, severity: Severity, event: &str) -> Vec<u8> {
+pub(super) fn message(network: &EventOrigin, record: &AccessRecord, severity: SyslogSeverity, event: &str) -> Vec<u8> {
     let mut text = String::with_capacity(event.len() + 512);
     let mut field = |name: &str, value: &dyn Display| {
         // Writing to a String cannot fail.

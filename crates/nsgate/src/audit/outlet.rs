@@ -1,7 +1,7 @@
 //! The destination of events: the system log, the journal, or a descriptor of the starter. No write waits.
 
 use super::{AuditLog, journal};
-use crate::log::{LineWriter, Severity, Syslog};
+use crate::log::{LineWriter, Syslog, SyslogSeverity};
 use nsgate_config::{Audit, AuditTo};
 use nsgate_forwarder::{AccessRecord, Verdict, event::EventOrigin};
 use nsgate_launcher::AuditOutput;
@@ -69,7 +69,7 @@ pub(super) enum Outlet {
 impl Outlet {
     /// Writes one event; false if it was not taken.
     pub(super) fn write(&self, network: &EventOrigin, record: &AccessRecord, event: &str) -> bool {
-        let severity = if record.verdict() == Verdict::Passed { Severity::Info } else { Severity::Notice };
+        let severity = if record.verdict() == Verdict::Passed { SyslogSeverity::Info } else { SyslogSeverity::Notice };
         match self {
             Self::Syslog(syslog) => syslog.offer(severity, event),
             Self::Journald(socket) => socket.send(&journal::message(network, record, severity, event)).is_ok(),

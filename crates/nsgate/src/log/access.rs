@@ -1,6 +1,6 @@
 //! One line for every request, in haproxy's httplog format.
 
-use super::{Severity, Sink};
+use super::{Sink, SyslogSeverity};
 use crate::sys;
 use nsgate_forwarder::{AccessRecord, Observer, httplog};
 use nsgate_launcher::local_time;
@@ -39,7 +39,7 @@ fn without_query(record: &AccessRecord) -> Option<AccessRecord> {
 
 impl Observer for AccessLog {
     fn request(&self, record: &AccessRecord) {
-        if self.sink.wants(Severity::Info) {
+        if self.sink.wants(SyslogSeverity::Info) {
             let local = local_time(httplog::second(record));
             let date = httplog::Date {
                 year: local.year,
@@ -54,7 +54,7 @@ impl Observer for AccessLog {
                 None => httplog::format(record, &date),
             };
             let line = if self.prefix.is_empty() { line } else { format!("{}: {line}", self.prefix) };
-            self.sink.write_soon(Severity::Info, &line);
+            self.sink.write_soon(SyslogSeverity::Info, &line);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Writes the events of `tracing` to the log.
 
-use super::{Severity, Sink};
+use super::{Sink, SyslogSeverity};
 use std::{fmt::Write, sync::Arc};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -19,12 +19,12 @@ impl Events {
     }
 }
 
-fn severity(level: &Level) -> Severity {
+fn severity(level: &Level) -> SyslogSeverity {
     match *level {
-        Level::ERROR => Severity::Error,
-        Level::WARN => Severity::Warning,
-        Level::INFO => Severity::Notice,
-        _ => Severity::Debug,
+        Level::ERROR => SyslogSeverity::Error,
+        Level::WARN => SyslogSeverity::Warning,
+        Level::INFO => SyslogSeverity::Notice,
+        _ => SyslogSeverity::Debug,
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// The severity of a line, with its number in syslog (RFC 5424, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Severity {
+pub(crate) enum SyslogSeverity {
     Error = 3,
     Warning = 4,
     Notice = 5,
@@ -13,7 +13,7 @@ pub(crate) enum Severity {
     Debug = 7,
 }
 
-impl From<LogLevel> for Severity {
+impl From<LogLevel> for SyslogSeverity {
     fn from(level: LogLevel) -> Self {
         match level {
             LogLevel::Error => Self::Error,

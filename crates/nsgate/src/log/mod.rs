@@ -14,7 +14,7 @@ mod syslog;
 
 pub(crate) use access::AccessLog;
 pub(crate) use events::Events;
-pub(crate) use line::Severity;
+pub(crate) use line::SyslogSeverity;
 pub(crate) use lines::LineWriter;
 pub(crate) use outbox::deliver;
 pub(crate) use sink::{Sink, StandardError};

@@ -1,7 +1,7 @@
 //! The system log, in haproxy's format for a local socket (RFC 3164 without the host's name).
 
 use super::{
-    line::{Severity, one_line},
+    line::{SyslogSeverity, one_line},
     link::LogLink,
     outbox::Outbox,
 };
@@ -21,7 +21,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 #[derive(Debug)]
 pub(crate) struct Syslog {
     facility: u8,
-    least: Severity,
+    least: SyslogSeverity,
     /// `tag[pid]`, with the pid that the host sees.
     origin: String,
     pid: i32,
@@ -52,31 +52,31 @@ impl Syslog {
         Self { facility: log.facility.code, least: log.level.into(), origin, pid, beginning: Mutex::default(), outbox }
     }
 
-    pub(crate) fn least(&self) -> Severity {
+    pub(crate) fn least(&self) -> SyslogSeverity {
         self.least
     }
 
     /// Writes the waiting lines and this one.
-    pub(crate) fn write(&self, severity: Severity, line: &str) {
+    pub(crate) fn write(&self, severity: SyslogSeverity, line: &str) {
         self.outbox.send(self.message(severity, line), |lines| self.confession(lines));
     }
 
     /// Writes one line, together with the next ones if lines come fast.
-    pub(crate) fn write_soon(&self, severity: Severity, line: &str) {
+    pub(crate) fn write_soon(&self, severity: SyslogSeverity, line: &str) {
         self.outbox.send_soon(self.message(severity, line), |lines| self.confession(lines));
     }
 
     /// Writes one line for a caller that counts lost lines itself; false if the line was not taken.
-    pub(crate) fn offer(&self, severity: Severity, line: &str) -> bool {
+    pub(crate) fn offer(&self, severity: SyslogSeverity, line: &str) -> bool {
         self.outbox.offer(&self.message(severity, line))
     }
 
     fn confession(&self, lines: u64) -> Vec<u8> {
-        self.message(Severity::Warning, &format!("{lines} lines were lost: the log did not take them"))
+        self.message(SyslogSeverity::Warning, &format!("{lines} lines were lost: the log did not take them"))
     }
 
     /// The datagram for one line.
-    pub(crate) fn message(&self, severity: Severity, line: &str) -> Vec<u8> {
+    pub(crate) fn message(&self, severity: SyslogSeverity, line: &str) -> Vec<u8> {
         let line = one_line(line);
         let mut text = String::with_capacity(96 + line.len());
         text.push('<');
@@ -111,7 +111,7 @@ impl Syslog {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogSocket, Severity, Syslog};
+    use super::{LogSocket, Syslog, SyslogSeverity};
     use crate::log::{
         link::BETWEEN_ATTEMPTS,
         outbox::{BUSY, MOST, SOON, TOGETHER, deliver},
@@ -148,7 +148,7 @@ mod tests {
     fn a_line_carries_priority_time_tag_and_the_hosts_pid() {
         let path = place("line");
         let reader = UnixDatagram::bind(&path).unwrap();
-        log(&path, None).write(Severity::Info, "hello");
+        log(&path, None).write(SyslogSeverity::Info, "hello");
         let line = next(&reader);
         assert!(line.starts_with("<134>"), "{line}");
         assert!(line.ends_with(" haproxy-metadata-proxy-x[42]: hello\n"), "{line}");
@@ -160,10 +160,11 @@ mod tests {
     fn a_line_is_one_line_of_whole_characters_whatever_it_says() {
         let path = place("one");
         let log = log(&path, None);
-        let text = String::from_utf8(log.message(Severity::Error, "a\nb\u{1b}c\u{85}d")).unwrap();
+        let text = String::from_utf8(log.message(SyslogSeverity::Error, "a\nb\u{1b}c\u{85}d")).unwrap();
         assert!(text.ends_with(": a#0Ab#1Bc#85d\n"), "{text}");
         for before in 0..4 {
-            let message = log.message(Severity::Error, &format!("{}{}", "a".repeat(before), "\u{1f600}".repeat(400)));
+            let message =
+                log.message(SyslogSeverity::Error, &format!("{}{}", "a".repeat(before), "\u{1f600}".repeat(400)));
             assert!(message.len() <= super::LONGEST && message.ends_with(b"\n"));
             String::from_utf8(message).unwrap();
         }
@@ -174,10 +175,10 @@ mod tests {
     fn a_log_that_comes_back_is_found_and_told_what_it_missed() {
         let path = place("back");
         let log = log(&path, None);
-        log.write(Severity::Info, "nobody hears this");
+        log.write(SyslogSeverity::Info, "nobody hears this");
         let reader = UnixDatagram::bind(&path).unwrap();
         std::thread::sleep(BETWEEN_ATTEMPTS);
-        log.write(Severity::Info, "but this");
+        log.write(SyslogSeverity::Info, "but this");
         assert!(next(&reader).ends_with(": 1 lines were lost: the log did not take them\n"));
         assert!(next(&reader).ends_with(": but this\n"));
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
@@ -197,17 +198,17 @@ mod tests {
             lines.iter().map(|line| line.rsplit(' ').next().unwrap().trim().to_owned()).collect::<Vec<_>>()
         };
         for line in ["0", "1"] {
-            log.write_soon(Severity::Info, line);
+            log.write_soon(SyslogSeverity::Info, line);
             assert_eq!(heard(), [line], "nobody would see to it later");
         }
         let event_loop = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         event_loop.block_on(async {
             sleep(BUSY * 2).await;
-            log.write_soon(Severity::Info, "1");
+            log.write_soon(SyslogSeverity::Info, "1");
             assert_eq!(heard(), ["1"], "it is alone");
             let follow = |line: &str| {
                 log.outbox.state().last = Some(std::time::Instant::now());
-                log.write_soon(Severity::Info, line);
+                log.write_soon(SyslogSeverity::Info, line);
             };
             follow("2");
             follow("3");
@@ -215,7 +216,7 @@ mod tests {
             sleep(SOON * 2).await;
             assert_eq!(heard(), ["2", "3"]);
             follow("3");
-            log.write(Severity::Error, "4");
+            log.write(SyslogSeverity::Error, "4");
             assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
             (0..TOGETHER).for_each(|n| follow(&n.to_string()));
             assert_eq!(heard().len(), TOGETHER);
@@ -238,7 +239,7 @@ mod tests {
         writer.connect(&path).unwrap();
         let log = log(&path, Some(writer));
         for _ in 0..5000 {
-            log.write(Severity::Info, "line");
+            log.write(SyslogSeverity::Info, "line");
         }
         {
             let state = log.outbox.state();
@@ -257,7 +258,7 @@ mod tests {
                 }
                 deliver();
             }
-            log.write(Severity::Info, "line");
+            log.write(SyslogSeverity::Info, "line");
         }
         assert_eq!(lines + confessed, 5001, "{lines} and {confessed}");
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
