@@ -28,7 +28,7 @@ use tokio::{
 };
 
 /// What needs system calls that the filter of a serving gate refuses. It is made before.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedServer {
     pub(crate) event_loop: EventLoop,
     /// For session tokens, if the gate's guards want them.
     pub(crate) key: Option<TokenKey>,
@@ -96,8 +96,8 @@ pub(crate) fn with_secret(options: &Options, guards: &Guards) -> Options {
     options
 }
 
-pub(crate) fn prepare(guards: &Guards) -> io::Result<Prepared> {
-    Ok(Prepared { event_loop: EventLoop::new()?, key: token_key(guards)? })
+pub(crate) fn prepare(guards: &Guards) -> io::Result<PreparedServer> {
+    Ok(PreparedServer { event_loop: EventLoop::new()?, key: token_key(guards)? })
 }
 
 /// A key for session tokens, if the guards want them. It never leaves this process.
@@ -196,10 +196,10 @@ pub(crate) fn serve<C: Connector>(
     (what, network, shortfall): (&str, EventOrigin, Option<String>),
     process: &Process,
     options: &Options,
-    running: Running<Prepared>,
+    running: Running<PreparedServer>,
     make: impl FnOnce(Observed) -> (Forwarder<C>, Option<Reload>),
 ) -> u8 {
-    let Running { prepared: Prepared { event_loop, key }, signals, confined, .. } = running;
+    let Running { prepared: PreparedServer { event_loop, key }, signals, confined, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = self::log(process, options, outputs, running.host_pid, &running.warnings);
     // Prefer the key of an earlier process: tokens of its guests stay valid.

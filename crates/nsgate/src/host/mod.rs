@@ -4,7 +4,7 @@ mod reload;
 
 use crate::{
     counted,
-    gate::{self, Prepared},
+    gate::{self, PreparedServer},
 };
 use nsgate_config::{HostConfig, ServerHost, Tokens};
 use nsgate_forwarder::{Forwarder, TcpConnector, event::EventOrigin};
@@ -53,7 +53,7 @@ fn serve(
     shortfall: Option<String>,
     file: &Path,
     options: &Options,
-    mut running: Running<Prepared>,
+    mut running: Running<PreparedServer>,
 ) -> u8 {
     let HostStart { config: HostConfig { proxy, process }, written } = asked;
     let known = proxy.instances.len();

@@ -4,7 +4,7 @@ use super::crew;
 use crate::{
     audit::{Audits, Observed},
     counted,
-    gate::{self, Prepared},
+    gate::{self, PreparedServer},
     log::{AccessLog, Sink, Syslog},
     sys,
 };
@@ -41,13 +41,13 @@ pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchEr
 }
 
 /// A network of the worker may want tokens and bring no key, since its keeper is of an earlier release.
-fn prepare() -> std::io::Result<Prepared> {
-    Ok(Prepared { key: Some(gate::random(TokenKey::new)?), ..gate::prepare(&Guards::default())? })
+fn prepare() -> std::io::Result<PreparedServer> {
+    Ok(PreparedServer { key: Some(gate::random(TokenKey::new)?), ..gate::prepare(&Guards::default())? })
 }
 
-fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<Prepared>) -> u8 {
+fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<PreparedServer>) -> u8 {
     let Running {
-        prepared: Prepared { event_loop, key },
+        prepared: PreparedServer { event_loop, key },
         signals,
         confined,
         agents,
