@@ -1,18 +1,23 @@
 //! Arguments of a keyword: one word, a number, none.
 
-use super::words::Word;
+use super::words::Lexeme;
 use crate::report::{Report, Span};
 
 /// The largest `int` of haproxy.
 pub(super) const MOST: i64 = i32::MAX as i64;
 
 /// The place of a keyword.
-pub(super) fn place(name: &[Word]) -> Span {
+pub(super) fn place(name: &[Lexeme]) -> Span {
     name.first().map(|word| word.place).unwrap_or_default()
 }
 
 /// The one argument of a keyword.
-pub(super) fn one<'w>(report: &mut Report<'_>, name: &[Word], arguments: &'w [Word], form: &str) -> Option<&'w Word> {
+pub(super) fn one<'w>(
+    report: &mut Report<'_>,
+    name: &[Lexeme],
+    arguments: &'w [Lexeme],
+    form: &str,
+) -> Option<&'w Lexeme> {
     match arguments {
         [word] => return Some(word),
         [] => report.error(place(name), format!("`{form}` lacks its value"), format!("write `{form}`")),
@@ -26,8 +31,8 @@ pub(super) fn one<'w>(report: &mut Report<'_>, name: &[Word], arguments: &'w [Wo
 /// The one argument of a keyword, a number within `range`.
 pub(super) fn number(
     report: &mut Report<'_>,
-    name: &[Word],
-    arguments: &[Word],
+    name: &[Lexeme],
+    arguments: &[Lexeme],
     form: &str,
     range: std::ops::RangeInclusive<u32>,
 ) -> Option<u32> {
@@ -51,7 +56,7 @@ pub(super) fn digits(text: &str) -> Option<u32> {
 }
 
 /// Reports words behind an option that takes none. True if there are none.
-pub(super) fn alone(report: &mut Report<'_>, arguments: &[Word]) -> bool {
+pub(super) fn alone(report: &mut Report<'_>, arguments: &[Lexeme]) -> bool {
     if let Some(word) = arguments.first() {
         report.error(word.place, format!("`{}` is not expected here", word.text), "write the option alone");
     }

@@ -1,11 +1,11 @@
 //! `bind`: an address to listen at, in every spelling that Neutron has used.
 
-use super::{address::endpoint, arguments::place, reader::HaproxyReader, words::Word};
+use super::{address::endpoint, arguments::place, reader::HaproxyReader, words::Lexeme};
 use crate::{InterfaceName, Listener, model::listener::plausible, report::Report};
 
 const FORM: &str = "write `bind ADDRESS:PORT [interface NAME]`, for instance `bind 169.254.169.254:80`";
 
-pub(super) fn bind(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn bind(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some((address, mut options)) = arguments.split_first() else {
         return report.error(place(name), "`bind` needs an address and a port", FORM);
     };

@@ -5,7 +5,7 @@
 use super::{
     address::{endpoint, socket},
     arguments::{MOST, is_number},
-    words::Word,
+    words::Lexeme,
 };
 use crate::report::Span;
 
@@ -13,7 +13,7 @@ use crate::report::Span;
 const LONGEST_NAME: usize = 100;
 
 /// The first error in an address and its options.
-pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
+pub(super) fn fault(words: &[Lexeme]) -> Option<(Span, String)> {
     let (address, mut options) = words.split_first()?;
     if let Err(reason) = check_address(&address.text) {
         return Some((address.place, reason));

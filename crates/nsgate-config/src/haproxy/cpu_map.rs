@@ -1,6 +1,6 @@
 //! The words after `cpu-map` (`cfg_parse_global`, `parse_process_number` and `parse_cpu_set` in src/cfgparse.c, haproxy 2.6).
 
-use super::{arguments::digits, words::Word};
+use super::{arguments::digits, words::Lexeme};
 use crate::report::Span;
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ const MOST_PROCESSES: u32 = 64;
 const MOST_PROCESSORS: u32 = 1023;
 
 /// The first error in `[auto:]PROCESSES[/THREADS]` and the lists of processors.
-pub(super) fn fault(words: &[Word]) -> Option<(Span, String)> {
+pub(super) fn fault(words: &[Lexeme]) -> Option<(Span, String)> {
     let (first, lists) = words.split_first()?;
     let (automatic, name) = first.text.strip_prefix("auto:").map_or((false, first.text.as_str()), |name| (true, name));
     let mut groups = name.splitn(2, '/').map(processes);

@@ -6,7 +6,7 @@ use super::{
     rule::Rule,
     section::Section,
     shape::Shape,
-    words::Word,
+    words::Lexeme,
 };
 use crate::{report::Report, suggest::closest};
 
@@ -15,8 +15,8 @@ pub(super) fn keyword(
     reader: &mut HaproxyReader,
     report: &mut Report<'_>,
     section: Section,
-    first: &Word,
-    words: &[Word],
+    first: &Lexeme,
+    words: &[Lexeme],
 ) {
     let Some((keyword, length)) = find(section, words) else { return unknown(report, section, first, words) };
     let Some((name, arguments)) = words.split_at_checked(length) else { return };
@@ -47,8 +47,8 @@ fn without_effect(
     report: &mut Report<'_>,
     name: &str,
     (shape, message): (Shape, String),
-    first: &Word,
-    arguments: &[Word],
+    first: &Lexeme,
+    arguments: &[Lexeme],
 ) {
     match shape.fault(first.place, arguments, &mut reader.once) {
         None => report.warning(first.place, message, ""),
@@ -67,7 +67,7 @@ pub(super) fn conditions(word: &str) -> String {
     format!("`{word}` is not accepted: a text has no conditions, and no messages of its own")
 }
 
-fn unknown(report: &mut Report<'_>, section: Section, first: &Word, words: &[Word]) {
+fn unknown(report: &mut Report<'_>, section: Section, first: &Lexeme, words: &[Lexeme]) {
     if first.text.starts_with('.') {
         return report.error(first.place, conditions(&first.text), NO_CONDITIONS);
     }

@@ -4,7 +4,7 @@ use super::{
     address::socket,
     arguments::{number, one, place},
     reader::HaproxyReader,
-    words::Word,
+    words::Lexeme,
 };
 use crate::{AbsolutePath, Account, Facility, Log, LogLevel, report::Report};
 
@@ -20,7 +20,7 @@ const LEVELS: [(&str, LogLevel); 8] = [
     ("debug", LogLevel::Debug),
 ];
 
-pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let form = "write `log /dev/log FACILITY [LEVEL]`";
     let [path, facility, rest @ ..] = arguments else {
         return report.error(place(name), "`log` needs a socket and a facility", form);
@@ -67,7 +67,7 @@ pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[W
 }
 
 /// The index of a severity.
-fn level(report: &mut Report<'_>, word: &Word) -> Option<usize> {
+fn level(report: &mut Report<'_>, word: &Lexeme) -> Option<usize> {
     let found = LEVELS.iter().position(|(known, _)| *known == word.text);
     if found.is_none() {
         let names = LEVELS.map(|(name, _)| name).join(", ");
@@ -76,7 +76,7 @@ fn level(report: &mut Report<'_>, word: &Word) -> Option<usize> {
     found
 }
 
-pub(super) fn log_tag(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn log_tag(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(tag) = one(report, name, arguments, "log-tag TEXT") else { return };
     if tag.text.is_empty() || tag.text.len() > 128 || tag.text.contains(char::is_control) {
         return report.error(tag.place, "a tag has 1 to 128 printable characters", "");
@@ -84,15 +84,15 @@ pub(super) fn log_tag(reader: &mut HaproxyReader, report: &mut Report<'_>, name:
     reader.log_tag = Some(tag.text.clone());
 }
 
-pub(super) fn user(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn user(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     account(&mut reader.user, report, name, arguments, "user NAME");
 }
 
-pub(super) fn group(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn group(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     account(&mut reader.group, report, name, arguments, "group NAME");
 }
 
-fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Word], arguments: &[Word], form: &str) {
+fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme], form: &str) {
     let Some(word) = one(report, name, arguments, form) else { return };
     if slot.is_some() {
         return report.error(place(name), format!("a second `{form}`"), "who a gate runs as is said once");
@@ -105,7 +105,7 @@ fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Word], a
     }
 }
 
-pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
         if reader.connections.is_some() {
             return report.warning(
@@ -118,12 +118,12 @@ pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name:
     }
 }
 
-pub(super) fn nbthread(_: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn nbthread(_: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     // A gate has one thread. The number is checked and has no other use.
     let _ = number(report, name, arguments, "nbthread NUMBER", 1..=64);
 }
 
-pub(super) fn pidfile(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn pidfile(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(word) = one(report, name, arguments, "pidfile PATH") else { return };
     match AbsolutePath::new(&word.text) {
         Ok(_) if reader.pid_file.is_some() => {
@@ -134,7 +134,7 @@ pub(super) fn pidfile(reader: &mut HaproxyReader, report: &mut Report<'_>, name:
     }
 }
 
-pub(super) fn daemon(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn daemon(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Lexeme], arguments: &[Lexeme]) {
     match arguments.first() {
         None => reader.daemon = true,
         Some(word) => report.error(word.place, format!("`{}` is not expected here", word.text), "write `daemon` alone"),

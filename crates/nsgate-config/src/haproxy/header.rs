@@ -1,10 +1,15 @@
 //! The line that begins a section.
 
-use super::{section::Section, words::Word};
+use super::{section::Section, words::Lexeme};
 use crate::report::{Report, Span};
 
 /// Checks the words after a section's keyword. Returns the name, if there is a valid one.
-pub(super) fn name<'w>(report: &mut Report<'_>, section: Section, keyword: Span, rest: &'w [Word]) -> Option<&'w Word> {
+pub(super) fn name<'w>(
+    report: &mut Report<'_>,
+    section: Section,
+    keyword: Span,
+    rest: &'w [Lexeme],
+) -> Option<&'w Lexeme> {
     let said = section.name();
     let named = matches!(section, Section::Listen | Section::Frontend | Section::Backend);
     let form = match section {

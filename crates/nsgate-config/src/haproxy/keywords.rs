@@ -13,7 +13,7 @@ use super::{
     tls_options::{BIND, SERVER},
     tuning::TUNING,
     tuning_later::LATER,
-    words::Word,
+    words::Lexeme,
 };
 
 const GLOBAL: &[Keyword] = &[
@@ -201,7 +201,7 @@ fn tables(section: Section) -> [&'static [Keyword]; 3] {
 }
 
 /// The keyword at the beginning of a line, and its number of words. A keyword of two words goes before one of one.
-pub(super) fn find(section: Section, words: &[Word]) -> Option<(Keyword, usize)> {
+pub(super) fn find(section: Section, words: &[Lexeme]) -> Option<(Keyword, usize)> {
     let first = &words.first()?.text;
     let pair = words.get(1).map(|second| format!("{first} {}", second.text));
     let matching = |text: &str, length: usize, keyword: &Keyword| match keyword.name.strip_suffix('*') {

@@ -35,7 +35,7 @@ pub use host::{ParsedHost, is_host_proxy, parse_host};
 pub use keywords::{DialectKeyword, DialectMeaning, dialect};
 use reader::HaproxyReader;
 use section::Section;
-use words::{Word, split};
+use words::{Lexeme, split};
 
 /// Reads a configuration in haproxy's words; `file` is its name in messages.
 ///
@@ -58,7 +58,7 @@ pub fn parse(file: &str, text: &str) -> Result<Parsed, Diagnostics> {
     report.finish(config).map(|(config, warnings)| Parsed { config, warnings })
 }
 
-fn read_line(reader: &mut HaproxyReader, report: &mut Report<'_>, first: &Word, rest: &[Word], words: &[Word]) {
+fn read_line(reader: &mut HaproxyReader, report: &mut Report<'_>, first: &Lexeme, rest: &[Lexeme], words: &[Lexeme]) {
     if let Some(section) = Section::named(&first.text) {
         return enter(reader, report, section, first, rest);
     }
@@ -73,7 +73,7 @@ fn read_line(reader: &mut HaproxyReader, report: &mut Report<'_>, first: &Word, 
     }
 }
 
-fn enter(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, first: &Word, rest: &[Word]) {
+fn enter(reader: &mut HaproxyReader, report: &mut Report<'_>, section: Section, first: &Lexeme, rest: &[Lexeme]) {
     let name = header::name(report, section, first.place, rest);
     reader.enter(section);
     match section {

@@ -6,24 +6,24 @@ use super::{
     duration,
     header::{NAMES, has_capitals, odd},
     reader::HaproxyReader,
-    words::Word,
+    words::Lexeme,
 };
 use crate::{Backend, Identity, UriPath, Uuid, model::limits::BACKEND_REQUESTS, report::Report};
 
-pub(super) fn server_close(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn server_close(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Lexeme], arguments: &[Lexeme]) {
     reader.settings().server_close |= alone(report, arguments);
 }
 
-pub(super) fn httplog(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn httplog(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Lexeme], arguments: &[Lexeme]) {
     reader.settings().httplog |= alone(report, arguments);
 }
 
-pub(super) fn dontlognull(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn dontlognull(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Lexeme], arguments: &[Lexeme]) {
     reader.settings().dontlognull |= alone(report, arguments);
 }
 
 /// `option forwardfor` is always on. Its arguments would let a guest choose the address, so they are refused.
-pub(super) fn forwardfor(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Word], arguments: &[Word]) {
+pub(super) fn forwardfor(reader: &mut HaproxyReader, report: &mut Report<'_>, _: &[Lexeme], arguments: &[Lexeme]) {
     if let Some(word) = arguments.first() {
         let message = format!("`option forwardfor {}` would let a guest's own header through", word.text);
         report.error(word.place, message, "write `option forwardfor` alone: the header is set to the peer's address");
@@ -31,7 +31,7 @@ pub(super) fn forwardfor(reader: &mut HaproxyReader, report: &mut Report<'_>, _:
     reader.settings().forwardfor = true;
 }
 
-pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(word) = one(report, name, arguments, "log global") else { return };
     if word.text != "global" {
         report.error(word.place, format!("`log {}` is not accepted here", word.text), "write `log global`");
@@ -39,7 +39,7 @@ pub(super) fn log(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[W
     reader.settings().logged |= reader.log.is_some();
 }
 
-pub(super) fn mode(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn mode(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(word) = one(report, name, arguments, "mode http") else { return };
     if word.text != "http" {
         report.error(word.place, format!("`mode {}` is not what a gate does", word.text), "write `mode http`");
@@ -47,19 +47,19 @@ pub(super) fn mode(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[
     reader.settings().http = true;
 }
 
-pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn maxconn(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     if let Some(number) = number(report, name, arguments, "maxconn NUMBER", 1..=1_000_000) {
         reader.settings().connections = Some(number);
     }
 }
 
-pub(super) fn retries(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn retries(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     if let Some(number) = number(report, name, arguments, "retries NUMBER", 0..=100) {
         reader.settings().retries = Some(number);
     }
 }
 
-pub(super) fn timeout(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn timeout(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let which = name.get(1).map(|word| word.text.as_str()).unwrap_or_default();
     let Some(word) = one(report, name, arguments, &format!("timeout {which} TIME")) else { return };
     let value = match duration::parse(&word.text) {
@@ -77,7 +77,7 @@ pub(super) fn timeout(reader: &mut HaproxyReader, report: &mut Report<'_>, name:
     *slot = Some(value);
 }
 
-pub(super) fn monitor_uri(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn monitor_uri(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(word) = one(report, name, arguments, "monitor-uri /PATH") else { return };
     match UriPath::new(&word.text) {
         Ok(path) => reader.monitor = Some(path),
@@ -85,7 +85,7 @@ pub(super) fn monitor_uri(reader: &mut HaproxyReader, report: &mut Report<'_>, n
     }
 }
 
-pub(super) fn stats_uri(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn stats_uri(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(word) = one(report, name, arguments, "stats uri /PATH") else { return };
     match UriPath::new(&word.text) {
         Ok(path) => reader.statistics = Some(path),
@@ -93,7 +93,7 @@ pub(super) fn stats_uri(reader: &mut HaproxyReader, report: &mut Report<'_>, nam
     }
 }
 
-pub(super) fn server(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn server(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let form = "write `server NAME /PATH/OF/SOCKET`";
     let [called, address, rest @ ..] = arguments else {
         return report.error(place(name), "`server` needs a name and a socket", form);
@@ -132,7 +132,7 @@ fn identity_named(header: &str, id: Uuid) -> Option<Identity> {
 const HEADERS: &str = "X-Neutron-Network-ID, X-Neutron-Router-ID or X-OVN-Network-ID";
 
 /// `set-header` and `add-header` mean the same here: the gate removes a guest's own header first.
-pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let [header, value] = arguments else {
         return report.error(
             place(name),
@@ -165,7 +165,7 @@ pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name
 }
 
 /// A gate always removes the identity headers of a guest, so this line changes nothing.
-pub(super) fn del_header(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn del_header(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     let Some(header) = one(report, name, arguments, "http-request del-header NAME") else { return };
     match (identity_named(&header.text, Uuid::NIL), reader.identity) {
         (None, _) => {
@@ -179,14 +179,14 @@ pub(super) fn del_header(reader: &mut HaproxyReader, report: &mut Report<'_>, na
     }
 }
 
-pub(super) fn stick_table(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn stick_table(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     reader.rates.describe(report, name, arguments);
 }
 
-pub(super) fn track(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn track(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     reader.rates.track(report, name, arguments);
 }
 
-pub(super) fn deny(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+pub(super) fn deny(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
     reader.rates.deny(report, name, arguments);
 }

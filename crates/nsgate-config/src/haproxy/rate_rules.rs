@@ -3,7 +3,7 @@
 use super::{
     arguments::{digits, place},
     stick_table,
-    words::Word,
+    words::Lexeme,
 };
 use crate::{
     RateLimit,
@@ -84,7 +84,7 @@ impl RateRules {
     }
 
     /// Reads a `stick-table` line of the current section.
-    pub(super) fn describe(&mut self, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    pub(super) fn describe(&mut self, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
         let Some(table) = self.tables.last_mut() else { return };
         if std::mem::replace(&mut table.described, true) {
             return report.error(place(name), "a second `stick-table` in one section", stick_table::FORM);
@@ -92,7 +92,7 @@ impl RateRules {
         table.window = stick_table::window(report, name, arguments);
     }
 
-    pub(super) fn track(&mut self, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    pub(super) fn track(&mut self, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
         let texts: Vec<&str> = arguments.iter().map(|word| word.text.as_str()).collect();
         let (["src", "table", table], Some(word)) = (texts.as_slice(), arguments.get(2)) else {
             return report.error(place(name), "only sources can be tracked, in a table", TRACK);
@@ -116,7 +116,7 @@ impl RateRules {
         }
     }
 
-    pub(super) fn deny(&mut self, report: &mut Report<'_>, name: &[Word], arguments: &[Word]) {
+    pub(super) fn deny(&mut self, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
         let texts: Vec<&str> = arguments.iter().map(|word| word.text.as_str()).collect();
         let (["deny_status", "429", "if", "{", rate, "gt", number, "}"], Some(table), Some(count)) =
             (texts.as_slice(), arguments.get(4), arguments.get(6))

@@ -1,10 +1,10 @@
 //! One keyword of the dialect, and what nsgate does with it.
 
-use super::{reader::HaproxyReader, shape::Shape, words::Word};
+use super::{reader::HaproxyReader, shape::Shape, words::Lexeme};
 use crate::report::Report;
 
 /// Reads a keyword into the [`HaproxyReader`]. The first words are the keyword's own, the second its arguments.
-pub(super) type Take = fn(&mut HaproxyReader, &mut Report<'_>, &[Word], &[Word]);
+pub(super) type Take = fn(&mut HaproxyReader, &mut Report<'_>, &[Lexeme], &[Lexeme]);
 
 /// What nsgate does with a keyword.
 #[derive(Clone, Copy)]

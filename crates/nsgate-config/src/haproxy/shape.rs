@@ -3,7 +3,7 @@
 use super::{
     arguments::{MOST, is_number},
     cli_socket, cpu_map, duration, tls_options,
-    words::Word,
+    words::Lexeme,
 };
 use crate::report::Span;
 use std::fmt;
@@ -61,7 +61,7 @@ const ANSWERS: [&str; 19] = [
 impl Shape {
     /// The place and the reason if haproxy would refuse the arguments of the keyword at `keyword`. `once` has the groups of which
     /// a line was read.
-    pub(super) fn fault(self, keyword: Span, words: &[Word], once: &mut Vec<&'static str>) -> Option<(Span, String)> {
+    pub(super) fn fault(self, keyword: Span, words: &[Lexeme], once: &mut Vec<&'static str>) -> Option<(Span, String)> {
         let (least, most) = self.count();
         if words.len() < least {
             return Some((keyword, "its value is missing".to_owned()));
@@ -152,7 +152,7 @@ impl fmt::Display for Shape {
 
 /// haproxy refuses a file that it cannot read or that is no answer. nsgate reads no file that a text names, so only `/dev/null` is
 /// accepted.
-fn error_file(words: &[Word]) -> Option<(Span, String)> {
+fn error_file(words: &[Lexeme]) -> Option<(Span, String)> {
     let [status, file] = words else { return None };
     if !ANSWERS.contains(&status.text.as_str()) {
         return Some((status.place, format!("`{}` is none of: {}", status.text, ANSWERS.join(", "))));

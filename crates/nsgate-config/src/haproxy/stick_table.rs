@@ -1,6 +1,6 @@
 //! The words after `stick-table`: a table of sources with their request rates.
 
-use super::{arguments::place, duration, words::Word};
+use super::{arguments::place, duration, words::Lexeme};
 use crate::report::{Report, Span};
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ pub(super) const FORM: &str = "write `stick-table type ip size 10k expire 60s st
 const REMEMBERED: u32 = 10 * 1024;
 
 /// The window of the rate that the table stores; `None` after reporting what haproxy would refuse.
-pub(super) fn window(report: &mut Report<'_>, name: &[Word], arguments: &[Word]) -> Option<Duration> {
+pub(super) fn window(report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) -> Option<Duration> {
     Properties::read(report, arguments)?.window(report, place(name))
 }
 
 /// The properties of a table, each given once.
 #[derive(Default)]
 struct Properties<'w> {
-    kind: Option<&'w Word>,
-    size: Option<&'w Word>,
-    expire: Option<&'w Word>,
-    store: Option<&'w Word>,
+    kind: Option<&'w Lexeme>,
+    size: Option<&'w Lexeme>,
+    expire: Option<&'w Lexeme>,
+    store: Option<&'w Lexeme>,
 }
 
 impl<'w> Properties<'w> {
     /// The words in pairs: a property, and its value.
-    fn read(report: &mut Report<'_>, arguments: &'w [Word]) -> Option<Self> {
+    fn read(report: &mut Report<'_>, arguments: &'w [Lexeme]) -> Option<Self> {
         let mut said = Self::default();
         let mut pairs = arguments.chunks_exact(2);
         for pair in &mut pairs {

@@ -1,6 +1,6 @@
 //! The words after `ssl-default-bind-options` and `ssl-default-server-options` (src/cfgparse-ssl.c, haproxy 2.6).
 
-use super::words::Word;
+use super::words::Lexeme;
 use crate::report::Span;
 
 /// Options without a value: eleven of both kinds of line, and one of listeners only.
@@ -25,7 +25,7 @@ pub(super) const SERVER: &[&str] = ALONE.split_at(11).0;
 const VERSIONS: [&str; 5] = ["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
 /// The first word that is no option, or no version after `ssl-min-ver` or `ssl-max-ver`.
-pub(super) fn fault(words: &[Word], alone: &[&str]) -> Option<(Span, String)> {
+pub(super) fn fault(words: &[Lexeme], alone: &[&str]) -> Option<(Span, String)> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if !matches!(word.text.as_str(), "ssl-min-ver" | "ssl-max-ver") {

@@ -7,7 +7,7 @@ use std::{iter::Peekable, str::Chars};
 
 /// A word and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct Lexeme {
     /// The text with quotes and escapes resolved.
     pub(super) text: String,
     /// Its place in the file.
@@ -27,7 +27,7 @@ fn blank(c: char) -> bool {
 ///
 /// # Errors
 /// What haproxy refuses, and what it would replace or skip: a variable in double quotes, an empty word.
-pub(super) fn split(line: &str, number: usize) -> Result<Vec<Word>, Fault> {
+pub(super) fn split(line: &str, number: usize) -> Result<Vec<Lexeme>, Fault> {
     let mut cursor = Cursor { chars: line.chars().peekable(), line: number, index: 0 };
     let mut words = Vec::new();
     let mut blanks = 0;
@@ -70,7 +70,7 @@ impl Cursor<'_> {
     }
 
     /// The word that begins here.
-    fn word(&mut self) -> Result<Word, Fault> {
+    fn word(&mut self) -> Result<Lexeme, Fault> {
         let start = self.index;
         let mut bytes = Vec::new();
         let mut quote = None;
@@ -99,7 +99,7 @@ impl Cursor<'_> {
             return Err((place, "an empty word: haproxy passes over what stands behind it", "leave it out"));
         }
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Word { text, place }),
+            Ok(text) => Ok(Lexeme { text, place }),
             Err(_) => Err((place, "the word is not UTF-8 once its escapes are resolved", "write it without them")),
         }
     }
