@@ -12,13 +12,13 @@ use std::fmt::{Display, Write};
 
 /// A page that is being written.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct Exposition {
     text: String,
     /// Stands before the labels of each sample.
     common: String,
 }
 
-impl Page {
+impl Exposition {
     /// An empty page, each of whose samples has these labels (`name="value",…`) before its own.
     #[must_use]
     pub fn new(common: String) -> Self {
@@ -91,7 +91,7 @@ pub fn labels(identity: Option<&Identity>, role: &str) -> String {
 }
 
 /// Writes the families of networks.
-pub fn networks(page: &mut Page, networks: &[Network]) {
+pub fn networks(page: &mut Exposition, networks: &[Network]) {
     page.family("nsgate_connections", "gauge", "Connections of guests, by network.");
     for network in networks {
         page.sample("nsgate_connections", &network.labels, network.connections);
@@ -137,7 +137,7 @@ pub fn networks(page: &mut Page, networks: &[Network]) {
 /// A family of a page: its name, its two lines of description, its samples.
 pub type Family<'a> = (&'a str, [&'a str; 2], &'a str);
 
-/// The families of a page that [`Page`] has written.
+/// The families of a page that [`Exposition`] has written.
 pub fn families(page: &str) -> impl Iterator<Item = Family<'_>> {
     const TYPE: &str = "# TYPE ";
     let page = page.strip_suffix("# EOF\n").unwrap_or(page);

@@ -1,7 +1,7 @@
 //! All metrics of one worker, as OpenMetrics text.
 
 use super::{Shared, counters::BOUNDS};
-use crate::openmetrics::{Network, Page, networks};
+use crate::openmetrics::{Exposition, Network, networks};
 use nsgate_config::Tokens;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) fn text(shared: &Shared) -> String {
     let all = shared.networks().all();
     let worker = shared.settings.number.map(|number| format!("worker=\"{number}\"")).unwrap_or_default();
-    let mut page = Page::new(worker);
+    let mut page = Exposition::new(worker);
     page.family("nsgate_networks", "gauge", "Networks that the pool serves.");
     page.sample("nsgate_networks", "", all.len());
     page.family("nsgate_handovers", "counter", "Networks that were handed over, by outcome.");
@@ -39,7 +39,7 @@ fn load(count: &AtomicU64) -> u64 {
 }
 
 /// Buckets hold everything up to their bound (OpenMetrics 1.0, section 5.3).
-fn histogram(page: &mut Page, shared: &Shared) {
+fn histogram(page: &mut Exposition, shared: &Shared) {
     const NAME: &str = "nsgate_request_duration_seconds";
     page.family(NAME, "histogram", "Time of a request from its first byte to the answer's last, all networks.");
     let mut total = 0;

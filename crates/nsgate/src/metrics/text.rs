@@ -7,7 +7,7 @@ use crate::{
 };
 use nsgate_config::{Identity, Uuid};
 use nsgate_forwarder::counters::CounterValues;
-use nsgate_pool::openmetrics::{Network, Page, families, labels, networks};
+use nsgate_pool::openmetrics::{Exposition, Network, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Families of this page. A sample of the pool may belong to one only with the role of a worker.
@@ -49,7 +49,7 @@ struct Told {
 
 /// The page of a host.
 pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, wanted: &Wanted, most: usize) -> String {
-    let mut page = Page::new(String::new());
+    let mut page = Exposition::new(String::new());
     processes(&mut page, overview);
     let told = told(&overview.processes);
     let shown: Vec<(&String, &Told)> = told.iter().take(most).collect();
@@ -89,7 +89,7 @@ pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, want
     joined(page.finish(), pool.and_then(Result::ok))
 }
 
-fn processes(page: &mut Page, overview: &Overview) {
+fn processes(page: &mut Exposition, overview: &Overview) {
     let mut roles: BTreeMap<&str, usize> = BTreeMap::from([("gate", 0), ("keeper", 0), ("haproxy", 0)]);
     for one in &overview.processes {
         *roles.entry(one.role).or_default() += 1;
@@ -127,7 +127,7 @@ fn told(processes: &[Process]) -> BTreeMap<String, Told> {
     all
 }
 
-fn states(page: &mut Page, shown: &[(&String, &Told)]) {
+fn states(page: &mut Exposition, shown: &[(&String, &Told)]) {
     let help =
         "Whether a process holds nothing but what its role needs (nsgate attest); nothing where it cannot be read.";
     page.family("nsgate_confined", "gauge", help);
@@ -159,14 +159,19 @@ fn sum(pages: &[counted::CounterReading], of: impl Fn(&counted::CounterReading) 
     pages.iter().fold(0, |all, read| all.saturating_add(of(read)))
 }
 
-fn counted(page: &mut Page, shown: &[(&String, &Told)], name: &str, of: impl Fn(&counted::CounterReading) -> u64) {
+fn counted(
+    page: &mut Exposition,
+    shown: &[(&String, &Told)],
+    name: &str,
+    of: impl Fn(&counted::CounterReading) -> u64,
+) {
     for (labels, told) in shown.iter().filter(|(_, told)| !told.pages.is_empty()) {
         page.sample(name, labels, sum(&told.pages, &of));
     }
 }
 
 /// Networks that an agent wants a proxy for, and that have none.
-fn lost(page: &mut Page, overview: &Overview, wanted: &BTreeSet<Uuid>, most: usize) {
+fn lost(page: &mut Exposition, overview: &Overview, wanted: &BTreeSet<Uuid>, most: usize) {
     let there: BTreeSet<Uuid> =
         overview.processes.iter().filter_map(|one| one.identity.map(|identity| identity.uuid())).collect();
     let lost: Vec<&Uuid> = wanted.difference(&there).collect();
