@@ -34,7 +34,7 @@ pub(crate) struct Sources {
 
 /// What there is to tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Page {
+pub(crate) struct Scrape {
     /// In the OpenMetrics text format.
     pub(crate) text: String,
     /// What could not be looked at, and is counted in the text: one sentence each.
@@ -45,11 +45,11 @@ pub(crate) struct Page {
 ///
 /// # Errors
 /// `/proc` cannot be listed.
-pub(crate) fn page(sources: &Sources) -> Result<Page, String> {
+pub(crate) fn page(sources: &Sources) -> Result<Scrape, String> {
     let overview = overview::look()?;
     let pool = pool::page(sources);
     let mut unseen = unread(&sources.state, sources.said);
     let wanted = Wanted { networks: wanted::networks(&sources.state), unread: unseen.len() };
     unseen.extend(pool.as_ref().and_then(|pool| pool.as_ref().err()).map(|why| format!("{why}: the pool is left out")));
-    Ok(Page { text: text::of(&overview, pool, &wanted, sources.most), unseen })
+    Ok(Scrape { text: text::of(&overview, pool, &wanted, sources.most), unseen })
 }

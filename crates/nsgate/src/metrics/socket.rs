@@ -1,6 +1,6 @@
 //! Serves the page at a UNIX socket. Each request gets a new page.
 
-use super::{Page, Sources, page};
+use super::{Scrape, Sources, page};
 use crate::terminal::complain;
 use nix::{
     sys::{
@@ -87,7 +87,7 @@ fn fresh(last: &Mutex<Last>, sources: &Sources) -> Arc<str> {
         return text.clone();
     }
     // A reader refuses an empty page. It does not mistake the error for a host without networks.
-    let page = page(sources).unwrap_or_else(|error| Page { text: String::new(), unseen: vec![error] });
+    let page = page(sources).unwrap_or_else(|error| Scrape { text: String::new(), unseen: vec![error] });
     page.unseen.iter().filter(|one| !last.unseen.contains(one)).for_each(|one| complain!("{one}"));
     last.unseen = page.unseen;
     let text: Arc<str> = page.text.into();
