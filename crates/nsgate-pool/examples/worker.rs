@@ -5,7 +5,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{
     Allowed,
-    worker::{Backend, Settings, Worker},
+    worker::{AllowedBackend, Settings, Worker},
 };
 use std::os::fd::{AsFd, AsRawFd};
 use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, sync::watch};
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handover = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
     bind(handover.as_raw_fd(), &UnixAddr::new(pool.as_str())?)?;
     listen(&handover, Backlog::new(128)?)?;
-    let backends = vec![Backend { path: AbsolutePath::new(&agent)?, seen: agent.into(), owner: None }];
+    let backends = vec![AllowedBackend { path: AbsolutePath::new(&agent)?, seen: agent.into(), owner: None }];
     let settings = Settings::new(Allowed { gid: None }, backends);
     let (stop, stopped) = watch::channel(None);
     let mut input = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;

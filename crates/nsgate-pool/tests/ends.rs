@@ -5,7 +5,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nsgate_config::{AbsolutePath, native};
 use nsgate_pool::{
     Allowed, Offer,
-    worker::{Backend, Settings, Worker},
+    worker::{AllowedBackend, Settings, Worker},
 };
 use std::{
     io::Read,
@@ -23,7 +23,8 @@ async fn a_worker_takes_its_networks_with_it() {
     let handover = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
     bind(handover.as_raw_fd(), &UnixAddr::new(&pool).unwrap()).unwrap();
     listen(&handover, Backlog::new(8).unwrap()).unwrap();
-    let backends = vec![Backend { path: AbsolutePath::new("/agent").unwrap(), seen: "/agent".into(), owner: None }];
+    let backends =
+        vec![AllowedBackend { path: AbsolutePath::new("/agent").unwrap(), seen: "/agent".into(), owner: None }];
     let settings = Settings::new(Allowed { gid: None }, backends);
     let (stop, stopped) = watch::channel(None);
     let worker = tokio::spawn(Worker::new(settings, Box::new(|_| Ok(Box::new(())))).serve(handover, None, stopped));

@@ -53,7 +53,7 @@ const RETIRING: Duration = Duration::from_secs(2);
 
 /// An agent that gates may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backend {
+pub struct AllowedBackend {
     /// As gates name it.
     pub path: AbsolutePath,
     /// As this process sees it.
@@ -69,7 +69,7 @@ pub struct Settings {
     /// Who may hand over.
     pub allowed: Allowed,
     /// The agents that there are.
-    pub backends: Vec<Backend>,
+    pub backends: Vec<AllowedBackend>,
     /// Networks at once.
     pub networks: usize,
     /// Peers that have said nothing yet, at once.
@@ -93,7 +93,7 @@ impl Settings {
     /// What these peers may hand over for these agents: 100,000 networks with 10,000 connections, of which each network has four
     /// whatever the others do, and 256 peers that have said nothing yet.
     #[must_use]
-    pub fn new(allowed: Allowed, backends: Vec<Backend>) -> Self {
+    pub fn new(allowed: Allowed, backends: Vec<AllowedBackend>) -> Self {
         Self {
             allowed,
             backends,

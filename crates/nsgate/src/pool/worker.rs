@@ -13,7 +13,7 @@ use nsgate_forwarder::{TokenKey, event::EventOrigin};
 use nsgate_launcher::{Agent, Fitted, Keeping, LaunchError, Launched, Options, Running, fit_pool, launch_worker};
 use nsgate_pool::{
     Allowed,
-    worker::{Backend, Lost, Manager, Observe, Settings, Worker},
+    worker::{AllowedBackend, Lost, Manager, Observe, Settings, Worker},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -105,8 +105,11 @@ pub(super) fn settings(
 ) -> Settings {
     let pool = &config.pool;
     let backends = pool.backends.iter().zip(agents);
-    let backends =
-        backends.map(|(backend, agent)| Backend { path: backend.path().clone(), seen: agent.path, owner: agent.owner });
+    let backends = backends.map(|(backend, agent)| AllowedBackend {
+        path: backend.path().clone(),
+        seen: agent.path,
+        owner: agent.owner,
+    });
     let mut settings = Settings::new(Allowed { gid }, backends.collect());
     settings.networks = usize::try_from(pool.networks).unwrap_or(usize::MAX);
     settings.peers = peers(pool, room);
