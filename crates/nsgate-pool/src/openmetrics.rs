@@ -50,7 +50,7 @@ impl Exposition {
 
 /// What is told of one network.
 #[derive(Clone, Debug)]
-pub struct Network {
+pub struct NetworkMetrics {
     labels: String,
     /// Connections of guests, open now.
     pub connections: u64,
@@ -60,7 +60,7 @@ pub struct Network {
     pub tokens: bool,
 }
 
-impl Network {
+impl NetworkMetrics {
     /// A network that a process of this role ([`nsgate_sandbox`'s names](https://docs.rs/nsgate-sandbox)) serves; `None` is
     /// a whole host, or a network that is not known.
     #[must_use]
@@ -91,7 +91,7 @@ pub fn labels(identity: Option<&Identity>, role: &str) -> String {
 }
 
 /// Writes the families of networks.
-pub fn networks(page: &mut Exposition, networks: &[Network]) {
+pub fn networks(page: &mut Exposition, networks: &[NetworkMetrics]) {
     page.family("nsgate_connections", "gauge", "Connections of guests, by network.");
     for network in networks {
         page.sample("nsgate_connections", &network.labels, network.connections);

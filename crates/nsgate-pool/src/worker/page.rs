@@ -1,7 +1,7 @@
 //! All metrics of one worker, as OpenMetrics text.
 
 use super::{Shared, counters::BOUNDS};
-use crate::openmetrics::{Exposition, Network, networks};
+use crate::openmetrics::{Exposition, NetworkMetrics, networks};
 use nsgate_config::Tokens;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,12 +16,12 @@ pub(super) fn text(shared: &Shared) -> String {
     for (outcome, count) in [("served", &shared.handovers), ("refused", &shared.refusals)] {
         page.sample("nsgate_handovers_total", &format!("outcome=\"{outcome}\""), load(count));
     }
-    let told: Vec<Network> = all
+    let told: Vec<NetworkMetrics> = all
         .iter()
         .map(|network| {
             let (gate, connections) = (&network.gate, network.connections().into());
             let tokens = gate.guards.tokens != Tokens::Off;
-            Network::new(Some(&gate.identity), "worker", connections, network.counters.numbers(), tokens)
+            NetworkMetrics::new(Some(&gate.identity), "worker", connections, network.counters.numbers(), tokens)
         })
         .collect();
     networks(&mut page, &told);

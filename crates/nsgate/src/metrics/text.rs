@@ -7,7 +7,7 @@ use crate::{
 };
 use nsgate_config::{Identity, Uuid};
 use nsgate_forwarder::counters::CounterValues;
-use nsgate_pool::openmetrics::{Exposition, Network, families, labels, networks};
+use nsgate_pool::openmetrics::{Exposition, NetworkMetrics, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Families of this page. A sample of the pool may belong to one only with the role of a worker.
@@ -56,13 +56,13 @@ pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, want
     states(&mut page, &shown);
     page.family("nsgate_accepted_connections", "counter", "Connections of guests that were accepted, by network.");
     counted(&mut page, &shown, "nsgate_accepted_connections_total", |read| read.accepted);
-    let entries: Vec<Network> = shown
+    let entries: Vec<NetworkMetrics> = shown
         .iter()
         .filter(|(_, told)| !told.pages.is_empty())
         .map(|(labels, told)| {
             let tokens = told.pages.iter().any(|read| read.tokens);
             let numbers = CounterValues::sum(told.pages.iter().map(|read| &read.numbers));
-            Network::labelled((*labels).clone(), sum(&told.pages, |read| read.connections), numbers, tokens)
+            NetworkMetrics::labelled((*labels).clone(), sum(&told.pages, |read| read.connections), numbers, tokens)
         })
         .collect();
     networks(&mut page, &entries);
