@@ -5,7 +5,7 @@ use super::{
     table::{self, print},
 };
 use crate::{
-    overview::{self, Counted, Overview, Process},
+    overview::{self, Counted, Overview, ProcessOverview},
     pool::hangs,
     terminal::say,
 };
@@ -106,7 +106,7 @@ fn is_unread(counted: &Counted) -> bool {
 }
 
 /// Why a process is not as it should be: one sentence each.
-fn reasons(one: &Process) -> Vec<String> {
+fn reasons(one: &ProcessOverview) -> Vec<String> {
     let mut all: Vec<String> = one.notes.iter().map(|note| (*note).to_owned()).collect();
     all.extend(one.silent.iter().map(|silent| format!("{}; {}", silent.what, silent.remedy)));
     let wrong = one.wrong.join(", ");
@@ -127,7 +127,7 @@ fn reasons(one: &Process) -> Vec<String> {
     all
 }
 
-fn row(one: &Process) -> Vec<String> {
+fn row(one: &ProcessOverview) -> Vec<String> {
     let mark = table::mark(one.ok());
     let (kind, id) =
         one.identity.map_or(("-", "-".to_owned()), |identity| (identity.header(), identity.uuid().to_string()));
@@ -155,7 +155,7 @@ fn network(one: &NetworkStatus) -> Vec<String> {
     row
 }
 
-fn process(one: &Process) -> Value {
+fn process(one: &ProcessOverview) -> Value {
     json!({
         "pid": one.pid,
         "role": one.role,

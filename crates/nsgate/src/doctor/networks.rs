@@ -3,7 +3,7 @@
 use super::{Finding, FindingLevel, Places, few};
 use crate::{
     metrics::{configurations, wanted},
-    overview::{Counted, Overview, Process, booted, uptime},
+    overview::{Counted, Overview, ProcessOverview, booted, uptime},
 };
 use nsgate_config::{Config, Uuid, haproxy};
 use nsgate_launcher::{Mode, Options, check_gate, check_reach, kept_out_of, read_config};
@@ -23,7 +23,7 @@ const WALKED: usize = 50;
 const NEWS: u64 = 600;
 
 pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
-    let gates: Vec<&Process> = overview.processes.iter().filter(|one| one.is_a_gate()).collect();
+    let gates: Vec<&ProcessOverview> = overview.processes.iter().filter(|one| one.is_a_gate()).collect();
     let mut all = vec![summary(&gates)];
     all.extend(few(overview.processes.iter().flat_map(|one| silent(one).into_iter().chain(process(one))).collect()));
     all.extend(few(overview.processes.iter().flat_map(out_of_reach).collect()));
@@ -34,7 +34,7 @@ pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
     all
 }
 
-fn summary(gates: &[&Process]) -> Finding {
+fn summary(gates: &[&ProcessOverview]) -> Finding {
     let count = |role: &str| gates.iter().filter(|one| one.role == role).count();
     let [own, keepers, hosts, foreign] = ["gate", "keeper", "hostproxy", "haproxy"].map(count);
     let many = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
@@ -48,20 +48,20 @@ fn summary(gates: &[&Process]) -> Finding {
     Finding::ok("networks", what)
 }
 
-fn named(one: &Process) -> String {
+fn named(one: &ProcessOverview) -> String {
     let network =
         one.identity.map(|identity| format!(" of {} {}", identity.header(), identity.uuid())).unwrap_or_default();
     format!("the {}{network} ({})", one.role, one.pid)
 }
 
 /// It is there, and answers no guest.
-fn silent(one: &Process) -> Option<Finding> {
+fn silent(one: &ProcessOverview) -> Option<Finding> {
     let silent = one.silent.as_ref()?;
     Some(Finding::wrong("networks", format!("{}: {}", named(one), silent.what), silent.remedy.clone()))
 }
 
 /// What is not as it should be about a process.
-fn process(one: &Process) -> Option<Finding> {
+fn process(one: &ProcessOverview) -> Option<Finding> {
     let wrong = one.wrong.join(", ");
     match one.confined {
         Some(false) if one.role == "haproxy" => Some(Finding::wrong(
@@ -99,7 +99,7 @@ fn process(one: &Process) -> Option<Finding> {
 }
 
 /// Its agent, its pool or its log is there, and the kernel does not let it connect.
-fn out_of_reach(one: &Process) -> Vec<Finding> {
+fn out_of_reach(one: &ProcessOverview) -> Vec<Finding> {
     let Some(ids) = one.ids.filter(|_| one.role != "supervisor") else { return Vec::new() };
     let kept_out = kept_out_of(one.pid, &ids).into_iter();
     kept_out.map(|kept| Finding::wrong("networks", format!("of {}, {}", named(one), kept.what), kept.remedy)).collect()
@@ -119,7 +119,7 @@ fn lost(overview: &Overview, places: &Places) -> Vec<Finding> {
 }
 
 /// Namespaces that Neutron made, without a proxy: a router needs none, where its networks have one.
-fn namespaces(gates: &[&Process]) -> Vec<Finding> {
+fn namespaces(gates: &[&ProcessOverview]) -> Vec<Finding> {
     let namespace = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     let mut served: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
     for one in gates {
@@ -224,7 +224,7 @@ fn agent(path: &Path) -> Finding {
 }
 
 /// What was refused and what failed.
-fn counted(one: &Process) -> Vec<Finding> {
+fn counted(one: &ProcessOverview) -> Vec<Finding> {
     let Some(read) = one.counted.read() else { return Vec::new() };
     let numbers = &read.numbers;
     let now = booted().zip(uptime()).map_or(0, |(booted, up)| booted.saturating_add(up));

@@ -1,7 +1,7 @@
 //! Pid files of Neutron's agents: by them an agent finds the proxy that it has started.
 
 use super::{Finding, Places, few};
-use crate::overview::{Overview, Process};
+use crate::overview::{Overview, ProcessOverview};
 use nsgate_config::Uuid;
 use std::{
     collections::BTreeMap,
@@ -36,8 +36,9 @@ fn of(overview: &Overview, state: &Path) -> Vec<Finding> {
         };
         let pid: Option<i32> = text.trim().parse().ok();
         let process = pid.and_then(|pid| overview.processes.iter().find(|one| one.pid == pid));
-        let own =
-            |one: &Process| one.role == "supervisor" || one.identity.is_some_and(|identity| identity.uuid() == *uuid);
+        let own = |one: &ProcessOverview| {
+            one.role == "supervisor" || one.identity.is_some_and(|identity| identity.uuid() == *uuid)
+        };
         let (shown, said) = (file.display(), pid.map_or("no number".to_owned(), |pid| format!("process {pid}")));
         match process {
             Some(one) if own(one) || one.confined.is_none() => {}

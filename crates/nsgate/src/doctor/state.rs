@@ -3,7 +3,7 @@
 use super::{Finding, Places, few};
 use crate::{
     metrics::{DIRECTORIES, STATE, wanted},
-    overview::{Overview, Process},
+    overview::{Overview, ProcessOverview},
 };
 use std::{
     collections::BTreeMap,
@@ -62,7 +62,7 @@ fn elsewhere(overview: &Overview, places: &Places) -> Vec<Finding> {
 }
 
 /// The state directory in a command line: `haproxy -f STATE/ns-metadata-proxy/UUID.conf`.
-fn state_of(one: &Process) -> Option<PathBuf> {
+fn state_of(one: &ProcessOverview) -> Option<PathBuf> {
     let command = fs::read(format!("/proc/{}/cmdline", one.pid)).ok()?;
     let mut words = command.split(|byte| *byte == 0).map(|word| Path::new(OsStr::from_bytes(word)));
     words.find_map(|path| {

@@ -3,7 +3,7 @@
 use super::wanted::Wanted;
 use crate::{
     counted,
-    overview::{Counted, Overview, Process, booted},
+    overview::{Counted, Overview, ProcessOverview, booted},
 };
 use nsgate_config::{Identity, Uuid};
 use nsgate_forwarder::counters::CounterValues;
@@ -98,14 +98,15 @@ fn processes(page: &mut Exposition, overview: &Overview) {
     for (role, count) in roles {
         page.sample("nsgate_processes", &format!("role=\"{role}\""), count);
     }
-    let unread =
-        |one: &&Process| one.confined.is_none() || matches!(one.counted, Counted::Unreadable(_) | Counted::Strange);
+    let unread = |one: &&ProcessOverview| {
+        one.confined.is_none() || matches!(one.counted, Counted::Unreadable(_) | Counted::Strange)
+    };
     page.family("nsgate_unread_processes", "gauge", "Processes of which not everything could be read.");
     page.sample("nsgate_unread_processes", "", overview.processes.iter().filter(unread).count());
 }
 
 /// By labels, so that no series comes twice.
-fn told(processes: &[Process]) -> BTreeMap<String, Told> {
+fn told(processes: &[ProcessOverview]) -> BTreeMap<String, Told> {
     let mut all: BTreeMap<String, Told> = BTreeMap::new();
     for one in processes {
         let told = all
@@ -210,7 +211,7 @@ mod tests {
     use super::{OWN, Wanted, joined, of};
     use crate::{
         counted,
-        overview::{Counted, Overview, Process},
+        overview::{Counted, Overview, ProcessOverview},
     };
     use nsgate_config::{Identity, Uuid};
     use nsgate_pool::openmetrics::families;
@@ -220,8 +221,8 @@ mod tests {
         format!("7a1c4d2e-9f7b-4b59-9a55-0d3c{number:08x}").parse().unwrap()
     }
 
-    fn gate(number: u32, confined: Option<bool>) -> Process {
-        Process {
+    fn gate(number: u32, confined: Option<bool>) -> ProcessOverview {
+        ProcessOverview {
             ids: None,
             pid: 1,
             role: "gate",

@@ -21,7 +21,7 @@ pub(crate) const MOST: usize = 20_000;
 
 /// One process.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct ProcessOverview {
     pub(crate) pid: i32,
     /// Its role as attest names it; `haproxy` for the distribution's haproxy of a network.
     pub(crate) role: &'static str,
@@ -67,7 +67,7 @@ impl Counted {
     }
 }
 
-impl Process {
+impl ProcessOverview {
     fn of(holdings: &Holdings) -> Option<Self> {
         let pid = holdings.pid;
         let foreign = haproxy::identity(holdings);
@@ -157,7 +157,7 @@ pub(crate) fn booted() -> Option<u64> {
 #[derive(Debug)]
 pub(crate) struct Overview {
     /// In ascending order of their pids.
-    pub(crate) processes: Vec<Process>,
+    pub(crate) processes: Vec<ProcessOverview>,
     /// How many more were found.
     pub(crate) left_out: usize,
 }
@@ -167,7 +167,7 @@ pub(crate) struct Overview {
 /// # Errors
 /// `/proc` cannot be listed.
 pub(crate) fn look() -> Result<Overview, String> {
-    let mut processes: Vec<Process> = everyone()?.iter().filter_map(Process::of).collect();
+    let mut processes: Vec<ProcessOverview> = everyone()?.iter().filter_map(ProcessOverview::of).collect();
     let left_out = processes.len().saturating_sub(MOST);
     processes.truncate(MOST);
     Ok(Overview { processes, left_out })
