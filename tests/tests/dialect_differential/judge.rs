@@ -105,8 +105,9 @@ impl<'n> Judge<'n> {
         if warnings.is_empty() {
             return Ok(Outcome::Differs(difference));
         }
-        // A line that a warning names does nothing here, or means something else: without it, both must agree.
-        let (rest, taken) = without(text, &warnings);
+        // A line that a warning names does nothing here, or means something else: without it, both must agree. What a line
+        // that does nothing repeats (a second `pidfile`) stays.
+        let (rest, taken) = without(text, &warnings, |line| same_without(text, line, &understood));
         let Verdict::Accepted(snapshot) = self.ask(&rest)? else { return Ok(Outcome::Warned) };
         let meaning = self.noise.meaning(*snapshot);
         let nothing = Judge::read(&rest).is_some_and(|(again, _)| again == understood);
@@ -208,17 +209,24 @@ fn named(warning: &Diagnostic) -> Vec<String> {
     warning.message.split('`').skip(1).step_by(2).take(most).map(str::to_owned).collect()
 }
 
-/// The text without the lines that a warning names, and the keywords of those.
-fn without(text: &str, warnings: &[Diagnostic]) -> (String, Vec<String>) {
+/// Whether nsgate understands the same without one of the lines, counted from 0.
+fn same_without(text: &str, line: usize, understood: &Understood) -> bool {
+    let kept = text.lines().enumerate().filter(|(index, _)| *index != line).map(|(_, line)| format!("{line}\n"));
+    Judge::read(&kept.collect::<String>()).is_some_and(|(again, _)| again == *understood)
+}
+
+/// The text without the lines that a warning names, and the keywords of those that do something.
+fn without(text: &str, warnings: &[Diagnostic], does_nothing: impl Fn(usize) -> bool) -> (String, Vec<String>) {
     let named = |index: usize| warnings.iter().any(|warning| warning.line == index + 1);
     let (taken, kept): (Vec<_>, Vec<_>) = text.lines().enumerate().partition(|(index, _)| named(*index));
-    let keyword = |(_, line): (usize, &str)| {
+    let keyword = |line: &str| {
         let words = words::of(line);
         let family = ["option", "timeout", "http-request", "stats"].contains(&words.first().map_or("", String::as_str));
         words.get(..if family { 2 } else { 1 }).unwrap_or_default().join(" ")
     };
     let kept = kept.into_iter().map(|(_, line)| format!("{line}\n")).collect();
-    (kept, taken.into_iter().map(keyword).collect())
+    let taken = taken.into_iter().filter(|(index, _)| !does_nothing(*index)).map(|(_, line)| keyword(line));
+    (kept, taken.collect())
 }
 
 /// The text without the lines that begin with these words; sections stay, and the time of a request in a backend, which

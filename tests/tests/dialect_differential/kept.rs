@@ -36,6 +36,7 @@ const GATE: &[Kept] = &[
     ),
     ("a second `maxconn`", "maxconn     1024\n", "maxconn 1024\n    maxconn 7\n"),
     ("a second `pidfile`", "daemon\n", "daemon\n    pidfile /run/other\n"),
+    ("a second `pidfile` beside a gravest level", "local0 info", "local0 info err\n    pidfile     /run/first"),
     ("a second level", "local0 info", "local0 info garbage"),
     ("a gravest level", "local0 info", "local0 info notice"),
     ("a level above `err`", "local0 info", "local0 emerg"),
