@@ -3,9 +3,11 @@
 //! A [`Directory`] answers for one source of that knowledge. The answer is one instance or a reason to refuse: two ports with
 //! one address are never guessed at.
 
+mod index;
 mod occupant;
 mod question;
 
+pub use index::{Index, Port};
 pub use occupant::{NotAnOccupant, Occupant};
 pub use question::{Caller, Question};
 
