@@ -1,0 +1,229 @@
+//! The agent's end of a door: who may have one, and the connections that it brings.
+
+use super::words::{BOUND, FULL, LONGEST, ONE, Odd, REFUSED, read};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, setsockopt, socketpair, sockopt,
+};
+use nsgate_config::Identity;
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    net::UnixStream,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
+
+/// How long a peer may take to end its line, and to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of requests that are read at once.
+const PIECE: usize = 64;
+
+/// Who may have a door: the users whose process connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binders(Vec<u32>);
+
+impl Binders {
+    /// Processes of these users, by number.
+    #[must_use]
+    pub fn new(users: Vec<u32>) -> Self {
+        Self(users)
+    }
+}
+
+impl Default for Binders {
+    /// Root alone.
+    fn default() -> Self {
+        Self(vec![0])
+    }
+}
+
+/// Why a connection has become no door. The peer was told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotBound {
+    /// It is not one of [`Binders`].
+    #[error("a process of user {0} asked for a door; `binders` says which users may")]
+    Stranger(u32),
+    /// What it said.
+    #[error("a door was asked for with an odd line: {0}")]
+    Odd(#[from] Odd),
+    /// It took its time, or has gone.
+    #[error("a door was asked for, and the process has gone or says no more: {0}")]
+    Gone(#[from] io::Error),
+}
+
+/// A door, by the agent's end.
+#[derive(Debug)]
+pub struct HeldDoor {
+    connection: UnixStream,
+    identity: Identity,
+}
+
+/// One connection of a door, by the agent's end.
+#[derive(Debug)]
+pub struct BoundConnection {
+    /// Carries HTTP/1.1.
+    pub stream: UnixStream,
+    /// Whom it speaks for, whatever it says.
+    pub identity: Identity,
+    /// Drop it with the stream, and not before.
+    pub place: Place,
+    /// Says when its door has closed.
+    pub unbound: Unbound,
+}
+
+/// One of the connections that a door may have at once.
+#[derive(Debug)]
+pub struct Place(#[allow(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit);
+
+/// The end of a door.
+#[derive(Clone, Debug)]
+pub struct Unbound(watch::Receiver<()>);
+
+impl Unbound {
+    /// Comes back when the door has closed: the network is unbound, and a connection that is idle ends.
+    pub async fn wait(&mut self) {
+        // Nothing is ever said; the sender goes with the door.
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// Makes a door of a connection whose first bytes were [`super::BEGIN`]. `first` is what was read of it so far.
+///
+/// # Errors
+/// Why it has become none. The peer was told, where it still reads; the connection is closed.
+pub async fn bind(mut connection: UnixStream, first: &[u8], binders: &Binders) -> Result<HeldDoor, NotBound> {
+    let user = connection.peer_cred()?.uid();
+    let late = || NotBound::Gone(ErrorKind::TimedOut.into());
+    let judged = match binders.0.contains(&user) {
+        true => timeout(PATIENCE, whole_line(&mut connection, first)).await.map_err(|_| late())?,
+        false => Err(NotBound::Stranger(user)),
+    };
+    match judged {
+        Ok(identity) => {
+            // A connection that waits for a peer to take it counts as this process's (unix(7), ETOOMANYREFS). With the smallest
+            // buffer few of them fit, so that a peer that asks and never takes keeps no other from having one.
+            setsockopt(&connection, sockopt::SndBuf, &0).map_err(io::Error::from)?;
+            timeout(PATIENCE, connection.write_all(format!("{BOUND}\n").as_bytes())).await.map_err(|_| late())??;
+            Ok(HeldDoor { connection, identity })
+        }
+        Err(why) => {
+            let told = format!("{REFUSED}{why}\n");
+            // The reason is for the log as well, whether or not the peer takes it.
+            let _ = timeout(PATIENCE, connection.write_all(told.as_bytes())).await;
+            Err(why)
+        }
+    }
+}
+
+/// The identity that the line names, of which `first` has come.
+async fn whole_line(connection: &mut UnixStream, first: &[u8]) -> Result<Identity, NotBound> {
+    let mut line = first.to_vec();
+    loop {
+        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            let behind = line.split_off(end).len() > 1;
+            return match (end < LONGEST, behind) {
+                (false, _) => Err(Odd::NoLine.into()),
+                (_, true) => Err(Odd::Behind.into()),
+                _ => Ok(read(&line)?),
+            };
+        }
+        let room = LONGEST.saturating_sub(line.len());
+        if room == 0 {
+            return Err(Odd::NoLine.into());
+        }
+        let mut piece = [0; LONGEST];
+        match connection.read(piece.get_mut(..room).unwrap_or_default()).await? {
+            0 => return Err(NotBound::Gone(ErrorKind::UnexpectedEof.into())),
+            count => line.extend_from_slice(piece.get(..count).unwrap_or_default()),
+        }
+    }
+}
+
+impl HeldDoor {
+    /// A door that was bound for an earlier process of the agent's, and kept by a service manager.
+    ///
+    /// # Errors
+    /// It is no socket, or the event loop cannot watch it.
+    pub fn kept(connection: OwnedFd, identity: Identity) -> io::Result<Self> {
+        let connection = std::os::unix::net::UnixStream::from(connection);
+        connection.set_nonblocking(true)?;
+        Ok(Self { connection: UnixStream::from_std(connection)?, identity })
+    }
+
+    /// Whom it is for.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Brings a connection for each that is asked for, `most` at once, and gives the agent's end of each to `hand`. Comes back
+    /// when the holder has closed the door.
+    ///
+    /// # Errors
+    /// The holder keeps to another protocol, or what the kernel says. The door is closed.
+    pub async fn attend(self, most: usize, mut hand: impl FnMut(BoundConnection)) -> io::Result<()> {
+        let (_open, unbound) = watch::channel(());
+        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let mut connection = self.connection;
+        loop {
+            let mut asked = [0; PIECE];
+            let count = match connection.read(&mut asked).await {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                outcome => outcome?,
+            };
+            for byte in asked.iter().take(count) {
+                if *byte != ONE {
+                    return Err(io::Error::new(ErrorKind::InvalidData, format!("byte {byte:#04x} came by the door")));
+                }
+                let pair = places.clone().try_acquire_owned().ok().and_then(|place| Some((place, pair().ok()?)));
+                let Some((place, (own, other))) = pair else {
+                    say(&connection, FULL, None).await?;
+                    continue;
+                };
+                if say(&connection, ONE, Some(other.as_fd())).await? {
+                    let (place, unbound) = (Place(place), Unbound(unbound.clone()));
+                    let identity = self.identity;
+                    hand(BoundConnection { stream: UnixStream::from_std(own.into())?, identity, place, unbound });
+                } else {
+                    say(&connection, FULL, None).await?;
+                }
+            }
+        }
+    }
+}
+
+impl AsFd for HeldDoor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+}
+
+/// Both ends of a connection.
+fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socketpair(AddressFamily::Unix, SockType::Stream, None, flags)
+}
+
+/// One byte, and a descriptor with it, when there is room for them. Whether it was sent: it is not where too many descriptors of
+/// this process wait to be taken (ETOOMANYREFS).
+async fn say(door: &UnixStream, byte: u8, descriptor: Option<BorrowedFd<'_>>) -> io::Result<bool> {
+    let numbers: Vec<i32> = descriptor.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let control = if numbers.is_empty() { &[] } else { rights.as_slice() };
+    let sent = door.async_io(Interest::WRITABLE, || {
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        Ok(sendmsg::<UnixAddr>(door.as_raw_fd(), &[IoSlice::new(&[byte])], control, flags, None)?)
+    });
+    match sent.await {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ETOOMANYREFS) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
