@@ -44,11 +44,11 @@ pub fn likely(call: &str, error: Errno) -> String {
         return general(name, error);
     };
     let held = sys::capget().map_or(u64::MAX, |sets| sets.effective);
-    judge(name, error, *since, *capability, (version(), held))
+    likely_cause(name, error, *since, *capability, (version(), held))
 }
 
 /// With what is known of the kernel and of this process.
-fn judge(
+fn likely_cause(
     name: &str,
     error: Errno,
     since: Version,
@@ -121,19 +121,19 @@ fn parse(release: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ADMIN, judge, likely, parse};
+    use super::{ADMIN, likely, likely_cause, parse};
     use nix::errno::Errno;
 
     const ALL: u64 = u64::MAX;
 
     #[test]
     fn the_cause_depends_on_kernel_and_capabilities() {
-        let said = |name, error, since, kernel, held| judge(name, error, since, Some(ADMIN), (kernel, held));
+        let said = |name, error, since, kernel, held| likely_cause(name, error, since, Some(ADMIN), (kernel, held));
         assert!(said("openat2", Errno::ENOSYS, (5, 6), (4, 19), ALL).contains("this kernel is Linux 4.19"));
         let filtered = said("openat2", Errno::ENOSYS, (5, 6), (6, 1), ALL);
         assert!(filtered.contains("RestrictSUIDSGID=") && !filtered.contains("this kernel is"), "{filtered}");
         assert!(said("openat2", Errno::EPERM, (5, 6), (6, 1), ALL).contains("container engine"));
-        let search = |error| judge("openat2", error, (5, 6), Some(("CAP_DAC_READ_SEARCH", 2)), ((6, 1), 0));
+        let search = |error| likely_cause("openat2", error, (5, 6), Some(("CAP_DAC_READ_SEARCH", 2)), ((6, 1), 0));
         assert!(
             search(Errno::EPERM).contains("container engine")
                 && search(Errno::EACCES).contains("no CAP_DAC_READ_SEARCH")

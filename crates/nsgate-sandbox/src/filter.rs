@@ -1,6 +1,6 @@
 //! The seccomp filter: the last thing that is closed.
 
-use crate::{CompiledPolicy, Error, OneFile, Result, address, judge, sys};
+use crate::{CompiledPolicy, Error, OneFile, Result, address, required_calls, sys};
 use seccompiler::sock_filter;
 use std::{borrow::Cow, os::fd::RawFd};
 
@@ -61,8 +61,8 @@ impl Filter {
     }
 
     /// Refuses a policy that ends the process though nothing is wrong. `status` is what the last read-back reads.
-    pub(crate) fn judge(&self, status: RawFd, never_returns: bool) -> Result<()> {
-        judge::judge(self.name, &self.program, status, never_returns)
+    pub(crate) fn check_required_calls(&self, status: RawFd, never_returns: bool) -> Result<()> {
+        required_calls::check_required_calls(self.name, &self.program, status, never_returns)
     }
 
     /// The same, completed with where the one file's path, and the way to open it, are.
@@ -76,7 +76,7 @@ impl Filter {
     /// What becomes of a call that it does not let pass.
     #[must_use]
     pub fn refusal(&self) -> OnRefusal {
-        match judge::mismatch(&self.program) {
+        match required_calls::mismatch(&self.program) {
             libc::SECCOMP_RET_LOG => OnRefusal::Logs,
             libc::SECCOMP_RET_TRAP => OnRefusal::Names,
             _ => OnRefusal::Kills,

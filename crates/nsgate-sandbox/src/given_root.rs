@@ -84,7 +84,7 @@ pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[ShortName]
     fchdir(place).map_err(failed("fchdir"))?;
     let mounts = mounts::of_this_process().ok_or_else(|| given("cannot be looked at: /proc is not mounted there"))?;
     let here = nix::unistd::getcwd().map_err(failed("getcwd"))?;
-    judge(&mounts, &here, |point| access(point, AccessFlags::W_OK).is_ok())?;
+    check_mounts(&mounts, &here, |point| access(point, AccessFlags::W_OK).is_ok())?;
     for Opening { name, path, .. } in openings {
         name_it(place, name, path)?;
     }
@@ -106,7 +106,7 @@ pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[ShortName]
 
 /// The root is a read-only tmpfs, and everything that is mounted in it is read-only or nothing that this process may write,
 /// but for what is the kernel's and what is the process's own.
-fn judge(mounts: &[Mount], place: &Path, writable: impl Fn(&Path) -> bool) -> Result<()> {
+fn check_mounts(mounts: &[Mount], place: &Path, writable: impl Fn(&Path) -> bool) -> Result<()> {
     let root = mounts.iter().find(|mount| mount.point == "/");
     let root = root.ok_or_else(|| given("is not a mount of this process's own"))?;
     if root.kind != "tmpfs" {
@@ -162,7 +162,7 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::check_mounts;
     use crate::mounts::Mount;
     use std::path::Path;
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn refused(mounts: &[Mount]) -> String {
-        judge(mounts, PLACE.as_ref(), |point| point == Path::new("/tmp")).unwrap_err().to_string()
+        check_mounts(mounts, PLACE.as_ref(), |point| point == Path::new("/tmp")).unwrap_err().to_string()
     }
 
     #[test]
@@ -187,8 +187,8 @@ mod tests {
             mount("/run/nsgate-pool", "rw,nosuid", "tmpfs"),
         ];
         let writable = |point: &Path| point == Path::new(PLACE);
-        assert!(judge(&mounts, PLACE.as_ref(), writable).is_ok());
-        assert!(judge(&mounts, Path::new("/run/other"), writable).is_err(), "that one is not its own");
+        assert!(check_mounts(&mounts, PLACE.as_ref(), writable).is_ok());
+        assert!(check_mounts(&mounts, Path::new("/run/other"), writable).is_err(), "that one is not its own");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Sandbox<Privileged> {
         let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny");
         let stage = Privileged { groups_denied: denied };
         let status = OwnStatus::open()?;
-        policy.filter.judge(status.number(), policy.never_returns)?;
+        policy.filter.check_required_calls(status.number(), policy.never_returns)?;
         Ok(Self { policy, status, census: Census::open()?, shortfalls: Vec::new(), stage })
     }
 

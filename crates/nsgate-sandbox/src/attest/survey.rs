@@ -60,7 +60,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// A survey that judges by what `expected` says of each process.
+    /// A survey that compares with what `expected` says of each process.
     #[must_use]
     pub fn new(expected: fn(&Facts<'_>) -> Expected) -> Self {
         Self { expected, inhabitants: windows::Inhabitants::default() }
@@ -108,7 +108,7 @@ impl Survey {
             unseen: UNSEEN.into_iter().chain(expected.keeps_root.then_some(UNSEEN_OF_ROOT)).collect(),
         };
         holdings.notes = holdings.notes_on(&expected);
-        holdings.verdict = verdict::judge(&holdings, &expected);
+        holdings.verdict = verdict::compare_with_expected(&holdings, &expected);
         Ok(holdings)
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::mounts::Mount;
 use crate::status::SETS;
 
-pub(super) fn judge(holdings: &Holdings, expected: &Expected) -> Vec<VerdictRow> {
+pub(super) fn compare_with_expected(holdings: &Holdings, expected: &Expected) -> Vec<VerdictRow> {
     let threads = &holdings.threads;
     let mut rows = vec![
         row("threads", "1", threads.len().to_string(), Some(threads.len() == 1)),

@@ -73,7 +73,7 @@ pub(super) fn seen(
             _ if removed => WindowState::Removed,
             // Of what is not in the list of mounts the kernel says so.
             (Some(found), _) if found.nlink() == 0 => WindowState::Removed,
-            (Some(found), Some(path)) => view.judge((found.dev(), found.ino()), path),
+            (Some(found), Some(path)) => view.compare_directory((found.dev(), found.ino()), path),
             _ => WindowState::Unknown,
         };
         SeenWindow { window: window.to_owned(), path, state }
@@ -86,7 +86,7 @@ pub(super) fn seen(
     all.extend(origin.sockets.iter().filter(|_| listens).map(|(file, path)| SeenWindow {
         window: SOCKET.to_owned(),
         path: Some(path.clone()),
-        state: view.judge_file(*file, path),
+        state: view.compare_file(*file, path),
     }));
     all.extend(pinned.map(|(name, number)| one(name, process.join("fd").join(number.to_string()), false)));
     Some(all)
@@ -104,7 +104,8 @@ pub(super) fn given(process: &Path, names: impl Fn(&str) -> bool) -> Option<Vec<
         };
         // The way to a directory is that to anything in it.
         let inside = path.join(&name);
-        let state = directory(&root, &inside).map_or(WindowState::Unknown, |held| view.judge(held, &inside));
+        let state =
+            directory(&root, &inside).map_or(WindowState::Unknown, |held| view.compare_directory(held, &inside));
         all.push(SeenWindow { window: name, path: Some(path), state });
     }
     all.sort_unstable_by(|one, other| one.window.cmp(&other.window));
@@ -138,12 +139,12 @@ impl View {
     }
 
     /// The directory of `path`.
-    fn judge(&self, held: (u64, u64), path: &Path) -> WindowState {
+    fn compare_directory(&self, held: (u64, u64), path: &Path) -> WindowState {
         self.compare(held, |root| directory(root, path))
     }
 
     /// What is at `path`, where no link is followed at its end.
-    fn judge_file(&self, held: (u64, u64), path: &Path) -> WindowState {
+    fn compare_file(&self, held: (u64, u64), path: &Path) -> WindowState {
         self.compare(held, |root| file(root, path))
     }
 

@@ -66,7 +66,12 @@ const ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 
 /// Refuses a policy without which what comes after the filter cannot be done. `status` is the descriptor that the last read-back
 /// reads. A process that `never_returns` from `main` does without what the standard library calls then.
-pub(crate) fn judge(role: &'static str, program: &[sock_filter], status: RawFd, never_returns: bool) -> Result<()> {
+pub(crate) fn check_required_calls(
+    role: &'static str,
+    program: &[sock_filter],
+    status: RawFd,
+    never_returns: bool,
+) -> Result<()> {
     let status = u64::try_from(status).unwrap_or(0);
     let fcntl: &[Needed] = if cfg!(debug_assertions) { &[DEVELOPMENT] } else { &[] };
     let lacking: Vec<String> = NEEDED
@@ -140,7 +145,7 @@ const DEVELOPMENT: Needed = Needed {
 
 #[cfg(test)]
 mod tests {
-    use super::{NO_CALL, answer, judge, mismatch};
+    use super::{NO_CALL, answer, check_required_calls, mismatch};
     use crate::{
         Filter,
         compile::{Mismatch, WholePolicy},
@@ -164,14 +169,16 @@ mod tests {
 
     #[test]
     fn a_policy_without_a_call_that_comes_after_it_is_refused_by_the_name_of_the_call() {
-        assert!(judge("own", &program(&with(&ALL, ""), Mismatch::Kill), 5, false).is_ok());
+        assert!(check_required_calls("own", &program(&with(&ALL, ""), Mismatch::Kill), 5, false).is_ok());
         for lacking in ALL {
             let names: Vec<&str> = ALL.into_iter().filter(|name| *name != lacking).collect();
-            let error = judge("own", &program(&with(&names, ""), Mismatch::Kill), 5, false).unwrap_err().to_string();
+            let error = check_required_calls("own", &program(&with(&names, ""), Mismatch::Kill), 5, false)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(&format!("`{lacking}`")) && error.contains("own policy"), "{error}");
             assert!(ALL.iter().filter(|name| error.contains(&format!("`{name}`"))).count() == 1, "{error}");
             // A filter that logs lets it pass.
-            assert!(judge("own", &program(&with(&names, ""), Mismatch::Log), 5, false).is_ok());
+            assert!(check_required_calls("own", &program(&with(&names, ""), Mismatch::Log), 5, false).is_ok());
         }
     }
 
@@ -181,15 +188,18 @@ mod tests {
         let of_seven =
             "[[syscall]]\nname = \"read\"\nreason = \"r\"\nwhen = [[{ arg = 0, equals = 7, means = \"seven\" }]]\n";
         let program = program(&with(&names, of_seven), Mismatch::Kill);
-        assert!(judge("own", &program, 7, false).is_ok());
-        assert!(judge("own", &program, 5, false).unwrap_err().to_string().contains("`read`"));
+        assert!(check_required_calls("own", &program, 7, false).is_ok());
+        assert!(check_required_calls("own", &program, 5, false).unwrap_err().to_string().contains("`read`"));
     }
 
     #[test]
     fn a_process_that_never_returns_from_main_does_without_what_main_ends_with() {
         let names: Vec<&str> = ALL.into_iter().filter(|name| !["sigaltstack", "munmap"].contains(name)).collect();
         let program = program(&with(&names, ""), Mismatch::Kill);
-        assert!(judge("own", &program, 5, true).is_ok() && judge("own", &program, 5, false).is_err());
+        assert!(
+            check_required_calls("own", &program, 5, true).is_ok()
+                && check_required_calls("own", &program, 5, false).is_err()
+        );
     }
 
     #[test]
