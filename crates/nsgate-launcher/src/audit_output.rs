@@ -86,7 +86,7 @@ impl AuditPlace {
                 let output = match inherited {
                     None => Err(unopened(to)),
                     Some(_) if number == 2 && mode == Mode::Daemon => Err(NO_STANDARD_ERROR.to_owned()),
-                    Some(inherited) => judge(inherited, number == 2).map(AuditOutput::Descriptor),
+                    Some(inherited) => output_from(inherited, number == 2).map(AuditOutput::Descriptor),
                 };
                 (to, output)
             }
@@ -121,7 +121,7 @@ fn connect_journal(place: &Pinned) -> Result<AuditOutput, String> {
 }
 
 /// Looks at what came, and makes of it what can be written to without waiting.
-fn judge(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
+fn output_from(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, String> {
     let failed = |call: &'static str| move |error: Errno| format!("{call}: {error}");
     let found = fstat(&inherited).map_err(failed("fstat(2)"))?;
     let flags = fcntl(inherited.as_fd(), FcntlArg::F_GETFL).map_err(failed("fcntl(F_GETFL)"))?;

@@ -32,7 +32,7 @@ impl PinnedLogFile {
         let place = Pinned::walk(path, trust, "log file")?;
         let log = Self { place, ids: *trust.ids() };
         if let Some(found) = log.place.found()? {
-            log.judge(&found)?;
+            log.check_log_file(&found)?;
         }
         Ok(log)
     }
@@ -56,7 +56,7 @@ impl PinnedLogFile {
             Err(error) => return Err(failed(error)),
         };
         // What was opened counts, not what was there a moment ago.
-        self.judge(&fstat(&file).map_err(failed)?)?;
+        self.check_log_file(&fstat(&file).map_err(failed)?)?;
         if fresh {
             // The agent's group reads it. Where that cannot be, root still does.
             let _ = fchown(&file, None, Some(self.ids.gid));
@@ -65,7 +65,7 @@ impl PinnedLogFile {
         dup2_stderr(&file).map_err(failed)
     }
 
-    fn judge(&self, found: &FileStat) -> Result<(), LaunchError> {
+    fn check_log_file(&self, found: &FileStat) -> Result<(), LaunchError> {
         let reason = if kind(found.st_mode) != SFlag::S_IFREG {
             format!("this is {}; a log is a plain file: name another", kind_name(found.st_mode))
         } else if found.st_uid != 0 && found.st_uid != self.ids.uid.as_raw() {

@@ -156,7 +156,7 @@ pub(crate) fn bound(
             passed.push((name, descriptor));
             continue;
         }
-        match judge(&descriptor, path, purpose) {
+        match check_listening_socket(&descriptor, path, purpose) {
             Ok(()) if found.is_none() => found = Some(descriptor),
             Ok(()) => warnings.push(format!("two sockets were passed as `{wanted}`; one is used")),
             Err(reason) => warnings.push(format!("the descriptor passed as `{wanted}` is {reason}; it is closed")),
@@ -189,7 +189,7 @@ pub(crate) fn close_all(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<
 }
 
 /// Whether this is a socket that listens at `path`; it will not wait from now on.
-fn judge(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Purpose) -> Result<(), String> {
+fn check_listening_socket(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Purpose) -> Result<(), String> {
     let kind = getsockopt(descriptor, sockopt::SockType).map_err(|error| format!("not a socket: {error}"))?;
     let name = getsockname::<UnixAddr>(descriptor.as_raw_fd()).map_err(|_| "not a UNIX socket".to_owned())?;
     if name.path() != Some(path.as_path()) {

@@ -78,7 +78,7 @@ fn trust(ids: &Ids, options: &Options) -> Result<Trust, LaunchError> {
     know_unmapped_root();
     let trust = Trust::of(ids);
     match &options.written {
-        Some(written) => written.judge(ids).map(|()| trust.and_users(written.owners())),
+        Some(written) => written.check(ids).map(|()| trust.and_users(written.owners())),
         None => Ok(trust),
     }
 }

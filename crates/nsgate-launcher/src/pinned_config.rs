@@ -36,7 +36,7 @@ impl PinnedConfig {
             Pinned::walk(&AbsolutePath::new(text).map_err(|reason| wrong(reason.into()))?, trust, "configuration")?;
         let config = Self { place };
         match config.found().map_err(|reason| config.place.wrong(&reason))? {
-            Some(found) => judge(&found, trust).map_err(|reason| config.place.wrong(&reason))?,
+            Some(found) => check_config_file(&found, trust).map_err(|reason| config.place.wrong(&reason))?,
             None => return Err(config.place.wrong("the file is gone again; start once it is there")),
         }
         Ok(config)
@@ -70,7 +70,7 @@ impl PinnedConfig {
 }
 
 /// Whether what was found may be believed: a plain file that only root and who is trusted can have written.
-pub(crate) fn judge(found: &Rights, trust: &Trust) -> Result<(), String> {
+pub(crate) fn check_config_file(found: &Rights, trust: &Trust) -> Result<(), String> {
     if kind(found.mode) != SFlag::S_IFREG {
         return Err(format!("this is {}; a configuration is one plain file", kind_name(found.mode)));
     }

@@ -59,7 +59,7 @@ const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEX
 /// What will keep a process with these ids from the socket at `place`; nothing if it may connect, or if the socket is not there
 /// and its directory lets the process search.
 pub(crate) fn kept_out(place: &Pinned, ids: &Ids) -> Option<KeptOut> {
-    judge((place.above(), place.directory()), (place.path(), place.name()), ids)
+    denied_access((place.above(), place.directory()), (place.path(), place.name()), ids)
 }
 
 /// A sentence for the log about an agent's or a pool's socket.
@@ -86,7 +86,7 @@ pub fn kept_out_of(pid: i32, ids: &Ids) -> Vec<KeptOut> {
         let (window, name) = (target.parent()?.to_str()?, target.file_name()?.to_str()?);
         let directory = openat(&inside, window, PLACE | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
         let shown = Path::new("/").join(window);
-        let kept = judge((&shown, directory.as_fd()), (&shown.join(name), name), ids)?;
+        let kept = denied_access((&shown, directory.as_fd()), (&shown.join(name), name), ids)?;
         if kept.by_socket && is_left_over(directory.as_fd(), name) {
             return None;
         }
@@ -105,7 +105,11 @@ fn is_left_over(directory: BorrowedFd<'_>, name: &str) -> bool {
 }
 
 /// `shown` are the paths to name.
-fn judge((above, directory): (&Path, BorrowedFd<'_>), (shown, name): (&Path, &str), ids: &Ids) -> Option<KeptOut> {
+fn denied_access(
+    (above, directory): (&Path, BorrowedFd<'_>),
+    (shown, name): (&Path, &str),
+    ids: &Ids,
+) -> Option<KeptOut> {
     let (uid, gid) = (ids.uid.as_raw(), ids.gid.as_raw());
     let who = format!("uid {uid} with gid {gid} may not");
     let rights = Rights::of(directory).ok()?;

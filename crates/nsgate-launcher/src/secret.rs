@@ -46,7 +46,7 @@ fn open(
 ) -> io::Result<OwnedFd> {
     let index = passed.iter().position(|(name, _)| name == NAME);
     if let Some((_, kept)) = index.map(|index| passed.swap_remove(index)) {
-        match judge(&kept) {
+        match check_sealed(&kept) {
             Ok(()) => return Ok(kept),
             Err(reason) => {
                 warnings.push(format!("the secret that the service manager keeps is {reason}; it is replaced"))
@@ -82,7 +82,7 @@ fn seals() -> SealFlag {
 }
 
 /// Whether this is memory that cannot change.
-fn judge(kept: &OwnedFd) -> Result<(), String> {
+fn check_sealed(kept: &OwnedFd) -> Result<(), String> {
     match fcntl(kept, FcntlArg::F_GET_SEALS) {
         Ok(found) if SealFlag::from_bits_truncate(found).contains(seals()) => Ok(()),
         Ok(_) => Err("not sealed".to_owned()),

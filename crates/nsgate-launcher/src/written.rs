@@ -64,19 +64,19 @@ impl Written {
     }
 
     /// Whether root may obey this text, which makes a process of `ids`.
-    pub(crate) fn judge(&self, ids: &Ids) -> Result<(), LaunchError> {
+    pub(crate) fn check(&self, ids: &Ids) -> Result<(), LaunchError> {
         if let Some(reason) = &self.unseen {
             return Err(self.wrong(reason.clone()));
         }
         let own = Trust::of(ids).and_users([geteuid().as_raw()]);
-        if self.by_agent { self.judge_agents(own) } else { self.judge_own(&own) }
+        if self.by_agent { self.check_agents(own) } else { self.check_own(&own) }
     }
 
     fn directories(&self) -> impl Iterator<Item = (&Path, &Rights)> {
         self.real.ancestors().skip(1).zip(&self.above)
     }
 
-    fn judge_own(&self, trust: &Trust) -> Result<(), LaunchError> {
+    fn check_own(&self, trust: &Trust) -> Result<(), LaunchError> {
         own(&self.file, trust).map_err(|reason| self.wrong(reason))?;
         let mut next = &self.file;
         for (directory, rights) in self.directories() {
@@ -97,7 +97,7 @@ impl Written {
         Ok(())
     }
 
-    fn judge_agents(&self, own: Trust) -> Result<(), LaunchError> {
+    fn check_agents(&self, own: Trust) -> Result<(), LaunchError> {
         let above = self.above.iter().fold(own, |trust, rights| trust.and_users([rights.owner]));
         let owner = self.file.owner;
         if !above.user(owner) {

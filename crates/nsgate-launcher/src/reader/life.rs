@@ -1,7 +1,9 @@
 //! The reader's own life: it gives everything up, and then reads and passes on until it is asked no more.
 
 use super::{ReaderTerms, frames};
-use crate::{LaunchError, Role, config_file::MOST_OF_HOST, descriptors, pinned_config::judge, rights::Rights, sys};
+use crate::{
+    LaunchError, Role, config_file::MOST_OF_HOST, descriptors, pinned_config::check_config_file, rights::Rights, sys,
+};
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
@@ -99,7 +101,7 @@ fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &ReaderTerms, buffer:
     let failed = |call| move |error: Errno| format!("{call}: {error}");
     let before = sys::fstat(opened.as_fd()).map_err(failed("fstat"))?;
     let list = file.access_control_list(opened.as_fd()).map_err(failed("fgetxattr"))?;
-    judge(&Rights::with_list(&before, list.as_deref()).map_err(failed("fgetxattr"))?, &terms.trust)?;
+    check_config_file(&Rights::with_list(&before, list.as_deref()).map_err(failed("fgetxattr"))?, &terms.trust)?;
     let size = usize::try_from(before.st_size).unwrap_or(usize::MAX);
     if u64::try_from(before.st_size).is_ok_and(|size| size > MOST_OF_HOST) {
         return Err(format!("it is larger than {MOST_OF_HOST} bytes"));
