@@ -42,7 +42,7 @@ impl Allowed {
     ///
     /// # Errors
     /// A sentence that says who may.
-    pub fn judge(self, peer: Peer) -> Result<(), Invalid> {
+    pub fn authorize(self, peer: Peer) -> Result<(), Invalid> {
         if peer.uid == 0 || self.gid == Some(peer.gid) {
             return Ok(());
         }
@@ -59,11 +59,11 @@ mod tests {
     fn root_may_and_one_group_and_nobody_else() {
         let peer = |uid, gid| Peer { uid, gid };
         let closed = Allowed { gid: None };
-        assert!(closed.judge(peer(0, 5)).is_ok());
-        assert!(closed.judge(peer(5, 0)).is_err(), "root's group is not root");
+        assert!(closed.authorize(peer(0, 5)).is_ok());
+        assert!(closed.authorize(peer(5, 0)).is_err(), "root's group is not root");
         let open = Allowed { gid: Some(7) };
-        assert!(open.judge(peer(5, 7)).is_ok());
-        let error = open.judge(peer(7, 5)).unwrap_err().to_string();
+        assert!(open.authorize(peer(5, 7)).is_ok());
+        let error = open.authorize(peer(7, 5)).unwrap_err().to_string();
         assert!(error.contains("uid 7, gid 5") && error.contains("group is 7"), "{error}");
     }
 }

@@ -72,7 +72,9 @@ pub(crate) fn read(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, 
         return Err("the record is not sealed: somebody could change it after it was judged".to_owned());
     }
     let owner = sys::owner(record).map_err(failed("fstat"))?;
-    allowed.judge(Peer { uid: owner.0, gid: owner.1 }).map_err(|reason| format!("who wrote the record? {reason}"))?;
+    allowed
+        .authorize(Peer { uid: owner.0, gid: owner.1 })
+        .map_err(|reason| format!("who wrote the record? {reason}"))?;
     let mut bytes = vec![0; LONGEST_RECORD + 1];
     let mut length = 0;
     loop {

@@ -123,7 +123,7 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
         // It has left again.
         Ok(Ok(None) | Err(_)) => return,
     };
-    let may = Peer::of(peer.channel()).is_ok_and(|who| workers.allowed.judge(who).is_ok());
+    let may = Peer::of(peer.channel()).is_ok_and(|who| workers.allowed.authorize(who).is_ok());
     match said {
         Some((request @ (Request::List | Request::Leave), _)) if may => {
             // It has said what it wants: whoever does not read the answer keeps nobody else out.

@@ -114,7 +114,7 @@ fn begin(
         return Err("its listeners are not those that the record was written for".to_owned());
     }
     let mut networks = shared.networks();
-    let allotment = networks.judge(&checked, shared)?;
+    let allotment = networks.admit(&checked, shared)?;
     let begun = checked.begin(allotment, alive);
     networks.insert(&begun.0);
     Ok(begun)

@@ -28,7 +28,7 @@ impl Registry {
     /// of its listeners: that was taken from its owner by a process that had the right to. Another one under the same
     /// identity is refused, since one of the two must be a mistake.
     /// Returns what it takes of the worker's descriptors.
-    pub(super) fn judge(&self, checked: &Checked, shared: &Shared) -> Result<Arc<Allotment>, String> {
+    pub(super) fn admit(&self, checked: &Checked, shared: &Shared) -> Result<Arc<Allotment>, String> {
         let most = shared.settings.networks;
         let gate = checked.gate();
         // One socket under two identities: a guest's request would get now the one and now the other.

@@ -45,7 +45,7 @@ pub(super) async fn meet(
             let (identity, peering) = (config.gate.identity, Arc::new(peering));
             let begun = Checked::new(&shared, *config, &notes, descriptors).and_then(|checked| {
                 let mut networks = shared.networks();
-                let allotment = networks.judge(&checked, &shared)?;
+                let allotment = networks.admit(&checked, &shared)?;
                 let begun = checked.owned_by(Arc::downgrade(&peering)).begin(allotment, alive);
                 networks.insert(&begun.0);
                 Ok(begun)
@@ -94,7 +94,7 @@ async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Opti
     // Read first, whoever it is: a connection that is closed with something unread in it takes the refusal with it.
     let said = timeout(PATIENCE, peering.receive()).await;
     if !trusted {
-        shared.settings.allowed.judge(peer)?;
+        shared.settings.allowed.authorize(peer)?;
     }
     match said {
         Err(_) => Err(format!("nothing was said within {} s", PATIENCE.as_secs())),
