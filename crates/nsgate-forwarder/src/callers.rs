@@ -53,7 +53,7 @@ pub(crate) enum Caller<'a> {
 }
 
 pub(crate) struct HostCallers {
-    directory: Directory,
+    directory: InstanceTable,
     monitor: Option<UriPath>,
     statistics: Option<UriPath>,
 }
@@ -63,7 +63,7 @@ impl Callers {
         Self::Network(rebuild::identity(gate))
     }
 
-    pub(crate) fn of_host(host: &HostProxy, directory: Directory) -> Self {
+    pub(crate) fn of_host(host: &HostProxy, directory: InstanceTable) -> Self {
         Self::Host(HostCallers { directory, monitor: host.monitor.clone(), statistics: host.statistics.clone() })
     }
 
@@ -97,9 +97,9 @@ impl HostCallers {
 
 /// The instances of a host, in force from the next request on.
 #[derive(Clone, Debug)]
-pub struct Directory(Arc<Mutex<Arc<Instances>>>);
+pub struct InstanceTable(Arc<Mutex<Arc<Instances>>>);
 
-impl Directory {
+impl InstanceTable {
     pub(crate) fn new(instances: Instances) -> Self {
         Self(Arc::new(Mutex::new(Arc::new(instances))))
     }

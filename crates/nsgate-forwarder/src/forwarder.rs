@@ -3,7 +3,7 @@
 use crate::{
     Connector, Observer, Sharing,
     agent::Turnstile,
-    callers::{Callers, Directory, Terms},
+    callers::{Callers, InstanceTable, Terms},
     connection_registry::ConnectionRegistry,
     context::ForwarderContext,
     entrance::{Entrance, ListenerHeld},
@@ -60,8 +60,8 @@ impl<C: Connector> Forwarder<C> {
 
     /// A forwarder for a whole host, and who its instances are, which may change while it serves. Requests from an
     /// address that none of them has are answered 503 and do not reach the agent.
-    pub fn for_host(mut host: HostProxy, connector: C, observer: impl Observer) -> (Self, Directory) {
-        let directory = Directory::new(std::mem::take(&mut host.instances));
+    pub fn for_host(mut host: HostProxy, connector: C, observer: impl Observer) -> (Self, InstanceTable) {
+        let directory = InstanceTable::new(std::mem::take(&mut host.instances));
         let (terms, callers) = (Terms::of_host(&host), Callers::of_host(&host, directory.clone()));
         (Self::with(terms, callers, Vec::new(), &host.guards, connector, observer), directory)
     }

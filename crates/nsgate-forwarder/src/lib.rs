@@ -52,7 +52,7 @@ mod token_use;
 mod trace;
 mod turns;
 
-pub use callers::Directory;
+pub use callers::InstanceTable;
 pub use connector::{AgentStream, Connector, UnixConnector, tcp::TcpConnector};
 pub use entrance::ListenerHeld;
 pub use forwarder::{Forwarder, Gauge};

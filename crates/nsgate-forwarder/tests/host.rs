@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nsgate_config::{HostProxy, haproxy};
-use nsgate_forwarder::{AccessRecord, Directory, Forwarder, Observer, Stop, TcpConnector};
+use nsgate_forwarder::{AccessRecord, Forwarder, InstanceTable, Observer, Stop, TcpConnector};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -42,7 +42,7 @@ fn host(text: &str) -> HostProxy {
 
 struct Host {
     address: SocketAddr,
-    directory: Directory,
+    directory: InstanceTable,
     seen: Arc<Mutex<Vec<String>>>,
     records: Records,
     _stop: watch::Sender<Option<Stop>>,

@@ -5,7 +5,7 @@
 
 use crate::sys;
 use nsgate_config::{Diagnostic, HostConfig, Severity, haproxy};
-use nsgate_forwarder::Directory;
+use nsgate_forwarder::InstanceTable;
 use nsgate_launcher::{ConfigText, Incoming, ReaderAnswer, ReaderPipes};
 use std::{io, path::Path, sync::Arc, time::Instant};
 use tokio::{
@@ -24,7 +24,7 @@ pub(crate) struct Reload {
     reader: ReaderPipes,
     file: String,
     written: HostConfig,
-    directory: Directory,
+    directory: InstanceTable,
     known: usize,
 }
 
@@ -34,7 +34,7 @@ impl Reload {
         reader: ReaderPipes,
         file: &Path,
         written: HostConfig,
-        directory: Directory,
+        directory: InstanceTable,
         known: usize,
     ) -> Self {
         Self { reader, file: file.display().to_string(), written, directory, known }
@@ -109,7 +109,12 @@ fn ended(read: io::Result<usize>) -> String {
 }
 
 /// Takes over a text: the number of its instances, or all its errors.
-fn take_over(file: &str, text: &ConfigText, written: &HostConfig, directory: &Directory) -> Result<usize, Vec<String>> {
+fn take_over(
+    file: &str,
+    text: &ConfigText,
+    written: &HostConfig,
+    directory: &InstanceTable,
+) -> Result<usize, Vec<String>> {
     if !haproxy::is_host_proxy(text) {
         return Err(vec![format!("{file}: there is no `frontend` any more: this is one network's text, not a host's")]);
     }
