@@ -45,7 +45,7 @@ pub(crate) enum Callers {
 }
 
 /// Who asks.
-pub(crate) enum Caller<'a> {
+pub(crate) enum RequestSource<'a> {
     /// A guest: its identity as the agent gets it.
     Identified(Cow<'a, [u8]>),
     /// A probe, which asks whether the proxy is there. Its address may be any.
@@ -68,19 +68,19 @@ impl Callers {
     }
 
     /// Who asks for this target, or what the guest is told instead.
-    pub(crate) fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<Caller<'_>, Refusal> {
+    pub(crate) fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<RequestSource<'_>, Refusal> {
         match self {
-            Self::Network(lines) => Ok(Caller::Identified(Cow::Borrowed(lines))),
+            Self::Network(lines) => Ok(RequestSource::Identified(Cow::Borrowed(lines))),
             Self::Host(host) => host.identify(peer, target),
         }
     }
 }
 
 impl HostCallers {
-    fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<Caller<'static>, Refusal> {
+    fn identify(&self, peer: IpAddr, target: &[u8]) -> Result<RequestSource<'static>, Refusal> {
         // haproxy compares the whole target with the one, and its beginning with the other.
         if self.monitor.as_ref().is_some_and(|path| path.as_str().as_bytes() == target) {
-            return Ok(Caller::Monitor);
+            return Ok(RequestSource::Monitor);
         }
         if self.statistics.as_ref().is_some_and(|path| target.starts_with(path.as_str().as_bytes())) {
             return Err(Refusal::FORBIDDEN);
@@ -91,7 +91,7 @@ impl HostCallers {
             tracing::warn!("no instance has the address {peer}");
             return Err(Refusal::unavailable(Reason::UnknownSource));
         };
-        Ok(Caller::Identified(Cow::Owned(rebuild::instance(instance))))
+        Ok(RequestSource::Identified(Cow::Owned(rebuild::instance(instance))))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Connector, Reason,
     agent::{AgentAnswer, read_answer},
-    callers::{Caller, Terms},
+    callers::{RequestSource, Terms},
     context::ForwarderContext,
     exchange::{Exchange, ExchangeEvent, ReadHead},
     guards::{GuardOutcome, GuardedRequest, IssuedToken},
@@ -134,8 +134,8 @@ fn admit<'a, C>(
     let single = shared.guarded.as_ref().and_then(|guarded| guarded.checked_target(head.target()));
     let target = single.as_deref().unwrap_or(head.target());
     let identity = match shared.callers.identify(peer, target)? {
-        Caller::Identified(identity) => identity,
-        Caller::Monitor => return Ok(Admitted::Monitor),
+        RequestSource::Identified(identity) => identity,
+        RequestSource::Monitor => return Ok(Admitted::Monitor),
     };
     let Some(guarded) = &shared.guarded else { return Ok(Admitted::Forward(identity)) };
     let method = parts.method.as_str();
