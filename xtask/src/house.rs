@@ -1,5 +1,5 @@
 //! `cargo xtask house`: the rules of this tree that no lint checks: a file begins with what it promises, a file of a crate is
-//! short, and the files of a crate use each other in no circle.
+//! short, the files of a crate use each other in no circle, and the crates define a type name once.
 // Kept: clippy asks every private item for documentation, or none, and counts no lines of files. What else holds here is a lint in Cargo.toml and clippy.toml.
 
 use std::fs;
@@ -16,7 +16,7 @@ pub(crate) fn run() -> Result<(), String> {
         let name = path.strip_prefix(workspace()).unwrap_or(&path).display().to_string();
         fs::read_to_string(&path).map_or_else(|error| vec![format!("{name}: {error}")], |text| broken_by(&name, &text))
     });
-    let broken: Vec<String> = broken.chain(crate::circles::broken()).collect();
+    let broken: Vec<String> = broken.chain(crate::circles::broken()).chain(crate::type_names::broken()).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n")) }
 }
 

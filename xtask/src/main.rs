@@ -22,6 +22,7 @@ mod prepare;
 mod reference;
 mod test;
 mod tools;
+mod type_names;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -79,7 +80,7 @@ enum What {
     Book(Json),
     /// Licences, bans and sources of all that is built in, by deny.toml, and what is named and not used
     Deny,
-    /// The rule of this tree that no lint checks: a file begins with what it promises
+    /// The rules of this tree that no lint checks: how a file begins, how long it is, circles of files, type names
     House,
     /// Each crate as it would be published, and built from its own package
     Package,
