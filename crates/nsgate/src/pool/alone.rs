@@ -67,9 +67,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: Signals, readiness: &mut Option<R
     let forwarder = Forwarder::new(gate, connector, observer).keyed(keeper.key.clone());
     let (stop, stopped) = watch::channel(None);
     let mut serving = tokio::spawn(forwarder.serve(listeners, stopped));
-    if let Some(readiness) = readiness.take() {
-        readiness.tell();
-    }
+    keeper.serves(readiness);
     let served = loop {
         tokio::select! {
             biased;

@@ -13,7 +13,7 @@ use crate::{audit::Audits, counted, gate};
 use nix::unistd::{getegid, geteuid};
 use nsgate_config::{Account, Config, Limits, PoolUse, Tokens};
 use nsgate_forwarder::TokenKey;
-use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_keeper};
+use nsgate_launcher::{LaunchError, Launched, Options, Readiness, Running, launch_keeper};
 use nsgate_pool::{Offer, OfferError, Offered, protocol::Notes};
 use std::{
     collections::hash_map::RandomState,
@@ -86,6 +86,8 @@ pub(super) struct Keeper<'a> {
     pub(super) listeners: Vec<std::net::TcpListener>,
     pub(super) random: Random,
     pub(super) key: Option<TokenKey>,
+    /// What the log is told once the network is served.
+    first: Option<String>,
     /// The last reason for not being served that the log was told.
     said: String,
     pub(super) sink: std::sync::Arc<crate::log::Sink>,
@@ -108,14 +110,14 @@ fn keep(
     config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);
     let identity = &config.gate.identity;
     let what = format!("{} {}", identity.header(), identity.uuid());
-    tracing::info!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
+    let first = format!("Keeping {what} for the pool at {}; {}", pool.socket, gate::report(&confined, shortfall));
     counted::begin(running.counters, config.gate.guards.tokens != Tokens::Off);
     let path = running.pool.unwrap_or_default();
     let (listeners, Prepared { random, key: text, who }) = (running.listeners, prepared);
     let closed = hangs::closed(&who, &place);
     let key = text.as_deref().zip(gate::uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
     let offer = Offer::noted(&config, &Notes { asks: true, key: text }).ok();
-    let (finishing, said) = (false, String::new());
+    let (first, finishing, said) = (Some(first), false, String::new());
     let mut keeper = Keeper {
         config,
         limits,
@@ -128,6 +130,7 @@ fn keep(
         listeners,
         random,
         key,
+        first,
         said,
         sink,
         events,
@@ -152,6 +155,16 @@ impl Keeper<'_> {
         match &self.offer {
             Some(offer) => offer.begin(&self.path, &listeners),
             None => Offer::new(&self.config).and_then(|offer| offer.begin(&self.path, &listeners)),
+        }
+    }
+
+    /// The network is served: the log and the starter are told, the first time.
+    pub(super) fn serves(&mut self, readiness: &mut Option<Readiness>) {
+        if let Some(first) = self.first.take() {
+            tracing::info!("{first}");
+        }
+        if let Some(readiness) = readiness.take() {
+            readiness.tell();
         }
     }
 

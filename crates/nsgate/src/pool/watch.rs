@@ -135,9 +135,7 @@ impl Watch<'_, '_> {
                     self.served = Some(by);
                     self.life = Life::new(self.keeper.pool.patience);
                     self.pause = SHORTEST;
-                    if let Some(readiness) = readiness.take() {
-                        readiness.tell();
-                    }
+                    self.keeper.serves(readiness);
                     (Wait::Nothing, None)
                 }
                 Err(unserved) => match self.failed(unserved, readiness) {
