@@ -91,7 +91,7 @@ pub use options::{Mode, Options};
 pub use order::{launch, launch_courier, launch_host, launch_keeper, launch_worker};
 pub use output::Output;
 pub use paths::{check_gate, check_host, check_pool, check_reach, pool_socket};
-pub use reach::{KeptOut, kept_out_of};
+pub use reach::{HANDOVER, KeptOut, kept_out_of};
 pub use reader::{Incoming, Nonsense, ReaderAnswer, ReaderPipes};
 pub use replace::Replace;
 pub use roles::{Role, expected, gates};

@@ -132,6 +132,9 @@ fn windows(holdings: &Holdings, Expected { restart, .. }: &Expected) -> VerdictR
 fn lost(seen: &SeenWindow) -> Option<String> {
     let (window, path) =
         (&seen.window, seen.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default());
+    // A path in a container is none of the host's.
+    let path =
+        seen.namespace_of.map_or_else(|| path.clone(), |pid| format!("{path} in the mount namespace of process {pid}"));
     if window == SOCKET {
         return match seen.state {
             WindowState::There | WindowState::Unknown => None,
@@ -143,7 +146,8 @@ fn lost(seen: &SeenWindow) -> Option<String> {
     }
     match seen.state {
         WindowState::There | WindowState::Unknown => None,
-        WindowState::Removed => Some(format!("removed: {window}")),
+        WindowState::Removed if path.is_empty() => Some(format!("removed: {window}")),
+        WindowState::Removed => Some(format!("removed: {window} (the directory of {path})")),
         WindowState::Replaced => Some(format!("replaced: {window} (the way to {path} leads to another directory now)")),
         WindowState::Gone => Some(format!("moved away: {window} (the way to {path} leads to no directory now)")),
     }

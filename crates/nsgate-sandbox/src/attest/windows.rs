@@ -30,6 +30,28 @@ pub struct SeenWindow {
     pub path: Option<PathBuf>,
     /// What has become of it.
     pub state: WindowState,
+    /// The process in whose mount namespace the path was looked up; `None` if that is the reader's own, or if the path was not
+    /// looked up.
+    pub namespace_of: Option<i32>,
+}
+
+impl SeenWindow {
+    /// Whether the path does not lead to what the process sees.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.state, WindowState::Removed | WindowState::Replaced | WindowState::Gone)
+    }
+
+    /// Where the reader finds what is looked for in it: the path, or the same path by way of a process of another mount namespace
+    /// (`/proc/PID/root/…`). `None` if the path does not lead to what the process sees, or if that is not known.
+    #[must_use]
+    pub fn found_at(&self) -> Option<PathBuf> {
+        let path = self.path.as_ref().filter(|_| self.state == WindowState::There)?;
+        Some(match self.namespace_of {
+            None => path.clone(),
+            Some(pid) => Path::new(&format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(path)),
+        })
+    }
 }
 
 /// What a socket is called at which a process listens, in the place of a window.
@@ -76,7 +98,7 @@ pub(super) fn seen(
             (Some(found), Some(path)) => view.compare_directory((found.dev(), found.ino()), path),
             _ => WindowState::Unknown,
         };
-        SeenWindow { window: window.to_owned(), path, state }
+        SeenWindow { window: window.to_owned(), namespace_of: path.as_ref().and(view.namespace_of()), path, state }
     };
     let mounts = mounts?.iter().filter(|mount| mount.point != "/");
     let mut all: Vec<SeenWindow> = mounts
@@ -87,6 +109,7 @@ pub(super) fn seen(
         window: SOCKET.to_owned(),
         path: Some(path.clone()),
         state: view.compare_file(*file, path),
+        namespace_of: view.namespace_of(),
     }));
     all.extend(pinned.map(|(name, number)| one(name, process.join("fd").join(number.to_string()), false)));
     Some(all)
@@ -95,18 +118,18 @@ pub(super) fn seen(
 /// The directories of a process in the root of a service manager, which has bound them at their own paths: links of these names
 /// lead to them. The manager is the first process of the host, and has walked the paths.
 pub(super) fn given(process: &Path, names: impl Fn(&str) -> bool) -> Option<Vec<SeenWindow>> {
-    let (root, view) = (opened_root(process)?, opened_root(Path::new("/proc/1")).map_or(View::Nowhere, View::Theirs));
+    let first = PathBuf::from("/proc/1");
+    let (root, view) = (opened_root(process)?, View::by_way_of(&first).unwrap_or(View::Nowhere));
+    let entries = fs::read_dir(process.join("cwd")).ok()?.flatten();
+    let link = |entry: fs::DirEntry| Some((entry.file_name().into_string().ok()?, fs::read_link(entry.path()).ok()?));
+    let links: Vec<(String, PathBuf)> = entries.filter_map(link).collect();
     let mut all = Vec::new();
-    for entry in fs::read_dir(process.join("cwd")).ok()?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(path) = fs::read_link(entry.path()).ok().filter(|path| names(&name) && path.is_absolute()) else {
-            continue;
-        };
-        // The way to a directory is that to anything in it.
-        let inside = path.join(&name);
-        let state =
-            directory(&root, &inside).map_or(WindowState::Unknown, |held| view.compare_directory(held, &inside));
-        all.push(SeenWindow { window: name, path: Some(path), state });
+    for (window, directory_path) in links.iter().filter(|(name, path)| names(name) && path.is_absolute()) {
+        // The short name of what is looked for leads into the directory: `backend/metadata_proxy`.
+        let inside = links.iter().find_map(|(_, target)| target.strip_prefix(window).ok());
+        let path = directory_path.join(inside.unwrap_or(Path::new(window)));
+        let state = directory(&root, &path).map_or(WindowState::Unknown, |held| view.compare_directory(held, &path));
+        all.push(SeenWindow { window: window.clone(), path: Some(path), state, namespace_of: view.namespace_of() });
     }
     all.sort_unstable_by(|one, other| one.window.cmp(&other.window));
     Some(all)
@@ -119,8 +142,9 @@ fn opened_root(process: &Path) -> Option<OwnedFd> {
 
 /// From where paths are looked at.
 enum View {
-    /// The mount namespace in which the process's own start walked them, or that of who started it.
-    Theirs(OwnedFd),
+    /// The mount namespace in which the process's own start walked them, or that of who started it: its root, and a process that
+    /// is in it where the reader is not.
+    Theirs(OwnedFd, Option<i32>),
     /// That one is gone: the reader's.
     Readers(OwnedFd),
     Nowhere,
@@ -130,12 +154,22 @@ impl View {
     fn of(process: &Path, origin: &Origin, inhabitants: &Inhabitants) -> Self {
         let theirs = || {
             let started = started(process)?;
-            origin.namespaces.iter().find_map(|number| opened_root(&inhabitants.of(*number, started)?))
+            origin.namespaces.iter().find_map(|number| Self::by_way_of(&inhabitants.of(*number, started)?))
         };
-        theirs()
-            .map(Self::Theirs)
-            .or_else(|| opened_root(Path::new("/proc/self")).map(Self::Readers))
-            .unwrap_or(Self::Nowhere)
+        theirs().or_else(|| opened_root(Path::new("/proc/self")).map(Self::Readers)).unwrap_or(Self::Nowhere)
+    }
+
+    /// From the root of this process.
+    fn by_way_of(process: &Path) -> Option<Self> {
+        let root = opened_root(process)?;
+        let is_ours = namespace_of(process) == namespace_of(Path::new("/proc/self"));
+        let pid = || process.file_name()?.to_str()?.parse().ok();
+        Some(Self::Theirs(root, if is_ours { None } else { pid() }))
+    }
+
+    /// The process by way of which paths are looked up in another mount namespace than the reader's.
+    fn namespace_of(&self) -> Option<i32> {
+        if let Self::Theirs(_, pid) = self { *pid } else { None }
     }
 
     /// The directory of `path`.
@@ -150,7 +184,7 @@ impl View {
 
     fn compare(&self, held: (u64, u64), find: impl Fn(&OwnedFd) -> Option<(u64, u64)>) -> WindowState {
         match self {
-            Self::Theirs(root) => match find(root) {
+            Self::Theirs(root, _) => match find(root) {
                 Some(found) if found == held => WindowState::There,
                 Some(_) => WindowState::Replaced,
                 None => WindowState::Gone,

@@ -101,7 +101,7 @@ fn process(one: &ProcessOverview) -> Option<Finding> {
 /// Its agent, its pool or its log is there, and the kernel does not let it connect.
 fn out_of_reach(one: &ProcessOverview) -> Vec<Finding> {
     let Some(ids) = one.ids.filter(|_| one.role != "supervisor") else { return Vec::new() };
-    let kept_out = kept_out_of(one.pid, &ids).into_iter();
+    let kept_out = kept_out_of(one.pid, &ids, &one.windows).into_iter();
     kept_out.map(|kept| Finding::wrong("networks", format!("of {}, {}", named(one), kept.what), kept.remedy)).collect()
 }
 

@@ -230,6 +230,7 @@ mod tests {
             confined,
             wrong: Vec::new(),
             notes: Vec::new(),
+            windows: Vec::new(),
             silent: None,
             started: Some(5),
             seconds: Some(5),

@@ -13,7 +13,7 @@ use crate::{cli::attest::everyone, counted};
 use nix::unistd::{Gid, Uid};
 use nsgate_config::Identity;
 use nsgate_launcher::{Ids, Whose, counters, whose};
-use nsgate_sandbox::attest::{Holdings, Thread};
+use nsgate_sandbox::attest::{Holdings, SeenWindow, Thread};
 use std::{fs, io};
 
 /// Most processes in an overview. A host has two or three for each network.
@@ -29,6 +29,8 @@ pub(crate) struct ProcessOverview {
     pub(crate) identity: Option<Identity>,
     /// User and group of a process of nsgate.
     pub(crate) ids: Option<Ids>,
+    /// The directories that a process of nsgate sees.
+    pub(crate) windows: Vec<SeenWindow>,
     /// Whether it holds only what its role needs; `None` if that cannot be read.
     pub(crate) confined: Option<bool>,
     /// What it holds beyond that, or what cannot be read: the row of the verdict, and the value found.
@@ -87,6 +89,7 @@ impl ProcessOverview {
             role,
             identity,
             ids: holdings.role.and(holdings.threads.first()).map(ids),
+            windows: holdings.windows.clone().unwrap_or_default(),
             confined,
             wrong: rows.map(|row| format!("{} ({})", row.what, row.found)).collect(),
             notes: holdings.notes.clone(),

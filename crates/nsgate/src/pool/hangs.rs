@@ -5,7 +5,7 @@
 use crate::overview::{state, stopped};
 use nix::unistd::{getegid, geteuid};
 use nsgate_config::AbsolutePath;
-use nsgate_launcher::expected;
+use nsgate_launcher::{HANDOVER, expected};
 use nsgate_pool::{AskError, listener, protocol::SilentWorker};
 use nsgate_sandbox::attest;
 use serde_json::{Value, json};
@@ -103,9 +103,7 @@ pub(crate) fn remedy(socket: &Path, worker: Option<u32>) -> String {
 /// Why a process may not connect to a pool's socket, and which may.
 pub(crate) fn closed(who: &str, place: &str) -> String {
     format!(
-        "{who} may not connect to it: {place} (or not search its directory: `nsgate doctor` says which). Root and the pool's \
-         `handover_group` are who may hand over: give the pool one (--handover-group; where systemd binds the socket, \
-         SocketGroup= and SocketMode=0660 of nsgate-pool.socket as well), and start what hands over in that group (--group)"
+        "{who} may not connect to it: {place} (or not search its directory: `nsgate doctor` says which); {HANDOVER}"
     )
 }
 
