@@ -12,7 +12,7 @@ use std::{
 
 /// A port: where it is, and which instance is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
+pub struct DirectoryPort {
     /// The network, or the router, that it is in.
     pub place: Uuid,
     /// Its addresses. One that is written twice counts once.
@@ -24,7 +24,7 @@ pub struct Port {
 /// Ports by key, and their keys by place and address.
 #[derive(Clone, Debug)]
 pub struct Index<K> {
-    ports: HashMap<K, Port>,
+    ports: HashMap<K, DirectoryPort>,
     keys: HashMap<(Uuid, Caller), Keys<K>>,
 }
 
@@ -43,7 +43,7 @@ impl<K> Default for Index<K> {
 
 impl<K: Copy + Eq + Hash> Index<K> {
     /// Puts a port in. It takes the place of the port that had the key before.
-    pub fn set(&mut self, key: K, mut port: Port) {
+    pub fn set(&mut self, key: K, mut port: DirectoryPort) {
         self.remove(&key);
         port.callers.sort_unstable();
         port.callers.dedup();
@@ -141,8 +141,8 @@ mod tests {
         Caller::of(Ipv4Addr::new(10, 0, 0, number).into())
     }
 
-    fn port(network: u8, callers: &[u8], instance: &str) -> Port {
-        Port {
+    fn port(network: u8, callers: &[u8], instance: &str) -> DirectoryPort {
+        DirectoryPort {
             place: place(network),
             callers: callers.iter().copied().map(caller).collect(),
             occupant: Occupant::new(instance, "project"),
@@ -203,7 +203,7 @@ mod tests {
                     }
                 }
                 for (network, address) in (0..2).flat_map(|network| (0..4).map(move |address| (network, address))) {
-                    let has = |port: &&Port| port.place == place(network) && port.callers.contains(&caller(address));
+                    let has = |port: &&DirectoryPort| port.place == place(network) && port.callers.contains(&caller(address));
                     let found: Vec<_> = all.values().filter(has).collect();
                     let wanted = match found.as_slice() {
                         [] => Err(NoOccupant::NoPort),

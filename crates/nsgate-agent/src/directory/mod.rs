@@ -7,7 +7,7 @@ mod index;
 mod occupant;
 mod question;
 
-pub use index::{Index, Port};
+pub use index::{DirectoryPort, Index};
 pub use occupant::{NotAnOccupant, Occupant};
 pub use question::{Caller, Question};
 
