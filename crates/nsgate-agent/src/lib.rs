@@ -4,4 +4,14 @@
 
 pub mod binding;
 pub mod directory;
+#[cfg(feature = "server")]
+pub mod gates;
+#[cfg(feature = "server")]
+mod http_io;
+#[cfg(feature = "server")]
+pub mod nova;
+#[cfg(feature = "server")]
+pub mod signature;
+#[cfg(feature = "server")]
+pub mod signer;
 mod sys;

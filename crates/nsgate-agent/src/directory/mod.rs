@@ -3,10 +3,14 @@
 //! A [`Directory`] answers for one source of that knowledge. The answer is one instance or a reason to refuse: two ports with
 //! one address are never guessed at.
 
+#[cfg(feature = "server")]
+mod file;
 mod index;
 mod occupant;
 mod question;
 
+#[cfg(feature = "server")]
+pub use file::{FileDirectory, NotADirectory};
 pub use index::{DirectoryPort, Index};
 pub use occupant::{NotAnOccupant, Occupant};
 pub use question::{Caller, Question};

@@ -1,0 +1,135 @@
+//! One connection of a gate's: whose it is, and HTTP on it.
+
+use super::{Gates, doors::Doors, tether::Tether};
+use crate::{
+    binding::{BEGIN, BoundConnection, HeldDoor, bind},
+    http_io::{HttpIo, HttpTimer},
+    signer::Signer,
+};
+use bytes::Bytes;
+use hyper::{server::conn::http1, service::service_fn};
+use nsgate_config::Identity;
+use nsgate_forwarder::Stop;
+use std::{
+    future::{Future, pending},
+    io,
+    pin::pin,
+    time::Duration,
+};
+use tokio::{io::AsyncReadExt, net::UnixStream, sync::OwnedSemaphorePermit, time::timeout};
+
+/// Bytes of a request's head at most: a gate's own bound is below.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// For whom a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker {
+    /// For the network that each of its requests names.
+    Plain,
+    /// For this network: root has said so when it connected.
+    Bound(Identity),
+}
+
+impl<S: Signer> Gates<S> {
+    /// Looks at the first bytes, and serves what they ask for. A silent connection holds a place. A door holds none, since root
+    /// alone has one.
+    pub(super) async fn attend(&self, mut stream: UnixStream, place: Option<OwnedSemaphorePermit>, mut tether: Tether) {
+        let mut first = [0; BEGIN.len()];
+        let count = tokio::select! {
+            _ = tether.asked(None) => return,
+            read = timeout(self.0.settings.head, first_bytes(&mut stream, &mut first)) => match read {
+                Ok(Ok(count)) => count,
+                Ok(Err(_)) | Err(_) => return,
+            },
+        };
+        if first == BEGIN {
+            let asked = bind(stream, &first, &self.0.settings.binders);
+            match asked.await {
+                Ok(door) => {
+                    drop(place);
+                    self.attend_door(door, tether).await;
+                }
+                Err(why) => tracing::warn!("{why}"),
+            }
+            return;
+        }
+        let read_before = Bytes::copy_from_slice(first.get(..count).unwrap_or_default());
+        self.serve_http(HttpIo::after(read_before, stream), Speaker::Plain, pending(), tether).await;
+    }
+
+    /// Serves the connections that a door brings, until its holder closes it.
+    pub(super) async fn attend_door(&self, door: HeldDoor, mut tether: Tether) {
+        let opened = Doors::open(&self.0.doors, door.identity());
+        let shared = tether.clone();
+        let hand = |connection: BoundConnection| {
+            let (gates, tether) = (self.clone(), shared.clone());
+            tokio::spawn(async move {
+                let BoundConnection { stream, identity, place, mut unbound } = connection;
+                gates.serve_http(HttpIo::new(stream), Speaker::Bound(identity), unbound.wait(), tether).await;
+                drop(place);
+            });
+        };
+        let attended = door.attend(self.0.settings.door_connections, hand);
+        let outcome = tokio::select! {
+            _ = tether.asked(None) => return,
+            outcome = attended => outcome,
+        };
+        opened.closed(outcome);
+    }
+
+    /// Serves HTTP/1.1 on one connection until it ends. After `unbound` it has no further request.
+    async fn serve_http(
+        &self,
+        io: HttpIo<UnixStream>,
+        speaker: Speaker,
+        unbound: impl Future<Output = ()>,
+        mut tether: Tether,
+    ) {
+        let service = service_fn(|request| async move { self.0.service.answer(request, speaker).await });
+        let connection = http1::Builder::new()
+            .timer(HttpTimer)
+            .header_read_timeout(head_patience(speaker, self.0.settings.head))
+            .max_buf_size(LONGEST_HEAD)
+            .serve_connection(io, service);
+        let (mut connection, mut unbound) = (pin!(connection), pin!(unbound));
+        let (mut known, mut bound) = (None, true);
+        loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!("a gate's connection ends: {error}");
+                    }
+                    return;
+                }
+                asked = tether.asked(known) => match asked {
+                    Stop::Now => return,
+                    asked => known = Some(asked),
+                },
+                () = unbound.as_mut(), if bound => bound = false,
+            }
+            connection.as_mut().graceful_shutdown();
+        }
+    }
+}
+
+/// A bound connection is kept for as long as its network is: it may be silent between two requests. hyper counts from the end of
+/// the last answer.
+fn head_patience(speaker: Speaker, head: Duration) -> Option<Duration> {
+    match speaker {
+        Speaker::Plain => Some(head),
+        Speaker::Bound(_) => None,
+    }
+}
+
+/// Reads until it is clear that this is no binding, or is one. Returns the number of bytes.
+async fn first_bytes(stream: &mut UnixStream, first: &mut [u8; BEGIN.len()]) -> io::Result<usize> {
+    let mut count = 0;
+    while first.get(..count) == BEGIN.get(..count) && count < first.len() {
+        match stream.read(first.get_mut(count..).unwrap_or_default()).await? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(count)
+}

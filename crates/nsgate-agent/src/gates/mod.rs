@@ -1,0 +1,110 @@
+//! The gates' side: a UNIX listener, and HTTP/1.1 on each connection.
+//!
+//! A request is carried for the network that its connection speaks for, and for no other. A request whose guest has gone is given up:
+//! its gate closes the connection then.
+
+mod answer;
+mod connection;
+mod doors;
+mod question;
+mod refusal;
+mod service;
+mod tether;
+
+pub use connection::Speaker;
+
+use crate::{binding::Binders, nova::Nova, signer::Signer};
+use doors::Doors;
+use nsgate_forwarder::Stop;
+use service::Service;
+use std::{io, sync::Arc, time::Duration};
+use tether::Tether;
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::sleep,
+};
+
+/// After an error of accept that is not about the one connection (no descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What gates may do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GateSettings {
+    /// A connection that names its network in each request is served.
+    pub plain: bool,
+    /// Who may bind a connection to a network.
+    pub binders: Binders,
+    /// Connections of one network that is bound, at once.
+    pub door_connections: usize,
+    /// Connections at the socket at once, beside those that bind a network. Further ones wait in the kernel's queue.
+    pub connections: usize,
+    /// From the first byte of a connection to the end of a request's head.
+    pub head: Duration,
+}
+
+impl Default for GateSettings {
+    /// Connections that name their network are refused.
+    fn default() -> Self {
+        let head = Duration::from_secs(10);
+        Self { plain: false, binders: Binders::default(), door_connections: 64, connections: 1024, head }
+    }
+}
+
+/// Serves gates. A clone serves the same.
+#[derive(Debug)]
+pub struct Gates<S>(Arc<SharedGates<S>>);
+
+#[derive(Debug)]
+struct SharedGates<S> {
+    settings: GateSettings,
+    service: Service<S>,
+    places: Arc<Semaphore>,
+    doors: Arc<Doors>,
+}
+
+impl<S> Clone for Gates<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: Signer> Gates<S> {
+    /// Asks `signer` who a guest is, and `nova` what its metadata are.
+    pub fn new(settings: GateSettings, signer: S, nova: Nova) -> Self {
+        let places = Arc::new(Semaphore::new(settings.connections.min(Semaphore::MAX_PERMITS)));
+        let service = Service::new(signer, nova, settings.plain);
+        Self(Arc::new(SharedGates { settings, service, places, doors: Arc::default() }))
+    }
+
+    /// Serves until `stop` says otherwise: [`Stop::Now`] ends every connection, the others let requests under way finish. A sender
+    /// that is dropped means [`Stop::Now`]. Must run on a tokio runtime with time and I/O; one thread is enough.
+    pub async fn serve(self, listener: UnixListener, mut stop: watch::Receiver<Option<Stop>>) {
+        let (tether, ends) = Tether::new();
+        let asked = loop {
+            tokio::select! {
+                biased;
+                asked = tether::next(&mut stop, None) => break asked,
+                (accepted, place) = self.accept(&listener) => match accepted {
+                    Ok(stream) => {
+                        let (gates, tether) = (self.clone(), tether.clone());
+                        tokio::spawn(async move { gates.attend(stream, place, tether).await });
+                    }
+                    Err(error) => {
+                        tracing::warn!("a connection cannot be accepted: {error}");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        };
+        drop((listener, tether));
+        ends.pass_on(stop, asked).await;
+    }
+
+    async fn accept(&self, listener: &UnixListener) -> (io::Result<UnixStream>, Option<OwnedSemaphorePermit>) {
+        // The semaphore is never closed.
+        let place = self.0.places.clone().acquire_owned().await.ok();
+        (listener.accept().await.map(|(stream, _)| stream), place)
+    }
+}
