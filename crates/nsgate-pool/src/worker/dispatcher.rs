@@ -7,7 +7,7 @@
 
 use super::{
     claims::Claims,
-    endpoint::{self, ASK, Door, PAGE, PEER, Peering, Visitor},
+    endpoint::{self, ASK, PAGE, PEER, Peering, Visitor, WorkerEndpoint},
     life::named,
     merge::merge,
     metrics,
@@ -90,7 +90,7 @@ impl Dispatcher {
                 async { page.await.into() }
             }));
         }
-        let door = Door::socket(handover)?;
+        let door = WorkerEndpoint::socket(handover)?;
         let fresh = Arc::new(Semaphore::new(workers.peers));
         let mut left = workers.left.subscribe();
         loop {

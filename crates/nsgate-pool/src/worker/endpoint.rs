@@ -41,14 +41,14 @@ pub(super) enum Visitor {
 }
 
 /// Where visitors come from.
-pub(super) enum Door {
+pub(super) enum WorkerEndpoint {
     /// The socket for handovers.
     Socket(AsyncFd<OwnedFd>),
     /// The dispatcher.
     Dispatcher(Peering),
 }
 
-impl Door {
+impl WorkerEndpoint {
     pub(super) fn socket(socket: OwnedFd) -> io::Result<Self> {
         watched(socket, Interest::READABLE).map(Self::Socket)
     }

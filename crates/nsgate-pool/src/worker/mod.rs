@@ -26,7 +26,7 @@ pub use store::Manager;
 use crate::Allowed;
 use budget::Budget;
 use counters::Latency;
-use endpoint::{Door, Visitor};
+use endpoint::{Visitor, WorkerEndpoint};
 use nsgate_config::{AbsolutePath, Config, Invalid};
 use nsgate_forwarder::{Observer, Sharing, Stop, TokenKey};
 use refused::Refused;
@@ -227,7 +227,7 @@ impl Worker {
                 std::future::ready(page::text(&shared).into())
             }));
         }
-        self.attend(Door::socket(handover)?, stop).await;
+        self.attend(WorkerEndpoint::socket(handover)?, stop).await;
         Ok(())
     }
 
@@ -237,11 +237,11 @@ impl Worker {
     /// # Errors
     /// A socket that cannot be waited for.
     pub async fn serve_dispatched(self, dispatcher: OwnedFd, stop: watch::Receiver<Option<Stop>>) -> io::Result<()> {
-        self.attend(Door::dispatcher(dispatcher)?, stop).await;
+        self.attend(WorkerEndpoint::dispatcher(dispatcher)?, stop).await;
         Ok(())
     }
 
-    async fn attend(self, door: Door, mut stop: watch::Receiver<Option<Stop>>) {
+    async fn attend(self, door: WorkerEndpoint, mut stop: watch::Receiver<Option<Stop>>) {
         let Self(shared, passed) = self;
         let _last_word = LastWord(shared.clone());
         // Every network and every peer holds a copy of the sender; nothing is ever sent.
