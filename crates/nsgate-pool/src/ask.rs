@@ -1,7 +1,7 @@
 //! The operator's questions: which networks are there, and one of them no longer.
 
 use crate::{
-    Channel, Odd,
+    Channel, ProtocolError,
     channel::Message,
     protocol::{NetworkStatus, Reply, Request, SilentWorker},
 };
@@ -29,7 +29,7 @@ pub enum AskError {
     Refused(String),
     /// The worker says something that is not an answer.
     #[error("the pool answers something odd: {0}")]
-    Odd(#[from] Odd),
+    Protocol(#[from] ProtocolError),
 }
 
 /// What a pool serves, as far as it says.
@@ -129,9 +129,9 @@ fn next(channel: &Channel) -> Result<Reply, AskError> {
     channel.wait(Instant::now() + PATIENCE)?;
     match channel.receive()? {
         Some(Message { truncated: false, bytes, .. }) => {
-            Reply::parse(&bytes).map_err(|odd| Odd::Unreadable(odd).into())
+            Reply::parse(&bytes).map_err(|odd| ProtocolError::Unreadable(odd).into())
         }
-        Some(_) => Err(Odd::TooLong.into()),
+        Some(_) => Err(ProtocolError::TooLong.into()),
         None => Err(AskError::Io(io::ErrorKind::ConnectionReset.into())),
     }
 }
@@ -139,6 +139,6 @@ fn next(channel: &Channel) -> Result<Reply, AskError> {
 fn unwanted(reply: Reply) -> AskError {
     match reply {
         Reply::Refused(why) => AskError::Refused(why),
-        _ => Odd::Unasked.into(),
+        _ => ProtocolError::Unasked.into(),
     }
 }

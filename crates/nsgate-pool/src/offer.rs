@@ -16,7 +16,7 @@ use std::{
 /// What is wrong with what a worker says: it is of another version, or no worker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Odd {
+pub enum ProtocolError {
     /// It is longer than a message may be.
     #[error("a message that is too long")]
     TooLong,
@@ -54,7 +54,7 @@ pub enum OfferError {
     Refused(String),
     /// The worker says something that is not an answer.
     #[error("the pool answers something odd: {0}")]
-    Odd(#[from] Odd),
+    Protocol(#[from] ProtocolError),
 }
 
 /// A gate that can be handed over, as often as necessary.
@@ -126,11 +126,12 @@ impl Offered {
     /// # Errors
     /// [`Unserved`].
     pub fn settled(self) -> Result<Served, Unserved> {
-        let reply = read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(|odd| Odd::Unreadable(odd).into()));
+        let reply =
+            read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(|odd| ProtocolError::Unreadable(odd).into()));
         match reply {
             Ok(Reply::Serving { answers }) => Ok(Served { channel: self.0, answers }),
             Ok(Reply::Refused(why)) => Err(Unserved { error: OfferError::Refused(why), channel: Some(self.0) }),
-            Ok(_) => Err(OfferError::from(Odd::Unasked).into()),
+            Ok(_) => Err(OfferError::from(ProtocolError::Unasked).into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -169,7 +170,7 @@ impl AsFd for Offered {
 fn read(channel: &Channel) -> Result<Vec<u8>, OfferError> {
     match channel.receive()? {
         Some(Message { truncated: false, bytes, .. }) => Ok(bytes),
-        Some(_) => Err(Odd::TooLong.into()),
+        Some(_) => Err(ProtocolError::TooLong.into()),
         None => Err(OfferError::Io(io::ErrorKind::ConnectionReset.into())),
     }
 }
@@ -198,7 +199,7 @@ impl Served {
     /// What the worker says, once there is something to read; `None` if that was nothing yet.
     ///
     /// # Errors
-    /// [`OfferError::Odd`]: this worker is better left.
+    /// [`OfferError::Protocol`]: this worker is better left.
     pub fn word(&self) -> Result<Option<Word>, OfferError> {
         let bytes = match read(&self.channel) {
             Ok(bytes) => bytes,
@@ -206,11 +207,11 @@ impl Served {
             Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),
             Err(error) => return Err(error),
         };
-        match Reply::parse(&bytes).map_err(Odd::Unreadable)? {
+        match Reply::parse(&bytes).map_err(ProtocolError::Unreadable)? {
             Reply::Leave => Ok(Some(Word::Leave)),
             Reply::End(why) => Ok(Some(Word::End(why))),
             Reply::Pong => Ok(Some(Word::Pong)),
-            _ => Err(Odd::Unasked.into()),
+            _ => Err(ProtocolError::Unasked.into()),
         }
     }
 
@@ -252,7 +253,7 @@ impl AsFd for Served {
 
 #[cfg(test)]
 mod tests {
-    use super::{Channel, Odd, OfferError, Offered};
+    use super::{Channel, OfferError, Offered, ProtocolError};
     use crate::{channel::LONGEST, protocol::Reply};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
@@ -265,9 +266,9 @@ mod tests {
 
     #[test]
     fn what_is_odd_is_told_apart_without_reading_a_sentence() {
-        assert!(matches!(told(&vec![b'x'; LONGEST + 1]), OfferError::Odd(Odd::TooLong)));
-        assert!(matches!(told(b"HTTP/1.1 400 Bad Request\r\n"), OfferError::Odd(Odd::Unreadable(_))));
-        assert!(matches!(told(&Reply::Done.to_bytes()), OfferError::Odd(Odd::Unasked)));
+        assert!(matches!(told(&vec![b'x'; LONGEST + 1]), OfferError::Protocol(ProtocolError::TooLong)));
+        assert!(matches!(told(b"HTTP/1.1 400 Bad Request\r\n"), OfferError::Protocol(ProtocolError::Unreadable(_))));
+        assert!(matches!(told(&Reply::Done.to_bytes()), OfferError::Protocol(ProtocolError::Unasked)));
         let refused = told(&Reply::Refused("because".to_owned()).to_bytes());
         assert!(matches!(refused, OfferError::Refused(why) if why == "because"));
     }
