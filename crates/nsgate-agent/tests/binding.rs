@@ -118,7 +118,7 @@ async fn an_odd_line_is_refused_with_its_reason() {
     ] {
         let (told, outcome) = answer(said.as_bytes(), &own()).await;
         assert!(told.starts_with("refused ") && told.contains(word), "{said}: {told}");
-        assert!(matches!(outcome, Err(NotBound::Odd(_))), "{said}: {outcome:?}");
+        assert!(matches!(outcome, Err(NotBound::Line(_))), "{said}: {outcome:?}");
     }
 }
 

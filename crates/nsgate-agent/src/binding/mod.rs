@@ -24,4 +24,4 @@ mod words;
 pub use door::{Door, Taken};
 #[cfg(feature = "server")]
 pub use server::{Binders, BoundConnection, HeldDoor, NotBound, Place, Unbound, bind};
-pub use words::{BEGIN, LONGEST, Odd, answered, line, read};
+pub use words::{BEGIN, BindLineError, LONGEST, answered, line, read};

@@ -1,6 +1,6 @@
 //! The agent's end of a door: who may have one, and the connections that it brings.
 
-use super::words::{BOUND, FULL, LONGEST, ONE, Odd, REFUSED, read};
+use super::words::{BOUND, BindLineError, FULL, LONGEST, ONE, REFUSED, read};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, setsockopt, socketpair, sockopt,
 };
@@ -51,7 +51,7 @@ pub enum NotBound {
     Stranger(u32),
     /// What it said.
     #[error("a door was asked for with an odd line: {0}")]
-    Odd(#[from] Odd),
+    Line(#[from] BindLineError),
     /// It took its time, or has gone.
     #[error("a door was asked for, and the process has gone or says no more: {0}")]
     Gone(#[from] io::Error),
@@ -128,14 +128,14 @@ async fn whole_line(connection: &mut UnixStream, first: &[u8]) -> Result<Identit
         if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
             let behind = line.split_off(end).len() > 1;
             return match (end < LONGEST, behind) {
-                (false, _) => Err(Odd::NoLine.into()),
-                (_, true) => Err(Odd::Behind.into()),
+                (false, _) => Err(BindLineError::NoLine.into()),
+                (_, true) => Err(BindLineError::Behind.into()),
                 _ => Ok(read(&line)?),
             };
         }
         let room = LONGEST.saturating_sub(line.len());
         if room == 0 {
-            return Err(Odd::NoLine.into());
+            return Err(BindLineError::NoLine.into());
         }
         let mut piece = [0; LONGEST];
         match connection.read(piece.get_mut(..room).unwrap_or_default()).await? {

@@ -18,13 +18,10 @@ pub(super) const FULL: u8 = b'-';
 
 const VERSION: &str = "1";
 
-/// Makes an identity of a UUID.
-type MakeIdentity = fn(Uuid) -> Identity;
-
 /// Why a line binds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Odd {
+pub enum BindLineError {
     /// It has no end within [`LONGEST`] bytes, or is not text.
     #[error("the line has no end within {LONGEST} bytes, or holds bytes that are not ASCII")]
     NoLine,
@@ -55,26 +52,26 @@ pub fn line(identity: &Identity) -> String {
 ///
 /// # Errors
 /// What is odd about it.
-pub fn read(line: &[u8]) -> Result<Identity, Odd> {
-    let text = std::str::from_utf8(line).ok().filter(|text| text.is_ascii()).ok_or(Odd::NoLine)?;
+pub fn read(line: &[u8]) -> Result<Identity, BindLineError> {
+    let text = std::str::from_utf8(line).ok().filter(|text| text.is_ascii()).ok_or(BindLineError::NoLine)?;
     let mut words = text.split(' ');
-    let mut next = || words.next().filter(|word| !word.is_empty()).ok_or(Odd::Words);
+    let mut next = || words.next().filter(|word| !word.is_empty()).ok_or(BindLineError::Words);
     if next()? != "NSGATE-BIND" {
-        return Err(Odd::Words);
+        return Err(BindLineError::Words);
     }
     match next()? {
         VERSION => {}
-        other => return Err(Odd::Version(other.to_owned())),
+        other => return Err(BindLineError::Version(other.to_owned())),
     }
     let (header, uuid) = (next()?, next()?);
     if words.next().is_some() {
-        return Err(Odd::Words);
+        return Err(BindLineError::Words);
     }
-    let make: [MakeIdentity; 3] = [Identity::Network, Identity::Router, Identity::OvnNetwork];
-    let uuid: Uuid = uuid.parse().map_err(|wrong: nsgate_config::Invalid| Odd::Uuid(wrong.to_string()))?;
+    let make: [fn(Uuid) -> Identity; 3] = [Identity::Network, Identity::Router, Identity::OvnNetwork];
+    let uuid: Uuid = uuid.parse().map_err(|wrong: nsgate_config::Invalid| BindLineError::Uuid(wrong.to_string()))?;
     let named = make.into_iter().map(|make| make(uuid));
     let mut named = named.filter(|identity| identity.header().eq_ignore_ascii_case(header));
-    named.next().ok_or_else(|| Odd::Header(header.to_owned()))
+    named.next().ok_or_else(|| BindLineError::Header(header.to_owned()))
 }
 
 /// Whether the agent's answer, without its end, says that the connection is bound.
@@ -91,7 +88,7 @@ pub fn answered(line: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BEGIN, LONGEST, Odd, answered, line, read};
+    use super::{BEGIN, BindLineError, LONGEST, answered, line, read};
     use nsgate_config::Identity;
 
     const ID: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
@@ -109,15 +106,15 @@ mod tests {
     #[test]
     fn an_odd_line_binds_nothing() {
         let odd = |text: &str| read(text.as_bytes()).unwrap_err();
-        assert_eq!(odd(&format!("NSGATE-BIND 2 x-ovn-network-id {ID}")), Odd::Version("2".into()));
-        assert_eq!(odd(&format!("NSGATE-BIND 1 x-instance-id {ID}")), Odd::Header("x-instance-id".into()));
-        assert!(matches!(odd("NSGATE-BIND 1 x-ovn-network-id ../etc"), Odd::Uuid(_)));
+        assert_eq!(odd(&format!("NSGATE-BIND 2 x-ovn-network-id {ID}")), BindLineError::Version("2".into()));
+        assert_eq!(odd(&format!("NSGATE-BIND 1 x-instance-id {ID}")), BindLineError::Header("x-instance-id".into()));
+        assert!(matches!(odd("NSGATE-BIND 1 x-ovn-network-id ../etc"), BindLineError::Uuid(_)));
         let words = ["", "NSGATE-BIND ", "NSGATE-BIND 1 x-ovn-network-id", "GET / HTTP/1.1"];
-        words.into_iter().for_each(|text| assert_eq!(odd(text), Odd::Words, "{text}"));
-        assert_eq!(odd(&format!("NSGATE-BIND 1 x-ovn-network-id {ID} {ID}")), Odd::Words);
-        assert_eq!(odd(&format!("NSGATE-BIND  1 x-ovn-network-id {ID}")), Odd::Words);
-        assert!(matches!(odd(&format!("NSGATE-BIND 1 x-ovn-network-id {ID}\r")), Odd::Uuid(_)));
-        assert_eq!(read(b"NSGATE-BIND \xff"), Err(Odd::NoLine));
+        words.into_iter().for_each(|text| assert_eq!(odd(text), BindLineError::Words, "{text}"));
+        assert_eq!(odd(&format!("NSGATE-BIND 1 x-ovn-network-id {ID} {ID}")), BindLineError::Words);
+        assert_eq!(odd(&format!("NSGATE-BIND  1 x-ovn-network-id {ID}")), BindLineError::Words);
+        assert!(matches!(odd(&format!("NSGATE-BIND 1 x-ovn-network-id {ID}\r")), BindLineError::Uuid(_)));
+        assert_eq!(read(b"NSGATE-BIND \xff"), Err(BindLineError::NoLine));
     }
 
     #[test]
