@@ -25,13 +25,13 @@ pub(crate) struct ConnectionPlaces {
 /// What one gate has of what several share.
 struct SharedPlaces {
     sharing: Sharing,
-    taken: Mutex<Taken>,
+    taken: Mutex<OccupiedPlaces>,
     /// A reserved place has become free.
     freed: Notify,
 }
 
 #[derive(Default)]
-struct Taken {
+struct OccupiedPlaces {
     reserved: u32,
     shared: Vec<OwnedSemaphorePermit>,
 }
@@ -72,7 +72,7 @@ impl ConnectionPlaces {
 }
 
 impl SharedPlaces {
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, OccupiedPlaces> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
