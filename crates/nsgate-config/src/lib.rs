@@ -38,7 +38,7 @@ pub use model::{
     instance::{Instance, ProjectId, Signature},
     instances::Instances,
     limits::{Limits, RateLimit, Timeouts},
-    listener::{InterfaceName, Listener, Port},
+    listener::{InterfaceName, Listener, TcpPort},
     log::{Facility, Log, LogFile, LogLevel},
     netns::Netns,
     path::AbsolutePath,

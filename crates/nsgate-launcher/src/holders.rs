@@ -124,7 +124,7 @@ fn ip(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::{holds_any, in_the_way, in_words, of, table};
-    use nsgate_config::{Listener, Port};
+    use nsgate_config::{Listener, TcpPort};
     use std::net::TcpListener;
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
     fn a_socket_is_found_with_its_holder() {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let place = socket.local_addr().unwrap();
-        let port = Port::try_from(place.port()).unwrap();
+        let port = TcpPort::try_from(place.port()).unwrap();
         let listener = Listener { address: place.ip(), port, interface: None };
         let found = in_the_way(&listener);
         assert_eq!(found.len(), 1, "{found:?}");

@@ -1,12 +1,12 @@
 //! Addresses, as haproxy writes them: an IP address with its port, the path of a socket.
 
-use crate::{AbsolutePath, Port};
+use crate::{AbsolutePath, TcpPort};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// `1.2.3.4:80`, `*:80`, `:80`, `[fe80::1]:80`, and what older Neutron wrote without brackets: `fe80::1:80`, `:::80`.
-pub(super) fn endpoint(text: &str) -> Result<(IpAddr, Port), String> {
+pub(super) fn endpoint(text: &str) -> Result<(IpAddr, TcpPort), String> {
     let (address, port) = text.rsplit_once(':').ok_or_else(|| format!("`{text}` has no port"))?;
-    let port: Port = port.parse()?;
+    let port: TcpPort = port.parse()?;
     let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
     let ip = match plain {
         "" | "*" if plain == address => IpAddr::V4(Ipv4Addr::UNSPECIFIED),

@@ -10,9 +10,9 @@ use std::{
 
 /// A TCP port, 1 to 65535. Port 0, at which the kernel would choose one, is impossible by type (CWE-693).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Port(NonZeroU16);
+pub struct TcpPort(NonZeroU16);
 
-impl Port {
+impl TcpPort {
     /// The number.
     #[must_use]
     pub fn get(self) -> u16 {
@@ -20,7 +20,7 @@ impl Port {
     }
 }
 
-impl TryFrom<u16> for Port {
+impl TryFrom<u16> for TcpPort {
     type Error = Invalid;
 
     fn try_from(number: u16) -> Result<Self, Invalid> {
@@ -28,7 +28,7 @@ impl TryFrom<u16> for Port {
     }
 }
 
-impl FromStr for Port {
+impl FromStr for TcpPort {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
@@ -42,7 +42,7 @@ impl FromStr for Port {
     }
 }
 
-impl fmt::Display for Port {
+impl fmt::Display for TcpPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
@@ -91,7 +91,7 @@ pub struct Listener {
     /// Local address. `::` accepts IPv4 as well unless `0.0.0.0` has a listener of its own at the same port.
     pub address: IpAddr,
     /// Local port.
-    pub port: Port,
+    pub port: TcpPort,
     /// Bound to this interface (SO_BINDTODEVICE, socket(7)); a link-local IPv6 address needs one.
     pub interface: Option<InterfaceName>,
 }

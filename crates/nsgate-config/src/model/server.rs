@@ -1,6 +1,6 @@
 //! The destination of a host's proxy: one host and one port.
 
-use crate::{Invalid, Port};
+use crate::{Invalid, TcpPort};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
@@ -12,7 +12,7 @@ pub struct Server {
     /// The host.
     pub host: ServerHost,
     /// The port, the only one that the process may connect to.
-    pub port: Port,
+    pub port: TcpPort,
 }
 
 /// A host, by its address or by a name that is looked up once, when the proxy starts.
@@ -64,7 +64,7 @@ impl Server {
     /// A sentence that says what is wrong.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let (host, port) = text.rsplit_once(':').ok_or_else(|| Invalid::new(format!("`{text}` names no port")))?;
-        let port: Port = port.parse()?;
+        let port: TcpPort = port.parse()?;
         let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let host = match (bracketed.unwrap_or(host).parse::<IpAddr>(), bracketed) {
             (Ok(address), _) => {

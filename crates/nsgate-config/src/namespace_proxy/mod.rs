@@ -8,7 +8,7 @@ mod words;
 
 use crate::{
     AbsolutePath, Account, Backend, Config, Facility, Gate, Guards, Identity, Invalid, Limits, Listener, Log, LogFile,
-    LogLevel, Port, Process, SandboxLevel, Timeouts,
+    LogLevel, Process, SandboxLevel, TcpPort, Timeouts,
 };
 use std::{
     ffi::OsString,
@@ -101,7 +101,7 @@ fn configuration(said: &ProxyOptions) -> Result<NamespaceProxy, String> {
     let socket = value("metadata_proxy_socket").unwrap_or("$state_path/metadata_proxy");
     let socket = path("metadata_proxy_socket", &interpolated(socket, &state))?;
     let backend = Backend::new(socket).map_err(|reason| format!("`--metadata_proxy_socket`: {reason}"))?;
-    let port: Port =
+    let port: TcpPort =
         value("metadata_port").unwrap_or(PORT).parse().map_err(|reason| format!("`--metadata_port`: {reason}"))?;
     let user = value("metadata_proxy_user").ok_or(
         "there is no `--metadata_proxy_user`: the original would have gone on as root; \
