@@ -11,6 +11,8 @@ mod http_io;
 #[cfg(feature = "server")]
 pub mod nova;
 #[cfg(feature = "server")]
+pub mod ovsdb;
+#[cfg(feature = "server")]
 pub mod signature;
 #[cfg(feature = "server")]
 pub mod signer;

@@ -7,6 +7,8 @@
 mod file;
 mod index;
 mod occupant;
+#[cfg(feature = "server")]
+pub mod ovn;
 mod question;
 
 #[cfg(feature = "server")]

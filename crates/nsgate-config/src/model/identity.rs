@@ -8,8 +8,8 @@ use std::{fmt, str::FromStr};
 pub struct Uuid([u8; 16]);
 
 impl Uuid {
-    /// All zeros; for the place of a value that does not matter.
-    pub(crate) const NIL: Self = Self([0; 16]);
+    /// All zeros (RFC 9562, section 5.9).
+    pub const NIL: Self = Self([0; 16]);
 }
 
 impl FromStr for Uuid {

@@ -1,0 +1,133 @@
+//! The connections to the servers, one after the other: connect, follow, and when one is lost ask the next.
+
+use super::options::OvnOptions;
+use super::session::{Kept, OvnSession};
+use super::shared::OvnShared;
+use super::trouble::OvnTrouble;
+use crate::ovsdb::{DatabaseStream, Frames, FramingError, Remote};
+use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+/// How long connect(2) may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The shortest and the longest pause before the next server is asked. The longest is between two rounds.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+
+/// A connection that lasted so long was a good one: the pause after it is the shortest.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Follows the database for an [`super::OvnDirectory`].
+#[derive(Debug)]
+pub struct OvnFollower {
+    options: OvnOptions,
+    shared: Arc<OvnShared>,
+    kept: Kept,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum ServerLost {
+    #[error("{0}")]
+    Connection(#[from] io::Error),
+    #[error("no connection within {} s", CONNECT.as_secs())]
+    NoConnection,
+    #[error("it closed the connection")]
+    Closed,
+    #[error("it closed the connection in the middle of a message")]
+    Cut,
+    #[error("it was silent for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    #[error(transparent)]
+    Trouble(#[from] OvnTrouble),
+}
+
+impl OvnFollower {
+    pub(crate) fn new(options: OvnOptions, shared: Arc<OvnShared>) -> Self {
+        Self { options, shared, kept: Kept::default() }
+    }
+
+    /// Follows the database for ever. Without a remote it waits for ever.
+    pub async fn run(mut self) -> Infallible {
+        let remotes = self.options.remotes.clone();
+        let rounds = remotes.len().max(1);
+        let mut failed = 0;
+        // Hosts begin with different members of a cluster, so that each member has its share of them.
+        let first = usize::try_from(random() % 64).unwrap_or(0) % rounds;
+        for remote in remotes.iter().cycle().skip(first) {
+            let begun = Instant::now();
+            self.shared.asks(remote.to_string());
+            let lost = match self.follow(remote).await {
+                Ok(never) => match never {},
+                Err(lost) => lost,
+            };
+            failed = if begun.elapsed() >= GOOD { 0 } else { failed + 1 };
+            let pause = pause(failed / rounds);
+            if self.shared.lost(format!("{remote}: {lost}")) {
+                tracing::warn!("OVN's southbound database at {remote} is left: {lost}");
+            }
+            sleep(pause).await;
+        }
+        std::future::pending().await
+    }
+
+    /// Follows one server, as long as it can be.
+    async fn follow(&mut self, remote: &Remote) -> Result<Infallible, ServerLost> {
+        let mut stream = timeout(CONNECT, remote.connect()).await.map_err(|_| ServerLost::NoConnection)??;
+        let mut session = OvnSession::new(&self.options, &self.shared, &mut self.kept);
+        let mut frames = Frames::new(self.options.longest_message);
+        let mut buffer = vec![0; 16 * 1024];
+        let (mut heard, mut told) = (Instant::now(), false);
+        loop {
+            send(&mut stream, session.requests(), self.options.give_up_after).await?;
+            match timeout(self.options.probe_after, stream.read(&mut buffer)).await {
+                Ok(Ok(0)) => return Err(if frames.is_cut() { ServerLost::Cut } else { ServerLost::Closed }),
+                Ok(read) => {
+                    heard = Instant::now();
+                    frames.push(buffer.get(..read?).unwrap_or_default());
+                    while let Some(message) = frames.next_message()? {
+                        session.take(message)?;
+                    }
+                }
+                Err(_) if heard.elapsed() >= patience(&self.options, session.follows()) => {
+                    return Err(ServerLost::Silent(heard.elapsed()));
+                }
+                Err(_) => session.probe(),
+            }
+            if session.follows() && !told {
+                told = true;
+                let status = self.shared.status();
+                tracing::info!("OVN's southbound database at {remote} is followed: {} ports", status.ports);
+            }
+        }
+    }
+}
+
+/// How long a server may be silent. The first copy of a large database takes its time.
+fn patience(options: &OvnOptions, follows: bool) -> Duration {
+    if follows { options.give_up_after } else { options.give_up_after.saturating_mul(3) }
+}
+
+async fn send(stream: &mut DatabaseStream, bytes: Vec<u8>, within: Duration) -> Result<(), ServerLost> {
+    timeout(within, stream.write_all(&bytes)).await.map_err(|_| ServerLost::Silent(within))?.map_err(ServerLost::from)
+}
+
+/// Longer after each round in which no server could be followed, and not the same on all hosts.
+fn pause(rounds: usize) -> Duration {
+    let [shortest, longest] = PAUSES;
+    let doubled = shortest.saturating_mul(1 << rounds.min(10));
+    let pause = doubled.min(longest);
+    pause + pause.mul_f64(f64::from(u8::try_from(random() % 64).unwrap_or(0)) / 256.0)
+}
+
+/// A number of no worth for secrets, from the keys that the standard library hashes with.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
