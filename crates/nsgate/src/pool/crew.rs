@@ -1,6 +1,6 @@
 //! Several workers: the zygote's process, and what each of its children does.
 
-use super::worker::{Room, observe, peers, settings};
+use super::settings::{Room, observe, peers, settings};
 use crate::{
     gate::{self, EventLoop},
     sys,

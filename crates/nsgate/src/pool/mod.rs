@@ -6,6 +6,7 @@ mod crew;
 pub(crate) mod hangs;
 mod keeper;
 mod life;
+mod settings;
 pub(crate) mod unreached;
 mod watch;
 mod worker;
