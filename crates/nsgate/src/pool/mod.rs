@@ -1,14 +1,11 @@
 //! Many networks in one worker: the worker's process, and the keeper that stands for each network.
 
-mod alone;
 mod courier;
 mod crew;
 pub(crate) mod hangs;
 mod keeper;
-mod life;
 mod settings;
 pub(crate) mod unreached;
-mod watch;
 mod worker;
 
 pub use courier::run_courier;

@@ -1,0 +1,102 @@
+//! A keeper that serves its network by itself, as a standalone gate does, and goes on asking for a worker.
+
+use super::driver::{Keeper, WokenBy};
+use crate::{
+    audit::Observed,
+    counted,
+    gate::{self, EventLoop},
+    log::AccessLog,
+};
+use nsgate_forwarder::{Forwarder, event::EventOrigin};
+use nsgate_launcher::Signals;
+use std::{
+    future::pending,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+/// Serves, until a worker does or the keeper ends.
+// Not a part of its caller, whose frame lasts for as long as the keeper sleeps.
+#[inline(never)]
+pub(super) fn serve(keeper: &mut Keeper<'_>, signals: &Signals) {
+    counted::serves(true);
+    let outcome = EventLoop::new().and_then(|event_loop| event_loop.run(run(keeper, signals)));
+    counted::serves(false);
+    keeper.stop = None;
+    if let Err(error) = outcome {
+        keeper.broke(&error);
+    }
+}
+
+async fn run(keeper: &mut Keeper<'_>, signals: &Signals) -> io::Result<()> {
+    let called = watched(signals.as_fd())?;
+    let mut own = open(keeper)?;
+    keeper.opened();
+    while keeper.state().is_alone() {
+        let by = wait(keeper, &called, &mut own).await;
+        keeper.woken(by, signals);
+    }
+    Ok(())
+}
+
+/// Begins to serve.
+fn open(keeper: &mut Keeper<'_>) -> io::Result<JoinHandle<()>> {
+    let network = &keeper.network;
+    // Copies: the keeper's own are handed over later.
+    let listeners = network.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
+    let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+    let mut gate = network.config.gate.clone();
+    gate.limits = network.limits.clone();
+    let events = network.events.as_ref().map(|events| events.of(EventOrigin::of(&gate.identity)));
+    let observer = Observed::new(AccessLog::new(network.sink.clone()), events).counted();
+    let forwarder = Forwarder::new(gate, gate::connector(&network.agents), observer).keyed(network.key.clone());
+    let (stop, stopped) = watch::channel(None);
+    keeper.stop = Some(stop);
+    Ok(tokio::spawn(forwarder.serve(listeners, stopped)))
+}
+
+/// What comes first.
+async fn wait(keeper: &Keeper<'_>, called: &AsyncFd<BorrowedFd<'_>>, own: &mut JoinHandle<()>) -> WokenBy {
+    tokio::select! {
+        biased;
+        called = called.readable() => {
+            // Every signal that has come is read after this.
+            drop(called.map(|mut called| called.clear_ready()));
+            WokenBy::Signal
+        }
+        _ = own, if keeper.state().ends_own() => WokenBy::Own,
+        () = readable(keeper.answer()) => WokenBy::Answer,
+        () = readable(keeper.worker()) => WokenBy::Worker,
+        () = time(keeper) => WokenBy::Time,
+    }
+}
+
+async fn time(keeper: &Keeper<'_>) {
+    match keeper.deadline() {
+        Some(until) => sleep_until(Instant::from_std(until)).await,
+        None => pending().await,
+    }
+}
+
+/// Waits for something to read. What cannot be watched is waited for until the time is over.
+async fn readable(descriptor: Option<BorrowedFd<'_>>) {
+    match descriptor.and_then(|descriptor| watched(descriptor).ok()) {
+        Some(watched) => drop(watched.readable().await),
+        None => pending().await,
+    }
+}
+
+/// A descriptor as something to wait for, for as long as it is borrowed.
+#[allow(
+    deprecated,
+    reason = "the successor is unsafe for types that do not own their descriptor; the owner is borrowed"
+)]
+fn watched(descriptor: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
+}

@@ -1,0 +1,116 @@
+//! What happens to a keeper, and what it does then: the words of its state machine ([`super::state`]).
+
+/// What happens to a keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeeperEvent {
+    /// The time that was waited for has come.
+    Time,
+    /// The same, and the keeper is much too late: it was stopped itself, and so may the worker have been.
+    Oversleep,
+    /// Handover: a worker has taken the network.
+    Settle {
+        /// It can be asked for a sign of life.
+        answers: bool,
+    },
+    /// Handover: it came to nothing.
+    Fail(HandoverFailure),
+    /// Handover: the worker that has refused is gone.
+    RefuserLeaves,
+    /// Handover: it has closed the connection at once, as one of an earlier release does, and is not gone.
+    RefuserCloses,
+    /// Listener: a guest waits.
+    Guest,
+    /// Worker: it is alive.
+    Pong,
+    /// Worker: it wants to be left.
+    Leave,
+    /// Worker: it is gone, or says what no worker says.
+    Gone,
+    /// Worker: the network is to end, or the requests under way are finished.
+    EndNetwork,
+    /// Signal: finish the requests under way (SIGUSR1).
+    Finish,
+    /// Signal: the same; another process serves the same listeners.
+    Succeed,
+    /// Signal: end (SIGTERM, SIGINT).
+    Terminate,
+    /// Keeper: it serves by itself now.
+    Open,
+    /// Keeper: its own connections have ended.
+    Drain,
+    /// Keeper: it cannot serve, and has said so.
+    Break,
+}
+
+/// Why a handover came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HandoverFailure {
+    /// No worker answers, within the time that the site gives one to come back.
+    Early,
+    /// No worker answers, and that time is over.
+    Late,
+    /// A worker refuses, within that time.
+    RefusedEarly,
+    /// A worker refuses, and that time is over.
+    RefusedLate,
+    /// The gate cannot be handed over to any worker.
+    Unfit,
+}
+
+/// What the driver does, in the order of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeeperAction {
+    /// Ask the pool's worker.
+    Offer,
+    /// [`KeeperEvent::Time`] comes after this.
+    Wait(KeeperDelay),
+    /// The time that the site gives a worker to come back begins.
+    BeginPatience,
+    /// The worker that has answered serves. One that has served until now is let go.
+    Take,
+    /// The worker that serves is told that it does no more, and let go.
+    TakeBack,
+    /// The worker that has served is gone. Say so.
+    Lose,
+    /// Ask the worker for a sign of life.
+    Ping,
+    /// Ask the worker to finish the requests under way.
+    FinishWorker,
+    /// Tell the starter, and the log, that the network is served. Once told, do nothing.
+    Ready,
+    /// Tell the starter why it is not.
+    FailStart,
+    /// Say why the keeper serves by itself.
+    SayAlone,
+    /// Say, and count, that no process serves.
+    SayUnserved,
+    /// Say why a worker refuses.
+    SayRefused,
+    /// Say that a worker serves, and the keeper no more.
+    SayServed,
+    /// Close the listeners here. Whichever process has copies serves them.
+    CloseListeners,
+    /// Finish the own connections: no more requests.
+    DrainOwn,
+    /// Finish the own connections: one more answer each.
+    RetireOwn,
+}
+
+/// For how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeeperDelay {
+    /// Between two attempts at a worker, while no process serves: longer each time.
+    Pause,
+    /// The same, while the keeper serves.
+    AlonePause,
+    /// For a worker's answer, while guests wait.
+    Answer,
+    /// The same, while the keeper serves.
+    AloneAnswer,
+    /// Before a worker that has refused is asked again.
+    Refused,
+    /// Between two questions for a sign of life, and for the answer.
+    Life,
+    /// For the own connections to end.
+    Retiring,
+}
