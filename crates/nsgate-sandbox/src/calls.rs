@@ -9,7 +9,7 @@ const ARCHITECTURES: [(u32, &str, &str); 3] = [
 ];
 
 /// The number by which the kernel audits this architecture.
-pub(crate) fn own() -> Option<u32> {
+pub(crate) fn audit_architecture() -> Option<u32> {
     ARCHITECTURES.iter().find(|(_, name, _)| *name == std::env::consts::ARCH).map(|(number, ..)| *number)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn name(architecture: &str, call: i64) -> Option<&'static str> {
 }
 
 /// The number of a call on this architecture.
-pub(crate) fn number(architecture: &str, call: &str) -> Option<i64> {
+pub(crate) fn call_number(architecture: &str, call: &str) -> Option<i64> {
     lines(architecture)?.find(|(_, name)| *name == call).map(|(number, _)| number)
 }
 
@@ -50,7 +50,7 @@ fn lines(architecture: &str) -> Option<impl Iterator<Item = (i64, &'static str)>
 
 #[cfg(test)]
 mod tests {
-    use super::{architecture, name, number, own};
+    use super::{architecture, audit_architecture, call_number, name};
 
     #[test]
     fn a_call_has_the_c_librarys_number() {
@@ -64,7 +64,7 @@ mod tests {
             ("clone3", libc::SYS_clone3),
             ("getrandom", libc::SYS_getrandom),
         ] {
-            assert_eq!((number(here, call), name(here, known)), (Some(known), Some(call)));
+            assert_eq!((call_number(here, call), name(here, known)), (Some(known), Some(call)));
         }
     }
 
@@ -74,7 +74,7 @@ mod tests {
             assert_eq!(architecture(word), Some(known));
         }
         assert_eq!(architecture("40000003"), None, "i386");
-        assert!(own().is_some());
+        assert!(audit_architecture().is_some());
         assert_eq!((name("x86_64", 257), name("aarch64", 56)), (Some("openat"), Some("openat")));
         assert_eq!(name("x86_64", -1), None);
     }

@@ -92,7 +92,7 @@ impl RefusedCall {
             let pid = value("pid").and_then(|word| word.parse().ok());
             return Err(NotRefused::Architecture { word: architecture.to_owned(), process, pid });
         };
-        let number = call.parse().ok().or_else(|| calls::number(architecture, call));
+        let number = call.parse().ok().or_else(|| calls::call_number(architecture, call));
         let call = number.ok_or_else(|| NotRefused::Word { word: format!("syscall={call}"), what: "system call" })?;
         let pid = value("pid").map(|word| {
             word.parse().map_err(|_| NotRefused::Word { word: format!("pid={word}"), what: "process number" })

@@ -92,7 +92,7 @@ pub fn look(place: BorrowedFd<'_>, openings: &[Opening<'_>], links: &[ShortName]
         name_it(place, link.name(), link.target())?;
     }
     for Opening { name, directory, .. } in openings {
-        let (taken, found) = (identity(fstat(directory)), identity(stat(*name)));
+        let (taken, found) = (device_and_inode(fstat(directory)), device_and_inode(stat(*name)));
         if taken? != found? {
             return Err(Error::Names { call: "stat", source: Errno::ESTALE });
         }
@@ -143,7 +143,7 @@ fn first() -> bool {
     getpid().as_raw() == 1 || getppid().as_raw() == 1
 }
 
-fn identity(status: nix::Result<nix::sys::stat::FileStat>) -> Result<(u64, u64)> {
+fn device_and_inode(status: nix::Result<nix::sys::stat::FileStat>) -> Result<(u64, u64)> {
     status.map(|status| (status.st_dev, status.st_ino)).map_err(failed("stat"))
 }
 

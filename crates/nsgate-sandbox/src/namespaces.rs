@@ -29,10 +29,10 @@ use crate::{Error, Result, small_root, sys};
 ///
 /// [`Error::Unshare`] without CAP_SYS_ADMIN, [`Error::Proc`] without `/proc`.
 pub fn separate_pid() -> Result<()> {
-    let before = identity("pid")?;
+    let before = namespace_id("pid")?;
     unshare(CloneFlags::CLONE_NEWPID).map_err(|source| Error::Unshare { flags: "CLONE_NEWPID", source })?;
     // The link has no target until the namespace has its first process: that, too, is a namespace which is not ours.
-    match identity("pid_for_children") {
+    match namespace_id("pid_for_children") {
         Ok(after) if after == before => Err(Error::NamespaceUnchanged { name: "pid" }),
         Ok(_) => Ok(()),
         Err(Error::Proc { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -113,11 +113,11 @@ impl Lender {
         let site = window_of(&mounts)?;
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let namespace = open(&process.join("ns/mnt"), flags, Mode::empty()).ok()?;
-        let own = identity("mnt").ok()?;
+        let own = namespace_id("mnt").ok()?;
         let found = fstat(&namespace).ok()?;
         let owner = fstat(sys::owner_of(namespace.as_fd()).ok()?).ok()?;
         let other = (found.st_dev, found.st_ino) != own;
-        let same_owner = (owner.st_dev, owner.st_ino) == identity("user").ok()?;
+        let same_owner = (owner.st_dev, owner.st_ino) == namespace_id("user").ok()?;
         (other && same_owner).then_some(Self { namespace, site })
     }
 }
@@ -149,7 +149,7 @@ fn identity_in(names: &OwnedFd, name: &str) -> Result<(u64, u64)> {
 }
 
 /// Device and inode of a namespace: two are the same exactly if both agree (`namespaces(7)`).
-fn identity(name: &str) -> Result<(u64, u64)> {
+fn namespace_id(name: &str) -> Result<(u64, u64)> {
     let path = PathBuf::from("/proc/self/ns").join(name);
     match stat(&path) {
         Ok(status) => Ok((status.st_dev, status.st_ino)),

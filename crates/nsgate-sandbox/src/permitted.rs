@@ -32,7 +32,7 @@ impl CompiledPolicy {
 
     /// What it permits on every architecture: what it includes first, and then what it adds.
     pub fn permitted(&self) -> impl Iterator<Item = PermittedCall> + use<> {
-        read(self.table)
+        parse_table(self.table)
     }
 
     /// The program for the kernel.
@@ -69,7 +69,7 @@ impl PermittedCall {
 }
 
 /// Reads a table, whose lines the build has written.
-fn read(table: &'static str) -> impl Iterator<Item = PermittedCall> {
+fn parse_table(table: &'static str) -> impl Iterator<Item = PermittedCall> {
     table.lines().filter_map(|line| {
         let mut words = line.splitn(6, '\t');
         let mut next = || words.next();

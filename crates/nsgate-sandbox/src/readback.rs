@@ -24,7 +24,7 @@ pub(crate) struct OwnStatus {
 impl OwnStatus {
     /// Opens the file; it belongs to this process, also when another reads it later. There must be one thread.
     pub(crate) fn open() -> Result<Self> {
-        let ProcStatus { seccomp_filters: filters, threads, .. } = read(File::open(PATH).map_err(failed)?)?;
+        let ProcStatus { seccomp_filters: filters, threads, .. } = read_status(File::open(PATH).map_err(failed)?)?;
         if threads != 1 {
             return Err(Error::Threads { found: threads });
         }
@@ -38,7 +38,7 @@ impl OwnStatus {
 
     /// Reads it and compares.
     pub(crate) fn prove(self, ids: &Ids, groups_kept: bool) -> Result<()> {
-        let status = read(self.file)?;
+        let status = read_status(self.file)?;
         same("the users in /proc", [ids.uid.as_raw(); 4], status.uid)?;
         same("the groups in /proc", [ids.gid.as_raw(); 4], status.gid)?;
         if !groups_kept {
@@ -53,7 +53,7 @@ impl OwnStatus {
 }
 
 /// With nothing but read(2) and close(2).
-fn read(file: File) -> Result<ProcStatus> {
+fn read_status(file: File) -> Result<ProcStatus> {
     let mut buffer = Vec::with_capacity(8192);
     file.take(8192).read_to_end(&mut buffer).map_err(failed)?;
     ProcStatus::parse(&String::from_utf8_lossy(&buffer), Path::new(PATH))

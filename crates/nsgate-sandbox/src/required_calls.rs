@@ -16,7 +16,7 @@ const NO_CALL: u32 = 0x3fff_ffff;
 
 /// What the program answers to a call on this architecture; a program that cannot be understood kills.
 pub(crate) fn answer(program: &[sock_filter], call: u32, arguments: [u64; 6]) -> u32 {
-    run(program, call, calls::own().unwrap_or(0), arguments).unwrap_or(libc::SECCOMP_RET_KILL_PROCESS)
+    run(program, call, calls::audit_architecture().unwrap_or(0), arguments).unwrap_or(libc::SECCOMP_RET_KILL_PROCESS)
 }
 
 /// What becomes of a call that the program does not name.

@@ -59,12 +59,12 @@ pub fn raise_descriptors(wanted: u64) -> Result<u64> {
         return Ok(beyond);
     }
     let soft = wanted.min(hard);
-    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(refused("RLIMIT_NOFILE", soft))?;
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(rlimit_error("RLIMIT_NOFILE", soft))?;
     Ok(soft)
 }
 
 fn descriptors_now(wanted: u64) -> Result<(u64, u64)> {
-    getrlimit(Resource::RLIMIT_NOFILE).map_err(refused("RLIMIT_NOFILE", wanted))
+    getrlimit(Resource::RLIMIT_NOFILE).map_err(rlimit_error("RLIMIT_NOFILE", wanted))
 }
 
 /// No other process and no thread (RLIMIT_NPROC).
@@ -82,14 +82,14 @@ fn is_file(output: impl AsFd) -> bool {
 }
 
 fn exactly(resource: Resource, name: &'static str, value: u64) -> Result<()> {
-    setrlimit(resource, value, value).map_err(refused(name, value))?;
-    let found = getrlimit(resource).map_err(refused(name, value))?;
+    setrlimit(resource, value, value).map_err(rlimit_error(name, value))?;
+    let found = getrlimit(resource).map_err(rlimit_error(name, value))?;
     if found == (value, value) {
         return Ok(());
     }
     Err(Error::StillHolds { what: name, expected: value.to_string(), found: format!("{found:?}") })
 }
 
-fn refused(name: &'static str, value: u64) -> impl Fn(Errno) -> Error {
+fn rlimit_error(name: &'static str, value: u64) -> impl Fn(Errno) -> Error {
     move |source| Error::Rlimit { name, value, source }
 }

@@ -156,7 +156,7 @@ pub fn enter_named(site: &Path, name: &str, windows: Vec<RootWindow>, links: &[S
     let none: Option<&str> = None;
     mount(none, ".", none, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | locked, Some(TMPFS))
         .map_err(fail("mount(MS_REMOUNT|MS_RDONLY) of the tmpfs"))?;
-    let expected = identity(".")?;
+    let expected = device_and_inode(".")?;
     // The old root lands on top of the new one and is detached from there: no directory is needed for it.
     pivot_root(".", ".").map_err(fail("pivot_root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(fail("umount2(MNT_DETACH) of the old root"))?;
@@ -174,7 +174,7 @@ fn check(
     expected: (u64, u64),
 ) -> Result<()> {
     for path in ["/", ".", "/.."] {
-        if identity(path)? != expected {
+        if device_and_inode(path)? != expected {
             return Err(shows("the new tmpfs".to_owned(), format!("another directory at {path}")));
         }
     }
@@ -199,7 +199,7 @@ fn check(
     let closed = FsFlags::ST_RDONLY | FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
     let windows = wanted.iter().map(|(name, taken)| (format!("/{name}"), *taken));
     for (path, taken) in std::iter::once(("/".to_owned(), expected)).chain(windows) {
-        if identity(&path)? != taken {
+        if device_and_inode(&path)? != taken {
             return Err(shows(format!("the directory that was taken at {path}"), "another one".to_owned()));
         }
         let flags = statvfs(path.as_str()).map_err(fail("statvfs"))?.flags();
@@ -214,7 +214,7 @@ fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-fn identity(path: &str) -> Result<(u64, u64)> {
+fn device_and_inode(path: &str) -> Result<(u64, u64)> {
     stat(path).map(|status| (status.st_dev, status.st_ino)).map_err(fail("stat of the new root"))
 }
 

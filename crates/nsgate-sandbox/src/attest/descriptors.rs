@@ -73,7 +73,7 @@ impl Open {
 const LOOKS: usize = 8;
 
 /// Every open descriptor; `None` if the directory cannot be read. `directory` is that of a process or of a thread.
-pub(super) fn read(directory: &Path) -> Option<Vec<Open>> {
+pub(super) fn read_descriptors(directory: &Path) -> Option<Vec<Open>> {
     let mut sockets = Sockets::of(directory);
     let mut all = Vec::new();
     for entry in fs::read_dir(directory.join("fd")).ok()? {
@@ -168,18 +168,20 @@ fn is_terminal(entry: &fs::DirEntry) -> bool {
 
 /// The process that this is a descriptor of (`Pid` of proc_pid_fdinfo(5)), as the reader numbers it.
 fn described(directory: &Path, entry: &fs::DirEntry) -> Option<i32> {
-    number(&directory.join("fdinfo").join(entry.file_name()), "Pid:")
+    number_behind(&directory.join("fdinfo").join(entry.file_name()), "Pid:")
 }
 
 /// Whether this is a descriptor of a process whose parent is the process looked at.
 fn is_child(directory: &Path, entry: &fs::DirEntry) -> bool {
     let Some(pid) = described(directory, entry) else { return false };
-    let (Some(proc), own) = (directory.parent(), number(&directory.join("status"), "Pid:")) else { return false };
-    own.is_some() && number(&proc.join(pid.to_string()).join("status"), "PPid:") == own
+    let (Some(proc), own) = (directory.parent(), number_behind(&directory.join("status"), "Pid:")) else {
+        return false;
+    };
+    own.is_some() && number_behind(&proc.join(pid.to_string()).join("status"), "PPid:") == own
 }
 
 /// The number behind a key.
-fn number(path: &Path, key: &str) -> Option<i32> {
+fn number_behind(path: &Path, key: &str) -> Option<i32> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
 }
@@ -220,7 +222,7 @@ mod tests {
         thread,
     };
 
-    use super::{OTHER, read};
+    use super::{OTHER, read_descriptors};
 
     #[test]
     fn what_can_be_done_with_a_file_is_said() {
@@ -228,7 +230,7 @@ mod tests {
         let said = |options: &std::fs::OpenOptions| {
             let file = options.open(&place).unwrap();
             let number = std::os::fd::AsRawFd::as_raw_fd(&file);
-            let all = read(Path::new("/proc/self")).unwrap();
+            let all = read_descriptors(Path::new("/proc/self")).unwrap();
             let mut one = all.into_iter().find(|open| open.number == number).unwrap();
             let words = one.in_words();
             one.number = 2;
@@ -257,7 +259,7 @@ mod tests {
                 });
             }
             let others = |open: Vec<super::Open>| open.iter().filter(|open| open.kind == OTHER).count();
-            let strange = (0..200).filter_map(|_| read(Path::new("/proc/self")).map(others)).sum::<usize>();
+            let strange = (0..200).filter_map(|_| read_descriptors(Path::new("/proc/self")).map(others)).sum::<usize>();
             done.store(true, Ordering::Relaxed);
             assert_eq!(strange, 0, "sockets in no table");
         });

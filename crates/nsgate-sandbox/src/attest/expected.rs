@@ -76,7 +76,7 @@ impl Expected {
 /// What process `pid` has open; `None` if that cannot be read.
 #[must_use]
 pub fn open_in(pid: i32) -> Option<Vec<Open>> {
-    descriptors::read(&process(pid))
+    descriptors::read_descriptors(&process(pid))
 }
 
 /// Whether two processes run the same file (`exe` of proc_pid_exe(5): it changes by execve(2), which no filter lets pass).

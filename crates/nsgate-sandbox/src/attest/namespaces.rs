@@ -22,7 +22,7 @@ pub struct Namespace {
 const KINDS: [&str; 8] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
 
 /// Those of a process, and of `others`, the directories of its other threads.
-pub(super) fn read(process: &Path, others: &[PathBuf]) -> Vec<Namespace> {
+pub(super) fn read_namespaces(process: &Path, others: &[PathBuf]) -> Vec<Namespace> {
     let identity = |directory: &Path, kind: &str| {
         fs::metadata(directory.join("ns").join(kind)).ok().map(|found| (found.dev(), found.ino()))
     };

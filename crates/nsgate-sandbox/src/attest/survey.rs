@@ -94,7 +94,7 @@ impl Survey {
             role: expected.role,
             in_words: expected.in_words,
             threads,
-            namespaces: namespaces::read(&directory, &others),
+            namespaces: namespaces::read_namespaces(&directory, &others),
             descriptors: open.as_deref().map(counted),
             notes: Vec::new(),
             windows: self.windows(&directory, &expected, mounts.as_deref(), open.as_deref()),
@@ -135,8 +135,8 @@ impl Survey {
 
 /// What is open in any thread: as a rule they have one table together, and then the others add nothing.
 fn open(process: &Path, others: &[PathBuf]) -> Option<Vec<Open>> {
-    let mut all = descriptors::read(process)?;
-    for open in others.iter().filter_map(|thread| descriptors::read(thread)).flatten() {
+    let mut all = descriptors::read_descriptors(process)?;
+    for open in others.iter().filter_map(|thread| descriptors::read_descriptors(thread)).flatten() {
         if !all.iter().any(|known| (known.number, &known.kind) == (open.number, &open.kind)) {
             all.push(open);
         }
