@@ -57,16 +57,16 @@ fn all(process: &Process, backends: &[Backend], handover: Option<&Account>) -> R
     let user = next().of_user(AccountQuestion::user("user", &process.user))?;
     let gid = match &process.group {
         Some(account) => next().of_group(account)?,
-        None => user
-            .1
-            .ok_or_else(|| refused("user", &process.user, "the number has no account and so no group; name a group"))?,
+        None => user.1.ok_or_else(|| {
+            account_error("user", &process.user, "the number has no account and so no group; name a group")
+        })?,
     };
     if user.0.is_root() && !process.allow_root {
-        return Err(refused("user", &process.user, ALLOW_ROOT));
+        return Err(account_error("user", &process.user, ALLOW_ROOT));
     }
     if gid.as_raw() == 0 && !process.allow_root {
         let account = process.group.as_ref().unwrap_or(&process.user);
-        return Err(refused("group", account, ALLOW_ROOT));
+        return Err(account_error("group", account, ALLOW_ROOT));
     }
     let handover = handover.map(|account| next().of_group(account)).transpose()?;
     let owner = |question: &Option<AccountQuestion<'_>>| {
@@ -113,7 +113,7 @@ enum AccountAnswer {
 /// Asks all of them, in a process of its own.
 fn asked(questions: &[AccountQuestion<'_>]) -> Result<Vec<AccountAnswer>, LaunchError> {
     let heard = errand::run(PATIENCE, || {
-        let lines = questions.iter().map(|question| match ask(question) {
+        let lines = questions.iter().map(|question| match look_up_accounts(question) {
             AccountAnswer::Known(id, group) => format!("{id} {group}\n"),
             AccountAnswer::Unknown => "-\n".to_owned(),
             AccountAnswer::Failed(error) => format!("! {}\n", error as i32),
@@ -121,7 +121,7 @@ fn asked(questions: &[AccountQuestion<'_>]) -> Result<Vec<AccountAnswer>, Launch
         lines.collect::<String>().into_bytes()
     })?;
     let wrong = |reason: String| match questions.first() {
-        Some(AccountQuestion { kind, account, .. }) => refused(kind, account, &reason),
+        Some(AccountQuestion { kind, account, .. }) => account_error(kind, account, &reason),
         None => LaunchError::Gate(reason),
     };
     let heard = heard.map_err(|error| match error {
@@ -153,7 +153,7 @@ fn answer(line: &str) -> Option<AccountAnswer> {
 }
 
 /// In the process of its own.
-fn ask(question: &AccountQuestion<'_>) -> AccountAnswer {
+fn look_up_accounts(question: &AccountQuestion<'_>) -> AccountAnswer {
     let known = match (question.group, question.account) {
         (false, Account::Name(name)) => {
             User::from_name(name).map(|user| user.map(|user| (user.uid.as_raw(), user.gid)))
@@ -178,22 +178,22 @@ impl AccountAnswer {
             (Self::Known(uid, gid), _) => Ok((Uid::from_raw(uid), Some(Gid::from_raw(gid)))),
             (Self::Unknown, Account::Id(id)) => Ok((Uid::from_raw(*id), None)),
             (Self::Unknown, Account::Name(_)) => {
-                Err(refused(kind, account, "there is no such user; `getent passwd` lists them"))
+                Err(account_error(kind, account, "there is no such user; `getent passwd` lists them"))
             }
-            (Self::Failed(error), _) => Err(refused(kind, account, &format!("getpwnam_r: {error}"))),
+            (Self::Failed(error), _) => Err(account_error(kind, account, &format!("getpwnam_r: {error}"))),
         }
     }
 
     fn of_group(self, account: &Account) -> Result<Gid, LaunchError> {
         match self {
             Self::Known(gid, _) => Ok(Gid::from_raw(gid)),
-            Self::Unknown => Err(refused("group", account, "there is no such group; `getent group` lists them")),
-            Self::Failed(error) => Err(refused("group", account, &format!("getgrnam_r: {error}"))),
+            Self::Unknown => Err(account_error("group", account, "there is no such group; `getent group` lists them")),
+            Self::Failed(error) => Err(account_error("group", account, &format!("getgrnam_r: {error}"))),
         }
     }
 }
 
-fn refused(kind: &'static str, account: &Account, reason: &str) -> LaunchError {
+fn account_error(kind: &'static str, account: &Account, reason: &str) -> LaunchError {
     LaunchError::Account { kind, name: account.to_string(), reason: reason.to_owned() }
 }
 

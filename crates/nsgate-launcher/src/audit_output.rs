@@ -8,7 +8,7 @@ use crate::{
     LaunchError, Mode, Output,
     file_kind::{kind, kind_name},
     log_socket,
-    output::{Reopened, own},
+    output::{Reopened, reopen},
     pinned::Pinned,
     trust::Trust,
 };
@@ -148,7 +148,7 @@ fn output_from(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, Stri
 
 /// The same pipe by a descriptor of its own. That it does not wait concerns no other process.
 fn reopened(inherited: &OwnedFd) -> Result<Output<OwnedFd>, String> {
-    match own(inherited) {
+    match reopen(inherited) {
         Reopened::Anew(anew) => Ok(Output::new(anew)),
         Reopened::Refused(Errno::ENXIO) => Err("nobody reads from this pipe".to_owned()),
         Reopened::Refused(error) => {

@@ -146,7 +146,7 @@ pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {
         .map_err(|error| wrong(format!("the configuration cannot be opened: {error}")))?;
     let rights =
         Rights::of(descriptor.as_fd()).map_err(|error| wrong(format!("its rights cannot be read: {error}")))?;
-    written::own(&rights, &trust).map_err(wrong)?;
+    written::check_owner(&rights, &trust).map_err(wrong)?;
     read_from(path, descriptor, MOST).map(|(text, _)| Some(text))
 }
 

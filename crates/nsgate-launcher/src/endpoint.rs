@@ -9,7 +9,7 @@ use crate::{
     LaunchError,
     file_kind::{kind, kind_name},
     pinned::Pinned,
-    private_directory::{Failed, PrivateDirectory, identity, remove_if_same},
+    private_directory::{Failed, PrivateDirectory, device_and_inode, remove_if_same},
     trust::Trust,
 };
 use nix::{
@@ -192,7 +192,7 @@ fn make(waiting: &PrivateDirectory, purpose: Purpose, group: Option<Gid>) -> Res
     fchmodat(directory, NEW, mode, FchmodatFlags::FollowSymlink).map_err(failed("fchmodat"))?;
     listen(&socket, Backlog::new(QUEUE).unwrap_or(Backlog::MAXCONN)).map_err(failed("listen"))?;
     let made = fstatat(directory, NEW, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed("fstatat"))?;
-    Ok((socket, identity(&made)))
+    Ok((socket, device_and_inode(&made)))
 }
 
 /// A connection to the process that listens at the place; a socket without a listener is a stale one. By the descriptor of the

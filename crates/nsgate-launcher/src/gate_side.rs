@@ -106,7 +106,8 @@ impl<'a> GateProcess<'a> {
         let ends = reader.iter().flat_map(|reader| [&reader.ask, &reader.answer]).map(AsRawFd::as_raw_fd);
         let held = bound.held().chain(managed.held()).chain(opened.held()).chain(made).chain(ends);
         let held = held.chain(carried.numbers()).chain([readiness.number(), reporter]).collect();
-        let secret = managed.secret.take().as_ref().map(secret::read).transpose().map_err(LaunchError::Prepare)?;
+        let secret =
+            managed.secret.take().as_ref().map(secret::read_secret).transpose().map_err(LaunchError::Prepare)?;
         lender::answer_for(&bound.endpoints, endpoint::QUEUE);
         if options.log_file.is_some() {
             opened.standard_error = Output::kept();

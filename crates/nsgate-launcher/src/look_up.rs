@@ -26,7 +26,7 @@ pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchEr
         ServerHost::Name(name) => name.as_str(),
     };
     let port = server.port.get();
-    let heard = errand::run(PATIENCE, || match ask(name, port, ids) {
+    let heard = errand::run(PATIENCE, || match look_up_server(name, port, ids) {
         Ok(address) => [&[FOUND], address.to_string().as_bytes()].concat(),
         Err(reason) => [b"-", reason.as_bytes()].concat(),
     })?;
@@ -47,7 +47,7 @@ pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchEr
 }
 
 /// In the process of its own.
-fn ask(name: &str, port: u16, ids: &Ids) -> Result<SocketAddr, String> {
+fn look_up_server(name: &str, port: u16, ids: &Ids) -> Result<SocketAddr, String> {
     let sandbox = Sandbox::new(Role::supervisor()).map_err(|error| error.to_string())?;
     let _dropped = sandbox.drop_privileges(ids).map_err(|error| error.to_string())?;
     // In the order of RFC 6724 (getaddrinfo(3)): the first is the one that this host reaches best.

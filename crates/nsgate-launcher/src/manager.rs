@@ -138,7 +138,7 @@ fn reach(place: &str) -> io::Result<UnixDatagram> {
 
 /// Takes what was passed, which is this process's now and is not passed on.
 pub(crate) fn take(passed: &[(RawFd, String)]) -> Vec<(String, OwnedFd)> {
-    passed.iter().filter_map(|(number, name)| Some((name.clone(), sys::own(*number)?))).collect()
+    passed.iter().filter_map(|(number, name)| Some((name.clone(), sys::inherited_descriptor(*number)?))).collect()
 }
 
 /// The socket for this purpose among those that were passed; what has its name and is something else is closed, with a

@@ -38,11 +38,11 @@ pub enum Whose {
 /// `None` if it stands in none, or the reader may not know.
 #[must_use]
 pub fn whose(pid: i32) -> Option<Whose> {
-    read(&attest::name_of_root(pid)?)
+    parse_mark(&attest::name_of_root(pid)?)
 }
 
 /// A mark as it is written.
-fn read(name: &str) -> Option<Whose> {
+fn parse_mark(name: &str) -> Option<Whose> {
     let name = name.strip_prefix("nsgate:")?;
     if name == "host" {
         return Some(Whose::Host);
@@ -66,24 +66,24 @@ impl Mark {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, Whose, read};
+    use super::{Mark, Whose, parse_mark};
     use nsgate_config::Identity;
 
     #[test]
     fn a_mark_is_read_as_it_is_written() {
         let uuid = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".parse().unwrap();
         for identity in [Identity::Network(uuid), Identity::Router(uuid), Identity::OvnNetwork(uuid)] {
-            assert_eq!(read(&Mark::One(identity).to_string()), Some(Whose::One(identity)));
+            assert_eq!(parse_mark(&Mark::One(identity).to_string()), Some(Whose::One(identity)));
         }
-        assert_eq!(read(&Mark::Host.to_string()), Some(Whose::Host));
-        assert_eq!(read(&Mark::Unmarked.to_string()), None);
+        assert_eq!(parse_mark(&Mark::Host.to_string()), Some(Whose::Host));
+        assert_eq!(parse_mark(&Mark::Unmarked.to_string()), None);
         for other in [
             "tmpfs",
             "nsgate:",
             "nsgate:X-Neutron-Network-ID:\"}",
             "nsgate:X-Other:7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10",
         ] {
-            assert_eq!(read(other), None, "{other}");
+            assert_eq!(parse_mark(other), None, "{other}");
         }
     }
 }

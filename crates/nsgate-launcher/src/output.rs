@@ -102,7 +102,7 @@ impl Output<Stderr> {
         match kind(found.st_mode) {
             SFlag::S_IFSOCK => Self::socket(stderr()),
             SFlag::S_IFIFO | SFlag::S_IFCHR => {
-                let error = match own(stderr()) {
+                let error = match reopen(stderr()) {
                     Reopened::Anew(anew) => match dup2_stderr(&anew) {
                         Ok(()) => return Self::kept(),
                         Err(error) => error,
@@ -158,7 +158,7 @@ fn appended(given: impl AsFd) -> Result<Option<OwnedFd>, Errno> {
 }
 
 /// The same pipe or terminal by a descriptor of its own, if this one may be written to: nothing is gained by it.
-pub(crate) fn own(given: impl AsFd) -> Reopened {
+pub(crate) fn reopen(given: impl AsFd) -> Reopened {
     let flags = match fcntl(&given, FcntlArg::F_GETFL) {
         Ok(flags) => OFlag::from_bits_retain(flags),
         Err(error) => return Reopened::Refused(error),

@@ -7,7 +7,7 @@ use crate::{
     LaunchError,
     file_kind::{kind, kind_name},
     pinned::Pinned,
-    private_directory::{Failed, PrivateDirectory, identity, remove_if_same},
+    private_directory::{Failed, PrivateDirectory, device_and_inode, remove_if_same},
     trust::Trust,
 };
 use nix::{
@@ -98,7 +98,7 @@ impl PidFile {
         let mut file = File::from(descriptor);
         let written = writeln!(file, "{pid}");
         written.map_err(|error| ("write", error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?;
-        let (device, inode) = identity(&fstat(&file).map_err(failed("fstat"))?);
+        let (device, inode) = device_and_inode(&fstat(&file).map_err(failed("fstat"))?);
         Ok(Created { device, inode })
     }
 

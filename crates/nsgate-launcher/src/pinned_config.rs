@@ -74,5 +74,5 @@ pub(crate) fn check_config_file(found: &Rights, trust: &Trust) -> Result<(), Str
     if kind(found.mode) != SFlag::S_IFREG {
         return Err(format!("this is {}; a configuration is one plain file", kind_name(found.mode)));
     }
-    written::own(found, trust)
+    written::check_owner(found, trust)
 }

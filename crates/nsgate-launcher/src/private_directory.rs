@@ -60,7 +60,7 @@ impl PrivateDirectory {
             fstat(&directory).and_then(|found| Ok((found, fstat(above)?))).map_err(|error| ("fstat", error))?;
         let own = found.st_uid == geteuid().as_raw() && found.st_mode & 0o077 == 0 && found.st_dev == around.st_dev;
         if own {
-            Ok(Self { name: name.to_owned(), directory, made: identity(&found) })
+            Ok(Self { name: name.to_owned(), directory, made: device_and_inode(&found) })
         } else {
             Err(("openat", Errno::ESTALE))
         }
@@ -86,7 +86,7 @@ impl PrivateDirectory {
         }
         let found = fstatat(above, self.name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
         // The name is random: where the kernel does not say what has it, it is still ours.
-        if found.map_or_else(|error| error != Errno::ENOENT, |found| identity(&found) == self.made) {
+        if found.map_or_else(|error| error != Errno::ENOENT, |found| device_and_inode(&found) == self.made) {
             remove_empty(above, &self.name);
         }
     }
@@ -100,7 +100,7 @@ fn remove_empty(above: BorrowedFd<'_>, name: &str) {
 }
 
 /// Device and inode.
-pub(crate) fn identity(status: &FileStat) -> (u64, u64) {
+pub(crate) fn device_and_inode(status: &FileStat) -> (u64, u64) {
     (status.st_dev, status.st_ino)
 }
 
@@ -110,7 +110,9 @@ pub(crate) fn identity(status: &FileStat) -> (u64, u64) {
 /// their own, or a further name of what they may name. They could remove either themselves.
 pub(crate) fn remove_if_same(directory: BorrowedFd<'_>, name: &str, made: (u64, u64)) {
     let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-    if found.is_ok_and(|found| identity(&found) == made && crate::file_kind::kind(found.st_mode) != SFlag::S_IFDIR) {
+    if found
+        .is_ok_and(|found| device_and_inode(&found) == made && crate::file_kind::kind(found.st_mode) != SFlag::S_IFDIR)
+    {
         let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
     }
 }

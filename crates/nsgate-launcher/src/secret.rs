@@ -70,7 +70,7 @@ fn open(
 }
 
 /// Reads it. The position of the descriptor is shared with the service manager's, and left alone.
-pub(crate) fn read(secret: &OwnedFd) -> io::Result<String> {
+pub(crate) fn read_secret(secret: &OwnedFd) -> io::Result<String> {
     let mut bytes = vec![0; LONGEST];
     let length = pread(secret, &mut bytes, 0)?;
     bytes.truncate(length);

@@ -48,7 +48,7 @@ pub enum SignalRequest {
 impl SignalRequest {
     /// What this signal asks for, as it was read from a signalfd.
     fn of(signal: &siginfo) -> Self {
-        match Signal::try_from(number(signal)).ok() {
+        match Signal::try_from(signal_number(signal)).ok() {
             Some(Signal::SIGUSR1) if signal.ssi_code == libc::SI_QUEUE && signal.ssi_int == SUCCEEDED => Self::Retire,
             Some(Signal::SIGUSR1) => Self::Finish,
             Some(signal @ (Signal::SIGHUP | Signal::SIGUSR2)) => Self::Reload(signal),
@@ -106,7 +106,7 @@ impl Signals {
 
     /// The next signal as it came: its number, and what it asks for.
     pub(crate) fn next_as_it_came(&self) -> Option<(i32, SignalRequest)> {
-        self.read().map(|signal| (number(&signal), SignalRequest::of(&signal)))
+        self.read().map(|signal| (signal_number(&signal), SignalRequest::of(&signal)))
     }
 
     /// Nothing but EAGAIN can be answered to a read of whole records (signalfd(2)).
@@ -127,7 +127,7 @@ impl AsRawFd for Signals {
     }
 }
 
-fn number(signal: &siginfo) -> i32 {
+fn signal_number(signal: &siginfo) -> i32 {
     i32::try_from(signal.ssi_signo).unwrap_or(0)
 }
 

@@ -68,7 +68,7 @@ impl Supervisor {
             }
             if let Some(status) = child.status() {
                 if status == FILTERED {
-                    say(&refused(role));
+                    say(&refused_call(role));
                 }
                 return Ok(status);
             }
@@ -80,7 +80,7 @@ impl Supervisor {
 pub(crate) const FILTERED: u8 = 128 + Signal::SIGSYS as u8;
 
 /// What is said of one. Which call it was, only the kernel knows.
-pub(crate) fn refused(role: Role) -> String {
+pub(crate) fn refused_call(role: Role) -> String {
     let name = role.name();
     format!(
         "the {name} made a system call that its filter refuses, and the kernel ended it (SIGSYS); which call it was stands in \

@@ -33,7 +33,7 @@ pub(crate) fn copy_of(number: i32) -> Result<OwnedFd, Errno> {
 }
 
 /// A descriptor that this process was started with, as an owned one; nothing if it is not open.
-pub(crate) fn own(number: RawFd) -> Option<OwnedFd> {
+pub(crate) fn inherited_descriptor(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: a number and a flag; a descriptor that is not open is an error.
     let open = Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }).is_ok();
     // SAFETY: it was passed to this process (sd_listen_fds(3)), and each number is asked for once: nobody else owns it.

@@ -77,7 +77,7 @@ impl Written {
     }
 
     fn check_own(&self, trust: &Trust) -> Result<(), LaunchError> {
-        own(&self.file, trust).map_err(|reason| self.wrong(reason))?;
+        check_owner(&self.file, trust).map_err(|reason| self.wrong(reason))?;
         let mut next = &self.file;
         for (directory, rights) in self.directories() {
             let wrong = |reason: &str| self.wrong(format!("its directory {} {reason}", directory.display()));
@@ -126,7 +126,7 @@ impl Written {
 }
 
 /// Whether a file is its owner's alone, and its owner is trusted.
-pub(crate) fn own(file: &Rights, trust: &Trust) -> Result<(), String> {
+pub(crate) fn check_owner(file: &Rights, trust: &Trust) -> Result<(), String> {
     let (owner, uid) = (file.owner, trust.ids().uid);
     if !trust.user(owner) {
         let whose =

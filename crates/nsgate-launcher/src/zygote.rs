@@ -9,7 +9,7 @@ use crate::{
     LaunchError, Readiness, Role, Watchdog,
     daemon::Child,
     signals::Signals,
-    supervisor::{FILTERED, refused},
+    supervisor::{FILTERED, refused_call},
     sys,
 };
 use nix::{
@@ -128,7 +128,7 @@ impl ChildSlot {
         self.pause = if died_young { (self.pause * 2).min(LONGEST) } else { SHORTEST };
         match status {
             EXIT_ON_SIGNAL => tracing::info!("{} has ended as it was asked to; another takes its place", self.name()),
-            FILTERED => tracing::error!("{}: {}; another takes its place", self.name(), refused(self.role())),
+            FILTERED => tracing::error!("{}: {}; another takes its place", self.name(), refused_call(self.role())),
             _ => tracing::error!("{} has ended with status {status}; another takes its place", self.name()),
         }
     }
