@@ -46,7 +46,7 @@ pub struct Listing {
 /// # Errors
 /// What went wrong.
 pub fn list(pool: &Path) -> Result<Listing, AskError> {
-    let channel = ask(pool, &Request::List)?;
+    let channel = send_request(pool, &Request::List)?;
     let mut listing = Listing::default();
     loop {
         match next(&channel)? {
@@ -63,7 +63,7 @@ pub fn list(pool: &Path) -> Result<Listing, AskError> {
 /// # Errors
 /// [`AskError::Refused`] if there is no such network, or what went wrong.
 pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {
-    done(&ask(pool, &Request::Remove(identity))?)
+    done(&send_request(pool, &Request::Remove(identity))?)
 }
 
 /// The process that listens at `pool`, as this one numbers it: a worker, or the zygote of several; `None` if none does, or it is
@@ -80,7 +80,7 @@ pub fn listener(pool: &Path) -> Option<i32> {
 /// # Errors
 /// [`AskError::Refused`] if it does not, also from a worker that does not know the question; or what went wrong.
 pub fn stores(pool: &Path) -> Result<(), AskError> {
-    done(&ask(pool, &Request::Stores)?)
+    done(&send_request(pool, &Request::Stores)?)
 }
 
 /// Lets the worker at `pool` serve a network, and a service manager keep it for the next: a sealed record
@@ -119,7 +119,7 @@ fn done(channel: &Channel) -> Result<(), AskError> {
     }
 }
 
-fn ask(pool: &Path, request: &Request) -> Result<Channel, AskError> {
+fn send_request(pool: &Path, request: &Request) -> Result<Channel, AskError> {
     let channel = Channel::connect(pool)?;
     channel.send(&request.to_bytes(), &[])?;
     Ok(channel)

@@ -23,7 +23,7 @@ pub fn check(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), Inva
 
 fn look(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {
     let wrong = |what: &str| format!("the descriptor for {listener} is {what}");
-    let number = |option| match sys::number(descriptor, option) {
+    let number = |option| match sys::socket_option(descriptor, option) {
         Err(Errno::ENOTSOCK) => Err(wrong("not a socket")),
         Err(error) => Err(wrong(&format!("not to be looked at: getsockopt: {error}"))),
         Ok(value) => Ok(value),

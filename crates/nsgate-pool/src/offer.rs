@@ -126,8 +126,8 @@ impl Offered {
     /// # Errors
     /// [`Unserved`].
     pub fn settled(self) -> Result<Served, Unserved> {
-        let reply =
-            read(&self.0).and_then(|bytes| Reply::parse(&bytes).map_err(|odd| ProtocolError::Unreadable(odd).into()));
+        let reply = receive_reply(&self.0)
+            .and_then(|bytes| Reply::parse(&bytes).map_err(|odd| ProtocolError::Unreadable(odd).into()));
         match reply {
             Ok(Reply::Serving { answers }) => Ok(Served { channel: self.0, answers }),
             Ok(Reply::Refused(why)) => Err(Unserved { error: OfferError::Refused(why), channel: Some(self.0) }),
@@ -167,7 +167,7 @@ impl AsFd for Offered {
     }
 }
 
-fn read(channel: &Channel) -> Result<Vec<u8>, OfferError> {
+fn receive_reply(channel: &Channel) -> Result<Vec<u8>, OfferError> {
     match channel.receive()? {
         Some(Message { truncated: false, bytes, .. }) => Ok(bytes),
         Some(_) => Err(ProtocolError::TooLong.into()),
@@ -201,7 +201,7 @@ impl Served {
     /// # Errors
     /// [`OfferError::Protocol`]: this worker is better left.
     pub fn word(&self) -> Result<Option<Word>, OfferError> {
-        let bytes = match read(&self.channel) {
+        let bytes = match receive_reply(&self.channel) {
             Ok(bytes) => bytes,
             Err(OfferError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),

@@ -61,7 +61,7 @@ fn seals() -> SealFlag {
 /// # Errors
 /// A sentence that says what is wrong with it.
 #[cfg_attr(not(feature = "worker"), allow(dead_code, reason = "the receiving half reads it"))]
-pub(crate) fn read(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, Notes, Vec<u64>), String> {
+pub(crate) fn read_record(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, Notes, Vec<u64>), String> {
     let failed = |call: &'static str| move |error: Errno| format!("the record cannot be read: {call}: {error}");
     // Seals are what only a memfd has.
     let found = fcntl(record, FcntlArg::F_GET_SEALS).map_err(|error| match error {
@@ -99,13 +99,13 @@ pub(crate) fn read(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, 
 /// # Errors
 /// As getsockopt(2).
 #[cfg(feature = "worker")]
-pub(crate) fn number(socket: &impl AsFd) -> Result<u64, Errno> {
+pub(crate) fn socket_cookie(socket: &impl AsFd) -> Result<u64, Errno> {
     sys::cookie(socket.as_fd())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{blank, fill, read};
+    use super::{blank, fill, read_record};
     use crate::{Allowed, protocol::Notes, sys};
     use nsgate_config::native;
     use std::{
@@ -136,7 +136,7 @@ mod tests {
     fn what_was_written_is_read_as_often_as_it_must_be_and_never_changed() {
         let (record, listener) = record();
         for _ in 0..2 {
-            let (config, notes, cookies) = read(record.as_fd(), own()).unwrap();
+            let (config, notes, cookies) = read_record(record.as_fd(), own()).unwrap();
             assert_eq!(notes.key.as_deref(), Some("1 ab"));
             assert_eq!(config, native::parse("x", GATE).unwrap().config);
             assert_eq!(cookies, [sys::cookie(listener.as_fd()).unwrap()]);
@@ -147,15 +147,15 @@ mod tests {
 
     #[test]
     fn what_somebody_could_change_or_a_stranger_wrote_is_refused() {
-        let error = read(blank().unwrap().as_fd(), own()).unwrap_err();
+        let error = read_record(blank().unwrap().as_fd(), own()).unwrap_err();
         assert!(error.contains("not sealed"), "{error}");
-        let error = read(File::open("/dev/null").unwrap().as_fd(), own()).unwrap_err();
+        let error = read_record(File::open("/dev/null").unwrap().as_fd(), own()).unwrap_err();
         assert!(error.contains("not a memfd"), "{error}");
         let (record, listener) = record();
-        let error = read(listener.as_fd(), own()).unwrap_err();
+        let error = read_record(listener.as_fd(), own()).unwrap_err();
         assert!(error.contains("not a memfd"), "{error}");
         if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
-            let error = read(record.as_fd(), Allowed { gid: None }).unwrap_err();
+            let error = read_record(record.as_fd(), Allowed { gid: None }).unwrap_err();
             assert!(error.contains("who wrote the record?"), "{error}");
         }
     }

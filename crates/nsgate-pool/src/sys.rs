@@ -80,7 +80,7 @@ fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], more: libc::c_int) ->
 }
 
 /// An option of a socket whose value is a number (socket(7)).
-pub(crate) fn number(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<libc::c_int, Errno> {
+pub(crate) fn socket_option(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<libc::c_int, Errno> {
     let mut value: libc::c_int = 0;
     let mut size = mem::size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the option's value is an int; the kernel gets a pointer to one with its size.

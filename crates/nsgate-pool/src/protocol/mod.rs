@@ -82,7 +82,7 @@ pub(crate) fn identity_text(identity: &Identity) -> String {
     format!("{kind} {}", identity.uuid())
 }
 
-fn identity(text: &str) -> Result<Identity, String> {
+fn parse_identity(text: &str) -> Result<Identity, String> {
     let (kind, id) = text.split_once(' ').ok_or_else(|| format!("`{text}` is not a kind and a UUID"))?;
     let id = id.parse()?;
     match kind {

@@ -1,6 +1,6 @@
 //! What a worker says.
 
-use super::{identity, identity_text, message, nothing, sentence, split};
+use super::{identity_text, message, nothing, parse_identity, sentence, split};
 use nsgate_config::{Identity, Invalid};
 use std::fmt::Write;
 
@@ -98,7 +98,7 @@ impl Reply {
             "network" => NetworkStatus::parse(rest).map(|status| Self::Network(Box::new(status))),
             "silent" => {
                 let (worker, reason) = rest.split_once(' ').ok_or("a worker that is silent has no reason")?;
-                Ok(Self::Silent(SilentWorker { number: number(worker)?, reason: sentence(reason) }))
+                Ok(Self::Silent(SilentWorker { number: parse_number(worker)?, reason: sentence(reason) }))
             }
             "done" => nothing(rest, Self::Done),
             _ => Err("the message's word is none that a worker says".to_owned()),
@@ -146,21 +146,21 @@ impl NetworkStatus {
                 .ok_or_else(|| format!("`{key}` is missing in what the worker says of a network"))
         };
         Ok(Self {
-            identity: identity(value("identity")?)?,
+            identity: parse_identity(value("identity")?)?,
             listen: sentence(value("listen")?),
             backend: sentence(value("backend")?),
-            age: number(value("age")?)?,
-            connections: number(value("connections")?)?,
-            requests: number(value("requests")?)?,
-            served: number(value("served")?)?,
-            rejected: number(value("rejected")?)?,
-            failed: number(value("failed")?)?,
-            worker: later("worker").map(number).transpose()?,
+            age: parse_number(value("age")?)?,
+            connections: parse_number(value("connections")?)?,
+            requests: parse_number(value("requests")?)?,
+            served: parse_number(value("served")?)?,
+            rejected: parse_number(value("rejected")?)?,
+            failed: parse_number(value("failed")?)?,
+            worker: later("worker").map(parse_number).transpose()?,
         })
     }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+fn parse_number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "what should be a number is none".to_owned())
 }
 

@@ -1,6 +1,6 @@
 //! What a worker is asked.
 
-use super::{Notes, identity, identity_text, message, nothing, sentence, split};
+use super::{Notes, identity_text, message, nothing, parse_identity, sentence, split};
 use nsgate_config::{Config, Identity, Invalid, native};
 
 /// A message to a worker.
@@ -67,13 +67,13 @@ impl Request {
         match word {
             "serve" => Ok(Self::Serve(Box::new(gate(rest)?))),
             "stores" => nothing(rest, Self::Stores),
-            "keep" => identity(rest).map(Self::Keep),
+            "keep" => parse_identity(rest).map(Self::Keep),
             "finish" => nothing(rest, Self::Finish),
             "ping" => nothing(rest, Self::Ping),
             "took" => nothing(rest, Self::Took),
             "holds" => rest.parse().map(Self::Holds).map_err(|_| "a listener's number is none".to_owned()),
             "list" => nothing(rest, Self::List),
-            "remove" => identity(rest).map(Self::Remove),
+            "remove" => parse_identity(rest).map(Self::Remove),
             "leave" => nothing(rest, Self::Leave),
             _ => Err("the message's word is none that a worker knows".to_owned()),
         }

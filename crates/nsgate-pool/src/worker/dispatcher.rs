@@ -8,7 +8,7 @@
 use super::{
     claims::Claims,
     endpoint::{self, ASK, PAGE, PEER, Peering, Visitor, WorkerEndpoint},
-    life::named,
+    life::network_label,
     merge::merge,
     metrics,
 };
@@ -147,7 +147,7 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
                 Ok(()) => pass_on(&workers, peer, index).await,
                 Err(reason) => {
                     let _ = peer.receive().await;
-                    refuse(&peer, &format!("{}: {reason}", named(&config.gate.identity))).await;
+                    refuse(&peer, &format!("{}: {reason}", network_label(&config.gate.identity))).await;
                 }
             }
         }
@@ -187,9 +187,9 @@ async fn claim(workers: &Workers, cookies: &[u64], index: usize) -> Result<(), S
 /// The network of a worker that has this listener.
 async fn holds(worker: &Peering, cookie: u64) -> io::Result<Option<String>> {
     let until = Instant::now() + ANSWER;
-    let worker = ask(worker, &Request::Holds(cookie), until).await?;
+    let worker = ask_worker(worker, &Request::Holds(cookie), until).await?;
     match word(&worker, until).await? {
-        Reply::Network(status) => Ok(Some(named(&status.identity))),
+        Reply::Network(status) => Ok(Some(network_label(&status.identity))),
         _ => Ok(None),
     }
 }
@@ -210,7 +210,7 @@ async fn refuse(peer: &Peering, reason: &str) {
 }
 
 /// Begins a conversation with a worker.
-async fn ask(worker: &Peering, request: &Request, until: Instant) -> io::Result<Peering> {
+async fn ask_worker(worker: &Peering, request: &Request, until: Instant) -> io::Result<Peering> {
     let begun = async {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let (own, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
@@ -241,7 +241,7 @@ where
 /// Asks the worker at `index`.
 async fn ask_at(workers: Arc<Workers>, index: usize, request: Request, until: Instant) -> io::Result<Peering> {
     let worker = workers.all.get(index).ok_or(io::ErrorKind::NotFound)?;
-    ask(worker, &request, until).await
+    ask_worker(worker, &request, until).await
 }
 
 /// Whether the worker at `index` answers. It is asked for a listener that there is not: no socket's number is 0.
@@ -322,5 +322,5 @@ async fn page_of(worker: &Peering) -> Option<String> {
     let (own, other) = UnixStream::pair().ok()?;
     worker.send_with(PAGE, &[other.as_fd()]).await.ok()?;
     drop(other);
-    metrics::read(own).await
+    metrics::read_page(own).await
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Phase, Shared,
-    life::{follow, later, named},
+    life::{follow, later, network_label},
     network::{Checked, Dismissal, Network},
     store,
 };
@@ -35,7 +35,7 @@ pub(super) async fn keep(
         return Err(reason);
     }
     Shared::count(&shared.handovers);
-    tracing::info!("{} is served, and kept by the service manager", named(&identity));
+    tracing::info!("{} is served, and kept by the service manager", network_label(&identity));
     tokio::spawn(last(shared.clone(), network, dismissed));
     Ok(())
 }
@@ -50,7 +50,7 @@ pub(super) async fn restore(shared: &Arc<Shared>, passed: Vec<(String, OwnedFd)>
         let count = descriptors.len();
         match again(shared, &name, descriptors, alive.clone()) {
             Ok(identity) => {
-                tracing::info!("{} is served again, as the service manager has kept it", named(&identity));
+                tracing::info!("{} is served again, as the service manager has kept it", network_label(&identity));
                 if let Some(store) = &shared.store {
                     store.known(&name, count);
                 }
@@ -74,16 +74,16 @@ fn again(
 ) -> Result<Identity, String> {
     let (mut listeners, mut records) = (BTreeMap::new(), Vec::new());
     for descriptor in descriptors {
-        match record::number(&descriptor) {
+        match record::socket_cookie(&descriptor) {
             Ok(number) => drop(listeners.insert(number, descriptor)),
             Err(_) => records.push(descriptor),
         }
     }
     let record = records.pop().ok_or("there is no record with it")?;
-    let (config, _, cookies) = record::read(record.as_fd(), shared.settings.allowed)?;
+    let (config, _, cookies) = record::read_record(record.as_fd(), shared.settings.allowed)?;
     let identity = config.gate.identity;
     if store::name(&identity) != kept_as {
-        return Err(format!("its record is that of {}", named(&identity)));
+        return Err(format!("its record is that of {}", network_label(&identity)));
     }
     let ordered = cookies.iter().filter_map(|number| listeners.remove(number));
     let all = std::iter::once(record).chain(ordered).collect();
@@ -105,9 +105,9 @@ fn begin(
     }
     let listeners = descriptors.split_off(1);
     let record = descriptors.pop().ok_or("no record came with it")?;
-    let (config, notes, cookies) = record::read(record.as_fd(), shared.settings.allowed)?;
+    let (config, notes, cookies) = record::read_record(record.as_fd(), shared.settings.allowed)?;
     if config.gate.identity != identity {
-        return Err(format!("its record is that of {}", named(&config.gate.identity)));
+        return Err(format!("its record is that of {}", network_label(&config.gate.identity)));
     }
     let checked = Checked::new(shared, config, &notes, listeners)?;
     if checked.cookies() != cookies {
@@ -142,7 +142,7 @@ async fn last(shared: Arc<Shared>, network: Arc<Network>, mut dismissed: oneshot
         }
     };
     shared.networks().remove(&network);
-    tracing::info!("{} is no longer served", named(&network.gate.identity));
+    tracing::info!("{} is no longer served", network_label(&network.gate.identity));
     network.stop(stop);
     follow(&shared, &network).await;
 }

@@ -27,6 +27,6 @@ pub(super) async fn follow(shared: &Shared, network: &Network) {
 }
 
 /// As it stands in the log.
-pub(super) fn named(identity: &Identity) -> String {
+pub(super) fn network_label(identity: &Identity) -> String {
     format!("{} {}", identity.header(), identity.uuid())
 }

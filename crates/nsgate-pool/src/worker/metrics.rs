@@ -125,7 +125,7 @@ pub(super) async fn write(page: String, mut stream: UnixStream, place: OwnedSema
 }
 
 /// A worker's page, as a dispatcher gets it, if that is whole. The dispatcher does not wait for ever.
-pub(super) async fn read(stream: UnixStream) -> Option<String> {
+pub(super) async fn read_page(stream: UnixStream) -> Option<String> {
     let mut page = String::new();
     let read = stream.take(LONGEST_PAGE).read_to_string(&mut page).await;
     (read.is_ok() && page.ends_with("# EOF\n")).then_some(page)

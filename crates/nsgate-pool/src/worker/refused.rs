@@ -4,7 +4,7 @@
 use super::{
     Phase, Shared,
     endpoint::Peering,
-    life::{later, named},
+    life::{later, network_label},
 };
 use crate::protocol::Reply;
 use nsgate_config::Identity;
@@ -34,7 +34,7 @@ impl Refused {
     /// more (it asks again after a while, since there may be room now) finds no second line in the log.
     pub(super) async fn tell(&self, shared: &Shared, peering: &Peering, identity: &Identity, reason: &str) {
         Shared::count(&shared.refusals);
-        let identity = named(identity);
+        let identity = network_label(identity);
         let sentence = format!("{identity}: {reason}");
         if self.is_news(identity, reason) {
             tracing::warn!("a handover is refused: {sentence}");
@@ -52,7 +52,7 @@ impl Refused {
 
     /// The network is served after all: the next refusal is news.
     pub(super) fn forget(&self, identity: &Identity) {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).remove(&named(identity));
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).remove(&network_label(identity));
     }
 
     fn is_news(&self, identity: String, reason: &str) -> bool {

@@ -5,7 +5,7 @@ use super::{
     Phase, Shared,
     endpoint::Peering,
     kept,
-    life::{follow, later, named},
+    life::{follow, later, network_label},
     network::{Checked, Dismissal, Network},
 };
 use crate::{
@@ -51,16 +51,16 @@ pub(super) async fn meet(
                 Ok(begun)
             });
             match begun {
-                Ok((network, dismissed)) => own(&shared, (peering, notes.asks), network, dismissed).await,
+                Ok((network, dismissed)) => serve_owner(&shared, (peering, notes.asks), network, dismissed).await,
                 Err(reason) if notes.asks => shared.refused.tell(&shared, &peering, &identity, &reason).await,
-                Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
+                Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", network_label(&identity))).await,
             }
         }
         (Request::Keep(identity), descriptors) => {
             let kept = kept::keep(&shared, identity, descriptors, alive).await;
             match kept {
                 Ok(()) => drop(peering.send(&Reply::Done.to_bytes()).await),
-                Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", named(&identity))).await,
+                Err(reason) => refuse(&shared, &peering, &format!("{}: {reason}", network_label(&identity))).await,
             }
         }
         (_, descriptors) if !descriptors.is_empty() => {
@@ -119,7 +119,7 @@ pub(super) async fn refuse(shared: &Shared, peering: &Peering, reason: &str) {
 }
 
 /// A peer that owns a network: it is served until the owner leaves, or is told that it owns it no longer.
-async fn own(
+async fn serve_owner(
     shared: &Shared,
     (peering, answers): (Arc<Peering>, bool),
     network: Arc<Network>,
@@ -131,11 +131,11 @@ async fn own(
     let stop = if peering.send(&Reply::Serving { answers }.to_bytes()).await.is_err() {
         Stop::Now
     } else {
-        tracing::info!("{} is served", named(&identity));
+        tracing::info!("{} is served", network_label(&identity));
         owned(shared, &peering, &network, &mut dismissed).await
     };
     shared.networks().remove(&network);
-    tracing::info!("{} is no longer served", named(&identity));
+    tracing::info!("{} is no longer served", network_label(&identity));
     if peering.is_left() {
         network.let_go();
     }
@@ -209,13 +209,16 @@ async fn owner_said(
             }
             // It serves by itself, at the same listeners: what is under way here is finished.
             Ok(Request::Took) => {
-                let identity = named(&network.gate.identity);
+                let identity = network_label(&network.gate.identity);
                 network.let_go();
                 tracing::warn!("{identity} was taken back: this worker was stopped, or busy, for too long");
                 Stop::Retire
             }
             _ => {
-                tracing::warn!("the owner of {} says something that it may not say now", named(&network.gate.identity));
+                tracing::warn!(
+                    "the owner of {} says something that it may not say now",
+                    network_label(&network.gate.identity)
+                );
                 Stop::Now
             }
         },
@@ -256,7 +259,7 @@ async fn remove(shared: &Shared, peering: &Peering, identity: &Identity) {
             let _ = peering.send(&Reply::Done.to_bytes()).await;
         }
         None => {
-            let reason = format!("{} is not served here", named(identity));
+            let reason = format!("{} is not served here", network_label(identity));
             let _ = peering.send(&Reply::Refused(reason).to_bytes()).await;
         }
     }
