@@ -60,7 +60,7 @@ pub(crate) struct HostCallers {
 
 impl Callers {
     pub(crate) fn of_gate(gate: &Gate) -> Self {
-        Self::Network(rebuild::identity(gate))
+        Self::Network(rebuild::identity_line(gate))
     }
 
     pub(crate) fn of_host(host: &HostProxy, directory: InstanceTable) -> Self {

@@ -120,25 +120,25 @@ pub fn format(network: &EventOrigin, record: &AccessRecord, missed: Missed) -> S
     text.push_str(",\"source\":\"");
     address(record.client.ip(), |piece| text.push_str(piece));
     text.push('"');
-    number(",\"port\":", Some(record.client.port().into()), &mut text);
+    write_number(",\"port\":", Some(record.client.port().into()), &mut text);
     let asked = RequestSummary::of(record);
     word(",\"method\":", asked.map(|asked| asked.method), &mut text);
     word(",\"class\":", asked.map(|asked| asked.class.name()), &mut text);
-    number(",\"status\":", (record.status != 0).then(|| record.status.into()), &mut text);
+    write_number(",\"status\":", (record.status != 0).then(|| record.status.into()), &mut text);
     word(",\"verdict\":", Some(record.verdict().name()), &mut text);
     word(",\"reason\":", record.reason.map(Reason::name), &mut text);
     word(",\"token\":", record.token.map(TokenUse::name), &mut text);
-    number(",\"head_us\":", record.head_time.map(micros), &mut text);
-    number(",\"queue_us\":", record.queue_time.map(micros), &mut text);
-    number(",\"connect_us\":", record.connect_time.map(micros), &mut text);
-    number(",\"agent_us\":", record.response_time.map(micros), &mut text);
-    number(",\"total_us\":", Some(micros(record.total_time)), &mut text);
-    number(",\"bytes\":", Some(record.bytes), &mut text);
-    number(",\"retries\":", Some(record.retries.into()), &mut text);
+    write_number(",\"head_us\":", record.head_time.map(micros), &mut text);
+    write_number(",\"queue_us\":", record.queue_time.map(micros), &mut text);
+    write_number(",\"connect_us\":", record.connect_time.map(micros), &mut text);
+    write_number(",\"agent_us\":", record.response_time.map(micros), &mut text);
+    write_number(",\"total_us\":", Some(micros(record.total_time)), &mut text);
+    write_number(",\"bytes\":", Some(record.bytes), &mut text);
+    write_number(",\"retries\":", Some(record.retries.into()), &mut text);
     word(",\"trace_id\":", record.trace.map(|trace| trace.to_string()).as_deref(), &mut text);
     for (key, count) in [(",\"suppressed\":", missed.suppressed), (",\"lost\":", missed.lost)] {
         if count > 0 {
-            number(key, Some(count), &mut text);
+            write_number(key, Some(count), &mut text);
         }
     }
     text.push('}');
@@ -157,7 +157,7 @@ fn word(key: &str, word: Option<&str>, text: &mut String) {
     }
 }
 
-fn number(key: &str, number: Option<u64>, text: &mut String) {
+fn write_number(key: &str, number: Option<u64>, text: &mut String) {
     text.push_str(key);
     match number {
         Some(number) => digits(number, 1, text),

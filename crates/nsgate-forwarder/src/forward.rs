@@ -118,7 +118,7 @@ pub(crate) async fn forward<C: Connector>(
     let request = AgentRequest { text, head_only: parts.method == Method::HEAD, trace: trace.map(|(id, _)| id) };
     // Here, and not with the answer: as long as any of it is there, the HTTP library cannot use its buffer again.
     drop((parts, content, head));
-    Ok(ResponseSource::Agent(ask(shared, exchange, turns, request, arrived).await?))
+    Ok(ResponseSource::Agent(ask_agent(shared, exchange, turns, request, arrived).await?))
 }
 
 /// Judges a request by its head: rates, source, guards.
@@ -169,7 +169,7 @@ async fn collect(mut body: Incoming, bound: u32) -> Result<Vec<u8>, Unanswered> 
 }
 
 /// Asks the agent, when it is the request's turn.
-async fn ask<C: Connector>(
+async fn ask_agent<C: Connector>(
     shared: &ForwarderContext<C>,
     exchange: &Exchange,
     turns: &Turns,

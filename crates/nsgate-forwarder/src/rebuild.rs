@@ -14,7 +14,7 @@ use nsgate_config::{Gate, Instance, Limits};
 use std::net::IpAddr;
 
 /// The identity as a header field, with the end of its line. The same for every request of a gate: written once.
-pub(crate) fn identity(gate: &Gate) -> Vec<u8> {
+pub(crate) fn identity_line(gate: &Gate) -> Vec<u8> {
     let mut text = Vec::with_capacity(64);
     field(&mut text, &gate.identity.header().to_ascii_lowercase(), gate.identity.uuid().to_string().as_bytes());
     text
@@ -102,7 +102,7 @@ fn field(text: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{identity, request};
+    use super::{identity_line, request};
     use crate::strict::parse_head;
     use http::{HeaderMap, HeaderName, HeaderValue};
     use nsgate_config::native;
@@ -128,7 +128,7 @@ mod tests {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let peer = "::ffff:10.0.0.5".parse().unwrap();
-        request(&gate.limits, (&identity(&gate), trace.as_bytes()), &head, peer, &headers, body.as_bytes())
+        request(&gate.limits, (&identity_line(&gate), trace.as_bytes()), &head, peer, &headers, body.as_bytes())
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .map_err(|refusal| refusal.status)
     }

@@ -94,7 +94,7 @@ fn page<S>(status: u16, text: String, end: ResponseEnd) -> Response<GuestReply<S
 }
 
 /// The response to a request that the gate refuses.
-pub(crate) fn refused<S>(refusal: &Refusal, end: ResponseEnd) -> Response<GuestReply<S>> {
+pub(crate) fn refusal_reply<S>(refusal: &Refusal, end: ResponseEnd) -> Response<GuestReply<S>> {
     let mut response = page(refusal.status, refusal.body(), end);
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.get()));

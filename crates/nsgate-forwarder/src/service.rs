@@ -90,7 +90,7 @@ impl<C: Connector> Answering<'_, C> {
             (record.status, record.connections) = (refusal.status, self.connections());
             (record.termination, record.reason) = (refusal.termination, Some(refusal.reason));
         });
-        let mut response = reply::refused(refusal, end);
+        let mut response = reply::refusal_reply(refusal, end);
         let more = self.shared.guarded.as_ref().and_then(|guarded| guarded.explains(refusal));
         response.headers_mut().extend(more);
         response

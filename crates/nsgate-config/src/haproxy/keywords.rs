@@ -169,8 +169,8 @@ const PROXY: &[Keyword] = &[
 const LISTEN: &[Keyword] = &[
     understood("bind", bind::bind),
     understood("server", proxy::server),
-    understood("http-request set-header", proxy::identity),
-    understood("http-request add-header", proxy::identity),
+    understood("http-request set-header", proxy::identity_header),
+    understood("http-request add-header", proxy::identity_header),
     understood("http-request del-header", proxy::del_header),
     understood("http-request track-sc0", proxy::track),
     understood("http-request track-sc1", proxy::track),

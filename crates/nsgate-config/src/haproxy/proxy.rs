@@ -132,7 +132,12 @@ fn identity_named(header: &str, id: Uuid) -> Option<Identity> {
 const HEADERS: &str = "X-Neutron-Network-ID, X-Neutron-Router-ID or X-OVN-Network-ID";
 
 /// `set-header` and `add-header` mean the same here: the gate removes a guest's own header first.
-pub(super) fn identity(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme]) {
+pub(super) fn identity_header(
+    reader: &mut HaproxyReader,
+    report: &mut Report<'_>,
+    name: &[Lexeme],
+    arguments: &[Lexeme],
+) {
     let [header, value] = arguments else {
         return report.error(
             place(name),

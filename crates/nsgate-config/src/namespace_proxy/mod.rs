@@ -83,7 +83,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<NamespaceProxy
 }
 
 fn command(words: impl IntoIterator<Item = OsString>) -> Result<NamespaceProxyCommand, String> {
-    let said = words::read(words)?;
+    let said = words::read_options(words)?;
     if said.version {
         return Ok(NamespaceProxyCommand::Version);
     }
@@ -96,7 +96,7 @@ fn command(words: impl IntoIterator<Item = OsString>) -> Result<NamespaceProxyCo
 fn configuration(said: &ProxyOptions) -> Result<NamespaceProxy, String> {
     let value = |name: &str| said.values.get(name).map(String::as_str);
     let on = |name: &str, default: bool| said.switches.get(name).copied().unwrap_or(default);
-    let identity = identity(value("network_id"), value("router_id"))?;
+    let identity = choose_identity(value("network_id"), value("router_id"))?;
     let state = path("state_path", value("state_path").unwrap_or(STATE_PATH))?;
     let socket = value("metadata_proxy_socket").unwrap_or("$state_path/metadata_proxy");
     let socket = path("metadata_proxy_socket", &interpolated(socket, &state))?;
@@ -154,7 +154,7 @@ fn configuration(said: &ProxyOptions) -> Result<NamespaceProxy, String> {
     })
 }
 
-fn identity(network: Option<&str>, router: Option<&str>) -> Result<Identity, String> {
+fn choose_identity(network: Option<&str>, router: Option<&str>) -> Result<Identity, String> {
     let id = |name: &str, text: &str| text.parse().map_err(|reason: Invalid| format!("`--{name}`: {reason}"));
     match (network, router) {
         (Some(network), None) => id("network_id", network).map(Identity::Network),

@@ -36,7 +36,7 @@ pub(super) struct ProxyOptions {
 }
 
 /// Reads the words after the program's name.
-pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<ProxyOptions, String> {
+pub(super) fn read_options(words: impl IntoIterator<Item = OsString>) -> Result<ProxyOptions, String> {
     let mut said = ProxyOptions::default();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {

@@ -23,7 +23,7 @@ impl Draft {
     /// # Errors
     /// An error of syntax, an unknown key, a value of the wrong type.
     pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        toml_text::read(file, text)
+        toml_text::read_toml(file, text)
     }
 
     /// Checks every value. `file` and `text` are the source of the draft; `text` is empty if all of it comes from the command

@@ -5,7 +5,7 @@ use super::{
     draft::{DraftAccount, DraftAudit, DraftLog},
     log,
     process::{account, render_account},
-    toml_text::{quoted, read},
+    toml_text::{quoted, read_toml},
     validator::Validator,
 };
 use crate::{
@@ -71,7 +71,7 @@ impl DraftPool {
     /// # Errors
     /// An error of syntax, an unknown key, a value of the wrong type.
     pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        read(file, text)
+        read_toml(file, text)
     }
 
     /// Checks every value. Returns the configuration and its warnings.

@@ -4,7 +4,7 @@ use super::{
     audit,
     draft::{DraftAudit, DraftGuards, DraftTime, DraftTrace},
     guards, time,
-    toml_text::{quoted, read},
+    toml_text::{quoted, read_toml},
     validator::Validator,
 };
 use crate::{AbsolutePath, Audit, Diagnostics, Fallback, Guards, PoolUse, SandboxLevel, Trace};
@@ -58,7 +58,7 @@ impl Site {
     /// # Errors
     /// An error in the text, or an unknown key.
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
-        let draft: DraftSite = read(file, text)?;
+        let draft: DraftSite = read_toml(file, text)?;
         let mut validator = Validator::new(file, text, None);
         let pool = validator.optional("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
         let patience = validator.optional("pool_patience", &draft.pool_patience, time::parse);

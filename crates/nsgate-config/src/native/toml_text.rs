@@ -11,7 +11,7 @@ use std::ops::Range;
 ///
 /// # Errors
 /// The first error of syntax, unknown key or value of the wrong type, with its place.
-pub(super) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Diagnostics> {
+pub(super) fn read_toml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Diagnostics> {
     toml::from_str(text).map_err(|error| {
         let mut report = Report::new(file, text);
         let message = error.message();
