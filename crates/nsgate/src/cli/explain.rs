@@ -24,7 +24,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn execute(self) -> Result<u8, String> {
-        let role = self.role.map(|word| named(&word)).transpose()?;
+        let role = self.role.map(|word| parse_role(&word)).transpose()?;
         if !self.line.is_empty() {
             // A shell may have split the line and removed its quotes.
             return tell_of(&self.line.join(" "), role).map(|()| 0).map_err(|error| error.to_string());
@@ -66,9 +66,9 @@ fn tell_of(line: &str, role: Option<Role>) -> Result<(), NotRefused> {
 /// What to do about a call that no version of nsgate makes.
 const TAKEN_OVER: &str = "code in it was taken over: keep the line, and see \"A call was killed\" in docs/killed.md";
 
-fn named(word: &str) -> Result<Role, String> {
+fn parse_role(word: &str) -> Result<Role, String> {
     let all: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
-    let unknown = || mistake::refused("--role", &format!("`{word}` is none of {}", all.join(", ")));
+    let unknown = || mistake::option_error("--role", &format!("`{word}` is none of {}", all.join(", ")));
     Role::named(word).ok_or_else(unknown)
 }
 

@@ -4,7 +4,7 @@ use nsgate_pool::protocol::NetworkStatus;
 use serde_json::{Value, json};
 
 /// Which network it is, and where it listens.
-pub(super) fn place(one: &NetworkStatus) -> Value {
+pub(super) fn network_json(one: &NetworkStatus) -> Value {
     json!({
         "identity": one.identity.header(),
         "id": one.identity.uuid().to_string(),
@@ -16,7 +16,7 @@ pub(super) fn place(one: &NetworkStatus) -> Value {
 
 /// The same with its numbers.
 pub(super) fn numbers(one: &NetworkStatus) -> Value {
-    let mut row = place(one);
+    let mut row = network_json(one);
     let more = json!({
         "seconds": one.age,
         "connections": one.connections,

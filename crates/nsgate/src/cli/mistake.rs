@@ -14,7 +14,7 @@ pub(super) fn command_line() -> CommandLine {
 }
 
 /// An error about the value of an option.
-pub(super) fn refused(option: &str, reason: &str) -> String {
+pub(super) fn option_error(option: &str, reason: &str) -> String {
     let line = command_line();
     line.error(line.value(option, 0), &format!("{option}: {reason}"), "").render(colours())
 }

@@ -107,7 +107,7 @@ fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
 fn pool_use(said: Option<&str>) -> Result<PoolUse, String> {
     match said {
         Some(path) => {
-            let path = AbsolutePath::new(path).map_err(|invalid| mistake::refused("--pool", invalid.reason()))?;
+            let path = AbsolutePath::new(path).map_err(|invalid| mistake::option_error("--pool", invalid.reason()))?;
             Ok(PoolUse::at(path))
         }
         None => match site::load()?.pool {

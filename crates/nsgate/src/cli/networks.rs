@@ -2,7 +2,7 @@
 
 use super::{
     NOT_ALL_READ,
-    listing::{numbers, place},
+    listing::{network_json, numbers},
     pool_socket,
     status_all::HostLook,
     table::print,
@@ -59,12 +59,12 @@ pub(super) struct Status {
 impl List {
     pub(super) fn execute(self) -> Result<u8, String> {
         let socket = pool_socket(self.pool.as_deref())?;
-        let listing = ask(&socket, self.json)?;
+        let listing = ask_pool(&socket, self.json)?;
         let networks = &listing.networks;
         if self.names {
             networks.iter().for_each(|one| say!("{}", one.identity.uuid()));
         } else if self.json {
-            let rows: Vec<Value> = networks.iter().map(place).collect();
+            let rows: Vec<Value> = networks.iter().map(network_json).collect();
             say!("{:#}", Value::from(rows));
         } else {
             Self::show(networks);
@@ -95,7 +95,7 @@ fn name_silent(socket: &AbsolutePath, listing: &Listing) -> u8 {
 }
 
 /// What the pool serves, or why it does not say: to a program on standard output as well.
-fn ask(socket: &AbsolutePath, json: bool) -> Result<Listing, String> {
+fn ask_pool(socket: &AbsolutePath, json: bool) -> Result<Listing, String> {
     waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| {
         if json {
             say!("{:#}", hangs::in_json(socket, &error));
@@ -135,7 +135,7 @@ impl Status {
     }
 
     fn pools(&self, socket: &AbsolutePath) -> Result<u8, String> {
-        let listing = ask(socket, self.json)?;
+        let listing = ask_pool(socket, self.json)?;
         let networks = &listing.networks;
         if self.json {
             let rows: Vec<Value> = networks.iter().map(numbers).collect();

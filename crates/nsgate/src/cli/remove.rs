@@ -55,7 +55,7 @@ impl Which {
         let ovn = ovn_network_id.map(|id| (id, "--ovn-network-id", Identity::OvnNetwork as fn(Uuid) -> Identity));
         let said = network.or(router).or(ovn);
         let (said, option, make) = said.ok_or("name a network: its UUID, as `nsgate list` shows it")?;
-        said.parse().map(make).map_err(|invalid: Invalid| mistake::refused(option, invalid.reason()))
+        said.parse().map(make).map_err(|invalid: Invalid| mistake::option_error(option, invalid.reason()))
     }
 }
 

@@ -75,10 +75,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<HaproxyCommand
             "-q" => args.quiet = true,
             "-V" => args.verbose = true,
             "-dW" => args.strict = true,
-            "-n" => args.connections = Some(number(&value("a number of connections")?, "-n", "connections")?),
-            "-m" => args.memory = Some(number(&value("a number of megabytes")?, "-m", "megabytes")?),
+            "-n" => args.connections = Some(bounded_number(&value("a number of connections")?, "-n", "connections")?),
+            "-m" => args.memory = Some(bounded_number(&value("a number of megabytes")?, "-m", "megabytes")?),
             "-N" => {
-                number(&value("a number of connections")?, "-N", "connections")?;
+                bounded_number(&value("a number of connections")?, "-N", "connections")?;
                 args.ignored.push(text);
             }
             "-sf" | "-st" => {
@@ -123,7 +123,7 @@ fn utf8(word: OsString, option: &str) -> Result<String, String> {
     word.into_string().map_err(|word| format!("`{option} {}` is not UTF-8", word.to_string_lossy()))
 }
 
-fn number(word: &OsString, option: &str, unit: &str) -> Result<u32, String> {
+fn bounded_number(word: &OsString, option: &str, unit: &str) -> Result<u32, String> {
     let text = word.to_string_lossy();
     match text.parse() {
         Ok(number) if number > 0 && text.starts_with(|c: char| c.is_ascii_digit()) => Ok(number),

@@ -138,7 +138,7 @@ impl AgentConfig {
 
 /// The configuration of the file, the options and the site; who could have written the file; whether the caller may not read it.
 fn configuration(args: &Args) -> Result<(AgentConfig, Written, bool), String> {
-    let (mut asked, warnings, written, hidden) = read(args)?;
+    let (mut asked, warnings, written, hidden) = read_configurations(args)?;
     warn(args, &warnings)?;
     let process = asked.process_mut();
     if let Some(path) = &args.pid_file {
@@ -166,7 +166,7 @@ fn configuration(args: &Args) -> Result<(AgentConfig, Written, bool), String> {
     Ok((asked, written, hidden))
 }
 
-fn read(args: &Args) -> Result<(AgentConfig, Vec<Diagnostic>, Written, bool), String> {
+fn read_configurations(args: &Args) -> Result<(AgentConfig, Vec<Diagnostic>, Written, bool), String> {
     let name = args.file.display().to_string();
     let (text, written) = read_config_up_to(&args.file, MOST_OF_HOST).map_err(|error| error.to_string())?;
     let hidden = text.hidden().is_some();

@@ -57,7 +57,7 @@ impl Reload {
                 () = asked.notified() => {}
             }
             let begun = Instant::now();
-            let outcome = match read(&mut ask, &mut answer).await {
+            let outcome = match read_answer(&mut ask, &mut answer).await {
                 Ok(ReaderAnswer::Text(text)) => take_over(&file, &text, &written, &directory),
                 Ok(ReaderAnswer::Refused(reason)) => Err(vec![format!("{file}: {reason}")]),
                 Err(reason) => return reason,
@@ -83,7 +83,7 @@ impl Reload {
 }
 
 /// Asks the reader, and reads its whole answer.
-async fn read(ask: &mut Sender, answer: &mut Receiver) -> Result<ReaderAnswer, String> {
+async fn read_answer(ask: &mut Sender, answer: &mut Receiver) -> Result<ReaderAnswer, String> {
     ask.write_all(b"?").await.map_err(|error| ended(Err(error)))?;
     let mut incoming = Incoming::default();
     let mut piece = vec![0; PIECE];

@@ -25,7 +25,7 @@ pub(super) fn page(sources: &Sources) -> Option<Result<String, String>> {
         return None;
     }
     let named = |reason: String| format!("{}: {reason}", sources.pool.display());
-    let page = read(&sources.pool).map_err(|(error, listener)| {
+    let page = read_pool_page(&sources.pool).map_err(|(error, listener)| {
         let silent = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
         named(if silent { format!("the pool does not answer; {}", hangs::why(listener)) } else { error.to_string() })
     });
@@ -33,13 +33,13 @@ pub(super) fn page(sources: &Sources) -> Option<Result<String, String>> {
 }
 
 /// The page; beside an error, the process that listens there.
-fn read(socket: &Path) -> Result<String, (io::Error, Option<i32>)> {
+fn read_pool_page(socket: &Path) -> Result<String, (io::Error, Option<i32>)> {
     let stream = UnixStream::connect(socket).map_err(|error| (error, None))?;
     let peer = getsockopt(&stream, PeerCredentials).ok().map(|peer| peer.pid()).filter(|pid| *pid > 0);
-    ask(stream).map_err(|error| (error, peer))
+    request_page(stream).map_err(|error| (error, peer))
 }
 
-fn ask(mut stream: UnixStream) -> io::Result<String> {
+fn request_page(mut stream: UnixStream) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: nsgate\r\nConnection: close\r\n\r\n")?;

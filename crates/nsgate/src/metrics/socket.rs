@@ -37,7 +37,7 @@ const LONGEST: usize = 107;
 /// In words.
 pub(crate) fn serve(path: &Path, group: Option<&str>, sources: Sources, ready: fn()) -> Result<u8, String> {
     let named = |error: String| format!("{}: {error}", path.display());
-    let gid = group.map(number).transpose()?;
+    let gid = group.map(group_id).transpose()?;
     let listener = bind(path, gid).map_err(named)?;
     let end = told_to_end().map_err(|errno| named(errno.to_string()))?;
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
@@ -95,7 +95,7 @@ fn fresh(last: &Mutex<Last>, sources: &Sources) -> Arc<str> {
     text
 }
 
-fn number(name: &str) -> Result<Gid, String> {
+fn group_id(name: &str) -> Result<Gid, String> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
         // A number if no group has this name, as chgrp(1) does.

@@ -48,10 +48,10 @@ pub(crate) fn configurations(state: &[PathBuf]) -> Vec<PathBuf> {
 
 fn all(state: &[PathBuf]) -> impl Iterator<Item = (Uuid, PathBuf)> {
     let directories = state.iter().flat_map(|state| DIRECTORIES.map(|name| state.join(name)));
-    directories.flat_map(|directory| named(&directory))
+    directories.flat_map(|directory| networks_named_in(&directory))
 }
 
-fn named(directory: &Path) -> Vec<(Uuid, PathBuf)> {
+fn networks_named_in(directory: &Path) -> Vec<(Uuid, PathBuf)> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten().take(MOST);
     let uuid = |entry: &fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".conf")?.parse().ok();
     entries.filter_map(|entry| Some((uuid(&entry)?, entry.path()))).collect()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The network of a haproxy that an agent has started: `haproxy -f …/ns-metadata-proxy/UUID.conf`. A router has the same form and
 /// is taken for a network.
-pub(super) fn identity(holdings: &Holdings) -> Option<Identity> {
+pub(super) fn network_of_haproxy(holdings: &Holdings) -> Option<Identity> {
     (holdings.name == "haproxy").then(|| of(&holdings.command))?
 }
 

@@ -72,7 +72,7 @@ impl Counted {
 impl ProcessOverview {
     fn of(holdings: &Holdings) -> Option<Self> {
         let pid = holdings.pid;
-        let foreign = haproxy::identity(holdings);
+        let foreign = haproxy::network_of_haproxy(holdings);
         let (role, identity) = match (holdings.role, foreign) {
             (Some(role), _) => (role, served_by(pid)),
             (None, Some(identity)) if holdings.confined() == Some(false) => ("haproxy", Some(identity)),

@@ -13,7 +13,7 @@ const SOCKET: &str = "socket";
 /// The process of this pool's that listens where no path leads to, if there is one. `answers` says that a worker answers at the
 /// pool's socket.
 pub(crate) fn find(config: &PoolConfig, answers: bool) -> Option<i32> {
-    let named = if answers { None } else { named(config) };
+    let named = if answers { None } else { pid_file_process(config) };
     // A gate or a keeper is whose it is: a host has thousands of these, and they are not read.
     let all = gates().unwrap_or_default().into_iter().filter(|pid| whose(*pid).is_none());
     let mut pools = all.filter_map(|pid| attest::process(pid, expected).ok()).filter(listens);
@@ -22,7 +22,7 @@ pub(crate) fn find(config: &PoolConfig, answers: bool) -> Option<i32> {
 
 /// Whether the process in the pid file is there, and worth a look.
 pub(crate) fn is_named(config: &PoolConfig) -> bool {
-    named(config).is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
+    pid_file_process(config).is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// What to do about it.
@@ -60,7 +60,7 @@ fn is_lost(one: &Holdings, config: &PoolConfig, named: Option<i32>) -> bool {
 }
 
 /// The process in the pool's pid file.
-fn named(config: &PoolConfig) -> Option<i32> {
+fn pid_file_process(config: &PoolConfig) -> Option<i32> {
     let file = config.process.pid_file.as_ref()?;
     fs::read_to_string(file.as_path()).ok()?.trim().parse().ok()
 }
