@@ -274,7 +274,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--haproxy", default=os.environ.get("NSGATE_HAPROXY", "target/dist/bin/haproxy"))
     parser.add_argument("--cloud-init", help="where another release's modules are")
-    parser.add_argument("words", nargs="*")
+    lab.add_words(parser)
     options = parser.parse_args()
     haproxy = os.path.abspath(options.haproxy)
     nsgate = pathlib.Path(haproxy).with_name("nsgate")
@@ -282,7 +282,7 @@ def main() -> int:
         ENVIRONMENT = os.environ | {"PYTHONPATH": os.path.abspath(options.cloud_init)}
     release = version()
     cases = CASES + (NEWER if release >= (23, 1) else []) + (GUARDED if nsgate.exists() else [])
-    chosen = [case for case in cases if not options.words or any(word in case.__name__ for word in options.words)]
+    chosen = lab.chosen("cloud-init", cases, options, lambda case: case.__name__)
     print(f"suite cloud-init {'.'.join(map(str, release))}: {len(chosen)} cases of {haproxy}", flush=True)
     lab.STATE.mkdir(parents=True, exist_ok=True)
     lab.make_network()

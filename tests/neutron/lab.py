@@ -1,5 +1,6 @@
 """Namespaces, guests and helper processes. Must run inside a private world (`cargo xtask lab COMMAND`)."""
 
+import argparse
 import ctypes
 import dataclasses
 import http.client
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 
 HERE = pathlib.Path(__file__).parent
 STATE = pathlib.Path(os.environ.get("NSGATE_STATE", "/run/lab/neutron"))
@@ -25,6 +27,23 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 def ip(*lines: str) -> None:
     for line in lines:
         subprocess.run(["ip", *line.split()], check=True)
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """The words that choose cases, as a suite of Rust takes them (tests/src/choice.rs)."""
+    parser.add_argument("words", nargs="*", help="run the cases whose names have one of these, or the suite of this name")
+    parser.add_argument("--among-others", action="store_true", help="the words may be for another suite")
+
+
+def chosen(suite: str, cases: list, options: argparse.Namespace, name: typing.Callable[[typing.Any], str]) -> list:
+    """The cases that the words choose. Words that choose none are a mistake, and end the run."""
+    takes = lambda case: any(word == suite or word in name(case) for word in options.words)
+    found = [case for case in cases if not options.words or takes(case)]
+    if not found and not options.among_others:
+        print(f"suite {suite}: no case has `{'` or `'.join(options.words)}` in its name, so nothing was tested")
+        print(f"{suite}: 0 passed, 1 failed, 0 skipped")
+        sys.exit(1)
+    return found
 
 
 def make_network() -> None:

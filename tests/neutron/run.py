@@ -2,7 +2,7 @@
 
     cargo xtask lab target/neutron/bin/python tests/neutron/run.py [--haproxy PATH] [WORD ...]
 
-Words choose the cases whose names (Class.test_name) contain one of them. One line per case; at the end the totals.
+Words choose the cases whose names (Class.test_name) contain one of them, and must choose one. One line per case; at the end the totals.
 """
 
 import argparse
@@ -70,13 +70,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--haproxy", default=os.environ.get("NSGATE_HAPROXY"), help="the program under test")
     parser.add_argument("--list", action="store_true", help="print the cases and leave")
-    parser.add_argument("words", nargs="*", help="run the cases whose names contain one of these")
+    lab.add_words(parser)
     options = parser.parse_args()
     loader = unittest.TestLoader()
     classes = [*cases.CLASSES, *host_cases.CLASSES, *rootwrap_cases.CLASSES]
-    chosen = [test for cls in classes for test in loader.loadTestsFromTestCase(cls)]
-    if options.words:
-        chosen = [test for test in chosen if any(word in name(test) for word in options.words)]
+    every = [test for cls in classes for test in loader.loadTestsFromTestCase(cls)]
+    chosen = lab.chosen("neutron", every, options, name)
     if options.list:
         print("\n".join(name(test) for test in chosen))
         return 0

@@ -1,7 +1,7 @@
 //! The runner of the suites: every test in a world of its own, several at once, with a limit, and skipped said aloud.
 //!
 //! A suite is `fn main() { suite!["name": test_one, test_two] }`. Each test is a `fn(&Lab)`: it passes when it returns, fails when
-//! it panics, and is skipped by [`Lab::skip`]. Words on the command line choose the tests whose names contain them;
+//! it panics, and is skipped by [`Lab::skip`]. Words on the command line choose tests ([`crate::choice`]);
 //! `--list` prints the names. `NSGATE_TEST_JOBS` sets how many run at once. `--cut=WAY` takes a way out of the laboratory
 //! ([`crate::cut`]): a test passes then where it fails.
 
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdout, pipe2};
 
+use crate::choice::Choice;
 use crate::cut::Way;
 use crate::lab::{Lab, SKIPPED};
 use crate::program::Program;
@@ -56,16 +57,20 @@ struct Totals {
 /// Runs the tests the command line chooses, prints one line each and the totals, and exits with 1 if one failed.
 pub fn main(name: &str, tests: &[Test]) -> ! {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    let choice = Choice::of(&words);
+    let mut waiting: Vec<Test> = tests.iter().copied().filter(|test| choice.has(name, test.name)).collect();
     if words.iter().any(|word| word == "--list") {
-        tests.iter().for_each(|test| println!("{}: test", test.name));
+        waiting.iter().for_each(|test| println!("{}: test", test.name));
         exit(0);
+    }
+    if let Some(why) = choice.fault(name, waiting.len()) {
+        println!("suite {name}: {why}");
+        println!("{name}: 0 passed, 1 failed, 0 skipped");
+        exit(1);
     }
     if let Some(way) = words.iter().find_map(|word| word.strip_prefix("--cut=")) {
         Way::cut(way).unwrap_or_else(|why| panic!("{why}"));
     }
-    let filters: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let chosen = |test: &Test| filters.is_empty() || filters.iter().any(|word| test.name.contains(word.as_str()));
-    let mut waiting: Vec<Test> = tests.iter().copied().filter(chosen).collect();
     let program = Program::under_test();
     if !program.exists() {
         println!("suite {name}: no program at {}; build it with `cargo xtask build`", program.path().display());

@@ -10,6 +10,7 @@ pub mod asking;
 pub mod book;
 pub mod c;
 pub mod cgroup;
+pub mod choice;
 pub mod config;
 pub mod cut;
 pub mod engine;

@@ -3,14 +3,18 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
 use nix::unistd::{ForkResult, Gid, Uid, setgid, setgroups, setuid};
+use nsgate_tests::choice::AMONG_OTHERS;
 use nsgate_tests::network::{GUEST_LINK_LOCAL, METADATA_V4};
 use nsgate_tests::program::{target, workspace};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Namespace, RecordingAgent, procfs, suite};
 
 fn main() {
     suite!["lab":
+        words_that_choose_no_test_are_an_error_that_teaches,
+        the_name_of_a_suite_chooses_all_of_it,
         a_world_starts_empty,
         no_test_writes_outside_its_world,
         no_test_reads_what_the_operator_of_this_host_has_set,
@@ -18,6 +22,30 @@ fn main() {
         a_gate_carries_a_request,
         a_gate_carries_a_request_over_link_local_ipv6,
     ]
+}
+
+/// What this suite says, and whether it ends well, with these words.
+fn asked(words: &[&str]) -> (String, bool) {
+    let out = Command::new("/proc/self/exe").args(words).output().unwrap();
+    (String::from_utf8(out.stdout).unwrap(), out.status.success())
+}
+
+fn words_that_choose_no_test_are_an_error_that_teaches(_: &Lab) {
+    let (said, passed) = asked(&["guest_on_the_moon", "other"]);
+    assert!(!passed, "{said}");
+    assert!(said.contains("has `guest_on_the_moon` or `other` in its name"), "{said}");
+    assert!(said.contains("`--list`") && said.contains("lab: 0 passed, 1 failed, 0 skipped"), "{said}");
+    let (said, passed) = asked(&["guest_on_the_moon", AMONG_OTHERS]);
+    assert!(passed && said.contains("lab: 0 passed, 0 failed, 0 skipped"), "{said}");
+}
+
+fn the_name_of_a_suite_chooses_all_of_it(_: &Lab) {
+    let listed = |words: &[&str]| asked(&[&["--list"], words].concat()).0;
+    let one = "a_world_starts_empty";
+    assert_eq!(listed(&[one]), format!("{one}: test\n"));
+    assert!(listed(&[]).lines().count() > 5);
+    assert_eq!(listed(&["lab"]), listed(&[]));
+    assert_eq!(listed(&["guest_on_the_moon"]), "");
 }
 
 fn a_world_starts_empty(_: &Lab) {

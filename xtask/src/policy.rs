@@ -6,9 +6,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 
+use nsgate_tests::choice::AMONG_OTHERS;
 use nsgate_tests::program::{target, workspace};
 
 use crate::command::{cargo, plain, stream};
+use crate::test::words::idle;
 use nsgate_tests::table::table;
 
 /// Where the C library's headers keep the numbers of system calls; what links Rust programs brings them.
@@ -30,12 +32,14 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     }
     let mut log = KernelLog::from_now()?;
     let mut tests = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
-    tests.args(words).env("NSGATE_HAPROXY", target().join("debug/haproxy"));
+    tests.arg(AMONG_OTHERS).args(words).env("NSGATE_HAPROXY", target().join("debug/haproxy"));
     tests.env("NSGATE_NSGATE", target().join("debug/nsgate"));
     // Its calls are forbidden ones on purpose.
     tests.env("NSGATE_ESCAPE", "no");
     // Tests of the kill itself fail on a build that does not kill; what counts here is the log.
-    let _ = stream(tests)?;
+    if let Some(why) = idle(words, &stream(tests)?.output) {
+        return Err(why);
+    }
     let names = names();
     let mut found = violations(&log.rest()?);
     found.retain(|number, _| names.get(number).is_none_or(|name| name != DEVELOPMENT));

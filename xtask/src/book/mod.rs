@@ -1,5 +1,6 @@
 //! `cargo xtask book`: the documentation holds together. Every link leads somewhere, every page is in the index, every
-//! command is one that exists, every message of a failed start has its paragraph, and every promise the test that shows it.
+//! command is one that exists, every message of a failed start has its paragraph, every promise the test that shows it, and every word of a
+//! test command chooses one.
 //!
 //! Pages with commands are run besides, command by command, by the suite `book`.
 
@@ -7,6 +8,7 @@ mod commands;
 mod links;
 mod messages;
 mod promises;
+mod words;
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +36,14 @@ pub(crate) fn run() -> Result<(), String> {
 /// One sentence for each thing.
 fn wrong() -> Result<Vec<String>, String> {
     let pages = pages();
-    Ok([links::wrong(&pages), commands::wrong(&pages), messages::wrong(&pages)?, promises::wrong(&pages)].concat())
+    Ok([
+        links::wrong(&pages),
+        commands::wrong(&pages),
+        messages::wrong(&pages)?,
+        promises::wrong(&pages),
+        words::wrong(&pages),
+    ]
+    .concat())
 }
 
 /// Every page of the repository.

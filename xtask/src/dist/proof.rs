@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nsgate_tests::choice::chooses;
 use nsgate_tests::program::{target, workspace};
 
 use super::rpm::packaged;
@@ -169,13 +170,14 @@ impl Trial {
     }
 }
 
-/// Runs every check whose name has one of the words, one line each.
-pub(crate) fn run(trial: &Trial, words: &[String]) -> Totals {
+/// Runs every check that a word chooses, one line each, which `said` gets as well.
+pub(crate) fn run(trial: &Trial, words: &[String], said: &mut String) -> Totals {
     let mut totals = Totals::default();
     for (name, check) in CHECKS {
-        if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
+        if !words.is_empty() && !words.iter().any(|word| chooses(word, "files", name)) {
             continue;
         }
+        said.push_str(&format!("suite files: 1\ntest {name} ... \n"));
         match check(trial) {
             Ok(()) => {
                 println!("test {name} ... ok");

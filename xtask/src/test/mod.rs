@@ -2,7 +2,9 @@
 
 mod stages;
 mod totals;
+pub(crate) mod words;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -27,9 +29,12 @@ pub(crate) struct Wish {
     /// The table as JSON on standard output
     #[arg(long)]
     json: bool,
-    /// Only the tests whose names contain one of these words
+    /// Only the tests whose names contain one of these words, and suites of such a name; each word must choose a test
     #[arg(last = true)]
     words: Vec<String>,
+    /// What the runners of tests have said.
+    #[arg(skip)]
+    said: RefCell<String>,
 }
 
 /// One row of the table at the end.
@@ -58,7 +63,16 @@ pub(crate) fn run(wish: &Wish) -> Result<(), String> {
         rows.extend(rows_of(stage.name, outcome, began));
     }
     prepare::wait();
+    rows.extend(idle_words(wish, &rows));
     finish(&rows, start, style)
+}
+
+/// A row for words that have chosen no test. Where a stage did not run, its tests may be those that a word is for.
+fn idle_words(wish: &Wish, rows: &[Row]) -> Option<Row> {
+    let ran = |row: &Row| row.note.is_empty() && row.totals != Totals::skipped(1);
+    let why = words::idle(&wish.words, &wish.said.borrow()).filter(|_| rows.iter().all(ran))?;
+    println!("\nfailed: {why}");
+    Some(Row { name: "words".to_owned(), totals: Totals::failed(1), took: None, note: "chose no test".to_owned() })
 }
 
 fn rows_of(stage: &str, outcome: Result<Vec<(String, Totals)>, stages::Trouble>, began: Instant) -> Vec<Row> {

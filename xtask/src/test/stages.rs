@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nsgate_tests::choice::AMONG_OTHERS;
 use nsgate_tests::program::{self, target, workspace};
 use nsgate_tests::world;
 
@@ -36,11 +37,23 @@ pub(crate) struct Stage {
     pub(crate) run: fn(&Wish) -> Outcome,
 }
 
-/// The totals that a suite prints last.
-fn counted(command: Command, name: &str) -> Result<Totals, Trouble> {
+/// Runs tests, and keeps what is said of them.
+fn tested(wish: &Wish, command: Command) -> Result<Finished, Trouble> {
     let finished = stream(command)?;
+    wish.said.borrow_mut().push_str(&finished.output);
+    Ok(finished)
+}
+
+/// The totals that a suite prints last, which runs the tests that the words choose and leaves it to us whether there are any.
+fn counted(wish: &Wish, mut command: Command, name: &str) -> Result<Totals, Trouble> {
+    command.arg(AMONG_OTHERS).args(&wish.words);
+    totals_of(&tested(wish, command)?, name)
+}
+
+/// The totals that stand last.
+fn totals_of(finished: &Finished, name: &str) -> Result<Totals, Trouble> {
     match Totals::of_suites(&finished.output).pop() {
-        Some((_, totals)) => Ok(verdict(&finished, totals)),
+        Some((_, totals)) => Ok(verdict(finished, totals)),
         None => Err(Trouble::Failed(format!("{name} did not get to its totals"))),
     }
 }
@@ -121,7 +134,7 @@ const NOT_THE_LABORATORY: [&str; 3] = ["--workspace", "--exclude", "nsgate-tests
 fn unit(wish: &Wish) -> Outcome {
     let kinds = ["test", "--no-fail-fast", "--locked", "--lib", "--bins", "--tests"];
     let words = [&["--"], &wish.words.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat();
-    let finished = stream(cargo(&[&kinds[..], &NOT_THE_LABORATORY[..], &words[..]].concat()))?;
+    let finished = tested(wish, cargo(&[&kinds[..], &NOT_THE_LABORATORY[..], &words[..]].concat()))?;
     one(verdict(&finished, Totals::of_cargo(&finished.output)))
 }
 
@@ -140,7 +153,8 @@ fn arm64(_: &Wish) -> Outcome {
 /// What a request and an event cost is what they did.
 fn counts(_: &Wish) -> Outcome {
     tools::VALGRIND.ensure().and_then(|()| tools::STRACE.ensure()).map_err(Trouble::Skipped)?;
-    one(counted(crate::measure::ready(&["counts".into()])?, "counts")?)
+    let finished = stream(crate::measure::ready(&["counts".into()])?)?;
+    one(totals_of(&finished, "counts")?)
 }
 
 /// The program under test: built, unless another one was named.
@@ -202,9 +216,9 @@ fn e2e(wish: &Wish) -> Outcome {
     }
     embedders()?;
     let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
-    command.args(&wish.words).env("NSGATE_HAPROXY", program);
+    command.arg(AMONG_OTHERS).args(&wish.words).env("NSGATE_HAPROXY", program);
     command.env("NSGATE_XTASK", own_program()?);
-    let finished = stream(command)?;
+    let finished = tested(wish, command)?;
     let mut suites = Totals::of_suites(&finished.output);
     if suites.is_empty() || (!finished.success && suites.iter().all(|(_, totals)| totals.failed == 0)) {
         suites.push(("runner".to_owned(), Totals::failed(1)));
@@ -270,7 +284,7 @@ fn packages(wish: &Wish) -> Outcome {
         tool.ensure().map_err(Trouble::Skipped)?;
     }
     let trial = dist::proof::Trial::make()?;
-    let mut suites = vec![("files".to_owned(), dist::proof::run(&trial, &wish.words))];
+    let mut suites = vec![("files".to_owned(), dist::proof::run(&trial, &wish.words, &mut wish.said.borrow_mut()))];
     let root = |(kind, name)| dist::debian::root(kind).map(|root| (name, root));
     let machines = tools::IP.ensure().and_then(|()| dist::debian::Kind::ALL.into_iter().map(root).collect());
     let roots: Vec<(&str, PathBuf)> = match machines {
@@ -291,9 +305,9 @@ fn packages(wish: &Wish) -> Outcome {
     }
     for (name, suite) in [("machine", "packages"), ("containers", "containers"), ("sidecars", "sidecars")] {
         let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", suite, "--"]);
-        command.args(&wish.words).env("NSGATE_PACKAGES", &trial.place).envs(roots.iter().cloned());
+        command.env("NSGATE_PACKAGES", &trial.place).envs(roots.iter().cloned());
         command.env("NSGATE_HAPROXY", trial.programs().join("haproxy"));
-        suites.push((name.to_owned(), counted(command, suite).unwrap_or(Totals::failed(1))));
+        suites.push((name.to_owned(), counted(wish, command, suite).unwrap_or(Totals::failed(1))));
     }
     Ok(suites)
 }
@@ -303,7 +317,6 @@ fn python_suite(wish: &Wish, python: PathBuf, script: &str, more: &[&OsStr]) -> 
     let program = program(wish)?;
     let mut command = Command::new(own_program()?);
     command.arg("lab").arg(python).arg(workspace().join(script)).arg("--haproxy").arg(program);
-    command.args(more).args(&wish.words);
-    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(workspace());
-    counted(command, script)
+    command.args(more).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(workspace());
+    counted(wish, command, script)
 }
