@@ -47,9 +47,14 @@ pub(crate) struct Scrape {
 /// `/proc` cannot be listed.
 pub(crate) fn page(sources: &Sources) -> Result<Scrape, String> {
     let overview = overview::look()?;
-    let pool = pool::page(sources);
     let mut unseen = unread(&sources.state, sources.said);
     let wanted = Wanted { networks: wanted::networks(&sources.state), unread: unseen.len() };
+    let own = text::of(&overview, &wanted, sources.most);
+    let pool = pool::page(sources, &text::own_families(&own));
     unseen.extend(pool.as_ref().and_then(|pool| pool.as_ref().err()).map(|why| format!("{why}: the pool is left out")));
-    Ok(Scrape { text: text::of(&overview, pool, &wanted, sources.most), unseen })
+    let text = match pool {
+        Some(pool) => text::with_pool(&own, pool),
+        None => own,
+    };
+    Ok(Scrape { text, unseen })
 }

@@ -6,6 +6,7 @@ use crate::pool::hangs;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nsgate_pool::openmetrics::families;
 use std::{
+    collections::BTreeSet,
     io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::Path,
@@ -19,8 +20,8 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// Longest line in bytes.
 const LINE: usize = 1024;
 
-/// The page; `Err` with the reason if there should be one, and `None` where there is no pool.
-pub(super) fn page(sources: &Sources) -> Option<Result<String, String>> {
+/// The page beside one that has these families; `Err` with the reason if there should be one, and `None` where there is no pool.
+pub(super) fn page(sources: &Sources, own: &BTreeSet<&str>) -> Option<Result<String, String>> {
     if !sources.pool_wanted && sources.pool.symlink_metadata().is_err() {
         return None;
     }
@@ -29,7 +30,11 @@ pub(super) fn page(sources: &Sources) -> Option<Result<String, String>> {
         let silent = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
         named(if silent { format!("the pool does not answer; {}", hangs::why(listener)) } else { error.to_string() })
     });
-    Some(page.and_then(|page| if is_plain(&page) { Ok(page) } else { Err(named("not a page of a pool's".to_owned())) }))
+    Some(
+        page.and_then(
+            |page| if is_plain(&page, own) { Ok(page) } else { Err(named("not a page of a pool's".to_owned())) },
+        ),
+    )
 }
 
 /// The page; beside an error, the process that listens there.
@@ -52,8 +57,8 @@ fn request_page(mut stream: UnixStream) -> io::Result<String> {
     Ok(page.to_owned())
 }
 
-/// Whether a page has only what a pool's page has: families of nsgate, and samples of a worker.
-fn is_plain(page: &str) -> bool {
+/// Whether a page has only what a pool's page has beside one with these families: families of nsgate, and samples of a worker.
+pub(super) fn is_plain(page: &str, own: &BTreeSet<&str>) -> bool {
     let printable = page.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte));
     let heads = page.matches("# TYPE ").count();
     printable
@@ -67,7 +72,7 @@ fn is_plain(page: &str) -> bool {
             is_name(name)
                 && kind.is_some_and(|kind| kinds.contains(&kind))
                 && help.strip_prefix("# HELP ").is_some_and(|help| help.starts_with(name))
-                && samples.lines().all(|sample| is_sample(name, sample))
+                && samples.lines().all(|sample| is_sample(name, sample, own))
         })
 }
 
@@ -76,7 +81,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// `nsgate_name{label="value",…} 4711`: of this family, with the role of a worker, or no role and no network.
-fn is_sample(family: &str, line: &str) -> bool {
+fn is_sample(family: &str, line: &str, own: &BTreeSet<&str>) -> bool {
     let Some((series, number)) = line.rsplit_once(' ') else { return false };
     let (name, labels) = match series.split_once('{') {
         Some((name, rest)) => match rest.strip_suffix('}') {
@@ -98,12 +103,16 @@ fn is_sample(family: &str, line: &str) -> bool {
         && name.starts_with(family)
         && number.parse::<f64>().is_ok_and(f64::is_finite)
         && (labels.is_empty() || labels.split(',').all(label))
-        && (names("role") || !names("network") && !super::text::OWN.contains(&family))
+        && (names("role") || !names("network") && !own.contains(family))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_plain;
+    use std::collections::BTreeSet;
+
+    fn is_plain(page: &str) -> bool {
+        super::is_plain(page, &BTreeSet::from(["nsgate_confined"]))
+    }
 
     const PAGE: &str = "# TYPE nsgate_networks gauge\n# HELP nsgate_networks N.\nnsgate_networks 1\n\
         # TYPE nsgate_requests counter\n# HELP nsgate_requests R.\n\

@@ -10,29 +10,8 @@ use nsgate_forwarder::counters::CounterValues;
 use nsgate_pool::openmetrics::{Exposition, NetworkMetrics, families, labels, networks};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Families of this page. A sample of the pool may belong to one only with the role of a worker.
-pub(super) const OWN: [&str; 20] = [
-    "nsgate_processes",
-    "nsgate_unread_processes",
-    "nsgate_confined",
-    "nsgate_serving",
-    "nsgate_unreachable",
-    "nsgate_start_time_seconds",
-    "nsgate_accepted_connections",
-    "nsgate_connections",
-    "nsgate_requests",
-    "nsgate_sent_bytes",
-    "nsgate_rejections",
-    "nsgate_last_rejection_timestamp_seconds",
-    "nsgate_agent_errors",
-    "nsgate_token_requests",
-    "nsgate_log_missing",
-    "nsgate_unread_state_directories",
-    "nsgate_lost_networks",
-    "nsgate_network_lost",
-    "nsgate_left_out_networks",
-    "nsgate_pool_up",
-];
+/// The family that says whether there is a page of the pool's.
+const POOL_UP: &str = "nsgate_pool_up";
 
 /// The numbers of one network and role. A network has two gates while one takes over from the other.
 #[derive(Default)]
@@ -47,8 +26,8 @@ struct Told {
     pages: Vec<counted::CounterReading>,
 }
 
-/// The page of a host.
-pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, wanted: &Wanted, most: usize) -> String {
+/// The page of a host, without its pool.
+pub(super) fn of(overview: &Overview, wanted: &Wanted, most: usize) -> String {
     let mut page = Exposition::new(String::new());
     processes(&mut page, overview);
     let told = told(&overview.processes);
@@ -82,11 +61,24 @@ pub(super) fn of(overview: &Overview, pool: Option<Result<String, String>>, want
     let left_out = told.len().saturating_sub(most) + overview.left_out;
     page.family("nsgate_left_out_networks", "gauge", "Networks that this page has no room for.");
     page.sample("nsgate_left_out_networks", "", left_out);
-    if let Some(pool) = &pool {
-        page.family("nsgate_pool_up", "gauge", "Whether the pool tells its metrics.");
-        page.sample("nsgate_pool_up", "", u8::from(pool.is_ok()));
+    page.finish()
+}
+
+/// What this page tells itself. A sample of the pool may belong to such a family only with the role of a worker.
+pub(super) fn own_families(page: &str) -> BTreeSet<&str> {
+    families(page).map(|(name, ..)| name).chain([POOL_UP]).collect()
+}
+
+/// Both pages, where the host has a pool.
+pub(super) fn with_pool(own: &str, pool: Result<String, String>) -> String {
+    let mut up = Exposition::new(String::new());
+    up.family(POOL_UP, "gauge", "Whether the pool tells its metrics.");
+    up.sample(POOL_UP, "", u8::from(pool.is_ok()));
+    let own = own.strip_suffix("# EOF\n").unwrap_or(own).to_owned() + &up.finish();
+    match pool {
+        Ok(pool) => joined(&own, &pool),
+        Err(_) => own,
     }
-    joined(page.finish(), pool.and_then(Result::ok))
 }
 
 fn processes(page: &mut Exposition, overview: &Overview) {
@@ -185,19 +177,18 @@ fn lost(page: &mut Exposition, overview: &Overview, wanted: &BTreeSet<Uuid>, mos
 }
 
 /// Joins both pages. The samples of a family must be together (OpenMetrics 1.0, section 4.5).
-fn joined(own: String, pool: Option<String>) -> String {
-    let Some(pool) = pool else { return own };
-    let mut more: BTreeMap<&str, &str> = families(&pool).map(|(name, _, samples)| (name, samples)).collect();
+fn joined(own: &str, pool: &str) -> String {
+    let mut more: BTreeMap<&str, &str> = families(pool).map(|(name, _, samples)| (name, samples)).collect();
     let mut text = String::with_capacity(own.len() + pool.len());
     let mut write = |[kind, help]: [&str; 2], samples: &str, others: &str| {
         for part in ["# TYPE ", kind, "\n", help, "\n", samples, others] {
             text.push_str(part);
         }
     };
-    for (name, head, samples) in families(&own) {
+    for (name, head, samples) in families(own) {
         write(head, samples, more.remove(name).unwrap_or(""));
     }
-    for (name, head, samples) in families(&pool) {
+    for (name, head, samples) in families(pool) {
         if more.contains_key(name) {
             write(head, samples, "");
         }
@@ -208,7 +199,8 @@ fn joined(own: String, pool: Option<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{OWN, Wanted, joined, of};
+    use super::super::pool::is_plain;
+    use super::{Wanted, joined, of, own_families, with_pool};
     use crate::{
         counted,
         overview::{Counted, Overview, ProcessOverview},
@@ -241,7 +233,7 @@ mod tests {
     #[test]
     fn networks_are_bounded_and_what_is_left_out_is_said() {
         let overview = Overview { processes: (0..1000).map(|number| gate(number, Some(true))).collect(), left_out: 7 };
-        let text = of(&overview, None, &Wanted::default(), 10);
+        let text = of(&overview, &Wanted::default(), 10);
         assert!(text.contains("\nnsgate_left_out_networks 997\n"), "{text}");
         assert_eq!(text.matches("nsgate_connections{").count(), 10);
         assert_eq!(text.matches("nsgate_confined{").count(), 10);
@@ -252,7 +244,7 @@ mod tests {
         let overview =
             Overview { processes: vec![gate(1, Some(true)), gate(1, Some(false)), gate(2, None)], left_out: 0 };
         let wanted = Wanted { networks: BTreeSet::from([uuid(1), uuid(9)]), unread: 2 };
-        let text = of(&overview, Some(Err("gone".to_owned())), &wanted, 10);
+        let text = with_pool(&of(&overview, &wanted, 10), Err("gone".to_owned()));
         let labels = |number| format!("{{kind=\"X-Neutron-Network-ID\",network=\"{}\",role=\"gate\"}}", uuid(number));
         assert!(text.contains(&format!("nsgate_accepted_connections_total{} 6\n", labels(1))), "{text}");
         assert!(text.contains(&format!("nsgate_confined{} 0\n", labels(1))), "{text}");
@@ -274,17 +266,23 @@ mod tests {
         let pool = "# TYPE nsgate_networks gauge\n# HELP nsgate_networks N.\nnsgate_networks 1\n\
                     # TYPE nsgate_connections gauge\n# HELP nsgate_connections C.\n\
                     nsgate_connections{network=\"x\",role=\"worker\"} 4\n# EOF\n";
-        let own = of(&overview, None, &Wanted::default(), 10);
-        let both = joined(own.clone(), Some(pool.to_owned()));
+        let own = of(&overview, &Wanted::default(), 10);
+        let both = joined(&own, pool);
         let (_, _, samples) = families(&both).find(|(name, ..)| *name == "nsgate_connections").unwrap();
         assert_eq!(samples.lines().count(), 2, "{both}");
         assert!(both.ends_with("nsgate_networks 1\n# EOF\n"), "{both}");
         assert_eq!(families(&both).count(), families(&own).count() + 1);
-        let names: BTreeSet<&str> = families(&own).map(|(name, ..)| name).collect();
-        // The log's and the audit's have no role of this page's own where a worker tells them.
-        let mut known: BTreeSet<&str> =
-            OWN.into_iter().chain(["nsgate_log_lost_lines", "nsgate_audit_lost_events"]).collect();
-        known.remove("nsgate_pool_up");
-        assert_eq!(names, known);
+    }
+
+    #[test]
+    fn a_family_that_this_page_tells_is_the_pools_only_for_its_worker() {
+        let own = of(&Overview { processes: vec![gate(1, Some(true))], left_out: 0 }, &Wanted::default(), 10);
+        let whole = with_pool(&own, Err("gone".to_owned()));
+        assert!(families(&whole).count() > 20, "{whole}");
+        for (name, [kind, help], _) in families(&whole) {
+            let pool = |labels: &str| format!("# TYPE {kind}\n{help}\n{name}{labels} 1\n# EOF\n");
+            assert!(!is_plain(&pool(""), &own_families(&own)), "{name}");
+            assert!(is_plain(&pool("{role=\"worker\"}"), &own_families(&own)), "{name}");
+        }
     }
 }
