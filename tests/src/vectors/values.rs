@@ -1,13 +1,13 @@
-//! Values of headers that the gate lets through: bytes that another reader might take for more than a value.
+//! Values of the headers that the gate lets through: bytes that another reader might take for more than a value.
+
+use nsgate_forwarder::passing_headers;
 
 use super::{ADDRESS, Honest, UUID, Vector, get_with};
 
-/// Headers that reach the agent with a guest's value.
-const PASSING: [&str; 5] = ["User-Agent", "Accept", "Content-Type", "Metadata-Flavor", "X-aws-ec2-metadata-token"];
-
 pub(super) fn all() -> Vec<Vector> {
     let mut vectors = Vec::new();
-    for name in PASSING {
+    // A second Host is refused, whatever its value is.
+    for name in passing_headers().iter().map(|header| header.name()).filter(|name| *name != "host") {
         let value = |what: &str, value: &[u8]| {
             let lines = [name.as_bytes(), b": ", value, b"\r\n"].concat();
             Vector::clean(format!("values: {name}, {what}"), get_with(&lines), Honest::get())
