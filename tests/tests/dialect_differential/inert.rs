@@ -1,7 +1,9 @@
 //! Words that change nothing at a gate, and values for them: haproxy judges the values all the same.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use nsgate_config::haproxy::{DialectMeaning, dialect};
 use nsgate_fuzz::random::Random;
 
 /// Where a word stands.
@@ -15,7 +17,7 @@ pub enum Section {
 }
 
 /// A word, and values that haproxy takes.
-pub type Inert = (Section, &'static str, &'static [&'static str]);
+pub type Inert = (Section, &'static str, Vec<&'static str>);
 
 /// Values that few words take.
 pub const VALUES: &[&str] = &[
@@ -73,137 +75,111 @@ pub const VALUES: &[&str] = &[
     "listeners",
 ];
 
-const NONE: &[&str] = &[""];
-const NUMBER: &[&str] = &["0", "7", "2147483647"];
-const PERCENT: &[&str] = &["0", "100"];
-const ON_OFF: &[&str] = &["on", "off"];
-const TIME: &[&str] = &["0", "7s", "1us", "24d"];
-const WORD: &[&str] = &["x", "/a", "HIGH:!aNULL"];
+/// Values that haproxy takes, by the arguments of a word as the dialect says them. For the ends of a range and the choices of a list
+/// see [`values`].
+const SHAPES: &[(&str, &[&str])] = &[
+    ("nothing", &[""]),
+    ("a word", &["x", "/a", "HIGH:!aNULL"]),
+    ("words, 1 or more", &["x", "a b c"]),
+    ("words, 0 to 1", &["", "x"]),
+    ("a number", &["0", "7", "2147483647"]),
+    ("a time", &["0", "7s", "1us", "24d"]),
+    ("a time, in seconds without a unit", &["0", "7s", "2147483647"]),
+    ("the name of a machine", &["x", "a.b-c_D7"]),
+    ("a status, and `/dev/null`", &["200 /dev/null", "408 /dev/null", "413 /dev/null", "504 /dev/null"]),
+    (
+        "processes, and processors for them",
+        &[
+            "1 0",
+            "all 0-3",
+            "1/1-4 0-3",
+            "auto:1/1-4 0-1,7 2-3",
+            "odd 1023",
+            "4-1 3-1",
+            "auto:all 0-63",
+            "auto:even/1-4 0-3",
+        ],
+    ),
+    (
+        "an address to ask haproxy at, and options",
+        &[
+            "/a",
+            "unix@/a mode 660 level admin expose-fd listeners",
+            "abns@a backlog 7",
+            "127.0.0.1:7 level user",
+            "ipv6@[::1]:7",
+            "*:7",
+            "/a uid 0 gid 0 mode 0600",
+            "/a user nobody group nogroup severity-output string",
+            "/a,/b level operator",
+        ],
+    ),
+];
+
+/// Words that take other values than those of their shape, or must not have all of them: what grows large in haproxy has values
+/// that fit.
+const OTHERWISE: &[(&str, &[&str])] = &[
+    ("option redispatch", &["", "7"]),
+    (
+        "ssl-default-bind-options",
+        &[
+            "no-sslv3 no-tlsv10",
+            "ssl-min-ver TLSv1.2 no-tls-tickets",
+            "force-tlsv12",
+            "prefer-client-ciphers ssl-max-ver TLSv1.3",
+        ],
+    ),
+    ("ssl-default-server-options", &["no-sslv3", "ssl-min-ver SSLv3 force-tlsv13"]),
+    ("stats timeout", &["1", "7s", "24d"]),
+    ("tune.bufsize", &["1024", "16384", "1000000"]),
+    ("tune.fail-alloc", &["0"]),
+    ("tune.idletimer", &["0", "65s", "65535"]),
+    ("tune.ssl.capture-buffer-size", &["0", "7"]),
+    ("tune.ssl.capture-cipherlist-size", &["0", "7"]),
+    ("tune.ssl.default-dh-param", &["1024", "2048"]),
+];
 
 /// haproxy refuses it behind another one of the two `tune.ssl.capture-`.
 const ONCE: &str = "tune.ssl.capture-cipherlist-size";
 
-/// Every word that nsgate accepts with a warning and haproxy 2.6 knows; what grows large there (`tune.bufsize`,
-/// `cachesize`) has values that fit.
-pub const INERT: &[Inert] = &[
-    (Section::Global, "busy-polling", NONE),
-    (Section::Global, "chroot", WORD),
-    (Section::Global, "cpu-map", &["1 0", "all 0-3", "1/1-4 0-3", "auto:1/1-4 0-1,7 2-3", "odd 1023", "4-1 3-1"]),
-    (Section::Global, "cpu-map", &["auto:all 0-63", "auto:even/1-4 0-3"]),
-    (Section::Global, "description", &["x", "a b c"]),
-    (Section::Global, "fd-hard-limit", NUMBER),
-    (Section::Global, "hard-stop-after", TIME),
-    (Section::Global, "log-send-hostname", &["", "x"]),
-    (Section::Global, "master-worker", &["", "no-exit-on-failure"]),
-    (Section::Global, "node", &["x", "a.b-c_D7"]),
-    (Section::Global, "noepoll", NONE),
-    (Section::Global, "nopoll", NONE),
-    (Section::Global, "noreuseport", NONE),
-    (Section::Global, "nosplice", NONE),
-    (Section::Global, "numa-cpu-mapping", NONE),
-    (Section::Global, "set-dumpable", NONE),
-    (Section::Global, "spread-checks", &["0", "50"]),
-    (Section::Global, "ssl-default-bind-ciphers", WORD),
-    (Section::Global, "ssl-default-bind-ciphersuites", WORD),
-    (Section::Global, "ssl-default-bind-curves", WORD),
-    (Section::Global, "ssl-default-bind-options", &["no-sslv3 no-tlsv10", "ssl-min-ver TLSv1.2 no-tls-tickets"]),
-    (Section::Global, "ssl-default-bind-options", &["force-tlsv12", "prefer-client-ciphers ssl-max-ver TLSv1.3"]),
-    (Section::Global, "ssl-default-server-ciphers", WORD),
-    (Section::Global, "ssl-default-server-ciphersuites", WORD),
-    (Section::Global, "ssl-default-server-options", &["no-sslv3", "ssl-min-ver SSLv3 force-tlsv13"]),
-    (Section::Global, "strict-limits", NONE),
-    (Section::Global, "stats maxconn", &["1", "2147483647"]),
-    (Section::Global, "stats socket", &["/a", "unix@/a mode 660 level admin expose-fd listeners", "abns@a backlog 7"]),
-    (Section::Global, "stats socket", &["127.0.0.1:7 level user", "ipv6@[::1]:7", "*:7", "/a uid 0 gid 0 mode 0600"]),
-    (Section::Global, "stats socket", &["/a user nobody group nogroup severity-output string", "/a,/b level operator"]),
-    (Section::Global, "stats timeout", &["1", "7s", "24d"]),
-    (Section::Global, "tune.buffers.limit", NUMBER),
-    (Section::Global, "tune.buffers.reserve", NUMBER),
-    (Section::Global, "tune.bufsize", &["1024", "16384", "1000000"]),
-    (Section::Global, "tune.comp.maxlevel", &["1", "9"]),
-    (Section::Global, "tune.fail-alloc", &["0"]),
-    (Section::Global, "tune.h2.header-table-size", &["4096", "65536"]),
-    (Section::Global, "tune.h2.initial-window-size", NUMBER),
-    (Section::Global, "tune.h2.max-concurrent-streams", NUMBER),
-    (Section::Global, "tune.h2.max-frame-size", &["16384", "16777215"]),
-    (Section::Global, "tune.http.cookielen", &["0", "2147483646"]),
-    (Section::Global, "tune.http.logurilen", &["0", "2147483646"]),
-    (Section::Global, "tune.http.maxhdr", &["5", "32767"]),
-    (Section::Global, "tune.idle-pool.shared", ON_OFF),
-    (Section::Global, "tune.idletimer", &["0", "65s", "65535"]),
-    (Section::Global, "tune.listener.multi-queue", ON_OFF),
-    (Section::Global, "tune.lua.forced-yield", NUMBER),
-    (Section::Global, "tune.lua.maxmem", NUMBER),
-    (Section::Global, "tune.lua.service-timeout", TIME),
-    (Section::Global, "tune.lua.session-timeout", TIME),
-    (Section::Global, "tune.lua.task-timeout", TIME),
-    (Section::Global, "tune.maxaccept", &["-1", "0", "2147483647"]),
-    (Section::Global, "tune.maxpollevents", NUMBER),
-    (Section::Global, "tune.maxrewrite", NUMBER),
-    (Section::Global, "tune.pattern.cache-size", NUMBER),
-    (Section::Global, "tune.peers.max-updates-at-once", &["1", "2147483647"]),
-    (Section::Global, "tune.pipesize", NUMBER),
-    (Section::Global, "tune.pool-high-fd-ratio", PERCENT),
-    (Section::Global, "tune.pool-low-fd-ratio", PERCENT),
-    (Section::Global, "tune.rcvbuf.client", NUMBER),
-    (Section::Global, "tune.rcvbuf.server", NUMBER),
-    (Section::Global, "tune.recv_enough", NUMBER),
-    (Section::Global, "tune.runqueue-depth", NUMBER),
-    (Section::Global, "tune.sched.low-latency", ON_OFF),
-    (Section::Global, "tune.sndbuf.client", NUMBER),
-    (Section::Global, "tune.sndbuf.server", NUMBER),
-    (Section::Global, "tune.ssl.cachesize", NUMBER),
-    (Section::Global, "tune.ssl.capture-buffer-size", &["0", "7"]),
-    (Section::Global, "tune.ssl.capture-cipherlist-size", &["0", "7"]),
-    (Section::Global, "tune.ssl.default-dh-param", &["1024", "2048"]),
-    (Section::Global, "tune.ssl.force-private-cache", NONE),
-    (Section::Global, "tune.ssl.hard-maxrecord", NUMBER),
-    (Section::Global, "tune.ssl.keylog", ON_OFF),
-    (Section::Global, "tune.ssl.lifetime", &["0", "7s", "2147483647"]),
-    (Section::Global, "tune.ssl.maxrecord", NUMBER),
-    (Section::Global, "tune.ssl.ssl-ctx-cache-size", NUMBER),
-    (Section::Global, "tune.vars.check-max-size", NUMBER),
-    (Section::Global, "tune.vars.global-max-size", NUMBER),
-    (Section::Global, "tune.vars.proc-max-size", NUMBER),
-    (Section::Global, "tune.vars.reqres-max-size", NUMBER),
-    (Section::Global, "tune.vars.sess-max-size", NUMBER),
-    (Section::Global, "tune.vars.txn-max-size", NUMBER),
-    (Section::Global, "ulimit-n", NUMBER),
-    (Section::Proxy, "backlog", NUMBER),
-    (Section::Proxy, "balance", &["roundrobin", "static-rr", "leastconn", "first", "source", "random"]),
-    (Section::Proxy, "errorfile", &["200 /dev/null", "408 /dev/null", "413 /dev/null", "504 /dev/null"]),
-    (Section::Proxy, "fullconn", NUMBER),
-    (Section::Proxy, "http-reuse", &["never", "safe", "aggressive", "always"]),
-    (Section::Proxy, "option abortonclose", NONE),
-    (Section::Proxy, "option clitcpka", NONE),
-    (Section::Proxy, "option contstats", NONE),
-    (Section::Proxy, "option http-keep-alive", NONE),
-    (Section::Proxy, "option http-ignore-probes", NONE),
-    (Section::Proxy, "option http-no-delay", NONE),
-    (Section::Proxy, "option http-pretend-keepalive", NONE),
-    (Section::Proxy, "option httpclose", NONE),
-    (Section::Proxy, "option idle-close-on-response", NONE),
-    (Section::Proxy, "option log-health-checks", NONE),
-    (Section::Proxy, "option log-separate-errors", NONE),
-    (Section::Proxy, "option nolinger", NONE),
-    (Section::Proxy, "option redispatch", &["", "7"]),
-    (Section::Proxy, "option socket-stats", NONE),
-    (Section::Proxy, "option splice-auto", NONE),
-    (Section::Proxy, "option splice-request", NONE),
-    (Section::Proxy, "option splice-response", NONE),
-    (Section::Proxy, "option srvtcpka", NONE),
-    (Section::Proxy, "option tcp-smart-accept", NONE),
-    (Section::Proxy, "option tcp-smart-connect", NONE),
-    (Section::Proxy, "option tcpka", NONE),
-    (Section::Proxy, "option tcplog", NONE),
-    (Section::Proxy, "timeout check", TIME),
-    (Section::Proxy, "timeout client-fin", TIME),
-    (Section::Proxy, "timeout queue", TIME),
-    (Section::Proxy, "timeout server-fin", TIME),
-    (Section::Proxy, "timeout tarpit", TIME),
-    (Section::Proxy, "timeout tunnel", TIME),
-    (Section::Guests, "description", &["x", "a b c"]),
-];
+/// Every word that nsgate accepts with a warning and haproxy 2.6 knows.
+pub static INERT: LazyLock<Vec<Inert>> = LazyLock::new(|| {
+    let mut all: Vec<Inert> = Vec::new();
+    for keyword in dialect() {
+        let (DialectMeaning::Ignored(shape) | DialectMeaning::Unfollowed(shape, _)) = keyword.means else { continue };
+        let section = match keyword.section {
+            "global" => Section::Global,
+            "defaults" => Section::Proxy,
+            _ => Section::Guests,
+        };
+        // `listen` and `frontend` have the same words.
+        if all.iter().all(|(other, word, _)| (*other, *word) != (section, keyword.words)) {
+            all.push((section, keyword.words, values(keyword.words, shape)));
+        }
+    }
+    all
+});
+
+/// Values that haproxy takes behind a word whose arguments the dialect says so.
+fn values(word: &str, shape: String) -> Vec<&'static str> {
+    let among = |table: &[(&str, &'static [&'static str])], name: &str| {
+        table.iter().find(|(one, _)| *one == name).map(|(_, values)| values.to_vec())
+    };
+    if let Some(known) = among(OTHERWISE, word).or_else(|| among(SHAPES, &shape)) {
+        return known;
+    }
+    let shape: &'static str = shape.leak();
+    if let Some(ends) = shape.strip_prefix("a number from ") {
+        return ends.split(" to ").collect();
+    }
+    match (shape.strip_prefix("one of: "), shape.strip_prefix("nothing, or one of: ")) {
+        (Some(choices), _) => choices.split(", ").collect(),
+        (_, Some(choices)) => [""].into_iter().chain(choices.split(", ")).collect(),
+        _ => {
+            panic!("which values haproxy takes behind `{word}` ({shape}) stands in SHAPES or OTHERWISE of {}", file!())
+        }
+    }
+}
 
 impl Section {
     /// Whether a line begins such a section.
@@ -236,7 +212,7 @@ impl fmt::Display for Line {
 /// Each word with each value, a word once in a row; what may stand once is in rows of its own. Those of
 /// section `global` too, or not.
 pub fn rows(global: bool) -> Vec<Vec<Line>> {
-    let values = |own: &'static [&'static str]| {
+    let values = |own: &[&'static str]| {
         let others = VALUES.iter().filter(|value| !own.contains(value)).map(|value| (*value, false));
         own.iter().map(|value| (*value, true)).chain(others).collect::<Vec<_>>()
     };
@@ -267,7 +243,7 @@ pub fn with(text: &str, new: &[Line]) -> Option<String> {
 
 /// Puts such a line where it belongs, with one of its values, or one that may be none.
 pub fn insert(random: &mut Random, lines: &mut Vec<String>) {
-    let (section, keyword, own) = INERT[random.below(INERT.len())];
+    let (section, keyword, own) = &INERT[random.below(INERT.len())];
     let at: Vec<usize> = (0..lines.len()).filter(|at| section.begins_at(&lines[*at])).collect();
     let Some(at) = at.get(random.below(at.len().max(1))) else { return };
     let value = |random: &mut Random| match random.below(3) {
