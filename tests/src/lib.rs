@@ -32,6 +32,7 @@ pub mod machine;
 pub mod manager;
 pub mod network;
 pub mod openmetrics;
+pub mod ovn;
 pub mod pool;
 #[cfg(target_arch = "x86_64")]
 pub mod probes;

@@ -92,7 +92,17 @@ const OF_THIS_RELEASE: [&str; 5] =
 /// The first that cannot be had, in one line.
 pub(crate) fn of_this_release() -> Result<(), String> {
     let release = dist::debian::codename()?;
-    OF_THIS_RELEASE.iter().try_for_each(|package| unpacked(&release, package).map(drop))
+    OF_THIS_RELEASE.iter().try_for_each(|package| unpacked(&release, package).map(drop))?;
+    ovn(&release).map(drop)
+}
+
+/// A server of OVN's databases with the libraries that it wants (`nsgate_tests::ovn`). Installed, it would start with the host.
+fn ovn(release: &str) -> Result<PathBuf, String> {
+    let (libevent, libelf) =
+        if release == "bookworm" { ("libevent-2.1-7", "libelf1") } else { ("libevent-2.1-7t64", "libelf1t64") };
+    let programs = ["openvswitch-common", "ovn-central"];
+    let libraries = ["libxdp1", "libbpf1", "libunbound8", "libnuma1", "libcap-ng0", libevent, libelf];
+    together(release, nsgate_tests::ovn::PACKAGE, &[&programs[..], &libraries].concat())
 }
 
 /// The mirror of the host's own sources, as they write it (sources.list(5)).

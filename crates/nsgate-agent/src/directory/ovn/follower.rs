@@ -16,11 +16,8 @@ use tokio::time::{sleep, timeout};
 /// How long connect(2) may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The shortest and the longest pause before the next server is asked. The longest is between two rounds.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
-
-/// A connection that lasted so long was a good one: the pause after it is the shortest.
-const GOOD: Duration = Duration::from_secs(10);
+/// The shortest pause is such a part of the longest.
+const PARTS: u32 = 50;
 
 /// Follows the database for an [`super::OvnDirectory`].
 #[derive(Debug)]
@@ -68,8 +65,9 @@ impl OvnFollower {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
-            failed = if begun.elapsed() >= GOOD { 0 } else { failed + 1 };
-            let pause = pause(failed / rounds);
+            // A connection that lasted was a good one: the pause after it is the shortest.
+            failed = if begun.elapsed() >= self.options.longest_pause { 0 } else { failed + 1 };
+            let pause = pause(self.options.longest_pause, failed / rounds);
             if self.shared.lost(format!("{remote}: {lost}")) {
                 tracing::warn!("OVN's southbound database at {remote} is left: {lost}");
             }
@@ -120,10 +118,8 @@ async fn send(stream: &mut DatabaseStream, bytes: Vec<u8>, within: Duration) -> 
 }
 
 /// Longer after each round in which no server could be followed, and not the same on all hosts.
-fn pause(rounds: usize) -> Duration {
-    let [shortest, longest] = PAUSES;
-    let doubled = shortest.saturating_mul(1 << rounds.min(10));
-    let pause = doubled.min(longest);
+fn pause(longest: Duration, rounds: usize) -> Duration {
+    let pause = (longest / PARTS).saturating_mul(1 << rounds.min(10)).min(longest);
     pause + pause.mul_f64(f64::from(u8::try_from(random() % 64).unwrap_or(0)) / 256.0)
 }
 

@@ -18,6 +18,8 @@ pub struct OvnOptions {
     pub give_up_after: Duration,
     /// How long answers are given from the copy without a word from a server.
     pub stale_after: Duration,
+    /// The longest pause before servers are asked again, after rounds in which none could be followed.
+    pub longest_pause: Duration,
     /// Bytes of a message. A first copy is one message: about 700 bytes for a port.
     pub longest_message: usize,
 }
@@ -33,6 +35,7 @@ impl OvnOptions {
             probe_after: Duration::from_secs(5),
             give_up_after: Duration::from_secs(30),
             stale_after: Duration::from_secs(60),
+            longest_pause: Duration::from_secs(5),
             longest_message: 256 << 20,
         }
     }
