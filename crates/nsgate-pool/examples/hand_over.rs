@@ -1,5 +1,5 @@
-//! An agent of one's own that hands a network over: `hand_over POOL_SOCKET AGENT_SOCKET`. It serves 127.0.0.1:8775 in
-//! the name of a network for ten seconds, or until the pool ends it.
+//! An agent that hands a network over: `hand_over POOL_SOCKET AGENT_SOCKET`. The pool serves 127.0.0.1:8775 in the name of a
+//! network for ten seconds, or until the pool ends it.
 
 use nsgate_config::native;
 use nsgate_pool::{Offer, Word};
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = native::parse("example", &text)?.config;
     let listener = TcpListener::bind("127.0.0.1:8775")?;
     listener.set_nonblocking(true)?;
-    // An offer can be made as often as there is a new worker.
+    // The same offer can be made to each new worker.
     let offer = Offer::new(&config)?;
     let mut served = offer.begin(Path::new(&pool), &[listener.as_fd()])?.wait(Duration::from_secs(5))?;
     println!("curl http://127.0.0.1:8775/   (for ten seconds)");

@@ -1,4 +1,4 @@
-//! A worker of one's own, without sandbox and launcher: `worker POOL_SOCKET AGENT_SOCKET`, until its standard input ends.
+//! A worker without sandbox and launcher: `worker POOL_SOCKET AGENT_SOCKET`. It serves until its standard input ends.
 //! `cargo run --example worker --features worker -- /tmp/pool.sock /path/of/agent.sock`
 
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};

@@ -24,7 +24,7 @@ pub enum AskError {
     /// The worker is not there, or does not answer.
     #[error("the pool does not answer: {0}")]
     Io(#[from] io::Error),
-    /// The worker does not want to.
+    /// The worker refuses.
     #[error("the pool refuses: {0}")]
     Refused(String),
     /// The worker says something that is not an answer.
@@ -32,12 +32,12 @@ pub enum AskError {
     Protocol(#[from] ProtocolError),
 }
 
-/// What a pool serves, as far as it says.
+/// What a pool serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The networks of every worker that answers.
     pub networks: Vec<NetworkStatus>,
-    /// Workers of several that do not answer: their networks are missing, or some of them.
+    /// Workers of several that do not answer. Their networks, or some of them, are missing.
     pub silent: Vec<SilentWorker>,
 }
 
@@ -58,7 +58,7 @@ pub fn list(pool: &Path) -> Result<Listing, AskError> {
     }
 }
 
-/// Lets the worker at `pool` serve a network no longer; whoever handed it over is told so, and ends.
+/// Ends a network of the worker at `pool`. The worker tells the network's owner, which ends.
 ///
 /// # Errors
 /// [`AskError::Refused`] if there is no such network, or what went wrong.
@@ -66,8 +66,8 @@ pub fn remove(pool: &Path, identity: Identity) -> Result<(), AskError> {
     done(&send_request(pool, &Request::Remove(identity))?)
 }
 
-/// The process that listens at `pool`, as this one numbers it: a worker, or the zygote of several; `None` if none does, or it is
-/// in another PID namespace.
+/// The pid of the process that listens at `pool`: a worker, or the zygote of several. `None` if no process listens, or it is in
+/// another PID namespace.
 #[must_use]
 pub fn listener(pool: &Path) -> Option<i32> {
     let channel = Channel::connect(pool).ok()?;
@@ -78,13 +78,13 @@ pub fn listener(pool: &Path) -> Option<i32> {
 /// Whether a service manager keeps networks for the worker at `pool`.
 ///
 /// # Errors
-/// [`AskError::Refused`] if it does not, also from a worker that does not know the question; or what went wrong.
+/// [`AskError::Refused`] if no manager does, and from a worker that does not know the question; or what went wrong.
 pub fn stores(pool: &Path) -> Result<(), AskError> {
     done(&send_request(pool, &Request::Stores)?)
 }
 
-/// Lets the worker at `pool` serve a network, and a service manager keep it for the next: a sealed record
-/// ([`crate::record`]) and its listeners, in order.
+/// Has the worker at `pool` serve a network, and a service manager keep it for the next worker. The network comes as a sealed
+/// record ([`crate::record`]) and its listeners, in order.
 ///
 /// # Errors
 /// [`AskError::Refused`], or what went wrong: nothing was taken then.
@@ -97,7 +97,7 @@ pub fn keep(
     keep_over(&Channel::connect(pool)?, identity, record, listeners)
 }
 
-/// The same over a connection that is there already and has said nothing: the worker judges who has made it.
+/// The same over a connection on which nothing was sent yet. The worker checks the process that made it.
 ///
 /// # Errors
 /// As [`keep`].

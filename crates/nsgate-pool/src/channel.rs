@@ -1,4 +1,4 @@
-//! One end of a connection between a worker and whoever speaks to it: whole messages, never waiting.
+//! One end of a connection between a worker and its peer: whole messages, never waiting.
 
 use crate::sys;
 use nix::{
@@ -37,7 +37,7 @@ impl Channel {
     /// Connects to a worker.
     ///
     /// # Errors
-    /// Nobody listens there, or whoever does has no room: connect(2).
+    /// No process listens there, or its queue is full: connect(2).
     pub fn connect(path: &Path) -> io::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
@@ -57,12 +57,12 @@ impl Channel {
 
     /// One message, if there is one; `None` if the other end is gone.
     pub(crate) fn receive(&self) -> io::Result<Option<Message>> {
-        // Most messages are a line: room for the longest would stay with a keeper for as long as it sleeps.
+        // Most messages are one line. A buffer for the longest would stay with a sleeping keeper.
         let length = sys::next_length(self.0.as_fd())?;
         let mut bytes = vec![0; length.min(LONGEST)];
         let received = sys::receive(self.0.as_fd(), &mut bytes)?;
         if received.length == 0 {
-            // An empty message is none; its descriptors are closed here.
+            // An empty message means nothing. Its descriptors are closed here.
             return Ok(None);
         }
         bytes.truncate(received.length);
@@ -85,7 +85,7 @@ impl Channel {
     pub(crate) fn wait(&self, deadline: Instant) -> io::Result<()> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            // A part of a millisecond is one: asked for nothing, poll(2) would not wait at all.
+            // Round up to a millisecond: poll(2) with 0 would not wait.
             let left = left.max(if left.is_zero() { left } else { Duration::from_millis(1) });
             let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
             match poll(&mut ready, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {

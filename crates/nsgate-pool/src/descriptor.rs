@@ -62,8 +62,8 @@ fn look(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether answers at this listener pass as many routers as the gate's guards allow, and no more. A worker does not set
-/// it: whoever bound the listener has, before it was heard of.
+/// Whether the listener's hop limit is the one of the gate's guards. The process that bound the listener has set it; a worker
+/// only checks it.
 ///
 /// # Errors
 /// A sentence that says what it has instead.

@@ -1,7 +1,7 @@
 //! Many gates, one worker.
 //!
-//! Whoever may bind in a network's namespace binds there and hands the listeners over, with the validated gate that they
-//! are for, to a worker that was never privileged. The network lives as long as the connection that handed it over.
+//! A process that may bind in a network's namespace binds the listeners there. It hands them to a worker that was never
+//! privileged, with the validated gate that they are for. The network lives as long as the connection that handed it over.
 //!
 //! One message is one datagram of a `SOCK_SEQPACKET` socket (unix(7)), at most 16 KiB long, with a first line that names
 //! protocol, version and word. [`protocol`] says which there are, [`Offer`] and [`Served`] are the sending half, and the
@@ -30,7 +30,7 @@ pub use offer::{Offer, OfferError, Offered, ProtocolError, Served, Unserved, Wor
 pub use peer::{Allowed, Peer};
 pub use shard::shard;
 
-/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+/// The types of other crates in this crate's interface, in the version that it is built with.
 pub mod reexports {
     pub use nsgate_config;
     #[cfg(feature = "worker")]

@@ -1,4 +1,4 @@
-//! The sending half. Its states are types: an [`Offer`] is begun, an [`Offered`] one waits, a [`Served`] one lasts.
+//! The sending half. Its states are types: an [`Offer`] is sent, an [`Offered`] waits for the answer, a [`Served`] lasts.
 
 use crate::{
     Channel,
@@ -13,17 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is wrong with what a worker says: it is of another version, or no worker.
+/// Why a worker's message cannot be used: the peer is of another version, or no worker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// It is longer than a message may be.
     #[error("a message that is too long")]
     TooLong,
-    /// It is no message of the protocol, and why.
+    /// It is no message of the protocol, for this reason.
     #[error("{0}")]
     Unreadable(Invalid),
-    /// It is one that answers something else.
+    /// It answers another question.
     #[error("a word that is no answer to what was asked")]
     Unasked,
 }
@@ -38,7 +38,7 @@ pub enum OfferError {
         /// Its length in bytes.
         length: usize,
     },
-    /// As many listeners as the gate names must come with it.
+    /// The gate names another number of listeners than came with it.
     #[error("the gate names {named} listeners, and {given} come with it")]
     Listeners {
         /// In the gate.
@@ -49,7 +49,7 @@ pub enum OfferError {
     /// The worker is not there, or gone, or does not answer.
     #[error("the pool does not answer: {0}")]
     Io(#[from] io::Error),
-    /// The worker does not want it.
+    /// The worker refuses it.
     #[error("the pool refuses: {0}")]
     Refused(String),
     /// The worker says something that is not an answer.
@@ -57,7 +57,7 @@ pub enum OfferError {
     Protocol(#[from] ProtocolError),
 }
 
-/// A gate that can be handed over, as often as necessary.
+/// A gate that can be handed over any number of times.
 #[derive(Clone, Debug)]
 pub struct Offer {
     message: Vec<u8>,
@@ -73,7 +73,7 @@ impl Offer {
         Self::noted(config, &Notes::default())
     }
 
-    /// The same, and what comes with the gate.
+    /// The same with notes.
     ///
     /// # Errors
     /// [`OfferError::TooLong`].
@@ -121,7 +121,7 @@ impl Offered {
         self.settled().map_err(|unserved| unserved.error)
     }
 
-    /// The same, and what is left of a handover that was refused.
+    /// The same; an error keeps the connection of a handover that was refused.
     ///
     /// # Errors
     /// [`Unserved`].
@@ -137,7 +137,7 @@ impl Offered {
     }
 }
 
-/// A handover that came to nothing.
+/// A handover that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Unserved {
@@ -147,8 +147,8 @@ pub struct Unserved {
 }
 
 impl Unserved {
-    /// Something that becomes readable when the worker that has refused is gone: the next one may judge otherwise. Only of
-    /// a handover that came with `asks` ([`Notes`]).
+    /// A descriptor that becomes readable when the worker that refused is gone. The next worker may accept. Only a handover
+    /// with `asks` ([`Notes`]) has one.
     #[must_use]
     pub fn refused_by(&self) -> Option<BorrowedFd<'_>> {
         self.channel.as_ref().map(AsFd::as_fd)
@@ -185,9 +185,9 @@ pub struct Served {
 /// What a worker says of a network that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// Hand over anew, then drop this: another worker has taken over. This one serves until then.
+    /// Another worker has taken over. Hand the network over to it, then drop this; this worker serves until then.
     Leave,
-    /// It serves no longer, and the network should not be handed over again.
+    /// It serves the network no longer. Do not hand it over again.
     End(String),
     /// The worker has heard a [`Served::ping`].
     Pong,
@@ -196,10 +196,10 @@ pub enum Word {
 }
 
 impl Served {
-    /// What the worker says, once there is something to read; `None` if that was nothing yet.
+    /// The worker's next message; `None` if there is none yet.
     ///
     /// # Errors
-    /// [`OfferError::Protocol`]: this worker is better left.
+    /// [`OfferError::Protocol`]: leave this worker.
     pub fn word(&self) -> Result<Option<Word>, OfferError> {
         let bytes = match receive_reply(&self.channel) {
             Ok(bytes) => bytes,
@@ -215,7 +215,7 @@ impl Served {
         }
     }
 
-    /// Asks the worker to finish the requests under way and no more; [`Word::End`] says that it has.
+    /// Asks the worker to finish the requests under way and accept no more. It says [`Word::End`] when it has.
     ///
     /// # Errors
     /// The worker is gone, and the requests with it.
@@ -223,13 +223,13 @@ impl Served {
         self.channel.send(&Request::Finish.to_bytes(), &[])
     }
 
-    /// Whether the worker answers to [`Served::ping`]: one of this release does, if the gate came with `asks` ([`Notes`]).
+    /// Whether the worker answers [`Served::ping`]. A worker of this release does, if the gate came with `asks` ([`Notes`]).
     #[must_use]
     pub fn answers(&self) -> bool {
         self.answers
     }
 
-    /// Asks for a sign of life: [`Word::Pong`] is one.
+    /// Asks for a sign of life. The worker answers [`Word::Pong`].
     ///
     /// # Errors
     /// The worker is gone, or reads nothing any more.
@@ -237,10 +237,10 @@ impl Served {
         self.channel.send(&Request::Ping.to_bytes(), &[])
     }
 
-    /// Takes the network back from a worker that gives no sign of life. One that comes to itself again accepts nobody
-    /// from now on, finishes the requests under way, and lets the network go.
+    /// Takes the network back from a worker that gives no sign of life. If the worker runs again, it accepts no guest of this
+    /// network, finishes the requests under way, and lets the network go.
     pub fn take_back(self) {
-        // One that cannot be told cuts off what is under way.
+        // A worker that cannot be told sees the connection close, and cuts the requests off.
         let _ = self.channel.send(&Request::Took.to_bytes(), &[]);
     }
 }

@@ -1,7 +1,7 @@
 //! Text in the OpenMetrics format 1.0, and the families that every network has, served by a pool's worker or a
 //! gate of its own.
 //!
-//! Nothing that a guest chose stands in it: names and labels are fixed, or UUIDs of the operator.
+//! The text holds nothing that a guest chose: names and labels are fixed, or UUIDs of the operator.
 
 use nsgate_config::Identity;
 use nsgate_forwarder::{
@@ -14,7 +14,7 @@ use std::fmt::{Display, Write};
 #[derive(Debug, Default)]
 pub struct Exposition {
     text: String,
-    /// Stands before the labels of each sample.
+    /// Written before the labels of each sample.
     common: String,
 }
 
@@ -48,7 +48,7 @@ impl Exposition {
     }
 }
 
-/// What is told of one network.
+/// The metrics of one network.
 #[derive(Clone, Debug)]
 pub struct NetworkMetrics {
     labels: String,
@@ -142,7 +142,7 @@ pub fn families(page: &str) -> impl Iterator<Item = Family<'_>> {
     const TYPE: &str = "# TYPE ";
     let page = page.strip_suffix("# EOF\n").unwrap_or(page);
     page.split(TYPE).skip(1).filter_map(|rest| {
-        // A head is two lines: the type, of which the mark is cut off, and the help.
+        // A family begins with two lines: the type, whose mark is cut off, and the help.
         let (kind, rest) = rest.split_once('\n')?;
         let (help, samples) = rest.split_once('\n')?;
         let name = kind.split(' ').next()?;

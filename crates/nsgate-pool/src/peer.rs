@@ -1,4 +1,4 @@
-//! Who is at the other end, as the kernel attests it, and whether that is enough.
+//! The peer of a connection, as the kernel names it, and whether it may speak to a worker.
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nsgate_config::Invalid;

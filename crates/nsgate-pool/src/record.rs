@@ -1,9 +1,8 @@
 //! What a service manager keeps of a network beside its listeners: the gate, and which sockets are its listeners.
 //!
-//! A memfd (memfd_create(2)), written once and sealed by whoever adds the network. A worker cannot make one, nor change
-//! one: its owner says whether somebody wrote it who may hand over, and the kernel's numbers of the sockets (SO_COOKIE)
-//! bind it to the ones that it was written for. So a worker that was taken over cannot leave its successor a network that
-//! nobody added.
+//! A record is a memfd (memfd_create(2)). The process that adds the network writes it once and seals it. A worker can neither
+//! make nor change one: the memfd's owner shows whether its writer may hand over, and the kernel's numbers of the sockets
+//! (SO_COOKIE) bind it to its listeners. So an attacker in a worker cannot leave the next worker a network that was not added.
 
 use crate::{
     Allowed, Peer,
@@ -39,7 +38,7 @@ pub fn blank() -> io::Result<OwnedFd> {
     Ok(memfd_create("nsgate", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?)
 }
 
-/// Writes what is kept of `config`, of what comes with it, and of these listeners, in order, and seals it.
+/// Writes the gate of `config`, its notes and the numbers of these listeners, in order, and seals the record.
 ///
 /// # Errors
 /// A system call that failed.
@@ -51,25 +50,25 @@ pub fn fill(record: OwnedFd, config: &Config, notes: &Notes, listeners: &[Borrow
     Ok(file.into())
 }
 
-/// Nobody changes it, and nobody takes that back.
+/// The content cannot change, and the seals cannot be removed.
 fn seals() -> SealFlag {
     SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE
 }
 
-/// Reads a record: the gate, what comes with it, and the numbers of its listeners in order.
+/// Reads a record: the gate, its notes, and the numbers of its listeners in order.
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
 #[cfg_attr(not(feature = "worker"), allow(dead_code, reason = "the receiving half reads it"))]
 pub(crate) fn read_record(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(Config, Notes, Vec<u64>), String> {
     let failed = |call: &'static str| move |error: Errno| format!("the record cannot be read: {call}: {error}");
-    // Seals are what only a memfd has.
+    // Only a memfd has seals.
     let found = fcntl(record, FcntlArg::F_GET_SEALS).map_err(|error| match error {
         Errno::EINVAL => "the record is not a memfd".to_owned(),
         error => failed("fcntl(F_GET_SEALS)")(error),
     })?;
     if !SealFlag::from_bits_truncate(found).contains(seals()) {
-        return Err("the record is not sealed: somebody could change it after it was judged".to_owned());
+        return Err("the record is not sealed: its writer could change it after it was checked".to_owned());
     }
     let owner = sys::owner(record).map_err(failed("fstat"))?;
     allowed
@@ -79,7 +78,7 @@ pub(crate) fn read_record(record: BorrowedFd<'_>, allowed: Allowed) -> Result<(C
     let mut length = 0;
     loop {
         let rest = bytes.get_mut(length..).unwrap_or_default();
-        // The position of the descriptor is shared with everybody who has it.
+        // Every process that holds the descriptor shares its position.
         match pread(record, rest, i64::try_from(length).unwrap_or(i64::MAX)) {
             Ok(0) => break,
             Ok(more) => length += more,

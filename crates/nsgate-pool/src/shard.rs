@@ -3,8 +3,8 @@
 use crate::protocol::identity_text;
 use nsgate_config::Identity;
 
-/// The worker of a network among so many, from 0 on: FNV-1a (64 bits) over its kind and UUID as the protocol writes
-/// them, modulo their number. A network keeps its worker for as long as that number stays the same, in every release.
+/// The index, from 0, of a network's worker among `workers`: FNV-1a (64 bits) over its kind and UUID as the protocol writes
+/// them, modulo the number of workers. In every release a network keeps its worker while that number stays the same.
 #[must_use]
 pub fn shard(identity: &Identity, workers: usize) -> usize {
     let hash = identity_text(identity)
@@ -19,7 +19,7 @@ mod tests {
     use super::shard;
     use nsgate_config::Identity;
 
-    /// What a release has said once, the next one says as well: a changed number here moves networks at an upgrade.
+    /// These numbers never change: another number would move networks to other workers at an upgrade.
     #[test]
     fn a_network_has_the_same_worker_in_every_release() {
         let id = |text: &str| text.parse().unwrap();

@@ -1,6 +1,6 @@
 //! recvmsg(2) with descriptors, and options by number; the only `unsafe` of this crate.
 //!
-//! Every descriptor that the kernel installs gets an owner here, whatever is wrong with its message: none is left open.
+//! Every descriptor that the kernel installs gets an owner here, even if its message is invalid: none is left open.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
@@ -12,7 +12,7 @@ use std::{
 
 /// Descriptors that the kernel puts into one message at most (`SCM_MAX_FD`, `include/net/scm.h`).
 const MOST_DESCRIPTORS: usize = 253;
-/// Room for a control message with all of them, aligned as the kernel wants it.
+/// Size, in units of 8 bytes, of a control message with all of them, aligned as the kernel wants it.
 const CONTROL: usize = (mem::size_of::<libc::cmsghdr>() + MOST_DESCRIPTORS * mem::size_of::<RawFd>()).div_ceil(8) + 2;
 
 /// One datagram.
@@ -26,7 +26,7 @@ pub(crate) struct Received {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-/// The length of the datagram that [`receive`] would take now. It stays where it is, and so do its descriptors.
+/// The length of the datagram that [`receive`] would take now. The datagram and its descriptors stay in the queue.
 pub(crate) fn next_length(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
     // SAFETY: all zeros is a valid `msghdr`: no address, no buffer, no room for control messages.
     let mut header: libc::msghdr = unsafe { mem::zeroed() };
@@ -41,7 +41,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Recei
     receive_with(socket, buffer, 0)
 }
 
-/// The same, but it stays where it is; the descriptors are copies.
+/// The same, but the datagram stays in the queue; the descriptors are copies.
 #[cfg(feature = "worker")]
 pub(crate) fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, Errno> {
     receive_with(socket, buffer, libc::MSG_PEEK)
@@ -68,7 +68,7 @@ fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], more: libc::c_int) ->
                 let bytes = (*part).cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
                 let data = libc::CMSG_DATA(part).cast::<RawFd>();
                 for index in 0..bytes / mem::size_of::<RawFd>() {
-                    // The kernel has just installed this descriptor; nobody else owns it.
+                    // The kernel has just installed this descriptor; it has no other owner.
                     descriptors.push(OwnedFd::from_raw_fd(ptr::read_unaligned(data.add(index))));
                 }
             }
@@ -96,8 +96,8 @@ pub(crate) fn socket_option(socket: BorrowedFd<'_>, option: libc::c_int) -> Resu
     Errno::result(done).map(|_| value)
 }
 
-/// User and group that a file belongs to. By the number of the call: the C library would ask by path (`newfstatat`),
-/// which a worker may not.
+/// User and group that own a file. The call is made by number: the C library would use `newfstatat`, which a worker's filter
+/// refuses.
 #[cfg_attr(not(feature = "worker"), allow(dead_code, reason = "the receiving half asks"))]
 pub(crate) fn owner(file: BorrowedFd<'_>) -> Result<(u32, u32), Errno> {
     // SAFETY: all zeros is a valid `stat`.
@@ -129,6 +129,6 @@ pub(crate) fn cookie(socket: BorrowedFd<'_>) -> Result<u64, Errno> {
 pub(crate) fn accept(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     use nix::sys::socket::{SockFlag, accept4};
     let accepted = accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(accepted) })
 }

@@ -1,7 +1,7 @@
-//! What is said: requests to a worker and its replies, as text.
+//! The messages: requests to a worker and its replies, as text.
 //!
-//! The first line of every message is `nsgate-pool VERSION WORD`; what follows depends on the word. A message that is
-//! not one of these, or not one that may come now, ends the connection, and with it the network that it handed over.
+//! The first line of every message is `nsgate-pool VERSION WORD`; the rest depends on the word. A message that is unknown, or
+//! may not come now, ends the connection, and with it the network that it handed over.
 //!
 //! | to a worker | what follows | when | the worker says |
 //! |---|---|---|---|
@@ -16,7 +16,7 @@
 //! | `keep` | an identity; a record ([`crate::record`]) and the listeners as descriptors | first | `done`: the network is served, and kept for the next worker; or `refused` |
 //! | `leave` | nothing | first | `done`; networks are served until their owners have left |
 //!
-//! In front of a gate may stand notes ([`Notes`]), which a release that does not know them takes for comments.
+//! Notes ([`Notes`]) may precede a gate. A release that does not know them takes them for comments.
 //!
 //! | from a worker | what follows | what it means |
 //! |---|---|---|
@@ -36,11 +36,11 @@ pub use request::Request;
 
 use nsgate_config::{Config, Identity, native};
 
-/// The version that is spoken. Another one is refused by name.
+/// The version of the protocol. Another version is refused by name.
 pub const VERSION: u32 = 1;
 
-// Words are added within a version: who does not know one refuses it by name, and the other side does without. What a
-// word means does not change. A version that is not spoken is refused by name as well, and a keeper serves by itself.
+// A version may get new words, and the meaning of a word does not change. A worker refuses a word that it does not know by name,
+// and the sender does without. It refuses another version by name as well, and the keeper then serves by itself.
 
 /// Name of the protocol: the first word of every message.
 const NAME: &str = "nsgate-pool";

@@ -1,17 +1,17 @@
-//! What a gate may come with: lines in front of it.
+//! Notes on a gate: lines in front of its text.
 
 use std::fmt::{self, Write};
 
 /// How each note begins. A reader of TOML takes it for a comment, and so does a release that does not know it.
 const BEGINS: &str = "#: ";
 
-/// What comes with a gate, beside its listeners.
+/// Notes that come with a gate, beside its listeners.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// The sender asks for signs of life (`ping`), and waits after a refusal until the worker is another one.
+    /// The sender asks for signs of life (`ping`), and after a refusal waits for another worker.
     pub asks: bool,
-    /// The key of the network's session tokens, as `nsgate_forwarder::TokenKey` reads it. Whoever serves the network next
-    /// is given the same, and tokens stay good.
+    /// The key of the network's session tokens, as `nsgate_forwarder::TokenKey` reads it. The next process that serves the
+    /// network gets the same key, so that tokens stay valid.
     pub key: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Notes {
         text
     }
 
-    /// Reads the notes in front of a gate. What a later release has written is passed over.
+    /// Reads the notes in front of a gate. Unknown notes, of a later release, are ignored.
     #[must_use]
     pub(crate) fn read(gate: &str) -> Self {
         let mut notes = Self::default();

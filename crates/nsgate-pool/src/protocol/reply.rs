@@ -20,7 +20,7 @@ pub enum Reply {
     End(String),
     /// Another worker takes over.
     Leave,
-    /// One of the networks that are there.
+    /// One of its networks.
     Network(Box<NetworkStatus>),
     /// A worker of several that says nothing of its networks.
     Silent(SilentWorker),
@@ -31,7 +31,7 @@ pub enum Reply {
 /// A worker of several that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SilentWorker {
-    /// The number of it, from 1 on.
+    /// Its number, from 1.
     pub number: u32,
     /// What went wrong.
     pub reason: String,
@@ -41,9 +41,9 @@ pub struct SilentWorker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetworkStatus {
-    /// Whose requests these are.
+    /// Which network it is.
     pub identity: Identity,
-    /// Where guests are heard, as a configuration writes it, with blanks between.
+    /// The listeners, as a configuration writes them, separated by blanks.
     pub listen: String,
     /// Path of the agent's socket.
     pub backend: String,
@@ -106,10 +106,10 @@ impl Reply {
     }
 }
 
-/// What a worker says behind `serving` to whoever asks for signs of life.
+/// Follows `serving` if the gate came with `asks`.
 const ANSWERS: &str = "answers\n";
 
-/// Lines that every release has written of a network.
+/// Lines that every release writes of a network.
 const LINES: usize = 9;
 
 impl NetworkStatus {
@@ -136,7 +136,7 @@ impl NetworkStatus {
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut lines = text.lines();
-        // What was added later: it may be absent, and what is added after this release is passed over.
+        // Keys of later releases: they may be absent. Unknown keys are ignored.
         let more: Vec<&str> = text.lines().skip(LINES).collect();
         let later = |key: &str| more.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         let mut value = |key: &str| {

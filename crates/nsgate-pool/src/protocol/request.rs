@@ -6,12 +6,11 @@ use nsgate_config::{Config, Identity, Invalid, native};
 /// A message to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Serve this gate at the listeners that come with the message. Of the process that is described beside it, only the
-    /// log means something here.
+    /// Serve this gate at the listeners that come with the message. Only the log of its `process` has an effect here.
     Serve(Box<Config>),
     /// Finish the requests under way, and no more.
     Finish,
-    /// Is it there? Asked by whoever has handed a network over.
+    /// Does the worker run? The owner of a network asks.
     Ping,
     /// The owner serves its network by itself: no answer to `ping` came in time.
     Took,
@@ -23,8 +22,8 @@ pub enum Request {
     Remove(Identity),
     /// Does a service manager keep networks for this worker?
     Stores,
-    /// Serve the network of the record that comes with the message, at the listeners behind it, without an owner: for as
-    /// long as a service manager keeps them for this worker and those after it.
+    /// Serve the network of the record that comes with the message, at the listeners behind the record. The network has no
+    /// owner: it lasts as long as a service manager keeps record and listeners.
     Keep(Identity),
     /// Another worker takes over.
     Leave,
@@ -48,7 +47,7 @@ impl Request {
         }
     }
 
-    /// A handover of this gate, and what comes with it.
+    /// A handover of this gate with its notes.
     #[must_use]
     pub fn serve(config: &Config, notes: &Notes) -> Vec<u8> {
         message("serve", &format!("{}{}", notes.to_text(), native::render(config)))
@@ -88,7 +87,7 @@ pub(super) fn gate(text: &str) -> Result<Config, String> {
         .map_err(|errors| format!("the gate is not right: {}", first(&errors.to_string())))
 }
 
-/// The first line of what is wrong with a gate: the rest shows the text, which may be long.
+/// The first line of a gate's diagnostics. The rest shows the text, which may be long.
 fn first(errors: &str) -> String {
     errors.lines().next().unwrap_or_default().to_owned()
 }

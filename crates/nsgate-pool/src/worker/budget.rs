@@ -1,14 +1,14 @@
-//! Descriptors of a worker, where it got too few for all that it may serve: a network takes its part before it is served,
-//! and what is reserved for it is there whenever its guests come.
+//! The descriptors of a worker that has too few for all that it may serve. A network takes its part before it is served, so
+//! that its guests always find the connections that are reserved for it.
 
 use super::Settings;
 use nsgate_config::descriptors_of_a_network;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
-/// What is not taken by a network yet.
+/// The descriptors that no network has taken.
 pub(super) struct Budget {
-    /// Nothing is counted where there are enough.
+    /// There are enough: nothing is counted.
     left: Option<Mutex<Left>>,
     /// Places that all networks share.
     pub(super) places: Arc<Semaphore>,
@@ -22,7 +22,7 @@ struct Left {
     places: u64,
 }
 
-/// A network's part; given back when dropped.
+/// A network's part. A drop gives it back.
 pub(super) struct Allotment {
     budget: Arc<Budget>,
     part: Left,
@@ -42,8 +42,8 @@ impl Budget {
         Arc::new(Self { left: Some(Mutex::new(left)), places: Arc::new(Semaphore::new(places)) })
     }
 
-    /// The part of a network with so many listeners and reserved connections. What is spare goes first, then places that
-    /// are shared. An error says that there is not enough.
+    /// Takes the part of a network with so many listeners and reserved connections: spare descriptors first, then shared places.
+    /// An error says that there are too few.
     pub(super) fn allot(self: &Arc<Self>, listeners: usize, reserved: u32) -> Result<Allotment, String> {
         let mut part = Left { spare: 0, places: 0 };
         if let Some(left) = &self.left {

@@ -1,18 +1,18 @@
-//! Which worker each listener was passed on to. One socket under two identities would answer a guest now in the name of
-//! one network and now of another, and two workers do not see each other's.
+//! Which worker has each listener. A socket under two identities would answer a guest now in the name of one network and now
+//! of another. Two workers do not see each other's listeners, so the dispatcher keeps this record.
 //!
-//! A listener is known by the kernel's number of it (SO_COOKIE), which is given once. What is known outlives a dispatcher
-//! in memory that the next one is given. It is a ring: the oldest of a million listeners is forgotten.
+//! A listener is known by its number (SO_COOKIE), which the kernel gives to no other socket. The record is in memory that the
+//! next dispatcher inherits. It is a ring of a million entries: a new one replaces the oldest.
 
 use nix::sys::uio::{pread, pwrite};
 use std::{collections::BTreeMap, os::fd::OwnedFd};
 
-/// Listeners that are known at most.
+/// Most listeners in the record.
 const MOST: u64 = 1 << 20;
-/// Bytes of one: its number, its worker, and the how-manieth it is, from 1 on.
+/// Bytes of an entry: the listener's number, its worker, and the entry's place in time, from 1.
 const RECORD: usize = 24;
 
-/// What is known.
+/// The record.
 #[derive(Default)]
 pub(super) struct Claims {
     memory: Option<OwnedFd>,
@@ -24,7 +24,7 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// What the dispatcher before this one has left in `memory`.
+    /// Reads the record that the dispatcher before this one has left in `memory`.
     pub(super) fn remembered(memory: OwnedFd) -> Self {
         let mut claims = Self::default();
         let mut record = [0; RECORD];
@@ -40,7 +40,7 @@ impl Claims {
         Self { memory: Some(memory), ..claims }
     }
 
-    /// Claims these listeners for a worker, all or none: another one that has claimed one of them, and which.
+    /// Claims these listeners for a worker, all or none. An error names another worker that has claimed one, and which one.
     pub(super) fn claim(&mut self, cookies: &[u64], worker: usize) -> Result<(), (usize, u64)> {
         let other = |cookie: &u64| self.known.get(cookie).filter(|(by, _)| *by != worker).map(|(by, _)| (*by, *cookie));
         if let Some(other) = cookies.iter().find_map(other) {
@@ -63,7 +63,7 @@ impl Claims {
         Ok(())
     }
 
-    /// This worker does not have that listener any more.
+    /// Frees a listener that this worker no longer has.
     pub(super) fn forget(&mut self, worker: usize, cookie: u64) {
         if let Some((_, place)) = self.known.get(&cookie).filter(|(by, _)| *by == worker) {
             self.places.remove(place);
@@ -72,7 +72,7 @@ impl Claims {
     }
 
     fn put(&mut self, cookie: u64, worker: usize, place: u64) {
-        // A ring holds a listener twice that went from one worker to another: the later place counts.
+        // The ring holds a listener twice if it went from one worker to another. The later entry counts.
         if self.known.get(&cookie).is_some_and(|(_, before)| *before > place) {
             return;
         }

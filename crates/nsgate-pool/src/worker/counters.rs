@@ -1,4 +1,4 @@
-//! What a worker counts: requests of each network, and how long those of all of them take.
+//! The counters of a worker: the requests of each network, and how long all requests take.
 
 use nsgate_forwarder::{AccessRecord, Observer, counters::Counters};
 use std::{
@@ -15,12 +15,12 @@ pub(super) const BOUNDS: [u64; 14] = [
     30_000_000,
 ];
 
-/// How long requests take, from the first byte to the last, of all networks together.
+/// How long the requests of all networks take, from the first byte to the last.
 #[derive(Debug, Default)]
 pub(super) struct Latency {
-    /// Requests up to each bound and above the one before, and those above the last.
+    /// Requests in each bucket: up to its bound and above the bound before it. The last bucket has no bound.
     pub(super) buckets: [AtomicU64; BOUNDS.len() + 1],
-    /// Microseconds altogether.
+    /// Sum in microseconds.
     pub(super) sum: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl Latency {
     }
 }
 
-/// Counts, and passes on.
+/// Counts a request, and passes it on to another observer.
 pub(super) struct Tally {
     pub(super) counters: Arc<Counters>,
     pub(super) latency: Arc<Latency>,

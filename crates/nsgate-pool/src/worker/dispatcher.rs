@@ -1,9 +1,9 @@
-//! Before several workers: passes each peer on to the worker whose network it speaks of, and asks all of them what is
-//! about all.
+//! The dispatcher of several workers. It passes each peer on to the worker of the network that the peer names, and asks every
+//! worker what concerns all.
 //!
-//! It looks at a message and does not take it: the worker hears the peer itself, judges it, and answers. What is not
-//! understood here is refused there. Of the listeners that come with a message it asks the kernel for their numbers, and
-//! closes its copies: a listener that a worker has does not go to another one ([`Claims`]).
+//! The dispatcher peeks at a message and leaves it in the socket: the worker reads it, checks the peer, and answers. A worker
+//! also refuses what the dispatcher does not understand. The dispatcher asks the kernel for the numbers of the listeners in a
+//! message, and closes its copies. A listener that one worker has is not passed to another ([`Claims`]).
 
 use super::{
     claims::Claims,
@@ -35,8 +35,8 @@ use tokio::{
 
 /// How long a peer may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a worker may take to begin an answer, and for each message of it: less than the process that has asked waits for, so that
-/// one worker that is stopped does not take the others' answers away.
+/// How long a worker may take to begin an answer, and for each message of it. The asking process waits longer, so that it still
+/// gets the other workers' answers when one worker is stopped.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Passes peers on.
@@ -51,8 +51,8 @@ struct Workers {
 }
 
 impl Dispatcher {
-    /// A dispatcher before the workers at the other ends of `workers`, from the first to the last
-    /// ([`super::Worker::serve_dispatched`]), for so many peers at once that have said nothing yet. Needs a runtime.
+    /// A dispatcher of the workers at the other ends of `workers`, from the first to the last
+    /// ([`super::Worker::serve_dispatched`]). At most so many peers at once may have sent nothing yet. Needs a runtime.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -61,16 +61,16 @@ impl Dispatcher {
         Ok(Self(Arc::new(Workers { peers, allowed, all, claims: Mutex::default(), left: watch::Sender::new(false) })))
     }
 
-    /// The same in the place of another one, whose worker each listener has it finds in `memory`, an empty file at first
-    /// that is passed from one to the next (memfd_create(2)).
+    /// The same in the place of another dispatcher, with the record of listeners in `memory`. That is a file which each dispatcher
+    /// inherits, and which is empty at first (memfd_create(2)).
     #[must_use]
     pub fn remembering(self, memory: OwnedFd) -> Self {
         *self.0.claims() = Claims::remembered(memory);
         self
     }
 
-    /// Takes peers at `handover` and tells metrics at `metrics`, until `stop` says something or another pool has taken
-    /// over. The workers go on: the process that started them tells them. To drop the future closes both sockets.
+    /// Takes peers at `handover` and serves metrics at `metrics`, until `stop` changes or another pool has taken over. The
+    /// workers go on: their parent ends them. Dropping the future closes both sockets.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -118,7 +118,7 @@ impl Workers {
 async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit) {
     let said = match timeout(PATIENCE, peer.peek()).await {
         Ok(Ok(Some(said))) => Request::parse(&said.bytes).ok().map(|request| (request, cookies(&said.descriptors))),
-        // A worker says what is wrong with silence.
+        // The worker tells a silent peer what is wrong.
         Err(_) => None,
         // It has left again.
         Ok(Ok(None) | Err(_)) => return,
@@ -126,9 +126,9 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
     let may = Peer::of(peer.channel()).is_ok_and(|who| workers.allowed.authorize(who).is_ok());
     match said {
         Some((request @ (Request::List | Request::Leave), _)) if may => {
-            // It has said what it wants: whoever does not read the answer keeps nobody else out.
+            // The peer has sent its message: give its place to another peer, even if this one never reads the answer.
             drop(place);
-            // Taken now: a connection that is closed with something unread in it takes the answer with it.
+            // Read the message now: closing a connection with unread data discards the answer.
             match peer.receive().await {
                 Ok(Some(message)) if message.descriptors.is_empty() && request == Request::List => {
                     list(&workers, &peer).await;
@@ -141,7 +141,7 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
         }
         Some((Request::Serve(config), cookies)) => {
             let index = shard(&config.gate.identity, workers.all.len());
-            // A stranger is refused by the worker, and claims nothing.
+            // The worker refuses a stranger, who therefore claims nothing.
             let claimed = if may { claim(&workers, &cookies, index).await } else { Ok(()) };
             match claimed {
                 Ok(()) => pass_on(&workers, peer, index).await,
@@ -157,13 +157,13 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
     drop(place);
 }
 
-/// The kernel's numbers of what comes with a message. What is no socket is refused by the worker.
+/// The kernel's numbers of the sockets that come with a message. The worker refuses other descriptors.
 fn cookies(descriptors: &[OwnedFd]) -> Vec<u64> {
     descriptors.iter().filter_map(|descriptor| sys::cookie(descriptor.as_fd()).ok()).collect()
 }
 
-/// Claims listeners for a worker. Another one that was given one of them before is asked whether it has it still; one that
-/// does not answer may have.
+/// Claims listeners for a worker. A worker that got one of them before is asked whether it still has it. If that worker does not
+/// answer, it may.
 async fn claim(workers: &Workers, cookies: &[u64], index: usize) -> Result<(), String> {
     loop {
         let claimed = workers.claims().claim(cookies, index);
@@ -194,7 +194,7 @@ async fn holds(worker: &Peering, cookie: u64) -> io::Result<Option<String>> {
     }
 }
 
-/// The worker hears the peer from its first word on.
+/// Passes the connection on; the worker reads it from the first message.
 async fn pass_on(workers: &Workers, peer: Peering, index: usize) {
     let Some(worker) = workers.all.get(index) else { return };
     if let Err(error) = worker.send_with(PEER, &[peer.channel().as_fd()]).await {
@@ -229,8 +229,7 @@ async fn word(worker: &Peering, until: Instant) -> io::Result<Reply> {
     Reply::parse(&said.bytes).map_err(io::Error::other)
 }
 
-/// Does the same with every worker at once, so that those that do not answer are waited for together. From the first to the
-/// last.
+/// Does the same with all workers at once, so that those that do not answer cost one wait. Returns the results in their order.
 fn with_each<F>(workers: &Arc<Workers>, work: impl Fn(Arc<Workers>, usize) -> F) -> Vec<(u32, JoinHandle<F::Output>)>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -244,14 +243,14 @@ async fn ask_at(workers: Arc<Workers>, index: usize, request: Request, until: In
     ask_worker(worker, &request, until).await
 }
 
-/// Whether the worker at `index` answers. It is asked for a listener that there is not: no socket's number is 0.
+/// Whether the worker at `index` answers. The question is about a listener that cannot exist: no socket's number is 0.
 async fn answers(workers: Arc<Workers>, index: usize) -> io::Result<()> {
     let worker = workers.all.get(index).ok_or(io::ErrorKind::NotFound)?;
     holds(worker, 0).await.map(drop)
 }
 
-/// What every worker says, and which of them say nothing. A worker says it when its turn has come, and not before: one whose
-/// words wait in a socket takes the peer for one that does not read.
+/// Passes on what every worker says, and names the workers that say nothing. Each worker is asked only when its turn comes: if
+/// its messages waited in a socket, it would leave the peer as one that does not read.
 async fn list(workers: &Arc<Workers>, peer: &Peering) {
     for (index, (number, alive)) in with_each(workers, answers).into_iter().enumerate() {
         let listed = async {

@@ -1,5 +1,5 @@
-//! Where peers come from, and the connection to one of them: they connect to a socket of this process's own, or to a
-//! dispatcher's, which passes them on.
+//! Where peers come from, and the connection to one of them. A peer connects to a socket of this process, or to the
+//! dispatcher's socket, and the dispatcher passes it on.
 
 use crate::{Channel, channel::Message, sys};
 use nix::{
@@ -20,9 +20,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// After an error of accept that is not about the one connection (no descriptors, no memory).
+/// The pause after an error of accept(2) that is not about one connection (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a peer may take to read what it is told.
+/// How long a peer may take to read a message.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Words with which a dispatcher passes a connection on.
@@ -30,11 +30,11 @@ pub(super) const PEER: &[u8] = b"peer";
 pub(super) const ASK: &[u8] = b"ask";
 pub(super) const PAGE: &[u8] = b"page";
 
-/// Who comes.
+/// A new connection.
 pub(super) enum Visitor {
-    /// Somebody whom the kernel must name.
+    /// A peer. The kernel says which process it is.
     Peer(Peering),
-    /// The dispatcher, which has judged whom it asks for.
+    /// The dispatcher, with a question of a peer that it has checked.
     Dispatcher(Peering),
     /// The dispatcher, which wants the page of metrics.
     Metrics(UnixStream),
@@ -57,7 +57,7 @@ impl WorkerEndpoint {
         Peering::new(connection).map(Self::Dispatcher)
     }
 
-    /// The next visitor, once there is room for one that has said nothing yet. `None` if it has left again.
+    /// The next visitor, once there is room for one that has sent nothing yet. `None` if it has already left.
     pub(super) async fn next(&self, fresh: &Arc<Semaphore>) -> Option<(Visitor, OwnedSemaphorePermit)> {
         // Never closed.
         let place = fresh.clone().acquire_owned().await.ok()?;
@@ -84,7 +84,7 @@ impl WorkerEndpoint {
     }
 }
 
-/// What the dispatcher passes on next: a word and one connection.
+/// The next message of the dispatcher: a word and one connection.
 async fn passed_on(dispatcher: &Peering) -> io::Result<Visitor> {
     let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let Message { bytes, mut descriptors, .. } = dispatcher.receive().await?.ok_or_else(gone)?;
@@ -119,9 +119,9 @@ impl Peering {
         self.0.get_ref()
     }
 
-    /// Whether the peer has closed its end, whatever it said before that and nobody has read.
+    /// Whether the peer has closed its end, even if messages of it are still unread.
     pub(super) fn is_left(&self) -> bool {
-        // Asked for nothing: that the other end is closed is told always (poll(2)).
+        // No event is asked for: poll(2) always reports a closed end.
         let mut one = [PollFd::new(self.channel().as_fd(), PollFlags::empty())];
         matches!(poll(&mut one, PollTimeout::ZERO), Ok(ready) if ready > 0)
     }
@@ -131,12 +131,12 @@ impl Peering {
         self.0.async_io(Interest::READABLE, Channel::receive).await
     }
 
-    /// The next message, which stays where it is, with copies of its descriptors; `None` if the peer is gone.
+    /// The next message, which stays in the socket, with copies of its descriptors; `None` if the peer is gone.
     pub(super) async fn peek(&self) -> io::Result<Option<Message>> {
         self.0.async_io(Interest::READABLE, Channel::peek).await
     }
 
-    /// Says something. A peer that does not read is left after a while, and the log says so.
+    /// Sends a message. A peer that does not read it is left after a while, and the log says so.
     pub(super) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
         self.send_with(bytes, &[]).await
     }

@@ -1,4 +1,4 @@
-//! Networks without an owner: a service manager keeps them, and they last until somebody removes them.
+//! Networks without an owner: a service manager keeps them, and they last until they are removed.
 
 use super::{
     Phase, Shared,
@@ -40,7 +40,8 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// Serves what the manager has passed back. What cannot be served is taken out of its store, with a reason in the log.
+/// Serves the networks that the manager has passed back. A network that cannot be served is removed from the manager's store, and
+/// the log says why.
 pub(super) async fn restore(shared: &Arc<Shared>, passed: Vec<(String, OwnedFd)>, alive: &mpsc::Sender<()>) {
     let mut names: BTreeMap<String, Vec<OwnedFd>> = BTreeMap::new();
     for (name, descriptor) in passed {
@@ -65,7 +66,7 @@ pub(super) async fn restore(shared: &Arc<Shared>, passed: Vec<(String, OwnedFd)>
     }
 }
 
-/// The descriptors come in any order: the record is what is not a socket, and says which listener is which.
+/// The descriptors come in any order. The one that is not a socket is the record, which says which listener is which.
 fn again(
     shared: &Arc<Shared>,
     kept_as: &str,
@@ -93,7 +94,7 @@ fn again(
     Ok(identity)
 }
 
-/// Judges record and listeners as a handover, and begins to serve.
+/// Checks record and listeners like a handover, and begins to serve.
 fn begin(
     shared: &Arc<Shared>,
     identity: Identity,
@@ -120,7 +121,7 @@ fn begin(
     Ok(begun)
 }
 
-/// Waits for the end of a kept network. When the worker ends, the manager goes on keeping it.
+/// Waits for the end of a kept network. The manager keeps a network beyond the worker's end.
 async fn last(shared: Arc<Shared>, network: Arc<Network>, mut dismissed: oneshot::Receiver<Dismissal>) {
     let mut phase = shared.phase.subscribe();
     let mut known = Phase::Open;

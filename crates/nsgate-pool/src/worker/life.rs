@@ -1,11 +1,11 @@
-//! What a network of an owner and a kept one share: its name in the log, and that it ends with its worker.
+//! What an owned network and a kept one share: the name in the log, and the end with the worker.
 
 use super::{Phase, Shared, network::Network};
 use nsgate_config::Identity;
 use nsgate_forwarder::Stop;
 use tokio::sync::watch;
 
-/// The phase, when it is another one than what is known.
+/// Waits for a phase other than the known one.
 pub(super) async fn later(phase: &mut watch::Receiver<Phase>, known: Phase) -> Phase {
     let now = phase.wait_for(|phase| *phase != known).await;
     now.map_or(Phase::Ending(Stop::Now), |now| *now)
@@ -26,7 +26,7 @@ pub(super) async fn follow(shared: &Shared, network: &Network) {
     }
 }
 
-/// As it stands in the log.
+/// The network's name in the log.
 pub(super) fn network_label(identity: &Identity) -> String {
     format!("{} {}", identity.header(), identity.uuid())
 }

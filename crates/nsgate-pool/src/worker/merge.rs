@@ -1,10 +1,10 @@
-//! One page of metrics from those of several workers: the samples of a family stand together (OpenMetrics 1.0,
-//! section 4.5), and each says which worker it is of.
+//! Merges the metrics pages of several workers into one. The samples of a family must be adjacent (OpenMetrics 1.0,
+//! section 4.5); each carries the number of its worker.
 
 use crate::openmetrics::families;
 use std::{collections::BTreeMap, fmt::Write};
 
-/// The page of a pool. `pages` are those of its workers, from the first to the last; `None` where one did not answer.
+/// The page of a pool. `pages` are its workers' pages, from the first to the last; `None` if a worker did not answer.
 pub(super) fn merge(pages: &[Option<String>]) -> String {
     let mut order: Vec<&str> = Vec::new();
     let mut all: BTreeMap<&str, String> = BTreeMap::new();

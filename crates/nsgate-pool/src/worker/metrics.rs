@@ -8,14 +8,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Readers of a worker's metrics at once: each has a page of its own.
+/// Most readers of a worker's metrics at once. Each has its own copy of the page.
 pub(super) const READERS: usize = 8;
-/// How long one of them may take.
+/// How long a reader may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one that has not asked, or does not take a share of the page, keeps its place when others wait: who connects to a
-/// UNIX socket asks at once, and reads what it has asked for.
+/// How long a reader that does not ask, or does not read a share of the page, keeps its place while others wait. A real client
+/// of a UNIX socket asks and reads at once.
 const GRACE: Duration = Duration::from_millis(100);
-/// Shares of a page, each of which is to be read within [`GRACE`] when others wait.
+/// Shares of a page. While others wait, a reader must take each within [`GRACE`].
 const SHARES: usize = 10;
 /// Smallest share in bytes.
 const SHARE: usize = 64 * 1024;
@@ -24,8 +24,8 @@ const LONGEST_PAGE: u64 = 256 * 1024 * 1024;
 /// Longest head of a request in bytes.
 const HEAD: usize = 4096;
 
-/// Answers with what `page` returns, until it is dropped: as many readers at once as `readers` says. Needs a runtime. Readers that
-/// connect and do not ask, or ask and do not read, make way for others.
+/// Answers with the text that `page` returns, to at most `readers` readers at once, until the future is dropped. Needs a runtime.
+/// Readers that do not ask, or do not read, make way for others.
 pub async fn serve<P, F>(listener: UnixListener, readers: usize, page: P)
 where
     P: Fn() -> F + Clone + Send + 'static,
@@ -73,7 +73,7 @@ async fn head(stream: &mut UnixStream, full: &Notify) -> std::io::Result<Vec<u8>
     Ok(head)
 }
 
-/// Ready when this place has been waited for, and others want it.
+/// Ready when the grace of this place is over and others wait for it.
 async fn wanted(full: &Notify) {
     sleep(GRACE).await;
     full.notified().await;
@@ -124,7 +124,7 @@ pub(super) async fn write(page: String, mut stream: UnixStream, place: OwnedSema
     drop(place);
 }
 
-/// A worker's page, as a dispatcher gets it, if that is whole. The dispatcher does not wait for ever.
+/// Reads a worker's page for the dispatcher; `None` if it is not whole in time.
 pub(super) async fn read_page(stream: UnixStream) -> Option<String> {
     let mut page = String::new();
     let read = stream.take(LONGEST_PAGE).read_to_string(&mut page).await;

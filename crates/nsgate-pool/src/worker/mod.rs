@@ -1,8 +1,8 @@
-//! The receiving half: serves every network that is handed over, for as long as whoever handed it over stays connected.
+//! The receiving half: a worker serves every network that is handed over, as long as its owner stays connected.
 //!
-//! Knows no configuration of networks and keeps no state outside its memory. One network's trouble (an accept that
-//! fails, an agent that misbehaves) stays in its own forwarder; what networks share is a bound for connections, of which
-//! each has a part that nobody can take.
+//! A worker reads no configuration of networks and keeps no state outside its memory. One network's trouble (an accept that
+//! fails, an agent that misbehaves) stays in its own forwarder. Networks share a bound on connections, of which each network
+//! has a reserved part.
 
 mod budget;
 mod claims;
@@ -48,7 +48,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How long connections may go on after the worker was told to end: busy ones get an answer that says it is their last.
+/// How long connections may go on after the worker was told to end. Busy ones get a last answer, which closes the connection.
 const RETIRING: Duration = Duration::from_secs(2);
 
 /// An agent that gates may ask for.
@@ -58,7 +58,7 @@ pub struct AllowedBackend {
     pub path: AbsolutePath,
     /// As this process sees it.
     pub seen: PathBuf,
-    /// Who must listen there, whatever a gate says.
+    /// The uid that must listen there, beside the gate's own rule.
     pub owner: Option<u32>,
 }
 
@@ -66,32 +66,33 @@ pub struct AllowedBackend {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Who may hand over.
+    /// The peers that may hand over.
     pub allowed: Allowed,
-    /// The agents that there are.
+    /// The agents that a gate may name.
     pub backends: Vec<AllowedBackend>,
     /// Networks at once.
     pub networks: usize,
-    /// Peers that have said nothing yet, at once.
+    /// Peers at once that have sent nothing yet.
     pub peers: usize,
-    /// Connections of guests at once, beside those that are reserved.
+    /// Connections of guests at once, beside the reserved ones.
     pub connections: usize,
-    /// Descriptors for all of these connections and networks, where there are too few for the bounds above: then networks
-    /// take from the connections what is reserved for them.
+    /// Descriptors for connections and networks, if there are too few for the bounds above. Reserved connections are then taken
+    /// from the shared ones.
     pub descriptors: Option<u64>,
-    /// Connections that each network may have whatever the others do.
+    /// Connections that are reserved for each network.
     pub reserved: u32,
-    /// For the session tokens of networks whose guards want them and which bring no key. Each network's are its own.
+    /// For the session tokens of networks that bring no key although their guards want tokens. A token of one network is invalid
+    /// in another.
     pub token_key: Option<TokenKey>,
     /// Which worker this is, from 1 on, where there is more than one.
     pub number: Option<u32>,
-    /// What this process could not write, for its metrics.
+    /// The lines and events that this process could not write, for its metrics.
     pub lost: Lost,
 }
 
 impl Settings {
-    /// What these peers may hand over for these agents: 100,000 networks with 10,000 connections, of which each network has four
-    /// whatever the others do, and 256 peers that have said nothing yet.
+    /// Settings for these peers and agents: 100,000 networks, 10,000 shared connections, four reserved for each network, and 256
+    /// peers that have sent nothing yet.
     #[must_use]
     pub fn new(allowed: Allowed, backends: Vec<AllowedBackend>) -> Self {
         Self {
@@ -109,7 +110,7 @@ impl Settings {
     }
 }
 
-/// How many lines and events no destination took since the process began.
+/// Lines and events that were lost since the process began.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost {
     /// Lines of the log.
@@ -119,7 +120,7 @@ pub struct Lost {
 }
 
 impl Default for Lost {
-    /// For a process that loses none.
+    /// Counts nothing, for a process that loses none.
     fn default() -> Self {
         Self { lines: || 0, events: || 0 }
     }
@@ -146,12 +147,12 @@ struct Shared {
     phase: watch::Sender<Phase>,
 }
 
-/// How far a worker's life is.
+/// The phase of a worker's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Networks come.
+    /// Networks may be handed over.
     Open,
-    /// Another worker takes over: networks go.
+    /// Another worker takes over: each network is served until its owner leaves.
     Leaving,
     /// Networks end.
     Ending(Stop),
@@ -189,8 +190,8 @@ impl Worker {
         Self(shared, Vec::new())
     }
 
-    /// The same with a service manager that keeps networks for the next worker, and what it has kept for this one: names
-    /// and descriptors. Needs a runtime.
+    /// The same with a service manager that keeps networks for the next worker. `kept` are the names and descriptors that it has
+    /// kept for this one. Needs a runtime.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -202,14 +203,14 @@ impl Worker {
         Ok(Self(shared, passed))
     }
 
-    /// Takes handovers at `handover`, a listening `SOCK_SEQPACKET` socket, and tells metrics at `metrics`, until `stop`
-    /// says otherwise or another worker has taken over every network.
+    /// Takes handovers at `handover`, a listening `SOCK_SEQPACKET` socket, and serves metrics at `metrics`, until `stop` ends it
+    /// or another worker has taken over every network.
     ///
-    /// [`Stop::Now`] cuts everything off. Any other word ends the handovers at once, lets connections go with their next
-    /// answer, and finishes the requests under way. A sender of `stop` that is dropped before it has said anything means
-    /// [`Stop::Now`]; one that is dropped later, what it said last.
+    /// [`Stop::Now`] cuts everything off. Any other value ends the handovers at once, closes connections with their next
+    /// answer, and finishes the requests under way. If the sender of `stop` is dropped, its last value holds; without one, that
+    /// is [`Stop::Now`].
     ///
-    /// To drop the future that this returns ends all of it, as [`Stop::Now`] does.
+    /// Dropping the future ends everything, as [`Stop::Now`] does.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -231,8 +232,8 @@ impl Worker {
         Ok(())
     }
 
-    /// The same as one of several workers: what comes is passed on by a [`Dispatcher`] at the other end of `dispatcher`,
-    /// questions for metrics as well.
+    /// The same as one of several workers: a [`Dispatcher`] at the other end of `dispatcher` passes on peers and requests for
+    /// metrics.
     ///
     /// # Errors
     /// A socket that cannot be waited for.
@@ -244,7 +245,7 @@ impl Worker {
     async fn attend(self, door: WorkerEndpoint, mut stop: watch::Receiver<Option<Stop>>) {
         let Self(shared, passed) = self;
         let _last_word = LastWord(shared.clone());
-        // Every network and every peer holds a copy of the sender; nothing is ever sent.
+        // Every network and every peer holds a copy of the sender. Nothing is sent: the channel closes when the last copy is dropped.
         let (alive, mut ended) = mpsc::channel::<()>(1);
         kept::restore(&shared, passed, &alive).await;
         let fresh = Arc::new(Semaphore::new(shared.settings.peers));
@@ -270,7 +271,7 @@ impl Worker {
             }
         }
         if asked.is_none() {
-            // Whoever has connected in this moment is told to turn to the other worker, by being left.
+            // A peer that has connected in this moment sees the connection close, and turns to the other worker.
             drop(door);
             drop(alive);
             tokio::select! {
@@ -287,7 +288,7 @@ impl Worker {
     }
 }
 
-/// Networks do not outlive what serves them: where that is dropped, nothing else ends them.
+/// Ends the networks when the future that serves them is dropped: nothing else would.
 struct LastWord(Arc<Shared>);
 
 impl Drop for LastWord {
@@ -296,7 +297,7 @@ impl Drop for LastWord {
     }
 }
 
-/// Ends every network: with the next answer on each connection, then with the requests under way, or at once.
+/// Ends every network: first with the next answer on each connection, then after the requests under way, or at once.
 async fn end(shared: &Shared, asked: Stop, mut stop: watch::Receiver<Option<Stop>>, ended: &mut mpsc::Receiver<()>) {
     let first = if asked == Stop::Now { Stop::Now } else { Stop::Retire };
     let _ = shared.phase.send(Phase::Ending(first));
@@ -316,7 +317,7 @@ async fn end(shared: &Shared, asked: Stop, mut stop: watch::Receiver<Option<Stop
     let _ = ended.recv().await;
 }
 
-/// Waits until something else is asked for than what is known. A worker whose owner has gone without a word ends at once.
+/// Waits for a value other than the known one. If the sender is gone without a value, the worker ends at once.
 async fn next(stop: &mut watch::Receiver<Option<Stop>>, known: Option<Stop>) -> Stop {
     let asked = stop.wait_for(|asked| asked.is_some() && *asked != known).await.map(|asked| *asked);
     match asked {

@@ -1,4 +1,4 @@
-//! One network: a forwarder that serves it, and what is known of it.
+//! One network: its forwarder and its state.
 
 use super::{Shared, budget::Allotment, counters::Tally, endpoint::Peering};
 use crate::{
@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-/// Why a network ends before its owner leaves, and how.
+/// Ends a network before its owner leaves.
 pub(super) struct Dismissal {
     pub(super) reason: &'static str,
     pub(super) stop: Stop,
@@ -55,7 +55,7 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    /// Looks at everything that came with a handover.
+    /// Checks everything that came with a handover.
     pub(super) fn new(
         shared: &Shared,
         config: Config,
@@ -100,11 +100,11 @@ impl Checked {
         &self.cookies
     }
 
-    /// The same, accepting guests for as long as `owner` has not left: whoever serves after that serves alone. The owner
-    /// may be a process that takes the network back because this one was stopped, and has come to itself again.
+    /// The same, but accepts no guest once `owner` has left, so that two processes never serve the network at once. An owner may
+    /// take its network back while this worker is stopped; the worker learns so when it runs again.
     pub(super) fn owned_by(self, owner: Weak<Peering>) -> Self {
         let left = self.left.clone();
-        // Where this end was closed first, the network's end says who is accepted.
+        // If this end was closed first, the network's own end stops the accepting.
         let held = move || !left.load(Ordering::Relaxed) && owner.upgrade().is_none_or(|owner| !owner.is_left());
         Self { forwarder: self.forwarder.while_held(Arc::new(held)), ..self }
     }
@@ -130,7 +130,7 @@ impl Checked {
 }
 
 impl Network {
-    /// Ends, as the owner's end does; anything later takes effect only if it is harder.
+    /// Ends the network. A later call takes effect only if its stop is harder.
     pub(super) fn stop(&self, stop: Stop) {
         let grade = |stop: &Option<Stop>| match stop {
             None => 0,
@@ -147,7 +147,7 @@ impl Network {
         });
     }
 
-    /// Its owner has left: whoever serves the network now serves it alone. Nobody is accepted from here on, not even who
+    /// The owner has left, and another process may serve the network now. From here on no guest is accepted, not even one that
     /// waits at the listeners already.
     pub(super) fn let_go(&self) {
         self.left.store(true, Ordering::Relaxed);
@@ -158,10 +158,10 @@ impl Network {
         self.stop.closed().await;
     }
 
-    /// Lets the owner know that it is one no longer.
+    /// Tells the owner that it no longer owns the network.
     pub(super) fn dismiss(&self, dismissal: Dismissal) {
         let dismiss = self.dismiss.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // An owner that has left in this moment need not be told.
+        // The owner may have left in this moment, and need not be told.
         let _ = dismiss.map(|dismiss| dismiss.send(dismissal));
     }
 
@@ -170,7 +170,7 @@ impl Network {
         self.gauge.connections()
     }
 
-    /// For the operator.
+    /// The status that an operator gets.
     pub(super) fn status(&self, worker: Option<u32>) -> NetworkStatus {
         let numbers = self.counters.numbers();
         let listen: Vec<String> = self.gate.listeners.iter().map(ToString::to_string).collect();
@@ -189,7 +189,7 @@ impl Network {
     }
 }
 
-/// The key of the network's tokens: the one that comes with it, which its next worker gets as well, or this worker's own.
+/// The key of the network's tokens: its own, which came with it and goes to its next worker, or else this worker's.
 fn key(shared: &Shared, notes: &Notes) -> Result<Option<TokenKey>, String> {
     let Some(text) = &notes.key else { return Ok(shared.settings.token_key.clone()) };
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
@@ -197,7 +197,7 @@ fn key(shared: &Shared, notes: &Notes) -> Result<Option<TokenKey>, String> {
     TokenKey::read(text, now).map(Some).ok_or_else(|| "the key of its tokens is none".to_owned())
 }
 
-/// How the gate's agent is reached, if it is one of those that this worker knows.
+/// The connector to the gate's agent, if this worker may reach that agent.
 fn connector(shared: &Shared, gate: &Gate) -> Result<UnixConnector, String> {
     let wanted = gate.backend.path();
     let Some(backend) = shared.settings.backends.iter().find(|backend| backend.path == *wanted) else {

@@ -1,5 +1,5 @@
-//! Owners whose network was refused: each is told why, the log is told once, and who asks for it waits until this worker
-//! is another one.
+//! Owners whose network was refused. Each is told why, and the log gets one line. An owner that came with `asks` waits for
+//! another worker.
 
 use super::{
     Phase, Shared,
@@ -14,10 +14,10 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
-/// Owners that wait, and reasons that are remembered, at most.
+/// Most owners that wait, and most reasons that are remembered.
 const MOST: usize = 1024;
 
-/// What was refused.
+/// The owners and the reasons.
 pub(super) struct Refused {
     reasons: Mutex<BTreeMap<String, String>>,
     places: Arc<Semaphore>,
@@ -30,8 +30,8 @@ impl Default for Refused {
 }
 
 impl Refused {
-    /// Tells the owner, and keeps the connection until it leaves or this worker does. An owner that is told the same once
-    /// more (it asks again after a while, since there may be room now) finds no second line in the log.
+    /// Tells the owner, and keeps the connection until either side leaves. A waiting owner tries again after a while, since there may
+    /// be room then. The same refusal gets no second line in the log.
     pub(super) async fn tell(&self, shared: &Shared, peering: &Peering, identity: &Identity, reason: &str) {
         Shared::count(&shared.refusals);
         let identity = network_label(identity);

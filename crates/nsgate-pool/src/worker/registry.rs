@@ -9,10 +9,10 @@ use nsgate_config::{Gate, Identity, Uuid};
 use nsgate_forwarder::Stop;
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-/// An identity as something that can be looked up.
+/// An identity as a key.
 type Key = (&'static str, Uuid);
 
-/// Networks in the order of their identities, and whose each listener is.
+/// Networks in the order of their identities, and the network of each listener.
 #[derive(Default)]
 pub(super) struct Registry {
     networks: BTreeMap<Key, Arc<Network>>,
@@ -24,14 +24,13 @@ fn key(identity: &Identity) -> Key {
 }
 
 impl Registry {
-    /// Whether this network may come. The same network once more is its owner's successor, and so is whoever brings one
-    /// of its listeners: that was taken from its owner by a process that had the right to. Another one under the same
-    /// identity is refused, since one of the two must be a mistake.
-    /// Returns what it takes of the worker's descriptors.
+    /// Returns the network's part of the worker's descriptors if it may be served. An equal gate under the same identity succeeds
+    /// the present one. So does another gate that brings one of its listeners: only a process with the right to do so can have
+    /// taken the listener from its owner. Any other gate under the same identity is refused, since one of the two is a mistake.
     pub(super) fn admit(&self, checked: &Checked, shared: &Shared) -> Result<Arc<Allotment>, String> {
         let most = shared.settings.networks;
         let gate = checked.gate();
-        // One socket under two identities: a guest's request would get now the one and now the other.
+        // A socket under two identities would give a guest's request now the one and now the other.
         let own = key(&gate.identity);
         let other = checked.cookies().iter().find_map(|cookie| self.listeners.get(cookie).filter(|key| **key != own));
         if let Some((header, id)) = other {
@@ -39,7 +38,7 @@ impl Registry {
         }
         match self.networks.get(&key(&gate.identity)) {
             Some(present) => match difference(&present.gate, gate) {
-                // What it holds is its successor's.
+                // The successor takes over its descriptors.
                 None => Ok(present.allotment.clone()),
                 Some(_) if checked.cookies().iter().any(|cookie| present.cookies.contains(cookie)) => {
                     Ok(present.allotment.clone())
@@ -57,7 +56,7 @@ impl Registry {
         }
     }
 
-    /// Adds a network that may come. Its predecessor's owner is dismissed.
+    /// Adds a network that was admitted. Its predecessor's owner is dismissed.
     pub(super) fn insert(&mut self, network: &Arc<Network>) {
         if let Some(before) = self.networks.insert(key(&network.gate.identity), network.clone()) {
             for cookie in &before.cookies {
@@ -96,7 +95,7 @@ impl Registry {
     }
 }
 
-/// What is not the same in two gates of one identity.
+/// The first difference between two gates of one identity.
 fn difference(present: &Gate, new: &Gate) -> Option<&'static str> {
     if present == new {
         return None;

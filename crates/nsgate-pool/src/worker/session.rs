@@ -1,5 +1,5 @@
-//! One peer, from its connection to its end. A peer says one thing. One that hands a network over becomes its owner, and may
-//! then only ask for its end. Any other peer is answered and left.
+//! One peer, from its connection to its end. A peer sends one request. A peer that hands a network over becomes its owner, and
+//! may then only ask for its end. Any other peer is answered and left.
 
 use super::{
     Phase, Shared,
@@ -24,7 +24,7 @@ use tokio::{
 /// How long a peer may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A peer that has just come; `trusted` is the dispatcher. `alive` is held as long as there is something to wait for.
+/// Hears a new peer; `trusted` is the dispatcher. `alive` is held until the peer is done.
 pub(super) async fn meet(
     shared: Arc<Shared>,
     (peering, trusted): (Peering, bool),
@@ -39,7 +39,7 @@ pub(super) async fn meet(
     };
     drop(place);
     match (request, descriptors) {
-        // It did not wait for a worker that was stopped, and has asked again or serves by itself.
+        // The peer did not wait for a stopped worker. It has asked again, or serves by itself.
         (Request::Serve(_), _) if peering.is_left() => {}
         (Request::Serve(config), descriptors) => {
             let (identity, peering) = (config.gate.identity, Arc::new(peering));
@@ -67,7 +67,7 @@ pub(super) async fn meet(
             refuse(&shared, &peering, "descriptors came with a message that takes none").await;
         }
         (Request::Stores, _) => {
-            // A question, and not a handover: that the answer is no is nobody's mistake.
+            // A question and not a handover: the answer "no" is no fault, and gets no line in the log.
             let no = || Reply::Refused("no service manager keeps networks for this worker".to_owned());
             let reply = if shared.store.is_some() { Reply::Done } else { no() };
             let _ = peering.send(&reply.to_bytes()).await;
@@ -83,15 +83,15 @@ pub(super) async fn meet(
         (Request::Remove(identity), _) => remove(&shared, &peering, &identity).await,
         (Request::Leave, _) => leave(&shared, &peering).await,
         (Request::Finish | Request::Ping | Request::Took, _) => {
-            refuse(&shared, &peering, "this is for whoever has handed a network over").await;
+            refuse(&shared, &peering, "only the owner of a network may say this").await;
         }
     }
 }
 
-/// The first message of a peer that may speak, and what came with it.
+/// The first message of a peer that may speak, with its descriptors.
 async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Option<Heard>, String> {
     let peer = Peer::of(peering.channel()).map_err(|error| format!("who is there? SO_PEERCRED: {error}"))?;
-    // Read first, whoever it is: a connection that is closed with something unread in it takes the refusal with it.
+    // Read before the peer is checked: closing a connection with unread data discards the refusal.
     let said = timeout(PATIENCE, peering.receive()).await;
     if !trusted {
         shared.settings.allowed.authorize(peer)?;
@@ -108,7 +108,7 @@ async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Opti
     }
 }
 
-/// What a peer says first, and what comes with it.
+/// A peer's first request, with its descriptors.
 type Heard = (Request, Notes, Vec<OwnedFd>);
 
 /// Tells the peer and the log.
@@ -118,7 +118,7 @@ pub(super) async fn refuse(shared: &Shared, peering: &Peering, reason: &str) {
     let _ = peering.send(&Reply::Refused(reason.to_owned()).to_bytes()).await;
 }
 
-/// A peer that owns a network: it is served until the owner leaves, or is told that it owns it no longer.
+/// Serves a network until its owner leaves or is dismissed.
 async fn serve_owner(
     shared: &Shared,
     (peering, answers): (Arc<Peering>, bool),
@@ -140,12 +140,12 @@ async fn serve_owner(
         network.let_go();
     }
     network.stop(stop);
-    // An owner whose worker ends turns to the next one, while connections are finished here.
+    // Tell the owner that this worker ends: it turns to the next worker while connections are finished here.
     drop(peering);
     follow(shared, &network).await;
 }
 
-/// What happens in the life of an owner.
+/// An event in the life of an owner.
 enum Event {
     Said(std::io::Result<Option<Message>>),
     Dismissed(Dismissal),
@@ -170,7 +170,7 @@ async fn owned(
         };
         match event {
             Event::Said(Ok(Some(message))) if message.bytes == Request::Ping.to_bytes() => {
-                // What an owner that has left says last is still to be heard.
+                // An error means that the owner has left. Its last message is read all the same.
                 let _ = peering.send(&Reply::Pong.to_bytes()).await;
             }
             Event::Said(said) => return owner_said(peering, network, said, known).await,
@@ -187,7 +187,7 @@ async fn owned(
     }
 }
 
-/// How the network ends because of what its owner said, or that it left.
+/// How the network ends after its owner's message, or after the owner left.
 async fn owner_said(
     peering: &Peering,
     network: &Network,
@@ -202,12 +202,12 @@ async fn owner_said(
                     () = network.ended() => {
                         let _ = peering.send(&Reply::End("requests under way are finished".to_owned()).to_bytes()).await;
                     }
-                    // It does not want to wait for that.
+                    // The owner does not wait for the requests under way.
                     _ = peering.receive() => {}
                 }
                 Stop::Now
             }
-            // It serves by itself, at the same listeners: what is under way here is finished.
+            // The owner serves by itself at the same listeners. The requests under way are finished here.
             Ok(Request::Took) => {
                 let identity = network_label(&network.gate.identity);
                 network.let_go();
@@ -222,7 +222,7 @@ async fn owner_said(
                 Stop::Now
             }
         },
-        // Somebody else serves the same listeners: no guest loses a request.
+        // Another process serves the same listeners: no guest loses a request.
         _ if known == Phase::Leaving => Stop::Retire,
         _ => Stop::Now,
     }
@@ -241,7 +241,7 @@ async fn list(shared: &Shared, peering: &Peering, all: Vec<Arc<Network>>) {
 async fn leave(shared: &Shared, peering: &Peering) {
     tracing::info!("another worker takes over: networks are served until their owners have left");
     let _ = peering.send(&Reply::Done.to_bytes()).await;
-    // Only from the open state: an end that has begun is not taken back.
+    // Only from the open phase: an end that has begun goes on.
     shared.phase.send_if_modified(|phase| {
         let open = *phase == Phase::Open;
         if open {

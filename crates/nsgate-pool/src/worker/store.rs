@@ -1,7 +1,7 @@
 //! Networks that a service manager keeps for the next worker: systemd's file descriptor store (`FDSTORE=1`, sd_notify(3)).
 //!
-//! One connection to the manager, made before the worker was confined, and messages of two kinds on it. The names of
-//! what is kept are those of networks; what a manager passes back is judged as a handover is.
+//! There is one connection to the manager, made before the worker was confined, and two kinds of message. Descriptors are kept
+//! under the name of their network. What the manager passes back is checked like a handover.
 
 use super::endpoint::watched;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
@@ -30,7 +30,7 @@ pub struct Manager {
     pub most: usize,
 }
 
-/// What the manager keeps.
+/// The descriptors that the manager keeps.
 pub(super) struct Store {
     socket: AsyncFd<OwnedFd>,
     most: usize,
@@ -38,7 +38,7 @@ pub(super) struct Store {
     kept: Mutex<BTreeMap<String, usize>>,
 }
 
-/// The name under which the descriptors of a network are kept. No colon: the manager puts them between names.
+/// The name under which the descriptors of a network are kept. It has no colon: the manager separates names by colons.
 pub(super) fn name(identity: &Identity) -> String {
     crate::protocol::identity_text(identity).replace(' ', ".")
 }
@@ -49,12 +49,12 @@ impl Store {
         Ok(Self { socket, most: manager.most, kept: Mutex::default() })
     }
 
-    /// These were passed back: they are kept still.
+    /// Counts descriptors that were passed back: the manager still keeps them.
     pub(super) fn known(&self, name: &str, descriptors: usize) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), descriptors);
     }
 
-    /// Has the manager keep these.
+    /// Has the manager keep these descriptors.
     pub(super) async fn put(&self, name: &str, descriptors: &[BorrowedFd<'_>]) -> Result<(), String> {
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,7 @@ impl Store {
             }
             kept.insert(name.to_owned(), descriptors.len());
         }
-        // No polling: what is kept is taken out here, and nowhere else.
+        // Without FDPOLL=0 the manager would remove descriptors by itself.
         let sent = self.send(&format!("FDSTORE=1\nFDPOLL=0\nFDNAME={name}"), descriptors).await;
         sent.map_err(|error| {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
@@ -75,7 +75,7 @@ impl Store {
         })
     }
 
-    /// Has the manager close whatever it keeps under this name.
+    /// Has the manager close everything that it keeps under this name.
     pub(super) async fn remove(&self, name: &str) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         if let Err(error) = self.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[]).await {
