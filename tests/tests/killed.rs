@@ -155,10 +155,7 @@ fn a_line_is_explained_from_every_log(lab: &Lab) {
     );
     // As an argument, in one word and in many.
     let gate = one(&["--role", "gate", LINE], "");
-    assert!(
-        gate.contains("with some arguments alone: a connection to the agent") && !gate.contains("worker"),
-        "{gate}"
-    );
+    assert!(gate.contains("with some arguments only: a connection to the agent") && !gate.contains("worker"), "{gate}");
     let words: Vec<&str> = ["--role", "gate"].into_iter().chain(LINE.split(' ')).collect();
     assert_eq!(one(&words, ""), gate);
     let audit =

@@ -372,7 +372,7 @@ fn a_log_that_goes_away_is_said_on_standard_error_and_noted_by_attest(lab: &Lab)
     let gate = Gate::foreground(lab, &network.gate, &config, &words).unwrap_or_else(|started| panic!("{started:#?}"));
     let children = nsgate_tests::lab::text(format!("/proc/{0}/task/{0}/children", gate.pid));
     let serving: i32 = children.trim().parse().unwrap();
-    let noted = || attested(lab, serving).stdout.contains("note: nobody is at the other end of a datagram socket");
+    let noted = || attested(lab, serving).stdout.contains("note: no process is at the other end of a datagram socket");
     assert!(log.find("Serving", 5.0).is_some() && !noted());
     drop(log);
     let guest = Guest::new(&network.guest);

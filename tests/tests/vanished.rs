@@ -120,7 +120,7 @@ fn a_logs_directory_that_was_made_anew_is_said_by_attest(lab: &Lab) {
     assert!(log.all(1.5).is_empty(), "the window shows the directory that it was opened for");
     let attested = attest(lab, &[&gate.pid.to_string()]);
     assert!(attested.code() == Some(3) && attested.stdout.contains("removed: /log-directory"), "{attested:#?}");
-    assert!(attested.stdout.contains("note: nobody is at the other end"), "{attested:#?}");
+    assert!(attested.stdout.contains("note: no process is at the other end"), "{attested:#?}");
 }
 
 /// How a directory is replaced by another one, which is there and empty afterwards.

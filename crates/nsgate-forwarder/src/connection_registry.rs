@@ -178,7 +178,7 @@ impl Holder {
         (remove(&self.connections), self.prefix.as_ref().map(|prefix| remove(&prefix.connections)))
     }
 
-    /// How much of the gate it holds: by its address, or by the /64, whichever is more.
+    /// How much of the gate it holds: the larger of its address's and its /64's share.
     fn weight(&self) -> u32 {
         let shared = self.prefix.as_ref().map_or(0, |prefix| prefix.connections.load(Ordering::Relaxed));
         self.connections.load(Ordering::Relaxed).max(shared / GUESTS_OF_A_PREFIX)

@@ -82,7 +82,7 @@ impl<C: Connector> Entrance<C> {
 
     /// The next guest; `None` if the listener is not this process's any more.
     ///
-    /// The second look is the one that counts: where it finds the listener held, it was held when the guest was accepted.
+    /// The second look decides: if the listener is held then, it was held when the guest was accepted.
     /// The first one keeps a process that has slept for long from taking a guest only to let it go.
     async fn accept(&self, listener: &TcpListener) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         let is_held = || self.held.as_ref().is_none_or(|held| held());

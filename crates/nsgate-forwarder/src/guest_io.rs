@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuestIo<S> {
         }
     }
 
-    /// Tells the exchange which task reads: nearly always the one that it knows.
+    /// Tells the exchange which task reads. The task is nearly always the same.
     fn is_polled_on(&mut self, task: &Waker) {
         if !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             self.task = Some(task.clone());

@@ -68,7 +68,7 @@ pub use termination::Termination;
 pub use token_use::TokenUse;
 pub use trace::TraceId;
 
-/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+/// The types of other crates in this crate's interface, in the version that it is built with.
 pub mod reexports {
     pub use nsgate_config;
     pub use tokio::{

@@ -137,7 +137,7 @@ mod tests {
         assert!(one.at_once().is_none());
         let other = two.at_once().unwrap();
         assert!(two.at_once().is_none(), "its own reserve alone is left");
-        // The one that came first, and had the reserved place.
+        // The first connection, which had the reserved place.
         drop(held.remove(0));
         assert_eq!(sharing.places.available_permits(), 1);
         assert!(two.at_once().is_some());

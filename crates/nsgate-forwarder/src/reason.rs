@@ -129,7 +129,7 @@ reasons! {
     UnknownSource "unknown-source" Refused "no instance of this host has the address";
     Monitor "monitor" Passed "answered by the proxy itself at its monitor path";
     NoTurn "no-turn" Failed "no turn at the agent within `timeouts.connect`: too many requests at once";
-    AgentFull "agent-full" Failed "the agent's queue stayed full, or nobody took the connection, for `timeouts.connect`";
+    AgentFull "agent-full" Failed "the agent's queue stayed full, or the agent did not take the connection, for `timeouts.connect`";
     AgentAway "agent-away" Failed "the agent's socket is missing or refuses, after the retries";
     AgentStranger "agent-stranger" Failed "who listens at the agent's socket is not `backend_owner`";
     AgentClosed "agent-closed" Failed "the agent closed without an answer";

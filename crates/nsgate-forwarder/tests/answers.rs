@@ -255,7 +255,7 @@ async fn a_guest_that_takes_nothing_is_named_also_while_the_agent_pauses() {
     assert_eq!((record.termination.letters(), record.reason), ("cD", Some(Reason::SlowGuest)));
 }
 
-/// A kept connection has `keep_alive`, whatever the others are; a head has `request`; the agent's first word has `server`.
+/// A kept connection has the time `keep_alive` alone; a head has `request`; the agent's first byte has `server`.
 #[tokio::test]
 async fn each_phase_has_its_own_time() {
     let all = |own: &str| {

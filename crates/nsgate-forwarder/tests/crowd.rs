@@ -245,7 +245,7 @@ async fn two_listeners_with_one_place_are_served_in_turn() {
         for (index, address) in gates.addresses.iter().enumerate() {
             let mut guest = from(2, *address).await;
             assert!(soon(&mut guest).await.ends_with("hello"), "listener {index}, round {round}");
-            // Kept, and idle: it is in nobody's way.
+            // Kept and idle: it takes no other connection's place.
             std::mem::forget(guest);
         }
     }

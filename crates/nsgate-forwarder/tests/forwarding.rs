@@ -37,7 +37,7 @@ async fn pipelined_requests_are_answered_in_order_on_one_connection() {
     assert_eq!(paths, ["GET /1", "GET /2", "GET /3"]);
 }
 
-/// The last answer is held back for the connection's end: what the guest sent and nobody reads must not cost it that.
+/// The last answer is held back for the connection's end. Unread bytes of the guest must not make the kernel discard it.
 #[tokio::test]
 async fn the_last_answer_arrives_whole_whatever_was_sent_behind_its_request() {
     let served = Served::with("", HELLO).await;

@@ -1,4 +1,4 @@
-//! Guards: what each refuses and lets pass, with which status, and that whatever is refused reaches nobody.
+//! Guards: what each refuses and lets pass, with which status, and that no refused request reaches the agent.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[allow(dead_code, reason = "each suite uses a part of it")]

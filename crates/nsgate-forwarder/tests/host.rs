@@ -191,7 +191,7 @@ async fn a_kept_connection_outlives_a_reload_and_gets_the_new_identity() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_503() {
-    // Bound and not listening: nobody else gets the port meanwhile.
+    // Bound and not listening: no other process gets the port meanwhile.
     let closed = TcpSocket::new_v4().unwrap();
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let host = Host::at(closed.local_addr().unwrap(), Arc::default()).await;

@@ -192,7 +192,7 @@ async fn a_request_whose_guest_has_gone_leaves_the_queue() {
     drop(gone);
     let began = std::time::Instant::now();
     assert!(served.ask(&get("/stays")).await.starts_with("HTTP/1.1 200 "));
-    // Forty requests before it would have taken two seconds; the gate asked for those that had somebody waiting.
+    // The forty requests before it would have taken two seconds. The gate asked only for those whose guest still waited.
     assert!(began.elapsed() < Duration::from_millis(1000), "{:?}", began.elapsed());
     assert!(answered.load(Ordering::Relaxed) < 20);
 }
@@ -212,7 +212,7 @@ async fn it_disappears_and_comes_back_under_load() {
                 let _ = agent.read(&mut bytes).await;
                 let _ = agent.write_all(HELLO.as_bytes()).await;
             }
-            // Whoever is in the queue now is dropped with it, and has not been heard.
+            // A connection that is in the queue now is dropped with it, unread.
             drop(listener);
             sleep(Duration::from_millis(20)).await;
         }

@@ -80,7 +80,7 @@ fn all(process: &Process, backends: &[Backend], handover: Option<&Account>) -> R
     })
 }
 
-const ALLOW_ROOT: &str = "root is refused: a gate should be nobody special. If it must be, say `--allow-root` or \
+const ALLOW_ROOT: &str = "root is refused: a gate needs no rights. To run it as root all the same, say `--allow-root` or \
     `allow_root = true` (under the haproxy name in /etc/nsgate/nsgate.toml)";
 
 /// One account to be looked up.

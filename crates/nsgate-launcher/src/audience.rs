@@ -1,4 +1,4 @@
-//! Who may see what stands in a file that root opens.
+//! Which users may see the content of a file that root opens.
 //!
 //! An agent has its programs started as root (rootwrap, sudo) and reads what they say. It names the file, and may put a link
 //! in the place of its own. What is said of a wrong text shows words and lines of it, so they are shown only to callers who
@@ -32,7 +32,7 @@ enum Audience {
 
 /// Why words of the file that `descriptor` is open at are not shown; `None` if they may be. `path` is how it was asked for.
 pub(crate) fn hidden(path: &Path, descriptor: BorrowedFd<'_>, status: &FileStat) -> Option<String> {
-    // The name of what was opened, whatever has been put in its place since (proc_pid_fd(5)).
+    // The name of the opened file, even if another has replaced it since (proc_pid_fd(5)).
     let real = read_link(format!("/proc/self/fd/{}", descriptor.as_raw_fd())).ok();
     // Of a file with a second name it is not known who gave it this one (link(2)).
     let straight = real.is_some() && real == absolute(path).ok() && status.st_nlink == 1;

@@ -134,9 +134,7 @@ fn output_from(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, Stri
             Err("a file must be opened to append and nothing else: 3>>FILE, not 3>FILE or 3<>FILE".to_owned())
         }
         SFlag::S_IFIFO if writes || stderr => reopened(&inherited),
-        SFlag::S_IFIFO => {
-            Err("this is the end of a pipe that is read from; give the one that is written to".to_owned())
-        }
+        SFlag::S_IFIFO => Err("this is the reading end of a pipe; give the writing end".to_owned()),
         // A terminal, or /dev/null.
         SFlag::S_IFCHR if stderr => reopened(&inherited),
         _ => Err(format!(
@@ -150,7 +148,7 @@ fn output_from(inherited: OwnedFd, stderr: bool) -> Result<Output<OwnedFd>, Stri
 fn reopened(inherited: &OwnedFd) -> Result<Output<OwnedFd>, String> {
     match reopen(inherited) {
         Reopened::Anew(anew) => Ok(Output::new(anew)),
-        Reopened::Refused(Errno::ENXIO) => Err("nobody reads from this pipe".to_owned()),
+        Reopened::Refused(Errno::ENXIO) => Err("no process reads from this pipe".to_owned()),
         Reopened::Refused(error) => {
             Err(format!("the pipe cannot be opened anew, to be written without waiting: {error}"))
         }

@@ -26,7 +26,7 @@ pub(crate) fn of(connection: &OwnedFd) -> Option<Lender> {
     Lender::of(worker.pid())
 }
 
-/// Has the kernel name this process to whoever connects from now on, in the place of the one that has bound the socket:
+/// Has the kernel name this process, and no longer the one that bound the socket, to processes that connect from now on:
 /// it names the last that said listen(2).
 pub(crate) fn answer_for(endpoints: &[OwnedFd], queue: i32) {
     for endpoint in endpoints {

@@ -100,7 +100,7 @@ pub use signals::{SignalRequest, Signals};
 pub use written::Written;
 pub use zygote::{EXIT_ON_SIGNAL, PoolProcess, Zygote, raise};
 
-/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+/// The types of other crates in this crate's interface, in the version that it is built with.
 pub mod reexports {
     pub use nix::{errno::Errno, sys::signal::Signal};
     pub use nsgate_config;

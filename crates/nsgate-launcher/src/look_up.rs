@@ -42,7 +42,7 @@ pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchEr
     let address: SocketAddr = text.parse().map_err(|_| wrong(format!("the look-up said `{text}`")))?;
     reachable(address.ip())
         .map_err(|reason| wrong(format!("the name stands for an address that cannot be: {reason}")))?;
-    // The port is the configuration's, whatever was said.
+    // The port is the configuration's, not that of the answer.
     Ok(SocketAddr::new(address.ip(), server.port.get()))
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn look_up(server: &Server, ids: &Ids) -> Result<SocketAddr, LaunchEr
 fn look_up_server(name: &str, port: u16, ids: &Ids) -> Result<SocketAddr, String> {
     let sandbox = Sandbox::new(Role::supervisor()).map_err(|error| error.to_string())?;
     let _dropped = sandbox.drop_privileges(ids).map_err(|error| error.to_string())?;
-    // In the order of RFC 6724 (getaddrinfo(3)): the first is the one that this host reaches best.
+    // In the order of RFC 6724 (getaddrinfo(3)): this host reaches the first address best.
     let mut found = (name, port).to_socket_addrs().map_err(|error| format!("the name is not known: {error}"))?;
     found.next().ok_or_else(|| "the name stands for no address".to_owned())
 }

@@ -5,7 +5,7 @@
 //! setting it would make the writes of the starter's own shell fail. So a pipe or a terminal is opened anew, by way of
 //! `/proc/self/fd`, and that is this process's alone. A socket cannot be opened anew (ENXIO, proc_pid_fd(5)), and does not need
 //! to be: `MSG_DONTWAIT` is a property of one send(2). To a plain file the kernel knows no way to write without waiting for its
-//! disk. It is written at its end from here on, by who else has it open as well: what is there cannot be written over.
+//! disk. From here on it is written at its end alone, by other processes that have it open as well: no line is overwritten.
 
 use nix::{
     errno::Errno,

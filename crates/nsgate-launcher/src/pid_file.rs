@@ -93,7 +93,7 @@ impl PidFile {
         let failed = |call| move |error| (call, error);
         let mode = Mode::from_bits_truncate(0o600);
         let descriptor = openat(private.directory(), NEW, flags, mode).map_err(failed("openat"))?;
-        // The agent reads the file as another user than the one that wrote it.
+        // The agent reads the file as another user.
         fchmod(&descriptor, Mode::from_bits_truncate(0o644)).map_err(failed("fchmod"))?;
         let mut file = File::from(descriptor);
         let written = writeln!(file, "{pid}");
@@ -102,7 +102,7 @@ impl PidFile {
         Ok(Created { device, inode })
     }
 
-    /// Removes the file if it is still the one that was `created`.
+    /// Removes the file if it is still the `created` one.
     pub(crate) fn remove(&self, Created { device, inode }: Created) {
         // What cannot be removed is a stale pid file, and those are replaced.
         remove_if_same(self.place.directory(), self.place.name(), (device, inode));

@@ -38,7 +38,7 @@ impl PrivateDirectory {
             match mkdirat(above, name.as_str(), Mode::S_IRWXU) {
                 Ok(()) => {
                     return Self::open(above, &name).inspect_err(|(_, error)| {
-                        // What stands there now is not what was made.
+                        // The directory of that name now is another one.
                         if *error != Errno::ESTALE {
                             remove_empty(above, &name);
                         }
@@ -70,7 +70,7 @@ impl PrivateDirectory {
         self.directory.as_fd()
     }
 
-    /// Moves what was made here to `name` in `above`, over what is there.
+    /// Moves the file to `name` in `above`, and replaces a file of that name.
     pub(crate) fn publish(&self, made: &str, above: BorrowedFd<'_>, name: &str) -> Result<(), Failed> {
         renameat(&self.directory, made, above, name).map_err(|error| ("renameat", error))
     }

@@ -129,7 +129,7 @@ impl Rights {
     }
 }
 
-/// For whom: what stands in parentheses behind a path.
+/// Owner, group and mode, in parentheses behind a path.
 impl fmt::Display for Rights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "mode {:04o}, uid {}, gid {}", self.mode & 0o7777, self.owner, self.group)?;

@@ -28,7 +28,7 @@ pub(crate) fn close_range(first: u32, last: u32) -> Result<(), Errno> {
 pub(crate) fn copy_of(number: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: integers only; the result is looked at.
     let copy = Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
@@ -36,13 +36,13 @@ pub(crate) fn copy_of(number: i32) -> Result<OwnedFd, Errno> {
 pub(crate) fn inherited_descriptor(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: a number and a flag; a descriptor that is not open is an error.
     let open = Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }).is_ok();
-    // SAFETY: it was passed to this process (sd_listen_fds(3)), and each number is asked for once: nobody else owns it.
+    // SAFETY: it was passed to this process (sd_listen_fds(3)), and each number is asked for once: it has no other owner.
     open.then(|| unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// `fork(2)`: the child's id in the parent, nothing in the child.
 pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
-    // SAFETY: the process has one thread, so the child may do whatever the parent could.
+    // SAFETY: the process has one thread, so the child may do everything that the parent could.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Some(child)),
         ForkResult::Child => Ok(None),
@@ -59,11 +59,11 @@ pub(crate) fn keep_only(kept: [OwnedFd; 3]) -> Result<[OwnedFd; 3], Errno> {
         *to = Errno::result(unsafe { libc::fcntl(from, libc::F_DUPFD_CLOEXEC, 6) })?;
     }
     for (from, to) in aside.into_iter().zip(3..) {
-        // SAFETY: whoever owned the number in the parent has no part in this process, which never returns to it.
+        // SAFETY: the number's owner in the parent does not run in this process, which never returns to it.
         Errno::result(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) })?;
     }
     close_range(6, u32::MAX)?;
-    // SAFETY: dup3 has just made them, and nobody else here knows of them.
+    // SAFETY: dup3 has just made them, and they have no other owner.
     Ok([3, 4, 5].map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
     // SAFETY: integers only.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0u32) })?;
     let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn pidfd_getfd(process: &OwnedFd, number: RawFd) -> Result<OwnedFd, E
     // SAFETY: integers only.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0u32) })?;
     let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just returned this descriptor; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor; it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn clear_environment(kept: &[&str], area: Option<std::ops::Range<usiz
     if let Some(area) = area {
         let start: *mut u8 = ptr::with_exposed_provenance_mut(area.start);
         // SAFETY: the kernel says that this process's environment is there, in its own writable stack; the process has
-        // one thread, and nobody holds a reference into it.
+        // one thread, and holds no reference into it.
         let bytes = unsafe { std::slice::from_raw_parts_mut(start, area.len()) };
         bytes.split_mut(|byte| *byte == 0).filter(|text| !is_kept(text)).for_each(|text| text.fill(0));
     }
@@ -223,7 +223,7 @@ unsafe extern "C" {
 
 /// `tzset(3)`.
 pub(crate) fn tzset() {
-    // SAFETY: the process has one thread, and nobody changes the environment meanwhile.
+    // SAFETY: the process has one thread, so the environment does not change meanwhile.
     unsafe { libc_tzset() }
 }
 

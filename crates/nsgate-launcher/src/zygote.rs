@@ -75,7 +75,7 @@ pub enum PoolProcess {
     Worker {
         /// Which, from 1 on.
         number: u32,
-        /// The connection to the dispatcher, whichever process that is.
+        /// The connection to the present dispatcher.
         dispatcher: OwnedFd,
         /// What it still has to hear.
         signals: Signals,

@@ -6,7 +6,7 @@
 const PLACES: [(&str, u64); 3] =
     [("path", 0xf0a3_7019_f1b4_8123), ("how", 0xf2c5_923b_f3d6_a345), ("list", 0xf4e7_b45d_f5f8_c567)];
 
-/// What stands in for the address of that name.
+/// The placeholder of the address of that name.
 pub(crate) fn placeholder(name: &str) -> Option<u64> {
     PLACES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }

@@ -195,7 +195,7 @@ pub enum Error {
         /// What the kernel said.
         source: seccompiler::Error,
     },
-    /// A policy lacks what comes after the filter.
+    /// A policy lacks calls that come after the filter is loaded.
     #[error(
         "the {role} policy does not let pass what comes after it in every process: {lacking}; the process would end there \
          without a word, so nothing was dropped: add an entry for each"

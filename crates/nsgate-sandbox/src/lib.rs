@@ -125,7 +125,7 @@ pub use short_name::ShortName;
 pub use small_root::{RootWindow, SmallRoot};
 pub use stage::{Confined, Dropped, Privileged, Ruled, Sandbox};
 
-/// What stands in this crate's interface and is another crate's, in the version that it is built with.
+/// The types of other crates in this crate's interface, in the version that it is built with.
 pub mod reexports {
     pub use landlock::{PathFdError, RulesetError};
     pub use nix::{

@@ -54,7 +54,7 @@ fn listed(directory: &Path) -> Option<Vec<Mount>> {
     Some(text.lines().filter_map(one).collect())
 }
 
-/// The source of the process's root, as it stands there, if that is the root of a mount.
+/// The source of the process's root, as the file writes it, if that is the root of a mount.
 pub(crate) fn source_of_root(process: &Path) -> Option<String> {
     let text = fs::read_to_string(process.join("mountinfo")).ok()?;
     let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/"))?;

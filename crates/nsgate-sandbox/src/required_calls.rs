@@ -64,8 +64,8 @@ const GREATER: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const NOT_LESS: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 
-/// Refuses a policy without which what comes after the filter cannot be done. `status` is the descriptor that the last read-back
-/// reads. A process that `never_returns` from `main` does without what the standard library calls then.
+/// Refuses a policy that lacks a call which every process makes after the filter is loaded. The last read-back reads the
+/// descriptor `status`. A process that `never_returns` from `main` needs no call that the standard library makes then.
 pub(crate) fn check_required_calls(
     role: &'static str,
     program: &[sock_filter],

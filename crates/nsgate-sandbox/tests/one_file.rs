@@ -1,4 +1,4 @@
-//! What stands behind the filter of a process that opens one file: how it is opened, and what Landlock leaves of the
+//! Behind the filter of a process that opens one file: how the file is opened, and what Landlock leaves of the
 //! directory.
 //!
 //! Restrictions last as long as the process, so the second is a process of its own: this program, started again.

@@ -1,4 +1,4 @@
-//! The lines of the log as bytes: what the fuzz targets in `tests/fuzz` and `cargo xtask counts` need and nobody else.
+//! The lines of the log as bytes, for the fuzz targets in `tests/fuzz` and for `cargo xtask counts` alone.
 
 use crate::log::{AccessLog, Events, Sink, Syslog, SyslogSeverity};
 use nsgate_config::Log;

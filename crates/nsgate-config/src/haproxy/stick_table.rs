@@ -7,7 +7,7 @@ use std::time::Duration;
 /// What to write.
 pub(super) const FORM: &str = "write `stick-table type ip size 10k expire 60s store http_req_rate(60s)`";
 
-/// The sources that a gate remembers, whatever the table's size (`size 10k`).
+/// The sources that a gate remembers. The table's size (`size 10k`) does not change it.
 const REMEMBERED: u32 = 10 * 1024;
 
 /// The window of the rate that the table stores; `None` after reporting what haproxy would refuse.

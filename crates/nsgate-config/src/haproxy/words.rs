@@ -96,7 +96,7 @@ impl Cursor<'_> {
             return Err((place, "the quote is not closed on this line", "close it, or write `\\` before it"));
         }
         if bytes.is_empty() {
-            return Err((place, "an empty word: haproxy passes over what stands behind it", "leave it out"));
+            return Err((place, "an empty word: haproxy ignores the words after it", "leave it out"));
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Lexeme { text, place }),

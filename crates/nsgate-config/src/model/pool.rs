@@ -30,9 +30,9 @@ pub struct Pool {
     /// Connections of guests open at once that all networks share, beside those that are reserved. The bounds of each gate
     /// hold as well.
     pub connections: u32,
-    /// Connections that each network may have whatever the others do, beside those that all share.
+    /// Connections that are reserved for each network, beside the shared ones.
     pub reserved_connections: u32,
-    /// Metrics in the OpenMetrics text format are told here, to whoever may connect.
+    /// The socket that serves metrics in the OpenMetrics text format to every process that may connect.
     pub metrics: Option<AbsolutePath>,
 }
 

@@ -83,7 +83,7 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
     Err(MALFORMED)
 }
 
-/// Behind the first blank line, whichever way its lines end.
+/// The position after the first blank line. Lines may end with LF or CRLF.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let start = from.saturating_sub(3);
     let mut ends = memchr::memchr_iter(b'\n', bytes.get(start..)?).map(|at| start + at);

@@ -15,7 +15,7 @@ pub(crate) struct Chunks {
     ended: bool,
 }
 
-/// What comes next.
+/// The next part of the body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChunkPart {
     /// This many of the bytes at the front are data.

@@ -29,7 +29,7 @@ macro_rules! away {
     };
 }
 const NOT_FOUND: &str = away!("; its socket is not there");
-const REFUSED: &str = away!("; nobody listens at its socket");
+const REFUSED: &str = away!("; no process listens at its socket");
 /// What may be behind a refusal of the kernel's: this process may not look (unix(7)).
 const SHUT_OUT: &str = "; the user of this process may not write to the socket, or not search its directory: `nsgate check` of the \
                         configuration and `nsgate doctor` say which, with owner and mode. Let it, or start it as a user or group that \

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
 #[derive(Debug)]
 pub struct AgentStream {
     state: SocketState,
-    /// What is there is read at once, before anybody watches.
+    /// Bytes that have arrived are read at once, before the socket is watched.
     looks: bool,
     prompt: Arc<Promptness>,
 }
@@ -46,7 +46,7 @@ impl AgentStream {
         }
     }
 
-    /// Reads what is there, if anything is.
+    /// Reads the bytes that have arrived, if there are any.
     fn look(&self, buffer: &mut ReadBuf<'_>) -> Result<bool> {
         let SocketState::Plain(stream) = &self.state else { return Ok(false) };
         match (&*stream).read(buffer.initialize_unfilled()) {

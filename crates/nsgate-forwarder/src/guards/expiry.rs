@@ -85,7 +85,7 @@ mod tests {
     fn the_clock_of_each_address_begins_with_its_first_request() {
         let (expiry, start) = (expiry(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(!expiry.has_passed(source(1), b"/openstack", at(0)), "the first request, whatever it asks for");
+        assert!(!expiry.has_passed(source(1), b"/openstack", at(0)), "the first request, for any path");
         assert!(!expiry.has_passed(source(1), USER_DATA, at(599)));
         assert!(expiry.has_passed(source(1), USER_DATA, at(600)));
         assert!(expiry.has_passed(source(1), b"/openstack/x/User_Data", at(601)));

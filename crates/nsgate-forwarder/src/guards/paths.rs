@@ -103,7 +103,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever reading an agent has, an accepted path is below the prefix.
+        /// However an agent reads it, an accepted path is below the prefix.
         #[test]
         fn an_accepted_path_is_below_its_prefix_in_every_reading(
             path in "/(openstack|latest)?(/|//|\\.|\\.\\.|;|%2e|%2f|%252e|%5c|\\\\|[a-z%;.]|user_data|openstack|latest|\\x00){0,8}"

@@ -185,7 +185,7 @@ impl Chunked {
 }
 
 impl Extension {
-    /// What comes behind `byte`; `None` if it is the CR that ends the line.
+    /// The state after `byte`; `None` if it is the CR that ends the line.
     fn after(self, byte: u8) -> Result<Option<Self>, Refusal> {
         let token = has(&TOKEN, byte);
         Ok(Some(match (self, byte) {

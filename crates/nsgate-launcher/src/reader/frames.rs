@@ -230,7 +230,7 @@ mod tests {
             ([length(1 << 20), piece(LONGEST + 1)].concat(), "a piece beyond the bound"),
             (head(b'!', LONGEST + 1).to_vec(), "a reason beyond the bound"),
             ([length(0).as_slice(), &head(b'.', 1)].concat(), "an end with something in it"),
-            ([length(0).as_slice(), &end(), b"L"].concat(), "an answer that nobody asked for"),
+            ([length(0).as_slice(), &end(), b"L"].concat(), "an answer without a question"),
         ] {
             assert!(heard(&bytes, 1 << 21).is_err(), "{what}");
         }

@@ -106,7 +106,7 @@ fn pass_on(answers: BorrowedFd<'_>, file: &OneFile, terms: &ReaderTerms, buffer:
     if u64::try_from(before.st_size).is_ok_and(|size| size > MOST_OF_HOST) {
         return Err(format!("it is larger than {MOST_OF_HOST} bytes"));
     }
-    let gone = |error| format!("nobody listens: {error}");
+    let gone = |error| format!("the host proxy is gone: {error}");
     say(answers, &frames::length(size)).map_err(gone)?;
     let mut left = size;
     while let Some((head, room)) = buffer.split_first_chunk_mut::<{ frames::HEAD }>() {

@@ -30,7 +30,7 @@ const PIPE: i32 = 1024 * 1024;
 pub struct ReaderPipes {
     /// One byte here asks for the file.
     pub ask: OwnedFd,
-    /// What comes back, for [`Incoming`].
+    /// The reader's answers, for [`Incoming`].
     pub answer: OwnedFd,
 }
 

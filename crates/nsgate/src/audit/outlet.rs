@@ -104,7 +104,7 @@ mod tests {
         EventOrigin::of(&native::parse("x", text).unwrap().config.gate.identity)
     }
 
-    /// A pipe that nobody waits for, and the events of a network to it.
+    /// A pipe that no process reads, and an outlet of a network's events to it.
     fn piped(rate: u32) -> (File, AuditLog) {
         let (reader, writer) = nix::unistd::pipe().unwrap();
         let flags = nix::fcntl::OFlag::O_NONBLOCK;

@@ -1,4 +1,4 @@
-//! `nsgate add`: one network for the pool, without an agent that would start a keeper.
+//! `nsgate add`: hands one network over to the pool where no agent starts a keeper.
 
 use super::{pool_use, run::NetworkArgs};
 use crate::{
@@ -12,12 +12,11 @@ use nsgate_pool::{listener, stores};
 
 /// Hands one network over to the pool and leaves a small process that keeps it there.
 ///
-/// The process goes into the background once a worker serves the network. Should the worker be stopped or gone later, the
-/// process serves the network by itself until a worker answers. When it ends (`nsgate remove`, SIGTERM), the network is
-/// served no longer.
+/// The process goes into the background once a worker serves the network. While the worker is stopped or gone, the process
+/// serves the network by itself. The network ends with the process (`nsgate remove`, SIGTERM).
 ///
-/// Where the pool runs under systemd with a file descriptor store there is no such process: systemd keeps the network for
-/// the worker and those after it, until `nsgate remove`.
+/// There is no such process if the pool runs under systemd with a file descriptor store. Then systemd keeps the network for
+/// this worker and later ones, until `nsgate remove`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  nsgate add --netns qdhcp-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10 --listen 169.254.169.254:80 \\\n      \
@@ -41,7 +40,7 @@ pub(super) struct Add {
     network: NetworkArgs,
 }
 
-/// How the word of a keeper ends that has heard nothing of a worker.
+/// The end of the message of a keeper to which no worker has answered.
 const SILENCE: &str = "the pool does not answer: timed out";
 
 impl Add {
@@ -51,14 +50,14 @@ impl Add {
             _ if self.fallback => Fallback::Always,
             _ if self.no_fallback => Fallback::Never,
             Fallback::Never => Fallback::Never,
-            // A person who adds a network wants to hear that the pool does not take it.
+            // By default the command fails if the pool refuses: the operator sees the error.
             _ => Fallback::Later,
         };
         let pool = PoolUse { fallback, ..pool };
         let (config, written) = self.network.configuration()?;
-        // A pid file, the foreground and serving by itself are for a process that stays.
+        // Only a process that stays has a pid file, runs in the foreground, or serves by itself.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
-        // Asked before anything is bound: a listener that was sent to a worker which is stopped listens until that one goes on.
+        // Ask before the bind: a listener that was sent to a stopped worker would go on listening until the worker runs again.
         let keeps = match stores(pool.socket.as_path()) {
             Err(error) if hangs::is_silent(&error) && fallback != Fallback::Always => {
                 return Err(hangs::said(&pool.socket, &error));
@@ -77,7 +76,7 @@ impl Add {
         options.unheard = Some(unheard);
         options.written = written;
         run_keeper(&config, &pool, &options).map_err(|error| match error.to_string() {
-            // It is the keeper that has found out, and it cannot look at who is there.
+            // The confined keeper has reported the silence, and cannot find out which process listens.
             silence if silence.ends_with(SILENCE) => {
                 format!("{silence}; {}", hangs::why(listener(pool.socket.as_path())))
             }

@@ -7,15 +7,15 @@ use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
 use std::{thread::sleep, time::Duration};
 
-/// Reads the kernel's own account of a process (`/proc`), of a gate or of anything else.
+/// Reads from `/proc` what any process holds.
 ///
-/// Each of nsgate's processes is judged by what its role needs, and the role by facts that the process cannot choose.
+/// A process of nsgate is compared with what its role needs. The role is known by facts that the process cannot choose.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 if no process holds what it should not, 3 if one does, 4 if none does but not \
     everything could be read, 1 if nothing could.\n\n\
     Example:\n  nsgate attest $(cat /var/lib/neutron/external/pids/UUID.pid.haproxy)\n  nsgate attest --all --json")]
 pub(super) struct Attest {
-    /// The process, by the number this host sees
+    /// The process's pid on this host
     #[arg(value_parser = clap::value_parser!(i32).range(1..), required_unless_present = "all", conflicts_with = "all")]
     pid: Option<i32>,
     /// Every process called nsgate or haproxy, one line each
@@ -28,7 +28,7 @@ pub(super) struct Attest {
 
 /// Exit status if a process holds more than its role needs.
 const HOLDS_TOO_MUCH: u8 = 3;
-/// How often a process that holds too much is read again, and the time between.
+/// How often a process that holds too much is read again, and the pause between reads.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
@@ -61,7 +61,7 @@ impl Attest {
     }
 }
 
-/// Every process of this host that is called like one of nsgate's.
+/// Every process of this host with the name of one of nsgate's programs.
 pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
     let pids = gates().map_err(|error| error.to_string())?;
     let mut progress = Progress::new("read", pids.len());
@@ -77,7 +77,7 @@ pub(crate) fn everyone() -> Result<Vec<Holdings>, String> {
     Ok(found)
 }
 
-/// Reads processes that hold too much again: a starter drops its privileges within milliseconds, and a command like this one ends.
+/// Reads processes that hold too much again. A starter drops its privileges within milliseconds, and a command like this one ends.
 fn settle(found: &mut Vec<Holdings>) {
     for _ in 0..LOOKS {
         if !found.iter().any(too_much) {

@@ -14,22 +14,22 @@ use nsgate_launcher::{MOST, MOST_OF_HOST, read_config_up_to, read_roots};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Judges the text, who could have written it, that user and group exist, and every path, as a start on this host would.
-/// Starts nothing, and does not look at addresses and namespaces.
+/// Checks what a start on this host would check: the text, the file's owner and mode, user and group, and every path.
+/// Starts nothing, and does not check addresses and namespaces.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  nsgate check /var/lib/neutron/ns-metadata-proxy/7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10.conf\n  \
     nsgate check --dialect pool /etc/nsgate/pool.toml\n  nsgate check /var/lib/neutron/ns-metadata-proxy/*.conf"
 )]
 pub(super) struct Check {
-    /// The configuration: nsgate's TOML, haproxy's words as Neutron writes them for a network or a host, a
-    /// pool's, or a site's settings. Of several files a table is printed
+    /// The configuration: nsgate's TOML, a haproxy configuration as Neutron writes it for a network or a host, a
+    /// pool's, or a site's settings. Prints a table if there are several files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Take the text for this dialect instead of looking at it
+    /// Read the text as this dialect instead of guessing
     #[arg(long, value_enum)]
     dialect: Option<Dialect>,
-    /// Print what was found as JSON, a line for each file
+    /// Print the result as JSON, a line for each file
     #[arg(long)]
     json: bool,
 }
@@ -47,8 +47,8 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// Guesses the dialect. The site's settings are known by their path. A text with a section of haproxy, or with a word of
-    /// haproxy's preprocessor at its beginning, is haproxy's. Everything else is the TOML of a gate.
+    /// Guesses the dialect. The path tells the site's settings. A text that has a section of haproxy, or begins with a word of
+    /// haproxy's preprocessor, is haproxy's. Any other text is the TOML of a gate.
     fn of(path: &Path, text: &str) -> Self {
         if path == Path::new(site::PATH) {
             return Self::Site;
@@ -71,7 +71,7 @@ impl Dialect {
     }
 }
 
-/// Words with which a section of haproxy's begins (its configuration manual, chapter 3 and 4).
+/// The keywords that begin a section of haproxy's configuration (its manual, chapters 3 and 4).
 const SECTIONS: [&str; 15] = [
     "backend",
     "cache",
@@ -203,7 +203,7 @@ impl CheckRefusal {
 struct CheckedText {
     /// Its kind: `gate`, `host`, `pool`, `site`.
     kind: &'static str,
-    /// In a few words.
+    /// A summary in a few words.
     summary: String,
     /// The configuration with every default written out.
     text: String,

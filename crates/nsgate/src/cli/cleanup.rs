@@ -1,4 +1,4 @@
-//! `nsgate cleanup`: what proxies of older versions left behind.
+//! `nsgate cleanup`: removes files that proxies of older versions have left.
 
 use crate::terminal::say;
 use nsgate_config::{AbsolutePath, Account, Process, Uuid};
@@ -15,7 +15,7 @@ pub(super) struct Cleanup {
     /// The network or router
     #[arg(long, value_name = "UUID")]
     id: Uuid,
-    /// Whose files may go beside root's; without it, those of who runs this
+    /// Remove this user's files beside root's [default: the user that runs the command]
     #[arg(long, value_parser = Account::named)]
     user: Option<Account>,
 }

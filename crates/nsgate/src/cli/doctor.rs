@@ -7,8 +7,8 @@ use crate::{
 };
 use std::path::PathBuf;
 
-/// Looks at a host as a person would: kernel, settings, log, agents and the haproxy that they start, pool, networks, pid files,
-/// and what was refused last. Says what is wrong and what to do, and changes nothing.
+/// Checks this host: kernel, settings, log, agents and the haproxy that they start, pool, networks, pid files, and recent
+/// refusals. Says what is wrong and what to do. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 if nothing is wrong, 3 if something is, 4 if nothing is but not everything could be looked at.\n\n\
@@ -25,7 +25,7 @@ pub(super) struct Doctor {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
     pool: Option<String>,
-    /// JSON instead of a page
+    /// Print JSON instead of a page
     #[arg(long)]
     json: bool,
 }

@@ -6,18 +6,17 @@ use nsgate_launcher::Role;
 use nsgate_sandbox::{NotRefused, PermittedCall, RefusedCall};
 use std::io::BufRead;
 
-/// Says which system call a filter has refused, to which process, and what the policies of nsgate say of it.
+/// Says which system call a filter has refused, to which process, and which of nsgate's policies permit it.
 ///
-/// The kernel writes such a line when it ends a process for a call (`type=1326`): dmesg(1), the journal and an audit log have it.
+/// The kernel writes the line when it kills a process for a call (`type=1326`). It is in dmesg(1), the journal or an audit log.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  dmesg | nsgate explain\n  journalctl -k | nsgate explain --role gate\n  \
     nsgate explain 'audit: type=1326 audit(1796068893.006:41): pid=227 comm=\"haproxy\" sig=31 arch=c000003e syscall=41'")]
 pub(super) struct Explain {
-    /// What the process was for, in the place of all roles: gate, hostproxy, reader, supervisor, worker, keeper, courier, zygote,
-    /// dispatcher
+    /// The process's role, instead of all: gate, hostproxy, reader, supervisor, worker, keeper, courier, zygote, dispatcher
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// The line, or its words; without it, standard input is read, and other lines are passed over
+    /// The line, or its words; without it, standard input is read, and its other lines are ignored
     #[arg(value_name = "LINE")]
     line: Vec<String>,
 }
@@ -100,7 +99,7 @@ fn tell(refused: &RefusedCall, role: Option<Role>) {
 /// What one policy says.
 fn of_policy(role: Role, permitted: Option<&PermittedCall>) -> String {
     let Some(call) = permitted else { return format!("not in policy/{}.toml", role.name()) };
-    let which = if call.when.is_empty() { "whatever the arguments" } else { "with some arguments alone" };
+    let which = if call.when.is_empty() { "with any arguments" } else { "with some arguments only" };
     format!("policy/{}.toml, line {}, {which}: {}", call.policy, call.line, call.reason)
 }
 

@@ -13,16 +13,16 @@ use std::path::PathBuf;
     Example:\n  nsgate metrics\n  nsgate metrics --listen /run/nsgate/host.sock\n  curl --unix-socket /run/nsgate/host.sock \
     http://nsgate/metrics\n  nsgate metrics --textfile /var/lib/prometheus/node-exporter/nsgate.prom")]
 pub(super) struct Metrics {
-    /// Serve it over HTTP at this UNIX socket, until ended: for root alone, or for --group
+    /// Serve the metrics over HTTP at this UNIX socket, to root alone or also to --group, until the command is ended
     #[arg(long, value_name = "PATH", conflicts_with = "textfile")]
     listen: Option<PathBuf>,
-    /// This group, by name or number, may read it at the socket too
+    /// Let this group, a name or a number, read at the socket too
     #[arg(long, value_name = "GROUP", requires = "listen")]
     group: Option<String>,
-    /// Write it to this file, which takes the place of the one before: for node_exporter's textfile collector
+    /// Write the metrics to this file, and replace the file: for node_exporter's textfile collector
     #[arg(long, value_name = "PATH")]
     textfile: Option<PathBuf>,
-    /// The pool's metrics socket, instead of /run/nsgate/metrics.sock where one is
+    /// The pool's metrics socket, instead of /run/nsgate/metrics.sock
     #[arg(long, value_name = "PATH")]
     pool_metrics: Option<PathBuf>,
     /// A state directory of Neutron's agents, in which their configurations say which networks want a proxy
@@ -33,7 +33,7 @@ pub(super) struct Metrics {
                 [default: /var/lib/neutron]"
     )]
     state: Vec<PathBuf>,
-    /// Networks at most; others are counted in nsgate_left_out_networks
+    /// Most networks; the number of the others is in nsgate_left_out_networks
     #[arg(long, value_name = "NUMBER", default_value = "5000", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     networks: u32,
 }
@@ -62,8 +62,8 @@ impl Metrics {
     }
 }
 
-/// The page, for a person or a timer, who can mend a command line at once: a directory that it names must be there. A service goes on
-/// without, and says so in its log and in the page.
+/// The page, for one run of the command: a directory that the command line names must exist. A service goes on without the
+/// directory, and says so in its log and in the page.
 fn once(sources: &Sources) -> Result<String, String> {
     let missing = metrics::unread(&sources.state, sources.said);
     if sources.said && !missing.is_empty() {

@@ -1,4 +1,4 @@
-//! Errors on the command line, shown as those in a configuration: the line, a caret below the word, and help.
+//! Errors on the command line, shown like those in a configuration: the line, a caret below the word, and help.
 
 use super::{colours, command};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -152,7 +152,7 @@ mod tests {
     use nsgate_config::CommandLine;
     use std::ffi::OsString;
 
-    /// What is said of a line, and what the caret stands under.
+    /// The message about a line, and the word that is marked.
     fn said(line: &str) -> (String, String, String) {
         let words = || line.split(' ').map(OsString::from);
         let error = command().try_get_matches_from(words()).unwrap_err();

@@ -38,27 +38,27 @@ struct Cli {
 enum Command {
     /// Serve one network
     Run(Box<run::Run>),
-    /// Judge a configuration and print the gate that would run; starts nothing
+    /// Check a configuration and print the gate that would run; start nothing
     Check(check::Check),
-    /// Say what a process still holds: ids, capabilities, filters, namespaces, descriptors, files
+    /// Show what a process holds: ids, capabilities, filters, namespaces, descriptors, files
     Attest(attest::Attest),
-    /// Say which system call a filter has killed for, from the kernel's line
+    /// Explain the kernel's line about a system call that was killed
     Explain(explain::Explain),
     /// Serve every network that is handed over, in one confined process
     Pool(Box<pool::PoolCommand>),
     /// Hand one network over to the pool, and keep it there
     Add(Box<add::Add>),
-    /// Let the pool serve a network no longer
+    /// End a network of the pool
     Remove(remove::Remove),
-    /// Which networks the pool serves
+    /// List the networks of the pool
     List(networks::List),
-    /// What the pool's networks do: connections, requests, refusals
+    /// Show connections, requests and refusals of the pool's networks
     Status(networks::Status),
-    /// The metrics of this host, for a monitoring system
+    /// Write or serve the metrics of this host, for a monitoring system
     Metrics(metrics::Metrics),
-    /// Say what is wrong on this host, and what to do
+    /// Check this host, and say what is wrong and what to do
     Doctor(doctor::Doctor),
-    /// Remove what proxies of older versions left of one network
+    /// Remove the files that proxies of older versions left of one network
     Cleanup(cleanup::Cleanup),
 }
 
@@ -103,7 +103,7 @@ fn pool_socket(said: Option<&str>) -> Result<AbsolutePath, String> {
     pool_use(said).map(|pool| pool.socket)
 }
 
-/// The same, and what the site's settings say of its keepers.
+/// The same, with the site's settings for its keepers.
 fn pool_use(said: Option<&str>) -> Result<PoolUse, String> {
     match said {
         Some(path) => {
@@ -117,7 +117,7 @@ fn pool_use(said: Option<&str>) -> Result<PoolUse, String> {
     }
 }
 
-/// Exit status if a part could not be read, and the rest is as it should be.
+/// Exit status if a part could not be read and nothing is wrong with the rest.
 const NOT_ALL_READ: u8 = 4;
 
 /// The default socket of a pool.

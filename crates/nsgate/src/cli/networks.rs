@@ -17,7 +17,7 @@ use nsgate_pool::{Listing, list, protocol::NetworkStatus};
 use serde_json::Value;
 use std::{io::IsTerminal, thread::sleep, time::Duration};
 
-/// Which networks the pool serves, where they listen and which agent they ask.
+/// Lists the networks that the pool serves, their listeners and their agents.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has.\n\n\
     Example:\n  nsgate list --json | jq -r '.[].id'\n  nsgate list --names")]
@@ -25,33 +25,33 @@ pub(super) struct List {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
     pool: Option<String>,
-    /// JSON instead of a table
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// The UUIDs alone, one a line, for the shell
+    /// Print the UUIDs alone, one a line, for the shell
     #[arg(long, conflicts_with = "json")]
     names: bool,
 }
 
-/// What networks do: open connections, requests, and how these ended. Those of the pool, or with --all every network of this
-/// host: gates, keepers, haproxies in their place, the proxy of the host, and what the pool serves.
+/// Shows each network's open connections, its requests, and how these ended. The networks are those of the pool. With --all
+/// they are those of the host: of gates, keepers, haproxies in their place, the host's proxy, and the pool.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 if every worker has answered, 4 if one of several has not, 1 if none has. With --all it is \
-    3 if a process holds what it should not or is there and serves nobody, and 4 if not everything could be read.\n\n\
+    3 if a process holds what it should not or runs and serves no guest, and 4 if not everything could be read.\n\n\
     Example:\n  nsgate status --watch 2\n  nsgate status --all --json"
 )]
 pub(super) struct Status {
     /// The pool's socket, instead of the one in /etc/nsgate/nsgate.toml
     #[arg(long, value_name = "PATH")]
     pool: Option<String>,
-    /// JSON instead of a table
+    /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Every network of this host, whoever serves it (as root)
+    /// Show every network of this host, in a pool or not (as root)
     #[arg(long)]
     all: bool,
-    /// Once more every so many seconds, until interrupted
+    /// Repeat every so many seconds, until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
 }
@@ -94,7 +94,7 @@ fn name_silent(socket: &AbsolutePath, listing: &Listing) -> u8 {
     if listing.silent.is_empty() { 0 } else { NOT_ALL_READ }
 }
 
-/// What the pool serves, or why it does not say: to a program on standard output as well.
+/// The pool's listing. With `json`, an error is also written to standard output, for programs.
 fn ask_pool(socket: &AbsolutePath, json: bool) -> Result<Listing, String> {
     waiting(socket.as_str(), || list(socket.as_path())).map_err(|error| {
         if json {
@@ -104,7 +104,7 @@ fn ask_pool(socket: &AbsolutePath, json: bool) -> Result<Listing, String> {
     })
 }
 
-/// A last column with the worker of each network, where the pool has several.
+/// Adds a last column with the worker of each network if the pool has several.
 fn name_workers(rows: &mut [Vec<String>], networks: &[NetworkStatus]) {
     let names = networks.iter().map(|one| one.worker.map_or_else(String::new, |number| number.to_string()));
     for (row, name) in rows.iter_mut().zip(std::iter::once("worker".to_owned()).chain(names)) {

@@ -25,53 +25,53 @@ use std::{
     --user nsgate --handover-group neutron --metrics /run/nsgate/metrics.sock"
 )]
 pub(super) struct PoolCommand {
-    /// The pool as TOML; flags take precedence over what it says
+    /// The pool as TOML; flags take precedence
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Take over from a worker that answers at the socket already, without loss
+    /// Take over from a worker that answers at the socket, without loss
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
     flags: PoolFlags,
 }
 
-/// The common case, in words.
+/// The common settings, as flags.
 #[derive(Debug, clap::Args)]
 struct PoolFlags {
-    /// Networks are handed over here
+    /// The socket at which networks are handed over
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
-    /// Besides root, processes of this group may hand over: the keepers' group
+    /// The group whose processes may hand over, beside root: the keepers' group
     #[arg(long, value_name = "GROUP")]
     handover_group: Option<String>,
     /// A metadata agent's UNIX socket that networks may ask for; may be given up to eight times
     #[arg(long = "backend", value_name = "PATH")]
     backends: Vec<String>,
-    /// Processes that serve, each confined on its own; a network always has the same one
+    /// Workers, each a process that is confined by itself; a network always has the same one
     #[arg(long, value_name = "NUMBER")]
     workers: Option<i64>,
-    /// Networks of each worker at once
+    /// Most networks of each worker
     #[arg(long, value_name = "NUMBER")]
     networks: Option<i64>,
-    /// Connections of guests of each worker at once, all networks together
+    /// Most connections of guests of each worker, of all networks together
     #[arg(long, value_name = "NUMBER")]
     connections: Option<i64>,
-    /// Connections of each network whatever the others do
+    /// Connections reserved for each network
     #[arg(long, value_name = "NUMBER")]
     reserved_connections: Option<i64>,
-    /// Tell metrics here, in the OpenMetrics text format over HTTP
+    /// The socket at which metrics are served, in the OpenMetrics text format over HTTP
     #[arg(long, value_name = "PATH")]
     metrics: Option<String>,
-    /// Runs as this user
+    /// Run as this user
     #[arg(long)]
     user: Option<String>,
-    /// Runs as this group instead of the user's own
+    /// Run as this group instead of the user's own
     #[arg(long)]
     group: Option<String>,
     /// Accept root as user or group
     #[arg(long)]
     allow_root: bool,
-    /// What a kernel without some part of the confinement means: `default` says so, `strict` refuses to start
+    /// If the kernel lacks a part of the confinement: `default` reports it, `strict` refuses to start
     #[arg(long, value_name = "LEVEL")]
     sandbox: Option<String>,
     /// Write the pid here
@@ -106,7 +106,7 @@ impl PoolCommand {
         run_worker(&config, &options).map_err(|error| error.to_string())
     }
 
-    /// What the file says, with the flags in the place of its values, and who could have written the file.
+    /// The file's settings, replaced by the flags, and the rights of the file.
     fn configuration(self) -> Result<(PoolConfig, Option<Written>), String> {
         let (name, text, written) = obeyed(self.config.as_deref())?;
         let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
@@ -121,8 +121,8 @@ impl PoolCommand {
     }
 }
 
-/// The pool's socket, by descriptor, if a worker answers there. One that does not and is there all the same would stay with its
-/// networks: it cannot be told to leave.
+/// The pool's socket, by descriptor, if a worker answers there. An error if a worker is there and does not answer: it cannot be
+/// told to leave, and would keep its networks.
 fn reached(config: &PoolConfig, options: &Options) -> Result<Option<(PathBuf, OwnedFd)>, String> {
     let found = pool_socket(config, options).map_err(|error| error.to_string())?;
     let place = found.map(|found| (PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), found));
@@ -130,7 +130,7 @@ fn reached(config: &PoolConfig, options: &Options) -> Result<Option<(PathBuf, Ow
     unreached::find(config, reached.is_some()).map_or(Ok(reached), |pid| Err(unreached::said(config, pid)))
 }
 
-/// Networks that a service manager keeps come to the next worker of that manager, and to no other.
+/// Refuses to replace a worker for which a service manager keeps networks: only the manager's own next worker gets them.
 fn replaceable(config: &PoolConfig, options: &Options) -> Result<(), String> {
     let Some((path, _found)) = reached(config, options)? else { return Ok(()) };
     let socket = &config.pool.socket;
@@ -148,7 +148,7 @@ fn replaceable(config: &PoolConfig, options: &Options) -> Result<(), String> {
     }
 }
 
-/// Several workers keep no networks with a manager: what it still keeps would be lost without a word.
+/// Refuses several workers while a manager keeps networks for one: several keep none, and these networks would be lost silently.
 fn only_sockets(passed: &[(RawFd, String)]) -> Result<(), String> {
     match passed.iter().find(|(_, name)| name != "handover" && name != "metrics") {
         Some((_, name)) => Err(format!(

@@ -1,10 +1,10 @@
-//! `nsgate remove`: the pool serves a network no longer.
+//! `nsgate remove`: ends one network of the pool.
 
 use super::{mistake, pool_socket};
 use crate::{pool::hangs, terminal::waiting};
 use nsgate_config::{AbsolutePath, Identity, Invalid, Uuid};
 
-/// Ends one network of the pool; the process that kept it there ends as well.
+/// Ends one network of the pool. The process that kept the network there ends as well.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  nsgate remove 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\n  \
     nsgate remove --router-id 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10")]
@@ -59,7 +59,7 @@ impl Which {
     }
 }
 
-/// What the pool serves under this UUID: one identity, of whichever kind.
+/// The one identity, of any kind, that the pool serves under this UUID.
 fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
     let uuid: Uuid = id.parse().map_err(|invalid: Invalid| mistake::refused_word(id, invalid.reason(), ""))?;
     let listing = waiting(socket.as_str(), || nsgate_pool::list(socket.as_path()));
@@ -67,7 +67,7 @@ fn listed(socket: &AbsolutePath, id: &str) -> Result<Identity, String> {
     let mut found = listing.networks.iter().map(|one| one.identity).filter(|identity| identity.uuid() == uuid);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
-        // It may be one of theirs.
+        // The network may be one of a worker that does not answer.
         (None, _) if !listing.silent.is_empty() => {
             let silent: Vec<String> =
                 listing.silent.iter().map(|worker| hangs::silent(socket.as_path(), worker)).collect();

@@ -26,23 +26,23 @@ pub(super) struct Run {
 /// One network, from a file or from flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct NetworkArgs {
-    /// The gate as TOML; flags take precedence over what it says
+    /// The gate as TOML; flags take precedence
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     flags: RunFlags,
 }
 
-/// The common case, in words.
+/// The common settings, as flags.
 #[derive(Debug, clap::Args)]
 struct RunFlags {
-    /// Requests come from this network of the DHCP agent
+    /// The gate's network, of the DHCP agent
     #[arg(long, value_name = "UUID")]
     network_id: Option<String>,
-    /// Requests come from this router of the L3 agent
+    /// The gate's router, of the L3 agent
     #[arg(long, value_name = "UUID")]
     router_id: Option<String>,
-    /// Requests come from this network of OVN's agents
+    /// The gate's network, of OVN's agents
     #[arg(long, value_name = "UUID")]
     ovn_network_id: Option<String>,
     /// Address and port to hear guests on, with %INTERFACE for a link-local one; may be given more than once
@@ -51,22 +51,22 @@ struct RunFlags {
     /// The metadata agent's UNIX socket
     #[arg(long, value_name = "PATH")]
     backend: Option<String>,
-    /// Runs as this user
+    /// Run as this user
     #[arg(long)]
     user: Option<String>,
-    /// Runs as this group instead of the user's own
+    /// Run as this group instead of the user's own
     #[arg(long)]
     group: Option<String>,
     /// Accept root as user or group
     #[arg(long)]
     allow_root: bool,
-    /// Bind an IPv4 address that the namespace does not have (yet)
+    /// Bind IPv4 addresses even if the namespace does not have them yet
     #[arg(long)]
     freebind: bool,
     /// Bind in this namespace: a name as `ip netns` lists it, or a path
     #[arg(long, value_name = "NAME|PATH")]
     netns: Option<String>,
-    /// What a kernel without some part of the confinement means: `default` says so, `strict` refuses to start
+    /// If the kernel lacks a part of the confinement: `default` reports it, `strict` refuses to start
     #[arg(long, value_name = "LEVEL")]
     sandbox: Option<String>,
     /// Write the pid here
@@ -90,7 +90,7 @@ impl Run {
 }
 
 impl NetworkArgs {
-    /// What the file says, with the flags in the place of its values, and who could have written the file.
+    /// The file's settings, replaced by the flags, and the rights of the file.
     pub(super) fn configuration(self) -> Result<(Config, Option<Written>), String> {
         let (name, text, written) = obeyed(self.config.as_deref())?;
         let wrong = |errors| shown::errors(&text, &name, errors).render(colours());
@@ -105,7 +105,7 @@ impl NetworkArgs {
     }
 }
 
-/// The name, the text and the writers of the file that was named; without one it is the command line.
+/// Name, text and rights of the configuration file. Without one, the text is the command line.
 pub(super) fn obeyed(file: Option<&Path>) -> Result<(String, ConfigText, Option<Written>), String> {
     let Some(path) = file else { return Ok(("command line".to_owned(), ConfigText::default(), None)) };
     let (text, written) = read_config(path).map_err(|error| error.to_string())?;
@@ -115,7 +115,7 @@ pub(super) fn obeyed(file: Option<&Path>) -> Result<(String, ConfigText, Option<
 impl RunFlags {
     fn fill(self, draft: &mut Draft) {
         if self.network_id.is_some() || self.router_id.is_some() || self.ovn_network_id.is_some() {
-            // An identity on the command line stands in the place of the file's, whichever kind that was.
+            // An identity on the command line replaces the file's, of any kind.
             draft.network_id = self.network_id.map(on_command_line);
             draft.router_id = self.router_id.map(on_command_line);
             draft.ovn_network_id = self.ovn_network_id.map(on_command_line);

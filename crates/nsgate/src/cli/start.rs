@@ -1,18 +1,18 @@
-//! What a start on this host would say of a configuration beside its text: who could have written it, user and group, every
-//! path. It walks them by the launcher's own function.
+//! Checks a configuration as a start on this host would, beyond its text: the file's owner and mode, user and group, every path.
+//! The launcher's own function walks the paths.
 
 use crate::site;
 use nsgate_config::{Config, HostConfig, PoolConfig};
 use nsgate_launcher::{Mode, Options, Written, check_gate, check_host, check_pool, fit_limits, fit_pool};
 use std::path::Path;
 
-/// What a text asks for.
+/// The kind of start that a text describes.
 pub(super) enum Start {
     /// `nsgate run`.
     Gate(Box<Config>),
-    /// What an agent starts as haproxy, for a network.
+    /// The haproxy that an agent starts for a network.
     Agents(Box<Config>),
-    /// The same for a host.
+    /// The haproxy that an agent starts for a host.
     Host(Box<HostConfig>),
     /// `nsgate pool`.
     Pool(Box<PoolConfig>),
@@ -21,7 +21,7 @@ pub(super) enum Start {
 }
 
 impl Start {
-    /// Its warnings. An error is why it would start nothing.
+    /// The warnings of the start, or the error that would end it.
     pub(super) fn tried(self, file: &Path, written: Written) -> Result<Vec<String>, String> {
         let options = |written| {
             let mut options = Options::new(Mode::Foreground);
@@ -48,8 +48,8 @@ impl Start {
         said.map(|said| said.into_iter().chain(fits).collect()).map_err(|error| error.to_string())
     }
 
-    /// What would not fit into the descriptors of a process that is started from here. An agent or a unit may have others,
-    /// so it is no reason to refuse the text.
+    /// Warns about bounds that exceed the descriptors of a process that is started from here. An agent or a unit may have another
+    /// limit, so this is no error.
     fn fits(&self) -> Option<String> {
         let shortfall = match self {
             Self::Gate(config) | Self::Agents(config) => {

@@ -14,7 +14,7 @@ use nsgate_forwarder::counters::CounterValues;
 use nsgate_pool::{Listing, list, protocol::NetworkStatus};
 use serde_json::{Map, Value, json};
 
-/// Exit status if a process holds what it should not, or answers no guest.
+/// Exit status if a process holds more than it should, or answers no guest.
 const NOT_OK: u8 = 3;
 
 /// The state of the host.
@@ -26,7 +26,7 @@ pub(super) struct HostLook {
 }
 
 impl HostLook {
-    /// Looks; the pool at `socket` is asked if something is there, or if the command line or the site's settings say that it is
+    /// Collects the state. Asks the pool at `socket` if that file exists, or if the command line or the site's settings name a pool
     /// (`wanted`).
     pub(super) fn at(socket: &AbsolutePath, wanted: bool) -> Result<Self, String> {
         let overview = overview::look()?;
@@ -78,7 +78,7 @@ impl HostLook {
         let head =
             ["", "role", "identity", "id", "pid", "seconds", "connections", "requests", "served", "rejected", "failed"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
-        // A part that stands for no network is told of where it is not as it should be.
+        // Show a process without a network only if something is wrong with it.
         let gates = self.overview.processes.iter().filter(|one| one.is_a_gate() || one.ok() != Some(true));
         rows.extend(gates.map(row));
         rows.extend(self.networks().iter().map(network));

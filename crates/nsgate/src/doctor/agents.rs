@@ -12,7 +12,7 @@ use std::{
 
 /// Programs that start a proxy for a network.
 const AGENTS: [&str; 4] = ["neutron-dhcp-agent", "neutron-l3-agent", "neutron-ovn-metadata-agent", "neutron-ovn-agent"];
-/// What stands in nsgate's program, and in no other (`haproxy -v`).
+/// A text that is in nsgate's program and in no other (`haproxy -v`).
 const MARK: &[u8] = b"in the place of HAProxy";
 /// Longest program that is looked into, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;

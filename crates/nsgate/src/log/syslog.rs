@@ -175,7 +175,7 @@ mod tests {
     fn a_log_that_comes_back_is_found_and_told_what_it_missed() {
         let path = place("back");
         let log = log(&path, None);
-        log.write(SyslogSeverity::Info, "nobody hears this");
+        log.write(SyslogSeverity::Info, "no daemon hears this");
         let reader = UnixDatagram::bind(&path).unwrap();
         std::thread::sleep(BETWEEN_ATTEMPTS);
         log.write(SyslogSeverity::Info, "but this");
@@ -199,7 +199,7 @@ mod tests {
         };
         for line in ["0", "1"] {
             log.write_soon(SyslogSeverity::Info, line);
-            assert_eq!(heard(), [line], "nobody would see to it later");
+            assert_eq!(heard(), [line], "no other line would send it later");
         }
         let event_loop = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         event_loop.block_on(async {
@@ -217,7 +217,7 @@ mod tests {
             assert_eq!(heard(), ["2", "3"]);
             follow("3");
             log.write(SyslogSeverity::Error, "4");
-            assert_eq!(heard(), ["3", "4"], "whatever is graver does not wait, and overtakes nobody");
+            assert_eq!(heard(), ["3", "4"], "a graver line does not wait, and overtakes no other");
             (0..TOGETHER).for_each(|n| follow(&n.to_string()));
             assert_eq!(heard().len(), TOGETHER);
             sleep(SOON * 3).await;

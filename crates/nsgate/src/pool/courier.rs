@@ -13,9 +13,9 @@ use std::{
 /// Hands `config`'s network over to the worker at `pool`, which keeps it, and returns the exit status of this process.
 ///
 /// # Errors
-/// Whatever kept the network from being served. Nothing is left behind then.
+/// The reason why the network is not served. Nothing is left behind then.
 pub fn run_courier(config: &Config, pool: &AbsolutePath, options: &Options) -> Result<u8, LaunchError> {
-    // The record is made as the user that adds the network, whom the worker judges, and written when it is known what was bound.
+    // The user that adds the network owns the record; the worker checks that owner. The content is written after the bind.
     let mut options = options.clone();
     options.record = Some(record::blank);
     match launch_courier(config, pool, &options, || gate::token_key_text(&config.gate.guards))? {

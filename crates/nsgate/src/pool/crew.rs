@@ -17,10 +17,10 @@ use nsgate_pool::{
 use nsgate_sandbox::Confined;
 use std::{collections::hash_map::RandomState, hash::BuildHasher, io, os::fd::OwnedFd};
 
-/// Runs the workers that `config` describes, and returns the exit status of this process, whichever of them it is.
+/// Runs the workers that `config` describes, and returns the exit status of this process: starter, zygote, dispatcher or worker.
 ///
 /// # Errors
-/// Whatever kept them from serving. Nothing is left behind then.
+/// The reason why they cannot serve. Nothing is left behind then.
 pub(super) fn run(config: &PoolConfig, room: Room, options: &Options) -> Result<u8, LaunchError> {
     // A dispatcher makes nothing: what it leaves to the next one is made here.
     match launch_worker(config, options, record::blank)? {

@@ -14,7 +14,7 @@ use nsgate_pool::worker::{Manager, Worker};
 /// starter, which is done when they serve, or that of the worker.
 ///
 /// # Errors
-/// Whatever kept the worker from serving. Nothing is left behind then.
+/// The reason why the worker cannot serve. Nothing is left behind then.
 pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchError> {
     let fitted = fit_pool(&config.pool)?;
     gate::say_shortfall(fitted.shortfall.as_deref());

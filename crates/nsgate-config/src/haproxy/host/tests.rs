@@ -189,7 +189,7 @@ fn defaults_hold_for_the_sections_behind_them() {
         let proxy = read(&text).config.proxy;
         assert_eq!((proxy.retries, proxy.timeouts.connect.as_secs(), proxy.timeouts.server.as_secs()), (5, 5, 6));
     }
-    // Behind the backends they are nobody's, and a backend's own words come first.
+    // After the backends they belong to none, and a backend's own words come first.
     assert!(refused(&format!("{head}{bare}{defaults}")).contains("no `mode http`"));
     assert_eq!(read(&format!("{defaults}{FIXTURE}")).config, read(FIXTURE).config);
     // An instance whose backend says less than the first one.

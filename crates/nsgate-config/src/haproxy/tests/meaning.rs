@@ -246,7 +246,7 @@ fn requests_are_logged_where_haproxy_logs_them() {
     let level = |text: &str| warned(text, "requests are not logged").process.log.unwrap().level;
     assert_eq!(silent(WHOLE).process.log.unwrap().level, LogLevel::Info);
     assert_eq!(level(&changed("    log global\n", "")), LogLevel::Notice);
-    // haproxy copies what stands above.
+    // haproxy copies the lines above.
     let log = "    log         /dev/log local0 info\n";
     assert_eq!(level(&(changed(log, "") + "global\n" + log)), LogLevel::Notice);
     let text = changed("local0 info\n", "local0 err\n").replacen("    log global\n", "", 1);
