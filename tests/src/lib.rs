@@ -13,6 +13,7 @@ pub mod cgroup;
 pub mod choice;
 pub mod config;
 pub mod cut;
+pub mod doctor;
 pub mod engine;
 #[cfg(target_arch = "x86_64")]
 pub mod escape;

@@ -142,7 +142,7 @@ fn a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so(l
         let said = communicate(command, Duration::from_secs(30));
         let all: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).expect("JSON");
         all.into_iter()
-            .find(|one| one["what"].as_str().is_some_and(|what| what.contains("no worker serves its network")))
+            .find(|one| one["what"].as_str().is_some_and(|what| what.contains("1 network is served by no process")))
     };
     assert_eq!(doctor(), None, "a worker serves");
     pool.crash();
@@ -150,12 +150,13 @@ fn a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so(l
     assert!(!served(&guest) && !serves_by_itself(keeper));
     let found = doctor().unwrap();
     let word = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
-    assert!(word("level") == "wrong" && word("what").contains(&format!("({keeper})")), "{found:#}");
+    assert!(word("level") == "wrong" && word("about") == "pool", "{found:#}");
     assert!(word("do").contains("start the pool"), "{found:#}");
     let mut all = Command::new(lab.program.nsgate());
     all.args(["status", "--all"]);
     let all = communicate(all, Duration::from_secs(20));
     assert!(all.code() == Some(3) && all.stdout.contains("no worker serves its network"), "{all:#?}");
+    assert!(all.stdout.contains(&format!("{keeper}: ")) && all.stdout.contains("`nsgate doctor` says"), "{all:#?}");
     // What the line says mends it.
     let _pool = Pool::start(lab);
     assert!(wait_until(10.0, || served(&guest)));

@@ -34,6 +34,15 @@ pub struct KeptOut {
     pub remedy: String,
     /// By the socket itself, and not by its directory.
     by_socket: bool,
+    maker: Maker,
+}
+
+impl KeptOut {
+    /// Whether it is a pool that the process is kept from.
+    #[must_use]
+    pub fn is_from_pool(&self) -> bool {
+        self.maker == Maker::Pool
+    }
 }
 
 impl fmt::Display for KeptOut {
@@ -173,6 +182,7 @@ fn denied_access(directory: BorrowedFd<'_>, name: &str, names: &Names<'_>, ids: 
         return Some(KeptOut {
             what: format!("{who} search the directory {} ({rights})", names.directory.display()),
             by_socket: false,
+            maker: names.maker,
             remedy: format!(
                 "let it ({command}, or a mode that lets its group or others search), or start with a `user` or `group` that may"
             ),
@@ -195,7 +205,8 @@ fn denied_access(directory: BorrowedFd<'_>, name: &str, names: &Names<'_>, ids: 
                 now()
             ),
         };
-        KeptOut { what: format!("{who} write to the socket {} ({rights})", names.socket.display()), by_socket: true, remedy }
+        let what = format!("{who} write to the socket {} ({rights})", names.socket.display());
+        KeptOut { what, remedy, by_socket: true, maker: names.maker }
     })
 }
 

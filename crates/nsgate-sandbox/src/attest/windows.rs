@@ -36,17 +36,29 @@ pub struct SeenWindow {
 }
 
 impl SeenWindow {
+    /// Whether it is no directory, and a socket at which the process listens.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.window == SOCKET
+    }
+
     /// Whether the path does not lead to what the process sees.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self.state, WindowState::Removed | WindowState::Replaced | WindowState::Gone)
     }
 
-    /// Where the reader finds what is looked for in it: the path, or the same path by way of a process of another mount namespace
-    /// (`/proc/PID/root/…`). `None` if the path does not lead to what the process sees, or if that is not known.
+    /// Where the reader finds what is looked for in it ([`SeenWindow::path_here`]). `None` if that does not lead to what the process
+    /// sees, or if that is not known.
     #[must_use]
     pub fn found_at(&self) -> Option<PathBuf> {
-        let path = self.path.as_ref().filter(|_| self.state == WindowState::There)?;
+        self.path_here().filter(|_| self.state == WindowState::There)
+    }
+
+    /// The path as the reader has it: the same, or by way of a process of another mount namespace (`/proc/PID/root/…`).
+    #[must_use]
+    pub fn path_here(&self) -> Option<PathBuf> {
+        let path = self.path.as_ref()?;
         Some(match self.namespace_of {
             None => path.clone(),
             Some(pid) => Path::new(&format!("/proc/{pid}/root")).join(path.strip_prefix("/").unwrap_or(path)),

@@ -3,10 +3,12 @@
 //! Promises to change nothing, to run nothing that it finds, and to say what it could not look at.
 
 mod agents;
+mod configurations;
 mod host;
 mod networks;
 mod pids;
 mod pool;
+mod processes;
 mod state;
 
 use serde::Serialize;
@@ -83,9 +85,10 @@ pub(crate) fn look(places: &Places) -> Result<Vec<Finding>, String> {
     let overview = crate::overview::look()?;
     let mut all = host::look();
     all.extend(agents::look());
-    all.extend(pool::look(places.pool.as_deref()));
+    let mut pools = pool::Pools::look(places.pool.as_deref(), &overview);
+    all.append(&mut pools.findings);
     all.extend(state::look(&overview, places));
-    all.extend(networks::look(&overview, places));
+    all.extend(networks::look(&overview, places, &pools));
     all.extend(pids::look(&overview, places));
     Ok(all)
 }

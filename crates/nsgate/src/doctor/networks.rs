@@ -1,36 +1,39 @@
 //! The networks: who serves each, what its configuration leads to, and what was refused last.
 
-use super::{Finding, FindingLevel, Places, few};
-use crate::{
-    metrics::{configurations, wanted},
-    overview::{Counted, Overview, ProcessOverview, booted, uptime},
+use super::{
+    Finding, FindingLevel, Places,
+    configurations::{self, Configurations},
+    few,
+    pool::Pools,
+    processes::{self, Reach, named},
 };
-use nsgate_config::{Config, Uuid, haproxy};
-use nsgate_launcher::{Mode, Options, check_gate, check_reach, kept_out_of, read_config};
+use crate::{
+    metrics::wanted,
+    overview::{Overview, ProcessOverview, booted, uptime},
+};
+use nsgate_config::Uuid;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt},
-        net::UnixStream,
-    },
+    fs,
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
-/// Configurations that are walked.
-const WALKED: usize = 50;
 /// A failure is news for so many seconds.
 const NEWS: u64 = 600;
 
-pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
+pub(super) fn look(overview: &Overview, places: &Places, pools: &Pools) -> Vec<Finding> {
     let gates: Vec<&ProcessOverview> = overview.processes.iter().filter(|one| one.is_a_gate()).collect();
     let mut all = vec![summary(&gates)];
-    all.extend(few(overview.processes.iter().flat_map(|one| silent(one).into_iter().chain(process(one))).collect()));
-    all.extend(few(overview.processes.iter().flat_map(out_of_reach).collect()));
+    let reach: Vec<Reach<'_>> = overview.processes.iter().flat_map(processes::out_of_reach).collect();
+    all.extend(few(processes::look(overview, pools, &reach)));
+    all.extend(few(processes::reach_findings(&reach)));
     all.extend(few(lost(overview, places)));
     all.extend(few(namespaces(&gates)));
-    all.extend(few(configured(places)));
-    all.extend(few(gates.iter().flat_map(|one| counted(one)).collect()));
+    let configurations = configurations::look(places, &reach);
+    let requests = gates.iter().flat_map(|one| counted(one, is_explained(one, &configurations, &reach))).collect();
+    all.extend(few(configurations.findings));
+    all.extend(few(requests));
     all
 }
 
@@ -46,63 +49,6 @@ fn summary(gates: &[&ProcessOverview]) -> Finding {
         many(foreign, "haproxy", "haproxies")
     );
     Finding::ok("networks", what)
-}
-
-fn named(one: &ProcessOverview) -> String {
-    let network =
-        one.identity.map(|identity| format!(" of {} {}", identity.header(), identity.uuid())).unwrap_or_default();
-    format!("the {}{network} ({})", one.role, one.pid)
-}
-
-/// It is there, and answers no guest.
-fn silent(one: &ProcessOverview) -> Option<Finding> {
-    let silent = one.silent.as_ref()?;
-    Some(Finding::wrong("networks", format!("{}: {}", named(one), silent.what), silent.remedy.clone()))
-}
-
-/// What is not as it should be about a process.
-fn process(one: &ProcessOverview) -> Option<Finding> {
-    let wrong = one.wrong.join(", ");
-    match one.confined {
-        Some(false) if one.role == "haproxy" => Some(Finding::wrong(
-            "networks",
-            format!("{} is no gate", named(one)),
-            "start its agent anew once it finds nsgate, or end it: the agent starts another proxy",
-        )),
-        Some(false) if one.wrong.iter().all(|row| row.starts_with("its directories")) => Some(Finding::wrong(
-            "networks",
-            format!("{} sees a directory that was removed or replaced: {wrong}", named(one)),
-            match one.role {
-                "worker" | "zygote" | "dispatcher" => {
-                    "start the pool anew, and then each keeper that sees the old directory: docs/migration.md#a-pools-own-directory"
-                }
-                _ => "start it anew, and before it its pool: docs/migration.md#an-agents-directory-that-is-made-anew",
-            },
-        )),
-        Some(false) => {
-            let remedy = format!("`nsgate attest {}` says what each line means", one.pid);
-            Some(Finding::wrong("networks", format!("{} is not as it should be: {wrong}", named(one)), remedy))
-        }
-        None => Some(Finding::unseen("networks", format!("{}: {wrong}", named(one)))),
-        Some(true) => match &one.counted {
-            Counted::Read(read) if one.role == "keeper" && read.serves => Some(Finding::wrong(
-                "networks",
-                format!("{} serves by itself", named(one)),
-                "start its pool; where one answers and refuses the network, the pool's log and the keeper's say why",
-            )),
-            Counted::Unreadable(error) => {
-                Some(Finding::unseen("networks", format!("counters of {}: {error}", named(one))))
-            }
-            _ => one.notes.first().map(|note| Finding::note("networks", format!("{}: {note}", named(one)))),
-        },
-    }
-}
-
-/// Its agent, its pool or its log is there, and the kernel does not let it connect.
-fn out_of_reach(one: &ProcessOverview) -> Vec<Finding> {
-    let Some(ids) = one.ids.filter(|_| one.role != "supervisor") else { return Vec::new() };
-    let kept_out = kept_out_of(one.pid, &ids, &one.windows).into_iter();
-    kept_out.map(|kept| Finding::wrong("networks", format!("of {}, {}", named(one), kept.what), kept.remedy)).collect()
 }
 
 /// Networks that an agent wants a proxy for, and that have none.
@@ -141,90 +87,14 @@ fn namespaces(gates: &[&ProcessOverview]) -> Vec<Finding> {
     counts.into_iter().map(|(what, count)| Finding::ok("namespaces", format!("{count} {what}"))).collect()
 }
 
-/// Where configurations lead, as a start would see it: each agent's socket once.
-fn configured(places: &Places) -> Vec<Finding> {
-    let mut all = Vec::new();
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    for file in configurations(&places.state).into_iter().take(WALKED) {
-        let shown = file.display();
-        let (text, written) = match read_config(&file) {
-            Ok(read) => read,
-            Err(error) => {
-                let (what, remedy) = (error.to_string(), "as the message says; no gate starts from it");
-                let denied = what.contains("EACCES") || what.contains("Permission denied");
-                all.push(if denied {
-                    Finding::unseen("configurations", what)
-                } else {
-                    Finding::wrong("configurations", what, remedy)
-                });
-                continue;
-            }
-        };
-        let Ok(parsed) = haproxy::parse(&shown.to_string(), &text) else {
-            let what = format!("{shown} is no configuration of a gate");
-            all.push(Finding::wrong(
-                "configurations",
-                what,
-                format!("`nsgate check {shown}` says what is wrong with it"),
-            ));
-            continue;
-        };
-        let path = parsed.config.gate.backend.path().to_string();
-        if seen.insert(path) {
-            let mut options = Options::new(Mode::Daemon);
-            options.written = Some(written);
-            all.extend(backend(&parsed.config, &options));
-        }
-    }
-    all
+/// Whether something that is wrong with a process or its agent is said, for which requests fail.
+fn is_explained(one: &ProcessOverview, configurations: &Configurations, reach: &[Reach<'_>]) -> bool {
+    let is_lost = one.windows.iter().any(|seen| seen.is_lost());
+    is_lost || configurations.is_away(one) || reach.iter().any(|reach| reach.of.pid == one.pid)
 }
 
-fn backend(config: &Config, options: &Options) -> Vec<Finding> {
-    let agent = agent(config.gate.backend.path().as_path());
-    let mut all: Vec<Finding> = match check_gate(config, None, options) {
-        Ok(warnings) => {
-            // The mode of a socket that is left over says nothing of the next one.
-            let unreached = if agent.level == FindingLevel::Ok { check_reach(config, options) } else { Ok(Vec::new()) };
-            let unreached = unreached.unwrap_or_default();
-            let said = |warning: String| {
-                if unreached.contains(&warning) {
-                    Finding::wrong("configurations", warning, "let it, as the message says")
-                } else {
-                    Finding::note("configurations", warning)
-                }
-            };
-            warnings.into_iter().map(said).collect()
-        }
-        Err(error) => {
-            vec![Finding::wrong("configurations", error.to_string(), "as the message says; no gate starts with it")]
-        }
-    };
-    all.push(agent);
-    all
-}
-
-/// Whether an agent listens at its socket.
-fn agent(path: &Path) -> Finding {
-    const REMEDY: &str = "start the metadata agent; gates that run find its new socket in the same directory";
-    let shown = path.display();
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Finding::unseen("agent", format!("{shown}: {error}"))
-        }
-        Err(error) => Finding::wrong("agent", format!("the metadata agent's socket {shown}: {error}"), REMEDY),
-        Ok(found) if !found.file_type().is_socket() => Finding::wrong("agent", format!("{shown} is no socket"), REMEDY),
-        Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => Finding::ok("agent", format!("somebody listens at {shown}")),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Finding::unseen("agent", format!("{shown}: {error}"))
-            }
-            Err(error) => Finding::wrong("agent", format!("nobody listens at {shown}: {error}"), REMEDY),
-        },
-    }
-}
-
-/// What was refused and what failed.
-fn counted(one: &ProcessOverview) -> Vec<Finding> {
+/// What was refused and what failed; of what something above explains, how often.
+fn counted(one: &ProcessOverview, is_explained: bool) -> Vec<Finding> {
     let Some(read) = one.counted.read() else { return Vec::new() };
     let numbers = &read.numbers;
     let now = booted().zip(uptime()).map_or(0, |(booted, up)| booted.saturating_add(up));
@@ -237,10 +107,11 @@ fn counted(one: &ProcessOverview) -> Vec<Finding> {
     let (refused, failed) = (reasons(false), reasons(true));
     if !failed.is_empty() {
         let last = ago(numbers.failed_at());
-        let level = if last < NEWS { FindingLevel::Wrong } else { FindingLevel::Note };
+        let is_news = last < NEWS && !is_explained;
+        let level = if is_news { FindingLevel::Wrong } else { FindingLevel::Note };
         let what =
             format!("{}: requests without an answer of the agent's: {failed}; the last {last} s ago", named(one));
-        let remedy = Some("the metadata agent's log; docs/audit.md#reasons".to_owned());
+        let remedy = (!is_explained).then(|| "the metadata agent's log; docs/audit.md#reasons".to_owned());
         all.push(Finding { remedy, ..Finding::new(level, "requests", what) });
     }
     if !refused.is_empty() {

@@ -1,6 +1,7 @@
 //! Pid files of Neutron's agents: by them an agent finds the proxy that it has started.
 
 use super::{Finding, Places, few};
+use crate::metrics::DIRECTORIES;
 use crate::overview::{Overview, ProcessOverview};
 use nsgate_config::Uuid;
 use std::{
@@ -42,13 +43,17 @@ fn of(overview: &Overview, state: &Path) -> Vec<Finding> {
         let (shown, said) = (file.display(), pid.map_or("no number".to_owned(), |pid| format!("process {pid}")));
         match process {
             Some(one) if own(one) || one.confined.is_none() => {}
-            Some(one) => {
-                let what = format!("{shown} names {said}, which is the {} of another network", one.role);
-                all.push(Finding::wrong("pid files", what, format!("`rm {shown}`: the agent starts its proxy anew")));
-            }
-            None => {
-                let what = format!("{shown} is stale: it names {said}, which is no proxy");
-                let remedy = format!("`rm {shown}`: an agent that wants the network starts another proxy");
+            // That no process serves the network is said, and what to do about it.
+            None if !overview.processes.iter().any(|one| serves(one, *uuid)) && is_wanted(state, *uuid) => {}
+            other => {
+                let what = match other {
+                    Some(one) => format!("{shown} names {said}, which is the {} of another network", one.role),
+                    None => format!("{shown} is stale: it names {said}, which is no proxy"),
+                };
+                let remedy = match overview.processes.iter().find(|one| serves(one, *uuid)) {
+                    Some(own) => names_again(own.pid, file),
+                    None => format!("`rm {shown}`: an agent that wants the network starts another proxy"),
+                };
                 all.push(Finding::wrong("pid files", what, remedy));
             }
         }
@@ -63,21 +68,32 @@ fn missing(overview: &Overview, state: &Path, files: &BTreeMap<Uuid, PathBuf>) -
     let missing = gates.filter_map(|one| {
         let uuid = one.identity?.uuid();
         // One that no agent started has its pid where its operator wanted it.
-        let started =
-            ["ns-metadata-proxy", "ovn-metadata-proxy"].map(|name| state.join(name).join(format!("{uuid}.conf")));
-        let wanted = started.iter().any(|file| file.exists()) && !files.contains_key(&uuid);
-        wanted.then(|| {
+        let lost = is_wanted(state, uuid) && !files.contains_key(&uuid);
+        lost.then(|| {
             let pid = one.pid;
             let what = format!("the {} of {uuid} ({pid}) has lost its pid file: its agent does not find it", one.role);
             let file = state.join(DIRECTORY).join(format!("{uuid}{ENDING}"));
-            let remedy = format!(
-                "`echo {pid} > {}`; or start the agent anew: its next proxy takes over from this one without losing a request",
-                file.display()
-            );
-            Finding::wrong("pid files", what, remedy)
+            Finding::wrong("pid files", what, names_again(pid, &file))
         })
     });
     missing.collect()
+}
+
+/// What to do about a file that does not name the process that serves.
+fn names_again(pid: i32, file: &Path) -> String {
+    format!(
+        "`echo {pid} > {}`; or start the agent anew: its next proxy takes over from this one without losing a request",
+        file.display()
+    )
+}
+
+/// Whether an agent has written a configuration for this network.
+fn is_wanted(state: &Path, uuid: Uuid) -> bool {
+    DIRECTORIES.iter().any(|name| state.join(name).join(format!("{uuid}.conf")).exists())
+}
+
+fn serves(one: &ProcessOverview, uuid: Uuid) -> bool {
+    ["gate", "keeper"].contains(&one.role) && one.identity.is_some_and(|identity| identity.uuid() == uuid)
 }
 
 fn files(directory: &Path) -> io::Result<BTreeMap<Uuid, PathBuf>> {

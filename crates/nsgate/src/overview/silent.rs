@@ -25,6 +25,8 @@ pub(crate) struct Silent {
     pub(crate) remedy: String,
     /// Whether it answers no guest at all: one address of two may be gone.
     pub(crate) wholly: bool,
+    /// Whether it is a keeper that waits for a worker.
+    pub(crate) waits: bool,
 }
 
 /// `None` if the process can answer guests, or if that cannot be read.
@@ -57,6 +59,7 @@ pub(crate) fn stopped(pid: i32) -> Option<Silent> {
         what: format!("it is stopped, {by}: it does nothing"),
         remedy,
         wholly: true,
+        waits: false,
     };
     stopped.then(|| match tracer(pid) {
         Some(tracer) => said(
@@ -81,10 +84,10 @@ pub(super) fn unserved(counted: &Counted) -> Option<Silent> {
     counted.read().filter(|read| read.unserved && !read.serves).map(|_| Silent {
         what: "no worker serves its network, and it may not by itself (`nsgate add --no-fallback`, or `pool_fallback = false`)"
             .to_owned(),
-        remedy: "start the pool, `systemctl start nsgate-pool` or `nsgate pool` as before: it takes the network at once; or start \
-                 the network anew, and let it serve by itself"
+        remedy: "`nsgate doctor` says what is the matter with its pool; or start the network anew, and let it serve by itself"
             .to_owned(),
         wholly: true,
+        waits: true,
     })
 }
 
@@ -117,7 +120,12 @@ fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
         let shown = gone.iter().map(|ip| ip.to_string()).collect::<Vec<_>>().join(" and ");
         let remedy = format!("{}, or start the network's agent anew: it makes it", back(pid, &gone));
         let wholly = gone.len() == listens.len();
-        Silent { what: format!("its network namespace has no address {shown}, at which it listens"), remedy, wholly }
+        Silent {
+            what: format!("its network namespace has no address {shown}, at which it listens"),
+            remedy,
+            wholly,
+            waits: false,
+        }
     })
 }
 
@@ -144,6 +152,7 @@ fn interfaces(pid: i32) -> Option<Silent> {
         what: "its network namespace has no interface that leads to a guest: was the namespace deleted?".to_owned(),
         remedy: format!("start the network's agent anew; if it does not want the network any more, `kill {pid}`"),
         wholly: true,
+        waits: false,
     })
 }
 

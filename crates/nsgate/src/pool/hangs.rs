@@ -100,6 +100,13 @@ pub(crate) fn remedy(socket: &Path, worker: Option<u32>) -> String {
     }
 }
 
+/// The processes of a pool, or of this worker of it, that are stopped.
+pub(crate) fn stopped_parts(socket: &Path, worker: Option<u32>) -> Vec<i32> {
+    let wanted = |part: &Part| worker.is_none_or(|number| part.name == name_of(number));
+    let parts = parts(listener(socket)).into_iter().filter(wanted);
+    parts.map(|part| part.pid).filter(|pid| stopped(*pid).is_some()).collect()
+}
+
 /// Why a process may not connect to a pool's socket, and which may.
 pub(crate) fn closed(who: &str, place: &str) -> String {
     format!(

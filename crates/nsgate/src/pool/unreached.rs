@@ -7,9 +7,6 @@ use nsgate_launcher::{expected, gates, whose};
 use nsgate_sandbox::attest::{self, Holdings, WindowState, kinds::PACKET_LISTENER};
 use std::{fs, path::Path};
 
-/// What attest calls a socket in the list of what a process sees.
-const SOCKET: &str = "socket";
-
 /// The process of this pool's that listens where no path leads to, if there is one. `answers` says that a worker answers at the
 /// pool's socket.
 pub(crate) fn find(config: &PoolConfig, answers: bool) -> Option<i32> {
@@ -47,7 +44,7 @@ fn listens(one: &Holdings) -> bool {
 fn is_lost(one: &Holdings, config: &PoolConfig, named: Option<i32>) -> bool {
     let path = config.pool.socket.as_path();
     let is_named = || named.is_some_and(|named| is_of(one.pid, named));
-    let mut sockets = one.windows.iter().flatten().filter(|seen| seen.window == SOCKET).peekable();
+    let mut sockets = one.windows.iter().flatten().filter(|seen| seen.is_socket()).peekable();
     if sockets.peek().is_none() {
         return is_named();
     }
