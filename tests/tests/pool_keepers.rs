@@ -26,6 +26,7 @@ fn main() {
         without_a_worker_a_keeper_serves_by_itself_and_returns_to_the_pool,
         a_keeper_waits_for_the_patience_that_the_site_says,
         without_fallback_a_network_is_not_added_where_no_worker_is,
+        a_keeper_that_never_serves_says_so_each_time_that_no_worker_does,
         a_worker_of_another_protocol_version_is_refused_and_the_keeper_serves,
         nothing_is_added_to_a_worker_of_another_protocol_version,
         a_keeper_that_may_not_connect_says_who_it_is_and_who_may,
@@ -206,6 +207,25 @@ fn without_fallback_a_network_is_not_added_where_no_worker_is(lab: &Lab) {
     assert!(started.code() == Some(1) && started.stderr.contains("pool.sock"), "{started:#?}");
     assert!(world.network.gate.listening().is_empty());
     assert!(!Config::new(Kind::Network).pid_file.exists(), "nothing is left behind");
+}
+
+fn a_keeper_that_never_serves_says_so_each_time_that_no_worker_does(lab: &Lab) {
+    let world = world(lab);
+    let socket = socket_path(lab).display().to_string();
+    lab.site(&format!("pool = \"{socket}\"\npool_patience = \"1s\"\npool_fallback = false\n"));
+    let log = SyslogReader::bind("/dev/log".as_ref());
+    let mut pool = Pool::start(lab);
+    let gate = nsgate_tests::Gate::start(lab, &world.network.gate, &Config::new(Kind::Network));
+    for time in 1..=2 {
+        assert!(wait_until(10.0, || listed(lab).len() == 1), "{}", text(&pool.log));
+        log.all(0.5);
+        pool.crash();
+        assert!(log.find("no process serves the network until a worker answers", 10.0).is_some(), "time {time}");
+        let more = log.all(1.0).iter().filter(|line| line.contains("no process serves")).count();
+        assert_eq!(more, 0, "once each time");
+        pool = Pool::start(lab);
+    }
+    assert!(gate.alive());
 }
 
 /// What a worker of the next version says to a message of this one, and a word that only it knows.

@@ -266,6 +266,7 @@ impl<'a> Keeper<'a> {
             }
             KeeperAction::Take => {
                 self.served = self.taken.take();
+                self.report.taken();
                 counted::unserved(false);
             }
             KeeperAction::TakeBack => {

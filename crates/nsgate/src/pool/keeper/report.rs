@@ -15,7 +15,7 @@ pub(super) struct KeeperReport {
     socket: AbsolutePath,
     /// Why the keeper may not connect there, should that be so.
     closed: String,
-    /// The last reason that the log was told.
+    /// The last reason that the log was told since a worker has served.
     told: String,
 }
 
@@ -29,6 +29,11 @@ impl KeeperReport {
         if let Some(first) = self.first.take() {
             tracing::info!("{first}");
         }
+    }
+
+    /// A worker has taken the network: the next time that none does, the log is told again.
+    pub(super) fn taken(&mut self) {
+        self.told.clear();
     }
 
     /// Why no worker serves: a handover came to nothing, or else the worker was silent.
