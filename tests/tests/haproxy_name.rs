@@ -25,6 +25,7 @@ fn main() {
         c_checks_and_starts_nothing,
         c_refuses_what_is_wrong_and_says_where,
         c_judges_the_text_not_the_host,
+        c_warns_of_what_nsgate_check_warns_of,
         capital_d_is_the_daemon,
         without_daemon_it_stays_in_the_foreground,
         db_stays_in_the_foreground,
@@ -188,6 +189,48 @@ fn c_judges_the_text_not_the_host(lab: &Lab) {
     let file = write_config(lab, &config);
     let started = run(lab, &network, &["-c", "-f", file.to_str().unwrap()]);
     assert!(started.ok(), "the address is not there, but the text is right: {started:#?}");
+}
+
+/// What is true of the place is said and decides nothing: a text is checked where it is built, too.
+fn c_warns_of_what_nsgate_check_warns_of(lab: &Lab) {
+    let network = lab.network();
+    let mut config = config();
+    config.socket = "/run/lab/nowhere/metadata_proxy".into();
+    for (socket, refusal, said) in [
+        (
+            "/run/lab/neutron/metadata_proxy",
+            false,
+            &["the system log /dev/log is not there", "only 64 descriptors"][..],
+        ),
+        (
+            "/run/lab/nowhere/metadata_proxy",
+            true,
+            &["no start from here: backend /run/lab/nowhere: there is no such directory"],
+        ),
+    ] {
+        config.socket = socket.into();
+        let file = write_config(lab, &config);
+        let file = file.to_str().unwrap();
+        let few = |program: &str, words: &[&str]| {
+            let mut command = network.gate.command("prlimit");
+            command.args(["--nofile=64:64", program]).args(words);
+            communicate(command, Duration::from_secs(10))
+        };
+        let haproxy = lab.program.path().to_str().unwrap().to_owned();
+        let nsgate = lab.program.nsgate().to_str().unwrap().to_owned();
+        let (checked, c) = (few(&nsgate, &["check", file]), few(&haproxy, &["-c", "-f", file]));
+        assert_eq!(checked.ok(), !refusal, "{checked:#?}");
+        assert!(c.ok() && c.stdout.contains("Configuration file is valid"), "{c:#?}");
+        for word in said {
+            assert!(c.stderr.contains(word), "{word}: {c:#?}");
+            let word = word.trim_start_matches("no start from here: ");
+            assert!(checked.stderr.contains(word), "{word}: {checked:#?}");
+        }
+        let quiet = few(&haproxy, &["-c", "-q", "-f", file]);
+        assert!(quiet.ok() && quiet.said().is_empty(), "{quiet:#?}");
+        // A warning about the text is an error with it, and none of these is one.
+        assert!(few(&haproxy, &["-c", "-dW", "-f", file]).ok());
+    }
 }
 
 fn capital_d_is_the_daemon(lab: &Lab) {

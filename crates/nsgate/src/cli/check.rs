@@ -1,12 +1,16 @@
 //! `nsgate check`: checks configurations of gates, hosts, pools and sites.
 
-use super::{colours, start::Start, table::print};
+use super::{
+    colours,
+    start::{Start, whole},
+    table::print,
+};
 use crate::{
     shown, site,
     terminal::{Progress, say, write_out},
 };
 use nsgate_config::{
-    Config, Diagnostic, Diagnostics, Listener, Parsed, Severity,
+    Config, Diagnostic, Diagnostics, Listener, Parsed,
     haproxy::{self, ParsedHost},
     native::{self, DraftPool, Site},
 };
@@ -140,16 +144,10 @@ impl Check {
         if let Some(why) = text.hidden() {
             (understood.summary, understood.text) = (format!("not shown: {why}"), String::new());
         }
-        let said = start.tried(file, written).map_err(CheckRefusal::Unusable)?;
+        let said = start.of_site().and_then(|start| start.tried(file, written)).map_err(CheckRefusal::Unusable)?;
         understood.warnings.extend(said.into_iter().map(|message| whole(name, message)));
         Ok(understood)
     }
-}
-
-/// A warning about a text as a whole.
-fn whole(file: &str, message: String) -> Diagnostic {
-    let (severity, file) = (Severity::Warning, file.to_owned());
-    Diagnostic { severity, file, line: 0, column: 0, length: 1, message, help: None, source: String::new() }
 }
 
 /// One line for programs; further keys may come.
@@ -248,7 +246,7 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(CheckedText, 
             let text = format!("{summary}\n");
             Ok((CheckedText { kind: "host", summary, text, warnings }, Start::Host(Box::new(config))))
         }
-        Dialect::Haproxy => haproxy::parse(name, text).map(|parsed| gate(parsed, Start::Agents)),
+        Dialect::Haproxy => haproxy::parse(name, text).map(|parsed| gate(parsed, |config| Start::Agents(config, None))),
         Dialect::Pool => {
             let (config, warnings) = DraftPool::read(name, text)?.finish(name, text)?;
             let summary = format!("networks are handed over at {}", config.pool.socket);

@@ -13,7 +13,7 @@ mod networks;
 mod pool;
 mod remove;
 mod run;
-mod start;
+pub(crate) mod start;
 mod status_all;
 mod table;
 

@@ -2,16 +2,16 @@
 //! The launcher's own function walks the paths.
 
 use crate::site;
-use nsgate_config::{Config, HostConfig, PoolConfig};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, PoolConfig, Severity};
 use nsgate_launcher::{Mode, Options, Written, check_gate, check_host, check_pool, fit_limits, fit_pool};
 use std::path::Path;
 
 /// The kind of start that a text describes.
-pub(super) enum Start {
+pub(crate) enum Start {
     /// `nsgate run`.
     Gate(Box<Config>),
-    /// The haproxy that an agent starts for a network.
-    Agents(Box<Config>),
+    /// The haproxy that an agent starts for a network, and the socket of the pool that the network is handed over to.
+    Agents(Box<Config>, Option<AbsolutePath>),
     /// The haproxy that an agent starts for a host.
     Host(Box<HostConfig>),
     /// `nsgate pool`.
@@ -21,8 +21,25 @@ pub(super) enum Start {
 }
 
 impl Start {
+    /// The same with the site's settings, which hold for what an agent starts.
+    pub(super) fn of_site(self) -> Result<Self, String> {
+        Ok(match self {
+            Self::Agents(mut config, _) => {
+                let site = site::load()?;
+                (config.process.allow_root, config.process.audit) = (site.allow_root, site.audit);
+                Self::Agents(config, site.pool.map(|pool| pool.socket))
+            }
+            Self::Host(mut config) => {
+                let site = site::load()?;
+                (config.process.allow_root, config.process.audit) = (site.allow_root, site.audit);
+                Self::Host(config)
+            }
+            other => other,
+        })
+    }
+
     /// The warnings of the start, or the error that would end it.
-    pub(super) fn tried(self, file: &Path, written: Written) -> Result<Vec<String>, String> {
+    pub(crate) fn tried(self, file: &Path, written: Written) -> Result<Vec<String>, String> {
         let options = |written| {
             let mut options = Options::new(Mode::Foreground);
             options.written = Some(written);
@@ -31,17 +48,8 @@ impl Start {
         let fits = self.fits();
         let said = match self {
             Self::Gate(config) => check_gate(&config, None, &options(written)),
-            Self::Agents(mut config) => {
-                let site = site::load()?;
-                (config.process.allow_root, config.process.audit) = (site.allow_root, site.audit);
-                let pool = site.pool.map(|pool| pool.socket);
-                check_gate(&config, pool.as_ref(), &options(written.by_agent()))
-            }
-            Self::Host(mut config) => {
-                let site = site::load()?;
-                (config.process.allow_root, config.process.audit) = (site.allow_root, site.audit);
-                check_host(&config, file, &options(written.by_agent()))
-            }
+            Self::Agents(config, pool) => check_gate(&config, pool.as_ref(), &options(written.by_agent())),
+            Self::Host(config) => check_host(&config, file, &options(written.by_agent())),
             Self::Pool(config) => check_pool(&config, &options(written)),
             Self::Nothing => Ok(Vec::new()),
         };
@@ -52,7 +60,7 @@ impl Start {
     /// limit, so this is no error.
     fn fits(&self) -> Option<String> {
         let shortfall = match self {
-            Self::Gate(config) | Self::Agents(config) => {
+            Self::Gate(config) | Self::Agents(config, _) => {
                 fit_limits(&config.gate.limits, config.gate.listeners.len()).map(|fitted| fitted.shortfall)
             }
             Self::Host(config) => {
@@ -63,4 +71,10 @@ impl Start {
         };
         shortfall.unwrap_or_else(|error| Some(error.to_string())).map(|short| format!("started from here: {short}"))
     }
+}
+
+/// A warning about a text as a whole.
+pub(crate) fn whole(file: &str, message: String) -> Diagnostic {
+    let (severity, file) = (Severity::Warning, file.to_owned());
+    Diagnostic { severity, file, line: 0, column: 0, length: 1, message, help: None, source: String::new() }
 }

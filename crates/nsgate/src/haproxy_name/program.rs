@@ -2,6 +2,7 @@
 
 use super::{Args, HaproxyCommand, args, parse};
 use crate::{
+    cli::start::{Start, whole},
     gate, host, notify,
     pool::run_keeper,
     shown, site,
@@ -54,9 +55,13 @@ fn build() -> String {
 }
 
 fn check(args: &Args) -> Result<u8, String> {
-    let (asked, _, hidden) = configuration(args)?;
+    let (asked, written, hidden) = configuration(args)?;
     resolve(asked.process()).map_err(|error| error.to_string())?;
     if !args.quiet {
+        let name = args.file.display().to_string();
+        for message in here(&asked, args, written)? {
+            complain!("{}", whole(&name, message).render(colours()));
+        }
         println!("Configuration file is valid");
         match &asked {
             _ if hidden => {}
@@ -69,6 +74,16 @@ fn check(args: &Args) -> Result<u8, String> {
         }
     }
     Ok(0)
+}
+
+/// What a start on this host would say, as `nsgate check` has it. It decides on no status: that is about the text and its accounts,
+/// as haproxy's is, which looks at no path of a socket. A text is checked where it is built, too.
+fn here(asked: &AgentConfig, args: &Args, written: Written) -> Result<Vec<String>, String> {
+    let start = match asked {
+        AgentConfig::Gate(config) => Start::Agents(config.clone(), pool()?.map(|pool| pool.socket)),
+        AgentConfig::Host(host) => Start::Host(Box::new(host.config.clone())),
+    };
+    Ok(start.tried(&args.file, written).unwrap_or_else(|refusal| vec![format!("no start from here: {refusal}")]))
 }
 
 fn run(args: &Args) -> Result<u8, String> {
