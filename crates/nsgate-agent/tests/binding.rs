@@ -1,4 +1,5 @@
 //! Both ends of a door, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nsgate_agent::binding::{Binders, BoundConnection, Door, HeldDoor, NotBound, Taken, bind, line};

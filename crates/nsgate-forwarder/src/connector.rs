@@ -1,5 +1,6 @@
 //! How the agent is reached.
 
+pub(crate) mod kept;
 mod prompt;
 mod stream;
 pub(crate) mod tcp;
@@ -19,11 +20,11 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Opens one connection to the agent for each request.
+/// Opens connections to the agent, one for each request unless it [keeps](Connector::KEEPS) them.
 ///
 /// An error of kind [`ErrorKind::WouldBlock`] says that the agent's queue is full (connect(2) on a UNIX socket answers
 /// EAGAIN). One of kind [`ErrorKind::PermissionDenied`] that no system call gave says that the wrong process listens, and
-/// asking again is no use. Anything else says that the agent is not there yet. EACCES is among it: between bind(2) and
+/// asking again is no use, and one of kind [`ErrorKind::NotConnected`] that there is no way to the agent any more. Anything else says that the agent is not there yet. EACCES is among it: between bind(2) and
 /// chmod(2) the socket of an agent that starts is closed to other users.
 pub trait Connector: Send + Sync + 'static {
     /// The connection.
@@ -32,7 +33,10 @@ pub trait Connector: Send + Sync + 'static {
     /// How many may try to connect at the same time. One, where that takes no time and a full queue is to be taken in turn.
     const AT_ONCE: usize = 1;
 
-    /// Connects once.
+    /// Whether a connection may carry one request after another (RFC 9112, section 9.3). Otherwise each one asks for its end.
+    const KEEPS: bool = false;
+
+    /// Connects once, or finds a connection that was kept.
     fn connect(&self) -> impl Future<Output = Result<Self::Stream>> + Send;
 
     /// Between a request and its answer: comes back when it is worth while to read. At once, unless a connector knows better.
@@ -40,6 +44,25 @@ pub trait Connector: Send + Sync + 'static {
         let _ = stream;
         std::future::ready(())
     }
+
+    /// Connects once, and uses no connection that was kept: for a request that must not be sent twice.
+    fn connect_afresh(&self) -> impl Future<Output = Result<Self::Stream>> + Send {
+        self.connect()
+    }
+
+    /// Whether this connection was kept from an earlier request: the agent may have closed it meanwhile.
+    fn was_kept(stream: &Self::Stream) -> bool {
+        let _ = stream;
+        false
+    }
+
+    /// Takes a connection back whose answer has ended where it said, and over which the agent goes on.
+    fn keep(stream: Self::Stream) {
+        drop(stream);
+    }
+
+    /// No guest is connected: closes what is kept for many.
+    fn rest(&self) {}
 }
 
 /// A UNIX stream socket at a path.

@@ -2,7 +2,7 @@
 
 use crate::{
     Connector, Reason,
-    agent::{AgentAnswer, read_answer},
+    agent::{AgentAnswer, Connected, read_answer},
     callers::{RequestSource, Terms},
     context::ForwarderContext,
     exchange::{Exchange, ExchangeEvent, ReadHead},
@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use http::{Method, Request, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use std::borrow::Cow;
+use std::{borrow::Cow, pin::Pin};
 use tokio::{
     io::AsyncWriteExt,
     time::{Instant, timeout_at},
@@ -85,6 +85,9 @@ struct AgentRequest {
     text: Vec<u8>,
     /// It is a HEAD: the response has no content.
     head_only: bool,
+    /// It may be sent a second time where a connection was closed instead of an answer (RFC 9110, section 9.2.2): it changes
+    /// nothing, and has no content.
+    again: bool,
     trace: Option<TraceId>,
 }
 
@@ -114,8 +117,11 @@ pub(crate) async fn forward<C: Connector>(
     let trace = traces.as_ref().map(Traces::begin);
     let field = trace.as_ref().map_or(&[][..], |(_, field)| field);
     let peer = exchange.client().ip();
-    let text = rebuild::request(limits, (&identity, field), &head, peer, &parts.headers, &content)?;
-    let request = AgentRequest { text, head_only: parts.method == Method::HEAD, trace: trace.map(|(id, _)| id) };
+    let last = if C::KEEPS { rebuild::GOES_ON } else { rebuild::CLOSES };
+    let text = rebuild::request(limits, (&identity, field, last), &head, peer, &parts.headers, &content)?;
+    let head_only = parts.method == Method::HEAD;
+    let again = C::KEEPS && (head_only || parts.method == Method::GET) && content.is_empty();
+    let request = AgentRequest { text, head_only, again, trace: trace.map(|(id, _)| id) };
     // Here, and not with the answer: as long as any of it is there, the HTTP library cannot use its buffer again.
     drop((parts, content, head));
     Ok(ResponseSource::Agent(ask_agent(shared, exchange, turns, request, arrived).await?))
@@ -176,7 +182,7 @@ async fn ask_agent<C: Connector>(
     request: AgentRequest,
     arrived: Instant,
 ) -> Result<ForwardedResponse<C::Stream>, Refusal> {
-    let Terms { timeouts, retries, .. } = &shared.terms;
+    let Terms { timeouts, retries: allowed, .. } = &shared.terms;
     let deadline = arrived + timeouts.connect;
     let (turn, queued) = match turns.at_once() {
         Some(turn) => (turn, arrived),
@@ -189,7 +195,11 @@ async fn ask_agent<C: Connector>(
         }
     };
     let waits = || _ = exchange.on(ExchangeEvent::Wait);
-    let connected = shared.turnstile.connect(&shared.connector, *retries, deadline, waits).await;
+    let connected = if C::KEEPS && !request.again {
+        connect_afresh(shared, *allowed, deadline, &waits).await
+    } else {
+        shared.turnstile.connect(|| shared.connector.connect(), *allowed, deadline, &waits).await
+    };
     let sent = Instant::now();
     let (retries, connected) = match connected {
         Ok(connected) => (connected.retries, Ok(connected.stream)),
@@ -205,13 +215,67 @@ async fn ask_agent<C: Connector>(
     let mut stream = connected?;
     exchange.on(ExchangeEvent::Connect);
     let mut rest = BytesMut::new();
-    let talk = async {
-        // An agent that closes without reading may still have answered.
-        let written = stream.write_all(&request.text).await;
-        C::settle(&mut stream).await;
-        let answer = read_answer(&mut stream, &mut rest, request.head_only).await;
-        written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
+    let deadline = sent + timeouts.server;
+    let answer = timeout_at(deadline, talk::<C>(&mut stream, &request, &mut rest)).await;
+    let answer = match answer.map_err(|_| Refusal::GATEWAY_TIMEOUT)? {
+        // The agent had closed the connection, or was about to.
+        Err(Refusal { reason: Reason::AgentClosed, .. })
+            if C::KEEPS && request.again && rest.is_empty() && C::was_kept(&stream) =>
+        {
+            send_again(shared, exchange, &request, deadline, (&mut stream, &mut rest)).await
+        }
+        answer => answer,
     };
-    let answer = timeout_at(sent + timeouts.server, talk).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)??;
-    Ok(ForwardedResponse { answer, rest, stream, turn, sent })
+    Ok(ForwardedResponse { answer: answer?, rest, stream, turn, sent })
+}
+
+/// Sends a request over a connection that no other has used, and reads the head of its answer.
+fn send_again<'a, C: Connector>(
+    shared: &'a ForwarderContext<C>,
+    exchange: &'a Exchange,
+    request: &'a AgentRequest,
+    deadline: Instant,
+    (stream, rest): (&'a mut C::Stream, &'a mut BytesMut),
+) -> Boxed<'a, Result<AgentAnswer, Refusal>> {
+    Box::pin(async move {
+        let Terms { timeouts, retries, .. } = &shared.terms;
+        let waits = || _ = exchange.on(ExchangeEvent::Wait);
+        let again = async {
+            let connected = connect_afresh(shared, *retries, Instant::now() + timeouts.connect, &waits).await;
+            *stream = connected.map_err(|(refusal, _)| refusal)?.stream;
+            exchange.on(ExchangeEvent::Connect);
+            talk::<C>(stream, request, rest).await
+        };
+        timeout_at(deadline, again).await.map_err(|_| Refusal::GATEWAY_TIMEOUT)?
+    })
+}
+
+/// Sends a request, and reads the head of its answer.
+async fn talk<C: Connector>(
+    stream: &mut C::Stream,
+    request: &AgentRequest,
+    rest: &mut BytesMut,
+) -> Result<AgentAnswer, Refusal> {
+    // An agent that closes without reading may still have answered.
+    let written = stream.write_all(&request.text).await;
+    C::settle(stream).await;
+    let answer = read_answer(stream, rest, request.head_only).await;
+    written.map_err(|_| Refusal::bad_gateway(Reason::AgentClosed)).and(answer)
+}
+
+/// What seldom runs takes no room in the future of a connection.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A connection, or why there is none after how many further attempts.
+type Connecting<S> = Result<Connected<S>, (Refusal, u32)>;
+
+/// A connection that no other request has used.
+fn connect_afresh<'a, C: Connector>(
+    shared: &'a ForwarderContext<C>,
+    retries: u32,
+    deadline: Instant,
+    waits: &'a (impl Fn() + Sync),
+) -> Boxed<'a, Connecting<C::Stream>> {
+    let open = || shared.connector.connect_afresh();
+    Box::pin(async move { shared.turnstile.connect(open, retries, deadline, waits).await })
 }

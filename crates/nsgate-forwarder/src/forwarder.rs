@@ -197,6 +197,7 @@ async fn idling<C: Connector>(
             () = quiet => {}
         }
         if shared.connections.load(Ordering::Relaxed) == 0 {
+            shared.connector.rest();
             shared.observer.idle();
         }
     }

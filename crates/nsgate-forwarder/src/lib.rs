@@ -53,7 +53,11 @@ mod trace;
 mod turns;
 
 pub use callers::InstanceTable;
-pub use connector::{AgentStream, Connector, UnixConnector, tcp::TcpConnector};
+pub use connector::{
+    AgentStream, Connector, UnixConnector,
+    kept::{Door, DoorConnector, DoorEnd, KeptStream},
+    tcp::TcpConnector,
+};
 pub use entrance::ListenerHeld;
 pub use forwarder::{Forwarder, Gauge};
 pub use guards::TokenKey;

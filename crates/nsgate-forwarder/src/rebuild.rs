@@ -34,14 +34,16 @@ const LENGTH: &str = "content-length";
 /// Bytes that nearly all requests fit in: malloc keeps pieces of this size at hand (up to 1,032 bytes).
 const ENOUGH: usize = 1024;
 
-/// One connection for each request, and the end of its head.
-const LAST_FIELD: &str = "connection: close\r\n\r\n";
+/// The end of a head: one connection for each request.
+pub(crate) const CLOSES: &str = "connection: close\r\n\r\n";
+/// The end of a head: others follow.
+pub(crate) const GOES_ON: &str = "\r\n";
 
 /// Head and body for the agent, at most `limits.backend_request_bytes` long, with the gate's own words first: `identity`,
-/// the source, and `trace` (nothing, or a header field), in this order.
+/// the source, and `trace` (nothing, or a header field), in this order. `last` ends the head.
 pub(crate) fn request(
     limits: &Limits,
-    (identity, trace): (&[u8], &[u8]),
+    (identity, trace, last): (&[u8], &[u8], &str),
     head: &Head,
     peer: IpAddr,
     headers: &HeaderMap,
@@ -72,7 +74,7 @@ pub(crate) fn request(
     }
     let mut length = itoa::Buffer::new();
     let length = (announced || !body.is_empty()).then(|| length.format(body.len()));
-    let rest = length.map_or(0, |digits| LENGTH.len() + digits.len() + 4) + LAST_FIELD.len() + body.len();
+    let rest = length.map_or(0, |digits| LENGTH.len() + digits.len() + 4) + last.len() + body.len();
     for (header, value) in PASSING.iter().zip(passing) {
         let Some(value) = value.filter(|value| readable(value)) else { continue };
         let fits = text.len() + header.name().len() + value.len() + 4 + rest <= bound;
@@ -88,7 +90,7 @@ pub(crate) fn request(
     if let Some(digits) = length {
         field(&mut text, LENGTH, digits.as_bytes());
     }
-    text.extend_from_slice(LAST_FIELD.as_bytes());
+    text.extend_from_slice(last.as_bytes());
     text.extend_from_slice(body);
     Ok(text)
 }
@@ -102,7 +104,7 @@ fn field(text: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{identity_line, request};
+    use super::{CLOSES, identity_line, request};
     use crate::strict::parse_head;
     use http::{HeaderMap, HeaderName, HeaderValue};
     use nsgate_config::native;
@@ -128,7 +130,7 @@ mod tests {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let peer = "::ffff:10.0.0.5".parse().unwrap();
-        request(&gate.limits, (&identity_line(&gate), trace.as_bytes()), &head, peer, &headers, body.as_bytes())
+        request(&gate.limits, (&identity_line(&gate), trace.as_bytes(), CLOSES), &head, peer, &headers, body.as_bytes())
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .map_err(|refusal| refusal.status)
     }

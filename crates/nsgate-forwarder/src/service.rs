@@ -24,14 +24,14 @@ pub(crate) async fn answer<C: Connector>(
     exchange: Arc<Exchange>,
     holder: Arc<Holder>,
     request: Request<Incoming>,
-) -> Result<Response<GuestReply<C::Stream>>, Gone> {
+) -> Result<Response<GuestReply<C>>, Gone> {
     let end = ResponseEnd::new(exchange.clone());
     let retiring = shared.retiring.load(Ordering::Relaxed);
     let answering = Answering { shared: &shared, exchange: &exchange, closes: retiring || asks_to_close(&request) };
     match forward(&shared, &exchange, &holder.requests, request).await {
         Ok(ResponseSource::Agent(ForwardedResponse { answer, rest, stream, turn, sent })) => {
             let (status, patience) = (answer.status, shared.terms.timeouts.server);
-            let reply = GuestReply::forwarded(answer.body, rest, stream, turn, patience, end);
+            let reply = GuestReply::forwarded((answer.body, answer.keeps), rest, stream, turn, patience, end);
             exchange.respond(answering.after(reply.is_whole()), |record, now| {
                 record.response_time = Some(now.duration_since(sent));
                 (record.status, record.connections) = (status.as_u16(), answering.connections());
@@ -74,7 +74,7 @@ impl<C: Connector> Answering<'_, C> {
     }
 
     /// The gate's own, to a request that is good.
-    fn own<S>(&self, reason: Reason, retiring: bool, mut response: Response<GuestReply<S>>) -> Response<GuestReply<S>> {
+    fn own(&self, reason: Reason, retiring: bool, mut response: Response<GuestReply<C>>) -> Response<GuestReply<C>> {
         self.exchange.respond(self.after(true), |record, _| {
             (record.status, record.connections) = (response.status().as_u16(), self.connections());
             record.reason = Some(reason);
@@ -84,7 +84,7 @@ impl<C: Connector> Answering<'_, C> {
     }
 
     /// The gate's own, to a request that it refuses or that has no answer.
-    fn refused(&self, refusal: &Refusal, unread: UnreadContent, end: ResponseEnd) -> Response<GuestReply<C::Stream>> {
+    fn refused(&self, refusal: &Refusal, unread: UnreadContent, end: ResponseEnd) -> Response<GuestReply<C>> {
         let left = unread == UnreadContent::Some;
         self.exchange.respond(if left { AfterAnswer::Unread } else { self.after(true) }, |record, _| {
             (record.status, record.connections) = (refusal.status, self.connections());

@@ -18,6 +18,8 @@ pub(crate) struct AgentAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Delimited,
+    /// The agent goes on over this connection (RFC 9112, section 9.3).
+    pub(crate) keeps: bool,
 }
 
 /// How an answer's body ends (RFC 9112, section 6.3).
@@ -65,7 +67,11 @@ pub(crate) async fn read_answer<S: AsyncRead + Unpin>(
                     // An interim answer has no body either, but something was to follow.
                     let complete = matches!(answer.body, Delimited::Empty | Delimited::Length(0))
                         && !answer.status.is_informational();
-                    return if complete { Ok(answer) } else { Err(Refusal::bad_gateway(Reason::AnswerCut)) };
+                    return if complete {
+                        Ok(AgentAnswer { keeps: false, ..answer })
+                    } else {
+                        Err(Refusal::bad_gateway(Reason::AnswerCut))
+                    };
                 }
                 Ok(_) => {}
                 Err(_) => return Err(Refusal::bad_gateway(Reason::AgentClosed)),
@@ -104,7 +110,7 @@ fn parse(head: &Bytes, head_only: bool) -> Option<AgentAnswer> {
     parsed.ok()?.is_complete().then_some(())?;
     let status = StatusCode::from_u16(response.code?).ok()?;
     let mut headers = HeaderMap::with_capacity(response.headers.len());
-    let (mut length, mut chunked) = (None, false);
+    let (mut length, mut chunked, mut keeps) = (None, false, response.version == Some(1));
     for field in response.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
             // `str::trim` would take U+2028 and the like for blanks as well.
@@ -122,6 +128,9 @@ fn parse(head: &Bytes, head_only: bool) -> Option<AgentAnswer> {
         } else if !hop_by_hop(field.name) {
             let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
             headers.append(name, HeaderValue::from_maybe_shared(head.slice_ref(field.value)).ok()?);
+        } else if field.name.eq_ignore_ascii_case("connection") {
+            let mut words = field.value.split(|byte| *byte == b',');
+            keeps &= !words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
         }
     }
     let none = head_only || status.is_informational() || matches!(status.as_u16(), 204 | 304);
@@ -136,7 +145,7 @@ fn parse(head: &Bytes, head_only: bool) -> Option<AgentAnswer> {
         let digits = HeaderValue::from_maybe_shared(head.slice_ref(digits)).ok()?;
         headers.insert(http::header::CONTENT_LENGTH, digits);
     }
-    Some(AgentAnswer { status, headers, body })
+    Some(AgentAnswer { status, headers, body, keeps: keeps && body != Delimited::Close })
 }
 
 #[cfg(test)]
@@ -214,6 +223,23 @@ mod tests {
         assert_eq!(answer.headers.get("x-high").unwrap().as_bytes(), b"\xe4");
         assert_eq!(answer.headers.get_all("a").iter().count(), 2);
         assert!(!answer.headers.contains_key("connection") && !answer.headers.contains_key("keep-alive"));
+    }
+
+    #[test]
+    fn an_agent_goes_on_where_it_says_so_and_its_answer_has_an_end() {
+        let keeps = |text: &str| read(text.as_bytes()).unwrap().0.keeps;
+        assert!(keeps("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+        assert!(keeps("HTTP/1.1 200 OK\r\nConnection: x\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        assert!(keeps("HTTP/1.1 204 No Content\r\n\r\n"));
+        for text in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, close\r\n\r\n",
+            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+        ] {
+            assert!(!keeps(text), "{text}");
+        }
     }
 
     proptest! {

@@ -69,7 +69,10 @@ impl<S: AsyncRead + Unpin> AgentBody<S> {
                 Rest::Chunked(chunks) => match chunks.next(&mut self.buffer) {
                     Ok(ChunkPart::Data(count)) => count,
                     Ok(ChunkPart::More) => 0,
-                    Ok(ChunkPart::End) => return Poll::Ready(None),
+                    Ok(ChunkPart::End) => {
+                        self.rest = Rest::Done;
+                        return Poll::Ready(None);
+                    }
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 },
             };
@@ -86,6 +89,16 @@ impl<S: AsyncRead + Unpin> AgentBody<S> {
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
+    }
+
+    /// The connection, where the answer has ended and nothing was read behind it.
+    pub(crate) fn into_ended(self) -> Option<S> {
+        (self.is_over() && self.buffer.is_empty()).then_some(self.stream)
+    }
+
+    /// Whether the end that the agent announced has come.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.rest, Rest::Done | Rest::Length(0))
     }
 
     fn take(&mut self, count: usize) -> Bytes {

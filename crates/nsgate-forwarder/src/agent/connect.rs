@@ -1,6 +1,6 @@
 //! A connection to an agent that has little room and may not be there yet.
 
-use crate::{Connector, Reason, Seldom, refusal::Refusal};
+use crate::{Reason, Seldom, refusal::Refusal};
 use nix::errno::Errno;
 use std::{
     io::{Error, ErrorKind},
@@ -51,18 +51,18 @@ impl Turnstile {
         Self(Semaphore::new(at_once))
     }
 
-    /// Connects before `deadline`, and says through `waits` when that takes more than asking once. The second value of an
+    /// Connects by `open` before `deadline`, and says through `waits` when that takes more than asking once. The second value of an
     /// error is the number of further attempts.
-    pub(crate) async fn connect<C: Connector>(
+    pub(crate) async fn connect<S, F: Future<Output = std::io::Result<S>>>(
         &self,
-        connector: &C,
+        open: impl Fn() -> F,
         allowed: u32,
         deadline: Instant,
         waits: impl Fn(),
-    ) -> Result<Connected<C::Stream>, (Refusal, u32)> {
+    ) -> Result<Connected<S>, (Refusal, u32)> {
         let mut retries = 0;
         loop {
-            let error = match timeout_at(deadline, self.attempt(connector, &waits)).await {
+            let error = match timeout_at(deadline, self.attempt(&open, &waits)).await {
                 Ok(Ok(stream)) => return Ok(Connected { stream, retries }),
                 Ok(Err(error)) => error,
                 Err(_) => return Err((Refusal::unavailable(Reason::AgentFull), retries)),
@@ -70,6 +70,10 @@ impl Turnstile {
             if error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none() {
                 tracing::error!("the agent cannot be used: {error}");
                 return Err((Refusal::unavailable(Reason::AgentStranger), retries));
+            }
+            if error.kind() == ErrorKind::NotConnected && error.raw_os_error().is_none() {
+                tracing::warn!("a request has no agent: {error}");
+                return Err((Refusal::unavailable(Reason::AgentAway), retries));
             }
             if retries >= allowed || Instant::now() + BETWEEN_RETRIES > deadline {
                 unreachable(&error, retries + 1);
@@ -83,7 +87,11 @@ impl Turnstile {
     }
 
     /// Waits while the agent's queue is full.
-    async fn attempt<C: Connector>(&self, connector: &C, waits: &impl Fn()) -> std::io::Result<C::Stream> {
+    async fn attempt<S, F: Future<Output = std::io::Result<S>>>(
+        &self,
+        open: &impl Fn() -> F,
+        waits: &impl Fn(),
+    ) -> std::io::Result<S> {
         // The semaphore is never closed; without a turn all requests would try at once, and that works as well.
         let _turn = match self.0.try_acquire() {
             Ok(turn) => Some(turn),
@@ -94,7 +102,7 @@ impl Turnstile {
         };
         let mut wait = SHORTEST_WAIT;
         loop {
-            match connector.connect().await {
+            match open().await {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     waits();
                     sleep(wait).await;

@@ -10,4 +10,4 @@ mod connect;
 
 pub(crate) use answer::{AgentAnswer, Delimited, read_answer};
 pub(crate) use body::AgentBody;
-pub(crate) use connect::Turnstile;
+pub(crate) use connect::{Connected, Turnstile};

@@ -83,13 +83,7 @@ impl AsyncWrite for AgentStream {
                 outcome => return Poll::Ready(outcome),
             }
         }
-        let watched = self.watch(Interest::READABLE | Interest::WRITABLE)?;
-        loop {
-            let mut ready = ready!(watched.poll_write_ready(cx))?;
-            if let Ok(outcome) = ready.try_io(|stream| stream.get_ref().write(bytes)) {
-                return Poll::Ready(outcome);
-            }
-        }
+        poll_write_watched(self.watch(Interest::READABLE | Interest::WRITABLE)?, cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -110,23 +104,47 @@ impl AsyncRead for AgentStream {
                 return Poll::Ready(Ok(()));
             }
         }
-        let watched = self.watch(Interest::READABLE)?;
-        loop {
-            let mut ready = ready!(watched.poll_read_ready(cx))?;
-            let space = buffer.initialize_unfilled();
-            let length = space.len();
-            match ready.try_io(|stream| stream.get_ref().read(space)) {
-                Ok(Ok(count)) => {
-                    if count > 0 && count < length {
-                        // There was no more: the next byte is news, and needs no call that says so.
-                        ready.clear_ready();
-                    }
-                    buffer.advance(count);
-                    return Poll::Ready(Ok(()));
+        poll_read_watched(self.watch(Interest::READABLE)?, cx, buffer)
+    }
+}
+
+/// Reads what there is, when there is something.
+#[inline]
+pub(super) fn poll_read_watched(
+    watched: &AsyncFd<UnixStream>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<Result<()>> {
+    loop {
+        let mut ready = ready!(watched.poll_read_ready(cx))?;
+        let space = buffer.initialize_unfilled();
+        let length = space.len();
+        match ready.try_io(|stream| stream.get_ref().read(space)) {
+            Ok(Ok(count)) => {
+                if count > 0 && count < length {
+                    // There was no more: the next byte is news, and needs no call that says so.
+                    ready.clear_ready();
                 }
-                Ok(Err(error)) => return Poll::Ready(Err(error)),
-                Err(_) => {}
+                buffer.advance(count);
+                return Poll::Ready(Ok(()));
             }
+            Ok(Err(error)) => return Poll::Ready(Err(error)),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Writes what there is room for, when there is some.
+#[inline]
+pub(super) fn poll_write_watched(
+    watched: &AsyncFd<UnixStream>,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<Result<usize>> {
+    loop {
+        let mut ready = ready!(watched.poll_write_ready(cx))?;
+        if let Ok(outcome) = ready.try_io(|stream| stream.get_ref().write(bytes)) {
+            return Poll::Ready(outcome);
         }
     }
 }

@@ -1,0 +1,266 @@
+//! Connections that come by a door, and are kept: a request costs no connect, no accept and no close.
+//!
+//! A door is a descriptor that brings connected sockets (`nsgate_agent::binding`). Nothing here makes a socket or connects one.
+
+use super::{
+    Connector,
+    stream::{poll_read_watched, poll_write_watched},
+};
+use std::{
+    io::{Error, ErrorKind, Read, Result, Write},
+    os::{fd::AsRawFd, unix::net::UnixStream},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
+    sync::{
+        Mutex as AsyncMutex,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        watch,
+    },
+    task::JoinHandle,
+};
+
+/// Brings connections to the agent, one for each that was asked for. Neither call waits.
+pub trait Door: AsRawFd + Send + Sync + 'static {
+    /// Asks for one connection more.
+    ///
+    /// # Errors
+    /// The agent has closed the door, or takes nothing now.
+    fn ask(&self) -> Result<()>;
+
+    /// What one [`Door::ask`] has led to: a connection in non-blocking mode, or `None` where the door has as many as it may.
+    ///
+    /// # Errors
+    /// Of kind [`ErrorKind::WouldBlock`] if it is not there yet; anything else is the end of the door.
+    fn take(&self) -> Result<Option<UnixStream>>;
+}
+
+/// Takes connections from a door, and keeps them.
+#[derive(Debug)]
+pub struct DoorConnector<D: Door> {
+    door: Arc<AsyncFd<D>>,
+    /// What the door brings, in the order in which it was asked.
+    brought: AsyncMutex<UnboundedReceiver<Option<UnixStream>>>,
+    /// The door was asked, and what it brings is not taken: the request that asked has ended.
+    owed: AtomicBool,
+    idle: Arc<Idle>,
+    ended: watch::Receiver<Option<String>>,
+    task: JoinHandle<()>,
+}
+
+/// Says when a door has been closed by the agent.
+#[derive(Clone, Debug)]
+pub struct DoorEnd(watch::Receiver<Option<String>>);
+
+impl DoorEnd {
+    /// Why, when it is. Does not come back where the connector has ended before the door.
+    pub async fn wait(mut self) -> String {
+        loop {
+            if let Some(why) = self.0.borrow_and_update().clone() {
+                return why;
+            }
+            if self.0.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Connections without a request. The one that was used last is used next: of more than are needed the agent hears no more.
+#[derive(Debug, Default)]
+struct Idle(Mutex<Vec<AsyncFd<UnixStream>>>);
+
+impl Idle {
+    fn lock(&self) -> MutexGuard<'_, Vec<AsyncFd<UnixStream>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection of a door.
+#[derive(Debug)]
+pub struct KeptStream {
+    /// Watched for reading, and for writing as well if a request did not fit. Nothing if it could not be watched.
+    watched: Option<AsyncFd<UnixStream>>,
+    writes: bool,
+    was_kept: bool,
+    idle: Arc<Idle>,
+}
+
+impl<D: Door> DoorConnector<D> {
+    /// Takes connections from `door`, which is in non-blocking mode. Must run on a tokio runtime with I/O.
+    ///
+    /// # Errors
+    /// The event loop cannot watch the door.
+    pub fn new(door: D) -> Result<Self> {
+        let door = Arc::new(watched(door, Interest::READABLE)?);
+        let (bring, brought) = unbounded_channel();
+        let (end, ended) = watch::channel(None);
+        let task = tokio::spawn(attend(door.clone(), bring, end));
+        let (brought, owed, idle) = (AsyncMutex::new(brought), AtomicBool::new(false), Arc::default());
+        Ok(Self { door, brought, owed, idle, ended, task })
+    }
+
+    /// The end of the door.
+    #[must_use]
+    pub fn end(&self) -> DoorEnd {
+        DoorEnd(self.ended.clone())
+    }
+
+    fn closed(&self) -> Error {
+        let why = self.ended.borrow().clone();
+        let why = why.unwrap_or_else(|| "the agent has closed the door".to_owned());
+        Error::new(ErrorKind::NotConnected, why)
+    }
+
+    /// A connection that was kept, and over which nothing has come since.
+    fn kept(&self) -> Option<AsyncFd<UnixStream>> {
+        loop {
+            // The lock is not held while the socket is asked.
+            let watched = self.idle.lock().pop()?;
+            if is_quiet(&watched) {
+                return Some(watched);
+            }
+        }
+    }
+}
+
+impl<D: Door> Drop for DoorConnector<D> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<D: Door> Connector for DoorConnector<D> {
+    type Stream = KeptStream;
+
+    const KEEPS: bool = true;
+
+    async fn connect(&self) -> Result<KeptStream> {
+        match self.kept() {
+            Some(watched) => {
+                let (watched, idle) = (Some(watched), self.idle.clone());
+                Ok(KeptStream { watched, writes: false, was_kept: true, idle })
+            }
+            None => self.connect_afresh().await,
+        }
+    }
+
+    async fn connect_afresh(&self) -> Result<KeptStream> {
+        let mut brought = self.brought.lock().await;
+        // Of those that are kept one is given up: together they are never more than the requests at once.
+        drop(self.idle.lock().pop());
+        if !self.owed.load(Ordering::Relaxed) {
+            self.door.get_ref().ask().map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock => error,
+                _ => self.closed(),
+            })?;
+            self.owed.store(true, Ordering::Relaxed);
+        }
+        let stream = brought.recv().await;
+        self.owed.store(false, Ordering::Relaxed);
+        // A door that has as many connections as it may have brings one when another has ended.
+        let stream = stream.ok_or_else(|| self.closed())?.ok_or(ErrorKind::WouldBlock)?;
+        let (watched, idle) = (Some(self::watched(stream, Interest::READABLE)?), self.idle.clone());
+        Ok(KeptStream { watched, writes: false, was_kept: false, idle })
+    }
+
+    fn was_kept(stream: &KeptStream) -> bool {
+        stream.was_kept
+    }
+
+    fn keep(mut stream: KeptStream) {
+        // One that is watched for writing would wake this process each time the agent has read.
+        if let (Some(watched), false) = (stream.watched.take(), stream.writes) {
+            stream.idle.lock().push(watched);
+        }
+    }
+
+    fn rest(&self) {
+        self.idle.lock().truncate(1);
+    }
+}
+
+/// Takes what the door brings until the agent closes it.
+async fn attend<D: Door>(
+    door: Arc<AsyncFd<D>>,
+    bring: UnboundedSender<Option<UnixStream>>,
+    end: watch::Sender<Option<String>>,
+) {
+    let why = loop {
+        let mut ready = match door.readable().await {
+            Ok(ready) => ready,
+            Err(error) => break error,
+        };
+        match ready.try_io(|door| door.get_ref().take()) {
+            Ok(Ok(brought)) => _ = bring.send(brought),
+            Ok(Err(error)) => break error,
+            Err(_) => {}
+        }
+    };
+    let why = match why.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => "the agent has closed the door".to_owned(),
+        _ => format!("the agent's door is of no use: {why}"),
+    };
+    end.send_replace(Some(why));
+}
+
+#[allow(deprecated, reason = "the successor is unsafe for types that do not own their descriptor; these do")]
+fn watched<T: AsRawFd>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
+    AsyncFd::with_interest(inner, interest)
+}
+
+/// Whether nothing has come over a connection that is kept: no byte that no request asked for, and no end.
+fn is_quiet(watched: &AsyncFd<UnixStream>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match watched.poll_read_ready(&mut cx) {
+            Poll::Pending => return true,
+            Poll::Ready(Err(_)) => return false,
+            // The last piece may have filled its buffer: then the socket is asked.
+            Poll::Ready(Ok(mut ready)) => match ready.try_io(|stream| stream.get_ref().read(&mut [0])) {
+                Ok(_) => return false,
+                Err(_) => continue,
+            },
+        }
+    }
+}
+
+impl AsyncWrite for KeptStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let Some(watched) = &self.watched else { return Poll::Ready(Err(ErrorKind::NotConnected.into())) };
+        if !self.writes {
+            match watched.get_ref().write(bytes) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                outcome => return Poll::Ready(outcome),
+            }
+            let stream = self.watched.take().map(AsyncFd::into_inner).ok_or(ErrorKind::NotConnected)?;
+            self.watched = Some(self::watched(stream, Interest::READABLE | Interest::WRITABLE)?);
+            self.writes = true;
+        }
+        let watched = self.watched.as_ref().ok_or(ErrorKind::NotConnected)?;
+        poll_write_watched(watched, cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for KeptStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        match &self.watched {
+            Some(watched) => poll_read_watched(watched, cx, buffer),
+            None => Poll::Ready(Err(ErrorKind::NotConnected.into())),
+        }
+    }
+}
