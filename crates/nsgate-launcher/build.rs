@@ -3,8 +3,19 @@
 
 use nsgate_sandbox::compile;
 
-const ROLES: [&str; 9] =
-    ["courier", "dispatcher", "gate", "hostproxy", "keeper", "reader", "supervisor", "worker", "zygote"];
+const ROLES: [&str; 11] = [
+    "boundgate",
+    "boundgatelog",
+    "courier",
+    "dispatcher",
+    "gate",
+    "hostproxy",
+    "keeper",
+    "reader",
+    "supervisor",
+    "worker",
+    "zygote",
+];
 
 fn main() {
     if let Err(why) = compile::in_build_script("policy", &ROLES) {

@@ -32,7 +32,7 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// Those that `plan` names, with one question.
     pub(crate) fn look_up(plan: &Plan<'_>) -> Result<Self, LaunchError> {
-        all(plan.process, plan.backends, plan.handover_group)
+        all(plan.process, plan.agents(), plan.handover_group)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Step 4, second half: everything that the process listens at, and what the starter does about those who listened before.
 
 use crate::{
-    LaunchError, Options,
+    LaunchError, Options, Role,
     accounts::Accounts,
     endpoints::Endpoints,
     listeners::{self, BindOptions, BoundListener},
@@ -27,6 +27,7 @@ impl Bound {
         options: &Options,
         accounts: &Accounts,
         pinned: &mut PinnedPaths,
+        role: Role,
         warnings: &mut Vec<String>,
     ) -> Result<(Self, StarterSide), LaunchError> {
         let join = !options.replace.is_empty();
@@ -39,7 +40,7 @@ impl Bound {
         let sockets = Endpoints::bind(sources, accounts.handover, replace, warnings)?;
         pinned.origin = sockets.told(std::mem::take(&mut pinned.origin));
         let starter = StarterSide {
-            role: plan.role,
+            role,
             ids: accounts.ids,
             unprivileged: accounts.unprivileged.is_some(),
             pid_file: pinned.pid_file.take(),

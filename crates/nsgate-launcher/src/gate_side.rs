@@ -71,7 +71,8 @@ impl<'a> GateProcess<'a> {
 
     /// What the process will be held to.
     pub(crate) fn policy(&self) -> Result<Policy, LaunchError> {
-        let policy = self.plan.policy(raise_descriptors(self.plan.descriptors)?);
+        let role = self.plan.role(self.side.opened.comes_back());
+        let policy = self.plan.policy(role, raise_descriptors(self.plan.descriptors)?);
         Ok(policy
             .address_space(self.options.address_space)
             .dies_with_parent(self.options.mode == Mode::Foreground)
@@ -178,6 +179,7 @@ impl<T> PreparedGate<T> {
             carried: self.carried,
             reader: self.reader,
             server: self.opened.server,
+            door: self.opened.door,
             counters: self.counters,
             log: LogSocket { reconnect: names.log, ..self.opened.log.socket },
             standard_error: self.opened.standard_error,

@@ -3,6 +3,7 @@
 use crate::{
     AuditOutput, LaunchError, Output,
     accounts::Accounts,
+    door,
     inherited::Inherited,
     log_socket::OpenedLog,
     look_up::look_up,
@@ -15,13 +16,15 @@ use crate::{
 use std::{
     io::Stderr,
     net::SocketAddr,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
 /// What leads out of the process.
 pub(crate) struct Opened {
     /// The one address that it connects to.
     pub(crate) server: Option<SocketAddr>,
+    /// The connection to the agent, which is bound to the network.
+    pub(crate) door: Option<OwnedFd>,
     pub(crate) log: OpenedLog,
     pub(crate) audit: Option<AuditOutput>,
     pub(crate) standard_error: Output<Stderr>,
@@ -38,6 +41,7 @@ impl Opened {
         warnings: &mut Vec<String>,
     ) -> Result<Self, LaunchError> {
         let server = plan.server.map(|server| look_up(server, &accounts.ids)).transpose()?;
+        let door = door::open(plan, options, accounts, pinned)?;
         let unprivileged = accounts.unprivileged.is_some();
         let mut log = pinned.log.take().map(|place| place.open(unprivileged, root_names::LOG)).unwrap_or_default();
         warnings.append(&mut log.warnings);
@@ -52,7 +56,12 @@ impl Opened {
             }
             Mode::Daemon => Output::kept(),
         };
-        Ok(Self { server, log, audit, standard_error })
+        Ok(Self { server, door, log, audit, standard_error })
+    }
+
+    /// Whether the root shows a system log that may come back.
+    pub(crate) fn comes_back(&self) -> bool {
+        self.log.directory.is_some()
     }
 
     /// Tells the starter's caller of `warnings` that the process itself has no way to tell: it has no log, and in the
@@ -71,6 +80,7 @@ impl Opened {
     /// Descriptors that the process keeps of it.
     pub(crate) fn held(&self) -> impl Iterator<Item = RawFd> + '_ {
         let log = self.log.socket.socket.iter().map(AsRawFd::as_raw_fd);
-        log.chain(self.audit.iter().filter_map(AuditOutput::number))
+        let door = self.door.iter().map(AsRawFd::as_raw_fd);
+        log.chain(door).chain(self.audit.iter().filter_map(AuditOutput::number))
     }
 }

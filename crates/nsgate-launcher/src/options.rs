@@ -1,7 +1,7 @@
 //! How a program asks to be launched, beside what its configuration says.
 
 use crate::{Replace, Written};
-use nsgate_config::LogFile;
+use nsgate_config::{Identity, LogFile};
 use std::{
     io,
     os::fd::{OwnedFd, RawFd},
@@ -14,6 +14,15 @@ pub enum Mode {
     Daemon,
     /// It stays as the gate's supervisor.
     Foreground,
+}
+
+/// How root binds a connection to a network, in words of the agent's. What is sent and heard is a line each.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// What is said first, with the end of its line.
+    pub line: fn(&Identity) -> String,
+    /// Whether the answer, without its end, says that the connection is bound; or why it is not.
+    pub answered: fn(&str) -> Result<(), String>,
 }
 
 /// How to launch, beside what the configuration says.
@@ -42,6 +51,8 @@ pub struct Options {
     pub secret: Option<fn() -> io::Result<String>>,
     /// Makes what a courier writes its network into, as the user that has started it ([`crate::Carried::record`]).
     pub record: Option<fn() -> io::Result<OwnedFd>>,
+    /// How a connection to an agent is bound to a network, for a gate whose backend [binds](nsgate_config::Backend::binds).
+    pub binding: Option<Binding>,
     /// Who could have written the text that the configuration was read from, if it was read from one.
     pub written: Option<Written>,
 }
@@ -61,6 +72,7 @@ impl Options {
             passed: Vec::new(),
             secret: None,
             record: None,
+            binding: None,
             written: None,
         }
     }

@@ -64,6 +64,7 @@ pub fn launch_keeper<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
+    Plan::without_door(config)?;
     start(&Plan::keeper(config, pool), options, prepare)
 }
 
@@ -77,6 +78,7 @@ pub fn launch_courier<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
+    Plan::without_door(config)?;
     start(&Plan::courier(config, pool), options, prepare)
 }
 
@@ -114,7 +116,8 @@ fn start<T>(
 
     // 4. Into the namespace, and listen there.
     namespace::enter(plan.process.netns.as_ref())?;
-    let (bound, starter) = Bound::bind(plan, options, &accounts, &mut pinned, &mut warnings)?;
+    let (bound, starter) =
+        Bound::bind(plan, options, &accounts, &mut pinned, plan.role(opened.comes_back()), &mut warnings)?;
     let managed = Managed::connect(plan, options, inherited, &mut warnings).inspect_err(|_| starter.withdraw())?;
     // Before the fork: in a PID namespace of its own a process cannot be told who others are.
     let reached = pinned.pool.as_ref().and_then(lender::connection);

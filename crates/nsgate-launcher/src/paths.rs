@@ -13,7 +13,7 @@ use crate::{
     pid_file::PidFile,
     pinned::Pinned,
     pinned_config::PinnedConfig,
-    plan::Plan,
+    plan::{Plan, PlannedDoor},
     reach,
     trust::{Trust, know_unmapped_root},
     wide,
@@ -28,6 +28,7 @@ pub(crate) struct PinnedPaths {
     pub(crate) trust: Trust,
     /// The mount namespace in which they were walked.
     pub(crate) origin: Origin,
+    pub(crate) door: Option<Pinned>,
     pub(crate) backends: Vec<Pinned>,
     pub(crate) pool: Option<Pinned>,
     pub(crate) configuration: Option<PinnedConfig>,
@@ -54,6 +55,11 @@ impl PinnedPaths {
         let agent = |(agent, owner): (&Backend, &Option<u32>)| {
             Pinned::walk_to_socket(agent.path(), &trust.clone().and_users(*owner), "backend")
         };
+        let owner = accounts.owners.first().copied().flatten();
+        let of_door = |door: &PlannedDoor<'_>| {
+            Pinned::walk_to_socket(door.backend.path(), &trust.clone().and_users(owner), "agent")
+        };
+        let door = plan.door.as_ref().map(of_door).transpose()?;
         let backends: Vec<Pinned> = plan.backends.iter().zip(&accounts.owners).map(agent).collect::<Result<_, _>>()?;
         let pool = plan.pool.map(|path| Pinned::walk_to_socket(path, &trust, "pool")).transpose()?;
         let configuration = plan.configuration.map(|file| PinnedConfig::pin(file, &trust)).transpose()?;
@@ -69,7 +75,20 @@ impl PinnedPaths {
         let log = LogPlace::pin(process, &trust);
         let audit = process.audit.as_ref().map(|audit| AuditPlace::pin(audit, &trust));
         let origin = Origin::here();
-        Ok(Self { trust, origin, backends, pool, configuration, pid_file, log_file, log, audit, sockets, unreached })
+        Ok(Self {
+            trust,
+            origin,
+            door,
+            backends,
+            pool,
+            configuration,
+            pid_file,
+            log_file,
+            log,
+            audit,
+            sockets,
+            unreached,
+        })
     }
 }
 

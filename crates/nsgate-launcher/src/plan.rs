@@ -3,10 +3,12 @@
 //! A struct of wants and no trait. A kind is then one short list of values, a reader compares two of them line by line, and a
 //! step of the drop reads a field where it would call a method that has five bodies elsewhere. No step asks for the kind.
 
-use crate::{Role, endpoint::Purpose, mark::Mark};
-use nsgate_config::{AbsolutePath, Account, Backend, Config, HostConfig, Listener, PoolConfig, Process, Server};
+use crate::{LaunchError, Role, endpoint::Purpose, mark::Mark};
+use nsgate_config::{
+    AbsolutePath, Account, Backend, Config, HostConfig, Identity, Listener, PoolConfig, Process, Server,
+};
 use nsgate_sandbox::Policy;
-use std::{num::NonZeroU8, path::Path, slice};
+use std::{num::NonZeroU8, path::Path, slice, time::Duration};
 
 /// Descriptors of a process that hands a network over and is gone.
 const DESCRIPTORS_OF_A_COURIER: u64 = 64;
@@ -18,6 +20,8 @@ pub(crate) struct Plan<'a> {
     /// What it is for, and so its policy. The steps never ask for it.
     pub(crate) role: Role,
 
+    /// Pinned, connected to and bound to its network: the agent's socket. No directory is shown.
+    pub(crate) door: Option<PlannedDoor<'a>>,
     /// Pinned and shown: the directory of each agent's socket.
     pub(crate) backends: &'a [Backend],
     /// The process connects to the agents itself.
@@ -50,18 +54,38 @@ pub(crate) struct Plan<'a> {
     pub(crate) carries: bool,
 }
 
+/// The one connection to an agent, which is bound to a network while this process is root.
+pub(crate) struct PlannedDoor<'a> {
+    pub(crate) backend: &'a Backend,
+    pub(crate) identity: Identity,
+    /// Further attempts, one second apart, at an agent that is not there.
+    pub(crate) retries: u32,
+    /// How long one attempt may take.
+    pub(crate) patience: Duration,
+}
+
 impl<'a> Plan<'a> {
     /// One network's proxy.
-    pub(crate) fn gate(Config { gate, process }: &'a Config) -> Self {
+    pub(crate) fn gate(config: &'a Config) -> Self {
+        let gate = &config.gate;
+        if gate.backend.binds() {
+            let (backend, identity, retries) = (&gate.backend, gate.identity, gate.retries);
+            let patience = gate.timeouts.connect;
+            let door = PlannedDoor { backend, identity, retries, patience };
+            return Self { door: Some(door), ..Self::network(config, Role::BoundGate) };
+        }
+        Self { backends: slice::from_ref(&gate.backend), asks_agents: true, ..Self::network(config, Role::Gate) }
+    }
+
+    /// A gate without a way to its agent.
+    fn network(Config { gate, process }: &'a Config, role: Role) -> Self {
         Self {
-            backends: slice::from_ref(&gate.backend),
-            asks_agents: true,
             listeners: &gate.listeners,
             hop_limit: gate.guards.hop_limit,
             mark: Mark::One(gate.identity),
             descriptors: gate.limits.descriptors(gate.listeners.len()),
             counts: true,
-            ..Self::of(process, Role::Gate)
+            ..Self::of(process, role)
         }
     }
 
@@ -82,6 +106,20 @@ impl<'a> Plan<'a> {
     /// A gate whose network a pool's worker serves: it shows the pool as well.
     pub(crate) fn keeper(config: &'a Config, pool: &'a AbsolutePath) -> Self {
         Self { role: Role::Keeper, pool: Some(pool), ..Self::gate(config) }
+    }
+
+    /// A pool's worker connects to its agents itself.
+    ///
+    /// # Errors
+    /// The gate is bound to its agent.
+    pub(crate) fn without_door(config: &Config) -> Result<(), LaunchError> {
+        let backend = &config.gate.backend;
+        if !backend.binds() {
+            return Ok(());
+        }
+        let why = "a pool's worker has no connection that is bound to a network; name the socket as `backend`, and under the haproxy \
+                   name take `agent` or `pool` out of /etc/nsgate/nsgate.toml";
+        Err(LaunchError::path("agent", backend.path().as_path(), why))
     }
 
     /// A keeper that ends once its network is handed over: the worker asks its agent, nothing finds it later, and it counts
@@ -117,6 +155,7 @@ impl<'a> Plan<'a> {
         Self {
             process,
             role,
+            door: None,
             backends: &[],
             asks_agents: false,
             pool: None,
@@ -134,9 +173,23 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What is asked of its confinement, with so many descriptors.
-    pub(crate) fn policy(&self, descriptors: u64) -> Policy {
-        let policy = self.role.policy(descriptors);
+    /// Every agent that it has to do with.
+    pub(crate) fn agents(&self) -> &'a [Backend] {
+        self.door.as_ref().map_or(self.backends, |door| slice::from_ref(door.backend))
+    }
+
+    /// What it is for, where its root shows a system log that may come back. To find that one takes calls that a gate with a door
+    /// has no other use for.
+    pub(crate) fn role(&self, log_comes_back: bool) -> Role {
+        match (self.role, log_comes_back) {
+            (Role::BoundGate, true) => Role::BoundGateWithLog,
+            (role, _) => role,
+        }
+    }
+
+    /// What is asked of its confinement in this role, with so many descriptors.
+    pub(crate) fn policy(&self, role: Role, descriptors: u64) -> Policy {
+        let policy = role.policy(descriptors);
         match self.server {
             Some(server) => policy.connects_to(server.port.get()),
             None => policy,

@@ -9,7 +9,7 @@ use crate::{
     gate_side::GateSide,
     pinned::Pinned,
     plan::Plan,
-    root_names::{BACKENDS, LOG, POOL, RootNames, SYSLOG, WORKER},
+    root_names::{BACKENDS, DOOR, LOG, POOL, RootNames, SYSLOG, WORKER},
 };
 use nsgate_sandbox::{
     GivenRoot, Root, RootWindow, ShortName, SmallRoot,
@@ -75,13 +75,17 @@ fn shown(gate: &GateSide) -> (Vec<(&'static str, &Pinned)>, Vec<ShortName>) {
     let pool = gate.pinned.pool.iter().map(|place| ((WORKER, POOL), place));
     let log = gate.opened.log.directory.iter().map(|place| ((LOG, SYSLOG), place));
     let all = backends.chain(pool).chain(log);
-    all.map(|((window, socket), place)| ((window, place), ShortName::new(socket, window, place.name()))).unzip()
+    let (shown, mut links): (Vec<_>, Vec<_>) =
+        all.map(|((window, socket), place)| ((window, place), ShortName::new(socket, window, place.name()))).unzip();
+    // Leads nowhere: it says to who looks that the agent is not reached by a path.
+    links.extend(gate.opened.door.as_ref().map(|_| ShortName::new(DOOR, DOOR, "")));
+    (shown, links)
 }
 
 /// The sockets that the root shows.
 fn names(gate: &GateSide) -> RootNames {
     let top = Path::new(if gate.accounts.unprivileged.is_some() { "" } else { "/" });
-    let agents = gate.accounts.owners.iter().zip(BACKENDS);
+    let agents = gate.pinned.backends.iter().zip(&gate.accounts.owners).map(|(_, owner)| owner).zip(BACKENDS);
     RootNames {
         agents: agents.map(|(owner, (_, agent))| Agent { path: top.join(agent), owner: *owner }).collect(),
         pool: gate.pinned.pool.is_some().then(|| top.join(POOL)),

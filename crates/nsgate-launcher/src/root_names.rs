@@ -14,6 +14,8 @@ pub(crate) const BACKENDS: [(&str, &str); 8] = [
     ("backend7", "agent7"),
     ("backend8", "agent8"),
 ];
+/// Name in the small root of a gate that has one connection to its agent, and no path to it.
+pub(crate) const DOOR: &str = "door";
 /// Names in the small root of the directory of the pool's socket, and of the socket in it.
 pub(crate) const WORKER: &str = "worker";
 pub(crate) const POOL: &str = "pool";
@@ -38,5 +40,5 @@ pub(crate) fn is_window(name: &str) -> bool {
 
 /// Whether a root of nsgate's may show a socket of this name.
 pub(crate) fn is_socket(name: &str) -> bool {
-    [POOL, SYSLOG].contains(&name) || BACKENDS.iter().any(|(_, agent)| *agent == name)
+    [DOOR, POOL, SYSLOG].contains(&name) || BACKENDS.iter().any(|(_, agent)| *agent == name)
 }

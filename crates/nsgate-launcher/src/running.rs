@@ -66,6 +66,9 @@ pub struct Running<T> {
     pub carried: Carried,
     /// Who reads the configuration of a host's proxy anew.
     pub reader: Option<ReaderPipes>,
+    /// A gate's one connection to its agent, in non-blocking mode, where the agent has bound it to the gate's network
+    /// ([`Options::binding`]); its place in [`Running::agents`] is empty.
+    pub door: Option<OwnedFd>,
     /// The one destination of a host's proxy.
     pub server: Option<SocketAddr>,
     /// Memory for numbers that a reader outside may see; a pool's worker has none, and tells its own.

@@ -2,14 +2,14 @@
 
 use crate::{
     audit::{Audits, Observed},
-    counted,
+    counted, door,
     host::Reload,
     log::{self, AccessLog, Events, Sink, StandardError, Syslog},
     sys,
 };
 use nix::time::{ClockId, clock_gettime};
 use nsgate_config::{Config, Guards, Log, LogLevel, Process, Tokens};
-use nsgate_forwarder::{Connector, Forwarder, Stop, TokenKey, UnixConnector, event::EventOrigin, stopped_by};
+use nsgate_forwarder::{Connector, DoorEnd, Forwarder, Stop, TokenKey, UnixConnector, event::EventOrigin, stopped_by};
 use nsgate_launcher::{
     Agent, AuditOutput, Fitted, LaunchError, Launched, LogSocket, Options, Output, Running, SignalRequest, Signals,
     fit_limits, launch,
@@ -18,6 +18,7 @@ use nsgate_sandbox::Confined;
 use std::{
     io::{self, Stderr},
     path::PathBuf,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -25,6 +26,7 @@ use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
     sync::{Notify, watch},
+    time::timeout,
 };
 
 /// What needs system calls that the filter of a serving gate refuses. It is made before.
@@ -41,17 +43,44 @@ pub(crate) struct PreparedServer {
 /// Why it could not serve. Nothing is left behind.
 pub fn run(config: &Config, options: &Options) -> Result<u8, LaunchError> {
     let (config, shortfall) = fitted(config)?;
-    let options = &with_secret(options, &config.gate.guards);
+    let mut options = with_secret(options, &config.gate.guards);
+    options.binding = Some(door::BINDING);
+    let options = &options;
     match launch(&config, options, || prepare(&config.gate.guards))? {
         Launched::Finished(status) => Ok(status),
-        Launched::Gate(running) => {
+        Launched::Gate(mut running) => {
             let Config { gate, process } = &config;
             let what = format!("{} {}", gate.identity.header(), gate.identity.uuid());
-            let connector = connector(&running.agents);
             counted::begin(running.counters, gate.guards.tokens != Tokens::Off);
-            let make = |observer| (Forwarder::new(gate.clone(), connector, observer), None);
-            Ok(serve((&what, EventOrigin::of(&gate.identity), shortfall), process, options, *running, make))
+            let told = (what.as_str(), EventOrigin::of(&gate.identity), shortfall);
+            if let Some(door) = running.door.take() {
+                return Ok(serve(told, process, options, *running, |observer| {
+                    let connector = door::connector(door)?;
+                    let end = connector.end();
+                    let forwarder = Forwarder::new(gate.clone(), connector, observer);
+                    Ok(Serving { forwarder, reload: None, door: Some(end) })
+                }));
+            }
+            let connector = connector(&running.agents);
+            let make = |observer| Ok(Serving::alone(Forwarder::new(gate.clone(), connector, observer)));
+            Ok(serve(told, process, options, *running, make))
         }
+    }
+}
+
+/// What serves, and what it ends with beside signals.
+pub(crate) struct Serving<C> {
+    pub(crate) forwarder: Forwarder<C>,
+    /// The handler of SIGHUP: the process ends when it fails.
+    pub(crate) reload: Option<Reload>,
+    /// The end of the one way to the agent.
+    pub(crate) door: Option<DoorEnd>,
+}
+
+impl<C> Serving<C> {
+    /// It ends with a signal.
+    fn alone(forwarder: Forwarder<C>) -> Self {
+        Self { forwarder, reload: None, door: None }
     }
 }
 
@@ -191,13 +220,13 @@ pub(crate) fn log(
 }
 
 /// Serves until a signal ends it. Takes the whole [`Running`], which only a completed confinement returns. `make` makes the
-/// forwarder, and the handler of SIGHUP if there is one; the process ends when that handler fails.
+/// forwarder, on the event loop.
 pub(crate) fn serve<C: Connector>(
     (what, network, shortfall): (&str, EventOrigin, Option<String>),
     process: &Process,
     options: &Options,
     running: Running<PreparedServer>,
-    make: impl FnOnce(Observed) -> (Forwarder<C>, Option<Reload>),
+    make: impl FnOnce(Observed) -> io::Result<Serving<C>>,
 ) -> u8 {
     let Running { prepared: PreparedServer { event_loop, key }, signals, confined, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
@@ -211,29 +240,48 @@ pub(crate) fn serve<C: Connector>(
         let listeners: io::Result<Vec<TcpListener>> =
             running.listeners.into_iter().map(TcpListener::from_std).collect();
         let events = events.map(|events| events.of(network));
-        let (forwarder, reload) = make(Observed::new(AccessLog::new(sink), events).counted());
-        let forwarder = forwarder.keyed(lasting.or(key));
-        let hangup = reload.is_some().then(|| Arc::new(Notify::new()));
-        let (listeners, stopped) = match (listeners, stopped_and(signals, Stop::Now, hangup.clone())) {
-            (Ok(listeners), Ok(stopped)) => (listeners, stopped),
-            (Err(error), _) | (_, Err(error)) => {
+        let hangup = Arc::new(Notify::new());
+        let made = make(Observed::new(AccessLog::new(sink), events).counted());
+        let made = made.and_then(|made| {
+            let hangup = made.reload.is_some().then(|| hangup.clone());
+            Ok((made, listeners?, stopped_and(signals, Stop::Now, hangup)?))
+        });
+        let (Serving { forwarder, reload, door }, listeners, stopped) = match made {
+            Ok(made) => made,
+            Err(error) => {
                 tracing::error!("epoll_ctl(2) refuses a descriptor: {error}");
                 return 1;
             }
         };
+        let forwarder = forwarder.keyed(lasting.or(key));
         counted::serves(true);
         running.readiness.tell();
-        let Some((reload, hangup)) = reload.zip(hangup) else {
-            forwarder.serve(listeners, stopped).await;
-            return 0;
-        };
-        tokio::select! {
-            () = forwarder.serve(listeners, stopped) => 0,
-            reason = reload.follow(hangup) => {
-                tracing::error!("{reason}; this process ends as well, so that its supervisor or agent starts both again");
-                1
-            }
+        let mut serves = pin!(forwarder.serve(listeners, stopped));
+        match (reload, door) {
+            (None, None) => serves.await,
+            (Some(reload), _) => tokio::select! {
+                () = serves => {}
+                reason = reload.follow(hangup) => {
+                    tracing::error!("{reason}; this process ends as well, so that its supervisor or agent starts both again");
+                    return 1;
+                }
+            },
+            (None, Some(door)) => tokio::select! {
+                () = &mut serves => {}
+                why = door.wait() => {
+                    tracing::error!(
+                        "{why}: only root can have another one bound, so this process ends with status {}, and its supervisor, \
+                         Neutron's process monitor or an operator starts it anew; an agent whose unit keeps descriptors \
+                         (FileDescriptorStoreMax=) is started anew without this",
+                        door::CLOSED
+                    );
+                    // Requests are answered 503 by now.
+                    let _ = timeout(door::LAST_ANSWERS, serves).await;
+                    return door::CLOSED;
+                }
+            },
         }
+        0
     })
 }
 

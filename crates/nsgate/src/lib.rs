@@ -10,6 +10,7 @@ mod audit;
 pub mod cli;
 mod counted;
 mod doctor;
+mod door;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

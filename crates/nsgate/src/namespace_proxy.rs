@@ -41,6 +41,7 @@ fn run(asked: NamespaceProxy) -> Result<u8, String> {
     config.process.sandbox = site.sandbox;
     config.process.audit = site.audit;
     (config.gate.guards, config.gate.trace) = (site.guards, site.trace);
+    config.gate.asks(site.agent);
     let mode = if config.process.daemon { Mode::Daemon } else { Mode::Foreground };
     let mut options = Options::new(mode);
     options.log_file = log_file;

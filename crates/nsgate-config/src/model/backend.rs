@@ -12,6 +12,9 @@ pub struct Backend {
     path: AbsolutePath,
     /// The user that the agent must have (SO_PEERCRED, checked after every connect); any user if absent.
     pub owner: Option<Account>,
+    /// It is `nsgate agent`, and the gate has one connection to it, which root makes before the start is over and which speaks
+    /// for the gate's network alone. Otherwise the gate connects for each request, and says in a header which network it is for.
+    binds: bool,
 }
 
 impl Backend {
@@ -27,7 +30,21 @@ impl Backend {
                 SUN_PATH - 1
             )));
         }
-        Ok(Self { path, owner: None })
+        Ok(Self { path, owner: None, binds: false })
+    }
+
+    /// The socket of `nsgate agent` at `path`.
+    ///
+    /// # Errors
+    /// A sentence if the path does not fit a UNIX socket address.
+    pub fn bound(path: AbsolutePath) -> Result<Self, Invalid> {
+        Ok(Self { binds: true, ..Self::new(path)? })
+    }
+
+    /// Whether the gate has one connection to it, which is bound to its network.
+    #[must_use]
+    pub fn binds(&self) -> bool {
+        self.binds
     }
 
     /// Path of the socket.

@@ -28,6 +28,15 @@ pub struct Gate {
     pub trace: Option<Trace>,
 }
 
+impl Gate {
+    /// Asks the site's agent, if there is one, in the place of its own.
+    pub fn asks(&mut self, agent: Option<Backend>) {
+        if let Some(agent) = agent {
+            self.backend = agent;
+        }
+    }
+}
+
 /// The process that runs a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

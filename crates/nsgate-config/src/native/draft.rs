@@ -20,8 +20,10 @@ pub struct Draft {
     /// Addresses to listen at: `ADDRESS:PORT` or `[ADDRESS]:PORT`, followed by `%INTERFACE` for a link-local address.
     #[serde(default)]
     pub listen: Vec<Spanned<String>>,
-    /// Path of the agent's UNIX socket.
+    /// Path of the agent's UNIX socket. Write this key or `agent`.
     pub backend: Option<Spanned<String>>,
+    /// Path of the UNIX socket of `nsgate agent`. Root connects there at the start, and the connection speaks for this network alone.
+    pub agent: Option<Spanned<String>>,
     /// The user of the agent's process, which the gate asks the kernel for after each connect. Any user without this key.
     pub backend_owner: Option<Spanned<DraftAccount>>,
     /// The user that the gate runs as.

@@ -46,10 +46,7 @@ impl Validator<'_> {
         if draft.listen.is_empty() {
             self.missing("listen", "listen = [\"169.254.169.254:80\"]");
         }
-        let backend =
-            self.required("backend", &draft.backend, "backend = \"/var/lib/neutron/metadata_proxy\"", |path| {
-                AbsolutePath::new(path).and_then(Backend::new)
-            });
+        let backend = self.backend(&draft);
         let owner = self.optional("backend_owner", &draft.backend_owner, account);
         let user = self.required("user", &draft.user, "user = \"neutron\"", account);
         let group = self.optional("group", &draft.group, account);
@@ -98,6 +95,24 @@ impl Validator<'_> {
         })
     }
 
+    /// The agent, by one of the two ways to it.
+    fn backend(&mut self, draft: &Draft) -> Option<Backend> {
+        let Some(agent) = &draft.agent else {
+            return self.required(
+                "backend",
+                &draft.backend,
+                "backend = \"/var/lib/neutron/metadata_proxy\", or agent = \"/run/nsgate/agent.sock\"",
+                |path| AbsolutePath::new(path).and_then(Backend::new),
+            );
+        };
+        if draft.backend.is_some() {
+            let why = "a second way to the agent, beside `backend`: with `agent` the gate is bound to `nsgate agent`, with `backend` \
+                it connects to any agent for each request";
+            self.wrong("agent", agent, why.to_owned());
+        }
+        self.value("agent", agent, |path| AbsolutePath::new(path).and_then(Backend::bound))
+    }
+
     fn identity(&mut self, draft: &Draft) -> Option<Identity> {
         let make: [(&str, &Option<Spanned<String>>, MakeIdentity); 3] = [
             ("network_id", &draft.network_id, Identity::Network),
@@ -133,7 +148,8 @@ pub fn render(config: &Config) -> String {
     line(format!("{key} = \"{}\"", gate.identity.uuid()));
     let listen: Vec<String> = gate.listeners.iter().map(|listener| quoted(&listener.to_string())).collect();
     line(format!("listen = [{}]", listen.join(", ")));
-    line(format!("backend = {}", quoted(gate.backend.path().as_str())));
+    let key = if gate.backend.binds() { "agent" } else { "backend" };
+    line(format!("{key} = {}", quoted(gate.backend.path().as_str())));
     if let Some(owner) = &gate.backend.owner {
         line(format!("backend_owner = {}", render_account(owner)));
     }

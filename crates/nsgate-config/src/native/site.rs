@@ -7,7 +7,7 @@ use super::{
     toml_text::{quoted, read_toml},
     validator::Validator,
 };
-use crate::{AbsolutePath, Audit, Diagnostics, Fallback, Guards, PoolUse, SandboxLevel, Trace};
+use crate::{AbsolutePath, Audit, Backend, Diagnostics, Fallback, Guards, PoolUse, SandboxLevel, Trace};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -20,6 +20,8 @@ pub struct Site {
     pub allow_root: bool,
     /// What to do on a kernel that lacks a part of the confinement.
     pub sandbox: SandboxLevel,
+    /// `nsgate agent`, which every gate asks instead of the agent that its configuration names.
+    pub agent: Option<Backend>,
     /// The pool that networks are handed over to; without it, each network has a process of its own.
     pub pool: Option<PoolUse>,
     /// Demands of every gate on a request. The haproxy dialect has no words for them.
@@ -38,6 +40,9 @@ struct DraftSite {
     allow_root: bool,
     /// What to do on a kernel that lacks a part of the confinement: `strict` starts no gate, `default` logs what is missing.
     sandbox: SandboxLevel,
+    /// Socket of `nsgate agent`, which every gate asks instead of the agent that its configuration names. Root connects there at
+    /// each start, and the connection speaks for that gate's network alone. Not beside `pool`.
+    agent: Option<Spanned<String>>,
     /// Socket of the pool that networks are handed over to. Without this key, each network has a process of its own.
     pool: Option<Spanned<String>>,
     /// How long a keeper waits for the next worker, and a guest for one that hangs, before the keeper serves by itself.
@@ -60,6 +65,11 @@ impl Site {
     pub fn parse(file: &str, text: &str) -> Result<Self, Diagnostics> {
         let draft: DraftSite = read_toml(file, text)?;
         let mut validator = Validator::new(file, text, None);
+        let agent = validator.optional("agent", &draft.agent, |path| AbsolutePath::new(path).and_then(Backend::bound));
+        if let (Some(said), true) = (&draft.agent, draft.pool.is_some()) {
+            let why = "a pool's worker has no connection that is bound to a network: take `agent` or `pool` out";
+            validator.wrong("agent", said, why.to_owned());
+        }
         let pool = validator.optional("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
         let patience = validator.optional("pool_patience", &draft.pool_patience, time::parse);
         let pool = pool.map(|pool| PoolUse {
@@ -70,7 +80,7 @@ impl Site {
         let guards = validator.guards(&draft.guards);
         let audit = validator.audit(draft.audit.as_ref());
         let trace = audit::trace(draft.trace.as_ref());
-        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, pool, guards, audit, trace };
+        let site = Self { allow_root: draft.allow_root, sandbox: draft.sandbox, agent, pool, guards, audit, trace };
         validator.finish(Some(site)).map(|(site, _)| site)
     }
 
@@ -78,6 +88,9 @@ impl Site {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = format!("allow_root = {}\nsandbox = \"{}\"\n", self.allow_root, self.sandbox.as_str());
+        if let Some(agent) = &self.agent {
+            text.push_str(&format!("agent = {}\n", quoted(agent.path().as_str())));
+        }
         if let Some(pool) = &self.pool {
             text.push_str(&format!(
                 "pool = {}\npool_patience = \"{}\"\npool_fallback = {}\n",
@@ -111,6 +124,12 @@ mod tests {
         let site = Site::parse("x", text).unwrap();
         assert!(site.audit.is_some() && site.trace.is_some_and(|trace| trace.sampled));
         assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
+        let text = "agent = \"/run/nsgate/agent.sock\"";
+        let site = Site::parse("x", text).unwrap();
+        assert!(site.agent.as_ref().is_some_and(crate::Backend::binds));
+        assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
+        let error = Site::parse("x", &format!("{text}\npool = \"/p\"")).unwrap_err().to_string();
+        assert!(error.contains("x:1:9") && error.contains("take `agent` or `pool` out"), "{error}");
         let error = Site::parse("x", "pool = \"pool.sock\"").unwrap_err().to_string();
         assert!(error.contains("x:1:8") && error.contains("not an absolute path"), "{error}");
     }

@@ -42,7 +42,7 @@ const POOL: [&str; 2] = [kinds::PACKET_LISTENER, kinds::PACKETS];
 fn needs(role: Option<Role>) -> Vec<&'static str> {
     let more: &[&[&'static str]] = match role {
         // What a process is that is none of these, a gate would have to be.
-        None | Some(Role::Gate | Role::HostProxy) => &[&SERVES],
+        None | Some(Role::Gate | Role::BoundGate | Role::BoundGateWithLog | Role::HostProxy) => &[&SERVES],
         // The directory of the one file that it reads. A process that has anything else has no use for one.
         Some(Role::Reader) => &[&[kinds::PINNED]],
         Some(Role::Supervisor) => &[&[kinds::CHILD, "signalfd", kinds::STREAM, kinds::DATAGRAM, kinds::LOG]],
@@ -62,7 +62,8 @@ pub fn expected(facts: &Facts<'_>) -> Expected {
     let nothing = Expected::nothing();
     let keeps_root = role == Some(Role::Supervisor);
     let of_pool = matches!(role, Some(Role::Worker | Role::Zygote | Role::Dispatcher));
-    let counts = matches!(role, Some(Role::Gate | Role::Keeper | Role::HostProxy));
+    let gate = matches!(role, Some(Role::Gate | Role::BoundGate | Role::BoundGateWithLog));
+    let counts = gate || matches!(role, Some(Role::Keeper | Role::HostProxy));
     Expected {
         role: role.map(Role::name),
         in_words: role.map_or("no process of nsgate's, by what can be read", in_words),
@@ -82,6 +83,7 @@ fn root(role: Option<Role>) -> &'static str {
     match role {
         Some(Role::Supervisor) => "its starter's",
         Some(Role::HostProxy | Role::Reader) => "nothing",
+        Some(Role::BoundGate | Role::BoundGateWithLog) => "door",
         Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
         _ => "agent backend",
     }
@@ -89,6 +91,8 @@ fn root(role: Option<Role>) -> &'static str {
 
 fn in_words(role: Role) -> &'static str {
     match role {
+        Role::BoundGate => "gate with a door",
+        Role::BoundGateWithLog => "gate with a door, and a log that may come back",
         Role::HostProxy => "proxy of a host",
         Role::Reader => "reader of a host's proxy",
         other => other.name(),

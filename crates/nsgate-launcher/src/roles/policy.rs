@@ -26,7 +26,13 @@ impl Role {
             Self::Courier => policy.in_small_root().writes_up_to(RECORD),
             Self::Zygote => policy.in_small_root().forks().writes_up_to(CLAIMS),
             Self::Reader => policy.in_small_root().never_returns(),
-            Self::Gate | Self::HostProxy | Self::Worker | Self::Keeper | Self::Dispatcher => policy.in_small_root(),
+            Self::Gate
+            | Self::BoundGate
+            | Self::BoundGateWithLog
+            | Self::HostProxy
+            | Self::Worker
+            | Self::Keeper
+            | Self::Dispatcher => policy.in_small_root(),
         }
     }
 

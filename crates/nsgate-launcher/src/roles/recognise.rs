@@ -1,7 +1,7 @@
 //! Which of nsgate's processes one is, by facts that it cannot choose ([`Facts`]).
 
 use super::role::Role;
-use crate::root_names::{is_socket, is_window};
+use crate::root_names::{DOOR, LOG, is_socket, is_window};
 use nsgate_sandbox::attest::{Facts, Open, kinds, open_in, run_the_same};
 
 /// Whether a root shows windows of nsgate's and sockets in them, and nothing else.
@@ -20,7 +20,9 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     }
     // Windows of the log say nothing: each role may have them.
     let agent = shows("agent") || shows("backend");
-    Some(if shows("pool") {
+    Some(if shows(DOOR) {
+        if shows(LOG) { Role::BoundGateWithLog } else { Role::BoundGate }
+    } else if shows("pool") {
         // A courier has the same, for a moment.
         Role::Keeper
     } else if !agent && has(kinds::PINNED) {
@@ -121,6 +123,8 @@ mod tests {
         assert_eq!(role(&gate, &[open(9, "unix seqpacket", None)]), Some(Role::Gate));
         assert_eq!(role(&gate, &[open(9, "unix seqpacket listener", None)]), Some(Role::Worker));
         assert_eq!(role(&["agent", "backend", "pool", "worker"], &[]), Some(Role::Keeper));
+        assert_eq!(role(&["door"], &[open(3, "tcp listener", None)]), Some(Role::BoundGate));
+        assert_eq!(role(&["door", "log-directory", "syslog"], &[]), Some(Role::BoundGateWithLog));
         assert_eq!(role(&[], &[open(3, "tcp listener", None)]), Some(Role::HostProxy));
         assert_eq!(role(&["log-directory", "syslog"], &[]), Some(Role::HostProxy));
         assert_eq!(role(&[], &[open(5, "pinned directory", None)]), Some(Role::Reader));

@@ -9,6 +9,10 @@ include!(concat!(env!("OUT_DIR"), "/policies.rs"));
 pub enum Role {
     /// Serves guests of one network.
     Gate,
+    /// Serves guests of one network, and has one connection to an agent, which is bound to it.
+    BoundGate,
+    /// The same, and its root shows a system log that may come back.
+    BoundGateWithLog,
     /// Serves the instances of a whole host.
     HostProxy,
     /// Reads the configuration of a host's proxy anew, and nothing else.
@@ -29,7 +33,7 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Gate,
         Self::HostProxy,
         Self::Reader,
@@ -39,6 +43,8 @@ impl Role {
         Self::Courier,
         Self::Zygote,
         Self::Dispatcher,
+        Self::BoundGate,
+        Self::BoundGateWithLog,
     ];
 
     /// Its name, which is also that of its policy file.
@@ -46,6 +52,8 @@ impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gate => "gate",
+            Self::BoundGate => "boundgate",
+            Self::BoundGateWithLog => "boundgatelog",
             Self::HostProxy => "hostproxy",
             Self::Reader => "reader",
             Self::Supervisor => "supervisor",
@@ -68,6 +76,8 @@ impl Role {
     pub fn compiled(self) -> &'static CompiledPolicy {
         match self {
             Self::Gate => &GATE,
+            Self::BoundGate => &BOUNDGATE,
+            Self::BoundGateWithLog => &BOUNDGATELOG,
             Self::HostProxy => &HOSTPROXY,
             Self::Reader => &READER,
             Self::Supervisor => &SUPERVISOR,

@@ -83,6 +83,16 @@ fn a_hosts_proxy_may_do_what_a_gate_may_but_for_its_destination() {
 }
 
 #[test]
+fn a_gate_with_a_door_makes_no_socket_and_connects_to_nothing() {
+    let (gate, door) = (differences(Role::Gate, Role::BoundGate), vec!["recvmsg"]);
+    assert_eq!(gate, [vec!["connect", "getsockopt", "socket"], door]);
+    let log = differences(Role::BoundGate, Role::BoundGateWithLog);
+    assert_eq!(log, [vec![], vec!["connect", "socket"]]);
+    let socket = Role::BoundGateWithLog.permitted().into_iter().find(|call| call.name == "socket").unwrap().when;
+    assert!(socket.contains("SOCK_DGRAM"), "{socket}");
+}
+
+#[test]
 fn a_worker_and_a_keeper_may_do_what_a_gate_may_and_a_few_things_more() {
     let wait = if cfg!(target_arch = "x86_64") { "poll" } else { "ppoll" };
     let keeper = ["epoll_create1", "eventfd2", "fcntl", wait, "recvmsg", "restart_syscall", "sendmsg"].to_vec();

@@ -200,6 +200,11 @@ fn key(shared: &Shared, notes: &Notes) -> Result<Option<TokenKey>, String> {
 /// The connector to the gate's agent, if this worker may reach that agent.
 fn connector(shared: &Shared, gate: &Gate) -> Result<UnixConnector, String> {
     let wanted = gate.backend.path();
+    if gate.backend.binds() {
+        return Err(format!(
+            "the gate is to be bound to the agent at {wanted}, and a pool's worker has no connection that is; name it as `backend`"
+        ));
+    }
     let Some(backend) = shared.settings.backends.iter().find(|backend| backend.path == *wanted) else {
         return Err(format!("the backend {wanted} is not one of this pool's; start the pool with it (`--backend`)"));
     };

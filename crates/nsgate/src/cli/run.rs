@@ -51,6 +51,9 @@ struct RunFlags {
     /// The metadata agent's UNIX socket
     #[arg(long, value_name = "PATH")]
     backend: Option<String>,
+    /// The UNIX socket of `nsgate agent`, to which root binds the gate at its start; instead of --backend
+    #[arg(long, value_name = "PATH")]
+    agent: Option<String>,
     /// Run as this user
     #[arg(long)]
     user: Option<String>,
@@ -129,7 +132,11 @@ impl RunFlags {
                 *slot = Some(on_command_line(said));
             }
         };
-        put(&mut draft.backend, self.backend);
+        if self.backend.is_some() || self.agent.is_some() {
+            // One of the two ways, as the identity.
+            draft.backend = self.backend.map(on_command_line);
+            draft.agent = self.agent.map(on_command_line);
+        }
         put(&mut draft.netns, self.netns);
         put(&mut draft.sandbox, self.sandbox);
         put(&mut draft.pid_file, self.pid_file);

@@ -27,6 +27,7 @@ impl Start {
             Self::Agents(mut config, _) => {
                 let site = site::load()?;
                 (config.process.allow_root, config.process.audit) = (site.allow_root, site.audit);
+                config.gate.asks(site.agent);
                 Self::Agents(config, site.pool.map(|pool| pool.socket))
             }
             Self::Host(mut config) => {

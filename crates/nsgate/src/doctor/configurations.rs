@@ -1,7 +1,7 @@
 //! The configurations that agents have written: where each leads, and whether its agent listens.
 
 use super::{Finding, FindingLevel, Places, processes::Reach};
-use crate::{metrics::configurations, overview::ProcessOverview};
+use crate::{metrics::configurations, overview::ProcessOverview, site};
 use nsgate_config::{Config, haproxy};
 use nsgate_launcher::{Mode, Options, check_gate, check_reach, read_config};
 use std::{
@@ -36,6 +36,7 @@ pub(super) fn look(places: &Places, said: &[Reach<'_>]) -> Configurations {
     let mut found = Configurations::default();
     let all = &mut found.findings;
     let mut seen: BTreeSet<String> = BTreeSet::new();
+    let asked = site::load().ok().and_then(|site| site.agent);
     for file in configurations(&places.state).into_iter().take(WALKED) {
         let shown = file.display();
         let (text, written) = match read_config(&file) {
@@ -51,7 +52,7 @@ pub(super) fn look(places: &Places, said: &[Reach<'_>]) -> Configurations {
                 continue;
             }
         };
-        let Ok(parsed) = haproxy::parse(&shown.to_string(), &text) else {
+        let Ok(mut parsed) = haproxy::parse(&shown.to_string(), &text) else {
             let what = format!("{shown} is no configuration of a gate");
             all.push(Finding::wrong(
                 "configurations",
@@ -60,6 +61,7 @@ pub(super) fn look(places: &Places, said: &[Reach<'_>]) -> Configurations {
             ));
             continue;
         };
+        parsed.config.gate.asks(asked.clone());
         let path = parsed.config.gate.backend.path().to_string();
         if seen.insert(path) {
             let mut options = Options::new(Mode::Daemon);

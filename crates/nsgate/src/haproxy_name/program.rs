@@ -166,7 +166,10 @@ fn configuration(args: &Args) -> Result<(AgentConfig, Written, bool), String> {
     process.sandbox = site.sandbox;
     process.audit = site.audit;
     match &mut asked {
-        AgentConfig::Gate(config) => (config.gate.guards, config.gate.trace) = (site.guards, site.trace),
+        AgentConfig::Gate(config) => {
+            (config.gate.guards, config.gate.trace) = (site.guards, site.trace);
+            config.gate.asks(site.agent);
+        }
         AgentConfig::Host(host) => {
             let proxy = &mut host.config.proxy;
             (proxy.guards, proxy.trace) = (site.guards, site.trace);

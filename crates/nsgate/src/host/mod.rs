@@ -4,7 +4,7 @@ mod reload;
 
 use crate::{
     counted,
-    gate::{self, PreparedServer},
+    gate::{self, PreparedServer, Serving},
 };
 use nsgate_config::{HostConfig, ServerHost, Tokens};
 use nsgate_forwarder::{Forwarder, TcpConnector, event::EventOrigin};
@@ -67,6 +67,7 @@ fn serve(
     };
     gate::serve((&what, EventOrigin::host(), shortfall), &process, options, running, |observer| {
         let (forwarder, directory) = Forwarder::for_host(proxy, TcpConnector::new(server), observer);
-        (forwarder, reader.map(|reader| Reload::new(reader, file, written, directory, known)))
+        let reload = reader.map(|reader| Reload::new(reader, file, written, directory, known));
+        Ok(Serving { forwarder, reload, door: None })
     })
 }

@@ -74,6 +74,8 @@ impl ProcessOverview {
         let pid = holdings.pid;
         let foreign = haproxy::network_of_haproxy(holdings);
         let (role, identity) = match (holdings.role, foreign) {
+            // How it reaches its agent is another question.
+            (Some("boundgate" | "boundgatelog"), _) => ("gate", served_by(pid)),
             (Some(role), _) => (role, served_by(pid)),
             (None, Some(identity)) if holdings.confined() == Some(false) => ("haproxy", Some(identity)),
             // Another haproxy is no gate. A process with nsgate's program is one, confined or not.

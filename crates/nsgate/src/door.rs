@@ -1,0 +1,55 @@
+//! A gate whose one connection to the agent is bound to its network: where the agent's protocol, the launcher and the forwarder
+//! meet.
+
+use nsgate_agent::binding::{self, Taken};
+use nsgate_forwarder::{Door, DoorConnector};
+use nsgate_launcher::Binding;
+use std::{
+    io,
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::net::UnixStream,
+    },
+    time::Duration,
+};
+
+/// How root has a connection bound.
+pub(crate) const BINDING: Binding = Binding { line: binding::line, answered: binding::answered };
+
+/// The status of a gate whose agent has closed the door (EX_TEMPFAIL, sysexits.h): only root can have another one bound, so
+/// the gate is to be started anew.
+pub(crate) const CLOSED: u8 = 75;
+
+/// After the end of the door: guests are answered 503 for so long, where a connection that is refused would tell them less.
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// The door as the connector wants it.
+#[derive(Debug)]
+pub(crate) struct GateDoor(binding::Door);
+
+impl AsRawFd for GateDoor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Door for GateDoor {
+    fn ask(&self) -> io::Result<()> {
+        self.0.ask()
+    }
+
+    fn take(&self) -> io::Result<Option<UnixStream>> {
+        self.0.take().map(|taken| match taken {
+            Taken::Connection(connection) => Some(connection),
+            Taken::Full => None,
+        })
+    }
+}
+
+/// Takes connections from the door that the launcher has had bound. Runs on the event loop.
+///
+/// # Errors
+/// The event loop cannot watch it.
+pub(crate) fn connector(door: OwnedFd) -> io::Result<DoorConnector<GateDoor>> {
+    DoorConnector::new(GateDoor(binding::Door::bound(door)))
+}
