@@ -60,8 +60,8 @@ fn a_host_without_a_fault_has_none_and_nothing_is_changed(lab: &Lab) {
     assert!(said.stdout.ends_with("nothing is wrong\n"), "{said:#?}");
     for word in [
         "Linux ",
-        "somebody reads /dev/log",
-        "somebody listens at /run/lab/neutron/metadata_proxy",
+        "a process reads /dev/log",
+        "a process listens at /run/lab/neutron/metadata_proxy",
         "1 gate, 0 keepers, 0 proxies of a host, 0 haproxies",
     ] {
         assert!(said.stdout.contains(word), "{word}: {said:#?}");
@@ -84,7 +84,7 @@ fn a_log_that_is_missing_dangling_or_unread_is_said(lab: &Lab) {
     only_about_log(lab, "is no socket");
     fs::remove_file("/dev/log").unwrap();
     drop(UnixDatagram::bind("/dev/log").unwrap());
-    only_about_log(lab, "nobody reads /dev/log");
+    only_about_log(lab, "no process reads /dev/log");
 }
 
 /// The log is the one thing that is wrong with it, and what is to be done is said: returned.
@@ -131,10 +131,10 @@ fn an_agent_that_is_away_is_said_and_so_are_the_requests_it_has_cost(lab: &Lab) 
     let _ = fs::remove_file(lab.socket());
     only(lab, "agent", "metadata_proxy: No such file");
     drop(std::os::unix::net::UnixListener::bind(lab.socket()).unwrap());
-    only(lab, "agent", "nobody listens at /run/lab/neutron/metadata_proxy");
+    only(lab, "agent", "no process listens at /run/lab/neutron/metadata_proxy");
     assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 503);
     // What it costs is said, and has no remedy of its own.
-    only(lab, "agent", "nobody listens at /run/lab/neutron/metadata_proxy");
+    only(lab, "agent", "no process listens at /run/lab/neutron/metadata_proxy");
     let notes = found(lab, "note");
     let costs = notes.iter().find(|one| one.0 == "requests").unwrap_or_else(|| panic!("{notes:#?}"));
     assert!(costs.1.contains("agent-away 1") && costs.1.contains(NETWORK) && costs.2.is_empty(), "{notes:#?}");
@@ -185,7 +185,7 @@ fn a_network_that_nobody_serves_is_said(lab: &Lab) {
     world.gate.signal(Signal::SIGKILL);
     assert!(world.gate.ended_within(Duration::from_secs(5)));
     fs::remove_file(&world.gate.pid_file).unwrap();
-    only(lab, "networks", &format!("nobody serves {NETWORK}"));
+    only(lab, "networks", &format!("no process serves {NETWORK}"));
 }
 
 /// What `nsgate status --all` and the metrics say of the gate that is there and serves no guest.

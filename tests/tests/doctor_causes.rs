@@ -288,7 +288,7 @@ fn a_gate_that_was_killed_is_one_thing_and_its_pid_file_no_other(lab: &Lab) {
     world.gate.signal(Signal::SIGKILL);
     assert!(world.gate.ended_within(Duration::from_secs(5)));
     assert!(world.gate.pid_file.exists(), "nothing has removed it");
-    only(lab, "networks", &format!("nobody serves {NETWORK}"));
+    only(lab, "networks", &format!("no process serves {NETWORK}"));
     let _gate = Gate::start(lab, &world.network.gate, &Config::new(Kind::Network));
     well(lab);
     // Where one serves, the file is to name it.

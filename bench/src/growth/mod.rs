@@ -26,8 +26,8 @@ pub(crate) fn run() -> Result<(), String> {
 
 fn page(all: &[Series]) -> String {
     let mut text = "# Growth\n\nWritten by `cargo xtask growth`: instructions of the forwarder (of the worker, for networks) for one request, by \
-         callgrind, the difference of a short and a long run. The dashed line is what is expected: the same cost whatever there \
-         is, or a straight line through the first point and the last.\n"
+         callgrind: the difference of a short and a long run. The dashed line is the expected cost: the same at every point, or \
+         a straight line through the first point and the last.\n"
         .to_owned();
     for one in all {
         let expected = match one.expected {

@@ -131,7 +131,7 @@ reasons! {
     NoTurn "no-turn" Failed "no turn at the agent within `timeouts.connect`: too many requests at once";
     AgentFull "agent-full" Failed "the agent's queue stayed full, or the agent did not take the connection, for `timeouts.connect`";
     AgentAway "agent-away" Failed "the agent's socket is missing or refuses, after the retries";
-    AgentStranger "agent-stranger" Failed "who listens at the agent's socket is not `backend_owner`";
+    AgentStranger "agent-stranger" Failed "the user that listens at the agent's socket is not `backend_owner`";
     AgentClosed "agent-closed" Failed "the agent closed without an answer";
     AnswerMalformed "answer-malformed" Failed "the agent's answer is not HTTP, or can be read in two ways";
     AnswerTooLarge "answer-head-too-large" Failed "the head of the agent's answer is beyond 32 KiB";

@@ -42,7 +42,7 @@ pub(crate) fn hidden(path: &Path, descriptor: BorrowedFd<'_>, status: &FileStat)
     }
     Some(match audience {
         Audience::Lesser { uid, .. } => format!("uid {uid}, for whom root reads it, may not read this file"),
-        _ => "the path leads through a link, and not everybody may read the file behind it".to_owned(),
+        _ => "the path leads through a link, and not every user may read the file behind it".to_owned(),
     })
 }
 

@@ -59,7 +59,7 @@ impl Mark {
         match self {
             Self::One(identity) => format!("{} {}", identity.header(), identity.uuid()),
             Self::Host => "this host".to_owned(),
-            Self::Unmarked => "anybody".to_owned(),
+            Self::Unmarked => "no gate".to_owned(),
         }
     }
 }

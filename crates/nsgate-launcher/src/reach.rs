@@ -66,7 +66,7 @@ const AGENTS: [&str; BACKENDS.len()] = [
 const PLACE: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// Who may hand over to a pool, and what to do that another process may: its user is judged by the worker as well, by its group.
-pub const HANDOVER: &str = "root and the pool's `handover_group` are who may hand over: give the pool one (--handover-group; where systemd \
+pub const HANDOVER: &str = "only root and the pool's `handover_group` may hand over: give the pool one (--handover-group; where systemd \
                             binds the socket, SocketGroup= and SocketMode=0660 of nsgate-pool.socket as well), and start what \
                             hands over in that group (--group)";
 

@@ -83,8 +83,8 @@ pub(crate) const FILTERED: u8 = 128 + Signal::SIGSYS as u8;
 pub(crate) fn refused_call(role: Role) -> String {
     let name = role.name();
     format!(
-        "the {name} made a system call that its filter refuses, and the kernel ended it (SIGSYS); which call it was stands in \
-         the kernel's log: dmesg | nsgate explain --role {name}"
+        "the {name} made a system call that its filter refuses, and the kernel ended it (SIGSYS); the kernel's log says \
+         which call it was: dmesg | nsgate explain --role {name}"
     )
 }
 

@@ -31,7 +31,7 @@ pub enum NotRefused {
     )]
     NoRecord,
     /// A word of it cannot be read.
-    #[error("the kernel's line has `{}`, which is no {what}; pass it on as it stands in the log", .word.escape_debug())]
+    #[error("the kernel's line has `{}`, which is no {what}; pass it on as it is in the log", .word.escape_debug())]
     Word {
         /// The word.
         word: String,

@@ -28,9 +28,9 @@ one name the first counts. A value that is not visible ASCII is left behind. Las
         let _ = writeln!(text, "| `{}` | {} | {room} |", header.name(), header.reason());
     }
     text.push_str(
-        "\n## What never does\n\nEverything else is left behind, whatever it is called. Of these a test sees that they never come into \
-         the table, under any\nspelling that a server folds into them: agents, Nova or frameworks take a request by them for another \
-         machine's.\n\n",
+        "\n## What never does\n\nEvery other header is left behind. A test sees that the following never come into\n\
+         the table, under any spelling that a server folds into them. By them, agents, Nova or frameworks take a\n\
+         request for another machine's.\n\n",
     );
     text + &identity_headers().map(|name| format!("- `{name}`\n")).collect::<String>()
 }
@@ -45,7 +45,7 @@ haproxy 2.6's language that Neutron's agents have written since Pike, and what d
 file. A keyword that stands in no table is refused with its place, and so are other words behind one that does.
 
 - **understood**: it means to nsgate what it means to haproxy.
-- **ignored**: it tunes what nsgate does not have. A warning says so, and what stands behind it must be what haproxy takes.
+- **ignored**: it tunes what nsgate does not have. A warning says so. The words after it must be words that haproxy takes.
 - **ignored, not followed**: the same, but haproxy would do something that a gate does not. The warning says what.
 - **refused**: it would change who is served or what is trusted.
 

@@ -95,7 +95,7 @@ pub(super) fn group(reader: &mut HaproxyReader, report: &mut Report<'_>, name: &
 fn account(slot: &mut Option<Account>, report: &mut Report<'_>, name: &[Lexeme], arguments: &[Lexeme], form: &str) {
     let Some(word) = one(report, name, arguments, form) else { return };
     if slot.is_some() {
-        return report.error(place(name), format!("a second `{form}`"), "who a gate runs as is said once");
+        return report.error(place(name), format!("a second `{form}`"), "name the user and the group of a gate once");
     }
     match Account::named(&word.text) {
         Ok(account) => *slot = Some(account),

@@ -90,7 +90,7 @@ pub(super) async fn meet(
 
 /// The first message of a peer that may speak, with its descriptors.
 async fn heard(shared: &Shared, peering: &Peering, trusted: bool) -> Result<Option<Heard>, String> {
-    let peer = Peer::of(peering.channel()).map_err(|error| format!("who is there? SO_PEERCRED: {error}"))?;
+    let peer = Peer::of(peering.channel()).map_err(|error| format!("the peer is not known: SO_PEERCRED: {error}"))?;
     // Read before the peer is checked: closing a connection with unread data discards the refusal.
     let said = timeout(PATIENCE, peering.receive()).await;
     if !trusted {

@@ -58,7 +58,7 @@ pub struct Holdings {
 }
 
 /// A log, an audit or a service manager is not there.
-const UNHEARD: &str = "no process is at the other end of a datagram socket: a log (or audit) whose lines are lost";
+const UNHEARD: &str = "no process is at the other end of a datagram socket: lines of the log (or audit) are lost";
 
 /// A connection was reset, or there is a socket of which nothing can be known.
 const IN_NO_TABLE: &str = "a TCP socket is in no table: its other end has reset the connection and the process has not closed it yet \

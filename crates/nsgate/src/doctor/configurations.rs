@@ -112,11 +112,11 @@ fn agent(path: &Path) -> Finding {
         Err(error) => Finding::wrong("agent", format!("the metadata agent's socket {shown}: {error}"), REMEDY),
         Ok(found) if !found.file_type().is_socket() => Finding::wrong("agent", format!("{shown} is no socket"), REMEDY),
         Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => Finding::ok("agent", format!("somebody listens at {shown}")),
+            Ok(_) => Finding::ok("agent", format!("a process listens at {shown}")),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Finding::unseen("agent", format!("{shown}: {error}"))
             }
-            Err(error) => Finding::wrong("agent", format!("nobody listens at {shown}: {error}"), REMEDY),
+            Err(error) => Finding::wrong("agent", format!("no process listens at {shown}: {error}"), REMEDY),
         },
     }
 }

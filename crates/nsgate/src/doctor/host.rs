@@ -19,7 +19,7 @@ pub(super) fn look() -> Vec<Finding> {
     all.extend(namespaces());
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
     if scope.trim() == "3" {
-        let what = "kernel.yama.ptrace_scope is 3: nobody reads counters, and `nsgate status --all` and metrics have no numbers";
+        let what = "kernel.yama.ptrace_scope is 3: no process reads counters, and `nsgate status --all` and metrics have no numbers";
         all.push(Finding::note("kernel", what));
     }
     all
@@ -112,9 +112,9 @@ fn log() -> Finding {
             Finding::wrong("log", format!("{LOG}{link} is no socket"), REMEDY)
         }
         Ok(_) => match UnixDatagram::unbound().and_then(|socket| socket.connect(LOG)) {
-            Ok(()) => Finding::ok("log", format!("somebody reads {LOG}{link}")),
+            Ok(()) => Finding::ok("log", format!("a process reads {LOG}{link}")),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                Finding::wrong("log", format!("nobody reads {LOG}{link}: lines of gates are lost"), REMEDY)
+                Finding::wrong("log", format!("no process reads {LOG}{link}: lines of gates are lost"), REMEDY)
             }
             Err(error) => Finding::unseen("log", format!("{LOG}{link}: {error}")),
         },

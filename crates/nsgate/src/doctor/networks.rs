@@ -58,7 +58,7 @@ fn lost(overview: &Overview, places: &Places) -> Vec<Finding> {
     let wanted = wanted(&places.state);
     let lost = wanted.difference(&there);
     let said = |uuid: &Uuid| {
-        let what = format!("nobody serves {uuid}, for which an agent has written a configuration");
+        let what = format!("no process serves {uuid}, for which an agent has written a configuration");
         Finding::wrong("networks", what, "start the agent anew, or look at its log for why it starts no proxy")
     };
     lost.map(said).collect()
@@ -81,7 +81,7 @@ fn namespaces(gates: &[&ProcessOverview]) -> Vec<Finding> {
         let Some(kind) = neutrons else { continue };
         let by = namespace(&entry.path())
             .and_then(|found| served.get(&found))
-            .map_or("nobody".to_owned(), |roles| roles.join(" and "));
+            .map_or("no process".to_owned(), |roles| roles.join(" and "));
         *counts.entry(format!("{kind}… served by {by}")).or_default() += 1;
     }
     counts.into_iter().map(|(what, count)| Finding::ok("namespaces", format!("{count} {what}"))).collect()

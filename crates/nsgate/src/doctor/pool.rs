@@ -139,7 +139,7 @@ impl Pools {
             }
             Ok(found) => {
                 if found.mode() & 0o002 != 0 {
-                    let what = format!("anybody may connect to {shown} (mode {:o})", found.mode() & 0o777);
+                    let what = format!("every user may connect to {shown} (mode {:o})", found.mode() & 0o777);
                     self.findings.push(Finding::note("pool", what));
                 }
                 match list(socket) {
