@@ -40,7 +40,7 @@ pub(crate) fn write(file: &str, text: &str) -> Result<(), String> {
 
 const END: &str = "<!-- until here -->";
 
-/// Writes what stands in a page between `<!-- written by `COMMAND` -->` and `<!-- until here -->`.
+/// Writes the part of a page between `<!-- written by `COMMAND` -->` and `<!-- until here -->`.
 pub(crate) fn write_between(file: &str, command: &str, text: &str) -> Result<(), String> {
     let path = workspace().join(file);
     let page = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -12,8 +12,8 @@ use crate::lab::Lab;
 use crate::network::Namespace;
 use crate::program::workspace;
 
-/// Every page with commands, by its path in the repository. Each is run by the suite `book`, in the order of the page, but
-/// for what stands in [`NOT_RUN`].
+/// Every page with commands, by its path in the repository. Each is run by the suite `book`, in the order of the page, except
+/// those in [`NOT_RUN`].
 pub const PAGES: [&str; 15] = [
     "README.md",
     "docs/audit.md",

@@ -17,8 +17,8 @@ pub fn library(lab: &Lab, name: &str, text: &str) -> PathBuf {
     library
 }
 
-/// A module for nsswitch.conf(5) that is asked first and knows nobody. As sssd's and nscd's do, it keeps what it has opened:
-/// a file, a mapping of it that is shared, and a stream to a daemon.
+/// A module for nsswitch.conf(5) that is asked first and knows no account. As sssd's and nscd's do, it keeps what it has
+/// opened: a file, a mapping of it that is shared, and a stream to a daemon.
 pub fn keeping_module(lab: &Lab, cache: &Path, daemon: &Path) -> PathBuf {
     let text = r#"
         #include <errno.h>

@@ -226,7 +226,7 @@ impl Ground {
 
 impl Outsiders {
     fn listen(network: &Network) -> io::Result<Outsiders> {
-        // Short, for names longer than a few letters are refused whatever they name.
+        // Short: a path of more than a few letters is refused for its length alone.
         let directory = Path::new(probes::OTHER_AGENT).parent().unwrap_or(Path::new("/run"));
         fs::create_dir_all(directory)?;
         for path in [probes::OTHER_AGENT, probes::OTHER_LOG] {

@@ -27,7 +27,7 @@ pub struct Started {
     pub stdout: String,
     /// What it complained about.
     pub stderr: String,
-    /// Whether both streams were closed by everyone within the limit.
+    /// Whether every process closed both streams within the limit.
     pub closed: bool,
     /// From the start to exit and closed streams.
     pub took: Duration,
@@ -126,7 +126,7 @@ pub fn run_flags<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// Writes the configuration where Neutron would: `…/ns-metadata-proxy/UUID.conf`.
 pub fn write_config(lab: &Lab, config: &Config) -> PathBuf {
     let path = lab.state().join("ns-metadata-proxy").join(format!("{}.conf", config.id));
-    // As Neutron makes it, whatever the umask is (`replace_file` with mode 0644).
+    // As Neutron makes it, with any umask (`replace_file` with mode 0644).
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o644).open(&path);
     file.and_then(|mut file| file.write_all(config.text().as_bytes())).expect("the configuration");

@@ -1,4 +1,4 @@
-//! Guests that ask without a pause, while something happens to whoever answers.
+//! Guests that ask without a pause, while something happens to the process that answers.
 
 use std::io::{self, Write};
 use std::net::TcpStream;

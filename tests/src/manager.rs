@@ -17,7 +17,7 @@ use crate::lab::{Lab, wait_until};
 use crate::pool::{Pool, channel, words};
 use crate::sys::received;
 
-/// The first number of copies that a start inherits; below it is whatever the test has open.
+/// The first number of copies that a start inherits; the test's own descriptors are below it.
 const FIRST_COPY: i32 = 200;
 
 /// A service manager with one service, a pool.
@@ -43,7 +43,7 @@ impl Manager {
         Manager { socket, path, store: BTreeMap::new(), heard: Vec::new(), most }
     }
 
-    /// Takes whatever has been said.
+    /// Takes all messages that have come.
     pub fn hear(&mut self) {
         let mut control = nix::cmsg_space!([std::os::fd::RawFd; 253]);
         loop {

@@ -1,4 +1,4 @@
-//! A pool's worker, and somebody who hands networks over without nsgate's own code: the protocol as its documentation
+//! A pool's worker, and a client that hands networks over without nsgate's own code: the protocol as its documentation
 //! has it.
 
 use std::fs;
@@ -201,7 +201,7 @@ pub fn channel(path: &Path) -> io::Result<OwnedFd> {
     Ok(channel)
 }
 
-/// Somebody who answers at the worker's socket and is none of this release: `answer` to each message, and what was asked.
+/// A process that answers at the worker's socket and is of another release: `answer` to each message, and what was asked.
 /// Dropped, it is gone.
 #[derive(Debug)]
 pub struct Stranger {

@@ -1,4 +1,4 @@
-//! What a process holds, read from `/proc/PID` by someone who may: the tests' own eyes, independent of `nsgate attest`.
+//! What a process holds, read from `/proc/PID` by a process that may: the tests' own eyes, independent of `nsgate attest`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,7 +65,7 @@ impl Process {
 
     /// Each open descriptor and what it is (`socket:[1234]`, `anon_inode:[eventpoll]`, a path). The null device is
     /// known by its number: in another root its path may read `/`.
-    /// `None` where the kernel does not show them: in the lab of an ordinary user nobody is root, and the descriptors
+    /// `None` where the kernel does not show them: in the lab of an ordinary user no process is root, and the descriptors
     /// of a process that cannot be dumped are root's.
     pub fn descriptors(&self) -> Option<BTreeMap<i32, String>> {
         let dir = fs::read_dir(self.path("fd")).ok()?;

@@ -25,7 +25,7 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Asks for SIGKILL when the parent dies, so that nothing outlives whoever started it.
+/// Asks for SIGKILL when the parent dies, so that nothing outlives the process that started it.
 pub fn die_with_parent() -> io::Result<()> {
     // SAFETY: prctl with two numbers, no pointer.
     let answer = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -40,7 +40,7 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
         return Err(io::Error::last_os_error());
     }
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just returned this descriptor to us; nobody else owns it.
+    // SAFETY: the kernel has just returned this descriptor to us; no other value owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -104,7 +104,7 @@ pub fn landlock_abi() -> i32 {
     i32::try_from(abi).unwrap_or(0).max(0)
 }
 
-/// A Landlock domain for this thread and what it starts, which forbids TCP to nobody and files to nobody: it handles one right
+/// A Landlock domain for this thread and what it starts, which forbids no TCP and no file: it handles one right
 /// that no test needs. Whether the kernel gave it.
 pub fn enter_landlock_domain() -> bool {
     // LANDLOCK_ACCESS_FS_MAKE_BLOCK (landlock_create_ruleset(2)).
@@ -154,7 +154,7 @@ pub fn instead_of_syscall_with(number: i64, first: Option<u32>, errno: i32) -> i
 /// A descriptor that the kernel has just installed (recvmsg(2)), with its owner.
 pub fn received(number: std::os::fd::RawFd) -> std::os::fd::OwnedFd {
     use std::os::fd::FromRawFd;
-    // SAFETY: a received message has brought this descriptor, and nobody else owns it.
+    // SAFETY: a received message has brought this descriptor, and no other value owns it.
     unsafe { std::os::fd::OwnedFd::from_raw_fd(number) }
 }
 
@@ -245,7 +245,7 @@ pub fn traced(command: &mut std::process::Command, seconds: u32) {
 /// As mmap(2).
 pub fn map_to_write(file: &std::fs::File) -> io::Result<()> {
     let flags = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
-    // SAFETY: a mapping at an address of the kernel's choice touches no memory that anybody has.
+    // SAFETY: a mapping at an address of the kernel's choice touches no memory that is in use.
     let start = unsafe { libc::mmap(std::ptr::null_mut(), 4096, flags.0, flags.1, file.as_raw_fd(), 0) };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());

@@ -31,7 +31,7 @@ impl Terminal {
         let (says, screen) = channel();
         std::thread::spawn(move || {
             let mut part = [0; 4096];
-            // A terminal that nobody holds any more ends with an error.
+            // A terminal that no process holds any more ends with an error.
             while let Ok(count @ 1..) = output.read(&mut part) {
                 if says.send(part[..count].to_vec()).is_err() {
                     break;

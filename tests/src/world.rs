@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! caller ── fork ──► A: unshare(user?, mount, pid, net, ipc, uts)
-//!                    └─ fork ──► pid 1: mounts /proc, /run, /dev, /etc/passwd; reaps whatever is orphaned
+//!                    └─ fork ──► pid 1: mounts /proc, /run, /dev, /etc/passwd; reaps orphaned processes
 //!                                └─ fork ──► the body
 //! ```
 //! When the body ends, pid 1 ends, and the kernel kills every process left in the PID namespace and drops the mounts and

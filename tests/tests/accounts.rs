@@ -1,5 +1,5 @@
 //! Names are looked up where nothing can stay: what a module of the account database opens is in no process of nsgate's, and
-//! a descriptor or a mapping that nobody knows keeps a process from serving.
+//! an unknown descriptor or mapping keeps a process from serving.
 
 use std::fs;
 use std::io::Read;

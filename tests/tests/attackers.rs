@@ -1,5 +1,5 @@
-//! Local attackers: whoever owns the state directory plays with links and names while root starts gates a thousand
-//! times; nothing of anybody else's is touched, and nothing of ours leaks.
+//! Local attackers: the owner of the state directory plays with links and names while root starts gates a thousand
+//! times. No file of another user is touched, and nothing of ours leaks.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -230,7 +230,7 @@ fn pools(lab: &Lab, times: usize, more: &[&str]) -> (usize, usize) {
     (served, refused)
 }
 
-/// Whatever is being made there is moved aside, and a link to root's file and directory has its name.
+/// The new socket is moved aside while it is made, and a link to root's file and directory gets its name.
 fn the_pools_socket_is_swapped_for_a_link_while_it_is_made(lab: &Lab) {
     let victim = Victim::new(lab);
     let directory = workers_directory(lab);
@@ -267,7 +267,7 @@ fn the_pools_socket_is_swapped_for_a_link_to_another_pools(lab: &Lab) {
     let target = theirs.clone();
     let _attacker = Attacker::plays(lab, move || {
         if fs::symlink_metadata(&stale).is_err() {
-            // Nobody listens at it any more.
+            // No process listens at it any more.
             drop(UnixListener::bind(&stale));
         }
         let _ = fs::hard_link(&stale, directory.join("turn"));
@@ -352,8 +352,8 @@ fn the_directory_of_leftovers_is_swapped_while_they_are_removed(lab: &Lab) {
     victim.assert_untouched();
 }
 
-/// The owner of the file may write whatever they like into it; what is read is one of the texts, whole, and what was
-/// validated is what runs.
+/// The owner of the file may write any text into it. What is read is one of the texts, whole, and the gate runs with the
+/// text that was validated.
 fn the_configuration_is_swapped_for_another(lab: &Lab) {
     const OTHER: &str = "b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21";
     let file = write_config(lab, &config());

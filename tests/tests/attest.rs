@@ -189,7 +189,7 @@ fn a_process_that_calls_itself_a_supervisor_is_none(lab: &Lab) {
     child.wait().unwrap();
 }
 
-/// A supervisor is one by what it holds: with a way to somebody it is judged as a gate is.
+/// A supervisor is one by what it holds: with a socket to another process it is judged as a gate is.
 fn a_supervisor_that_holds_a_socket_is_none(lab: &Lab) {
     lab.needs_root("descriptors of other users' processes");
     let network = lab.network();

@@ -328,7 +328,7 @@ fn a_socket_of_the_starter_is_written_to_and_not_read_from(lab: &Lab) {
     let mut bytes = [0; 2048];
     let length = ours.recv(&mut bytes).unwrap();
     assert_eq!(parsed(std::str::from_utf8(&bytes[..length]).unwrap())["class"], "meta-data");
-    assert!(ours.send(b"x").is_err(), "nobody reads at the other end");
+    assert!(ours.send(b"x").is_err(), "no process reads at the other end");
 }
 
 fn in_the_foreground_events_go_to_standard_error(lab: &Lab) {
@@ -437,7 +437,7 @@ fn no_secret_is_in_any_log(lab: &Lab) {
             requests.push(format!("POST {path}?a=s3cret-query HTTP/1.1\r\n{headers}{end}"));
         }
     }
-    // Refused wherever the reader can refuse, and cut wherever it can be cut.
+    // Refused at each place where the reader can refuse, and cut at each place.
     let whole = format!("POST /latest/user-data?s3cret-query HTTP/1.1\r\n{headers}Content-Length: 11\r\n\r\n");
     for spoilt in [
         "Content-Length: s3cret-header\r\n",

@@ -193,7 +193,7 @@ fn refused_a_taken_port_after_the_retry(lab: &Lab) {
     assert!(!config().pid_file.exists());
 }
 
-/// Gates let a successor in that is told to replace them, and nobody else.
+/// A gate lets a successor in that is told to replace it, and no other process.
 fn refused_an_address_another_gate_holds(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
@@ -391,7 +391,7 @@ fn refused_a_kernel_without_seccomp(lab: &Lab) {
 /// Each in turn: who it is, the manager's directory, its socket. What the root must be, the suite `packages` shows.
 fn refused_a_pool_without_privileges_that_nobody_has_prepared(lab: &Lab) {
     lab.needs_root("the pool's user is another one than the caller");
-    // Where everybody may start it.
+    // Where every user may start it.
     let copy = lab.directory("bin", 0o755).join("nsgate");
     fs::copy(lab.program.nsgate(), &copy).unwrap();
     let start = |id: u32, directory: Option<&Path>| {
@@ -438,7 +438,7 @@ fn refused_beside_a_running_haproxy_on_the_same_port(lab: &Lab) {
     assert_eq!(Guest::new(&network.guest).get("/").unwrap().status, 200);
 }
 
-/// A file system of two pages, one of which somebody else has filled and the other is the directory's.
+/// A file system of two pages, one of which another file fills and the other is the directory's.
 fn refused_a_full_disk_under_the_pid_file(lab: &Lab) {
     use nix::mount::{MsFlags, mount};
     let directory = config().pid_file.parent().unwrap().to_owned();
@@ -477,7 +477,7 @@ fn a_user_who_is_deleted_is_missed_by_the_next_gate_and_not_by_the_running_one(l
     }
     assert_eq!(procfs::Process::new(gate.pid).status_numbers("Uid")[0], u64::from(NEUTRON_ID));
     let second = config().with_id("b5f0a9d4-3c1e-4c55-8f12-6a7e9d0c4b21");
-    let started = Gate::try_start(lab, &other.gate, &second).expect_err("nobody of that name is left");
+    let started = Gate::try_start(lab, &other.gate, &second).expect_err("no user of that name is left");
     for word in ["user `neutron`", "there is no such user", "getent passwd"] {
         assert!(started.stderr.contains(word), "the message should name {word:?}:\n{}", started.stderr);
     }

@@ -47,7 +47,7 @@ fn lab_namespace() -> nsgate_tests::Namespace {
     nsgate_tests::Namespace::existing("gate")
 }
 
-/// Fifty idle connections of one source, and then of several, shut nobody out.
+/// Fifty idle connections of one source, and then of several, shut no guest out.
 fn assert_serves_beside_idle_ones(guest: &Guest) {
     let idle = |host: u8| -> Vec<TcpStream> { (0..50).map_while(|_| guest.at(host).connect().ok()).collect() };
     let held = idle(20);

@@ -247,7 +247,7 @@ fn a_gate_whose_network_has_lost_its_address_is_said(lab: &Lab) {
     };
     let address = format!("{METADATA_V4}/32 dev {GATE_INTERFACE}");
     ip(&format!("address del {address}"));
-    assert!(Guest::new(&world.network.guest).get("/").is_err(), "nobody is served");
+    assert!(Guest::new(&world.network.guest).get("/").is_err(), "no guest is served");
     only(lab, "networks", &format!("no address {METADATA_V4}, at which it listens"));
     said_everywhere(lab, "ip address add");
     obeyed(lab);

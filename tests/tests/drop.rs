@@ -178,7 +178,7 @@ fn a_seccomp_filter_is_in_force(lab: &Lab) {
 }
 
 fn it_is_not_dumpable(lab: &Lab) {
-    // proc(5): the files of a process that is not dumpable belong to root, whatever its ids are.
+    // proc(5): the files of a process that is not dumpable belong to root, with any ids.
     let running = Running::start(lab);
     let owner = u64::from(std::fs::metadata(format!("/proc/{}/status", running.gate.pid)).unwrap().uid());
     assert_ne!(owner, neutron().0, "the gate's user may trace it");

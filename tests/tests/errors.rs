@@ -132,13 +132,13 @@ mod suite {
             procfs::having(NETWORK).into_iter().filter(lives).collect()
         }
 
-        /// What stands in the directory of the pid file.
+        /// The files in the directory of the pid file.
         fn files(&self) -> Vec<PathBuf> {
             let all = fs::read_dir(self.config.pid_file.parent().unwrap()).unwrap();
             all.flatten().map(|entry| entry.path()).collect()
         }
 
-        /// Ends whatever serves.
+        /// Ends each process that serves.
         fn end(&self) {
             for pid in self.processes() {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -180,7 +180,7 @@ mod suite {
                 Some(_) if !(self.is_gone() || foreground && self.is_stale()) => {
                     Err(format!("status {status:?}, and left are {:?} {:?}", self.processes(), self.files()))
                 }
-                // Whoever cannot write cannot say why.
+                // A process that cannot write cannot say why.
                 Some(_) if text(&self.output).is_empty() && site.number != libc::SYS_write => {
                     Err(format!("status {status:?} without a word"))
                 }
@@ -205,8 +205,8 @@ mod suite {
                 && self.files().is_empty()
         }
 
-        /// Nothing lives, and the one file that is left names nobody: a supervisor without rights could not remove it, and
-        /// the next start replaces it.
+        /// Nothing lives, and the one file that is left names no living process: a supervisor without rights could not
+        /// remove it, and the next start replaces it.
         fn is_stale(&self) -> bool {
             let gone = self.processes().is_empty() && self.network.gate.listening().is_empty();
             gone && self.files() == [self.config.pid_file.clone()]

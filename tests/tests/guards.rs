@@ -424,7 +424,7 @@ fn tokens_outlive_a_gate_whose_service_manager_keeps_the_key(lab: &Lab) {
         gate.end(if round == 0 { Signal::SIGTERM } else { Signal::SIGKILL });
         assert!(wait_until(5.0, || world.network.gate.listening().is_empty()), "the gate ends with its supervisor");
     }
-    // What somebody could have changed is replaced, and tokens with it.
+    // A secret that another process could have changed is replaced, and tokens with it.
     let forged = memfd_create("x", MFdFlags::MFD_CLOEXEC).unwrap();
     let copy = std::io::copy(&mut fs::File::open(CONFIG).unwrap(), &mut fs::File::from(forged.try_clone().unwrap()));
     assert!(copy.unwrap() > 0);
@@ -496,7 +496,7 @@ fn a_token_is_in_no_log_and_its_process_leaves_no_core(lab: &Lab) {
     }
     assert!(lines.iter().any(|line| line.contains("{token:good}")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains(&secret[20..40])), "{lines:#?}");
-    // Nobody but root may look at the process's memory, and it leaves none behind.
+    // Only root may look at the process's memory, and it leaves no core file behind.
     let limits = text(served.gate.proc().join("limits"));
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
     assert!(core.split_whitespace().filter(|word| *word == "0").count() == 2, "{core}");

@@ -476,7 +476,7 @@ fn a_new_gate_while_the_old_one_still_ends(lab: &Lab) {
     let pid = old.pid;
     let killer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(400));
-        // As root the new gate has succeeded it by then, and nobody has to wait.
+        // As root the new gate has succeeded it by then, and does not wait.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
     });
     let new = Gate::start(lab, &network.gate, &config());

@@ -82,7 +82,7 @@ fn it_holds_what_a_gate_holds_and_no_agents_directory(lab: &Lab) {
     let network = lab.network();
     let _nova = Nova::start(&network);
     let gate = start(lab, &network, &three_instances());
-    assert_eq!(ask_from(&network, 11, "/").status, 200, "it has worked for somebody");
+    assert_eq!(ask_from(&network, 11, "/").status, 200, "it has worked for one guest");
     for pid in [gate.pid, reader_of(gate.pid)] {
         let process = Process::new(pid);
         let uids = process.status_numbers("Uid");
@@ -130,7 +130,7 @@ fn a_server_with_a_name_is_looked_up_once(lab: &Lab) {
     let named = three_instances().replace("127.0.0.1:8775", "nova.lab.example:8775");
     let gate = start(lab, &network, &named);
     assert_eq!(ask_from(&network, 11, "/").status, 200);
-    // Whoever has the name afterwards, and whatever the text says: the process has one destination.
+    // The name gets another address, and the text another server: the process has one destination.
     hosts.push_str("\n127.0.0.2 nova.lab.example\n");
     fs::write("/etc/hosts", &hosts).unwrap();
     replace(&named.replace("src 10.0.0.12", "src 10.0.0.99"));

@@ -1,5 +1,5 @@
-//! SIGHUP and the host-wide proxy: the text is read anew by a second process that opens one file and no other, nobody's
-//! connection is touched, and nothing that was given up comes back.
+//! SIGHUP and the host-wide proxy: the text is read anew by a second process that opens one file and no other, no
+//! guest's connection is touched, and nothing that was given up comes back.
 
 use std::fs;
 use std::io::Write;
@@ -107,7 +107,7 @@ fn a_kept_connection_asks_in_the_name_that_its_address_has_now(lab: &Lab) {
     assert_eq!((ask(), nova.last_instance().as_str()), (200, "2f6d1f5f1a02"));
     replace(&text.replace("src 10.0.0.12", "src 10.0.0.99"));
     reload(&gate, &log);
-    assert_eq!(ask(), 503, "nobody's address any more");
+    assert_eq!(ask(), 503, "no instance's address any more");
 }
 
 fn a_request_under_way_is_answered_in_the_name_it_had(lab: &Lab) {
@@ -315,7 +315,7 @@ fn a_directory_in_the_place_of_the_pinned_one_is_not_read(lab: &Lab) {
     assert_eq!(ask_from(&network, 14, "/").status, 200, "the text of the directory that was pinned");
     fs::write(kept.join(Path::new(CONFIG).file_name().unwrap()), moved(&text)).unwrap();
     assert!(reload(&gate, &log).contains("3 instances instead of 3"));
-    assert_eq!(ask_from(&network, 14, "/").status, 503, "it is followed wherever it is");
+    assert_eq!(ask_from(&network, 14, "/").status, 503, "it is followed at each place");
 }
 
 fn no_privilege_comes_back(lab: &Lab) {

@@ -374,7 +374,7 @@ fn a_gate_with_one_place_serves_both_of_its_listeners_in_turn(lab: &Lab) {
             assert_eq!(served.agent.only().header("X-Forwarded-For"), [guest.address().to_string()]);
         }
     }
-    // A connection that is kept and idle is in nobody's way.
+    // A connection that is kept and idle keeps no other out.
     for guest in guests.iter().chain(&guests) {
         let mut stream = guest.connect().unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
@@ -468,7 +468,7 @@ fn a_neighbouring_gate_that_the_kernel_kills_disturbs_nobody(lab: &Lab) {
         assert_hello(guest.get("/"));
     }
     assert!(!neighbour.alive() && served.gate.alive());
-    // What it leaves behind keeps nobody from starting it again.
+    // The files that it leaves do not keep it from being started again.
     drop((held, neighbour));
     let _again = Gate::start(lab, &other.gate, &config);
     assert_hello(Guest::new(&other.guest).get("/"));

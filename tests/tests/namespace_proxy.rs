@@ -226,7 +226,7 @@ fn no_file_is_written_but_the_pid_file(lab: &Lab) {
     fs::remove_file(PID_FILE).unwrap();
     let started = communicate(command(lab, &network, &["--pid_file="]), Duration::from_secs(10));
     assert!(started.ok(), "{started:#?}");
-    assert_eq!(tree(Path::new("/run/lab")), before, "and not even that if nobody asks");
+    assert_eq!(tree(Path::new("/run/lab")), before, "and not even that without a request");
 }
 
 fn a_state_path_with_dots_is_refused(lab: &Lab) {

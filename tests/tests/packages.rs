@@ -181,7 +181,7 @@ fn spawn(lab: &Lab, machine: &Machine, namespace: &Namespace, config: &Config, h
     found(&config.id)
 }
 
-/// The process that has this identity on its command line, and is nobody's shell.
+/// The process that has this identity on its command line, and is no shell.
 #[track_caller]
 fn found(id: &str) -> i32 {
     let pids = nsgate_tests::procfs::having(id);
@@ -230,7 +230,7 @@ fn the_pool_holds_nothing_from_its_first_moment(lab: &Lab) {
     let worker = children(&machine, POOL).remove(0);
     let main = machine.property(POOL, "MainPID");
     let less = ["pid namespace", "root shows", "writable mounts"].map(str::to_owned).to_vec();
-    // A supervisor keeps the root and the namespaces that it was started in, whoever made them.
+    // A supervisor keeps the root and the namespaces that it was started in: the host's or a service manager's.
     for (pid, expected) in [(&main, (Vec::new(), Some(0))), (&worker, (less, Some(3)))] {
         assert_eq!(not_as_a_gates(&machine, pid), expected, "as docs/hardened.md has it");
         let status = machine.run(&["cat", &format!("/proc/{pid}/status")]);
@@ -288,7 +288,7 @@ fn the_first_handover_starts_the_pool_and_what_it_was_handed_outlives_it(lab: &L
     install(&machine, "first", &BOTH);
     configure(lab, &machine);
     SOCKETS.iter().for_each(|socket| start(&machine, socket));
-    assert_eq!(machine.property(POOL, "ActiveState"), "inactive", "nobody has handed anything over");
+    assert_eq!(machine.property(POOL, "ActiveState"), "inactive", "no network was handed over");
     add(lab, &machine);
     served(&network.guest);
     assert_eq!(machine.property(POOL, "ActiveState"), "active");
@@ -406,7 +406,7 @@ fn a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its(l
     guest.more(20);
     install(&machine, "first", &BOTH);
     guest.more(20);
-    assert_eq!(program(theirs), "/usr/sbin/haproxy", "installing ends nobody's process");
+    assert_eq!(program(theirs), "/usr/sbin/haproxy", "installing ends no process");
     let second = Config::new(Kind::Network).with_id(THIRD);
     let file = write_config(lab, &second).display().to_string();
     let started = machine.ask(&["ip", "netns", "exec", network.gate.name(), HAPROXY, "-f", &file]);

@@ -191,7 +191,7 @@ fn toml(lab: &Lab, path: &Path, user: &str, more: &str) {
         socket.display(),
         config().pid_file.display()
     );
-    // Anew: the kernel may keep root from writing another's file in everybody's directory (fs.protected_regular, proc(5)).
+    // Anew: the kernel may keep root from writing another's file in a sticky directory (fs.protected_regular, proc(5)).
     let owner = fs::metadata(path).map(|found| (found.uid(), found.gid())).ok();
     let _ = fs::remove_file(path);
     fs::write(path, content).unwrap();
@@ -243,7 +243,7 @@ fn an_operators_text_that_others_could_have_written_is_refused(lab: &Lab) {
     mode(&directory, 0o755);
     lab.give(&directory, STRANGER_ID);
     refused("in a stranger's directory", "belongs to uid 64043");
-    // Where everybody may make files and each can change their own alone, root's file is root's.
+    // In a directory with the sticky bit a user can change only the user's own files.
     lchown(&directory, Some(0), Some(0)).unwrap();
     mode(&directory, 0o1777);
     for owner in [0, NEUTRON_ID] {
@@ -255,7 +255,7 @@ fn an_operators_text_that_others_could_have_written_is_refused(lab: &Lab) {
         drop(gate);
         assert!(wait_until(5.0, || network.gate.listening().is_empty()));
     }
-    // What the gate's user has written cannot make it somebody else.
+    // A text that the gate's user has written cannot make the gate another user's.
     toml(lab, &file, "root", "allow_root = true\n");
     let started = nsgate(lab, &network.gate, &["run", "--config", &words(&file)]);
     assert!(started.code() == Some(1) && started.stderr.contains("belongs to uid 64042"), "{started:#?}");
@@ -422,7 +422,7 @@ fn an_access_control_list_on_the_way_is_seen(lab: &Lab) {
     assert!(started.code() == Some(1) && started.stderr.contains("uid 64043"), "{started:#?}");
 }
 
-/// Group bits are the mask of a list: they may say "write" where nobody may.
+/// Group bits are the mask of a list: they may say "write" where no user may.
 fn an_access_control_list_that_lets_nobody_in_is_no_reason_to_refuse(lab: &Lab) {
     lab.needs_root("an account beside the gate's");
     lab.needs("/usr/bin/setfacl", "apt-get install acl");
@@ -515,7 +515,7 @@ fn check_says_of_a_pools_paths_what_a_start_says(lab: &Lab) {
     }
 }
 
-/// A name of a file that is not finished yet is nobody's to take: not by guessing, and not by removing who has it.
+/// No user can take the name of a file that is not finished yet: not by guessing, and not by removing the file.
 fn names_that_are_taken_are_left_alone(lab: &Lab) {
     lab.needs_root("keeper and worker are different users");
     let network = lab.network();

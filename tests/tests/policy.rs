@@ -122,7 +122,7 @@ fn trace_host(lab: &Lab) -> String {
     let network = lab.network();
     let log = lab.directory("log", 0o755).join("socket");
     let reader = SyslogReader::bind(&log);
-    // Nova refuses for a while, and nobody waits for it.
+    // Nova refuses for a while, and no guest waits for it.
     let text_of = || {
         host::three_instances()
             .replace("/dev/log", &log.display().to_string())
@@ -378,7 +378,7 @@ fn judge(role: &str, uses: &Uses) {
     println!("{role}: {uses:?}");
     let permitted = permitted(role);
     let unused: Vec<_> = permitted.iter().filter(|(name, rare)| !**rare && !uses.contains_key(*name)).collect();
-    assert!(unused.is_empty(), "policy/{role}.toml permits what nobody needs: {unused:?}");
+    assert!(unused.is_empty(), "policy/{role}.toml permits what no process needs: {unused:?}");
     let more: Vec<_> = uses.keys().filter(|name| !permitted.contains_key(*name)).collect();
     assert!(more.is_empty(), "used and not in policy/{role}.toml: {more:?}");
 }

@@ -194,7 +194,7 @@ fn metrics_are_openmetrics_and_hold_no_guests_words(lab: &Lab) {
     }
     assert!(!page.contains("guests-own-word"));
     assert!(metrics(lab, "/else").starts_with("HTTP/1.1 404"));
-    // Readers that say nothing do not keep others out for long, and nobody's network waits.
+    // Readers that say nothing do not keep others out for long, and no network waits.
     let idle: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(metrics_path(lab)).unwrap()).collect();
     assert_eq!(guest.get("/").unwrap().status, 503, "the agent is away");
     drop(idle);

@@ -130,7 +130,7 @@ fn the_documented_metrics_are_the_real_ones_both_ways(lab: &Lab) {
     }
 }
 
-/// Each name of a metric in an expression, with what stands before it.
+/// Each name of a metric in an expression, with the text before it.
 fn names(expression: &str) -> Vec<(String, String)> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let starts = expression.match_indices("nsgate_").map(|(at, _)| at);

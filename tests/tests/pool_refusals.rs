@@ -1,4 +1,4 @@
-//! What a worker refuses to be handed, and what disturbs nobody.
+//! What a worker refuses to be handed, and what disturbs no network.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -28,7 +28,7 @@ fn main() {
         other_versions_and_half_messages_are_refused,
         a_backend_that_is_not_the_pools_is_refused,
         a_network_that_is_present_with_other_content_is_refused,
-        whoever_brings_a_networks_own_listener_succeeds_its_owner_with_other_content,
+        a_process_with_a_networks_own_listener_succeeds_its_owner_with_other_content,
         ten_thousand_networks_disturb_nobody,
         peers_that_say_nothing_or_do_not_read_disturb_nobody,
         a_peer_that_stops_reading_is_left_with_a_line_in_the_log,
@@ -211,9 +211,9 @@ fn a_network_that_is_present_with_other_content_is_refused(lab: &Lab) {
     assert!(served(&Guest::new(&world.network.guest)));
 }
 
-/// Whoever brings the very listener of a network has taken it from the owner, with the right to: a keeper that succeeds
-/// another one with a new text.
-fn whoever_brings_a_networks_own_listener_succeeds_its_owner_with_other_content(lab: &Lab) {
+/// A process that brings the very listener of a network has taken it from the owner, with the right to: a keeper that
+/// succeeds another one with a new text.
+fn a_process_with_a_networks_own_listener_succeeds_its_owner_with_other_content(lab: &Lab) {
     let (world, _second, _pool, _keeper, neighbour) = neighbour(lab);
     let good = listener(&world.network.gate, LISTEN);
     let message = gate(lab, NETWORK, LISTEN);
@@ -292,7 +292,7 @@ fn a_peer_that_stops_reading_is_left_with_a_line_in_the_log(lab: &Lab) {
         let pool = Pool::start_with(lab, &[workers]);
         let keeper = keeper(lab, &second.gate, &Config::new(Kind::Network).with_id(OTHER));
         let guest = Guest::new(&second.guest);
-        // More than a socket holds: a list of so many is not told to somebody who does not read.
+        // More than a socket holds: a list of so many is not sent to a peer that does not read.
         let owners: Vec<OwnedFd> = (0..400u32)
             .map(|number| {
                 let listen = format!("169.254.169.254:{}", 1024 + number);
@@ -325,7 +325,7 @@ fn a_peer_that_stops_reading_is_left_with_a_line_in_the_log(lab: &Lab) {
         assert_eq!(told(), deaf.len(), "once for each");
         let left = "a reader of metrics has not asked, or not read all, within 5 s: it is left";
         assert_eq!(text(&pool.log).matches(left).count(), 1);
-        assert!(!pool.said("is refused"), "it is nobody else's mistake: {}", text(&pool.log));
+        assert!(!pool.said("is refused"), "it is no other network's mistake: {}", text(&pool.log));
         assert!(served(&guest) && served(&Guest::new(&world.network.guest)));
         drop((silent, deaf, owners, owner, keeper, pool));
     }

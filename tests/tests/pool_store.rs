@@ -309,7 +309,7 @@ fn what_a_manager_passes_back_is_judged_like_a_handover(lab: &Lab) {
     );
     case(
         &|port, socket, cookie| {
-            // Somebody else has written it: a worker that was taken over would be such a one.
+            // Another user has written it: a worker that was taken over would be such a one.
             let record = record(lab, port, &[cookie], true);
             fchown(&record, Some(64043), Some(64043)).unwrap();
             (name(port), vec![record, socket])
@@ -433,7 +433,7 @@ fn a_bound_socket_is_used_and_left_where_it_is(lab: &Lab) {
     pool.signal(Signal::SIGTERM);
     assert!(pool.ended_within(10.0));
     assert_eq!(std::fs::metadata(socket_path(lab)).unwrap().ino(), inode, "it is the manager's");
-    // Whoever asks meanwhile waits at the manager's socket, and is not refused.
+    // A process that asks meanwhile waits at the manager's socket, and is not refused.
     let listing = std::thread::scope(|scope| {
         let asking = scope.spawn(|| nsgate(lab, &["list"]));
         std::thread::sleep(Duration::from_millis(100));
@@ -463,7 +463,7 @@ fn a_bound_socket_of_another_kind_or_place_is_refused(lab: &Lab) {
     let place = socket_path(lab);
     refused(&bound(&place, SockType::Stream), "ListenSequentialPacket=");
     std::fs::remove_file(&place).unwrap();
-    // Whoever answers at the place is not the one that was passed.
+    // The socket at the place is not the one that was passed.
     let _other = bound(&place, SockType::SeqPacket);
     refused(&bound(&place.with_file_name("elsewhere"), SockType::SeqPacket), "elsewhere, not at");
     refused(&TcpListener::bind("127.0.0.1:0").unwrap().into(), "not a UNIX socket");

@@ -185,7 +185,7 @@ fn every_process_of_a_pool_is_confined_on_its_own(lab: &Lab) {
     assert!(crew.iter().all(|pid| kinds(*pid, "eventpoll") >= 1) && kinds(pool.worker(), "eventpoll") == 0);
 }
 
-/// Listeners of guests that a process holds, in whichever namespace they are.
+/// Listeners of guests that a process holds, in all namespaces.
 fn listeners(lab: &Lab, pid: i32) -> u64 {
     let mut command = Command::new(lab.program.nsgate());
     command.args(["attest", "--json", &pid.to_string()]);

@@ -1,4 +1,4 @@
-//! What root reads for somebody else is not shown to them: words and lines of a text are for those who may read it.
+//! What root reads for another user is not shown to that user: words and lines of a text are for users who may read it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -14,14 +14,14 @@ fn main() {
         no_word_of_a_file_behind_a_link_is_shown,
         no_word_of_an_accepted_text_behind_a_link_is_shown,
         no_word_is_shown_to_a_user_who_may_not_read_it,
-        words_are_shown_to_whoever_may_read_them,
+        words_are_shown_to_a_user_who_may_read_them,
         an_access_control_list_decides_who_is_shown_words,
     ]
 }
 
 /// Lines as those of a shadow file, in which every line is one word.
 const SECRET: &str = "root:$y$j9T$hunter2:19000:0:99999:7:::\nmysql:$y$j9T$swordfish:19000:0:99999:7:::\n";
-/// Parts of it that nobody may see; the words of a text that is TOML as well as wrong.
+/// Parts of it that no user may see; the words of a text that is TOML as well as wrong.
 const WORDS: [&str; 4] = ["hunter2", "swordfish", "mysql", "$y$"];
 const TOML: &str = "hunter2 = \"swordfish\"\nmysql = \"$y$\"\n";
 
@@ -42,14 +42,14 @@ struct World<'l> {
     network: Network,
     /// A directory of the agent's.
     agents: PathBuf,
-    /// One that root alone may enter, and one that everybody may.
+    /// One that root alone may enter, and one that every user may.
     closed: PathBuf,
     open: PathBuf,
 }
 
 impl<'l> World<'l> {
     fn new(lab: &'l Lab) -> Self {
-        lab.needs_root("a file is read for somebody else");
+        lab.needs_root("a file is read for another user");
         let network = lab.network();
         let (agents, closed, open) =
             (lab.state().join("agents"), lab.state().join("closed"), PathBuf::from("/run/open"));
@@ -62,7 +62,7 @@ impl<'l> World<'l> {
         World { lab, network, agents, closed, open }
     }
 
-    /// Runs one of the ways, with root's rights that were lent to `lent` if it is somebody.
+    /// Runs one of the ways, with root's rights, which were lent to the user `lent` if there is one.
     fn run(&self, way: (&str, &[&str]), file: &Path, lent: Option<u32>) -> Started {
         let (program, words) = way;
         let mut arguments = words.to_vec();
@@ -128,7 +128,7 @@ fn no_word_of_a_file_behind_a_link_is_shown(lab: &Lab) {
         let directory = world.agents.join("d");
         symlink(&world.open, &directory).unwrap();
         world.hides(&directory.join("shadow"), None, LINK);
-        // What everybody could read, if they could come to it.
+        // A file that every user may read, in a directory that root alone may enter.
         let enclosed = world.closed.join("notes");
         write(&enclosed, text, 0, 0o644);
         fs::remove_file(&link).unwrap();
@@ -179,20 +179,20 @@ fn no_word_is_shown_to_a_user_who_may_not_read_it(lab: &Lab) {
     }
 }
 
-fn words_are_shown_to_whoever_may_read_them(lab: &Lab) {
+fn words_are_shown_to_a_user_who_may_read_them(lab: &Lab) {
     let world = World::new(lab);
     let root = world.closed.join("notes");
     write(&root, TOML, 0, 0o600);
     world.shows(&root, None);
-    let everybodys = world.open.join("x.conf");
-    write(&everybodys, TOML, 0, 0o644);
-    world.shows(&everybodys, Some(NEUTRON_ID));
+    let public = world.open.join("x.conf");
+    write(&public, TOML, 0, 0o644);
+    world.shows(&public, Some(NEUTRON_ID));
     let link = world.agents.join("link.conf");
-    symlink(&everybodys, &link).unwrap();
+    symlink(&public, &link).unwrap();
     for lent in [None, Some(NEUTRON_ID), Some(STRANGER_ID)] {
         world.shows(&link, lent);
     }
-    // The agent's own file, which nobody else may read; by the owner's bits, and by the group's.
+    // The agent's own file, which no other user may read; by the owner's bits, and by the group's.
     let own = world.agents.join("own.conf");
     for (owner, mode) in [(NEUTRON_ID, 0o600), (0, 0o640)] {
         write(&own, TOML, owner, mode);
@@ -217,7 +217,7 @@ fn an_access_control_list_decides_who_is_shown_words(lab: &Lab) {
     let (shadow, link) = (world.open.join("shadow"), world.agents.join("link.conf"));
     symlink(&shadow, &link).unwrap();
     for text in [SECRET, TOML] {
-        // One user is kept out of what everybody reads, by name and by the group that it is in.
+        // One user is kept out of a file that every other may read, by name and by the group that it is in.
         for kept_out in ["u:neutron:-", "g:neutron:-"] {
             write(&shadow, text, 0, 0o644);
             facl(kept_out, &shadow);

@@ -35,10 +35,10 @@ fn main() {
     ]
 }
 
-/// Requests that fill whatever is there to be filled, several times over.
+/// Requests that fill the pipe several times over.
 const MANY: usize = 250;
 
-/// The reader's end of somebody's standard error. It does not wait.
+/// The reader's end of a program's standard error. It does not wait.
 struct Reader(File);
 
 impl Reader {

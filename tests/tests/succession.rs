@@ -1,5 +1,5 @@
-//! A start that finds its address taken: a gate of the same identity is succeeded, without a request lost, and anybody else
-//! stays where it is.
+//! A start that finds its address taken: a gate of the same identity is succeeded without a lost request. Any other
+//! process stays.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -59,7 +59,7 @@ fn of(lab: &Lab, agent: &str) -> (Config, RecordingAgent) {
     (config, agent)
 }
 
-/// As Neutron's agent: the pid file is removed, whatever it says, and the proxy is started.
+/// As Neutron's agent: the pid file is removed without a look into it, and the proxy is started.
 fn start_as_neutron(lab: &Lab, network: &Network, config: &Config) -> Gate {
     let _ = fs::remove_file(&config.pid_file);
     Gate::start(lab, &network.gate, config)
@@ -240,7 +240,7 @@ fn a_keeper_is_succeeded_with_another_text(lab: &Lab) {
     assert_eq!(answers, [200, 200, 429, 429]);
     let before = listed(lab)[0]["requests"].as_u64().unwrap();
     assert!(before >= 4, "the worker has answered: {networks:#?}");
-    // The load is refused by the rate limit from then on, and by nothing else: nobody was left without an answer.
+    // The load is refused by the rate limit from then on, and by nothing else: no guest was left without an answer.
     let (asked, _) = load.end();
     assert!(asked > 0);
 }
@@ -337,7 +337,7 @@ impl Pretender {
         let pid = self.0.id().to_string();
         assert!(started.stderr.contains(&pid) && started.stderr.contains("haproxy"), "{}", started.stderr);
         assert!(self.0.try_wait().unwrap().is_none(), "it was ended");
-        assert_eq!(network.gate.listening().len(), 1, "somebody has joined it");
+        assert_eq!(network.gate.listening().len(), 1, "another process has joined it");
         assert!(!config().pid_file.exists());
     }
 }

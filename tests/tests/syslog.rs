@@ -244,7 +244,7 @@ fn a_log_socket_that_comes_back_is_found_again(lab: &Lab) {
     drop((agent, gate));
 }
 
-/// Nobody reads: the kernel's queue of the socket fills up (net.unix.max_dgram_qlen), and lines are lost, not requests.
+/// No process reads: the kernel's queue of the socket fills up (net.unix.max_dgram_qlen), and lines are lost, not requests.
 fn a_full_log_slows_nobody_and_is_told_what_it_missed(lab: &Lab) {
     let logged = start(lab, &config(lab), Answer::ok("hello"));
     let guest = logged.guest();

@@ -163,7 +163,7 @@ fn a_reader_that_leaves_and_a_full_disk_are_no_panic(lab: &Lab) {
 }
 
 fn waiting_is_said_after_a_second_on_a_terminal_alone(lab: &Lab) {
-    // Somebody who takes the connection and never answers.
+    // A process that takes the connection and never answers.
     let path = lab.directory("pool", 0o755).join("deaf.sock");
     let words = ["list", "--pool", &path.display().to_string()].map(str::to_owned);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

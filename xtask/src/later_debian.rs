@@ -1,5 +1,5 @@
 //! A package of Debian that is unpacked and not installed: of another release, or one that would change this host (nscd begins
-//! to answer for everybody). The host's apt stays as it is.
+//! to answer for every program). The host's apt stays as it is.
 //!
 //! An apt of its own asks the mirrors that the host's apt asks, for one suite.
 

@@ -1,8 +1,8 @@
 //! What a new machine lacks is fetched while the first stages compile: Debian packages in one transaction, Neutron, the clean
 //! root that packages are tried on.
 //!
-//! It is a process of its own, with a log of its own; whoever needs a tool that is not there waits for its end first, so that no
-//! two of them install at once. It decides nothing: what could not be fetched is missed, and said, where it is needed.
+//! It is a process of its own, with a log of its own. A stage that needs a missing tool waits for its end first, so that no
+//! two of them install at once. It decides nothing: the stage that needs a tool says that it could not be fetched.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -15,12 +15,12 @@ use nsgate_tests::table::seconds;
 use crate::test::NEWER_CLOUD_INIT;
 use crate::{arm64, deny, dist, later_debian, tools};
 
-/// Set for the process that prepares: it waits for nobody.
+/// Set for the process that prepares: it waits for no other.
 const PREPARING: &str = "NSGATE_PREPARING";
 
 static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
 
-/// Begins, for these stages, and returns at once. As somebody who may not install, it does nothing.
+/// Begins, for these stages, and returns at once. As a user who may not install, it does nothing.
 pub(crate) fn begin(stages: &[&str]) {
     if !nix::unistd::geteuid().is_root() {
         return;

@@ -255,7 +255,7 @@ fn calls(trace: &str) -> f64 {
     trace.lines().filter(call).count() as f64
 }
 
-/// A port of the loopback that nobody has at the moment.
+/// A port of the loopback that no socket is bound to at the moment.
 pub(crate) fn free_port() -> Result<u16, String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.map(|address| address.port()).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! A memory cgroup of a measurement's own (version 1), with this process in it and whatever it starts from then on.
+//! A memory cgroup of a measurement's own (version 1), with this process in it and all that it starts from then on.
 
 use std::fs;
 use std::path::{Path, PathBuf};

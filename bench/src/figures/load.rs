@@ -1,4 +1,4 @@
-//! The same work for everybody, in turns: processor time of the proxy alone, throughput and latency.
+//! The same work for each program, in turns: processor time of the proxy alone, throughput and latency.
 
 use std::fs;
 use std::path::PathBuf;

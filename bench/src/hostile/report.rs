@@ -22,7 +22,7 @@ pub(super) fn json(rows: &[Row]) -> serde_json::Value {
         .collect()
 }
 
-/// What stands in the document.
+/// The text of the document.
 pub(super) fn text(rows: &[Row]) -> String {
     format!("\nMeasured on {}.\n\n{}\n", machine(), table(rows))
 }

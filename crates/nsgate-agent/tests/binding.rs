@@ -23,7 +23,7 @@ fn identity() -> Identity {
     Identity::OvnNetwork("7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10".parse().unwrap())
 }
 
-/// This process's user, whatever that is here.
+/// The user of this process.
 fn own() -> Binders {
     Binders::new(vec![nix::unistd::getuid().as_raw()])
 }

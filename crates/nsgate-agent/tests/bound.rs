@@ -1,4 +1,4 @@
-//! A connection that is bound to a network speaks for that network, whatever comes over it.
+//! A connection that is bound to a network speaks for that network: no message over it changes that.
 
 mod support;
 

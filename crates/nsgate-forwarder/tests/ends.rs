@@ -52,7 +52,7 @@ async fn what_serves_takes_every_connection_with_it() {
 }
 
 #[tokio::test]
-async fn whoever_said_how_it_ends_may_go() {
+async fn the_sender_of_a_drain_may_go() {
     let (served, mut guest) = under_way().await;
     served.stop.send(Some(Stop::Drain)).unwrap();
     drop(served.stop);
@@ -62,7 +62,7 @@ async fn whoever_said_how_it_ends_may_go() {
 }
 
 #[tokio::test]
-async fn whoever_goes_without_a_word_ends_it_at_once() {
+async fn a_sender_that_goes_without_a_word_ends_all_at_once() {
     let (served, mut guest) = under_way().await;
     drop(served.stop);
     assert_eq!(rest(&mut guest).await, "");

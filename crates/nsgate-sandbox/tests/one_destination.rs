@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-/// The kernel's overflow id, nobody's on every distribution.
+/// The kernel's overflow id: the account `nobody` on every distribution.
 const NOBODY: u32 = 65_534;
 
 fn main() {

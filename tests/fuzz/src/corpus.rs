@@ -56,7 +56,7 @@ pub fn distil(corpus: &Path, fresh: &Path, mut reach: impl FnMut(&[u8]) -> Vec<F
     let all = read_all(corpus)?.into_iter().chain(read_all(fresh)?);
     let inputs: Vec<Input> = all.map(|(path, bytes)| Input { path, features: reach(&bytes), bytes }).collect();
     let mut chosen = Chosen::default();
-    // What a person named stays, whatever it reaches.
+    // An input with a name that a person gave stays, even if it reaches nothing new.
     for input in inputs.iter().filter(|input| !is_hash(&input.path)) {
         chosen.add(input);
     }
@@ -97,7 +97,7 @@ impl Chosen {
         let mut heap: BinaryHeap<_> = inputs.iter().enumerate().map(entry).collect();
         while let Some((claimed, length, Reverse(index))) = heap.pop() {
             let input = &inputs[index];
-            // What is new about an input only becomes less: whoever still is the best is the best.
+            // What is new about an input only becomes less. An input that is still the best is the best of all.
             let actual = news(input, &reached);
             if actual == 0 || !self.has_room(input) {
                 continue;

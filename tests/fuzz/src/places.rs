@@ -13,7 +13,7 @@ pub struct Places {
     pub fresh: PathBuf,
     /// Inputs that broke a promise.
     pub findings: PathBuf,
-    /// The input that is being run, for whoever survives it.
+    /// The input that is being run, for the process that survives it.
     pub running: PathBuf,
 }
 
@@ -66,7 +66,7 @@ pub fn hash(bytes: &[u8]) -> String {
     format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold))
 }
 
-/// Whether the engine gave a file its name. What a person named stays whatever it reaches.
+/// Whether the engine gave a file its name. An input with a name that a person gave stays.
 pub fn is_hash(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())

@@ -1,4 +1,4 @@
-//! The guest's side of a vector: all bytes at once, then whatever comes back, until somebody closes.
+//! The guest's side of a vector: all bytes at once, then the bytes that come back, until one side closes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;

@@ -71,7 +71,7 @@ pub fn try_all(lab: &Lab, contenders: &[Contender], kind: Kind, vectors: &[Vecto
 
 /// Sends every vector to a running program, one after the other.
 ///
-/// One at a time, because what arrives at the agent is then known to come from this vector, whatever it looks like.
+/// One at a time, so that each request that arrives at the agent is known to come from this vector.
 fn run(running: &Running, vectors: Vec<Vector>) -> Vec<Outcome> {
     vectors.into_iter().map(|vector| one(running, vector)).collect()
 }

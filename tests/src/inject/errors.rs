@@ -112,7 +112,7 @@ struct Trace {
 }
 
 impl Trace {
-    /// Until the starter has ended, or the error was answered; whoever is left goes on by themselves.
+    /// Until the starter has ended, or the error was answered. Processes that are left go on without the tracer.
     fn follow(&mut self, first: Pid) -> io::Result<Option<i32>> {
         loop {
             let status = waitpid(None::<Pid>, Some(WaitPidFlag::__WALL))?;
@@ -195,7 +195,7 @@ impl Trace {
         if let Some((wanted, errno)) = self.wanted {
             if wanted == site {
                 traced.answer = Some(errno);
-                // No close(2) of Linux leaves the descriptor open, whatever it answers.
+                // No close(2) of Linux leaves the descriptor open, even if it answers an error.
                 if number != libc::SYS_close {
                     registers.orig_rax = u64::MAX;
                     ptrace::setregs(pid, registers)?;

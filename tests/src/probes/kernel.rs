@@ -86,7 +86,7 @@ fn surfaces() -> Vec<Probe> {
     ]
 }
 
-/// With arguments that the kernel refuses whoever asks.
+/// With arguments that the kernel refuses to every process.
 fn the_machine() -> Vec<Probe> {
     vec![
         each_killed(

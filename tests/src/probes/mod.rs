@@ -23,7 +23,7 @@ use crate::inject::Entry;
 pub const SECRET_FILE: &str = "/run/lab/secret";
 /// The descriptor of it that the starter inherits.
 pub const INHERITED: i32 = 700;
-/// The agent of somebody else, in a directory of its own.
+/// Another agent, in a directory of its own.
 pub const OTHER_AGENT: &str = "/run/o/a";
 /// A log socket beside it.
 pub const OTHER_LOG: &str = "/run/o/l";

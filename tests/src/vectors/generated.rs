@@ -30,7 +30,7 @@ enum Fate {
 }
 use Fate::{Dropped, Refused};
 
-/// What stands where a header line stands.
+/// The text in the place of a header line.
 struct Spelling {
     name: &'static str,
     lines: Vec<u8>,

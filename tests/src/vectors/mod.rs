@@ -161,7 +161,7 @@ fn bad_post(name: &str, status: u16, lines: &[u8], rest: &[u8]) -> Vector {
     Vector::new(name, post_with(lines, rest), vec![Honest::of("POST", PATH, b"")], 0, Some(status))
 }
 
-/// One POST that ends before its body does: nothing arrives, and nobody is there to be told.
+/// One POST that ends before its body does: nothing arrives, and no guest is left to be answered.
 fn cut_post(name: &str, lines: &[u8], rest: &[u8]) -> Vector {
     Vector::new(name, post_with(lines, rest), vec![Honest::of("POST", PATH, b"")], 0, None)
 }

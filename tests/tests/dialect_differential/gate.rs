@@ -112,7 +112,7 @@ pub fn global(process: &Process, maxconn: Option<u32>, lines: &[Vec<String>]) ->
     if let Some(number) = maxconn {
         text += &format!("    maxconn {number}\n");
     }
-    // A gate has one thread, whatever is said.
+    // A gate has one thread, with any number in the text.
     for rest in behind(lines, &["nbthread"]) {
         text += &format!("    nbthread {}\n", rest.join(" "));
     }

@@ -12,7 +12,7 @@ use crate::{gate, host, words};
 /// What the comparison came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// nsgate refuses, whatever haproxy would say.
+    /// nsgate refuses; haproxy's verdict does not count.
     Refused,
     /// Both accept, and it means the same.
     Same,

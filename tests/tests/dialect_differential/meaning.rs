@@ -145,10 +145,10 @@ fn owners(snapshot: &Snapshot, proxies: &[Piece], names: &[String]) -> HashMap<u
 struct Pair<'m> {
     one: &'m Meaning,
     other: &'m Meaning,
-    /// A pair is walked once. A piece can be in several: words that nobody wrote may be pointers.
+    /// A pair is walked once. A piece can be in several: words that were never written may be pointers.
     seen: HashSet<(Piece, Piece)>,
     waiting: VecDeque<(Piece, Piece, [u32; 3])>,
-    /// Pieces of other proxies that this one points to (a table that it fills): what stands in themselves is compared.
+    /// Pieces of other proxies that this one points to (a table that it fills): their own contents are compared.
     shown: Vec<(Piece, Piece, [u32; 3])>,
 }
 

@@ -83,7 +83,7 @@ impl Noise {
     }
 
     fn is_noise(&self, place: Place) -> bool {
-        // A large piece is known by its size, whatever points to it.
+        // A large piece is known by its size alone.
         let [_, _, size, offset] = place;
         let large = size >= LARGE && self.places.iter().any(|[_, _, other, at]| (*other, *at) == (size, offset));
         large || self.places.contains(&place)
@@ -143,7 +143,7 @@ fn spelled(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-/// The proxies in another order; none of them is about what stands above it.
+/// The proxies in another order; none of them depends on the one above it.
 fn turned(text: &str) -> String {
     let begin = |line: &&str| !sections(line).is_empty();
     let lines: Vec<&str> = text.lines().collect();

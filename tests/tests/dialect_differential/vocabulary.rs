@@ -307,6 +307,6 @@ pub const WORDS: &[&str] = &[
     "type",
 ];
 
-/// What stands for a blank, or does not.
+/// Characters that separate words as a blank does, and some that do not.
 pub const BLANKS: &[&str] =
     &[" ", "  ", "\t", "", "\u{a0}", "\u{3000}", "\u{b}", "\u{c}", "\r", "\\ ", "\\t", "\u{2003}", "\u{85}"];

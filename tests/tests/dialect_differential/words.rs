@@ -26,7 +26,7 @@ fn plain(word: &str) -> String {
     plain
 }
 
-/// All lines that begin with these words: what stands behind them.
+/// All lines that begin with these words: the words after them.
 pub fn behind<'t>(lines: &'t [Vec<String>], begin: &[&str]) -> impl Iterator<Item = &'t [String]> {
     let begin: Vec<String> = begin.iter().map(|word| (*word).to_owned()).collect();
     lines.iter().filter_map(move |line| line.strip_prefix(&begin[..]))
@@ -38,7 +38,7 @@ pub fn value<'t>(line: &'t [String], key: &str) -> Option<&'t str> {
     line.get(at + 1).map(String::as_str)
 }
 
-/// A word as haproxy reads it back, whatever it holds (configuration manual, 2.2).
+/// A word, of any characters, as haproxy reads it back (configuration manual, 2.2).
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@[]%+,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -90,7 +90,7 @@ fn inside(root: &Path, script: &str) -> Result<(), String> {
     said(chroot).map(drop)
 }
 
-/// Directories that are every package's there, and no one's here: of Fedora's packages filesystem and selinux-policy.
+/// Directories that Fedora's packages filesystem and selinux-policy own. No package in this root owns them.
 const SHARED: [&str; 4] = ["fish/vendor_completions.d", "licenses", "selinux/packages/targeted", "zsh/site-functions"];
 
 /// As fedora-release has it (systemd.preset(5)), and those directories.

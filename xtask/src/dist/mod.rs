@@ -2,7 +2,7 @@
 //!
 //! The sources go into a tarball together with every dependency and with what is generated. From that tarball, and without a
 //! network, the distributions' own tools build: dpkg-buildpackage(1) programs and packages, rpmbuild(8) packages of the same
-//! programs. Each file is the same bit for bit wherever and whenever it is made: times
+//! programs. Each file is the same bit for bit at any place and any time: its times
 //! are those of the last commit, names are sorted, paths of the build are not in the programs.
 
 mod bill;
@@ -155,7 +155,7 @@ mod tests {
         fs::read_to_string(workspace().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// What stands behind a word at the beginning of a line.
+    /// The text after a word at the beginning of a line.
     fn said(text: &str, word: &str) -> String {
         let line = text.lines().find_map(|line| line.strip_prefix(word));
         line.unwrap_or_else(|| panic!("no line begins with {word}")).trim().trim_matches('"').to_owned()

@@ -10,7 +10,7 @@ use super::{Release, bill};
 /// Beginnings of the names of files that hold a licence or a notice.
 const TEXTS: [&str; 5] = ["license", "copying", "unlicense", "copyright", "notice"];
 
-/// What stands before the exception in the text of Apache-2.0 WITH LLVM-exception: the licence, which Debian has.
+/// The line between licence and exception in the text of Apache-2.0 WITH LLVM-exception. Debian has the licence.
 const EXCEPTION: &str = "--- LLVM Exceptions to the Apache 2.0 License ----";
 
 /// Where the stanzas of vendored crates begin in `debian/copyright`.

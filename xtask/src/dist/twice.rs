@@ -29,7 +29,7 @@ pub(crate) fn same(one: &Path, other: &Path) -> Result<usize, String> {
     if first.keys().ne(second.keys()) {
         return Err(format!("other files: {:?} and {:?}", first.keys(), second.keys()));
     }
-    // From the end: SHA256SUMS, which differs wherever another file does, stands first.
+    // From the end: SHA256SUMS differs if another file does, and is the first.
     match first.iter().rfind(|(name, bytes)| second.get(*name) != Some(bytes)) {
         Some((name, _)) => Err(format!(
             "{} is not what it was the first time: {} and {}",

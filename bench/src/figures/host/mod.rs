@@ -46,7 +46,7 @@ fn served(size: &Size) -> Vec<[serve::Served; 2]> {
     SIZES.iter().map(|instances| serve::of(&contenders, &network, *instances, size)).collect()
 }
 
-/// Neutron's text for so many instances, of which the last is at `last`; the others are nobody's who asks.
+/// Neutron's text for so many instances, of which the last is at `last`. From the others' addresses no request comes.
 fn text(instances: u32, last: Ipv4Addr) -> String {
     let others = (1..instances).map(|number| Ipv4Addr::from(0xf000_0001 + number));
     instances_at(others.chain([last]))

@@ -19,7 +19,7 @@ use super::{Size, text};
 use crate::figures::Contender;
 use crate::figures::spent::processor_time;
 
-/// Who is an instance before and after, and whose address is nobody's until then: 10.0.0.11 and 10.0.0.12.
+/// 10.0.0.11 is an instance's address before and after; 10.0.0.12 is no instance's before.
 const ALWAYS: u8 = 11;
 const NEW: u8 = 12;
 

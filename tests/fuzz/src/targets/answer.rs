@@ -136,7 +136,7 @@ fn plausible(understood: &UnderstoodAnswer, agent: &[u8], head_only: bool) {
         let found = written.iter().any(|(known, found)| known == name.as_bytes() && same(found));
         assert!(found, "the agent did not write `{name}: {}`", String::from_utf8_lossy(value));
     }
-    let told = told(agent).unwrap_or_else(|| panic!("understood, though nobody else does: {understood:?}"));
+    let told = told(agent).unwrap_or_else(|| panic!("understood, though no other reader does: {understood:?}"));
     assert_eq!(told.status, understood.status);
     assert!(told.lengths.iter().all(|length| *length == told.lengths[0]), "two lengths: {told:?}");
     if head_only || matches!(understood.status, 204 | 304) {

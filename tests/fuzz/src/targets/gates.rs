@@ -14,7 +14,7 @@ const LIMITS: [&str; 3] = [
     "[limits]\nhead_bytes = 4096\nbody_bytes = 8192\nbackend_request_bytes = 33554432\n",
 ];
 
-/// What refuses a request by its head, whatever its body is.
+/// The guards that refuse a request by its head alone.
 const GUARDS: &str = "[guards]\nmethods = [\"GET\", \"POST\"]\npaths = [\"/openstack/\", \"/p\"]\n";
 
 /// Each kind of identity with narrow, usual and wide limits, and one with guards; any number is one.

@@ -1,4 +1,4 @@
-//! What a guest says to a gate with every guard on, beside readers of our own that are slow and generous: whatever any of
+//! What a guest says to a gate with every guard on, beside readers of our own that are slow and generous. A path that one of
 //! them could understand must be allowed.
 
 use crate::Target;
@@ -127,7 +127,7 @@ fn is_allowed_host(host: &str) -> bool {
     name == "169.254.169.254" || name == "metadata.example"
 }
 
-/// Every way in which somebody could read a path: decoded again and again, with `\` for `/`, with `;…` cut off, with `.`,
+/// Every way in which a program could read a path: decoded again and again, with `\` for `/`, with `;…` cut off, with `.`,
 /// `..` and nothing taken away.
 fn readings(path: &str) -> Vec<Vec<String>> {
     let mut decoded = path.as_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! What is true of every connection of a guest, whatever it sent.
+//! What is true of every connection of a guest, with any bytes.
 
 use super::gates::ID;
 use super::input::small_pieces;

@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 /// Numbers first, then the request line, which is also the text of an event.
 pub const TARGET: Target = Target {
     name: "log",
-    promise: "whatever is logged is one line, without control characters, and a request line can be read back from it",
+    promise: "each entry of the log is one line, without control characters, and a request line can be read back from it",
     run,
     words: &[
         "GET / HTTP/1.1",

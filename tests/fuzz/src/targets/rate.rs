@@ -39,7 +39,7 @@ fn seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// When somebody asked, and which of these requests were accepted.
+/// When requests came, and which of them were accepted.
 #[derive(Debug, Default)]
 struct Asked {
     all: Vec<Duration>,
@@ -134,7 +134,7 @@ fn model(limit: &RateLimit, asked: &[Duration]) -> f64 {
     f64::from(current) + f64::from(previous) * left - f64::from(limit.requests) - 1.0
 }
 
-/// Whoever is refused, and then asks no more for as long as it was told, is served.
+/// A source that is refused, and then asks no more for as long as it was told, is served.
 fn patience(limits: &[RateLimit], history: &History, start: Instant) {
     for (source, asked) in history.iter().filter(|(_, asked)| !asked.all.is_empty()) {
         let rates = Rates::new(limits.to_vec());

@@ -1,6 +1,6 @@
 //! HTTP/1 read a second time, by other code than the product's: small, strict, and without a thought of speed.
 
-/// A message's head and what stands behind it.
+/// A message's head and the bytes after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     /// Request line or status line.
