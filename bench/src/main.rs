@@ -1,4 +1,4 @@
-//! What is measured and what attacks reach, beside haproxy and nginx: the tables and pages of docs/. `cargo xtask bench`,
+//! Measurements and attacks, beside haproxy and nginx: the tables and pages of docs/. `cargo xtask bench`,
 //! `counts`, `growth`, `hostile`, `forging`, `escape` and `soak` see to tools and programs and start this program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

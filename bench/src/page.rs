@@ -1,4 +1,4 @@
-//! What becomes of a page: it is measured in a private world, shown, told as JSON where that is asked for, and kept in the
+//! The way of a page: measured in a private world, shown, printed as JSON on request, and written into the
 //! documentation.
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! `cargo xtask api`: what each library crate offers, as a page that a reviewer reads: docs/api/CRATE.txt. It is compared, so that
-//! a change of an interface is seen where it is made, and is the question which version comes next.
+//! `cargo xtask api`: what each library crate offers, as a page that a reviewer reads: docs/api/CRATE.txt. The check
+//! compares it. So a change of an interface shows in the commit that makes it, and raises the question of the next version.
 //!
 //! The library of cargo-public-api makes the page of rustdoc's JSON, which stable Rust writes as well where it is told that it may.
 //! (cargo-public-api itself takes minutes to build, cargo-semver-checks longer.) Each Rust writes it a little differently: a
@@ -54,14 +54,14 @@ pub(crate) fn run(wish: &Wish) -> Result<(), String> {
 /// Whether the pages were written with this toolchain.
 ///
 /// # Errors
-/// By which they were.
+/// The toolchain that wrote them.
 pub(crate) fn comparable() -> Result<(), String> {
     let (here, head) = (rustdoc()?, fs::read_to_string(workspace().join(page(LIBRARIES[0]))).unwrap_or_default());
     let head = head.lines().next().unwrap_or_default();
     if head.contains(&format!(" {here},")) { Ok(()) } else { Err(format!("this is {here}; {head}")) }
 }
 
-/// One paragraph for each crate whose page is not what it offers.
+/// One paragraph for each crate whose page differs from its interface.
 pub(crate) fn differing() -> Result<Vec<String>, String> {
     let mut out = Vec::new();
     for name in LIBRARIES {

@@ -104,7 +104,7 @@ fn resolve(all: &BTreeMap<Words, Names>, module: &[String], path: &[String], dep
     while !all.contains_key(&whole) {
         rest.insert(0, whole.pop()?);
     }
-    // A path that leads to a module names nothing in it; what follows it somewhere else does.
+    // A path to a module uses nothing in it. A longer path elsewhere does.
     let name = rest.first()?;
     match all.get(&whole)?.imported.get(name) {
         Some((from, public)) if depth < 9 && (*public || depth == 0) => {

@@ -34,7 +34,7 @@ pub(crate) fn plain(mut command: Command) -> Result<bool, String> {
 /// What a command says on standard output, without the line's end.
 ///
 /// # Errors
-/// It cannot be started, or it fails: with what it says of that.
+/// It cannot be started, or it fails: the error has its output.
 pub(crate) fn said(mut command: Command) -> Result<String, String> {
     let out = command.output().map_err(|e| format!("{:?}: {e}", command.get_program()))?;
     if !out.status.success() {

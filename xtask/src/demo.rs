@@ -78,7 +78,7 @@ impl Stages {
         text.trim_end().lines().for_each(|line| println!("   {}", line.trim_end_matches('\r')));
     }
 
-    /// Says that something is as it should be, or that it is not, and remembers.
+    /// Prints whether something is as it should be, and remembers a failure.
     fn expect(&mut self, right: bool, what: &str) {
         let mark = if right { self.style.good("ok") } else { self.style.bad("WRONG") };
         println!("   {mark}  {what}");
@@ -228,7 +228,7 @@ fn attest(stages: &mut Stages, lab: &Lab, pid: i32) {
     let out = Command::new(lab.program.nsgate()).args(["attest", "--json", &pid.to_string()]).output();
     match out {
         Ok(out) => {
-            // 4: without root the descriptors cannot be read; everything else was.
+            // 4: without root only the descriptors cannot be read.
             let right = out.status.success() || (!lab.is_root() && out.status.code() == Some(4));
             stages.expect(right, "`nsgate attest --json PID` finds nothing to complain about");
             if !right {

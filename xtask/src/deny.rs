@@ -1,5 +1,5 @@
-//! `cargo xtask deny`: what nsgate is built from: licences, bans and sources as deny.toml allows them (cargo-deny), and nothing
-//! that a manifest names and no source uses (cargo-shear). Neither asks another server.
+//! `cargo xtask deny`: checks what nsgate is built from. deny.toml must allow licences, bans and sources (cargo-deny), and each
+//! crate that a manifest names must be used (cargo-shear). Neither asks another server.
 
 use std::process::Command;
 
@@ -24,9 +24,9 @@ pub(crate) fn ready() -> Result<(), String> {
     CARGO_DENY.find().and_then(|_| CARGO_SHEAR.find()).map(drop)
 }
 
-/// Whether each of the two is content.
+/// Whether each of the two passes.
 pub(crate) fn judge() -> Result<[bool; 2], String> {
-    // It looks at the manifests of every target's dependencies; a build has fetched this target's alone.
+    // It reads the manifests of every target's dependencies. A build has fetched only this target's.
     if !plain(cargo(&["fetch", "--quiet", "--locked"]))? {
         return Err("the dependencies could not be fetched; see above".to_owned());
     }

@@ -1,14 +1,14 @@
 //! `cargo xtask differential --minutes N`: changed configurations of Neutron's, given to nsgate's parser and to haproxy, until
 //! the time is over; what they mean must be the same.
 //!
-//! It is the suite of the test command that goes on; see `tests/tests/dialect_differential`.
+//! It is the test command's suite without its end; see `tests/tests/dialect_differential`.
 
 use std::ffi::OsString;
 
 use crate::command::{cargo, plain};
 use crate::tools;
 
-/// Everything behind `differential` is for the suite.
+/// Words after `differential` are the suite's.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), String> {
     tools::IP.ensure()?;
     tools::HAPROXY.ensure()?;

@@ -17,7 +17,7 @@ const FLAGS: [&str; 3] = [
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
 ];
 
-/// Everything behind `fuzz` is for the fuzzer.
+/// Words after `fuzz` are the fuzzer's.
 pub(crate) fn run(arguments: &[OsString]) -> Result<(), String> {
     let host = host()?;
     let into = target().join("fuzz");

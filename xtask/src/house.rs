@@ -1,6 +1,7 @@
 //! `cargo xtask house`: the rules of this tree that no lint checks: a file begins with what it promises, a file of a crate is
 //! short, the files of a crate use each other in no circle, and the crates define a type name once.
-// Kept: clippy asks every private item for documentation, or none, and counts no lines of files. What else holds here is a lint in Cargo.toml and clippy.toml.
+// Kept: clippy asks every private item for documentation, or none, and counts no lines of files. All other rules are lints in
+// Cargo.toml and clippy.toml.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use nsgate_tests::program::workspace;
 /// Lines of a file below `crates/` at most: it answers one question.
 const LINES: usize = 350;
 
-/// Fails with one sentence for each file that breaks it.
+/// Fails with one sentence for each file that breaks a rule.
 pub(crate) fn run() -> Result<(), String> {
     let broken = sources().into_iter().flat_map(|path| {
         let name = path.strip_prefix(workspace()).unwrap_or(&path).display().to_string();

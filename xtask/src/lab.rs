@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nsgate_tests::world;
 
-/// Runs the command in a world; its failure is ours.
+/// Runs the command in a world, and fails if the command fails.
 pub(crate) fn run(words: &[OsString]) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("lab needs a command, for instance `cargo xtask lab bash`".to_owned());

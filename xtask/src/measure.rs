@@ -1,4 +1,4 @@
-//! What is measured and compared: tools and programs are seen to here, the measuring is that of `nsgate-bench`.
+//! Measurements and comparisons: this file prepares tools and programs, and `nsgate-bench` measures.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::build;
 use crate::command::{cargo, own_program, plain};
 use crate::tools::{self, Tool};
 
-/// What is measured: its words, the tools that it takes, and the examples that are built for it, by the words of cargo.
+/// A measurement: its words, its tools, and the examples that are built for it, as cargo's words.
 struct Measure(&'static [&'static str], &'static [Tool], &'static [&'static str]);
 
 const COUNTED: &str = "-p nsgate -p nsgate-forwarder -p nsgate-config --features nsgate/fuzzing --example measured --example line \
@@ -48,7 +48,7 @@ pub(crate) fn run(words: &[OsString]) -> Result<(), String> {
     if plain(command)? { Ok(()) } else { Err("the measurement did not end well; the reason is above".to_owned()) }
 }
 
-/// The command that measures, with all that it takes in its place.
+/// The command that measures. Its tools and programs are ready.
 ///
 /// # Errors
 /// A tool is missing, or something does not build.

@@ -1,7 +1,7 @@
 //! `cargo xtask package`: every crate as it would be published, built from its own package and nothing else.
 //!
-//! The test command makes the packages and looks at what is in them ([`made`]); building each of them anew takes minutes,
-//! and is this command's alone.
+//! The test command makes the packages and checks their contents ([`made`]). Only this command builds each of them anew,
+//! which takes minutes.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ pub(crate) fn made() -> Result<usize, String> {
 /// Whether this cargo can.
 ///
 /// # Errors
-/// It is too old, and which one is not.
+/// This cargo is too old; the message names one that is not.
 pub(crate) fn able() -> Result<(), String> {
     let out = cargo(&["--version"]).output().map_err(|error| format!("cargo: {error}"))?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();

@@ -13,7 +13,7 @@ use crate::command::{cargo, plain, stream};
 use crate::test::words::idle;
 use nsgate_tests::table::table;
 
-/// Where the C library's headers keep the numbers of system calls; what links Rust programs brings them.
+/// Where the C library's headers keep the numbers of system calls. A linker's package brings them.
 const HEADERS: [&str; 3] = [
     "/usr/include/x86_64-linux-gnu/asm/unistd_64.h",
     "/usr/include/aarch64-linux-gnu/asm/unistd_64.h",
@@ -34,7 +34,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let mut tests = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
     tests.arg(AMONG_OTHERS).args(words).env("NSGATE_HAPROXY", target().join("debug/haproxy"));
     tests.env("NSGATE_NSGATE", target().join("debug/nsgate"));
-    // Its calls are forbidden ones on purpose.
+    // This suite makes forbidden calls on purpose.
     tests.env("NSGATE_ESCAPE", "no");
     // Tests of the kill itself fail on a build that does not kill; what counts here is the log.
     if let Some(why) = idle(words, &stream(tests)?.output) {

@@ -34,7 +34,7 @@ pub(crate) fn begin(stages: &[&str]) {
     });
     match begun {
         Ok(child) => *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(child),
-        // What is missing is installed where it is needed.
+        // The stage that needs a missing tool installs it.
         Err(error) => println!("nothing is prepared: {}: {error}", log.display()),
     }
 }
@@ -83,7 +83,7 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Says how long each took, and what went wrong; the next is tried all the same.
+/// Prints how long each step took, and its error. The next step runs in any case.
 struct Step(Instant);
 
 impl Step {

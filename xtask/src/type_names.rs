@@ -1,4 +1,4 @@
-//! Part of `cargo xtask house`: a type name of the crates is defined once, so that a search for it finds one thing.
+//! Part of `cargo xtask house`: a type name of the crates is defined once, so that a search for it finds one type.
 //!
 //! Associated types (`type Err = …`) and the types of tests do not count.
 // Kept: no lint compares names across modules and crates.

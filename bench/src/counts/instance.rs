@@ -12,8 +12,8 @@ use super::measure::once;
 const FEW: u32 = 1_000;
 const MANY: u32 = 10_000;
 
-/// The difference between reading many and reading few. It is the same for every instance only if the time to read a
-/// text grows in a straight line with it.
+/// The difference between reading many instances and reading few. It holds for each instance only if the time to read
+/// a text grows in a straight line with the text.
 pub(crate) fn cost() -> Result<Cost, String> {
     let place = std::env::temp_dir().join(format!("nsgate-instances-{}", std::process::id()));
     let path = place.display().to_string();

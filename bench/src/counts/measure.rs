@@ -1,5 +1,5 @@
-//! One run of the forwarder under a counter, with its guests and its agent here, in another process. Two runs of
-//! different length, and what the longer one costs more, is what requests cost: the start and the end are in both.
+//! One run of the forwarder under a counter, with its guests and its agent here, in another process. The
+//! difference between a long run and a short run is the cost of requests: start and end are in both.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,8 +32,8 @@ pub(super) const LONG: usize = 800;
 /// The metadata agent's answer.
 pub(crate) const ANSWER: usize = 440;
 
-/// How long the agent takes. An answer that is there at once is not waited for, and which are depends on who is quicker: with
-/// this, hardly any.
+/// How long the agent takes. The forwarder does not wait for an answer that is there at once, and that depends on the speed
+/// of both. With this delay it waits for nearly every answer.
 const PAUSE: Duration = Duration::from_micros(500);
 
 /// What one request costs, with a body of so many bytes.
@@ -106,12 +106,12 @@ pub(crate) enum Counter {
     Instructions,
     /// memcheck's account of the heap.
     Allocations,
-    /// strace(1), without waiting and without what found nothing yet: both depend on who is quicker.
+    /// strace(1), without calls that wait and calls that found nothing: their number depends on the speed of both sides.
     Calls,
 }
 
 impl Counter {
-    /// The counter, to be followed by the program that is counted. What it writes down lies in `directory`.
+    /// The counter's command; append the program that is counted. The counter writes into `directory`.
     pub(crate) fn command(self, directory: &Path) -> Command {
         match self {
             Counter::Instructions => valgrind(&["--tool=callgrind", "--callgrind-out-file=/dev/null"]),
@@ -124,7 +124,7 @@ impl Counter {
         }
     }
 
-    /// The count, from what the counter said at the end.
+    /// The count, from the last output of the counter.
     pub(crate) fn total(self, said: &str, directory: &Path) -> Option<f64> {
         match self {
             Counter::Instructions => after(said, "Collected :"),
@@ -203,19 +203,19 @@ impl Run {
         Ok(Run { counter, child, port, directory, agent })
     }
 
-    /// Where it listens.
+    /// Where the forwarder listens.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Asks so many times, ends it, and returns the count.
+    /// Asks so many times, ends the forwarder, and returns the count.
     pub(crate) fn ask(self, load: Load, request: &[u8], count: usize) -> Result<f64, String> {
         let asked = ask(self.port, load, request, count);
         let total = self.end()?;
         asked.map(|()| total).map_err(|error| format!("a request failed: {error}"))
     }
 
-    /// Ends it, and returns the count.
+    /// Ends the forwarder, and returns the count.
     pub(crate) fn end(mut self) -> Result<f64, String> {
         drop(self.child.stdin.take());
         let mut said = String::new();
@@ -239,7 +239,7 @@ fn valgrind(words: &[&str]) -> Command {
     command
 }
 
-/// The number behind these words.
+/// The number after these words.
 fn after(text: &str, words: &str) -> Option<f64> {
     let rest = text.lines().find_map(|line| line.split_once(words))?.1;
     rest.split_whitespace().next()?.replace(',', "").parse().ok()
@@ -343,7 +343,7 @@ fn whole(stream: &mut UnixStream) -> bool {
 impl Drop for Agent {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // It waits for a connection.
+        // The agent's thread waits for a connection. This one wakes it.
         let _ = UnixStream::connect(&self.path);
         let _ = self.thread.take().map(JoinHandle::join);
     }

@@ -1,4 +1,4 @@
-//! The numbers, how they are kept, and how far they may be apart.
+//! The numbers, their file, and how far a measured number may be from the file's.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) struct Cost {
 /// All that is counted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Numbers {
-    /// What compiled it: another compiler writes other instructions.
+    /// The compiler: another compiler writes other instructions.
     pub(crate) compiler: String,
     /// In the order of [`COUNTED`].
     pub(crate) costs: [Cost; COUNTED.len()],
@@ -35,11 +35,11 @@ const COUNTED: [(&str, &str); 6] = [
     ("instance", "reading one of 10,000 instances"),
 ];
 
-/// Instructions with the same compiler, and with another one, as a part of what is expected. They repeat within 0.3 % on
-/// one machine; another processor makes the C library choose other string functions.
+/// Permitted difference of instructions with the same compiler, and with another one, as a part of the known number.
+/// Instructions repeat within 0.3 % on one machine; another processor makes the C library choose other string functions.
 const SAME: f64 = 0.04;
 const OTHER: f64 = 0.15;
-/// Allocations and system calls: whole ones.
+/// Permitted difference of allocations and system calls.
 const WHOLE: f64 = 0.25;
 
 impl Cost {

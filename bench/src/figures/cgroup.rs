@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nsgate_tests::lab::{text, wait_until};
 
-/// Entered; nothing where this machine has no such cgroup or does not let one be made.
+/// The cgroup, with this process in it. `None` where this machine has no such cgroup or does not permit one.
 pub(super) struct Cgroup(Option<(PathBuf, f64)>);
 
 const MEMORY: &str = "/sys/fs/cgroup/memory";
@@ -26,7 +26,7 @@ impl Cgroup {
         self.0.as_ref().map(|(path, before)| (usage(path) - before) / 1024.0)
     }
 
-    /// What is started from here on is not counted.
+    /// Processes that start from here on are not counted.
     pub(super) fn leave(&self) {
         let _ = fs::write(Path::new(MEMORY).join("cgroup.procs"), "0");
     }
@@ -36,7 +36,7 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         self.leave();
         if let Some((path, _)) = &self.0 {
-            // Processes that are still ending keep it.
+            // The kernel keeps the cgroup until its last process has ended.
             wait_until(5.0, || fs::remove_dir(path).is_ok());
         }
     }

@@ -1,4 +1,4 @@
-//! A neighbour beside a guest that takes all it can get: what becomes of the neighbour's latency, and of its requests.
+//! A neighbour beside a guest that takes all it can get: the neighbour's latency, and its failed requests.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -60,7 +60,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Opens some 1,200 connections later, so the limit of descriptors is raised.
+    /// Raises the limit of descriptors: some 1,200 connections follow.
     pub(super) fn new(lab: &Lab, tag: &str) -> Scene {
         allow_descriptors();
         let network = Network::named(&format!("fair-{tag}"), &format!("fair-{tag}-guest"));
@@ -76,7 +76,7 @@ impl Scene {
         Scene { attackers, network, _backend: backend(lab) }
     }
 
-    /// Where the attackers look for it.
+    /// The address that the attackers ask.
     pub(super) fn config(&self, config: &Config) -> Config {
         config.clone().with_binds(&["169.254.169.254:80", ":::8080"])
     }
@@ -296,7 +296,7 @@ fn idle_v6(attackers: &Attackers, stop: &AtomicBool) {
     until(stop, || {});
 }
 
-/// Connections of which each asks for much and reads nothing of it, as many as there may be.
+/// As many connections as the proxy takes. Each asks for much and reads no answer.
 fn slow_v6(attackers: &Attackers, stop: &AtomicBool) {
     let _held = open(&attackers.prefixed(1), 100, b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
     until(stop, || {});

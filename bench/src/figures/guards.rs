@@ -16,7 +16,7 @@ use super::spent::{LOADS, for_a_request};
 use crate::counts::measure::{self, Load};
 use crate::page;
 
-/// Rounds of each load, and seconds of each; `--quick` takes fewer, to try the tool itself.
+/// Rounds of each load, and seconds of each round; `--quick` takes fewer, to try the tool itself.
 const ROUNDS: usize = 31;
 const QUICK: usize = 3;
 const SECONDS: u64 = 2;
@@ -63,7 +63,7 @@ fn check() -> Result<Vec<Vec<String>>, String> {
     Ok(rows)
 }
 
-/// What does not depend on how busy the machine is.
+/// The figures that do not depend on the load of the machine.
 fn counted() -> Result<Vec<Vec<String>>, String> {
     let header = ["of the forwarder, for each request", "without", "with", "more"].map(str::to_owned).to_vec();
     let mut rows = vec![header];
@@ -92,7 +92,7 @@ fn loads(rounds: usize) -> Vec<Vec<String>> {
         let mut ratios = Vec::new();
         for round in 0..rounds {
             let mut pair = [0.0, 0.0];
-            // Who begins takes turns as well.
+            // The first program of a round changes from round to round.
             for index in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
                 let (port, gate) = &gates[index];
                 let url = format!("http://169.254.169.254:{port}/latest/meta-data/");

@@ -67,7 +67,7 @@ pub(super) struct Peer {
     cgroup: Cgroup,
 }
 
-/// What one run gave.
+/// The figures of one run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     /// Processor time of the proxy for a request, user and system, in microseconds.
@@ -376,7 +376,7 @@ pub(super) fn of(field: &Field, works: &[Work], rounds: usize, seconds: u64) -> 
             for round in 0..rounds {
                 let able = field.peers.iter().zip(&mut samples).filter(|(peer, _)| work.connections <= peer.most);
                 let mut able: Vec<_> = able.collect();
-                // Who begins takes turns as well.
+                // The first program of a round changes from round to round.
                 if round % 2 == 1 {
                     able.reverse();
                 }

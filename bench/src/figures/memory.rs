@@ -35,7 +35,7 @@ pub(super) fn of(contender: &Contender, namespace: &Namespace, gates: usize) -> 
     std::thread::sleep(std::time::Duration::from_millis(500));
     let counted = cgroup.more().map(|kib| kib / gates as f64);
     let served = mean(&all, Process::private_dirty);
-    // The cgroup goes when they have gone.
+    // The cgroup can be removed when its processes have ended.
     drop(all);
     Memory { gates, idle, served, pss, counted }
 }

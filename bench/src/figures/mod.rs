@@ -90,7 +90,7 @@ fn measure(size: &Size, counted: &crate::counts::Numbers, ocata: &Result<ocata::
     text.push_str(&report::loads(&field.peers, &loads, &bursts, size.rounds, size.seconds));
     println!("the sandbox alone …");
     text.push_str(&sandbox::table(&lab, size.rounds, size.seconds));
-    // Its proxies and its backend end before others begin.
+    // The proxies and the backend of the load end before others begin.
     drop(field);
     println!("neighbours under attack …");
     let fair: Vec<_> = contenders.iter().map(|c| fairness::of(&lab, &c.name, &c.program, size.attack)).collect();

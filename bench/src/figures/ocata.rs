@@ -18,7 +18,7 @@ pub(super) struct Ocata {
     pub(super) code: PathBuf,
 }
 
-/// What the page says of it.
+/// The page's paragraph about it.
 pub(super) fn said(ocata: &Result<Ocata, String>) -> String {
     let what = format!("The Python\n`neutron-ns-metadata-proxy` of Neutron {OCATA} (Ocata)");
     match ocata {
@@ -34,7 +34,7 @@ impl Ocata {
     /// Where `cargo xtask bench` has installed it.
     ///
     /// # Errors
-    /// It is not there, or its libraries are not what it can use.
+    /// The proxy is missing, or it cannot use the libraries that are installed.
     pub(super) fn find() -> Result<Ocata, String> {
         let (python, code) = (neutron_python(), target().join("neutron/ocata"));
         let mut import = Command::new(&python);

@@ -1,4 +1,4 @@
-//! `cargo xtask bench load`: some of the load tables, while one works on what they show. Prints, and writes no file.
+//! `cargo xtask bench load`: some of the load tables, for work on the code that they measure. Prints, and writes no file.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use super::load::{self, WORKS, Work};
 use super::report;
 use crate::page;
 
-/// Which works, how often and how long.
+/// Which kinds of work, how often and how long.
 #[derive(Debug, Args)]
 pub(crate) struct Choice {
-    /// All works whose name contains every word: `kept 32`.
+    /// All kinds whose name contains every word: `kept 32`.
     words: Vec<String>,
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u8).range(1..=100))]
     rounds: u8,

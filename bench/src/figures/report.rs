@@ -59,7 +59,7 @@ fn memory_table(out: &mut String, contenders: &[Contender], sizes: &[Vec<Memory>
     }
 }
 
-/// What a request costs in numbers that do not depend on how busy the machine is.
+/// The cost of a request in numbers that do not depend on the load of the machine.
 pub(super) fn counted(numbers: &crate::counts::Numbers) -> String {
     let mut out = format!(
         "\n## Counts\n\nOf the forwarder and the log (`cargo xtask counts`; {}). The test command compares them with \
@@ -180,7 +180,7 @@ pub(super) fn median(samples: &[Sample], figure: fn(&Sample) -> f64) -> f64 {
     quantile(&samples.iter().map(figure).collect::<Vec<_>>(), 0.5)
 }
 
-/// The median of the rounds' ratios: what the machine does from round to round is in both parts of each.
+/// The median of the rounds' ratios. The machine's load in a round is in both parts of its ratio.
 pub(super) fn ratio(these: &[Sample], those: &[Sample], figure: fn(&Sample) -> f64) -> f64 {
     let ratios: Vec<f64> = these.iter().zip(those).map(|(this, that)| figure(this) / figure(that)).collect();
     quantile(&ratios, 0.5)

@@ -10,7 +10,7 @@ use nsgate_tests::{Config, Kind, Lab, Program};
 use super::fairness::{ATTACKS, Scene};
 use crate::page;
 
-/// One attack after another, each for so long.
+/// The duration of each attack. They follow one another.
 const TURN: Duration = Duration::from_secs(5);
 /// KiB that a gate may hold more at the end than after its first attack: pages that malloc keeps pinned.
 const MORE: u64 = 1024;
@@ -28,7 +28,7 @@ struct Holds {
 }
 
 fn holds(gate: &Gate) -> Holds {
-    // Connections have ended, and memory has been given back, when the gate has been alone for a while.
+    // After a while without guests the gate has closed connections and given memory back.
     std::thread::sleep(Duration::from_secs(4));
     let process = Process::new(gate.pid);
     Holds { descriptors: process.descriptors().map_or(0, |open| open.len()), kib: process.private_dirty() }

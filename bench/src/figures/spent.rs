@@ -1,4 +1,4 @@
-//! What wrk and the kernel say of one process that serves: processor time of a request.
+//! Processor time of a request in one process, from wrk and the kernel.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use nsgate_tests::lab::text;
 pub(super) const LOADS: [(&str, &[&str]); 2] =
     [("kept connections, 32", &[]), ("a connection for each request, 32", &["-H", "Connection: close"])];
 
-/// Seconds of load on `url`, and the µs of processor time that a request took of the process.
+/// Puts load on `url` for some seconds. Returns the µs of the process's processor time for a request.
 pub(super) fn for_a_request(space: &Namespace, url: &str, words: &[&str], pid: i32, seconds: u64) -> f64 {
     let mut command = space.command("wrk");
     command.args(["-t1", "-c32", &format!("-d{seconds}s")]).args(words).arg(url);

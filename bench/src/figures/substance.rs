@@ -1,4 +1,4 @@
-//! What the programs are: size on disk, system calls they may make.
+//! The programs themselves: size on disk, permitted system calls.
 
 use std::fmt::Write;
 use std::fs;

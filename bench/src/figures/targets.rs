@@ -25,13 +25,13 @@ const START: f64 = 0.5;
 /// Private memory two seconds after a burst, to that before it.
 const AFTER_BURST: f64 = 1.5;
 
-/// The table. nsgate is the first of everything, haproxy with Neutron's configuration the second.
+/// The table. nsgate is the first program of each list, haproxy with Neutron's configuration the second.
 pub(super) fn table(memory: &[Memory], starts: &[Starts], loads: &[Vec<Vec<Sample>>], bursts: &[Burst]) -> String {
     let mut out = "\n\n## Targets\n\nRatios to haproxy with Neutron's configuration, from the tables below; the last to the gate itself \
                    before the burst.\n\n| what | at most | found | met |\n|---|---:|---:|---|\n"
         .to_owned();
     for Target { what, most, found } in all(memory, starts, loads, bursts) {
-        // As it is printed.
+        // Rounded as the table prints it.
         let met = if (found * 100.0).round() / 100.0 <= most { "yes" } else { "no" };
         let _ = writeln!(out, "| {what} | {most} | {found:.2} | {met} |");
     }

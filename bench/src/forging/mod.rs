@@ -1,4 +1,4 @@
-//! `cargo xtask forging`: what nsgate, haproxy and nginx let through of what a guest forged, into `docs/forging.md`.
+//! `cargo xtask forging`: how many forged requests nsgate, haproxy and nginx let through, into `docs/forging.md`.
 
 mod report;
 

@@ -1,4 +1,4 @@
-//! The verdicts as Markdown: totals. What another program makes of a single input is not written down.
+//! The verdicts as Markdown: totals. Another program's verdict on a single input is not written down.
 
 use std::collections::HashSet;
 use std::fmt::Write;

@@ -1,5 +1,5 @@
-//! `cargo xtask growth`: how the cost of a request grows with what there is, counted in instructions, as pictures and a
-//! table in `docs/growth.md`.
+//! `cargo xtask growth`: how the cost of a request grows with headers, connections or networks, in instructions,
+//! as pictures and a table in `docs/growth.md`.
 
 mod plot;
 mod series;

@@ -13,7 +13,7 @@ const BOTTOM: f64 = 48.0;
 const MEASURED: &str = "#0b62a8";
 const WANTED: &str = "#e08a3c";
 const SOLID: &str = "stroke-width=\"2\"";
-/// Wider, since it lies below the other.
+/// Wider than the other line, which covers it.
 const DASHED: &str = "stroke-width=\"5\" stroke-dasharray=\"8 5\"";
 
 /// The picture.
@@ -28,7 +28,7 @@ pub(super) fn svg(series: &Series) -> String {
     );
     out.push_str(&legend());
     out.push_str(&frame.axes(series));
-    // Straight on either axis.
+    // The expected line is straight on both kinds of axis.
     let wanted = [frame.first, frame.last].map(|x| (x, series.expected_at(x)));
     let measured: Vec<(f64, f64)> = series.points.iter().map(|(x, y)| (*x as f64, *y)).collect();
     out.push_str(&frame.line(&wanted, WANTED, DASHED));
@@ -41,7 +41,7 @@ pub(super) fn svg(series: &Series) -> String {
     out
 }
 
-/// How numbers become places.
+/// The scale from numbers to places in the picture.
 struct Frame {
     first: f64,
     last: f64,

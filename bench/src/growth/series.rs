@@ -15,9 +15,9 @@ use crate::counts::measure::{Counter, Load, Run, ask, connect, request};
 /// What the cost should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// The same everywhere. Drawn over a logarithmic axis, so that small numbers are seen as well.
+    /// The same at every point. Drawn over a logarithmic axis, which shows small numbers as well.
     Constant,
-    /// A straight line, which it is only over a linear axis.
+    /// A straight line. Drawn over a linear axis, since it is a curve over a logarithmic one.
     Linear,
 }
 
@@ -28,12 +28,12 @@ pub(super) struct Series {
     pub(super) what: &'static str,
     pub(super) unit: &'static str,
     pub(super) expected: Expected,
-    /// What there is, and instructions for one request.
+    /// How many there are, and the instructions for one request.
     pub(super) points: Vec<(usize, f64)>,
 }
 
 impl Series {
-    /// What is expected where there is so much.
+    /// The expected cost for this number.
     pub(super) fn expected_at(&self, x: f64) -> f64 {
         let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else { return 0.0 };
         match self.expected {
@@ -46,13 +46,13 @@ impl Series {
 /// Requests in the short run.
 const SHORT: usize = 50;
 
-/// How many more the long run has. What was there before the requests is in both runs, and not quite the same in both: the
-/// more there is, the more requests it takes to see what one costs.
+/// How many more the long run has. The work before the requests is in both runs, and differs a little. The
+/// more there is of it, the more requests it takes to see the cost of one.
 fn more_requests(there: usize) -> usize {
     (there / 5).max(200)
 }
 
-/// Instructions for one request, after `before` has been done with the forwarder's port. What that gives back is held
+/// Instructions for one request, after `before` has been done with the forwarder's port. Its result is kept
 /// until the last answer.
 fn each<T>(
     more: &[&str],
@@ -115,7 +115,7 @@ pub(super) fn connections() -> Result<Series, String> {
     let points = points("connections", &[1, 10, 100, 1_000, 10_000], |count| {
         each(&[], count, &plain, |port| {
             let mut open: Vec<TcpStream> = (1..count).map(|_| connect(port)).collect::<Result<_, _>>()?;
-            // Each has asked once: it is known, and idle.
+            // Each has asked once. The forwarder knows it, and it is idle.
             for stream in &mut open {
                 stream.write_all(&plain)?;
                 nsgate_tests::Response::read(stream)?;

@@ -1,4 +1,4 @@
-//! Commands of the pages: the suite `book` runs them. What it does not run has a reason, and is a command that there is.
+//! Commands of the pages: the suite `book` runs them. Each exception has a reason and names a command of a page.
 // Kept: what a command means is asked of nsgate's and this tool's own command lines.
 
 use clap::{Command, CommandFactory};
@@ -10,12 +10,12 @@ use crate::Options;
 /// Where pages and exceptions are listed.
 const BOOK: &str = "tests/src/book.rs";
 
-/// How many there are.
+/// The number of commands.
 pub(super) fn count(pages: &[Page]) -> usize {
     pages.iter().map(|page| steps(&page.text).len()).sum()
 }
 
-/// One sentence for each command that does not exist, is run nowhere, or is said not to be run and is not there any more.
+/// One sentence for each command that does not exist or is run nowhere, and for each exception without its command.
 pub(super) fn wrong(pages: &[Page]) -> Vec<String> {
     let mut out = Vec::new();
     for page in pages {
@@ -36,7 +36,7 @@ pub(super) fn wrong(pages: &[Page]) -> Vec<String> {
     out
 }
 
-/// Whether a program of ours takes the words; another program's are its own.
+/// Whether a program of ours takes the words. Words of other programs are not checked.
 pub(super) fn taken(command: &str) -> Result<(), String> {
     use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
     let words: Vec<&str> = command.split_whitespace().take_while(|word| !["|", "#"].contains(word)).collect();

@@ -34,7 +34,7 @@ pub(super) fn wrong(pages: &[Page]) -> Result<Vec<String>, String> {
             for variant in &one.variants {
                 let Some(message) = variant.attrs.iter().find_map(message) else { continue };
                 let shown = elided(&message);
-                // Nothing but what differs: there is nothing to look for.
+                // A message of `…` alone has no text to look for.
                 let fixed: usize = shown.split('…').map(|part| part.trim().len()).sum();
                 if fixed > 12 && !page.contains(shown.trim_end_matches('…')) {
                     out.push(format!("{PAGE}: has no row for `{shown}` ({}::{})", one.ident, variant.ident));

@@ -24,7 +24,7 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-/// Says what is wrong.
+/// Prints each fault.
 pub(crate) fn run() -> Result<(), String> {
     let (pages, wrong) = (pages(), wrong()?);
     let commands = commands::count(&pages);
@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// One sentence for each thing.
+/// One sentence for each fault.
 fn wrong() -> Result<Vec<String>, String> {
     let pages = pages();
     Ok([

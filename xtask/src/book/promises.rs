@@ -7,7 +7,7 @@ use crate::house::sources;
 
 const PAGE: &str = "docs/hostile-guest.md";
 
-/// One sentence for each name of the page's last table that nothing has.
+/// One sentence for each name in the page's last table that no test and no command has.
 pub(super) fn wrong(pages: &[Page]) -> Vec<String> {
     let page =
         pages.iter().find(|page| page.path == Path::new(PAGE)).map(|page| page.text.as_str()).unwrap_or_default();

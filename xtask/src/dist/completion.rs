@@ -2,7 +2,7 @@
 
 use clap_complete::{Shell, generate};
 
-/// Where each script stands among the pages, and its text.
+/// The path of each script among the pages, and its text.
 pub(crate) fn scripts() -> Vec<(&'static str, String)> {
     vec![("bash/nsgate", bash()), ("zsh/_nsgate", zsh()), ("fish/nsgate.fish", fish())]
 }
@@ -96,7 +96,7 @@ if [ "$funcstack[1]" = "_nsgate" ]; then"#;
         ];
         let kind = wanted.iter().find(|(option, _)| removing && line.contains(option));
         match kind {
-            // The blank in front: called as it stands, without words of zsh's own between.
+            // With a leading blank zsh calls it as it is, without words of its own.
             Some((_, kind)) => text.push_str(&line.replace(":_default'", &format!(": _nsgate_networks{kind}'"))),
             None => text.push_str(line),
         }

@@ -1,4 +1,4 @@
-//! What is promised of a source package's build and of what is in a package.
+//! The promises of a source package's build and of a package's contents.
 
 use std::fs;
 use std::process::Command;
@@ -7,8 +7,8 @@ use super::proof::{Trial, Verdict, complaints};
 use super::{Release, deb, empty};
 use crate::command::{cargo, said};
 
-/// Crates of any versions that fulfil the manifests, without the lock; behind it the tree is as it was. What is compiled is the same,
-/// and is not compiled once more.
+/// Crates of any versions that fulfil the manifests, without the lock. The tree is as before afterwards. The result would be
+/// the same, so it is not compiled again.
 pub(crate) fn from_crates_of_a_distribution(trial: &Trial) -> Result<(), Verdict> {
     let place = trial.place.join("distribution");
     empty(&place)?;

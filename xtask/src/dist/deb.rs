@@ -14,7 +14,7 @@ use crate::command::said;
 pub(crate) struct Wish<'a> {
     pub(crate) release: &'a Release,
     pub(crate) tarball: &'a Path,
-    /// Programs that are built already; without, they are compiled.
+    /// Programs that are built already. Without them, the package build compiles.
     pub(crate) programs: Option<&'a Path>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn build(wish: Wish, work: &Path, into: &Path) -> Result<PathBuf, Str
     fs::copy(tarball, &orig).map_err(|e| format!("{}: {e}", orig.display()))?;
     changelog(release, &tree)?;
     let mut build = release.command("dpkg-buildpackage");
-    // No signature. That debhelper is there the tools have seen to; cargo may be of rustup.
+    // No signature. The tools have installed debhelper. cargo may be rustup's.
     build.args(["--unsigned-source", "--unsigned-changes", "--no-check-builddeps", "--no-pre-clean"]);
     build.arg("--build=full").current_dir(&tree);
     build.env_remove("NSGATE_PROGRAMS").env_remove("CARGO_TARGET_DIR");

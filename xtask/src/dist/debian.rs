@@ -11,10 +11,10 @@ use crate::command::plain;
 use crate::command::said;
 use crate::{prepare, tools};
 
-/// What a host of Neutron's has anyway, and what the tests look with.
+/// Packages that a host of Neutron's has anyway, and tools of the tests.
 const INCLUDED: &str = "systemd,systemd-sysv,dbus,iproute2,haproxy,python3,adduser,procps,sudo";
 
-/// Which root.
+/// A kind of root.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// Debian of the release that this host runs.
@@ -35,7 +35,7 @@ impl Kind {
 /// Where it is, `target/dist/debian/RELEASE` or `…/RELEASE-rpm`; made if it is not there yet.
 ///
 /// # Errors
-/// One line: who may make it, or what is missing.
+/// One line: which user may make it, or what is missing.
 pub(crate) fn root(kind: Kind) -> Result<PathBuf, String> {
     let (release, name) = match kind {
         Kind::Own => (codename()?, codename()?),

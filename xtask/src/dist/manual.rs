@@ -8,7 +8,7 @@ use clap_mangen::{
 
 use super::{Release, manual_of_files};
 
-/// Commands whose page is in section 1: they look, and change nothing.
+/// Commands whose page is in section 1: they only read.
 const LOOKING: [&str; 4] = ["attest", "check", "list", "status"];
 
 /// A page.

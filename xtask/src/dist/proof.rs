@@ -1,5 +1,5 @@
-//! What is promised of the packages, checked without a machine: the same bits twice, what lintian and rpmlint say, that
-//! profiles compile, that the bill is valid, how much systemd thinks a unit may do.
+//! The promises of the packages, checked without a machine: the same bits twice, no complaint of lintian and rpmlint,
+//! profiles that compile, a valid bill, and a bound on what systemd says a unit may do.
 
 use std::fs;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ const CHECKS: [Check; 14] = [
         let mut lintian = Command::new("lintian");
         lintian.args(["--fail-on", "error,warning", "--tag-display-limit", "0"]).args(trial.files("first", "dsc")?);
         lintian.args(trial.files("first", "deb")?);
-        // It refuses to be root for what it unpacks, unless told otherwise.
+        // It refuses to unpack as root, unless told otherwise.
         lintian.arg("--allow-root");
         complaints(lintian)
     }),
@@ -206,7 +206,7 @@ fn ensure(tool: Tool) -> Result<(), Verdict> {
     tool.ensure().map_err(Verdict::Skipped)
 }
 
-/// Runs a tool that says what it does not like, and shows that.
+/// Runs a tool that prints its complaints, and shows them.
 pub(crate) fn complaints(mut command: Command) -> Result<(), Verdict> {
     let out = command.output().map_err(|e| format!("{:?}: {e}", command.get_program()))?;
     if out.status.success() {
@@ -247,7 +247,7 @@ fn completions(trial: &Trial) -> Result<(), Verdict> {
         command.arg("-n").arg(&script);
         complaints(command)?;
         let text = fs::read_to_string(&script).map_err(|e| format!("{}: {e}", script.display()))?;
-        // Where it is said how, and where it is used.
+        // The page that describes it, and the place that uses it.
         if text.matches("_nsgate_networks").count() < 2 {
             return Err(Verdict::Failed(format!("{} does not complete networks", script.display())));
         }

@@ -65,7 +65,7 @@ pub(crate) fn tarball(release: &Release, vendor: Option<&Path>, work: &Path, int
             copy.args(["-R", how, "--"]).arg(vendor).arg(tree.join("vendor"));
             said(copy)
         };
-        // Thousands of files, which nothing changes: links where they can be.
+        // Thousands of files that never change: hard links, where the file system permits them.
         copied("--link").or_else(|_| copied("--force"))?;
     }
     let tarball = into.join(format!("{}.tar.gz", release.name()));
@@ -82,14 +82,14 @@ fn change(path: &Path, new: impl Fn(&str) -> Result<String, String>) -> Result<(
     fs::write(path, new(&own)?).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// What is changed or new in a checkout and in no commit, one line each; nothing where there is no history.
+/// Changes and new files in no commit, one line each. Empty where there is no history.
 pub(crate) fn uncommitted() -> Vec<String> {
     let mut git = Command::new("git");
     git.args(["status", "--porcelain"]).current_dir(workspace());
     said(git).map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
 }
 
-/// The files of the tree: what git knows, or all of an unpacked tarball but what belongs to a build.
+/// The files of the tree: those that git knows, or all of an unpacked tarball without a build's results.
 fn names() -> Result<Vec<PathBuf>, String> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z"]).current_dir(workspace());

@@ -1,4 +1,4 @@
-//! Other people's code: what is linked into the programs, with the texts of its licences (`THIRD-PARTY`), and whose what is in
+//! Other people's code: what is linked into the programs, with the texts of its licences (`THIRD-PARTY`), and the authors of
 //! `vendor/` (`debian/copyright`). Both are read from the vendored crates themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +128,7 @@ fn sorted(licence: &str) -> String {
 }
 
 impl Vendored {
-    /// Lines that begin with `Copyright`, or who wrote it.
+    /// Lines that begin with `Copyright`, or else the authors.
     fn holders(&self) -> Vec<String> {
         let lines = self.texts.iter().flat_map(|(_, text)| text.lines()).map(str::trim);
         let said = lines.filter_map(|line| {

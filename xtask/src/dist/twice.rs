@@ -23,7 +23,7 @@ pub(crate) fn check() -> Result<(), String> {
 /// How many files both directories hold.
 ///
 /// # Errors
-/// The first that is not the same in both.
+/// The first file that differs.
 pub(crate) fn same(one: &Path, other: &Path) -> Result<usize, String> {
     let (first, second) = (contents(one)?, contents(other)?);
     if first.keys().ne(second.keys()) {

@@ -16,7 +16,7 @@ most 24h. An account is a name or, as a number without quotation marks, an id. A
 is a number of bytes.
 ";
 
-/// What the parser says of every time.
+/// The parser's rule for every time.
 const ANY_TIME: &str = "longer than zero and at most 24h";
 
 /// The whole page.
@@ -40,7 +40,7 @@ fn table(text: &mut String, table: &Table) {
     text.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
     for Key { name, kind, accepts, default, required, one_of, about } in keys {
         let value = match accepts.as_deref() {
-            // Said once, above.
+            // The page has it once, above.
             None | Some(ANY_TIME) => kind.clone(),
             Some(accepts) => format!("{kind}: {accepts}"),
         };

@@ -2,7 +2,7 @@
 //! docs/configuration.md; the headers that pass and the keywords of haproxy, out of their tables.
 //!
 //! Names, kinds and descriptions are those of the types ([`types`]); defaults and bounds are what the parser answers when
-//! it is asked ([`probe`]). A test compares the page, so that it cannot say anything else. [`documents`] is the same for
+//! it is asked ([`probe`]). A test compares the page with them. [`documents`] is the same for
 //! other writers: the manual page is made of it.
 
 mod markdown;
@@ -26,9 +26,9 @@ use types::{Kind, Types};
 pub(crate) struct Document {
     /// What it is called here.
     pub(crate) name: &'static str,
-    /// Where it stands and who reads it.
+    /// Its path, and the process that reads it.
     pub(crate) about: &'static str,
-    /// A file that does what is usual.
+    /// A usual file, as an example.
     pub(crate) example: &'static str,
     /// The keys outside every table, then each table.
     pub(crate) tables: Vec<Table>,

@@ -7,14 +7,14 @@ use super::types::Kind;
 
 /// A kind of file: how it is parsed, and written with every default.
 pub(crate) struct Parser {
-    /// The least that is a whole file, with every table mentioned.
+    /// The shortest valid file, with every table.
     pub(crate) least: Table,
-    /// The text with every default, or what is wrong with it.
+    /// The text with every default, or its fault.
     pub(crate) complete: fn(&str) -> Result<String, String>,
 }
 
 impl Parser {
-    /// The values of a file that says no more than it must.
+    /// The values of a file without optional keys.
     ///
     /// # Errors
     /// The least text is refused: the reference and the parser disagree.
@@ -23,7 +23,7 @@ impl Parser {
         text.parse().map_err(|error| format!("what the parser writes is not TOML: {error}"))
     }
 
-    /// Lets the least say a table, empty, where that is allowed.
+    /// Adds an empty table to the shortest file, where that is allowed.
     pub(crate) fn mention(&mut self, path: &[String]) {
         if path.is_empty() || at(&self.least, path).is_some() {
             return;
@@ -46,7 +46,7 @@ impl Parser {
         remove(&mut table, path) && (self.complete)(&table.to_string()).is_err()
     }
 
-    /// Keys of which exactly one is written, by what the parser says where none is.
+    /// Keys of which a file has exactly one, from the parser's error where a file has none.
     pub(crate) fn alternatives(&self) -> Vec<String> {
         let without = |key: &String| {
             let mut table = self.least.clone();

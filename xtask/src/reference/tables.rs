@@ -1,4 +1,5 @@
-//! docs/headers.md and docs/dialect.md: what passes, and which words of haproxy mean something, from the tables that decide it.
+//! docs/headers.md and docs/dialect.md: the headers that pass, and haproxy's words with a meaning, from the tables that
+//! decide it.
 
 use std::fmt::Write;
 
@@ -35,7 +36,7 @@ one name the first counts. A value that is not visible ASCII is left behind. Las
     text + &identity_headers().map(|name| format!("- `{name}`\n")).collect::<String>()
 }
 
-/// What becomes of each keyword of haproxy's.
+/// What nsgate does with each keyword of haproxy's.
 pub(super) fn keywords() -> String {
     let mut text = "\
 # The dialect of haproxy

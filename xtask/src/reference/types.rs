@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nsgate_tests::program::workspace;
 use syn::{Attribute, Expr, Field, GenericArgument, Item, Lit, Meta, PathArguments, Type};
 
-/// What may be written behind a key.
+/// The kind of a key's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `"text"`.
@@ -84,7 +84,7 @@ impl Types {
         Ok(Types(types))
     }
 
-    /// The fields of a type. One that says nothing of itself speaks through the value it becomes: `Limits` for
+    /// The fields of a type. A type without a documentation takes that of the value it becomes: `Limits` for
     /// `DraftLimits`.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ fn never_read(field: &Field) -> bool {
 fn said(field: &Field) -> Option<Said> {
     let name = field.ident.as_ref()?.to_string();
     let kind = kind(&field.ty);
-    // A list and a switch have a value where nothing is said; so has a table of which nothing is demanded.
+    // A list and a switch have a value in a text without them. So has a table without mandatory keys.
     let listed = matches!(kind, Ok(Kind::List(_) | Kind::Switch | Kind::Table(_) | Kind::Tables(_)));
     let optional = listed || is(&field.ty, "Option") || is(&field.ty, "SandboxLevel");
     Some(Said { name, kind, optional, doc: documentation(&field.attrs) })
@@ -161,7 +161,7 @@ fn is(ty: &Type, name: &str) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
 }
 
-/// What a field's type lets a text say.
+/// The kind of value that a field's type takes.
 fn kind(ty: &Type) -> Result<Kind, String> {
     let Type::Path(path) = ty else { return Err("a type without a name".to_owned()) };
     let Some(last) = path.path.segments.last() else { return Err("a type without a name".to_owned()) };

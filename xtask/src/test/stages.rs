@@ -79,7 +79,7 @@ fn one(totals: Totals) -> Outcome {
     Ok(vec![(String::new(), totals)])
 }
 
-/// A runner that did not get as far as counting has failed all the same.
+/// A runner that ends before it counts has failed.
 fn verdict(finished: &Finished, totals: Totals) -> Totals {
     let silent = !finished.success && totals.failed == 0;
     if silent { Totals { failed: 1, ..totals } } else { totals }
@@ -114,7 +114,7 @@ fn deny(_: &Wish) -> Outcome {
     }
 }
 
-/// What each library crate offers is what its page says.
+/// Each library crate's interface is that of its page.
 fn api(_: &Wish) -> Outcome {
     crate::api::comparable().map_err(Trouble::Skipped)?;
     let differing = crate::api::differing()?;
@@ -150,7 +150,7 @@ fn arm64(_: &Wish) -> Outcome {
     one(if crate::arm64::check()? { Totals::passed(1) } else { Totals::failed(1) })
 }
 
-/// What a request and an event cost is what they did.
+/// A request and an event cost what they did before.
 fn counts(_: &Wish) -> Outcome {
     tools::VALGRIND.ensure().and_then(|()| tools::STRACE.ensure()).map_err(Trouble::Skipped)?;
     let finished = stream(crate::measure::ready(&["counts".into()])?)?;
@@ -199,7 +199,7 @@ fn e2e(wish: &Wish) -> Outcome {
         println!("{missing} ({what})");
     }
     let program = program(wish)?;
-    // Those that are not measured do without the minutes that optimising a whole program takes.
+    // Programs that are not measured are built without optimisation of the whole program, which takes minutes.
     let examples = [
         "--release --package nsgate-sandbox --features compile --example echo",
         "--release --package nsgate-forwarder --example forward",
@@ -236,7 +236,7 @@ fn embedders() -> Result<(), Trouble> {
     ];
     for (project, place, more) in projects {
         let directory = workspace().join("tests/embedders").join(project);
-        // The versions that this workspace is tested with; cargo takes out what the project has no use for.
+        // The versions that this workspace is tested with; cargo removes those that the project does not use.
         std::fs::copy(workspace().join("Cargo.lock"), directory.join("Cargo.lock"))
             .map_err(|error| Trouble::Failed(format!("tests/embedders/{project}/Cargo.lock: {error}")))?;
         let mut command = cargo(&["build", "--quiet"]);
@@ -278,7 +278,7 @@ fn cloud_init(wish: &Wish) -> Outcome {
 /// The Debian release whose cloud-init is tried beside the host's own: its data sources know IPv6.
 pub(crate) const NEWER_CLOUD_INIT: &str = "trixie";
 
-/// Packages of the programs under test: what tools say of them, and what becomes of a machine that they are installed on.
+/// Packages of the programs under test: the complaints of tools, and the state of a machine that they are installed on.
 fn packages(wish: &Wish) -> Outcome {
     for tool in [tools::DPKG_DEV, tools::DEBHELPER, tools::RPM, tools::CHECKPOLICY, tools::SEMODULE] {
         tool.ensure().map_err(Trouble::Skipped)?;

@@ -84,7 +84,7 @@ fn theirs(haproxy: &Program, instances: u32, count: usize) -> Result<f64, String
     let place = Place::new()?;
     let nova = Nova::start().map_err(|error| format!("a Nova: {error}"))?;
     let port = free_port()?;
-    // What it says of users and logs asks for a world of its own, and a second thread only waits.
+    // Its `user` and `log` need a world of its own, and a second thread only waits.
     let kept = |line: &&str| !["user", "group", "daemon", "log", "log-tag"].contains(&first(line));
     let text = super::text(instances, Ipv4Addr::LOCALHOST);
     let text: String = text.lines().filter(kept).map(|line| format!("{line}\n")).collect();
@@ -156,7 +156,7 @@ impl Nova {
 impl Drop for Nova {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // It waits for a connection.
+        // The agent's thread waits for a connection. This one wakes it.
         let _ = TcpStream::connect(self.address);
         let _ = self.thread.take().map(JoinHandle::join);
     }

@@ -32,7 +32,7 @@ pub(crate) fn run(quick: bool) -> Result<(), String> {
     page::make((!quick).then_some("docs/host-benchmarks.md"), move || report::text(&size, &counted, &served(&size)))
 }
 
-/// Of each number of instances what each program does, nsgate first.
+/// For each number of instances the figures of each program, nsgate's first.
 fn served(size: &Size) -> Vec<[serve::Served; 2]> {
     let lab = Lab::enter(Program::under_test());
     let haproxy = Program::real_haproxy().expect("haproxy was found or installed before");

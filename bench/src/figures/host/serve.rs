@@ -23,22 +23,22 @@ use crate::figures::spent::processor_time;
 const ALWAYS: u8 = 11;
 const NEW: u8 = 12;
 
-/// What one program does with so many instances.
+/// The figures of one program with so many instances.
 #[derive(Default)]
 pub(super) struct Served {
     pub(super) instances: u32,
     /// Milliseconds from the start of the program until the first answer.
     pub(super) starts: Vec<f64>,
-    /// KiB of its processes, what they share counted once, after a request.
+    /// KiB of its processes after a request. Shared pages count once.
     pub(super) memory: Vec<f64>,
     /// Milliseconds from the signal until the new instance is answered.
     pub(super) reloads: Vec<f64>,
-    /// Milliseconds of processor time of its processes meanwhile. Of nsgate's: haproxy's come and go.
+    /// Milliseconds of processor time of its processes meanwhile. Only for nsgate: haproxy's processes come and go.
     pub(super) spent: Vec<f64>,
     pub(super) guests: Guests,
 }
 
-/// What guests that were there all the while saw of the reloads.
+/// What guests that ask all the time see of the reloads.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Guests {
     /// Requests.
@@ -66,7 +66,7 @@ pub(super) fn of(contenders: &[Contender; 2], network: &Network, instances: u32,
     for (index, (contender, served)) in contenders.iter().zip(&mut all).enumerate() {
         // haproxy takes over another text only under a master process.
         let gate = start(contender, network, instances, if index == 0 { &[] } else { &["-W"] });
-        // A master process does not hear of a signal before it has seen its worker serve.
+        // A master process does not handle a signal before its worker serves.
         std::thread::sleep(Duration::from_secs(1) + 2 * gate.started.took);
         reload(&contender.name, &gate, network, size.reloads, served);
     }
@@ -106,7 +106,7 @@ fn reload(name: &str, gate: &Gate, network: &Network, reloads: usize, served: &m
             becomes(200);
             served.reloads.push(milliseconds(began.elapsed()));
             served.spent.push(more(&before, &spent(gate.pid)));
-            // A master process that is still at the last reload does not hear of the next.
+            // A master process in the middle of a reload does not handle the signal for the next.
             let settle = || std::thread::sleep(Duration::from_millis(300) + 2 * began.elapsed());
             settle();
             replace(&without);
@@ -176,7 +176,7 @@ fn spent(pid: i32) -> BTreeMap<i32, f64> {
     family(pid).into_iter().map(|pid| (pid, processor_time(&[pid]))).collect()
 }
 
-/// In milliseconds, of those that are there afterwards.
+/// In milliseconds, of processes that are left at the end.
 fn more(before: &BTreeMap<i32, f64>, after: &BTreeMap<i32, f64>) -> f64 {
     after.iter().map(|(pid, spent)| spent - before.get(pid).unwrap_or(&0.0)).sum::<f64>() / 1000.0
 }

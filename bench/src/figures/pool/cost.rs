@@ -16,7 +16,7 @@ const PLACES: [&str; 3] = ["127.0.0.1:81", "127.0.0.1:82", "127.0.0.1:83"];
 /// Microseconds of processor time for a request, each round's, for each load: in the order of [`PLACES`].
 pub(super) struct Costs(pub(super) Vec<[Vec<f64>; 3]>);
 
-/// Measures them. Those that are asked stand in the first namespace of the crowd.
+/// Measures them. They listen in the first namespace of the crowd.
 pub(super) fn of(lab: &Lab, crowd: &Crowd, most: usize, rounds: usize) -> Costs {
     println!("processor time of a request …");
     let space = &crowd.namespaces[0];
@@ -38,7 +38,7 @@ pub(super) fn of(lab: &Lab, crowd: &Crowd, most: usize, rounds: usize) -> Costs 
     let mut costs: Vec<[Vec<f64>; 3]> = LOADS.iter().map(|_| Default::default()).collect();
     for ((_, words), costs) in LOADS.iter().zip(&mut costs) {
         for round in 0..rounds {
-            // Who begins takes turns as well.
+            // The first program of a round changes from round to round.
             for column in (0..3).map(|n| (n + round) % 3) {
                 let url = format!("http://{}/latest/meta-data/", PLACES[column]);
                 costs[column].push(for_a_request(space, &url, words, pids[column], 2));

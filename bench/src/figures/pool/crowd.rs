@@ -199,7 +199,7 @@ fn pid(config: &Config) -> i32 {
 pub(super) fn end(configs: &[Config]) {
     let pids: Vec<Pid> = configs.iter().map(|config| Pid::from_raw(pid(config))).collect();
     for pid in &pids {
-        // One that has ended already is as it should be.
+        // A process may have ended already.
         let _ = kill(*pid, Signal::SIGTERM);
     }
     let gone = |pid: &Pid| !Path::new(&format!("/proc/{pid}/exe")).exists();
