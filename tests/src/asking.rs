@@ -28,7 +28,7 @@ impl Asking {
         Asking::asks(namespace, path, false)
     }
 
-    /// The same as a guest that does what it is told: 503 with `Retry-After` is asked again, as cloud-init does.
+    /// The same as a guest that obeys `Retry-After`: after a 503 with it the guest asks again, as cloud-init does.
     pub fn again(namespace: &Namespace, path: &'static str) -> Asking {
         Asking::asks(namespace, path, true)
     }
@@ -55,7 +55,7 @@ impl Asking {
         Asking { stop, turn, asked, thread }
     }
 
-    /// Does this while no request is under way.
+    /// Runs `work` while no request is under way.
     pub fn between<T>(&self, work: impl FnOnce() -> T) -> T {
         let _turn = self.turn.lock().expect("a turn");
         work()

@@ -1,5 +1,5 @@
 //! The commands of the documentation, as a test runs them: every ```` ```console ```` block of a page in order, in one shell,
-//! and what it prints compared with what the page says it prints.
+//! and its output compared with the page's.
 //!
 //! A line that begins with `$ ` or `# ` is a command (a `\` at its end goes on in the next line); the lines below it are
 //! its output, where `…` stands for anything in a line and a line of `…` alone for any number of lines.
@@ -32,7 +32,7 @@ pub const PAGES: [&str; 15] = [
     "docs/pool.md",
 ];
 
-/// Commands that cannot be run for a page's sake: the page, how they begin, and why. A test fails if there is no such
+/// Commands that the suite cannot run: the page, how they begin, and why. A test fails if there is no such
 /// command any more.
 pub const NOT_RUN: [(&str, &str, &str); 20] = [
     ("README.md", "cargo xtask demo", "makes a laboratory of its own, inside this one; it is tried by hand"),
@@ -73,7 +73,7 @@ const STAYS: [(&str, &str, &str); 3] = [
     ("docs/pool.md", "nsgate status --watch", "true"),
 ];
 
-/// Pages whose commands print what the page shows and nothing else, also where it shows nothing.
+/// Pages whose commands print exactly what the page shows, even where it shows nothing.
 const EXACT: [&str; 2] = ["docs/getting-started.md", "docs/diagnostics.md"];
 
 /// Why a command of a page is not run.
@@ -85,7 +85,7 @@ pub fn reason_not_to_run(page: &str, command: &str) -> Option<&'static str> {
 /// A command of a page, and what it prints.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where it stands.
+    /// Its line in the page.
     pub line: usize,
     /// The command, without its prompt.
     pub command: String,
@@ -131,8 +131,7 @@ pub fn steps(page: &str) -> Vec<Step> {
     found
 }
 
-/// Runs every command of a page, in the network namespace if one is named, and panics where it does something else than the
-/// page says.
+/// Runs every command of a page, in the network namespace if one is named. Panics where output or end differ from the page.
 pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
     let text = std::fs::read_to_string(workspace().join(page)).expect("the page");
     let mut shell = Shell::start(lab, namespace);
@@ -157,13 +156,13 @@ pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
             output.join("\n")
         );
         if command.starts_with("kill ") {
-            // What was told to end needs a moment for it.
+            // A process needs a moment to end.
             std::thread::sleep(std::time::Duration::from_millis(300));
         }
     }
 }
 
-/// What a reader puts in.
+/// The values that a reader puts in.
 fn filled(command: &str) -> String {
     let command = command.replace("7a1c4d2e-…", NETWORK).replace("UUID", NETWORK);
     // The gate that was started last in the foreground: its supervisor's last child.

@@ -1,4 +1,4 @@
-//! A control group of a test's own, below the host's cgroup2 tree, which is removed with what ran in it.
+//! A control group of a test's own, below the host's cgroup2 tree, which is removed together with its processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};

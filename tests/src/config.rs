@@ -7,7 +7,7 @@ use crate::network::GATE_INTERFACE;
 /// The network of the tests.
 pub const NETWORK: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
 
-/// Whose metadata is asked for, and which of Neutron's drivers wrote the text.
+/// The network or router of the gate, and the driver of Neutron that wrote the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A network, by the agent of ML2 (set-header).

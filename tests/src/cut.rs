@@ -1,8 +1,9 @@
 //! A way that is cut on purpose, to see that the tests which name it fail.
 //!
 //! A test that asks over IPv4 and is called "over IPv6" passes for ever. So the laboratory can take one of its ways out, and
-//! the runner then wants each test to fail: `cargo test --package nsgate-tests -- --among-others --cut=ipv6 ipv6`. The end-to-end stage does that
-//! for every test whose name says by which way it goes; for the others the list of what still passes is read by a person.
+//! the runner then wants each test to fail: `cargo test --package nsgate-tests -- --among-others --cut=ipv6 ipv6`. The
+//! end-to-end stage does that for every test whose name says by which way it goes; for the others a person reads the list of
+//! tests that still pass.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -1,8 +1,8 @@
 //! A host with a container engine: podman(1), in a world. Images, containers and what they mount end with the test.
 //!
 //! No registry is asked. The images that tests begin with are made of a clean Debian root, once, in `target/containers/`, and
-//! only read from there. The engine is set up as Debian's package sets it up, but for what a world wants otherwise: its store
-//! is in the world, it keeps no control groups that systemd would make, and runc(8) starts what it starts, since
+//! only read from there. The engine is set up as Debian's package sets it up, except where a world needs another setting. Its
+//! store is in the world, it keeps no control groups that systemd would make, and runc(8) starts the containers, since
 //! crun(1) 1.8 fails as root without CAP_SYS_RESOURCE, which test machines may lack.
 
 use std::fs::{self, File};
@@ -139,8 +139,8 @@ impl Drop for Engine {
     }
 }
 
-/// Makes the images that every test begins with, if they are not there, or of another root or other files. To be called
-/// before the tests: it takes longer than one may.
+/// Makes the images that every test begins with, if they are missing or were made of another root or other files. Call it
+/// before the tests: it takes longer than a test may.
 pub fn prepare(debian: &Path) {
     if !nix::unistd::geteuid().is_root() || !Path::new("/usr/bin/podman").exists() {
         return;
@@ -205,7 +205,7 @@ pub fn layer(engine: &Engine, base: &str, tag: &str) {
     assert!(built.stdout.contains("nsgate"), "the build runs the program: {built:#?}");
 }
 
-/// What the images are made of: changes when they must be made anew.
+/// The sources of the images, as one value. It changes when the images must be made anew.
 fn stamp(debian: &Path, files: &Path) -> String {
     let mut all = vec![format!("{} {}", debian.display(), text(debian.with_extension("complete")))];
     let mut left = vec![files.to_owned()];
@@ -218,7 +218,7 @@ fn stamp(debian: &Path, files: &Path) -> String {
     all.join("\n")
 }
 
-/// Where an engine keeps what and how it starts containers; room where it writes beside its store.
+/// The engine's directories, how it starts containers, and room for files outside its store.
 fn settings() {
     for place in ["/var/tmp", "/var/cache"] {
         mount(Some("lab"), place, Some("tmpfs"), MsFlags::MS_NODEV, Some("mode=1777")).expect("a file system");
@@ -235,7 +235,7 @@ fn settings() {
     );
     fs::write("/etc/containers/containers.conf", engine).expect("settings");
     fs::write("/etc/containers/storage.conf", storage).expect("settings");
-    // An engine asks who may sign an image; these come from no registry.
+    // An engine checks signatures of images; these come from no registry.
     fs::write("/etc/containers/policy.json", "{\"default\": [{\"type\": \"insecureAcceptAnything\"}]}")
         .expect("a policy");
     fs::set_permissions("/etc/containers", fs::Permissions::from_mode(0o755)).expect("its mode");

@@ -31,7 +31,7 @@ pub struct Ground {
     _agent: RecordingAgent,
 }
 
-/// Who listens where no gate may be heard.
+/// Listeners that no gate may reach.
 struct Outsiders {
     agent: UnixListener,
     log: UnixDatagram,
@@ -113,7 +113,7 @@ impl Ground {
             None => End::Other("no call".to_owned()),
             Some(Outcome::Killed(Signal::SIGSYS)) => End::Killed,
             Some(Outcome::Killed(signal)) => End::Other(signal.to_string()),
-            // A connection that does not wait has been asked for: what comes of it is no longer the kernel's to refuse.
+            // A connection that does not wait was begun: the kernel has permitted it, with any end.
             Some(
                 Outcome::Returned(_) | Outcome::Forked(_) | Outcome::Executed | Outcome::Refused(Errno::EINPROGRESS),
             ) if complete => End::Done,
@@ -251,7 +251,7 @@ impl Outsiders {
         Ok(Outsiders { agent, log, abstract_stream, abstract_datagram, server })
     }
 
-    /// Who was connected to or sent something since the last time.
+    /// The listeners that got a connection or a message since the last time.
     fn heard(&self) -> Vec<&'static str> {
         let heard = [
             ("the other agent", self.agent.accept().is_ok()),

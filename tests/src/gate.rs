@@ -18,14 +18,14 @@ use crate::lab::{Lab, text, wait_until};
 use crate::network::Namespace;
 use crate::sys;
 
-/// How a starter ended: what the agent waits for in `communicate()`.
+/// How a starter ended, as the agent sees it after `communicate()`.
 #[derive(Debug)]
 pub struct Started {
     /// The exit status; `None` if the starter was still there after the limit (it was killed then).
     pub status: Option<ExitStatus>,
-    /// What it wrote.
+    /// Its standard output.
     pub stdout: String,
-    /// What it complained about.
+    /// Its standard error.
     pub stderr: String,
     /// Whether every process closed both streams within the limit.
     pub closed: bool,

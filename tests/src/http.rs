@@ -21,7 +21,7 @@ impl Response {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Wants 200: what a gate without an agent does not say.
+    /// Wants 200, which a gate without an agent does not answer.
     ///
     /// # Panics
     /// When it is another status.

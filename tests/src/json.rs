@@ -26,7 +26,7 @@ pub fn ask() -> Result<(), String> {
 /// The value, if it was asked for.
 pub fn say(value: &Value) {
     if let Some(mut output) = OUTPUT.get() {
-        // Who closed it does not want to know.
+        // The reader that closed it wants no more.
         let _ = writeln!(output, "{value:#}");
     }
 }
@@ -36,7 +36,7 @@ pub fn output() -> Option<Stdio> {
     OUTPUT.get().and_then(|output| output.try_clone().ok()).map(Stdio::from)
 }
 
-/// Every table of a page as an array of rows, each an object by column, below the heading that it stands under.
+/// Every table of a page as an array of rows, each an object by column, under the heading of its section.
 pub fn of_page(page: &str) -> Value {
     let mut tables: Vec<Value> = Vec::new();
     let (mut heading, mut columns): (String, Option<Vec<String>>) = (String::new(), None);

@@ -42,7 +42,7 @@ impl Lab {
         }
     }
 
-    /// Skips the test if a program is not there; `install` is what brings it.
+    /// Skips the test if a program is not there; `install` names the package that has it.
     pub fn needs(&self, program: &str, install: &str) {
         if !Path::new(program).exists() {
             self.skip(&format!("no {program}: {install}"));
@@ -99,7 +99,7 @@ impl Lab {
         fs::write("/etc/nsgate/nsgate.toml", text).expect("the site's settings");
     }
 
-    /// A link that the gate's user could make lead elsewhere; root's own are followed.
+    /// A link that the gate's user could change. Root's own links are followed.
     pub fn link(&self, target: impl AsRef<Path>, link: impl AsRef<Path>) {
         std::os::unix::fs::symlink(target, &link).expect("a link");
         if self.root {

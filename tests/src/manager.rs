@@ -25,7 +25,7 @@ const FIRST_COPY: i32 = 200;
 pub struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
-    /// What it keeps, by name; the last that came stands first, as systemd has it.
+    /// The descriptors that it keeps, by name. The last that came is the first, as systemd has it.
     pub store: BTreeMap<String, Vec<OwnedFd>>,
     /// Every message, without its descriptors.
     pub heard: Vec<String>,

@@ -110,7 +110,7 @@ impl Pool {
         Pool { socket, log, child }
     }
 
-    /// Runs `nsgate pool` to its end: for what is wrong.
+    /// Runs `nsgate pool` to its end, for starts that fail.
     pub fn refused(lab: &Lab, more: &[&str]) -> Started {
         let mut command = Command::new(lab.program.nsgate());
         command.args(words(lab, more));
@@ -135,7 +135,7 @@ impl Pool {
     }
 
     /// Of a pool with several workers: its dispatcher, and its workers from the first to the last. A process that took
-    /// another one's place stands at the end.
+    /// another one's place is the last.
     pub fn crew(&self) -> Vec<i32> {
         let zygote = self.worker();
         let children = text(format!("/proc/{zygote}/task/{zygote}/children"));
@@ -241,7 +241,7 @@ impl Stranger {
         Stranger { path, stop, thread: Some(thread) }
     }
 
-    /// Ends it; what it was asked.
+    /// Ends it, and returns what it was asked.
     pub fn end(mut self) -> Vec<String> {
         self.finish()
     }
@@ -306,7 +306,7 @@ pub struct World {
     pub agent: RecordingAgent,
 }
 
-/// Makes them; keeper, worker and agent are different users, so it takes root.
+/// Makes both. It takes root: keeper, worker and agent are different users.
 pub fn world(lab: &Lab) -> World {
     lab.needs_root("keeper, worker and agents are different users");
     World { network: lab.network(), agent: RecordingAgent::start(&lab.socket(), Answer::ok("hello")) }

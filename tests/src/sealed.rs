@@ -1,7 +1,7 @@
-//! The host's files as a world sees them: to be read, and without what nsgate's operator has set on this host.
+//! The host's files as a world sees them: read-only, and without the settings that an operator made for nsgate.
 //!
-//! A suite must leave a machine as it found it, also one that nsgate serves on, and must find on it what it would find on
-//! any other. So `/etc` and `/tmp` are the world's own, `/etc/nsgate` is not there, and every directory is read-only but those
+//! A suite must leave a machine as it found it, also one that nsgate serves on, and must find the same files on each
+//! machine. So `/etc` and `/tmp` are the world's own, `/etc/nsgate` is not there, and every directory is read-only but those
 //! on the way to the source tree and to what is built of it. Those stay as they are, and are no mounts of their own: a program
 //! that leaves its mount namespace is called by its path below its mount (`/proc/PID/exe`), and tests ask for that name.
 
@@ -58,7 +58,7 @@ fn read_only(place: &Path) -> io::Result<()> {
 
 /// Gives the world an `/etc` of its own, with the host's entries in it but for nsgate's. Wants a file system at `/run/lab`.
 pub(crate) fn own_etc(root: bool) -> io::Result<()> {
-    // Over root's files an ordinary user may mount, and writes to none of them: a copy is the user's own.
+    // An ordinary user may mount over root's files, but cannot write to them. A copy is the user's own.
     if root {
         overlay().or_else(|_| copied())?
     } else {
@@ -107,7 +107,7 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What this user may not read is not in the copy.
+/// Files that this user may not read are not in the copy.
 fn readable(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(error) })
 }

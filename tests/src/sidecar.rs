@@ -1,8 +1,8 @@
 //! Neutron's agent in a container, and the proxies that its wrapper starts in containers beside it, as kolla-ansible and EDPM do.
 //!
 //! The container has the host's PIDs and network, the volumes that those projects give it, no `/dev/log` unless they do, and
-//! runs as `neutron`. Real are Neutron 29 (the handler of requests, the driver, rootwrap, privsep), sudo, podman and what it
-//! starts; the wrappers are our own, with the same commands and options (`tests/containers`).
+//! runs as `neutron`. Neutron 29 (the handler of requests, the driver, rootwrap, privsep), sudo, podman and its containers
+//! are real. The wrappers are our own, with the same commands and options (`tests/containers`).
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +38,7 @@ pub struct Agent<'a> {
     engine: &'a Engine,
     nova: Child,
     way: Way,
-    /// What is said to `podman run` beside what every agent's container is given.
+    /// Options of `podman run` beside those of every agent's container.
     pub options: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Way {
         if self == Way::Edpm { "/var/lib/neutron" } else { VOLUME.1 }
     }
 
-    /// Whom the agent runs as.
+    /// The user of the agent.
     fn user(self) -> &'static str {
         if self == Way::Edpm { "root" } else { "neutron" }
     }
@@ -72,7 +72,7 @@ impl Way {
 }
 
 impl<'a> Agent<'a> {
-    /// What every host has that runs one. Skips the test where Neutron is not there.
+    /// What every host of such a container has. Skips the test where Neutron is not there.
     pub fn new(lab: &Lab, engine: &'a Engine, way: Way) -> Agent<'a> {
         let python = venv().join("bin/python");
         lab.needs(&python.display().to_string(), "cargo xtask test neutron");
@@ -89,7 +89,7 @@ impl<'a> Agent<'a> {
         Agent { engine, nova, way, options: way.options() }
     }
 
-    /// Starts its container from this image, as an operator's tool replaces one: the one before is gone.
+    /// Starts its container from this image, as an operator's tool does: after the old container is removed.
     #[track_caller]
     pub fn start(&self, image: &str) {
         self.end();

@@ -44,8 +44,8 @@ pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Makes this thread, and no other one, a user's: no privilege, and none to be gained. The C library's own functions would
-/// change every thread (nptl(7)).
+/// Makes this thread, and no other one, a user's: without privileges, and unable to gain any. The C library's own functions
+/// would change every thread (nptl(7)).
 pub fn give_up_in_this_thread(uid: u32) -> io::Result<()> {
     let none: *const libc::gid_t = std::ptr::null();
     // SAFETY: numbers, and an empty list that is not read (setgroups(2)).
@@ -220,7 +220,7 @@ fn c_path(path: &std::path::Path) -> io::Result<std::ffi::CString> {
     std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)
 }
 
-/// What is started stops at its first instruction, for this thread to trace (ptrace(2)); its addresses are the same in
+/// The new process stops at its first instruction, for this thread to trace (ptrace(2)); its addresses are the same in
 /// every run (personality(2)), and it ends after `seconds`.
 pub fn traced(command: &mut std::process::Command, seconds: u32) {
     use nix::sys::resource::{Resource, setrlimit};

@@ -1,4 +1,4 @@
-//! What people see: stages with their times, a table, colours only where they are wanted (no-color.org).
+//! Output for people: stages with their times, a table, colours only where they are wanted (no-color.org).
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -25,17 +25,17 @@ impl Style {
         self.paint("1", text)
     }
 
-    /// For what is as it should be.
+    /// For a success.
     pub fn good(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// For what is not.
+    /// For a failure.
     pub fn bad(self, text: &str) -> String {
         self.paint("31", text)
     }
 
-    /// For what matters less.
+    /// For less important text.
     pub fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
@@ -71,7 +71,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A number, or a number and its unit: what is read better right-aligned.
+/// Whether a cell is a number, or a number and its unit: those are aligned to the right.
 fn is_quantity(cell: &str) -> bool {
     let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
     number.parse::<f64>().is_ok() && ["", "ms", "s", "KiB"].contains(&unit)

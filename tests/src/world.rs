@@ -1,4 +1,4 @@
-//! A private world for one body of code: namespaces of its own, gone when it ends, however it ends.
+//! A private world for one body of code: namespaces of its own, which the kernel removes at its end.
 //!
 //! ```text
 //! caller ── fork ──► A: unshare(user?, mount, pid, net, ipc, uts)
@@ -151,7 +151,7 @@ fn reap_until(body: nix::unistd::Pid) -> io::Result<i32> {
     }
 }
 
-/// Without root, what is executed keeps its capabilities only if they are ambient.
+/// Without root, a program keeps capabilities over execve(2) only if they are ambient.
 fn keep_capabilities_across_exec() -> io::Result<()> {
     let held = caps::read(None, caps::CapSet::Permitted).map_err(io::Error::other)?;
     caps::set(None, caps::CapSet::Inheritable, &held).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! The kept inputs: together they reach what all of them reached, and there are never too many.
+//! The kept inputs. Together they reach all that was ever reached, and their number is bounded.
 
 use crate::coverage::Feature;
 use crate::places::{is_hash, keep, read_all};
@@ -47,7 +47,7 @@ struct Chosen {
     size: Size,
 }
 
-/// Adds what is `fresh` to the corpus, removes what reaches nothing that others do not reach, and says what is left.
+/// Adds the `fresh` inputs to the corpus, removes those that reach nothing of their own, and returns the rest.
 /// `reach` runs an input.
 ///
 /// # Errors
@@ -60,7 +60,7 @@ pub fn distil(corpus: &Path, fresh: &Path, mut reach: impl FnMut(&[u8]) -> Vec<F
     for input in inputs.iter().filter(|input| !is_hash(&input.path)) {
         chosen.add(input);
     }
-    // Every edge first; how often it is taken as far as there is room.
+    // Every edge first. Then, as far as there is room, how often it is taken.
     chosen.complete(&inputs, |(edge, _)| (*edge, 0));
     chosen.complete(&inputs, |feature| *feature);
     for input in &inputs {
@@ -87,7 +87,7 @@ impl Chosen {
         self.size.files < FILES - ROOM.0 && self.size.bytes + input.bytes.len() <= BYTES - ROOM.1
     }
 
-    /// Adds what reaches most that is new, as long as something does and there is room.
+    /// Adds the input that reaches most new edges, as long as there is one and there is room.
     fn complete(&mut self, inputs: &[Input], view: fn(&Feature) -> Feature) {
         let mut reached: HashSet<Feature> = self.features.iter().map(view).collect();
         let news = |input: &Input, reached: &HashSet<Feature>| {

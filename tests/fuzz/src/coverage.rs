@@ -23,12 +23,12 @@ impl Default for Coverage {
 }
 
 impl Coverage {
-    /// Forgets what ran before the run that is to be measured.
+    /// Sets the counters to zero before a run is measured.
     pub fn begin(&mut self) {
         take(&mut self.now);
     }
 
-    /// What the run has reached and none before it.
+    /// What this run has reached first.
     pub fn news(&mut self) -> Vec<Feature> {
         self.reached(|seen, bucket| bucket & !seen != 0)
     }

@@ -43,7 +43,7 @@ struct Entry {
 /// Fuzzes until the time is over or a promise is broken.
 ///
 /// # Errors
-/// What kept it from running; a finding is none.
+/// Why it could not run. A finding is no error.
 pub fn fuzz(options: &Options, places: &Places) -> Result<Option<Finding>, String> {
     keep_panics();
     let mut engine = Engine {
@@ -86,7 +86,7 @@ impl Engine {
         if news.is_empty() {
             return Ok(news);
         }
-        // A hash table's order and the like come out differently another time: only what comes again counts.
+        // A hash table's order, for instance, differs from run to run. Only edges that are reached again count.
         self.execute(input)?;
         let again = self.coverage.news();
         self.coverage.learn(&news);
@@ -151,8 +151,8 @@ impl Engine {
         self.queue.push(Entry { input, reach });
     }
 
-    /// A change of an input that reached something: of a recent one, or of the one of two that reaches further. What is
-    /// accepted reaches further than what is refused at its first word.
+    /// A change of an input that reached something: of a recent one, or of the one of two that reaches further. An
+    /// accepted input reaches further than one that is refused at its first word.
     fn invent(&self, random: &mut Random, options: &Options) -> Vec<u8> {
         let length = self.queue.len();
         let any = |random: &mut Random| &self.queue[random.below(length)];
@@ -181,7 +181,8 @@ impl Engine {
         broken.map_or(Ok(short), Err)
     }
 
-    /// Time is not to be lost twice, and a process that has grown once stays as large: these are kept as they are.
+    /// A finding of time or memory is kept as it is. Each try to shorten it would take the time again, and a process that
+    /// has grown stays large.
     fn shorten_finding(&mut self, input: Vec<u8>, trouble: Trouble) -> (Vec<u8>, Trouble) {
         if [TIME, MEMORY].contains(&trouble.place.as_str()) {
             return (input, trouble);

@@ -7,13 +7,13 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A run that takes more of the processor's time, twice in a row, is a finding. The time of the day says nothing: the
-/// fuzzer may be stopped, or have a busy machine to itself only now and then.
+/// A run that takes more of the processor's time, twice in a row, is a finding. The time of the clock does not count: the
+/// fuzzer may be stopped, or share a busy machine.
 pub const SLOW: Duration = Duration::from_secs(1);
 /// A run that makes the process larger by more than this is a finding.
 const GROWTH_KIB: i64 = 64 * 1024;
 
-/// The places of trouble that has none in the source.
+/// The names of places for findings that have no line of source.
 pub const TIME: &str = "time";
 /// See [`TIME`].
 pub const MEMORY: &str = "memory";
@@ -21,9 +21,9 @@ pub const MEMORY: &str = "memory";
 /// What is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Where it showed, to tell one from another.
+    /// Its place, which tells findings apart.
     pub place: String,
-    /// What was said.
+    /// The message.
     pub message: String,
 }
 

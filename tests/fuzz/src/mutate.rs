@@ -34,7 +34,7 @@ const ODD_TEXTS: &[&str] = &[
     "\u{1f600}",
 ];
 
-/// How many changes at once: what is accepted is easily broken.
+/// How many changes at once: few, since an accepted input is easily broken.
 const CHANGES: [usize; 8] = [1, 1, 1, 1, 2, 2, 4, 8];
 
 /// A changed copy of `input`.

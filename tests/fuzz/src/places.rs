@@ -18,7 +18,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of `target` in this repository; what is only of the moment is kept beside the program.
+    /// Those of `target` in this repository. Temporary files are beside the program.
     pub fn of(target: &Target) -> Places {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let program = std::env::current_exe().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Two processes: one runs the inputs, the other one outlives it. What aborts, overflows its stack, takes more memory
-//! than there may be or never ends is a finding as well.
+//! Two processes: one runs the inputs, the other one outlives it. So an abort, an overflow of the stack, too much memory
+//! and a run without an end are findings as well.
 
 use crate::execute::{SLOW, processor_time};
 use nix::sys::resource::{Resource, setrlimit};
@@ -19,7 +19,7 @@ const WORKER: &str = "NSGATE_FUZZ_WORKER";
 const MEMORY: u64 = 4 << 30;
 /// A run that takes so much of the processor's time will not end.
 const ENDLESS: Duration = SLOW.saturating_mul(10);
-/// A run during which the process takes no time at all for so many looks at the clock waits for something that will not
+/// A process that takes no processor time for so many looks at the clock waits for an event that will not
 /// come.
 const ASLEEP: u32 = 240;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
@@ -34,7 +34,7 @@ pub fn is_worker() -> bool {
 pub enum Ended {
     /// With a status of its own.
     Status(u8),
-    /// It did not end by itself; the input it was running.
+    /// It was ended. The field is the input that it was running.
     Broken(Vec<u8>),
 }
 

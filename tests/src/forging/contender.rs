@@ -20,12 +20,12 @@ pub enum Contender {
     Nginx,
 }
 
-/// A started one, with its guest and its agent.
+/// A started program, with its guest and its agent.
 #[derive(Debug)]
 pub struct Running {
-    /// Who asks.
+    /// The guest that asks.
     pub guest: Guest,
-    /// Who records.
+    /// The agent that records.
     pub agent: RecordingAgent,
     /// What the agent must be told.
     pub truth: Truth,

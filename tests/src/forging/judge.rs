@@ -85,7 +85,7 @@ pub fn verdict(records: &[Vec<u8>], honest: usize, answered: &Answered, truth: &
     Verdict::Clean
 }
 
-/// What any of the forgiving readers would believe that is not so.
+/// What a forgiving reader would believe although it is not so.
 fn deception(record: &[u8], truth: &Truth) -> Option<String> {
     let readings = loose::readings(record);
     readings.iter().find_map(|requests| match requests[..] {
@@ -99,7 +99,7 @@ fn lie(request: &loose::Request, truth: &Truth) -> Option<String> {
     let truths = [(own.as_str(), truth.id.as_bytes()), ("X_FORWARDED_FOR", truth.address.as_bytes())];
     for (name, value) in &request.fields {
         if name == "CONNECTION" {
-            // The next proxy takes away what Connection names (RFC 9110, section 7.6.1): the truth, in this case.
+            // The next proxy removes the headers that Connection names (RFC 9110, section 7.6.1): here the gate's own.
             let mut nominated = value.split(|byte| *byte == b',').map(folded);
             if let Some(name) = nominated.find(|word| truths.iter().any(|(own, _)| own == word)) {
                 return Some(format!("{name} nominated by Connection"));

@@ -1,7 +1,7 @@
-//! Readers that forgive: what some server or another would understand, all of them at once.
+//! Forgiving readers: each reading that some server would make, all at once.
 //!
 //! Lines may end with CRLF, with LF, or with CR too; names are folded as CGI and WSGI do; two framings in one head give
-//! two readings. What none of these readers can be made to believe, no agent is likely to believe.
+//! two readings. An agent is unlikely to believe what none of these readers believes.
 
 /// A request as one forgiving reader understands it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub fn broken(outcome: &Outcome, truth: &Truth) -> Option<String> {
     }
     let closed = match answered.end {
         End::Closed => true,
-        // What is cut off is refused when it is known that no more comes; what is good may stay open.
+        // A request that is cut off is refused when no more bytes can come. A good connection may stay open.
         End::AnsweredWhenAsked => vector.refused.is_some(),
         End::ClosedWhenAsked => vector.refused.is_none(),
         End::Open => false,

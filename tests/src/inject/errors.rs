@@ -1,5 +1,5 @@
-//! A start in which one system call fails: the calls of every process of it are counted, and one of them is not made but
-//! answered with an error.
+//! A start in which one system call fails: the calls of each of its processes are counted, and one of them is answered with an
+//! error instead of being made.
 //!
 //! ptrace(2) from the first instruction on, and no longer than until the error was answered: what follows is the program's
 //! own.
@@ -52,7 +52,7 @@ const FIRST: i64 = libc::SYS_close_range;
 struct Traced {
     index: usize,
     calls: usize,
-    /// It has waited for guests once: what it calls from then on is no part of a start.
+    /// It has waited for guests once: later calls are no part of a start.
     serves: bool,
     /// Answered when the call that is not made returns.
     answer: Option<Errno>,
@@ -163,7 +163,7 @@ impl Trace {
     }
 
     fn go_on(&self, pid: Pid, signal: Option<Signal>) {
-        // One that was killed meanwhile cannot be told.
+        // A process that was killed meanwhile cannot be resumed.
         let _ = ptrace::syscall(pid, signal);
     }
 
@@ -209,7 +209,7 @@ impl Trace {
     fn leave(&mut self, stopped: Option<Pid>) {
         let others: Vec<Pid> = self.all.keys().copied().filter(|pid| Some(*pid) != stopped).collect();
         for pid in others {
-            // It must be stopped to be left.
+            // ptrace(2) detaches only from a stopped process.
             let Some(status) =
                 kill(pid, Signal::SIGSTOP).ok().and_then(|()| waitpid(pid, Some(WaitPidFlag::__WALL)).ok())
             else {
@@ -234,7 +234,7 @@ impl Trace {
     }
 }
 
-/// One that was killed meanwhile is its tracer's to wait for, before its parent can.
+/// The tracer must wait for a process that was killed meanwhile, before its parent can.
 fn detach(pid: Pid) {
     if ptrace::detach(pid, None).is_err() {
         let _ = waitpid(pid, Some(WaitPidFlag::__WALL));

@@ -222,7 +222,7 @@ pub(super) fn connect(socket: Arg, address: Vec<u8>) -> Call {
 
 pub(super) fn send_to(socket: Arg, flags: i32, address: Vec<u8>) -> Call {
     let length = Arg::N(address.len() as u64);
-    // The one flag that the list wants, so that what is refused is refused for another reason.
+    // The one flag that the policy wants, so that the refusal has another reason.
     let flags = n(flags | libc::MSG_NOSIGNAL);
     call(SYS_sendto, [socket, Arg::Bytes(b"x".to_vec()), n(1), flags, Arg::Bytes(address), length])
 }

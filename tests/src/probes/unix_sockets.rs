@@ -1,4 +1,4 @@
-//! UNIX sockets: connect(2) is an allowed call, so what lies beyond the agent's directory must not be there to be named.
+//! UNIX sockets: connect(2) is an allowed call, so no socket outside the agent's directory may have a name in the gate's root.
 
 use libc::{SOCK_DGRAM, SOCK_STREAM, SYS_bind, SYS_listen, SYS_socketpair};
 use nix::errno::Errno;

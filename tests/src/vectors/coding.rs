@@ -116,7 +116,7 @@ fn spelled_oddly() -> Vec<Vector> {
     ]
 }
 
-/// What has one meaning and is served; the agent gets a length, and no coding.
+/// Requests with one meaning, which are served. The agent gets a length, and no coding.
 fn accepted() -> Vec<Vector> {
     let body = b"5\r\nhello\r\n0\r\n\r\n";
     let coded = |what: &str, lines: &[u8]| {

@@ -1,4 +1,4 @@
-//! Hop-by-hop headers, upgrades, expectations and ranges: what is between two neighbours and goes no further.
+//! Hop-by-hop headers, upgrades, expectations and ranges: headers for the next neighbour alone.
 
 use super::{ADDRESS, Honest, PATH, UUID, Vector, bad_post, get_with, good_post};
 

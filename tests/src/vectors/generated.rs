@@ -20,7 +20,7 @@ fn titled(header: &str) -> String {
     header.split('-').map(word).collect::<Vec<_>>().join("-")
 }
 
-/// What must become of a spelling.
+/// What nsgate must do with a spelling.
 #[derive(Clone, Copy)]
 enum Fate {
     /// The request arrives without it.

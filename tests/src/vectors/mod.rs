@@ -1,7 +1,7 @@
-//! What a guest may send to be taken for another: raw bytes, and what nsgate must do with each of them.
+//! Raw bytes of a guest that wants to be taken for another, and what nsgate must do with them.
 //!
 //! Two kinds. [`generated`] crosses every header that names an identity with every way to spell it; the other modules
-//! are written by hand, one theme each, after what RFC 9110 and 9112 leave open and what has been published about
+//! are written by hand, one theme each, after the open points of RFC 9110 and 9112 and publications about
 //! request smuggling. Every vector carries values of its own, so that a value found at the agent names its vector.
 
 mod chunks;
@@ -17,19 +17,19 @@ mod target;
 mod values;
 mod version;
 
-/// One input and what must become of it.
+/// One input and what nsgate must do with it.
 #[derive(Debug, Clone)]
 pub struct Vector {
     /// The theme and what is special about this one.
     pub name: String,
     /// Every byte the guest sends, on one connection.
     pub bytes: Vec<u8>,
-    /// The requests that these bytes are to a reader that abides by the RFC and forgives what it may, in order; for what
-    /// is no request, what it pretends to be. An agent that sees more was deceived.
+    /// The requests in these bytes, in order, for a reader that keeps to the RFC and forgives what it may. For bytes that are
+    /// no request, the request that they pretend to be. An agent that sees more was deceived.
     pub honest: Vec<Honest>,
     /// How many of the honest requests the agent must get from nsgate.
     pub forwarded: usize,
-    /// The status with which nsgate refuses what comes then, and closes.
+    /// The status with which nsgate refuses the next request, and closes.
     pub refused: Option<u16>,
 }
 
@@ -141,7 +141,7 @@ impl Vector {
     }
 }
 
-/// A request to be smuggled. It forges nothing, so that it is only found by its being there.
+/// A request to be smuggled. It forges nothing: only its arrival shows it.
 fn hidden() -> String {
     "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()
 }

@@ -116,7 +116,7 @@ fn run(bytes: &[u8]) {
     }
 }
 
-/// What was understood stands in the agent's bytes.
+/// The answer that the gate understood is in the agent's bytes.
 fn plausible(understood: &UnderstoodAnswer, agent: &[u8], head_only: bool) {
     assert!((200..1000).contains(&understood.status), "{}", understood.status);
     let written: Vec<(Vec<u8>, &[u8])> = agent
@@ -154,7 +154,7 @@ fn plausible(understood: &UnderstoodAnswer, agent: &[u8], head_only: bool) {
     }
 }
 
-/// The guest reads what was understood, and sees it if a part is missing.
+/// The guest reads the answer that the gate understood, and sees whether a part is missing.
 fn same(understood: &UnderstoodAnswer, answer: &Response, reset: bool, head_only: bool, old: bool) {
     assert_eq!(answer.status, understood.status);
     for (name, value) in &answer.fields {

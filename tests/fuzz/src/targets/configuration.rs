@@ -4,7 +4,7 @@ use nsgate_config::{Config, Diagnostic, native};
 
 /// Diagnostics point inside the text, and no terminal obeys them.
 pub fn diagnostics(text: &str, all: &[Diagnostic]) {
-    // Behind the last end of line there is one more place.
+    // After the last end of line there is one more place.
     let lines: Vec<&str> = text.lines().chain(text.ends_with('\n').then_some("")).collect();
     for diagnostic in all {
         let shown = diagnostic.to_string();

@@ -98,7 +98,7 @@ fn run(bytes: &[u8]) {
             .any(|(name, value)| name.eq_ignore_ascii_case("metadata") && value.trim().eq_ignore_ascii_case("true"))
     );
     for (name, value) in &fields {
-        // What has a control character in its value is no field: the strict reader has refused it before.
+        // A value with a control character is no field: the strict reader has refused it before.
         let controls = value.chars().any(|one| one.is_control() && one != '\t');
         let is_field = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) && !controls;
         let folded = name.to_ascii_lowercase().replace('_', "-");

@@ -13,8 +13,8 @@ fn may_pass(name: &str) -> bool {
     own.contains(&name) || nsgate_forwarder::passing_headers().iter().any(|header| header.name() == name)
 }
 
-/// Serves `bytes` whole, one by one and in pieces of `lengths`: the same comes of it, and it is what it must be. Where a
-/// guard refuses, the connection lives on if the whole body has come: there it depends on the pieces what comes of the rest.
+/// Serves `bytes` whole, one by one and in pieces of `lengths`: the result is the same each time, and correct. Where a
+/// guard refuses, the connection goes on if the whole body has come. There the rest of the result depends on the pieces.
 pub fn serve_and_check(
     gate: &Gate,
     peer: (SocketAddr, &str),
@@ -45,7 +45,7 @@ fn check(gate: &Gate, told: &str, bytes: &[u8], served: &ServedConnection) {
     in_order(&served.to_agent, &meant);
     let methods: Vec<&str> = meant.iter().map(|request| request.method.as_str()).collect();
     let answers = responses(&served.to_guest, &methods);
-    // A guard may refuse what has a head, and then a body that is none.
+    // A guard may refuse a request by its head, before a malformed body.
     let most = meant.len() + usize::from(!gate.guards.is_off());
     assert!(answers.len() <= most, "more answers than requests: {}", show(served));
     let told = answers.len() + usize::from(served.refused.is_some());
@@ -59,7 +59,7 @@ fn check(gate: &Gate, told: &str, bytes: &[u8], served: &ServedConnection) {
 fn show(served: &ServedConnection) -> String {
     let ServedConnection { to_agent, to_guest, refused, reset, stuck, records } = served;
     let agent: Vec<_> = to_agent.iter().map(|text| String::from_utf8_lossy(text)).collect();
-    // Whether a guest that cuts its body off is told first to go on is a matter of time.
+    // A guest that cuts its body off may get `100 Continue` first, or not: that depends on time.
     let guest = String::from_utf8_lossy(to_guest).replace("HTTP/1.1 100 Continue\r\n\r\n", "");
     let records: Vec<_> = records.iter().map(|(status, line)| (status, String::from_utf8_lossy(line))).collect();
     format!("{agent:?}\n{guest:?}\n{refused:?} reset={reset} stuck={stuck}\n{records:?}")
@@ -95,7 +95,7 @@ fn rebuilt(gate: &Gate, told: &str, bytes: &[u8], meant: &[Request]) {
         assert_eq!(text.all(name).len(), 1, "`{name}` twice: {shown:?}");
         assert!(value.iter().all(|byte| matches!(byte, 0x20..=0x7e | b'\t')), "`{name}` is not plain: {shown:?}");
     }
-    // What folds `-` and `_` must not find a second identity.
+    // A reader that folds `-` and `_` must not find a second identity.
     let folded = |name: &str| name.replace('_', "-").to_ascii_lowercase();
     let like = |name: &&(&str, &[u8])| {
         ["x-neutron-", "x-ovn-", "x-instance", "x-tenant", "forwarded"].iter().any(|stem| folded(name.0).contains(stem))

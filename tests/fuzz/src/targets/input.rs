@@ -1,4 +1,4 @@
-//! Choices taken from the front of an input, so that what stays readable stays readable.
+//! Choices taken from the front of an input, so that the rest of it stays readable.
 
 /// The rest of an input.
 #[derive(Clone, Copy, Debug)]

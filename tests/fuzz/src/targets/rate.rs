@@ -63,7 +63,7 @@ fn run(bytes: &[u8]) {
     while !input.0.is_empty() {
         let (who, step) = (input.byte(), input.byte());
         if who == u8::MAX {
-            // Many who never come again.
+            // Many sources that never come again.
             for _ in 0..(u32::from(step) * 16).min(STRANGERS.saturating_sub(strangers)) {
                 strangers += 1;
                 let _ = rates.count(stranger(strangers), start + now);
@@ -79,7 +79,7 @@ fn run(bytes: &[u8]) {
         if verdict.is_ok() {
             asked.accepted.push(now);
         }
-        // Who is forgotten begins anew; that cannot happen before the table has been filled.
+        // A source that the table forgot begins anew. No source is forgotten before the table has been full.
         if (strangers as usize) < MOST / 2 - 16 {
             compare(&limits, asked, verdict);
         } else {

@@ -1,4 +1,4 @@
-//! HTTP/1 read a second time, by other code than the product's: small, strict, and without a thought of speed.
+//! HTTP/1 read a second time, by other code than the product's: small, strict, and not fast.
 
 /// A message's head and the bytes after it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,8 +56,8 @@ fn run(bytes: &[u8]) {
     let words: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let said = |words: &[&[u8]]| parse(words.iter().map(|word| OsString::from_vec(word.to_vec())));
     let outcome = said(&words);
-    // Apart and attached, and with `-` for `_`, everything is the same, unless a value looks like an option: that is
-    // spelled anew with it, and means something else then.
+    // Apart and attached, and with `-` for `_`, everything is the same, unless a value looks like an option: then the
+    // new spelling changes its meaning.
     if outcome.is_ok() && !words.windows(2).any(|two| takes_a_value(two[0]) && two[1].starts_with(b"-")) {
         let apart: Vec<&[u8]> = words.iter().flat_map(|word| split(word)).collect();
         if !apart.windows(2).any(|two| takes_a_value(two[0]) && two[1].starts_with(b"-")) {
