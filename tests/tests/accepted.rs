@@ -1,4 +1,4 @@
-//! What must not be refused, because Neutron lives with it.
+//! Texts and starts that nsgate must not refuse, because Neutron relies on them.
 
 use std::fs;
 use std::time::Duration;

@@ -71,7 +71,7 @@ impl Module {
         Module { asked, open }
     }
 
-    /// It was asked, and nothing of it is left: by its own account, and by the kernel's of each of these processes.
+    /// The module was asked, and nothing of it is left: by the daemon's count, and by /proc of each of these processes.
     #[track_caller]
     fn assert_left_nothing(&self, lab: &Lab, pids: &[i32]) {
         assert!(self.asked.load(Ordering::SeqCst) > 0, "it was never asked");
@@ -157,7 +157,7 @@ fn what_nscd_maps_is_in_no_gate(lab: &Lab) {
     command.arg("--foreground").stdout(Stdio::null()).stderr(Stdio::null());
     let _nscd = Nscd(command.spawn().unwrap());
     assert!(wait_until(5.0, || Path::new("/run/nscd/socket").exists()));
-    // It answers, and shows its table: a process that stays maps it.
+    // The daemon answers, and offers its table: a process that looks names up maps it.
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let script = "import pwd; pwd.getpwnam('neutron'); print(open('/proc/self/maps').read())";

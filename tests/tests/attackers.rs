@@ -86,7 +86,7 @@ impl Drop for Attacker {
     }
 }
 
-/// What must not change: a directory and a file of root's that others may read.
+/// A directory and a file of root's that others may read, and that must not change.
 struct Victim {
     directory: PathBuf,
     file: PathBuf,
@@ -404,7 +404,7 @@ fn a_hard_link_to_a_strangers_file_as_pid_file(lab: &Lab) {
     assert!(network.gate.listening().is_empty());
 }
 
-/// It looks like a stale pid file, and those are replaced: by a new file, and nothing is written into the old one.
+/// It looks like a stale pid file. A start replaces such a file with a new one, and writes nothing into the old one.
 fn a_hard_link_to_roots_file_as_pid_file(lab: &Lab) {
     let (started, theirs, network) = hard_link(lab, 0);
     assert!(started.ok(), "{started:#?}");

@@ -198,7 +198,7 @@ fn a_supervisor_that_holds_a_socket_is_none(lab: &Lab) {
     let file = nsgate_tests::gate::write_config(lab, &config);
     let gate = Gate::foreground(lab, &network.gate, &config, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()]);
     let gate = gate.unwrap_or_else(|started| panic!("{started:#?}"));
-    // The same program, and a child of its own: but nothing was given up.
+    // The same program as a child of its own, which has given nothing up.
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let supervisor = holdings(lab, gate.pid);
     assert_eq!(supervisor["role"], "supervisor");

@@ -181,7 +181,7 @@ fn refusals_and_failures_have_their_verdict_and_reason(lab: &Lab) {
         );
         assert_eq!(found, (Some(verdict), Some(status), Some(reason), class), "{request:?}: {event}");
     }
-    // What is no request has no method and no class.
+    // Bytes that are no request have no method and no class.
     let _ = guest.exchange(b"\x16\x03\x01\x02\x00\x01\x00\n");
     let found = next(&world);
     assert_eq!((&found["method"], &found["class"], &found["verdict"]), (&Value::Null, &Value::Null, &"refused".into()));

@@ -1,4 +1,4 @@
-//! What the compiler and the linker are asked to do against memory corruption is in the programs that are shipped.
+//! The shipped programs have the compiler's and the linker's protections against memory corruption.
 
 use std::path::Path;
 use std::process::Command;

@@ -93,7 +93,7 @@ fn namespace(name: &str) -> Namespace {
     namespace
 }
 
-/// What Neutron writes for a network, where Neutron writes it.
+/// Neutron's files of a network, at Neutron's paths.
 fn written(id: &str) -> String {
     let path = format!("/var/lib/neutron/ns-metadata-proxy/{id}.conf");
     let text = Config::new(Kind::Network).with_id(id).text().replace("/run/lab/neutron", "/var/lib/neutron");

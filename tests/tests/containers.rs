@@ -38,7 +38,7 @@ fn files(engine: &Engine, image: &str) -> Vec<String> {
     found.lines().map(str::to_owned).collect()
 }
 
-/// What is different in an image, but for what a package manager knows of itself.
+/// The differences between two images, without a package manager's own files.
 fn changed(engine: &Engine, image: &str, before: &[String]) -> Vec<String> {
     let own = [
         "./var/lib/dpkg/",
@@ -164,7 +164,7 @@ fn root_of_rpm(engine: &Engine) {
     let built =
         engine.build(Path::new("/run/lab/rpm/Containerfile"), Path::new("/run/lab/rpm"), "localhost/rpm:0", &[]);
     assert!(built.ok(), "{built:#?}");
-    // What a distribution's own packages provide: a C library and a shell.
+    // Files of a distribution's own packages: a C library and a shell.
     let wanted = "for file in /packages/nsgate-image-*.rpm; do rpm --query --package --requires $file; done | grep -v '^rpmlib('";
     let mut command = Command::new("sh");
     command.args(["-ec", &wanted.replace("/packages", &packages("first").display().to_string())]);
@@ -270,7 +270,7 @@ fn the_same_is_so_with_the_rpm_and_haproxys_own_package(lab: &Lab) {
     assert_eq!(beside("localhost/new:5"), "HAProxy version 8.1");
 }
 
-/// What the page says, typed in a checkout but for the names: the base's user stays, and a base that is not there builds nothing.
+/// The page's commands in a checkout, with other names: the base's user stays, and a missing base builds nothing.
 fn the_recipe_of_the_page_builds_as_the_bases_user(lab: &Lab) {
     let engine = Engine::start(lab);
     let page = text(workspace().join("docs/containers/README.md"));

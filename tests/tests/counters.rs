@@ -54,7 +54,7 @@ fn json(lab: &Lab) -> Value {
     serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:#?}"))
 }
 
-/// What is said of the process of this role.
+/// The JSON of the process with this role.
 fn of_role(lab: &Lab, role: &str) -> Value {
     let all = json(lab);
     let found: Vec<&Value> = all["processes"].as_array().unwrap().iter().filter(|one| one["role"] == role).collect();
@@ -290,7 +290,7 @@ fn a_haproxy_in_a_networks_place_is_marked(lab: &Lab) {
     let started = communicate(command, Duration::from_secs(10));
     assert!(started.ok(), "{started:#?}");
     let haproxy = Gate::adopt(file, config.pid_file.clone(), started).unwrap();
-    // One that serves something else is none of this.
+    // A haproxy with another configuration is no gate's.
     let other = lab.state().join("other.cfg");
     fs::write(&other, "defaults\n  timeout client 1s\nfrontend f\n  mode http\n  bind 127.0.0.1:8099\n").unwrap();
     let mut other =

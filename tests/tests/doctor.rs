@@ -87,7 +87,7 @@ fn a_log_that_is_missing_dangling_or_unread_is_said(lab: &Lab) {
     only_about_log(lab, "no process reads /dev/log");
 }
 
-/// The log is the one thing that is wrong with it, and what is to be done is said: returned.
+/// The doctor finds only the log wrong, and says what to do. Returns that.
 #[track_caller]
 fn only_about_log(lab: &Lab, word: &str) -> String {
     let wrong = found(lab, "wrong");
@@ -188,7 +188,7 @@ fn a_network_that_nobody_serves_is_said(lab: &Lab) {
     only(lab, "networks", &format!("no process serves {NETWORK}"));
 }
 
-/// What `nsgate status --all` and the metrics say of the gate that is there and serves no guest.
+/// How `nsgate status --all` and the metrics show a gate that runs and serves no guest.
 #[track_caller]
 fn said_everywhere(lab: &Lab, word: &str) {
     let run = |words: &[&str]| {
@@ -222,7 +222,7 @@ fn a_gate_that_is_stopped_is_said_everywhere(lab: &Lab) {
     world.gate.signal(Signal::SIGSTOP);
     let stopped = || found(lab, "wrong").iter().any(|one| one.1.contains("it is stopped"));
     assert!(wait_until(5.0, stopped), "{:#?}", found(lab, "wrong"));
-    // What a guest resets meanwhile is in no table of sockets, and no stranger's for that.
+    // A connection that the guest reset is in no table of sockets. That does not make it a stranger's.
     setsockopt(&guest, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 }).unwrap();
     drop(guest);
     // One, or two where the gate was stopped before it had closed the other guest's.
@@ -383,7 +383,7 @@ setproctitle.setproctitle("neutron-l3-agent ({})".format(setproctitle.getproctit
 time.sleep(300)
 "#;
 
-/// Starts an agent that gives itself a title: its environment is read no more, and what else can be seen is.
+/// Starts an agent that gives itself a title. The doctor no longer reads its environment, and reads all else.
 fn with_a_title(lab: &Lab, python: &str, program_text: &str) {
     let world = world(lab);
     let library = lab.directory("preload", 0o755).join("libjemalloc.so.2");

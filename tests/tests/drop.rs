@@ -391,7 +391,7 @@ fn assert_step_is_needed(lab: &Lab, syscall: i64, words: &[&str]) {
     assert_no_gate(lab, syscall, libc::ENOSYS, words);
 }
 
-/// A step that the kernel only pretends to have taken is noticed: nsgate asks what is so, not what was answered.
+/// A step that the kernel only pretends to have taken is noticed: nsgate asks for the state, and does not trust the answer.
 fn assert_step_is_read_back(lab: &Lab, syscall: i64, words: &[&str]) {
     assert_no_gate(lab, syscall, 0, words);
 }

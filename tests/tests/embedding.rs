@@ -145,7 +145,7 @@ fn an_agent_makes_a_namespace_and_serves_it_in_less_than_sixty_lines(lab: &Lab) 
     });
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("hello"), "{answer}");
     assert_eq!(agent.only().header("X-Forwarded-For"), ["169.254.169.254"]);
-    // What hears the guest is not what may do everything: the gate is the starter's child.
+    // The process that hears the guest is not the one with all rights: the gate is the starter's child.
     let gates: Vec<i32> = procfs::having("serve").into_iter().filter(|pid| *pid != child.id() as i32).collect();
     let confined = gates.iter().filter(|pid| Process::new(**pid).status("Seccomp") == "2").count();
     assert!(confined >= 1, "{gates:?}");

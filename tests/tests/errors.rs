@@ -43,7 +43,7 @@ mod suite {
         ]
     }
 
-    /// What a call can answer, the likeliest first.
+    /// The errors that a call can answer, the likeliest first.
     fn errors(number: i64) -> &'static [Errno] {
         match number {
             libc::SYS_pidfd_open => &[Errno::EPERM, Errno::ENOSYS, Errno::ENFILE, Errno::EMFILE, Errno::ENOMEM],
@@ -144,13 +144,13 @@ mod suite {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
             assert!(wait_until(3.0, || self.processes().is_empty() && self.network.gate.listening().is_empty()));
-            // What one start leaves is not found after the next.
+            // Remove what this start leaves, so that it is not taken for the next one's.
             for path in self.files() {
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
             }
         }
 
-        /// One start, and what came of it; a sentence if that is neither a gate nor nothing.
+        /// One start and its result. A sentence, if the result is neither a gate nor nothing.
         fn judge(&self, site: Site, error: Errno) -> Result<bool, String> {
             let begun = self.begin(Some((site, error)));
             let foreground = self.words[1] == "-db";

@@ -64,7 +64,7 @@ enum Way {
 
 const WAYS: [Way; 3] = [Way::Own, Way::Site, Way::Pool];
 
-/// A gate that serves, and what it needs.
+/// A gate that serves, with its pool if it has one.
 struct Served {
     gate: Gate,
     pool: Option<Pool>,
@@ -643,8 +643,8 @@ fn the_site_speaks_for_the_host_wide_proxy_too(lab: &Lab) {
     assert_eq!(ask(11, "GET /", "").status, 401);
     assert_eq!(ask(12, "GET /", &format!("{other}X-Forwarded-For: x\r\n")).status, 403);
     assert_eq!(ask(13, "PUT /latest/api/token", WANT).status, 503, "a stranger gets no token");
-    assert_eq!(ask(13, "GET /monitoruri", "").status, 200, "who asks whether the proxy is there is answered");
-    // Read anew, it has the same guards and the same key.
+    assert_eq!(ask(13, "GET /monitoruri", "").status, 200, "a monitor's request is answered");
+    // Read again after SIGHUP, it has the same guards and the same key.
     fs::write(&gate.file, text(&gate.file).replace("10.0.0.14", "10.0.0.13")).unwrap();
     gate.signal(nix::sys::signal::Signal::SIGHUP);
     assert!(wait_until(5.0, || ask(13, "GET /", "").status == 401), "a stranger no more, and without a token");

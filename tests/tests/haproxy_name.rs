@@ -283,7 +283,7 @@ fn ws_stays_in_the_foreground_and_writes_its_pid(lab: &Lab) {
     let file = write_config(lab, &config());
     let gate =
         Gate::foreground(lab, &network.gate, &config(), &["-Ws", "-f", file.to_str().unwrap()]).expect("it stays");
-    // It listens before its pid is written: who waited for the one waits a moment for the other.
+    // It listens before its pid is written, so wait for the pid as well.
     let written = || text(&gate.pid_file).trim() == gate.pid.to_string();
     assert!(wait_until(2.0, written), "the pid file holds the pid of what was started");
     assert!(Process::new(gate.pid).cmdline().join(" ").contains(&config().id), "the agent finds it by its UUID");

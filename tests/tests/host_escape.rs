@@ -61,7 +61,7 @@ mod probing {
         _nova: Nova,
     }
 
-    /// What is tried, what should come of it, and the calls in a process that is stopped.
+    /// The attempt, its expected end, and the calls in a stopped process.
     type Attempt<'a> = (&'a str, Outcome, &'a dyn Fn(&mut Tracee, &Sealed) -> Outcome);
 
     impl<'a> Ground<'a> {
@@ -291,7 +291,7 @@ mod probing {
         assert_eq!(connect([127, 0, 0, 1], 8776), Outcome::Refused(Errno::EACCES), "another port");
         assert_eq!(connect([10, 0, 0, 11], 80), Outcome::Refused(Errno::EACCES), "a guest");
         assert!(beside.accept().is_err());
-        // What Landlock does not know is the address: docs/host-proxy.md says to let a firewall say it.
+        // Landlock does not know addresses. docs/host-proxy.md tells operators to use a firewall for that.
         assert_eq!(connect([10, 0, 0, 11], 8775), Outcome::Returned(0), "the same port elsewhere");
         assert!(elsewhere.accept().is_ok());
     }

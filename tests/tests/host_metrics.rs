@@ -189,7 +189,7 @@ fn a_network_that_an_agent_wants_and_nobody_serves_is_told(lab: &Lab) {
     world.gate.signal(Signal::SIGKILL);
     assert!(world.gate.ended_within(Duration::from_secs(5)));
     assert_eq!(lost(), [NETWORK]);
-    // What is no UUID is no network.
+    // A name that is no UUID is no network.
     fs::write(lab.state().join("ns-metadata-proxy/x\"} 1.conf"), "").unwrap();
     // An agent that ends a proxy takes its configuration away.
     fs::remove_file(lab.state().join(format!("ns-metadata-proxy/{NETWORK}.conf"))).unwrap();
@@ -332,7 +332,7 @@ fn readers_that_do_not_ask_make_way_for_one_that_does(lab: &Lab) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("Connection: close\r\n\r\n"), "{answer}");
-    // One that is slow and alone is served.
+    // A slow reader that is alone is served.
     drop(silent);
     let mut slow = UnixStream::connect(&exporter.socket).unwrap();
     std::thread::sleep(Duration::from_millis(1500));
@@ -368,7 +368,7 @@ fn readers_that_do_not_read_make_way_for_one_that_does(lab: &Lab) {
     assert!(answer.ends_with("# EOF\n") && answer.len() > 600_000, "{}", answer.len());
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     drop(slow);
-    // One that is slow and not in another's way gets all of it.
+    // A slow reader that delays no other gets the whole page.
     let mut slow = connect();
     std::thread::sleep(Duration::from_millis(1500));
     let mut answer = String::new();
@@ -483,7 +483,7 @@ fn a_place_that_is_taken_or_not_safe_is_refused(lab: &Lab) {
     assert_eq!(run(lab, &["--group", "neutron"]).code(), Some(2), "a group is for a socket");
     let left: Vec<_> = fs::read_dir(&directory).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["file"], "nothing is left behind");
-    // One that was killed leaves its socket, and the next one takes the place.
+    // A killed process leaves its socket, and the next one takes the place.
     let mut killed = exporter;
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
@@ -508,7 +508,7 @@ fn a_file_takes_the_place_of_the_one_before_as_a_whole(lab: &Lab) {
     }
     let left: Vec<_> = fs::read_dir(&directory).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left, ["nsgate.prom"]);
-    // What is no plain file stays what it is: a link here, as /dev/stdout is one.
+    // A path that is no plain file stays as it is: here a link, as /dev/stdout is one.
     let link = lab.directory("place", 0o755).join("stdout");
     std::os::unix::fs::symlink("/dev/null", &link).unwrap();
     let refused = run(lab, &["--textfile", &link.to_string_lossy()]);
@@ -601,7 +601,7 @@ impl Prometheus {
         Prometheus { programs }
     }
 
-    /// What a query finds.
+    /// The results of a query.
     fn query(&self, query: &str) -> Vec<Value> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = get(&format!("/api/v1/query?query={encoded}")).unwrap_or_else(|| panic!("{query}"));
@@ -731,7 +731,7 @@ fn debians_prometheus_scrapes_and_its_alerts_fire_and_resolve(lab: &Lab) {
         }
     });
     let mut world = world(lab);
-    // One more, whose agent's directory the test takes away.
+    // One more gate, whose agent's directory the test removes.
     let third = Network::named("gate3", "guest3");
     let agents = lab.directory("agents", 0o755);
     let mut config = Config::new(Kind::Network).with_id(THIRD);
@@ -753,7 +753,7 @@ fn debians_prometheus_scrapes_and_its_alerts_fire_and_resolve(lab: &Lab) {
     for query in targets.map(|target| target["expr"].as_str().unwrap()) {
         assert!(wait_until(15.0, || !server.query(query).is_empty()), "{query} finds nothing");
     }
-    // What was refused before the first scrape is no news.
+    // Refusals before the first scrape raise no alert.
     assert_eq!(server.firing(), BTreeMap::new());
 
     // Faults.
@@ -774,7 +774,7 @@ fn debians_prometheus_scrapes_and_its_alerts_fire_and_resolve(lab: &Lab) {
     server.fires("NsgatePoolDown");
     assert_eq!(server.fires("NsgateKeeperAlone")["network"], OTHER);
 
-    // What is mended ends them.
+    // The alerts end when their cause is mended.
     world.agent = Some(RecordingAgent::start(&lab.socket(), Answer::ok("hello")));
     drop(gate);
     fs::create_dir(&agents).unwrap();

@@ -104,7 +104,7 @@ fn killed_and_started_anew_it_serves_the_new_text(lab: &Lab) {
     let nova = Nova::start(&network);
     let gate = start(lab, &network, &three_instances());
     assert_eq!(ask_from(&network, 11, "/").status, 200);
-    // What the extension does on every change of a port.
+    // The extension does this on every change of a port.
     gate.signal(Signal::SIGKILL);
     assert!(gate.ended_within(Duration::from_secs(1)));
     let swapped = three_instances().replace("src 10.0.0.11", "src X").replace("src 10.0.0.12", "src 10.0.0.11");

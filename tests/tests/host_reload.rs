@@ -262,7 +262,7 @@ fn a_file_that_cannot_be_believed_is_refused(lab: &Lab) {
     fs::write(format!("{CONFIG}.new"), b"global\n  # \xff\n").unwrap();
     fs::rename(format!("{CONFIG}.new"), CONFIG).unwrap();
     refused("not UTF-8", "line 2 is not UTF-8");
-    // One byte more than may be; a file with a hole takes no room.
+    // One byte more than the bound. A sparse file takes no room.
     replace(&moved(&text));
     fs::File::options().write(true).open(CONFIG).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
     refused("too large", "larger than 67108864 bytes");

@@ -1,4 +1,4 @@
-//! A process that its own filter has killed: the supervisor says where the reason stands, and `nsgate explain` reads it.
+//! A process that its own filter has killed: the supervisor names the kernel's log, and `nsgate explain` reads its line.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -38,7 +38,7 @@ fn explain(lab: &Lab, words: &[&str], input: &str) -> Told {
     (out.status.code(), text(&out.stdout), text(&out.stderr))
 }
 
-/// What the kernel has written down of a call of the program under test.
+/// The kernel's line about a call of the program under test.
 fn written_down(lab: &Lab, call: &str) -> Vec<String> {
     let log = Command::new("dmesg").stderr(Stdio::null()).output();
     let log = log.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();

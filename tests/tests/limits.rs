@@ -1,4 +1,4 @@
-//! Trouble and load: an agent that is away, slow or overrun, guests that are slow or too many, and what each is answered.
+//! Trouble and load: an agent that is away, slow or overrun, guests that are slow or too many, and the answer to each.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
@@ -405,7 +405,7 @@ fn a_gate_that_was_stopped_for_a_while_goes_on(lab: &Lab) {
     }
 }
 
-/// What a minute is to the usual timeouts, three seconds are to these: every one of them has passed when it wakes.
+/// Three seconds are to these timeouts as a minute is to the usual ones: each has passed when the gate wakes.
 fn a_gate_that_was_stopped_longer_than_every_timeout_goes_on(lab: &Lab) {
     let network = lab.network();
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));

@@ -312,7 +312,7 @@ fn a_configuration_put_in_place_is_not_read(lab: &Lab) {
         fs::write(programs.join(name), trap).unwrap();
         fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    // What the reviewed program wrote and then executed; here it is there from the start, and forged.
+    // The reviewed program wrote this file and then executed it. Here it exists from the start, and is forged.
     let forged = "99999999-9999-4999-8999-999999999999";
     let file = format!("/run/lab/neutron/ns-metadata-proxy/{NETWORK}.conf");
     let config = nsgate_tests::Config::new(nsgate_tests::Kind::Network).with_id(forged).text();

@@ -170,7 +170,7 @@ fn check_reads_both_languages(lab: &Lab) {
     let haproxy = check(lab, write_config(lab, &Config::new(Kind::Network)).to_str().unwrap());
     let native = check(lab, toml(lab, "neutron").to_str().unwrap());
     assert_eq!((haproxy.code(), native.code()), (Some(0), Some(0)), "{haproxy:#?} {native:#?}");
-    // What it prints is a configuration again.
+    // Its output is a valid configuration.
     let printed = lab.state().join("printed.toml");
     fs::write(&printed, &haproxy.stdout).unwrap();
     let again = check(lab, printed.to_str().unwrap());
@@ -191,7 +191,7 @@ fn check_judges_a_pool_and_a_site(lab: &Lab) {
     {
         let right = said(dialect, text);
         assert!(right.code() == Some(0) && right.stdout.contains(word), "{right:#?}");
-        // What it prints is such a file again.
+        // Its output is a valid file of the same kind.
         assert_eq!(said(dialect, &right.stdout).stdout, right.stdout);
         let wrong = said(dialect, &format!("frobnicate = 1\n{text}"));
         assert!(wrong.code() == Some(1) && wrong.stderr.contains("file.toml:1:1"), "{wrong:#?}");

@@ -50,7 +50,7 @@ impl Served {
     }
 }
 
-/// It is answered, and the agent was told its own address.
+/// The guest is answered, and the agent was told the guest's own address.
 #[track_caller]
 fn assert_served(served: &Served, guest: &Guest) {
     served.agent.forget();

@@ -134,7 +134,7 @@ fn configure(lab: &Lab, machine: &Machine) {
     ));
 }
 
-/// The same, and it runs.
+/// The same, and the unit runs.
 fn pool(lab: &Lab, machine: &Machine) {
     configure(lab, machine);
     start(machine, POOL);
@@ -240,7 +240,7 @@ fn the_pool_holds_nothing_from_its_first_moment(lab: &Lab) {
             assert!(lines.iter().any(|found| found == line), "{line}: {status}");
         }
     }
-    // What its user could write is its own directory of two links, and that only before it was confined.
+    // Its user could write only its own directory of two links, and only before it was confined.
     let root = format!("/proc/{worker}/root");
     let write = "find . -xdev -writable ! -type l; ls run/nsgate-pool";
     let written = machine.script(&format!("cd {root} && runuser -u neutron -- sh -c '{write}'"));
@@ -492,7 +492,7 @@ fn on_a_host_of_rpm_packages_come_change_and_go_beside_a_haproxy_that_runs(lab: 
     packages_come_change_and_go(lab, "NSGATE_RPM_HOST", true);
 }
 
-/// One network's haproxy was there before the packages and is there behind them, the same process, and its guest notices
+/// One network's haproxy was there before the packages and is there after them, the same process, and its guest notices
 /// nothing. Another network is served by a gate meanwhile, which no package's change ends. What is left is what was there.
 fn packages_come_change_and_go(lab: &Lab, root: &str, rpm: bool) {
     let (network, other) = (lab.network(), Network::named("gate3", "guest3"));
@@ -552,7 +552,7 @@ fn packages_come_change_and_go(lab: &Lab, root: &str, rpm: bool) {
     let gone: Vec<String> = files_before.into_iter().filter(|line| !after.contains(line)).collect();
     assert!(gone.is_empty(), "not there any more: {gone:#?}");
     assert_eq!(accounts(&machine), accounts_before);
-    // And once more: nothing of the first time is in the way.
+    // A second time: nothing is left of the first time that could hinder it.
     manager.install("first");
     untouched("installed again");
     guest.end();
@@ -675,7 +675,7 @@ fn removed_gates_go_on_and_purged_nothing_is_left(lab: &Lab) {
     for unit in [&[POOL][..], &SOCKETS].concat() {
         assert_ne!(machine.property(unit, "ActiveState"), "active", "{unit}");
     }
-    // What an operator wrote is the operator's.
+    // An operator's own text stays.
     machine.script("rm -r /etc/systemd/system/nsgate-pool.service.d /etc/systemd/system/nsgate-pool.socket.d");
     // Without a worker the keeper serves by itself: a gate is its agent's, and no package's.
     guest.more(20);
@@ -816,7 +816,7 @@ fn neutrons_rootwrap_lets_nsgate_start_and_end_where_no_haproxy_is(lab: &Lab) {
     let kill = format!("{helper} kill -15 {own}");
     machine.run(&kill.split(' ').collect::<Vec<_>>());
     assert!(wait_until(5.0, || !Path::new(&format!("/proc/{pid}")).exists()), "{}", text(format!("/proc/{pid}/stat")));
-    // A program of that name elsewhere is not what the filters mean.
+    // The filters do not match a program of that name at another path.
     machine.script("mkdir /opt/other; cp /usr/bin/sleep /opt/other/haproxy; /opt/other/haproxy 60 >/dev/null 2>&1 & echo $! >/run/lab/neutron/other");
     let other = text("/run/lab/neutron/other");
     let kill = format!("{helper} kill -15 {}", other.trim());

@@ -95,7 +95,7 @@ fn site_settings_that_others_could_have_written_are_refused(lab: &Lab) {
     let _agent = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
     let directory = Path::new("/etc/nsgate");
     let _ = fs::create_dir(directory);
-    // What they would have of it: a gate that is root.
+    // The attackers would gain a gate that runs as root.
     let mut config = config();
     (config.user, config.group) = ("root".into(), "root".into());
     let put = |owner: u32, bits: u32| {
@@ -174,7 +174,7 @@ fn site_settings_of_roots_are_obeyed(lab: &Lab) {
     refused(lab, &network, &config, &["allow_root"]);
     let _ = fs::create_dir("/etc/nsgate");
     fs::write(SITE, "allow_root = true\n").unwrap();
-    // Debian's default, and what an umask of 002 leaves.
+    // Debian's default mode, and the mode with an umask of 002.
     for bits in [0o644, 0o600, 0o664] {
         mode(SITE, bits);
         drop(served(lab, &network, &agent, &config));

@@ -44,7 +44,7 @@ fn observe(lab: &Lab) -> Seen {
     traced(lab, live)
 }
 
-/// A gate under strace(1), and what `life` does with it.
+/// A gate under strace(1), while `life` runs.
 fn traced(lab: &Lab, life: impl FnOnce(&Lab, &Network, &Config, SyslogReader)) -> Seen {
     lab.needs("/usr/bin/strace", "apt-get install strace");
     let network = lab.network();

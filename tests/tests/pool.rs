@@ -1,4 +1,4 @@
-//! Many networks in one worker: requests, deaths, upgrades, and what an operator sees.
+//! Many networks in one worker: requests, deaths, upgrades, and the operator's view.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

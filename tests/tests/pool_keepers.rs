@@ -44,7 +44,7 @@ fn a_keeper_is_what_neutron_watches_and_the_worker_serves(lab: &Lab) {
     let process = Process::new(keeper.pid);
     assert_eq!(process.cmdline()[1..], ["-f".to_owned(), keeper.file.display().to_string()]);
     assert!(process.environ().iter().any(|one| one == &format!("PROCESS_TAG=haproxy-{NETWORK}")));
-    // It is the worker that has a connection while a request is under way, and its root that shows the agent.
+    // The worker has the connection while a request is under way, and the worker's root shows the agent.
     assert!(pool.said(&format!("X-Neutron-Network-ID {NETWORK} is served")), "{}", text(&pool.log));
     assert_eq!(listed(lab)[0]["served"], 1);
     assert!(
@@ -368,7 +368,7 @@ fn entered(line: &str) -> bool {
 
 fn whoever_is_no_worker_lends_no_mounts(lab: &Lab) {
     let world = world(lab);
-    // The test itself stands in a root like a host's.
+    // The test itself has a root like a host's.
     let stranger = nsgate_tests::pool::Stranger::start(lab, NEXT[0]);
     let calls = namespaces_of_add(lab, &world);
     assert!(calls.contains("unshare(CLONE_NEWNS") && !calls.lines().any(entered), "{calls}");

@@ -157,7 +157,7 @@ fn a_keeper_that_may_not_serve_by_itself_waits_for_a_worker_and_doctor_says_so(l
     let all = communicate(all, Duration::from_secs(20));
     assert!(all.code() == Some(3) && all.stdout.contains("no worker serves its network"), "{all:#?}");
     assert!(all.stdout.contains(&format!("{keeper}: ")) && all.stdout.contains("`nsgate doctor` says"), "{all:#?}");
-    // What the line says mends it.
+    // The line's advice mends it.
     let _pool = Pool::start(lab);
     assert!(wait_until(10.0, || served(&guest)));
     assert!(!serves_by_itself(keeper) && doctor().is_none(), "a worker serves");
@@ -202,7 +202,7 @@ fn a_pool_that_does_not_answer_is_said_with_the_process_that_is_stopped_and_what
     let page = communicate(command, Duration::from_secs(10));
     assert!(page.ok() && page.stdout.contains("nsgate_pool_up 0"), "{page:#?}");
     assert!(page.stderr.contains(&format!("kill -CONT {pid}")), "{page:#?}");
-    // One that takes over says so, and does.
+    // A worker that takes over says so, and does.
     let next = Pool::start_with(lab, &["--replace"]);
     assert!(next.said(&format!("kill -CONT {pid}")) && listed(lab).is_empty(), "{}", text(&next.log));
     // The remedy.
@@ -213,7 +213,7 @@ fn a_pool_that_does_not_answer_is_said_with_the_process_that_is_stopped_and_what
 fn each_silent_process_of_several_is_named_by_its_number(lab: &Lab) {
     lab.needs_root("descriptors of other users' processes");
     let pool = Pool::start_with(lab, &["--workers=3"]);
-    // Another one in the place of the first: it stands behind the others.
+    // Another one takes the place of the first: it is the last of the list.
     let [dispatcher, first, second, third] = pool.crew()[..] else { panic!("{:?}", pool.crew()) };
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
     assert!(wait_until(10.0, || pool.crew().len() == 4 && !pool.crew().contains(&first)));
@@ -309,7 +309,7 @@ fn a_worker_that_is_alive_is_left_alone_under_load_and_at_its_bounds(lab: &Lab) 
     let world = world(lab);
     impatient(lab);
     let log = SyslogReader::bind("/dev/log".as_ref());
-    // One guest at once: the next one waits in the queue, and that is no sign of death.
+    // One guest at a time: the next one waits in the queue. The keeper must not take that for death.
     let pool = Pool::start(lab);
     let config = Config { maxconn: 1, ..Config::new(Kind::Network) };
     let gate = nsgate_tests::Gate::start(lab, &world.network.gate, &config);

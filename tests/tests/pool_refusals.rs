@@ -59,7 +59,7 @@ fn listener_that_is_joined(namespace: &Namespace, address: &str) -> TcpListener 
     bound.unwrap().into()
 }
 
-/// What the worker answers to this handover, and the connection.
+/// The worker's answer to this handover, and the connection.
 fn offer(lab: &Lab, message: &[u8], descriptors: &[&dyn AsFd]) -> (String, OwnedFd) {
     let channel = channel(&socket_path(lab)).unwrap();
     let descriptors: Vec<_> = descriptors.iter().map(|one| one.as_fd()).collect();
@@ -204,7 +204,7 @@ fn a_network_that_is_present_with_other_content_is_refused(lab: &Lab) {
     let other = format!("{message}[limits]\nconnections = 9\n");
     refused(lab, &pool, &guest, other.as_bytes(), &[&beside], "other limits");
     drop(beside);
-    // The same once more is its successor: the first owner is told.
+    // A second handover of the same network succeeds the first: the first owner is told.
     let (answer, _next) = offer(lab, message.as_bytes(), &[&good]);
     assert_eq!(answer, "nsgate-pool 1 serving\n");
     assert!(receive(&owner).unwrap().starts_with("nsgate-pool 1 end\n"));
@@ -268,7 +268,7 @@ fn peers_that_say_nothing_or_do_not_read_disturb_nobody(lab: &Lab) {
     let good = listener(&world.network.gate, LISTEN);
     let (answer, owner) = offer(lab, gate(lab, NETWORK, LISTEN).as_bytes(), &[&good]);
     assert_eq!(answer, "nsgate-pool 1 serving\n");
-    // One that asks for lists and never reads them.
+    // A peer that asks for lists and never reads them.
     let deaf: Vec<OwnedFd> = (0..50)
         .map(|_| {
             let channel = channel(&pool.socket).unwrap();

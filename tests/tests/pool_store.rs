@@ -494,7 +494,7 @@ fn what_is_kept_for_one_worker_is_not_lost_to_others(lab: &Lab) {
     assert!(said.code() == Some(1) && said.stderr.contains("go back to one worker"), "{said:#?}");
     pool = manager.run(lab, &[], &[]);
     assert!(served(&world.network, FIRST) && pool.worker() > 0);
-    // Where there are several and nothing is kept, a process stands for each network.
+    // With several workers nothing is kept, and a process is there for each network.
     assert!(nsgate(lab, &["remove", &format!("--network-id={}", id(FIRST))]).ok());
     pool.signal(Signal::SIGTERM);
     assert!(pool.ended_within(10.0));

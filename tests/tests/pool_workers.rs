@@ -1,4 +1,4 @@
-//! A pool with several workers: a network has one of them and keeps it, and what happens to one concerns its own networks.
+//! A pool with several workers: a network has one of them and keeps it, and trouble of one concerns only its own networks.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -134,7 +134,7 @@ fn a_death_disturbs_the_networks_of_one_worker_alone(lab: &Lab) {
     assert!(asked > 100 && failed == 0, "{failed} of {asked}");
     assert_eq!(pool.crew().len(), 4);
     assert!(pool.said("worker 2 has ended with status 137; another takes its place"), "{}", text(&pool.log));
-    // One that was asked to end is replaced as well, and its requests are finished.
+    // A worker that was asked to end is replaced as well, and its requests are finished.
     signal(*pool.crew().last().unwrap(), Signal::SIGTERM);
     assert!(wait_until(5.0, || pool.said("worker 2 has ended as it was asked to")), "{}", text(&pool.log));
     assert!(guest(&world.network, own[0]).get("/").is_ok_and(|answer| answer.status == 200));
@@ -259,7 +259,7 @@ fn what_is_refused_by_one_worker_is_refused_by_several(lab: &Lab) {
         assert!(answer.starts_with("nsgate-pool 1 refused\n") && answer.contains(word), "{word}: {answer}");
         assert_eq!(text(&pool.log).matches("is refused").count(), before + 1, "{}", text(&pool.log));
     }
-    // A stranger is judged by the worker, whom the kernel tells who has connected, and not who has passed it on.
+    // The worker judges a stranger: the kernel tells it the peer that connected, and not the dispatcher.
     std::fs::set_permissions(&pool.socket, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     for words in [["list", "--json"], ["remove", "--network-id=00000000-0000-4000-8000-000000002000"]] {
         let mut command = Command::new("setpriv");
@@ -302,7 +302,7 @@ fn one_listener_under_two_identities_is_refused_by_several_workers(lab: &Lab) {
     assert_eq!(answer, serving);
     let worker = map(lab)[NETWORK];
     refused("at first");
-    // Who passes handovers on dies, and the next one knows as much.
+    // The dispatcher dies, and the next one knows as much.
     signal(pool.crew()[0], Signal::SIGKILL);
     assert!(wait_until(5.0, || pool.crew().len() == 3 && map(lab).len() == 1));
     refused("after the dispatcher's death");
@@ -384,7 +384,7 @@ fn list_status_remove_and_metrics_show_every_worker(lab: &Lab) {
     assert!(!page.contains("worker=\"2\",kind") && page.contains("worker=\"3\",kind"), "{page}");
 }
 
-/// What is asked of all workers is answered by those that can, however many cannot, and says who has not.
+/// A question to all workers is answered by those that can. The answer names those that cannot.
 fn a_worker_that_hangs_is_named_and_the_others_are_listed(lab: &Lab) {
     let world = world(lab);
     let pool = Pool::start_with(lab, &["--workers=5"]);
@@ -424,7 +424,7 @@ fn a_worker_that_hangs_is_named_and_the_others_are_listed(lab: &Lab) {
         let up = u8::from(!hanging.contains(&number));
         assert!(page.contains(&format!("nsgate_worker_up{{worker=\"{number}\"}} {up}\n")), "{number}: {page}");
     }
-    // What is served is removed, and what is not shown is not said to be absent.
+    // A network that is served is removed, and one that is not shown is not said to be absent.
     let (served, unknown) = (ids(&[5])[0].clone(), ids(&[3])[0].clone());
     assert!(say(&["remove", &served]).ok());
     let said = say(&["remove", &unknown]);
@@ -496,7 +496,7 @@ fn twenty_networks_with_sixteen_places_and_nothing_open_are_all_served(lab: &Lab
     // Nothing is open any more.
     let open = || status(lab).iter().filter_map(|row| row["connections"].as_u64()).sum::<u64>();
     assert!(wait_until(5.0, || open() == 0), "{} are open", open());
-    // Those first that came last, when the others had been there.
+    // In reverse order: the networks that came last ask first.
     for port in (FIRST..FIRST + 20).rev() {
         let answer = guest(&world.network, port).patient(3).get(&format!("/of-{port}"));
         assert!(answer.as_ref().is_ok_and(|answer| answer.status == 200), "{port}: {answer:?}");

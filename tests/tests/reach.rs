@@ -48,7 +48,7 @@ fn check(lab: &Lab, config: &Config) -> Started {
     checked
 }
 
-/// What the doctor finds wrong about the networks: what it is, and what to do.
+/// The doctor's wrong findings about networks: finding, and what to do.
 fn wrong(lab: &Lab) -> Vec<(String, String)> {
     let said = nsgate(lab, &["doctor", "--json", &format!("--state={}", lab.state().display())]);
     let all: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:#?}"));
@@ -90,7 +90,7 @@ fn an_agent_that_the_gates_user_may_not_reach_is_said_before_a_guest_asks(lab: &
         (&|| mode(SOCKET, 0o600), &["write to the socket", "mode 0600, uid 0, gid 0", "metadata_proxy_socket_mode"]),
         (&|| facl(&["-m", "u:neutron:r"], directory), &["search the directory", "getfacl"]),
         (&|| facl(&["-m", "u:neutron:rwx,m::r"], SOCKET), &["write to the socket", "getfacl"]),
-        // An owner has the owner's bits, and what a list says of that user counts for nothing.
+        // An owner has the owner's bits. An entry of the list for that user does not count.
         (
             &|| {
                 lab.give(Path::new(directory), nsgate_tests::world::NEUTRON_ID);
@@ -123,7 +123,7 @@ fn an_agent_that_the_gates_user_may_not_reach_is_said_before_a_guest_asks(lab: &
         assert!(what.contains(" /run/lab/agents"), "as the host has it: {what}");
         typed(remedy);
         assert_eq!((guest.get("/").unwrap().status, wrong(lab)), (200, Vec::new()), "{remedy}");
-        // The agent lets it: nothing is to be started anew.
+        // The agent's socket is open again: no gate needs a restart.
         lab.give(Path::new(directory), 0);
         facl(&["-b"], directory);
         facl(&["-b"], SOCKET);
@@ -254,7 +254,7 @@ fn a_network_that_the_pool_does_not_take_is_not_said_to_be_kept(lab: &Lab) {
             "{said:#?}"
         );
     }
-    // It serves by itself, and says first why.
+    // The keeper serves by itself, and says why before.
     let log = lab.directory("said", 0o755).join("add.log");
     let mut command = add(lab, &world.network, &["--fallback"]);
     let mut keeper = command.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();

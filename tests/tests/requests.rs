@@ -345,7 +345,7 @@ fn connect_and_http_2_with_prior_knowledge_are_refused(lab: &Lab) {
     assert!(served.agent.seen().is_empty());
 }
 
-/// What the guest's own curl says of an answer: its status, its version and its body.
+/// An answer by the guest's own curl: its status, its version and its body.
 fn curl(served: &Served, arguments: &[&str]) -> String {
     let mut command = served.network.guest.command("curl");
     command.args(["--silent", "--max-time", "10", "--write-out", "%{http_code} %{http_version} %{num_connects}\n"]);

@@ -239,7 +239,7 @@ fn an_access_control_list_decides_who_is_shown_words(lab: &Lab) {
     facl("u:neutron:-", &inside);
     write(&inside.join("notes"), TOML, 0, 0o644);
     world.hides(&inside.join("notes"), Some(NEUTRON_ID), &may_not);
-    // Whom a list lets in is shown what it says.
+    // A user whom the access control list permits is shown the text.
     write(&shadow, TOML, 0, 0o600);
     facl("u:neutron:r", &shadow);
     world.shows(&shadow, Some(NEUTRON_ID));

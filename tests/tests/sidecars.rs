@@ -63,7 +63,7 @@ fn ends(engine: &Engine, left: &[&str]) {
     assert!(wait_until(5.0, || nsgate_tests::procfs::having(&format!("{NETWORK}.conf")).is_empty()));
 }
 
-/// What the program at `/usr/sbin/haproxy` of a container says of itself.
+/// The version line of the program at `/usr/sbin/haproxy` of a container.
 fn version(engine: &Engine, container: &str) -> String {
     engine.run(&["exec", container, "/usr/sbin/haproxy", "-v"])
 }
@@ -158,7 +158,7 @@ fn without_wrappers_a_gate_runs_in_the_agents_own_container_also_on_a_read_only_
     agent.does(&(destroy() + &spawn()));
     assert_ne!(agent.gate(NETWORK), first);
     served(&network);
-    // With the container ends what runs in it, as haproxy did, and the next agent starts it anew.
+    // The processes of a container end with it, as haproxy's did, and the next agent starts them again.
     agent.start(NEW);
     assert!(nsgate_tests::procfs::having(&format!("{NETWORK}.conf")).is_empty());
     agent.does(&spawn());
@@ -219,7 +219,7 @@ fn what_the_engines_filter_refuses_is_named(lab: &Lab) {
     }
 }
 
-/// Calls that an engine's filter refuses, with which error, and what the start says then.
+/// Calls that an engine's filter refuses, the error, and the start's message.
 const REFUSED: [(&[&str], &str, &str); 11] = [
     (&["openat2"], "ENOSYS", "has openat2, so a filter of system calls answers in its place"),
     (&["openat2"], "EPERM", "has openat2, so a filter of system calls answers in its place"),

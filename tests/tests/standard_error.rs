@@ -1,4 +1,4 @@
-//! Standard error whose reader sleeps: nothing that serves guests waits for it, and what it missed is said.
+//! Standard error whose reader sleeps: no process that serves guests waits for it, and a line counts what it missed.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -49,7 +49,7 @@ impl Reader {
         Reader(end.into())
     }
 
-    /// What is there now.
+    /// The bytes that are there now.
     fn read(&mut self) -> String {
         let (mut all, mut part) = (Vec::new(), [0; 65536]);
         while let Ok(length @ 1..) = self.0.read(&mut part) {

@@ -94,7 +94,7 @@ fn a_start_whose_pid_file_is_lost_takes_over_without_losing_a_request(lab: &Lab)
     for turn in 1..=12 {
         let (config, agent) = &texts[turn % 2];
         let next = start_as_neutron(lab, &network, config);
-        // What a guest hears from now on is the new text's.
+        // From now on a guest is served by the new text.
         agent.forget();
         assert_eq!(who_answers(&Guest::new(&network.guest)), ["first", "second"][turn % 2]);
         assert!(!agent.seen().is_empty());
@@ -330,7 +330,7 @@ impl Pretender {
         Pretender(child)
     }
 
-    /// It was neither ended nor succeeded.
+    /// The gate was neither ended nor succeeded.
     #[track_caller]
     fn assert_left_alone(&mut self, network: &Network, started: &Started) {
         assert_eq!(started.code(), Some(1), "{started:#?}");

@@ -159,7 +159,7 @@ fn a_connection_without_a_byte_leaves_no_line(lab: &Lab) {
     drop(logged.guest().connect().unwrap());
     let lines = logged.log.all(0.7);
     assert!(lines.is_empty(), "option dontlognull: {lines:?}");
-    // What comes after it is a line: the log was there all the time.
+    // The next request has a line: the log was there all the time.
     logged.guest().get("/after").unwrap().served();
     logged.line("/after");
 }
@@ -254,7 +254,7 @@ fn a_full_log_slows_nobody_and_is_told_what_it_missed(lab: &Lab) {
         stream.write_all(b"GET /unread HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
         assert!(stream.read(&mut answer).unwrap() > 0, "every request is answered");
     }
-    // What waits in the queue is read; the line of the last request may still be under way, and what was lost with it.
+    // Reads the lines in the queue. The line of the last request, with the count of lost lines, may still be under way.
     let mut said: Vec<String> = std::iter::from_fn(|| logged.log.next(0.5)).collect();
     assert_eq!(guest.get("/again").unwrap().status, 200);
     said.extend(std::iter::from_fn(|| logged.log.next(0.5)));

@@ -1,4 +1,4 @@
-//! What a person at a terminal sees, and a pipe does not: colours, places of mistakes, what a shell completes.
+//! Output for a person at a terminal, which a pipe does not get: colours, places of mistakes, a shell's completions.
 
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::nsgate;
@@ -204,7 +204,7 @@ fn completion(lab: &Lab, shell: &str) -> (Pool, Vec<nsgate_tests::Gate>, Recordi
     (pool, gates.into_iter().collect(), agent, script)
 }
 
-/// What a person types to a shell whose prompt is `ready> `, with the program under test on its PATH.
+/// A shell with the prompt `ready> `, to type into, with the program under test on its PATH.
 fn shell(lab: &Lab, mut command: Command, script: &str) -> Terminal {
     let mut path = lab.program.nsgate().parent().map(|parent| parent.as_os_str().to_owned()).unwrap_or_default();
     path.push(":/usr/bin:/bin");
@@ -218,7 +218,7 @@ fn shell(lab: &Lab, mut command: Command, script: &str) -> Terminal {
 
 fn completes(mut terminal: Terminal, pool: &Pool) {
     let socket = pool.socket.display();
-    // What can be meant is shown; and what can only be one is written.
+    // The shell shows several possible words, and writes a single one.
     for line in [format!("nsgate remove --pool {socket} "), format!("nsgate remove --pool {socket} --network-id ")] {
         terminal.types(&format!("{line}\t\t"));
         terminal.shows(OTHER, 10);

@@ -79,7 +79,7 @@ fn an_agents_directory_that_was_made_anew_is_said_in_the_log_and_by_attest(lab: 
     let row = attested.stdout.lines().find(|line| line.contains("its directories")).expect("a row");
     assert!(row.trim().starts_with("NO") && row.contains("removed: /backend"), "{row}");
     assert_eq!((attested.code(), attest(lab, &["--all"]).code()), (Some(3), Some(3)), "{attested:#?}");
-    // What the line says mends it.
+    // The line's advice mends it.
     drop(gate);
     let gate = Gate::start(lab, &network.gate, &config);
     assert_eq!(guest.get("/").unwrap().text(), "two");
@@ -314,7 +314,7 @@ fn a_pools_own_directory_that_was_replaced_is_said_of_each_process_that_listens_
             assert!(row.contains("replaced: its socket (another one is at "), "{row}");
         }
         drop(stranger);
-        // What moves back is there again.
+        // A directory that is moved back is found again.
         fs::remove_dir(&directory).unwrap();
         fs::rename(directory.with_extension("old"), &directory).unwrap();
         listen.iter().for_each(|pid| there(lab, *pid));
@@ -343,7 +343,7 @@ fn a_pool_whose_directory_was_replaced_is_not_replaced_beside_its_back(lab: &Lab
         assert!(served(&guest) && !pool.ended_within(0.1), "the worker serves");
         assert_eq!(fs::read_to_string(&pid_file).unwrap().trim(), pool.supervisor().to_string());
     }
-    // What it says: the directory goes back to its place.
+    // As the line says, the directory goes back to its place.
     fs::remove_dir(&directory).unwrap();
     fs::rename(directory.with_extension("old"), &directory).unwrap();
     let next = Pool::start_with(lab, &["--replace", &named]);
@@ -373,7 +373,7 @@ fn a_logs_directory_that_was_replaced_is_said_by_attest(lab: &Lab) {
     }
 }
 
-/// What decides is where the path leads, and not what is called how on the way.
+/// The directory at the path's end decides, and not the names on the way.
 fn a_directory_that_moves_with_its_path_is_none_that_was_replaced(lab: &Lab) {
     lab.needs_root("the mounts of other users' processes");
     let network = lab.network();

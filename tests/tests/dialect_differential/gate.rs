@@ -173,7 +173,7 @@ impl Rules {
         headers.extend(removed.map(|rule| rule.join(" ")));
         headers.push(identity(config, &rules));
         let canonical: Vec<String> = counted.iter().chain(&denied).chain(&headers).cloned().collect();
-        // Where each stands in the other text; of two that are the same, the second one is the second.
+        // The place of each in the other text. Of two equal ones, the second has the second place.
         let mut taken = vec![false; rules.len()];
         let mut placed: Vec<(usize, String)> = Vec::new();
         for line in &canonical {

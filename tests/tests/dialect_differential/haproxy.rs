@@ -27,13 +27,13 @@ const STOP_AT: &str = "deinit_and_exit";
 const PATIENCE: u32 = 20;
 const BREAKPOINT: u8 = 0xcc;
 
-/// What haproxy said.
+/// haproxy's output.
 #[derive(Debug)]
 pub enum Verdict {
     Accepted(Box<Snapshot>),
     /// Its first alert.
     Refused(String),
-    /// It neither accepted nor refused: it was ended by a signal. Such a text is kept from everything that is printed.
+    /// It neither accepted nor refused: a signal ended it. Such a text is never printed.
     Died,
 }
 

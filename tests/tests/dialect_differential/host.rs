@@ -13,7 +13,7 @@ pub fn texts(config: &HostConfig, lines: &[Vec<String>]) -> Vec<String> {
     ways(connections, lines).into_iter().map(|way| text(config, lines, way)).collect()
 }
 
-/// An instance, and what the other text calls it.
+/// An instance, and its name in the other text.
 struct Named<'c> {
     instance: &'c Instance,
     backend: String,

@@ -9,7 +9,7 @@ use crate::meaning::Meaning;
 use crate::noise::Noise;
 use crate::{gate, host, words};
 
-/// What the comparison came to.
+/// The result of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// nsgate refuses; haproxy's verdict does not count.
@@ -27,7 +27,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What is wrong, without what is different in each text of its kind.
+    /// The fault, without the parts that differ in each text of its kind.
     pub fn fault(&self) -> Option<String> {
         let (kind, text) = match self {
             Outcome::OnlyHere(alert) => ("haproxy refuses", alert),
@@ -56,7 +56,7 @@ enum Understood {
 pub struct Judge<'n> {
     haproxy: Haproxy,
     noise: &'n Noise,
-    /// What haproxy makes of texts that nsgate wrote; many changed texts have the same.
+    /// haproxy's results for texts that nsgate wrote. Many changed texts lead to the same one.
     written: HashMap<String, Option<Meaning>>,
 }
 
@@ -192,7 +192,7 @@ fn ways(text: &str, understood: &Understood, absent: &[String]) -> Vec<String> {
     };
     let is_absent = |words: &str| absent.iter().any(|absent| absent == words);
     let mut all: Vec<String> = texts.iter().map(|text| left(text, absent)).collect();
-    // What is derived from two times has none to be derived from without both.
+    // A time that is derived from two others does not exist without both.
     if is_absent("timeout http-request") && is_absent("timeout client") {
         let usual = ["timeout http-keep-alive 30000".to_owned()];
         all.extend(texts.iter().map(|text| left(&left(text, absent), &usual)));

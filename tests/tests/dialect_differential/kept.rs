@@ -2,7 +2,7 @@
 
 use crate::suite::Dialect;
 
-/// What it is, what of a text gives way, and to what.
+/// A name, the part of a text that is replaced, and the replacement.
 pub type Kept = (&'static str, &'static str, &'static str);
 
 /// Those of one dialect.

@@ -46,7 +46,7 @@ fn read(words: &[String]) -> Result<Wish, String> {
     Ok(wish)
 }
 
-/// What is noise, from texts of every kind.
+/// The noise, learned from texts of every kind.
 pub fn learn(haproxy: &Path, directory: &Path) -> Result<Noise, String> {
     let (gates, hosts) = (fixtures(Dialect::Gate), fixtures(Dialect::Host));
     let few = gates.iter().step_by(gates.len().div_ceil(3).max(1)).chain(&hosts).cloned().collect::<Vec<_>>();

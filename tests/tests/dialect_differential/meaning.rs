@@ -51,7 +51,7 @@ impl Layout {
     }
 }
 
-/// Who owns what the process alone points to.
+/// The owner of pieces that only the process points to.
 const PROCESS: &str = "the process";
 
 impl Meaning {
@@ -116,7 +116,7 @@ fn is_haproxys_own(name: &str) -> bool {
     name.is_empty() || name.starts_with('<')
 }
 
-/// Whose each piece is: of the nearest proxy, or of the process. What haproxy's own proxies have is told by its first pieces;
+/// The owner of each piece: the nearest proxy, or the process. What haproxy's own proxies have is told by its first pieces;
 /// behind them is all that TLS needs.
 fn owners(snapshot: &Snapshot, proxies: &[Piece], names: &[String]) -> HashMap<u64, usize> {
     let mut owners: HashMap<u64, usize> =
@@ -227,7 +227,7 @@ impl Pair<'_> {
         if let (Some(one), Some(other)) = (mine.counted_text(to, one.behind), theirs.counted_text(too, other.behind)) {
             return one == other;
         }
-        // What is larger than a page is room for what comes later, and no part of a meaning.
+        // A piece larger than a page is room for later use, and no part of a meaning.
         if self.seen.contains(&(to, too)) || (to.size > PAGE && too.size > PAGE) {
             return true;
         }
@@ -240,7 +240,7 @@ impl Pair<'_> {
     }
 }
 
-/// A pointer, the piece that it leads into, and the word that stands behind it.
+/// A pointer, the piece that it leads into, and the word after it.
 #[derive(Clone, Copy)]
 struct To {
     address: u64,

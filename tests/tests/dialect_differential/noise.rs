@@ -1,4 +1,4 @@
-//! What differs in haproxy's memory although nothing differs in meaning: where a line stood, how many proxies there are
+//! Differences in haproxy's memory without a difference in meaning: the number of a line, how many proxies there are
 //! beside the one that counts.
 //!
 //! It is learned from haproxy, not known: the same text with empty lines above it, and with proxies that nothing uses, means
@@ -64,7 +64,7 @@ impl Noise {
         }
     }
 
-    /// What a snapshot says.
+    /// The meaning of a snapshot.
     pub fn meaning(&self, snapshot: Snapshot) -> Meaning {
         Meaning::new(snapshot, self.layout)
     }

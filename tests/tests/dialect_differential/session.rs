@@ -12,7 +12,7 @@ use crate::haproxy::Haproxy;
 use crate::judge::{Judge, Outcome};
 use crate::noise::Noise;
 
-/// What one thread is to do.
+/// The work of one thread.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// The configurations to change.
@@ -22,7 +22,7 @@ pub struct Task {
     pub time: Duration,
 }
 
-/// What became of the texts.
+/// How many texts came to each verdict.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
     pub texts: u64,
@@ -65,7 +65,7 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub outcome: Outcome,
-    /// What was changed in which configuration, as lines that came and went.
+    /// The configuration, and its changes as lines added and removed.
     pub changed: Vec<String>,
     pub times: u64,
 }

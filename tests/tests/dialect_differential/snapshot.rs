@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::symbols::{Symbol, number};
 
-/// What memory is filled with when it is freed (`MALLOC_PERTURB_`) and when it is given (the complement).
+/// The byte that fills memory when it is freed (`MALLOC_PERTURB_`), and when it is allocated (the complement).
 /// No text has them.
 pub const FILLED: [u8; 3] = [0, 127, !127];
 
@@ -24,13 +24,13 @@ pub struct Piece {
     pub size: usize,
 }
 
-/// What was understood.
+/// haproxy's memory after it has read a text.
 #[derive(Debug)]
 pub struct Snapshot {
     heap: Vec<u8>,
     start: u64,
     pieces: Vec<Piece>,
-    /// Memory that is neither a file's nor the heap's: where it stands says nothing.
+    /// Memory that is neither a file's nor the heap's. Its address means nothing.
     nameless: Vec<Range<u64>>,
     pub global: Vec<u8>,
     first_proxy: u64,
@@ -79,7 +79,7 @@ impl Snapshot {
         self.heap.get(from..from + piece.size).unwrap_or_default()
     }
 
-    /// Whether an address is of memory that stands anywhere.
+    /// Whether an address is of memory without a fixed place.
     pub fn is_nameless(&self, address: u64) -> bool {
         self.nameless.iter().any(|range| range.contains(&address))
     }
@@ -117,7 +117,7 @@ impl Snapshot {
         Some(String::from_utf8_lossy(text).into_owned())
     }
 
-    /// The proxies, if the pointer to the next one stands at `next`.
+    /// The proxies, if the pointer to the next one is at `next`.
     pub fn chain(&self, next: usize) -> Vec<Piece> {
         let mut all: Vec<Piece> = Vec::new();
         let mut address = self.first_proxy;

@@ -1,4 +1,4 @@
-//! What changed texts are made of.
+//! The words that changed texts are made of.
 
 /// Lines that mean something to haproxy in one of the two dialects, or nearly.
 pub const LINES: &[&str] = &[

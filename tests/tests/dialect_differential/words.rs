@@ -1,4 +1,4 @@
-//! What can be seen of a text without knowing what it means: its lines as words, quotes and backslashes thrown away.
+//! A text without its meaning: its lines as words, without quotes and backslashes.
 //!
 //! Of use for names and for what has no effect at a gate; a meaning is never taken from here.
 
