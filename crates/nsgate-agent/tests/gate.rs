@@ -3,7 +3,7 @@
 
 use nsgate_agent::binding::{self, BoundConnection, HeldDoor, Taken};
 use nsgate_config::{Gate, Identity, native};
-use nsgate_forwarder::{Connector, Door, DoorConnector, DoorEnd, Forwarder, Stop};
+use nsgate_forwarder::{ConnectionSource, Connector, DoorConnector, DoorEnd, Forwarder, Stop};
 use std::{
     io::Result,
     net::SocketAddr,
@@ -35,7 +35,7 @@ impl AsRawFd for GateDoor {
     }
 }
 
-impl Door for GateDoor {
+impl ConnectionSource for GateDoor {
     fn ask(&self) -> Result<()> {
         self.0.ask()
     }

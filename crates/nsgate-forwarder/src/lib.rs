@@ -55,7 +55,7 @@ mod turns;
 pub use callers::InstanceTable;
 pub use connector::{
     AgentStream, Connector, UnixConnector,
-    kept::{Door, DoorConnector, DoorEnd, KeptStream},
+    kept::{ConnectionSource, DoorConnector, DoorEnd, KeptStream},
     tcp::TcpConnector,
 };
 pub use entrance::ListenerHeld;

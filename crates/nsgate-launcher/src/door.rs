@@ -38,7 +38,7 @@ const WITHOUT_IT: &str = "start `nsgate agent`, or name the agent's socket as `b
                           /etc/nsgate/nsgate.toml";
 
 /// Why an attempt has failed.
-enum Failed {
+enum DoorFailure {
     /// The agent is not there, or was going.
     Away(String),
     /// It does not want to, or is another program.
@@ -65,9 +65,11 @@ pub(crate) fn open(
         attempts += 1;
         match bind(&place, owner, &binding, &(binding.line)(&door.identity), door.patience) {
             Ok(connection) => return Ok(Some(connection)),
-            Err(Failed::Away(_)) if attempts <= door.retries => sleep(BETWEEN_ATTEMPTS),
-            Err(Failed::Away(why)) => return Err(place.wrong(&format!("{why} (attempts: {attempts}); {WITHOUT_IT}"))),
-            Err(Failed::Refused(why)) => return Err(place.wrong(&why)),
+            Err(DoorFailure::Away(_)) if attempts <= door.retries => sleep(BETWEEN_ATTEMPTS),
+            Err(DoorFailure::Away(why)) => {
+                return Err(place.wrong(&format!("{why} (attempts: {attempts}); {WITHOUT_IT}")));
+            }
+            Err(DoorFailure::Refused(why)) => return Err(place.wrong(&why)),
         }
     }
 }
@@ -79,24 +81,24 @@ fn bind(
     binding: &Binding,
     line: &str,
     patience: Duration,
-) -> Result<OwnedFd, Failed> {
+) -> Result<OwnedFd, DoorFailure> {
     let connection = connected(place, patience).map_err(|error| match error {
-        Errno::ENOTSOCK => Failed::Refused("this is not a socket; name the socket of `nsgate agent`".to_owned()),
-        Errno::ENOENT => Failed::Away("the agent's socket is not there".to_owned()),
-        Errno::ECONNREFUSED => Failed::Away("no process listens at the agent's socket".to_owned()),
-        Errno::EAGAIN => Failed::Away("the agent does not accept".to_owned()),
-        error => Failed::Refused(format!("connect: {error}")),
+        Errno::ENOTSOCK => DoorFailure::Refused("this is not a socket; name the socket of `nsgate agent`".to_owned()),
+        Errno::ENOENT => DoorFailure::Away("the agent's socket is not there".to_owned()),
+        Errno::ECONNREFUSED => DoorFailure::Away("no process listens at the agent's socket".to_owned()),
+        Errno::EAGAIN => DoorFailure::Away("the agent does not accept".to_owned()),
+        error => DoorFailure::Refused(format!("connect: {error}")),
     })?;
-    let broken = |error: Errno| Failed::Refused(error.to_string());
+    let broken = |error: Errno| DoorFailure::Refused(error.to_string());
     if let Some(owner) = owner {
         let found = getsockopt(&connection, PeerCredentials).map_err(broken)?.uid();
         if found != owner {
             let why = format!("the agent's socket belongs to uid {found}, expected {owner} (`backend_owner`)");
-            return Err(Failed::Refused(why));
+            return Err(DoorFailure::Refused(why));
         }
     }
     let answer = answer(&mut UnixStream::from(connection.try_clone().map_err(gone)?), line).map_err(gone)?;
-    (binding.answered)(&answer).map_err(Failed::Refused)?;
+    (binding.answered)(&answer).map_err(DoorFailure::Refused)?;
     let flags = fcntl(&connection, FcntlArg::F_GETFL).map_err(broken)?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     fcntl(&connection, FcntlArg::F_SETFL(flags)).map_err(broken)?;
@@ -132,9 +134,9 @@ fn answer(connection: &mut UnixStream, line: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&heard).into_owned())
 }
 
-fn gone(error: std::io::Error) -> Failed {
+fn gone(error: std::io::Error) -> DoorFailure {
     match error.kind() {
-        std::io::ErrorKind::WouldBlock => Failed::Away("the agent does not answer".to_owned()),
-        _ => Failed::Away(format!("the agent has closed the connection without an answer: {error}")),
+        std::io::ErrorKind::WouldBlock => DoorFailure::Away("the agent does not answer".to_owned()),
+        _ => DoorFailure::Away(format!("the agent has closed the connection without an answer: {error}")),
     }
 }

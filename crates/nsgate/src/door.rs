@@ -2,7 +2,7 @@
 //! meet.
 
 use nsgate_agent::binding::{self, Taken};
-use nsgate_forwarder::{Door, DoorConnector};
+use nsgate_forwarder::{ConnectionSource, DoorConnector};
 use nsgate_launcher::Binding;
 use std::{
     io,
@@ -33,7 +33,7 @@ impl AsRawFd for GateDoor {
     }
 }
 
-impl Door for GateDoor {
+impl ConnectionSource for GateDoor {
     fn ask(&self) -> io::Result<()> {
         self.0.ask()
     }

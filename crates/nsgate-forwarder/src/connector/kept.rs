@@ -27,14 +27,14 @@ use tokio::{
 };
 
 /// Brings connections to the agent, one for each that was asked for. Neither call waits.
-pub trait Door: AsRawFd + Send + Sync + 'static {
+pub trait ConnectionSource: AsRawFd + Send + Sync + 'static {
     /// Asks for one connection more.
     ///
     /// # Errors
     /// The agent has closed the door, or takes nothing now.
     fn ask(&self) -> Result<()>;
 
-    /// What one [`Door::ask`] has led to: a connection in non-blocking mode, or `None` where the door has as many as it may.
+    /// What one [`ConnectionSource::ask`] has led to: a connection in non-blocking mode, or `None` where the door has as many as it may.
     ///
     /// # Errors
     /// Of kind [`ErrorKind::WouldBlock`] if it is not there yet; anything else is the end of the door.
@@ -43,7 +43,7 @@ pub trait Door: AsRawFd + Send + Sync + 'static {
 
 /// Takes connections from a door, and keeps them.
 #[derive(Debug)]
-pub struct DoorConnector<D: Door> {
+pub struct DoorConnector<D: ConnectionSource> {
     door: Arc<AsyncFd<D>>,
     /// What the door brings, in the order in which it was asked.
     brought: AsyncMutex<UnboundedReceiver<Option<UnixStream>>>,
@@ -92,7 +92,7 @@ pub struct KeptStream {
     idle: Arc<Idle>,
 }
 
-impl<D: Door> DoorConnector<D> {
+impl<D: ConnectionSource> DoorConnector<D> {
     /// Takes connections from `door`, which is in non-blocking mode. Must run on a tokio runtime with I/O.
     ///
     /// # Errors
@@ -130,13 +130,13 @@ impl<D: Door> DoorConnector<D> {
     }
 }
 
-impl<D: Door> Drop for DoorConnector<D> {
+impl<D: ConnectionSource> Drop for DoorConnector<D> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl<D: Door> Connector for DoorConnector<D> {
+impl<D: ConnectionSource> Connector for DoorConnector<D> {
     type Stream = KeptStream;
 
     const KEEPS: bool = true;
@@ -187,7 +187,7 @@ impl<D: Door> Connector for DoorConnector<D> {
 }
 
 /// Takes what the door brings until the agent closes it.
-async fn attend<D: Door>(
+async fn attend<D: ConnectionSource>(
     door: Arc<AsyncFd<D>>,
     bring: UnboundedSender<Option<UnixStream>>,
     end: watch::Sender<Option<String>>,
