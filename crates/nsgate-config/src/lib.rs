@@ -40,6 +40,7 @@ pub use model::{
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, TcpPort},
     log::{Facility, Log, LogFile, LogLevel},
+    metadata_agent::{DirectorySource, MetadataAgent, MetadataAgentConfig, NovaService, NovaUrl},
     netns::Netns,
     path::AbsolutePath,
     pool::{Fallback, Pool, PoolConfig, PoolUse},

@@ -7,7 +7,7 @@ use super::{Document, Key, Table};
 const HEAD: &str = "\
 # Configuration
 
-Written by `cargo xtask reference --write`, from the types and from what the parser answers; a test compares. Three kinds
+Written by `cargo xtask reference --write`, from the types and from what the parser answers; a test compares. Four kinds
 of files, all of them TOML; an unknown key or a value out of its range is an error that names file, line and column, and
 nothing is started. What Neutron's agents write for haproxy is read as well: [migration.md](migration.md).
 
@@ -36,6 +36,9 @@ fn table(text: &mut String, table: &Table) {
     let Table { header, about, keys } = table;
     if !header.is_empty() {
         let _ = write!(text, "\n### `{header}`\n\n{}\n", folded(about));
+    }
+    if keys.is_empty() {
+        return;
     }
     text.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
     for Key { name, kind, accepts, default, required, one_of, about } in keys {

@@ -12,7 +12,7 @@ mod types;
 
 use std::fs;
 
-use nsgate_config::native::{self, DraftPool, Site};
+use nsgate_config::native::{self, DraftAgent, DraftPool, Site};
 use nsgate_tests::json;
 use nsgate_tests::program::workspace;
 use serde::Serialize;
@@ -73,7 +73,7 @@ struct Source {
     complete: fn(&str) -> Result<String, String>,
 }
 
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 4] = [
     Source {
         name: "A gate",
         about: "One network: `nsgate run --config FILE`, `nsgate add --config FILE`, checked by `nsgate check FILE`. The \
@@ -115,6 +115,19 @@ const SOURCES: [Source; 3] = [
             let draft = DraftPool::read("pool.toml", text).map_err(|e| e.to_string())?;
             let (config, _) = draft.finish("pool.toml", text).map_err(|e| e.to_string())?;
             Ok(native::render_pool(&config))
+        },
+    },
+    Source {
+        name: "An agent",
+        about: "The second hop of a host: `nsgate agent --config FILE`, checked by `nsgate check --dialect agent FILE` \
+                ([agent.md](agent.md)).",
+        example: include_str!("agent.toml"),
+        keys: "DraftAgent",
+        least: include_str!("agent.toml"),
+        complete: |text| {
+            let draft = DraftAgent::read("agent.toml", text).map_err(|e| e.to_string())?;
+            let (config, _) = draft.finish("agent.toml", text).map_err(|e| e.to_string())?;
+            Ok(native::render_agent(&config))
         },
     },
 ];

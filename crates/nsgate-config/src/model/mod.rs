@@ -16,6 +16,7 @@ pub(crate) mod instances;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod log;
+pub(crate) mod metadata_agent;
 pub(crate) mod netns;
 pub(crate) mod path;
 pub(crate) mod pool;

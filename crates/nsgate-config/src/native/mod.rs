@@ -3,6 +3,7 @@
 //! Promises that an unknown key is refused, that the message about a value out of range names the range, and that [`parse`]
 //! reads the output of [`render`] back to the same values.
 
+mod agent;
 mod audit;
 mod draft;
 mod flags;
@@ -17,6 +18,7 @@ mod time;
 mod toml_text;
 mod validator;
 
+pub use agent::{DraftAgent, DraftDirectory, DraftGates, DraftNova, render as render_agent};
 pub use draft::{
     Draft, DraftAccount, DraftAudit, DraftExpiring, DraftGuards, DraftHeader, DraftLimits, DraftLog, DraftRate,
     DraftTime, DraftTimeouts, DraftTrace,

@@ -88,6 +88,26 @@ impl<'a> Validator<'a> {
         }
     }
 
+    /// The value of a key that only a text has, with its table before its name.
+    pub(super) fn must<T, V, E: Into<String>>(
+        &mut self,
+        path: &str,
+        said: &Option<Spanned<V>>,
+        form: &str,
+        judge: impl FnOnce(&V) -> Result<T, E>,
+    ) -> Option<T> {
+        if said.is_none() {
+            self.absent(path, form);
+        }
+        self.optional(path.rsplit('.').next().unwrap_or(path), said, judge)
+    }
+
+    /// The same where it is not there.
+    pub(super) fn absent(&mut self, path: &str, form: &str) {
+        let table = path.split_once('.').map(|(table, _)| format!(" in [{table}]")).unwrap_or_default();
+        self.report.error(Span::default(), format!("`{path}` is missing"), format!("write {form}{table}"));
+    }
+
     pub(super) fn missing(&mut self, key: &str, form: &str) {
         let flag = flag(key);
         let message = format!("`{key}` (--{flag}) is missing");

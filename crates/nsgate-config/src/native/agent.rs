@@ -1,0 +1,319 @@
+//! The configuration of `nsgate agent` in TOML.
+
+use super::{
+    audit,
+    draft::{DraftAccount, DraftLog, DraftTime},
+    log,
+    process::{account, render_account},
+    time,
+    toml_text::{quoted, read_toml},
+    validator::Validator,
+};
+use crate::{
+    AbsolutePath, Account, Backend, Diagnostic, Diagnostics, DirectorySource, MetadataAgent, MetadataAgentConfig,
+    NovaService, NovaUrl, Process, closest,
+    model::metadata_agent::{MOST_AT_ONCE, MOST_BINDERS, MOST_HOSTS},
+};
+use serde::Deserialize;
+use std::time::Duration;
+use toml::Spanned;
+
+/// Names of the directories.
+const KINDS: [&str; 1] = ["file"];
+
+/// The keys of an agent's text.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DraftAgent {
+    /// The process, and the gates' side.
+    pub agent: DraftGates,
+    /// Nova's metadata service.
+    pub nova: DraftNova,
+    /// Who knows which instance has an address.
+    pub directory: DraftDirectory,
+    /// The system log. Without this table, lines go to standard error.
+    pub log: Option<DraftLog>,
+}
+
+/// `[agent]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DraftGates {
+    /// Path of the UNIX socket at which gates are served. The agent creates it.
+    pub socket: Option<Spanned<String>>,
+    /// Besides root, processes of this group may connect to the socket. Gates whose connection is bound need none: root connects.
+    pub socket_group: Option<Spanned<DraftAccount>>,
+    /// Whether to serve a connection that names its network in each request, as haproxy and older gates do. Each process that may
+    /// connect can ask for every network then.
+    pub plain: bool,
+    /// The users whose processes may bind a connection to a network. A gate's starter is root.
+    pub binders: Option<Vec<Spanned<DraftAccount>>>,
+    /// Connections at the socket at once, beside those that bind a network. Further ones wait.
+    pub connections: Option<Spanned<i64>>,
+    /// Connections of one network that is bound, at once.
+    pub connections_per_network: Option<Spanned<i64>>,
+    /// The user that the agent runs as.
+    pub user: Option<Spanned<DraftAccount>>,
+    /// The group that the agent runs as. The user's own group without this key.
+    pub group: Option<Spanned<DraftAccount>>,
+    /// Whether root is accepted as user or group.
+    pub allow_root: bool,
+    /// Whether the agent goes into the background.
+    pub daemon: bool,
+    /// Path of the file that receives the pid.
+    pub pid_file: Option<Spanned<String>>,
+    /// What to do on a kernel that lacks a part of the confinement: `strict` does not start, `default` logs what is missing.
+    pub sandbox: Option<Spanned<String>>,
+}
+
+/// `[nova]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DraftNova {
+    /// Nova's hosts, one to sixteen: `http://HOST:PORT`. They are asked in turns; one that fails is asked after the others until it
+    /// answers. A name is looked up once, when the agent starts.
+    pub hosts: Vec<Spanned<String>>,
+    /// Path of the file with the secret that is shared with Nova (`metadata_proxy_shared_secret`), read once at the start, by who
+    /// starts the agent. A systemd credential is such a file.
+    pub secret_file: Option<Spanned<String>>,
+    /// How long a connection to a host may take before the next one is tried.
+    pub connect_timeout: Option<Spanned<DraftTime>>,
+    /// How long the beginning of an answer may take, and the time between two pieces of it.
+    pub answer_timeout: Option<Spanned<DraftTime>>,
+    /// Requests under way at Nova at once.
+    pub requests: Option<Spanned<i64>>,
+    /// Requests of one instance under way at once. Further ones of it wait, and keep no other instance from Nova.
+    pub requests_per_instance: Option<Spanned<i64>>,
+}
+
+/// `[directory]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DraftDirectory {
+    /// Which directory: `file`.
+    pub kind: Option<Spanned<String>>,
+    /// For `file`: path of a TOML file with `[[instance]]` tables. It is read again when it changes.
+    pub path: Option<Spanned<String>>,
+}
+
+impl DraftAgent {
+    /// Reads TOML without checking its values.
+    ///
+    /// # Errors
+    /// An error of syntax, an unknown key, a value of the wrong type.
+    pub fn read(file: &str, text: &str) -> Result<Self, Diagnostics> {
+        read_toml(file, text)
+    }
+
+    /// Checks every value. Returns the configuration and its warnings.
+    ///
+    /// # Errors
+    /// All errors, each with its place.
+    pub fn finish(self, file: &str, text: &str) -> Result<(MetadataAgentConfig, Vec<Diagnostic>), Diagnostics> {
+        let mut validator = Validator::new(file, text, None);
+        let config = validator.metadata_agent(&self);
+        validator.finish(config)
+    }
+}
+
+impl Validator<'_> {
+    fn metadata_agent(&mut self, draft: &DraftAgent) -> Option<MetadataAgentConfig> {
+        let agent = self.gates(&draft.agent);
+        let nova = self.nova(&draft.nova);
+        let directory = self.directory(&draft.directory);
+        let process = self.agents_process(&draft.agent);
+        let log = match &draft.log {
+            Some(log) => Some(self.log(log)?),
+            None => None,
+        };
+        Some(MetadataAgentConfig {
+            agent: agent?,
+            nova: nova?,
+            directory: directory?,
+            process: Process { log, ..process? },
+        })
+    }
+
+    fn gates(&mut self, draft: &DraftGates) -> Option<MetadataAgent> {
+        let socket = self.must("agent.socket", &draft.socket, "socket = \"/run/nsgate/agent.sock\"", |path| {
+            AbsolutePath::new(path).and_then(Backend::new).map(|backend| backend.path().clone())
+        });
+        let socket_group = self.optional("socket_group", &draft.socket_group, account);
+        let binders = match &draft.binders {
+            None => vec![Account::Name("root".to_owned())],
+            Some(said) => said.iter().filter_map(|said| self.value("binders", said, account)).collect(),
+        };
+        if let Some(said) = draft.binders.as_ref().and_then(|said| said.get(MOST_BINDERS)) {
+            self.wrong("binders", said, format!("at most {MOST_BINDERS} users are accepted"));
+        }
+        let connections = self.number("connections", &draft.connections, 1024, 1..=MOST_AT_ONCE);
+        let per_network = self.number("connections_per_network", &draft.connections_per_network, 64, 1..=1024);
+        Some(MetadataAgent {
+            socket: socket?,
+            socket_group,
+            plain: draft.plain,
+            binders,
+            connections,
+            connections_per_network: per_network,
+        })
+    }
+
+    fn nova(&mut self, draft: &DraftNova) -> Option<NovaService> {
+        let hosts: Vec<NovaUrl> =
+            draft.hosts.iter().filter_map(|said| self.value("hosts", said, |text| NovaUrl::new(text))).collect();
+        if draft.hosts.is_empty() {
+            self.absent("nova.hosts", "hosts = [\"http://192.0.2.10:8775\"]");
+        }
+        if let Some(said) = draft.hosts.get(MOST_HOSTS) {
+            self.wrong("hosts", said, format!("at most {MOST_HOSTS} hosts are accepted"));
+        }
+        for (index, said) in draft.hosts.iter().enumerate() {
+            if draft.hosts.iter().take(index).any(|before| before.get_ref() == said.get_ref()) {
+                self.wrong("hosts", said, "this host is named twice".to_owned());
+            }
+        }
+        let form = "secret_file = \"/etc/nsgate/nova-secret\"";
+        let secret_file = self.must("nova.secret_file", &draft.secret_file, form, |path| AbsolutePath::new(path));
+        let connect = self.optional("connect_timeout", &draft.connect_timeout, time::parse);
+        let answer = self.optional("answer_timeout", &draft.answer_timeout, time::parse);
+        let requests = self.number("requests", &draft.requests, 256, 1..=MOST_AT_ONCE);
+        let share = self.number("requests_per_instance", &draft.requests_per_instance, 8, 1..=MOST_AT_ONCE);
+        Some(NovaService {
+            hosts,
+            secret_file: secret_file?,
+            connect_timeout: connect.unwrap_or(Duration::from_secs(3)),
+            answer_timeout: answer.unwrap_or(Duration::from_secs(30)),
+            requests,
+            requests_per_instance: share,
+        })
+    }
+
+    fn directory(&mut self, draft: &DraftDirectory) -> Option<DirectorySource> {
+        self.must("directory.kind", &draft.kind, "kind = \"file\"", |kind| match KINDS.contains(&kind.as_str()) {
+            true => Ok(()),
+            false => {
+                let meant = closest(kind, KINDS.iter().copied()).map(|meant| format!("; did you mean \"{meant}\"?"));
+                Err(format!("`{kind}` is no directory{}", meant.unwrap_or_else(|| "; write \"file\"".to_owned())))
+            }
+        })?;
+        let form = "path = \"/etc/nsgate/instances.toml\"";
+        self.must("directory.path", &draft.path, form, |path| AbsolutePath::new(path)).map(DirectorySource::File)
+    }
+
+    fn agents_process(&mut self, draft: &DraftGates) -> Option<Process> {
+        let user = self.must("agent.user", &draft.user, "user = \"nsgate\"", account);
+        let group = self.optional("group", &draft.group, account);
+        let pid_file = self.optional("pid_file", &draft.pid_file, |path| AbsolutePath::new(path));
+        let sandbox = self.sandbox(&draft.sandbox);
+        let mut process = Process::new(user?);
+        process.group = group;
+        process.allow_root = draft.allow_root;
+        process.daemon = draft.daemon;
+        process.pid_file = pid_file;
+        process.sandbox = sandbox.unwrap_or_default();
+        Some(process)
+    }
+}
+
+/// TOML of an agent that reads back to the same configuration, with every default written out.
+#[must_use]
+pub fn render(config: &MetadataAgentConfig) -> String {
+    let MetadataAgentConfig { agent, nova, directory, process } = config;
+    let mut text = String::new();
+    let mut line = |content: String| {
+        text.push_str(&content);
+        text.push('\n');
+    };
+    line("[agent]".to_owned());
+    line(format!("socket = {}", quoted(agent.socket.as_str())));
+    if let Some(group) = &agent.socket_group {
+        line(format!("socket_group = {}", render_account(group)));
+    }
+    line(format!("plain = {}", agent.plain));
+    let binders: Vec<String> = agent.binders.iter().map(render_account).collect();
+    line(format!("binders = [{}]", binders.join(", ")));
+    line(format!("connections = {}", agent.connections));
+    line(format!("connections_per_network = {}", agent.connections_per_network));
+    line(format!("user = {}", render_account(&process.user)));
+    if let Some(group) = &process.group {
+        line(format!("group = {}", render_account(group)));
+    }
+    line(format!("allow_root = {}", process.allow_root));
+    line(format!("daemon = {}", process.daemon));
+    if let Some(path) = &process.pid_file {
+        line(format!("pid_file = {}", quoted(path.as_str())));
+    }
+    line(format!("sandbox = \"{}\"", process.sandbox.as_str()));
+    line("\n[nova]".to_owned());
+    let hosts: Vec<String> = nova.hosts.iter().map(|host| quoted(&host.to_string())).collect();
+    line(format!("hosts = [{}]", hosts.join(", ")));
+    line(format!("secret_file = {}", quoted(nova.secret_file.as_str())));
+    line(format!("connect_timeout = {}", quoted(&time::write(nova.connect_timeout))));
+    line(format!("answer_timeout = {}", quoted(&time::write(nova.answer_timeout))));
+    line(format!("requests = {}", nova.requests));
+    line(format!("requests_per_instance = {}", nova.requests_per_instance));
+    line("\n[directory]".to_owned());
+    match directory {
+        DirectorySource::File(path) => line(format!("kind = \"file\"\npath = {}", quoted(path.as_str()))),
+    }
+    if let Some(log) = &process.log {
+        line(log::render(log));
+    }
+    text + &audit::render(process.audit.as_ref(), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DraftAgent;
+    use crate::MetadataAgentConfig;
+
+    fn parse(text: &str) -> Result<MetadataAgentConfig, String> {
+        let draft = DraftAgent::read("agent.toml", text).map_err(|errors| errors.to_string())?;
+        draft.finish("agent.toml", text).map(|(config, _)| config).map_err(|errors| errors.to_string())
+    }
+
+    const USUAL: &str = "[agent]\nsocket = \"/run/nsgate/agent.sock\"\nuser = \"nsgate\"\n\
+                         [nova]\nhosts = [\"http://192.0.2.10:8775\"]\nsecret_file = \"/etc/nsgate/nova-secret\"\n\
+                         [directory]\nkind = \"file\"\npath = \"/etc/nsgate/instances.toml\"\n";
+
+    #[test]
+    fn the_usual_configuration_is_read_with_its_defaults_and_reads_back() {
+        let MetadataAgentConfig { agent, nova, .. } = parse(USUAL).unwrap();
+        assert_eq!((agent.plain, agent.connections, agent.connections_per_network), (false, 1024, 64));
+        assert_eq!(agent.binders, [crate::Account::Name("root".to_owned())]);
+        assert_eq!((nova.requests, nova.requests_per_instance, nova.answer_timeout.as_secs()), (256, 8, 30));
+        let all = USUAL.replace(
+            "[nova]\n",
+            "socket_group = \"neutron\"\nplain = true\nbinders = [\"root\", 7]\nconnections = 5\nconnections_per_network = 2\n\
+             group = 7\ndaemon = true\npid_file = \"/run/p\"\nsandbox = \"strict\"\n[nova]\nconnect_timeout = \"500ms\"\n\
+             answer_timeout = 10\nrequests = 4\nrequests_per_instance = 1\n",
+        ) + "[log]\nlevel = \"debug\"\n";
+        for text in [USUAL, &all] {
+            let config = parse(text).unwrap();
+            assert_eq!(parse(&super::render(&config)).unwrap(), config, "{}", super::render(&config));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (from, to, word) in [
+            ("http://192.0.2.10:8775", "https://192.0.2.10:8775", "`hosts`: https is not built yet"),
+            ("http://192.0.2.10:8775", "192.0.2.10", "--> agent.toml:5:10"),
+            ("8775\"]", "8775\", \"http://192.0.2.10:8775\"]", "named twice"),
+            ("/etc/nsgate/nova-secret", "nova-secret", "not an absolute path"),
+            ("\"file\"", "\"fil\"", "`kind`: `fil` is no directory; did you mean \"file\"?"),
+            ("\"file\"", "\"ldap\"", "no directory"),
+            ("user =", "sandbox = \"lax\"\nuser =", "not a level"),
+            ("user =", "plan = true\nuser =", "unknown field `plan`"),
+            ("user =", "connections = 0\nuser =", "`connections`: write a number from 1 to 100000"),
+            ("user =", "binders = [\"0\"]\nuser =", "`binders`: `0` looks like a number"),
+        ] {
+            let error = parse(&USUAL.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(word), "{to}: {error}");
+        }
+        let error = parse("").unwrap_err();
+        for key in ["agent.socket", "agent.user", "nova.hosts", "nova.secret_file", "directory.kind"] {
+            assert!(error.contains(&format!("`{key}` is missing")), "{error}");
+        }
+    }
+}
