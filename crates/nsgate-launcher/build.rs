@@ -3,7 +3,8 @@
 
 use nsgate_sandbox::compile;
 
-const ROLES: [&str; 11] = [
+const ROLES: [&str; 12] = [
+    "agent",
     "boundgate",
     "boundgatelog",
     "courier",

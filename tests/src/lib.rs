@@ -32,6 +32,8 @@ pub mod load;
 pub mod machine;
 pub mod manager;
 pub mod network;
+#[path = "../../crates/nsgate-agent/tests/support/nova.rs"]
+pub mod nova;
 pub mod openmetrics;
 pub mod ovn;
 pub mod pool;
@@ -40,6 +42,7 @@ pub mod probes;
 pub mod procfs;
 pub mod program;
 mod sealed;
+pub mod second_hop;
 pub mod sidecar;
 pub mod sys;
 pub mod syslog;

@@ -1,4 +1,4 @@
-//! Step 4, for a pool's worker: the UNIX sockets at which it is reached.
+//! Step 4, for a pool's worker and for an agent: the UNIX sockets at which they are reached.
 //!
 //! A socket is made in a directory of its own beside its place, and takes the place by one rename once the worker serves: a
 //! connection reaches the old worker or the new one at every moment. Owner and mode are given in that directory, where no
@@ -41,6 +41,8 @@ pub(crate) enum Purpose {
     Handover,
     /// Metrics are read: by anybody, since they hold no secret.
     Metrics,
+    /// Gates ask for their guests: for root, and one group where it is named.
+    Gates,
 }
 
 /// The place of a socket that is to be made.
@@ -79,6 +81,15 @@ impl Purpose {
         match self {
             Self::Handover => ("ListenSequentialPacket=", "handover"),
             Self::Metrics => ("ListenStream=", "metrics"),
+            Self::Gates => ("ListenStream=", "gates"),
+        }
+    }
+
+    /// Why a socket at which a process answers stays that one's.
+    fn taken(self) -> &'static str {
+        match self {
+            Self::Handover | Self::Metrics => "a worker answers here already; `--replace` takes over from it",
+            Self::Gates => "a process answers here already, as a rule another `nsgate agent`; end it first",
         }
     }
 
@@ -86,7 +97,7 @@ impl Purpose {
     pub(crate) fn kind(self) -> SockType {
         match self {
             Self::Handover => SockType::SeqPacket,
-            Self::Metrics => SockType::Stream,
+            Self::Metrics | Self::Gates => SockType::Stream,
         }
     }
 }
@@ -111,7 +122,7 @@ impl EndpointPlace {
         let kind_of = purpose.kind();
         let predecessor = if taken { answers(&place, kind_of)? } else { None };
         if predecessor.is_some() && !replace {
-            return Err(place.wrong("a worker answers here already; `--replace` takes over from it"));
+            return Err(place.wrong(purpose.taken()));
         }
         let unmade = |(call, error): Failed| {
             // A name for a socket is a file's: no port is bound here.
@@ -182,8 +193,8 @@ fn make(waiting: &PrivateDirectory, purpose: Purpose, group: Option<Gid>) -> Res
     let address = UnixAddr::new(address.as_str()).map_err(failed("bind"))?;
     bind(socket.as_raw_fd(), &address).map_err(failed("bind"))?;
     let (mode, group) = match purpose {
-        Purpose::Handover if group.is_none() => (0o600, None),
-        Purpose::Handover => (0o660, group),
+        Purpose::Handover | Purpose::Gates if group.is_none() => (0o600, None),
+        Purpose::Handover | Purpose::Gates => (0o660, group),
         Purpose::Metrics => (0o666, None),
     };
     let owner = (Some(Uid::from_raw(0)), group.or(Some(Gid::from_raw(0))));

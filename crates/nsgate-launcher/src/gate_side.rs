@@ -178,7 +178,7 @@ impl<T> PreparedGate<T> {
             pool: names.pool,
             carried: self.carried,
             reader: self.reader,
-            server: self.opened.server,
+            servers: self.opened.servers,
             door: self.opened.door,
             counters: self.counters,
             log: LogSocket { reconnect: names.log, ..self.opened.log.socket },

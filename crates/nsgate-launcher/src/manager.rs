@@ -167,7 +167,7 @@ pub(crate) fn bound(
 
 /// Sockets that no configuration asks for are closed, with a warning: nothing but what is kept goes on to the worker.
 pub(crate) fn close_unused(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<String>) {
-    let names = [Purpose::Handover, Purpose::Metrics].map(|purpose| purpose.words().1);
+    let names = [Purpose::Handover, Purpose::Metrics, Purpose::Gates].map(|purpose| purpose.words().1);
     passed.retain(|(name, _)| {
         let unused = names.contains(&name.as_str());
         if unused {

@@ -21,8 +21,8 @@ use std::{
 
 /// What leads out of the process.
 pub(crate) struct Opened {
-    /// The one address that it connects to.
-    pub(crate) server: Option<SocketAddr>,
+    /// The addresses that it connects to.
+    pub(crate) servers: Vec<SocketAddr>,
     /// The connection to the agent, which is bound to the network.
     pub(crate) door: Option<OwnedFd>,
     pub(crate) log: OpenedLog,
@@ -40,7 +40,7 @@ impl Opened {
         inherited: &mut Inherited,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LaunchError> {
-        let server = plan.server.map(|server| look_up(server, &accounts.ids)).transpose()?;
+        let servers = plan.servers.iter().map(|server| look_up(server, &accounts.ids)).collect::<Result<_, _>>()?;
         let door = door::open(plan, options, accounts, pinned)?;
         let unprivileged = accounts.unprivileged.is_some();
         let mut log = pinned.log.take().map(|place| place.open(unprivileged, root_names::LOG)).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Opened {
             }
             Mode::Daemon => Output::kept(),
         };
-        Ok(Self { server, door, log, audit, standard_error })
+        Ok(Self { servers, door, log, audit, standard_error })
     }
 
     /// Whether the root shows a system log that may come back.

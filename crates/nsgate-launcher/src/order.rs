@@ -18,7 +18,7 @@ use crate::{
     running::{Carried, Launched},
     starter, unprivileged,
 };
-use nsgate_config::{AbsolutePath, Config, HostConfig, PoolConfig};
+use nsgate_config::{AbsolutePath, Config, HostConfig, MetadataAgentConfig, PoolConfig};
 use nsgate_sandbox::Sandbox;
 use std::{io, path::Path};
 
@@ -95,6 +95,20 @@ pub fn launch_worker<T>(
     start(&Plan::worker(config), options, prepare)
 }
 
+/// The same for an agent, the second hop: it binds no address, is reached at a UNIX socket, and Landlock lets Nova's ports pass. A
+/// directory that is a file has a reader beside it, as a host's proxy has. What `prepare` holds is the agent's alone: the starter
+/// drops its copy at the fork, a secret in it too.
+///
+/// # Errors
+/// The first step that failed. Nothing is left behind.
+pub fn launch_agent<T>(
+    config: &MetadataAgentConfig,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    start(&Plan::agent(config), options, prepare)
+}
+
 // Not a part of its caller: a keeper sleeps in that frame for as long as its network lasts, and its pages cannot be given back.
 #[inline(never)]
 fn start<T>(
@@ -129,7 +143,7 @@ fn start<T>(
     let side = GateSide { accounts, pinned, opened, bound, managed, lender, carried, warnings };
     let readiness = match daemon::separate(starter.unprivileged).inspect_err(|_| starter.withdraw())? {
         Forked::Starter(child, word) => {
-            drop(side);
+            drop((side, prepare));
             return starter::wait(word, child, starter, options);
         }
         Forked::Gate(readiness) => readiness,

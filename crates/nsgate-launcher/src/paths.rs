@@ -18,7 +18,7 @@ use crate::{
     trust::{Trust, know_unmapped_root},
     wide,
 };
-use nsgate_config::{AbsolutePath, Backend, Config, HostConfig, PoolConfig};
+use nsgate_config::{AbsolutePath, Backend, Config, HostConfig, MetadataAgentConfig, PoolConfig};
 use nsgate_sandbox::{Ids, Origin};
 use std::{os::fd::OwnedFd, path::Path};
 
@@ -133,6 +133,14 @@ pub fn check_host(config: &HostConfig, file: &Path, options: &Options) -> Result
 /// As the start.
 pub fn check_pool(config: &PoolConfig, options: &Options) -> Result<Vec<String>, LaunchError> {
     check(&Plan::worker(config), options)
+}
+
+/// The same of an agent, the second hop.
+///
+/// # Errors
+/// As the start.
+pub fn check_agent(config: &MetadataAgentConfig, options: &Options) -> Result<Vec<String>, LaunchError> {
+    check(&Plan::agent(config), options)
 }
 
 /// The socket that has the name of this pool's now, by descriptor; nothing if there is none, or something else. A command

@@ -5,7 +5,8 @@
 
 use crate::{LaunchError, Role, endpoint::Purpose, mark::Mark};
 use nsgate_config::{
-    AbsolutePath, Account, Backend, Config, HostConfig, Identity, Listener, PoolConfig, Process, Server,
+    AbsolutePath, Account, Backend, Config, DirectorySource, HostConfig, Identity, Listener, MetadataAgentConfig,
+    PoolConfig, Process, Server,
 };
 use nsgate_sandbox::Policy;
 use std::{num::NonZeroU8, path::Path, slice, time::Duration};
@@ -30,8 +31,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pool: Option<&'a AbsolutePath>,
     /// Pinned for the reader: the configuration, which is read anew.
     pub(crate) configuration: Option<&'a Path>,
-    /// Looked up: the one TCP port that it connects to.
-    pub(crate) server: Option<&'a Server>,
+    /// Looked up: the hosts that it connects to, each at one TCP port.
+    pub(crate) servers: Vec<&'a Server>,
 
     /// Bound in the namespace.
     pub(crate) listeners: &'a [Listener],
@@ -41,7 +42,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) mark: Mark,
     /// Pinned and bound: the UNIX sockets that it is reached at.
     pub(crate) sockets: Vec<(&'a AbsolutePath, Purpose)>,
-    /// The group that may connect to the socket for handovers.
+    /// The group that may connect to the socket for handovers, or to that for gates.
     pub(crate) handover_group: Option<&'a Account>,
     /// A service manager may start it without privileges, bind its sockets, and keep descriptors for it.
     pub(crate) managed: bool,
@@ -93,7 +94,7 @@ impl<'a> Plan<'a> {
     pub(crate) fn host(HostConfig { proxy, process }: &'a HostConfig, file: &'a Path) -> Self {
         Self {
             configuration: Some(file),
-            server: Some(&proxy.server),
+            servers: vec![&proxy.server],
             listeners: &proxy.listeners,
             hop_limit: proxy.guards.hop_limit,
             mark: Mark::Host,
@@ -150,6 +151,24 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The second hop: it serves gates at a UNIX socket, and connects to Nova's ports. A directory that is a file is read anew by
+    /// a reader.
+    pub(crate) fn agent(config: &'a MetadataAgentConfig) -> Self {
+        let MetadataAgentConfig { agent, nova, directory, process } = config;
+        Self {
+            configuration: match directory {
+                DirectorySource::File(path) => Some(path.as_path()),
+                _ => None,
+            },
+            servers: nova.hosts.iter().map(|host| &host.server).collect(),
+            sockets: vec![(&agent.socket, Purpose::Gates)],
+            handover_group: agent.socket_group.as_ref(),
+            managed: true,
+            descriptors: config.descriptors(),
+            ..Self::of(process, Role::Agent)
+        }
+    }
+
     /// Nothing beside what every kind has.
     fn of(process: &'a Process, role: Role) -> Self {
         Self {
@@ -160,7 +179,7 @@ impl<'a> Plan<'a> {
             asks_agents: false,
             pool: None,
             configuration: None,
-            server: None,
+            servers: Vec::new(),
             listeners: &[],
             hop_limit: None,
             mark: Mark::Unmarked,
@@ -190,9 +209,6 @@ impl<'a> Plan<'a> {
     /// What is asked of its confinement in this role, with so many descriptors.
     pub(crate) fn policy(&self, role: Role, descriptors: u64) -> Policy {
         let policy = role.policy(descriptors);
-        match self.server {
-            Some(server) => policy.connects_to(server.port.get()),
-            None => policy,
-        }
+        self.servers.iter().fold(policy, |policy, server| policy.connects_to(server.port.get()))
     }
 }

@@ -8,7 +8,7 @@ pub struct Policy {
     pub(crate) filter: Filter,
     pub(crate) small_root: bool,
     pub(crate) signals: bool,
-    pub(crate) connects_to: Option<u16>,
+    pub(crate) connects_to: Vec<u16>,
     pub(crate) strict: bool,
     pub(crate) descriptors: u64,
     pub(crate) address_space: Option<u64>,
@@ -30,7 +30,7 @@ impl Policy {
             filter: filter.into(),
             small_root: false,
             signals: false,
-            connects_to: None,
+            connects_to: Vec::new(),
             strict: false,
             descriptors,
             address_space: None,
@@ -81,10 +81,11 @@ impl Policy {
         Self { unprivileged: yes, ..self }
     }
 
-    /// Landlock lets connections to this TCP port pass; without it, to none.
+    /// Landlock lets connections to this TCP port pass as well; without it, to none.
     #[must_use]
-    pub fn connects_to(self, port: u16) -> Self {
-        Self { connects_to: Some(port), ..self }
+    pub fn connects_to(mut self, port: u16) -> Self {
+        self.connects_to.push(port);
+        self
     }
 
     /// With `yes`, a kernel that cannot give everything is refused ([`crate::Error::Strict`]) rather than reported.

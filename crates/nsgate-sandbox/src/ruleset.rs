@@ -1,7 +1,7 @@
 //! Landlock: no file, no TCP, no signal and no abstract socket beyond this process (landlock(7)).
 //!
-//! Everything that the running kernel knows is handled and nothing is allowed, but for what a policy asks for. One TCP port may be
-//! connected to. Files in one directory may be read; which one, the filter says. From ABI 9 a connect to a UNIX socket by path
+//! Everything that the running kernel knows is handled and nothing is allowed, but for what a policy asks for. The TCP ports that
+//! it names may be connected to. Files in one directory may be read; which one, the filter says. From ABI 9 a connect to a UNIX socket by path
 //! is a right of its own: it is allowed below the windows of the small root, or the openings of a given one. On older kernels the
 //! root alone decides which sockets there are.
 
@@ -34,8 +34,8 @@ const WANTED: [(i32, &str); 3] = [
 pub(crate) struct AllowedAccess<'a> {
     /// Signals to a process outside the domain.
     pub(crate) signals: bool,
-    /// Connections to this TCP port.
-    pub(crate) port: Option<u16>,
+    /// Connections to these TCP ports.
+    pub(crate) ports: &'a [u16],
     /// To read files below this directory.
     pub(crate) directory: Option<BorrowedFd<'a>>,
 }
@@ -97,8 +97,8 @@ fn enforce(allowed: AllowedAccess<'_>, root: Root<'_>, known: ABI, abi: i32) -> 
         ruleset = ruleset.scope(scopes).map_err(refused)?;
     }
     let mut created = ruleset.create().map_err(refused)?;
-    if let (true, Some(port)) = (known >= ABI::V4, allowed.port) {
-        created = created.add_rule(NetPort::new(port, AccessNet::ConnectTcp)).map_err(refused)?;
+    for port in allowed.ports.iter().filter(|_| known >= ABI::V4) {
+        created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp)).map_err(refused)?;
     }
     if let Some(directory) = allowed.directory {
         created = created.add_rule(PathBeneath::new(directory, AccessFs::ReadFile)).map_err(refused)?;

@@ -123,7 +123,7 @@ impl Sandbox<Dropped> {
         }
         let allowed = ruleset::AllowedAccess {
             signals: self.policy.signals,
-            port: self.policy.connects_to,
+            ports: &self.policy.connects_to,
             directory: file.map(OneFile::directory),
         };
         let (landlock, missing) = ruleset::restrict(allowed, root)?;

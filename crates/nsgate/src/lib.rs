@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
+mod agent;
 mod audit;
 pub mod cli;
 mod counted;
@@ -23,6 +24,7 @@ pub mod namespace_proxy;
 mod notify;
 mod overview;
 pub mod pool;
+mod reread;
 pub mod shown;
 mod site;
 mod sys;

@@ -20,10 +20,10 @@ use toml::Spanned;
 
 /// What a file says. A clone sees the same, also after [`replace`](Self::replace).
 #[derive(Clone, Debug)]
-pub struct FileDirectory(Arc<RwLock<Known>>);
+pub struct FileDirectory(Arc<RwLock<InstanceFile>>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct InstanceFile {
     networks: Index<usize>,
     routers: Index<usize>,
     instances: usize,
@@ -64,7 +64,7 @@ impl FileDirectory {
     /// # Errors
     /// The first thing that is wrong, with its line.
     pub fn new(file: &str, text: &str) -> Result<Self, NotADirectory> {
-        Ok(Self(Arc::new(RwLock::new(Known::read(file, text)?))))
+        Ok(Self(Arc::new(RwLock::new(InstanceFile::read(file, text)?))))
     }
 
     /// Takes over a later text. Returns the number of its instances. A text with an error changes nothing.
@@ -72,7 +72,7 @@ impl FileDirectory {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn replace(&self, file: &str, text: &str) -> Result<usize, NotADirectory> {
-        let known = Known::read(file, text)?;
+        let known = InstanceFile::read(file, text)?;
         let instances = known.instances;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(instances)
@@ -95,7 +95,7 @@ impl Directory for FileDirectory {
     }
 }
 
-impl Known {
+impl InstanceFile {
     fn read(file: &str, text: &str) -> Result<Self, NotADirectory> {
         let line = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let wrong = |offset: usize, what: String| NotADirectory { file: file.to_owned(), line: line(offset), what };

@@ -1,6 +1,6 @@
 //! The body of Nova's answer: passes each piece, and keeps the connection when all of it has passed.
 
-use super::{host::Host, kept::Kept, shares::ShareTurn};
+use super::{host::Host, kept::NovaConnection, shares::ShareTurn};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -27,13 +27,13 @@ pub struct NovaBody {
 #[derive(Debug)]
 pub(super) struct Lease {
     host: Arc<Host>,
-    kept: Kept,
+    kept: NovaConnection,
     #[allow(dead_code, reason = "held until the answer has ended")]
     turn: ShareTurn,
 }
 
 impl Lease {
-    pub(super) fn new(host: Arc<Host>, kept: Kept, turn: ShareTurn) -> Self {
+    pub(super) fn new(host: Arc<Host>, kept: NovaConnection, turn: ShareTurn) -> Self {
         Self { host, kept, turn }
     }
 }

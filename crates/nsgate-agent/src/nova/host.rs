@@ -1,6 +1,6 @@
 //! One host of Nova's: its kept connections, and whether it answers.
 
-use super::{authority, kept::Kept};
+use super::{authority, kept::NovaConnection};
 use http::HeaderValue;
 use std::{
     net::SocketAddr,
@@ -38,7 +38,7 @@ pub(super) struct Host {
 
 #[derive(Debug, Default)]
 struct HostState {
-    kept: Vec<(Kept, Instant)>,
+    kept: Vec<(NovaConnection, Instant)>,
     failures: u32,
     waits_until: Option<Instant>,
 }
@@ -54,7 +54,7 @@ impl Host {
     }
 
     /// The kept connection that was used last, if it may still be good.
-    pub(super) fn kept(&self) -> Option<Kept> {
+    pub(super) fn kept(&self) -> Option<NovaConnection> {
         let mut state = self.state();
         while let Some((kept, since)) = state.kept.pop() {
             if !kept.is_closed() && since.elapsed() < KEPT_FOR {
@@ -65,7 +65,7 @@ impl Host {
     }
 
     /// Keeps a connection whose answer was read to its end.
-    pub(super) fn keep(&self, kept: Kept) {
+    pub(super) fn keep(&self, kept: NovaConnection) {
         let mut state = self.state();
         // The oldest is the first.
         state.kept.retain(|(kept, since)| !kept.is_closed() && since.elapsed() < KEPT_FOR);
@@ -75,9 +75,9 @@ impl Host {
     }
 
     /// A new connection, or why there is none.
-    pub(super) async fn connect(&self, patience: Duration) -> Result<Kept, String> {
+    pub(super) async fn connect(&self, patience: Duration) -> Result<NovaConnection, String> {
         let address = self.place.address;
-        match timeout(patience, async { Kept::new(TcpStream::connect(address).await?).await }).await {
+        match timeout(patience, async { NovaConnection::new(TcpStream::connect(address).await?).await }).await {
             Ok(Ok(kept)) => Ok(kept),
             Ok(Err(error)) => Err(format!("{address}: {error}")),
             Err(_) => Err(format!("{address}: no connection in {} ms", patience.as_millis())),

@@ -12,7 +12,7 @@ use tokio::{net::TcpStream, task::AbortHandle};
 
 /// A connection. To drop it closes it, in the middle of an answer too.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct NovaConnection {
     sender: SendRequest<Outgoing>,
     task: AbortHandle,
 }
@@ -28,13 +28,13 @@ pub(super) enum SendFault {
     Failed(NovaFailure),
 }
 
-impl Drop for Kept {
+impl Drop for NovaConnection {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Kept {
+impl NovaConnection {
     pub(super) async fn new(socket: TcpStream) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         let (sender, connection) = handshake(HttpIo::new(socket)).await.map_err(io::Error::other)?;

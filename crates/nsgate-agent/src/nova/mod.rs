@@ -16,7 +16,7 @@ pub use host::NovaHost;
 use answer::Lease;
 use host::Host;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
-use kept::{Kept, SendFault};
+use kept::{NovaConnection, SendFault};
 use outgoing::Outgoing;
 use shares::{ShareTurn, Shares};
 use std::{
@@ -161,7 +161,7 @@ impl SharedNova {
         host: &Arc<Host>,
         mut request: Request<Outgoing>,
         again: bool,
-    ) -> Result<(Response<hyper::body::Incoming>, Kept), SendFault> {
+    ) -> Result<(Response<hyper::body::Incoming>, NovaConnection), SendFault> {
         while again && let Some(kept) = host.kept() {
             let (parts, _) = request.into_parts();
             let copy = Request::from_parts(parts.clone(), Outgoing::Nothing);

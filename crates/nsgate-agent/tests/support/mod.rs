@@ -1,6 +1,10 @@
 //! A small Nova on loopback, and the agent in a thread, for tests that speak to both over real sockets.
 
-#![allow(dead_code, reason = "each suite uses a part")]
+#![allow(dead_code, unused_imports, reason = "each suite uses a part")]
+
+mod nova;
+
+pub(crate) use nova::{Seen, SmallNova, good};
 
 use nsgate_agent::{
     directory::FileDirectory,
@@ -11,14 +15,10 @@ use nsgate_agent::{
 };
 use nsgate_forwarder::Stop;
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{Read, Write},
+    net::SocketAddr,
     os::unix::net::UnixStream,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -29,102 +29,6 @@ pub(crate) const NETWORK: &str = "7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10";
 pub(crate) const INSTANCE: &str = "d3f1c2a0-5b7e-4c7a-8a57-6a8d1b9a4e11";
 pub(crate) const OTHER_INSTANCE: &str = "0e8b5b9e-3c52-4a53-8e0e-2f9b0c6a7d22";
 pub(crate) const SECRET: &str = "swordfish";
-
-/// A request as Nova got it.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// Number of the connection that it came over, from 0.
-    pub(crate) connection: usize,
-    /// Request line and header fields.
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Seen {
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (found, value) = line.split_once(": ")?;
-            found.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-}
-
-/// What Nova does with a request. `false` closes the connection.
-pub(crate) type Answer = Arc<dyn Fn(&Seen, &mut TcpStream) -> bool + Send + Sync>;
-
-pub(crate) struct SmallNova {
-    pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    ended: Arc<AtomicUsize>,
-}
-
-impl SmallNova {
-    pub(crate) fn start(answer: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
-        Self::at("127.0.0.1:0".parse().expect("an address"), answer)
-    }
-
-    pub(crate) fn at(
-        address: SocketAddr,
-        answer: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind(address).expect("a listener");
-        let address = listener.local_addr().expect("its address");
-        let (seen, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
-        let (answer, all, over): (Answer, _, _) = (Arc::new(answer), seen.clone(), ended.clone());
-        thread::spawn(move || {
-            for (connection, stream) in listener.incoming().enumerate() {
-                let (answer, all, over) = (answer.clone(), all.clone(), over.clone());
-                thread::spawn(move || {
-                    let mut stream = stream.expect("a connection");
-                    let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
-                    while let Some(seen) = read_request(connection, &mut reader) {
-                        all.lock().expect("seen").push(seen.clone());
-                        if !answer(&seen, &mut stream) {
-                            break;
-                        }
-                    }
-                    let _ = stream.shutdown(std::net::Shutdown::Both);
-                    over.fetch_add(1, Ordering::SeqCst);
-                });
-            }
-        });
-        Self { address, seen, ended }
-    }
-
-    pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("seen").clone()
-    }
-
-    /// Connections that have ended.
-    pub(crate) fn ended(&self) -> usize {
-        self.ended.load(Ordering::SeqCst)
-    }
-}
-
-fn read_request(connection: usize, reader: &mut BufReader<TcpStream>) -> Option<Seen> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let mut seen = Seen { connection, head, body: Vec::new() };
-    if let Some(length) = seen.field("content-length").map(|value| value.parse().expect("a length")) {
-        seen.body.resize(length, 0);
-        reader.read_exact(&mut seen.body).ok()?;
-    }
-    Some(seen)
-}
-
-/// A Nova that answers 200 with `body`, over a connection that stays.
-pub(crate) fn good(body: &'static str) -> impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync {
-    move |seen, stream| {
-        let body_sent = if seen.head.starts_with("HEAD") { "" } else { body };
-        let text =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body_sent}", body.len());
-        stream.write_all(text.as_bytes()).is_ok()
-    }
-}
 
 pub(crate) struct Agent {
     pub(crate) socket: PathBuf,

@@ -35,8 +35,8 @@ const SERVES: [&str; 9] = [
     // The only files: a log or an audit can be appended to and nothing else.
     kinds::LOG,
 ];
-/// The pool's socket, and connections over it.
-const POOL: [&str; 2] = [kinds::PACKET_LISTENER, kinds::PACKETS];
+/// The pool's socket and that of its metrics, and connections over them.
+const POOL: [&str; 3] = [kinds::PACKET_LISTENER, kinds::PACKETS, kinds::STREAM_LISTENER];
 
 /// Kinds that a role needs beside those that every process may have.
 fn needs(role: Option<Role>) -> Vec<&'static str> {
@@ -47,6 +47,8 @@ fn needs(role: Option<Role>) -> Vec<&'static str> {
         Some(Role::Reader) => &[&[kinds::PINNED]],
         Some(Role::Supervisor) => &[&[kinds::CHILD, "signalfd", kinds::STREAM, kinds::DATAGRAM, kinds::LOG]],
         Some(Role::Worker | Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
+        // It is reached at its socket.
+        Some(Role::Agent) => &[&SERVES, &[kinds::STREAM_LISTENER]],
         // What a dispatcher leaves to the next one.
         Some(Role::Dispatcher) => &[&SERVES, &POOL, &[kinds::MEMORY]],
         // It waits for what it has made.
@@ -82,7 +84,7 @@ pub fn expected(facts: &Facts<'_>) -> Expected {
 fn root(role: Option<Role>) -> &'static str {
     match role {
         Some(Role::Supervisor) => "its starter's",
-        Some(Role::HostProxy | Role::Reader) => "nothing",
+        Some(Role::HostProxy | Role::Reader | Role::Agent) => "nothing",
         Some(Role::BoundGate | Role::BoundGateWithLog) => "door",
         Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
         _ => "agent backend",
@@ -94,7 +96,8 @@ fn in_words(role: Role) -> &'static str {
         Role::BoundGate => "gate with a door",
         Role::BoundGateWithLog => "gate with a door, and a log that may come back",
         Role::HostProxy => "proxy of a host",
-        Role::Reader => "reader of a host's proxy",
+        Role::Reader => "reader of one file",
+        Role::Agent => "agent that asks Nova",
         other => other.name(),
     }
 }

@@ -11,8 +11,8 @@ const CLAIMS: u64 = 24 << 20;
 const FEW: u64 = 16;
 
 impl Role {
-    /// What is asked for, by a process that needs this many descriptors. The proxy of a host connects to one port besides
-    /// ([`Policy::connects_to`]). The reader opens one file, which it names itself: without, its filter lets it open none.
+    /// What is asked for, by a process that needs this many descriptors. The proxy of a host and an agent connect to
+    /// ports besides ([`Policy::connects_to`]). The reader opens one file, which it names itself: without, its filter lets it open none.
     #[must_use]
     pub fn policy(self, descriptors: u64) -> Policy {
         self.asks(self.into(), descriptors)
@@ -32,7 +32,8 @@ impl Role {
             | Self::HostProxy
             | Self::Worker
             | Self::Keeper
-            | Self::Dispatcher => policy.in_small_root(),
+            | Self::Dispatcher
+            | Self::Agent => policy.in_small_root(),
         }
     }
 

@@ -16,7 +16,8 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     let shows = |name: &str| root.iter().any(|entry| entry == name);
     if !is_small(root) {
         // A pool that a service manager started without a privilege has that one's root, which is told in a row of its own.
-        return if supervises(facts.pid, open) { Some(Role::Supervisor) } else { in_pool(facts, open) };
+        let serves = || in_pool(facts, open).or_else(|| is_agent(open).then_some(Role::Agent));
+        return if supervises(facts.pid, open) { Some(Role::Supervisor) } else { serves() };
     }
     // Windows of the log say nothing: each role may have them.
     let agent = shows("agent") || shows("backend");
@@ -25,6 +26,8 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     } else if shows("pool") {
         // A courier has the same, for a moment.
         Role::Keeper
+    } else if is_agent(open) {
+        Role::Agent
     } else if !agent && has(kinds::PINNED) {
         Role::Reader
     } else if !agent {
@@ -32,6 +35,12 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     } else {
         in_pool(facts, open).unwrap_or(Role::Gate)
     })
+}
+
+/// Whether a process is reached at a socket for streams, and has nothing of a pool's: no filter lets another begin to listen.
+fn is_agent(open: &[Open]) -> bool {
+    let has = |kind: &str| open.iter().any(|open| open.kind == kind);
+    has(kinds::STREAM_LISTENER) && !has(kinds::PACKET_LISTENER) && !has(kinds::PACKETS)
 }
 
 /// Which part of a pool a process is, if any. One that listens is, since no filter lets another begin to.
@@ -128,6 +137,11 @@ mod tests {
         assert_eq!(role(&[], &[open(3, "tcp listener", None)]), Some(Role::HostProxy));
         assert_eq!(role(&["log-directory", "syslog"], &[]), Some(Role::HostProxy));
         assert_eq!(role(&[], &[open(5, "pinned directory", None)]), Some(Role::Reader));
+        let listener = open(3, "unix stream listener", None);
+        assert_eq!(role(&["log-directory", "syslog"], std::slice::from_ref(&listener)), Some(Role::Agent));
+        assert_eq!(role(&HOST, std::slice::from_ref(&listener)), Some(Role::Agent), "as a unit starts it");
+        // A worker that tells metrics.
+        assert_eq!(role(&gate, &[open(9, "unix seqpacket listener", None), listener]), Some(Role::Worker));
         assert_eq!(role(&HOST, &[open(3, "tcp listener", None)]), None);
         assert_eq!(role(&HOST, &[open(3, "unix seqpacket listener", None)]), Some(Role::Worker), "as a unit starts it");
         let facts = Facts { pid: 1, parent: 0, root: None, open: None };

@@ -29,11 +29,13 @@ pub enum Role {
     Zygote,
     /// Passes each peer of such a pool on to its worker.
     Dispatcher,
+    /// Carries gates' requests to Nova.
+    Agent,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Gate,
         Self::HostProxy,
         Self::Reader,
@@ -45,6 +47,7 @@ impl Role {
         Self::Dispatcher,
         Self::BoundGate,
         Self::BoundGateWithLog,
+        Self::Agent,
     ];
 
     /// Its name, which is also that of its policy file.
@@ -62,6 +65,7 @@ impl Role {
             Self::Courier => "courier",
             Self::Zygote => "zygote",
             Self::Dispatcher => "dispatcher",
+            Self::Agent => "agent",
         }
     }
 
@@ -86,6 +90,7 @@ impl Role {
             Self::Courier => &COURIER,
             Self::Zygote => &ZYGOTE,
             Self::Dispatcher => &DISPATCHER,
+            Self::Agent => &AGENT,
         }
     }
 

@@ -33,6 +33,8 @@ pub const NO_TABLE: &str = "tcp in no table";
 pub const DATAGRAM: &str = "unix datagram";
 /// A UNIX socket for a stream.
 pub const STREAM: &str = "unix stream";
+/// A UNIX socket for streams that waits for connections.
+pub const STREAM_LISTENER: &str = "unix stream listener";
 /// A UNIX socket for a sequence of packets that waits for connections.
 pub const PACKET_LISTENER: &str = "unix seqpacket listener";
 /// A UNIX socket for a sequence of packets.

@@ -1,6 +1,6 @@
 //! The kernel's tables of sockets (proc_pid_net(5)): which kind one is, by its inode.
 
-use super::kinds::{CONNECTION, DATAGRAM, LISTENER, OTHER, PACKET_LISTENER, PACKETS, STREAM};
+use super::kinds::{CONNECTION, DATAGRAM, LISTENER, OTHER, PACKET_LISTENER, PACKETS, STREAM, STREAM_LISTENER};
 use std::{
     collections::{HashMap, HashSet},
     fs,
@@ -99,11 +99,13 @@ impl Sockets {
         table("raw", 9, &|_| "raw");
         table("packet", 8, &|_| "packet");
         table("netlink", 9, &|_| "netlink");
+        // The third word of a socket that listens (`__SO_ACCEPTCON`, net/unix/af_unix.c).
+        let listens = |words: &[&str]| words.get(3) == Some(&"00010000");
         table("unix", 6, &|words| match words.get(4) {
+            Some(&"0001") if listens(words) => STREAM_LISTENER,
             Some(&"0001") => STREAM,
             Some(&"0002") => DATAGRAM,
-            // The third word of a socket that listens (`__SO_ACCEPTCON`, net/unix/af_unix.c).
-            Some(&"0005") if words.get(3) == Some(&"00010000") => PACKET_LISTENER,
+            Some(&"0005") if listens(words) => PACKET_LISTENER,
             Some(&"0005") => PACKETS,
             _ => "unix",
         });

@@ -1,4 +1,4 @@
-//! `nsgate check`: checks configurations of gates, hosts, pools and sites.
+//! `nsgate check`: checks configurations of gates, hosts, pools, agents and sites.
 
 use super::{
     colours,
@@ -12,7 +12,7 @@ use crate::{
 use nsgate_config::{
     Config, Diagnostic, Diagnostics, Listener, Parsed,
     haproxy::{self, ParsedHost},
-    native::{self, DraftPool, Site},
+    native::{self, DraftAgent, DraftPool, Site},
 };
 use nsgate_launcher::{MOST, MOST_OF_HOST, read_config_up_to, read_roots};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 )]
 pub(super) struct Check {
     /// The configuration: nsgate's TOML, a haproxy configuration as Neutron writes it for a network or a host, a
-    /// pool's, or a site's settings. Prints a table if there are several files
+    /// pool's, an agent's, or a site's settings. Prints a table if there are several files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read the text as this dialect instead of guessing
@@ -46,6 +46,8 @@ pub(super) enum Dialect {
     Haproxy,
     /// TOML of a pool, for `nsgate pool --config`
     Pool,
+    /// TOML of the second hop, for `nsgate agent --config`
+    Agent,
     /// TOML of /etc/nsgate/nsgate.toml
     Site,
 }
@@ -199,7 +201,7 @@ impl CheckRefusal {
 
 /// A valid text.
 struct CheckedText {
-    /// Its kind: `gate`, `host`, `pool`, `site`.
+    /// Its kind: `gate`, `host`, `pool`, `agent`, `site`.
     kind: &'static str,
     /// A summary in a few words.
     summary: String,
@@ -252,6 +254,12 @@ fn understand(dialect: Dialect, name: &str, text: &str) -> Result<(CheckedText, 
             let summary = format!("networks are handed over at {}", config.pool.socket);
             let text = native::render_pool(&config);
             Ok((CheckedText { kind: "pool", summary, text, warnings }, Start::Pool(Box::new(config))))
+        }
+        Dialect::Agent => {
+            let (config, warnings) = DraftAgent::read(name, text)?.finish(name, text)?;
+            let summary = format!("gates are served at {}", config.agent.socket);
+            let text = native::render_agent(&config);
+            Ok((CheckedText { kind: "agent", summary, text, warnings }, Start::Agent(Box::new(config))))
         }
         Dialect::Site => {
             let site = Site::parse(name, text)?;

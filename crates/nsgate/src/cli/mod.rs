@@ -1,6 +1,7 @@
 //! The operator's command `nsgate`.
 
 mod add;
+mod agent;
 pub(crate) mod attest;
 mod check;
 mod cleanup;
@@ -46,6 +47,8 @@ enum Command {
     Explain(explain::Explain),
     /// Serve every network that is handed over, in one confined process
     Pool(Box<pool::PoolCommand>),
+    /// Carry the requests of this host's gates to Nova
+    Agent(agent::AgentCommand),
     /// Hand one network over to the pool, and keep it there
     Add(Box<add::Add>),
     /// End a network of the pool
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Attest(attest) => attest.execute(),
         Command::Explain(explain) => explain.execute(),
         Command::Pool(pool) => pool.execute(),
+        Command::Agent(agent) => agent.execute(),
         Command::Add(add) => add.execute(),
         Command::Remove(remove) => remove.execute(),
         Command::List(list) => list.execute(),

@@ -1,9 +1,10 @@
 //! Checks a configuration as a start on this host would, beyond its text: the file's owner and mode, user and group, every path.
 //! The launcher's own function walks the paths.
 
+use super::agent;
 use crate::site;
-use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, PoolConfig, Severity};
-use nsgate_launcher::{Mode, Options, Written, check_gate, check_host, check_pool, fit_limits, fit_pool};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, HostConfig, MetadataAgentConfig, PoolConfig, Severity};
+use nsgate_launcher::{Mode, Options, Written, check_agent, check_gate, check_host, check_pool, fit_limits, fit_pool};
 use std::path::Path;
 
 /// The kind of start that a text describes.
@@ -16,6 +17,8 @@ pub(crate) enum Start {
     Host(Box<HostConfig>),
     /// `nsgate pool`.
     Pool(Box<PoolConfig>),
+    /// `nsgate agent`.
+    Agent(Box<MetadataAgentConfig>),
     /// Settings start nothing.
     Nothing,
 }
@@ -52,6 +55,10 @@ impl Start {
             Self::Agents(config, pool) => check_gate(&config, pool.as_ref(), &options(written.by_agent())),
             Self::Host(config) => check_host(&config, file, &options(written.by_agent())),
             Self::Pool(config) => check_pool(&config, &options(written)),
+            Self::Agent(config) => {
+                let said = agent::read_all(&config).map(|(_, said)| said)?;
+                check_agent(&config, &options(written)).map(|more| said.into_iter().chain(more).collect())
+            }
             Self::Nothing => Ok(Vec::new()),
         };
         said.map(|said| said.into_iter().chain(fits).collect()).map_err(|error| error.to_string())
@@ -68,7 +75,7 @@ impl Start {
                 fit_limits(&config.proxy.limits, config.proxy.listeners.len()).map(|fitted| fitted.shortfall)
             }
             Self::Pool(config) => fit_pool(&config.pool).map(|fitted| fitted.shortfall),
-            Self::Nothing => Ok(None),
+            Self::Agent(_) | Self::Nothing => Ok(None),
         };
         shortfall.unwrap_or_else(|error| Some(error.to_string())).map(|short| format!("started from here: {short}"))
     }

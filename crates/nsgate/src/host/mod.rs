@@ -58,7 +58,7 @@ fn serve(
     let HostStart { config: HostConfig { proxy, process }, written } = asked;
     let known = proxy.instances.len();
     // The launcher has looked it up. Without an address, no request can reach a server.
-    let server = running.server.unwrap_or(SocketAddr::from(([0; 4], 0)));
+    let server = running.servers.first().copied().unwrap_or(SocketAddr::from(([0; 4], 0)));
     let reader = running.reader.take();
     counted::begin(running.counters, proxy.guards.tokens != Tokens::Off);
     let what = match &proxy.server.host {

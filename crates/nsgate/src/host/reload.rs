@@ -3,19 +3,13 @@
 //! Promises that connections stay open, that a text with an error changes nothing and its errors are logged with their places,
 //! and that the text at the time of the last signal counts.
 
-use crate::sys;
+use crate::{reread::FileReader, sys};
 use nsgate_config::{Diagnostic, HostConfig, Severity, haproxy};
 use nsgate_forwarder::InstanceTable;
-use nsgate_launcher::{ConfigText, Incoming, ReaderAnswer, ReaderPipes};
-use std::{io, path::Path, sync::Arc, time::Instant};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::unix::pipe::{Receiver, Sender},
-    sync::Notify,
-};
+use nsgate_launcher::{ConfigText, ReaderAnswer, ReaderPipes};
+use std::{path::Path, sync::Arc, time::Instant};
+use tokio::sync::Notify;
 
-/// Bytes taken from the pipe at a time.
-const PIECE: usize = 64 * 1024;
 /// Most lines about one text: a system log takes few at once (`max_dgram_qlen`, unix(7)).
 const SAID: usize = 5;
 
@@ -42,22 +36,19 @@ impl Reload {
 
     /// Takes over the text at each notification. Returns the reason when that is no longer possible.
     pub(crate) async fn follow(self, asked: Arc<Notify>) -> String {
-        let Self { reader: ReaderPipes { ask, answer }, file, written, directory, mut known } = self;
-        let ends =
-            Sender::from_owned_fd_unchecked(ask).and_then(|ask| Ok((ask, Receiver::from_owned_fd_unchecked(answer)?)));
-        let (mut ask, mut answer) = match ends {
-            Ok(ends) => ends,
-            Err(error) => return format!("epoll_ctl(2) refuses the reader's pipe: {error}"),
+        let Self { reader, file, written, directory, mut known } = self;
+        let mut reader = match FileReader::new(reader) {
+            Ok(reader) => reader,
+            Err(reason) => return reason,
         };
-        let mut unasked = [0];
         loop {
             tokio::select! {
                 biased;
-                read = answer.read(&mut unasked) => return ended(read),
+                reason = reader.ends() => return reason,
                 () = asked.notified() => {}
             }
             let begun = Instant::now();
-            let outcome = match read_answer(&mut ask, &mut answer).await {
+            let outcome = match reader.read().await {
                 Ok(ReaderAnswer::Text(text)) => take_over(&file, &text, &written, &directory),
                 Ok(ReaderAnswer::Refused(reason)) => Err(vec![format!("{file}: {reason}")]),
                 Err(reason) => return reason,
@@ -79,32 +70,6 @@ impl Reload {
             // Return the memory that reading has taken.
             sys::give_back();
         }
-    }
-}
-
-/// Asks the reader, and reads its whole answer.
-async fn read_answer(ask: &mut Sender, answer: &mut Receiver) -> Result<ReaderAnswer, String> {
-    ask.write_all(b"?").await.map_err(|error| ended(Err(error)))?;
-    let mut incoming = Incoming::default();
-    let mut piece = vec![0; PIECE];
-    loop {
-        let count = match answer.read(&mut piece).await {
-            Ok(0) => return Err(ended(Ok(0))),
-            Ok(count) => count,
-            Err(error) => return Err(ended(Err(error))),
-        };
-        let heard = piece.get(..count).unwrap_or_default();
-        if let Some(answer) = incoming.push(heard).map_err(|nonsense| nonsense.to_string())? {
-            return Ok(answer);
-        }
-    }
-}
-
-fn ended(read: io::Result<usize>) -> String {
-    match read {
-        Ok(0) => "the reader of the configuration has ended".to_owned(),
-        Ok(_) => "the reader of the configuration speaks without having been asked".to_owned(),
-        Err(error) => format!("the reader of the configuration cannot be heard: {error}"),
     }
 }
 
