@@ -1,4 +1,4 @@
-//! Agents at the other end of the UNIX socket: one that records every byte, and a small metadata agent for the demo.
+//! Agents at the other end of the UNIX socket: one that records every byte.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -212,30 +212,4 @@ fn complete(bytes: &[u8]) -> bool {
     let length = head.split("\r\ncontent-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
     let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     bytes.len() >= end + 4 + length
-}
-
-/// The metadata agent of the demo: answers for one instance, by network and address, as Neutron's agent and Nova do together.
-#[derive(Debug)]
-pub struct MetadataAgent;
-
-impl MetadataAgent {
-    /// An agent that knows one instance: `hostname` at `address` in `network`.
-    pub fn start(path: &Path, header: &str, network: &str, address: &str, hostname: &str) -> RecordingAgent {
-        let (header, network) = (header.to_owned(), network.to_owned());
-        let (address, hostname) = (address.to_owned(), hostname.to_owned());
-        RecordingAgent::answering(path, move |seen| {
-            let (networks, sources) = (seen.header(&header), seen.header("X-Forwarded-For"));
-            if networks != [network.as_str()] || sources != [address.as_str()] {
-                return Answer::with("404 Not Found", "Instance was not found on this network.\n");
-            }
-            let text = seen.text();
-            match text.split(' ').nth(1) {
-                Some("/latest/meta-data/hostname") => Answer::ok(&hostname),
-                Some("/openstack/latest/meta_data.json") => Answer::ok(&format!(
-                    "{{\"hostname\": \"{hostname}\", \"uuid\": \"8d7e9f1c-51a2-4a3b-9c7e-6f4d2b1a0c33\"}}"
-                )),
-                _ => Answer::with("404 Not Found", "Nothing here.\n"),
-            }
-        })
-    }
 }

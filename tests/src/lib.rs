@@ -51,7 +51,7 @@ pub mod terminal;
 pub mod vectors;
 pub mod world;
 
-pub use agent::{Answer, MetadataAgent, RecordingAgent};
+pub use agent::{Answer, RecordingAgent};
 pub use asking::Asking;
 pub use config::{Config, Kind, Rate};
 pub use engine::Engine;

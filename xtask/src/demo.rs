@@ -1,14 +1,16 @@
-//! `cargo xtask demo`: a guest's request on its way to the agent, shown step by step, in a world that vanishes with it.
+//! `cargo xtask demo`: a guest's request on its way to Nova, shown step by step, in a world that vanishes with it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nsgate_tests::config::NETWORK;
+use nsgate_tests::nova::{Seen, SmallNova};
 use nsgate_tests::procfs::{CAPABILITY_SETS, Process};
-use nsgate_tests::{
-    Config, Gate, Guest, Kind, Lab, MetadataAgent, Network, Program, RecordingAgent, SyslogReader, procfs, world,
-};
+use nsgate_tests::second_hop::{INSTANCE, PROJECT, SecondHop, SecondHopFiles};
+use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, Program, SyslogReader, procfs, world};
 
 use crate::{build, tools};
 use nsgate_tests::table::{Style, seconds, table};
@@ -108,8 +110,10 @@ fn scene(stages: &mut Stages) {
     let _log = SyslogReader::held_by_systemd();
     stages.end();
 
-    stages.begin("a metadata agent behind a UNIX socket");
-    let agent = MetadataAgent::start(&lab.socket(), Kind::Network.header(), NETWORK, "10.0.0.11", HOSTNAME);
+    stages.begin("a small Nova, and `nsgate agent` with a directory in a file");
+    let nova = SmallNova::start(nova);
+    let hop = SecondHopFiles::write(&lab, &[nova.address.to_string()], "").start(&lab);
+    stages.show(&format!("Nova answers at {}", nova.address));
     stages.show(&format!("{} knows one instance: 10.0.0.11 on network {NETWORK}", lab.socket().display()));
     stages.end();
 
@@ -123,8 +127,9 @@ fn scene(stages: &mut Stages) {
     stages.show(&format!("it serves as pid {}", gate.pid));
     stages.end();
 
-    ask(stages, &network, &agent);
+    ask(stages, &network, &nova);
     compare(stages, &lab, &gate);
+    second_hop(stages, &lab, hop);
 
     stages.begin("SIGTERM");
     let took = gate.terminate(Duration::from_secs(1));
@@ -134,20 +139,35 @@ fn scene(stages: &mut Stages) {
     stages.end();
 }
 
-fn ask(stages: &mut Stages, network: &Network, agent: &RecordingAgent) {
+/// Answers as Nova would, for the one instance. What it is not asked with a signature it refuses.
+fn nova(seen: &Seen, stream: &mut TcpStream) -> bool {
+    let signed = seen.field("x-instance-id-signature").is_some_and(|text| text.len() == 64);
+    let known = signed && seen.field("x-instance-id") == Some(INSTANCE);
+    let (status, body) = if known { ("200 OK", HOSTNAME) } else { ("403 Forbidden", "") };
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all((head + body).as_bytes()).is_ok()
+}
+
+fn ask(stages: &mut Stages, network: &Network, nova: &SmallNova) {
     stages.begin("the guest asks, and forges three headers");
     stages.show(REQUEST);
     let answer = Guest::new(&network.guest).ask(REQUEST);
     stages.end();
 
-    stages.begin("what the agent saw");
-    let seen = agent.nth(1);
-    let text = seen.as_ref().map(|seen| seen.text()).unwrap_or_else(|| "nothing".to_owned());
+    stages.begin("what Nova saw, behind `nsgate agent`");
+    let seen = nova.seen().into_iter().next();
+    let text = seen.as_ref().map_or_else(|| "nothing".to_owned(), |seen| seen.head.clone());
     stages.show(&text);
-    let header = |name: &str| seen.as_ref().map(|seen| seen.header(name)).unwrap_or_default();
-    stages.expect(header("X-Neutron-Network-ID") == [NETWORK], "the network is the gate's own, once");
-    stages.expect(header("X-Forwarded-For") == ["10.0.0.11"], "the address is the guest's own, once");
-    stages.expect(header("X-Neutron-Router-ID").is_empty(), "no router");
+    let header = |name: &str| seen.as_ref().and_then(|seen| seen.field(name)).unwrap_or_default();
+    stages.expect(header("x-instance-id") == INSTANCE, "the instance is the one that has the guest's address");
+    stages.expect(header("x-tenant-id") == PROJECT, "its project");
+    stages
+        .expect(header("x-instance-id-signature").len() == 64, "a signature with the secret that is shared with Nova");
+    stages.expect(header("x-forwarded-for") == "10.0.0.11", "the address is the guest's own");
+    stages.expect(
+        !text.to_lowercase().contains("neutron"),
+        "no network and no router: Nova is told of the instance alone",
+    );
     stages.expect(!text.contains("99999999") && !text.contains("10.0.0.99"), "nothing forged is left");
     stages.end();
 
@@ -220,6 +240,18 @@ fn compare(stages: &mut Stages, lab: &Lab, gate: &Gate) {
     stages.expect(process.status("Seccomp") == "2", "a system call filter");
     stages.expect(process.root_entries() == ["agent", "backend"], "a root that shows only the agent's directory");
     attest(stages, lab, gate.pid);
+    stages.end();
+}
+
+/// The process behind the gate.
+fn second_hop(stages: &mut Stages, lab: &Lab, mut hop: SecondHop) {
+    stages.begin("what `nsgate agent` holds");
+    let rows: Vec<Vec<String>> =
+        holdings(hop.pid()).into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
+    stages.show(&table(&[&[vec![String::new(), "nsgate agent".to_owned()]], rows.as_slice()].concat()));
+    attest(stages, lab, hop.pid());
+    hop.terminate();
+    stages.expect(hop.ended_within(5.0).is_some_and(|status| status.success()), "SIGTERM ends it");
     stages.end();
 }
 
