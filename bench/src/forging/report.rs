@@ -50,6 +50,7 @@ pub(super) fn text(network: &[Tried], ovn: &[Tried]) -> String {
     out.push_str("## A network of OVN\n\n");
     totals(&mut out, "generated: header × spelling", ovn, |_| true);
     totals(&mut out, "generated, headers that this agent reads", ovn, |one| READ_BY_OVN.contains(&header(one)));
+    out.truncate(out.trim_end().len() + 1);
     out
 }
 
