@@ -9,12 +9,15 @@ use std::{
 /// Classes of an answer's status: none, and 1xx to 5xx.
 pub const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Places of the numbers. A place never changes its meaning: a reader may be newer or older than the gate.
+/// Places of the numbers. A place never changes its meaning: a reader may be newer or older than the gate. Free are those between
+/// the last of [`TOKENS`] and [`REASONS`]: 14 and 15.
 const SERVED: usize = 6;
 const BYTES: usize = 7;
 const REFUSED_AT: usize = 8;
 const FAILED_AT: usize = 9;
 const TOKENS: usize = 10;
+/// Times in seconds since 1970: of several processes the last counts, and not the sum.
+const MOMENTS: [usize; 2] = [REFUSED_AT, FAILED_AT];
 /// From here on, one for each of [`Reason::ALL`], in that order.
 const REASONS: usize = 16;
 
@@ -89,8 +92,7 @@ impl CounterValues {
         let mut sum = Self(vec![0; CELLS]);
         for numbers in all {
             for (place, (total, number)) in sum.0.iter_mut().zip(&numbers.0).enumerate() {
-                let is_moment = [REFUSED_AT, FAILED_AT].contains(&place);
-                *total = if is_moment { (*total).max(*number) } else { total.saturating_add(*number) };
+                *total = if MOMENTS.contains(&place) { (*total).max(*number) } else { total.saturating_add(*number) };
             }
         }
         sum

@@ -22,7 +22,7 @@ fn policies_compile_for_every_architecture() {
         for arch in ARCHITECTURES {
             assert!(!whole.compile(arch, Mismatch::Kill, false).unwrap().is_empty(), "{arch}");
             let number = whole.calls.iter().filter(|call| call.is_on(arch)).count();
-            assert!(number <= 48, "{arch}: {number}");
+            assert!(number <= 48, "{} on {arch}: {number} calls, and at most 48 is said in {}", role.name(), file!());
         }
     }
 }
@@ -51,7 +51,8 @@ fn policies_allow_the_same_on_every_architecture() {
 #[test]
 fn a_gate_may_use_at_most_32_system_calls_and_never_these() {
     for role in Role::ALL.into_iter().filter(|role| *role != Role::Zygote) {
-        assert!(role.permitted().len() <= 32, "{}", role.name());
+        let number = role.permitted().len();
+        assert!(number <= 32, "{}: {number} calls, and at most 32 is said in {}", role.name(), file!());
     }
     for role in Role::ALL {
         for name in ["execve", "open", "openat", "bind", "listen", "fork", "ptrace", "kill", "mount", "mprotect"] {
@@ -78,7 +79,8 @@ fn a_hosts_proxy_may_do_what_a_gate_may_but_for_its_destination() {
     assert_eq!(
         differences(Role::Gate, Role::HostProxy),
         [others.clone(), others],
-        "add to serving.toml what both need"
+        "serving.toml has what both need; what only one needs is listed in {}",
+        file!()
     );
 }
 
@@ -96,16 +98,19 @@ fn a_gate_with_a_door_makes_no_socket_and_connects_to_nothing() {
 fn a_worker_and_a_keeper_may_do_what_a_gate_may_and_a_few_things_more() {
     let wait = if cfg!(target_arch = "x86_64") { "poll" } else { "ppoll" };
     let keeper = ["epoll_create1", "eventfd2", "fcntl", wait, "recvmsg", "restart_syscall", "sendmsg"].to_vec();
-    assert_eq!(differences(Role::Gate, Role::Keeper), [vec![], keeper]);
+    let listed =
+        concat!("what a gate may not do is listed in ", file!(), "; what it may as well belongs into serving.toml");
+    assert_eq!(differences(Role::Gate, Role::Keeper), [vec![], keeper], "{listed}");
     let looks = ["fcntl", "fstat", "getsockname", "getsockopt", wait, "pread64"];
     let worker = looks.into_iter().chain(["recvmsg", "restart_syscall", "sendmsg"]).collect::<Vec<_>>();
-    assert_eq!(differences(Role::Gate, Role::Worker), [vec!["getsockopt"], worker]);
+    assert_eq!(differences(Role::Gate, Role::Worker), [vec!["getsockopt"], worker], "{listed}");
 }
 
 #[test]
 fn a_reader_opens_one_file_and_nothing_but_that() {
     let names: Vec<_> = Role::Reader.permitted().iter().map(|call| call.name).collect();
-    assert_eq!(names, ["read", "openat2", "fstat", "fgetxattr", "write", "close", "brk", "exit_group"]);
+    let listed = ["read", "openat2", "fstat", "fgetxattr", "write", "close", "brk", "exit_group"];
+    assert_eq!(names, listed, "a reader's calls are listed in {}", file!());
     let opens = Role::Reader.permitted().iter().find(|entry| entry.name == "openat2").unwrap().when;
     assert!(opens.contains("the one name") && opens.contains("the directory"), "{opens}");
     for role in Role::ALL.into_iter().filter(|role| *role != Role::Reader) {
@@ -131,7 +136,8 @@ fn a_zygote_may_do_what_its_children_may_and_make_them() {
     let begins = ["getrandom", "epoll_create1", "eventfd2"];
     let narrows = ["prlimit64", "landlock_create_ruleset", "landlock_restrict_self", "prctl", "seccomp"];
     let expected: Vec<_> = makes.into_iter().chain(own).chain(begins).chain(narrows).collect();
-    assert_eq!(more.map(|entry| entry.name).collect::<Vec<_>>(), expected);
+    let more = more.map(|entry| entry.name).collect::<Vec<_>>();
+    assert_eq!(more, expected, "what a zygote may do and its children may not is listed in {}", file!());
 }
 
 /// The last step but one, which every call that was not named comes to, and the first, for a foreign architecture.
