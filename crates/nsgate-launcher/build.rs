@@ -1,5 +1,8 @@
 //! Compiles the policies (`policy/*.toml`) into filter programs for the architecture that the crate is built for, so that a gate
 //! loads constants and carries no compiler.
+//!
+//! For that the crate nsgate-sandbox is compiled twice, once for this script: 3 s of a processor, and at most 51 s for the crates that it
+//! names, most of which the programs and the macros want as well.
 
 use nsgate_sandbox::compile;
 

@@ -1,5 +1,7 @@
 //! One run of the forwarder under a counter, with its guests and its agent here, in another process. The
 //! difference between a long run and a short run is the cost of requests: start and end are in both.
+// Kept: iai-callgrind (0.16.1 tried) counts a function of a bench program, or a program from its start to its end. Here it is the
+// difference of two runs with guests and an agent outside, and system calls besides; its runner must be installed in its version.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,6 @@
 //! Debian packages, by dpkg-buildpackage(1) from the source tarball: `debian/` is what a distribution builds from.
+// Kept: cargo-deb (3.8.0 tried) and nfpm pack a list of files that are built. Neither makes the source package that a distribution
+// builds from, so that `debian/` would stay and each list stand twice.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The promises of the packages, checked without a machine: the same bits twice, no complaint of lintian and rpmlint,
 //! profiles that compile, a valid bill, and a bound on what systemd says a unit may do.
+// Kept here, and no suite of `tests/`: three checks pack anew with functions of this tool, and the world of a suite is sealed, so that
+// nothing could be installed in it.
 
 use std::fs;
 use std::path::PathBuf;

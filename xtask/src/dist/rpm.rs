@@ -1,4 +1,5 @@
 //! RPM packages, by rpmbuild(8) from the source tarball: `xtask/packaging/rpm/nsgate.spec` is what a distribution builds from.
+// Kept: nfpm makes no source package either.
 
 use std::fs;
 use std::path::{Path, PathBuf};
