@@ -378,7 +378,12 @@ fn judge(role: &str, uses: &Uses) {
     println!("{role}: {uses:?}");
     let permitted = permitted(role);
     let unused: Vec<_> = permitted.iter().filter(|(name, rare)| !**rare && !uses.contains_key(*name)).collect();
-    assert!(unused.is_empty(), "policy/{role}.toml permits what no process needs: {unused:?}");
+    assert!(
+        unused.is_empty(),
+        "policy/{role}.toml permits what no process needs: {unused:?}; let the life of that role in {} make it, or say in the \
+         policy why it is `rare`",
+        file!()
+    );
     let more: Vec<_> = uses.keys().filter(|name| !permitted.contains_key(*name)).collect();
     assert!(more.is_empty(), "used and not in policy/{role}.toml: {more:?}");
 }
