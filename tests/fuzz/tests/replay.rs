@@ -37,4 +37,4 @@ macro_rules! replays {
     };
 }
 
-replays!(haproxy, host, words, handover, toml, head, chunked, answer, log, rate, guards);
+replays!(haproxy, host, words, handover, toml, head, chunked, answer, log, rate, guards, ovsdb);

@@ -80,6 +80,12 @@ impl<K: Copy + Eq + Hash> Index<K> {
         self.ports.is_empty()
     }
 
+    /// Every address at which a port stands.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Uuid, Caller)> {
+        self.keys.keys().copied()
+    }
+
     /// The keys of the ports that have the address, for a message that names them.
     #[must_use]
     pub fn keys(&self, place: Uuid, caller: Caller) -> &[K] {

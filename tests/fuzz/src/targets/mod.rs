@@ -12,6 +12,7 @@ pub mod head;
 pub mod host;
 pub mod input;
 pub mod log;
+pub mod ovsdb;
 pub mod rate;
 pub mod toml;
 pub mod wire;
@@ -32,4 +33,5 @@ pub const ALL: &[Target] = &[
     log::TARGET,
     rate::TARGET,
     guards::TARGET,
+    ovsdb::TARGET,
 ];

@@ -64,6 +64,12 @@ impl OvnCopy {
         Ok(ports.into_iter().map(|name| (name, self.port(name))).collect())
     }
 
+    /// Every port, as it is now.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn all(&self) -> PortChanges {
+        self.ports.rows().keys().map(|name| (*name, self.port(*name))).collect()
+    }
+
     fn port(&self, name: Uuid) -> Option<DirectoryPort> {
         let row = self.ports.rows().get(&name).filter(|row| self.is_of_scope(row))?;
         let datapath = self.datapaths.rows().get(&tables::datapath(row)?)?;

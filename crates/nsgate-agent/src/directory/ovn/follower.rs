@@ -3,7 +3,7 @@
 use super::options::OvnOptions;
 use super::session::{Kept, OvnSession};
 use super::shared::OvnShared;
-use super::trouble::OvnTrouble;
+use super::trouble::{OvnTrouble, line};
 use crate::ovsdb::{DatabaseStream, Frames, FramingError, Remote};
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -68,6 +68,7 @@ impl OvnFollower {
             // A connection that lasted was a good one: the pause after it is the shortest.
             failed = if begun.elapsed() >= self.options.longest_pause { 0 } else { failed + 1 };
             let pause = pause(self.options.longest_pause, failed / rounds);
+            let lost = line(&lost.to_string());
             if self.shared.lost(format!("{remote}: {lost}")) {
                 tracing::warn!("OVN's southbound database at {remote} is left: {lost}");
             }

@@ -1,10 +1,19 @@
 //! OVN's southbound database: which ports are bound, where, and which instance is behind each.
 //!
 //! Neutron's own look-up (`get_network_port_bindings_by_ip` in `impl_idl_ovn.py`) walks all ports for each request. Here a
-//! copy of the ports of one chassis is kept, with an index; the answers are the same.
+//! copy of the ports of one chassis is kept, with an index; the answers are the same, but for these:
+//!
+//! - A port without `neutron:device_id` or `neutron:project_id` is refused by name. Neutron raises `KeyError`, and the guest
+//!   has no answer.
+//! - A datapath without a name finds nothing. Neutron raises `KeyError` for every address in it, in each other network as well.
+//! - An address is one in each spelling (`2001:DB8::1`). Neutron compares text.
+//! - Before the first copy, without a row of the own chassis, and when no server has been heard for
+//!   [`OvnOptions::stale_after`], the answer is that the directory is away. Neutron answers from what it had, without end.
 
 mod copy;
 mod follower;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod options;
 mod session;
 mod shared;

@@ -122,6 +122,12 @@ impl OvnShared {
         OvnStatus { silent_for: known.heard.map(|heard| heard.elapsed()), ..known.status.clone() }
     }
 
+    /// Everything that can be found.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.read().index.as_ref().map(super::fuzzing::found).unwrap_or_default()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }

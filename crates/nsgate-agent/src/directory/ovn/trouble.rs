@@ -28,3 +28,8 @@ pub enum OvnTrouble {
     #[error("it told of no more changes ({0})")]
     Ended(String),
 }
+
+/// A text of which a server may have written a part, fit for a line: without controls and not long.
+pub(crate) fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
