@@ -1,7 +1,7 @@
 //! Which tests of a suite run: those that the words of its command line choose.
 //!
-//! A word chooses each test whose name has it, and the whole suite where it is the suite's name. Words that choose no test are a
-//! mistake: a run of nothing would end well, and say that all is well.
+//! A word chooses each test whose name contains it, and the whole suite if it is the suite's name. Words that choose no test are
+//! an error: a run of no tests would pass.
 
 /// Said by a caller that runs all suites with the same words, and sees itself whether each word has chosen a test.
 pub const AMONG_OTHERS: &str = "--among-others";

@@ -1,4 +1,4 @@
-//! A way that is cut on purpose, to see that the tests which name it fail.
+//! Cuts a way on purpose, to see that the tests which name it fail.
 //!
 //! A test that asks over IPv4 and is called "over IPv6" passes for ever. So the laboratory can take one of its ways out, and
 //! the runner then wants each test to fail: `cargo test --package nsgate-tests -- --among-others --cut=ipv6 ipv6`. The

@@ -1,35 +1,35 @@
-//! How many descriptors bounds take, and which bounds fit into those that a process got (RLIMIT_NOFILE).
+//! How many descriptors a process's bounds need, and which bounds fit its limit (RLIMIT_NOFILE).
 
 use crate::{Limits, Pool};
 
-/// Descriptors of a process beside those of its guests, agents, listeners and networks. So many are asked for …
+/// Descriptors that a process asks for beside those of its guests, agents, listeners and networks.
 const OWN: u64 = 64;
-/// … and so few are enough: standard streams, event loop, signals, log, audit, a reader of the configuration.
+/// Fewest that are enough for that: standard streams, event loop, signals, log, audit, a reader of the configuration.
 const FEWEST_OWN: u64 = 24;
-/// A listener, and a guest that has come and waits for its place.
+/// Descriptors for each listener: its own, and that of a guest that waits for a place.
 const OF_A_LISTENER: u64 = 2;
-/// What has to be left for guests and agents.
+/// Fewest that must be left for guests and agents.
 const FEWEST: u64 = 8;
-/// Listeners of a network, as a rule.
+/// Listeners of a usual network.
 const LISTENERS: usize = 2;
-/// Peers of a pool that have said nothing yet, at once: within these bounds, this part of the descriptors.
+/// Bounds on a pool's peers that have sent nothing yet, and their share of the descriptors.
 const FEWEST_PEERS: u32 = 8;
 const MOST_PEERS: u32 = 256;
 const PART_OF_PEERS: u64 = 16;
 
-/// There are too few descriptors to serve with.
+/// There are too few descriptors to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TooFewDescriptors {
-    /// How many there are.
+    /// The limit.
     pub present: u64,
-    /// How many are enough for the smallest bounds.
+    /// Fewest for the smallest bounds.
     pub needed: u64,
 }
 
 impl Limits {
-    /// Descriptors that a gate with so many listeners takes at most within these bounds: one for each guest, and one for
-    /// each request at the agent.
+    /// Most descriptors that a gate with so many listeners needs within these bounds: one for each guest, and one for each
+    /// request at the agent.
     #[must_use]
     pub fn descriptors(&self, listeners: usize) -> u64 {
         OWN + of_listeners(listeners) + u64::from(self.connections) + u64::from(self.at_the_agent())
@@ -39,13 +39,12 @@ impl Limits {
         self.backend_requests.min(self.connections)
     }
 
-    /// These bounds, or smaller ones where there are so few descriptors. What fits is kept: requests at the agent give way
-    /// first, down to a quarter of the room, then connections. Where connections are fewer than asked for, one source has a
-    /// quarter of them at most, and the same holds for requests: so a larger number of connections never means fewer for one
-    /// source than another number that does not fit either.
+    /// These bounds, or smaller ones if there are too few descriptors. Requests at the agent are reduced first, down to a
+    /// quarter of the room, then connections. If connections are reduced, one source gets a quarter of them at most; the same
+    /// holds for requests. So of two bounds that do not fit, the larger never gives one source less.
     ///
     /// # Errors
-    /// So few that nothing can be served.
+    /// There are too few descriptors to serve at all.
     pub fn within(&self, descriptors: u64, listeners: usize) -> Result<Self, TooFewDescriptors> {
         let own = FEWEST_OWN + of_listeners(listeners);
         let room = descriptors.saturating_sub(own);
@@ -69,8 +68,7 @@ impl Limits {
     }
 }
 
-/// What one source has of `fitting` where `asked` were wished for: its own bound, and where they do not all fit a quarter of
-/// those that do at most.
+/// One source's part of `fitting`: its own bound, and at most a quarter if `fitting` is less than `asked`.
 fn of_one(own: u32, fitting: u32, asked: u32) -> u32 {
     if fitting < asked { own.min((fitting / 4).max(1)) } else { own }
 }
@@ -79,46 +77,45 @@ fn of_listeners(listeners: usize) -> u64 {
     u64::try_from(listeners).unwrap_or(u64::MAX).saturating_mul(OF_A_LISTENER)
 }
 
-/// Descriptors that a pool's network with so many listeners takes of its worker: the connection that handed it over, its
-/// listeners, and two for each of the connections that are reserved for it.
+/// Descriptors that a network with so many listeners takes of its worker: the connection that handed it over, its
+/// listeners, and two for each reserved connection.
 #[must_use]
 pub fn descriptors_of_a_network(listeners: usize, reserved: u32) -> u64 {
     (1 + u64::from(reserved) * 2).saturating_add(of_listeners(listeners))
 }
 
-/// What a worker has for its guests where it got fewer descriptors than its bounds could take.
+/// The bounds of a worker that has fewer descriptors than its settings need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolRoom {
-    /// Peers that have connected and said nothing yet, at once.
+    /// Peers at once that have connected and sent nothing yet.
     pub peers: u32,
     /// Descriptors for networks and connections.
     pub descriptors: u64,
-    /// Networks at once, each with one listener and with what is reserved for it.
+    /// Networks at once, each with one listener and its reserved connections.
     pub networks: u32,
-    /// Connections that are shared where there is one network; with each further one there are fewer.
+    /// Shared connections beside one network. Each further network takes some of them.
     pub connections: u32,
 }
 
 impl Pool {
-    /// Peers that have connected to a worker and have said nothing yet, at once, where there are enough descriptors.
+    /// Peers at once that have connected to a worker and sent nothing yet, if there are enough descriptors.
     #[must_use]
     pub fn peers(&self) -> u32 {
         MOST_PEERS
     }
 
-    /// Descriptors that a worker takes at most within its bounds: two for each connection, those that are reserved for the
-    /// networks beside those that all share.
+    /// Most descriptors that a worker needs within its bounds: two for each connection, reserved or shared.
     #[must_use]
     pub fn descriptors(&self) -> u64 {
         let of_networks = u64::from(self.networks) * descriptors_of_a_network(LISTENERS, self.reserved_connections);
         OWN + u64::from(MOST_PEERS) + u64::from(self.connections) * 2 + of_networks
     }
 
-    /// What a worker can do with so many descriptors; nothing if they are enough for all that it may do.
+    /// The bounds of a worker with so many descriptors; `None` if its settings fit.
     ///
     /// # Errors
-    /// So few that not one network can be served.
+    /// There are too few descriptors for one network.
     pub fn room(&self, descriptors: u64) -> Result<Option<PoolRoom>, TooFewDescriptors> {
         if descriptors >= self.descriptors() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Neutron's agents that run here: which haproxy each of them would start, with which rights to descriptors.
+//! Neutron's agents that run here: the haproxy that each would start, and its limit of descriptors.
 
 use super::{Finding, few, host::preloaded};
 use std::{
@@ -14,11 +14,11 @@ use std::{
 const AGENTS: [&str; 4] = ["neutron-dhcp-agent", "neutron-l3-agent", "neutron-ovn-metadata-agent", "neutron-ovn-agent"];
 /// A text that is in nsgate's program and in no other (`haproxy -v`).
 const MARK: &[u8] = b"in the place of HAProxy";
-/// Longest program that is looked into, in bytes.
+/// Longest program that is searched, in bytes.
 const LONGEST: u64 = 64 * 1024 * 1024;
-/// Links that are followed.
+/// Most links that are followed.
 const LINKS: usize = 16;
-/// Descriptors of a gate with the default limits, in about.
+/// Descriptors of a gate with the default limits, roughly.
 const DESCRIPTORS: u64 = 1100;
 
 pub(super) fn look() -> Vec<Finding> {
@@ -38,7 +38,7 @@ fn running() -> BTreeMap<i32, &'static str> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let named = |pid: i32| {
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        // The program itself, or what an interpreter runs: `/usr/bin/python3 /usr/bin/neutron-dhcp-agent …`.
+        // The program itself, or the script of an interpreter: `/usr/bin/python3 /usr/bin/neutron-dhcp-agent …`.
         let mut words = command.split(|byte| *byte == 0).take(2);
         let agent = words.find_map(|word| {
             let name = Path::new(OsStr::from_bytes(word)).file_name()?;
@@ -90,7 +90,7 @@ fn agent(pid: i32, name: &str) -> Vec<Finding> {
     all
 }
 
-/// Allocators that an agent has mapped, one a line: where its environment is gone, that tells what was loaded into it.
+/// Allocators that an agent has mapped, one a line. If its environment cannot be read, this shows what was loaded into it.
 fn allocators(pid: i32) -> String {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
     let files = maps.lines().filter_map(|line| line.split_ascii_whitespace().nth(5));
@@ -134,7 +134,8 @@ fn program(who: &str, root: &Path, path: &str) -> Finding {
     Finding::wrong("agents", format!("{who} finds no haproxy in its PATH ({})", path.escape_debug()), REMEDY)
 }
 
-/// A script in haproxy's place: kolla's and EDPM's start haproxy in a container beside the agent's, and say by its image which.
+/// A script in haproxy's place: those of kolla and EDPM start haproxy in a container beside the agent's, from the image that they
+/// name.
 fn script(who: &str, shown: &str, text: &str) -> Finding {
     let code = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join(" ");
     let has = |word: &str| code.contains(word);
@@ -147,7 +148,7 @@ fn script(who: &str, shown: &str, text: &str) -> Finding {
     Finding { remedy: Some("look which haproxy it starts".to_owned()), ..Finding::unseen("agents", what) }
 }
 
-/// Where a path leads in another root, link by link, and whether its last name is a link to another name.
+/// Follows a path in another root, link by link. Also returns whether its last name is a link to another name.
 fn resolved(root: &Path, path: &Path) -> Option<(PathBuf, bool)> {
     let (mut path, mut renamed) = (path.to_owned(), false);
     for _ in 0..LINKS {

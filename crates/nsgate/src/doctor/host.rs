@@ -1,4 +1,4 @@
-//! The machine: kernel, settings, log, and what is loaded into every program.
+//! The machine: kernel, settings, log, and libraries that are loaded into every program.
 
 use super::Finding;
 use crate::site;
@@ -68,7 +68,7 @@ fn filters() -> Finding {
     }
 }
 
-/// Limits of namespaces that leave none.
+/// Limits that permit no namespace.
 fn namespaces() -> Vec<Finding> {
     let none = |kind: &&str| {
         let limit = fs::read_to_string(format!("/proc/sys/user/max_{kind}_namespaces")).unwrap_or_default();
@@ -96,7 +96,7 @@ fn settings() -> Finding {
     }
 }
 
-/// The system log, as a gate connects to it.
+/// The system log: connects to it as a gate does.
 fn log() -> Finding {
     const LOG: &str = "/dev/log";
     const REMEDY: &str = "start the log (systemd-journald, rsyslog); gates that run find it when it comes";
@@ -121,7 +121,7 @@ fn log() -> Finding {
     }
 }
 
-/// What is loaded into a program before it begins, by a list that the loader reads (ld.so(8)).
+/// Libraries that the loader loads into every program (`/etc/ld.so.preload`, ld.so(8)).
 pub(super) fn preloaded(whose: &str, list: &str) -> Vec<Finding> {
     let names = list.lines().map(|line| line.split('#').next().unwrap_or_default());
     let names = names.flat_map(|line| line.split([' ', '\t', ':'])).filter(|name| !name.is_empty());

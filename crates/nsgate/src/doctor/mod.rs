@@ -1,6 +1,6 @@
-//! One look at a host as a person would take it: what is wrong, and what to do.
+//! Checks a host: what is wrong, and what to do.
 //!
-//! Promises to change nothing, to run nothing that it finds, and to say what it could not look at.
+//! Changes nothing, runs no program that it finds, and says what it could not check.
 
 mod agents;
 mod configurations;
@@ -14,7 +14,7 @@ mod state;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// How it is.
+/// The level of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FindingLevel {
@@ -22,19 +22,19 @@ pub(crate) enum FindingLevel {
     Ok,
     /// Worth knowing.
     Note,
-    /// Something is to be done.
+    /// The operator must act.
     Wrong,
-    /// It could not be looked at.
+    /// It could not be checked.
     Unseen,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
     pub(crate) level: FindingLevel,
-    /// What was looked at, in a word.
+    /// The subject, in a word.
     pub(crate) about: &'static str,
-    /// How it is.
+    /// The level of a finding.
     pub(crate) what: String,
     /// What to do.
     #[serde(rename = "do")]
@@ -68,16 +68,16 @@ impl Finding {
 pub(crate) struct Places {
     /// State directories of Neutron's agents.
     pub(crate) state: Vec<PathBuf>,
-    /// Whether the command line says which: else they are where they usually are, if they are.
+    /// Whether the command line names them. Otherwise they are the usual ones, and may be absent.
     pub(crate) said: bool,
     /// The pool's socket, if the command line says which.
     pub(crate) pool: Option<String>,
 }
 
-/// Findings of one kind that are told of; the others are counted.
+/// Most findings of one kind that are shown. The others are counted.
 const MOST: usize = 10;
 
-/// Looks at everything.
+/// Makes every check.
 ///
 /// # Errors
 /// `/proc` cannot be listed.

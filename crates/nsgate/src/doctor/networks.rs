@@ -1,4 +1,4 @@
-//! The networks: who serves each, what its configuration leads to, and what was refused last.
+//! The networks: the process that serves each, the paths of its configuration, and recent refusals.
 
 use super::{
     Finding, FindingLevel, Places,
@@ -19,7 +19,7 @@ use std::{
     path::Path,
 };
 
-/// A failure is news for so many seconds.
+/// How many seconds a failure counts as recent.
 const NEWS: u64 = 600;
 
 pub(super) fn look(overview: &Overview, places: &Places, pools: &Pools) -> Vec<Finding> {
@@ -51,7 +51,7 @@ fn summary(gates: &[&ProcessOverview]) -> Finding {
     Finding::ok("networks", what)
 }
 
-/// Networks that an agent wants a proxy for, and that have none.
+/// Networks for which an agent wants a proxy, and which have none.
 fn lost(overview: &Overview, places: &Places) -> Vec<Finding> {
     let there: BTreeSet<Uuid> =
         overview.processes.iter().filter_map(|one| one.identity.map(|identity| identity.uuid())).collect();
@@ -64,7 +64,7 @@ fn lost(overview: &Overview, places: &Places) -> Vec<Finding> {
     lost.map(said).collect()
 }
 
-/// Namespaces that Neutron made, without a proxy: a router needs none, where its networks have one.
+/// Neutron's namespaces without a proxy. A router needs none if its networks have one.
 fn namespaces(gates: &[&ProcessOverview]) -> Vec<Finding> {
     let namespace = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     let mut served: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Pid files of Neutron's agents: by them an agent finds the proxy that it has started.
+//! Pid files of Neutron's agents. An agent finds the proxy that it has started by its pid file.
 
 use super::{Finding, Places, few};
 use crate::metrics::DIRECTORIES;
@@ -10,7 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Below an agent's state directory (`external_pids`), and how such a file is called (`neutron/agent/linux/external_process.py`).
+/// The directory below an agent's state directory (`external_pids`), and the end of a file's name
+/// (`neutron/agent/linux/external_process.py`).
 const DIRECTORY: &str = "external/pids";
 const ENDING: &str = ".pid.haproxy";
 
@@ -62,12 +63,12 @@ fn of(overview: &Overview, state: &Path) -> Vec<Finding> {
     all
 }
 
-/// Gates whose pid file is gone: their agent does not know of them.
+/// Gates whose pid file is gone. Their agent does not know of them.
 fn missing(overview: &Overview, state: &Path, files: &BTreeMap<Uuid, PathBuf>) -> Vec<Finding> {
     let gates = overview.processes.iter().filter(|one| ["gate", "keeper"].contains(&one.role));
     let missing = gates.filter_map(|one| {
         let uuid = one.identity?.uuid();
-        // One that no agent started has its pid where its operator wanted it.
+        // A gate that no agent started has its pid file elsewhere, at the operator's choice.
         let lost = is_wanted(state, uuid) && !files.contains_key(&uuid);
         lost.then(|| {
             let pid = one.pid;

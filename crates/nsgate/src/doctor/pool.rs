@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where a pool's socket stands by default.
+/// The default directory of a pool's socket.
 const USUAL: &str = "/run/nsgate/pool.sock";
 /// What a keeper sees the pool's socket by.
 const WINDOW: &str = "/worker";

@@ -1,4 +1,4 @@
-//! State directories of Neutron's agents: whether they are there, and whether gates come from others.
+//! State directories of Neutron's agents: whether they exist, and whether gates come from others.
 
 use super::{Finding, Places, few};
 use crate::{
@@ -35,7 +35,7 @@ fn there(state: &Path, said: bool) -> Option<Finding> {
     }
 }
 
-/// Gates whose configuration is in no directory that was looked into: their agent's state is elsewhere, as in a container.
+/// Gates whose configuration is in none of the directories: their agent's state is elsewhere, as in a container.
 fn elsewhere(overview: &Overview, places: &Places) -> Vec<Finding> {
     let known = wanted(&places.state);
     let gates = overview.processes.iter().filter(|one| ["gate", "keeper"].contains(&one.role));
@@ -44,7 +44,7 @@ fn elsewhere(overview: &Overview, places: &Places) -> Vec<Finding> {
     for state in unknown.filter_map(state_of) {
         *counts.entry(state).or_default() += 1;
     }
-    // A network that an agent has just given up has a gate for a moment, and no configuration.
+    // When an agent gives up a network, its gate outlives the configuration for a moment.
     counts.retain(|state, _| !places.state.contains(state));
     let said = |(state, count): (PathBuf, usize)| {
         let shown = state.display();

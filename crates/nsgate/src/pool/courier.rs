@@ -1,5 +1,5 @@
-//! `nsgate add` where a service manager keeps networks: the listeners are bound, handed over with a sealed record of the
-//! gate, and this process is gone.
+//! `nsgate add` where a service manager keeps networks. The courier binds the listeners, hands them over with a sealed record of
+//! the gate, and ends.
 
 use crate::gate;
 use nsgate_config::{AbsolutePath, Account, Config};
@@ -28,7 +28,7 @@ pub fn run_courier(config: &Config, pool: &AbsolutePath, options: &Options) -> R
 fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Running<Option<String>>) -> u8 {
     let Running { prepared: key, agents, listeners, readiness, carried: Carried { connection, record, .. }, .. } =
         running;
-    // What could not be done is told where the network's own log is; its requests are logged by the worker.
+    // An error goes to the network's own log. The worker logs the requests.
     let mut process = config.process.clone();
     process.audit = None;
     let outputs = (running.log, running.standard_error, None);
@@ -37,7 +37,7 @@ fn deliver(config: &Config, pool: &AbsolutePath, options: &Options, running: Run
     config.gate.listeners = running.listening;
     config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);
     let listeners: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
-    // The record is where the key lives on: in sealed memory, which the manager and the network's workers have.
+    // The record keeps the key: sealed memory that only the manager and the network's workers have.
     let notes = Notes { key, ..Notes::default() };
     let delivered = record.ok_or(io::ErrorKind::NotFound.into());
     let delivered = delivered.and_then(|blank| record::fill(blank, &config, &notes, &listeners));

@@ -1,4 +1,4 @@
-//! Several workers: the zygote's process, and what each of its children does.
+//! Several workers: the zygote's process and its children.
 
 use super::settings::{Room, observe, peers, settings};
 use crate::{
@@ -22,7 +22,7 @@ use std::{collections::hash_map::RandomState, hash::BuildHasher, io, os::fd::Own
 /// # Errors
 /// The reason why they cannot serve. Nothing is left behind then.
 pub(super) fn run(config: &PoolConfig, room: Room, options: &Options) -> Result<u8, LaunchError> {
-    // A dispatcher makes nothing: what it leaves to the next one is made here.
+    // The dispatcher's filter forbids making it: the memory for the next dispatcher is made here.
     match launch_worker(config, options, record::blank)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(config, room, options, *running)),
@@ -31,7 +31,7 @@ pub(super) fn run(config: &PoolConfig, room: Room, options: &Options) -> Result<
 
 fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<OwnedFd>) -> u8 {
     let PoolConfig { pool, process } = config;
-    // Children have the same log and the same audit: they are opened once.
+    // All children share one log and one audit, which are opened once.
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(process, options, outputs, running.host_pid, &running.warnings);
     let Running {
@@ -39,7 +39,7 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
     } = running;
     let report = gate::report(&confined, room.shortfall);
     tracing::info!("{} workers for the pool at {}; {report}", pool.workers, pool.socket);
-    // What starting took is not needed for sleeping, and need not be copied to each child.
+    // Give back the memory of the start: the zygote only sleeps, and each fork would copy it.
     sys::give_back();
     let zygote = Zygote { confined, signals, endpoints, memory, workers: pool.workers, watchdog, readiness };
     let outcome = match raise(zygote) {
@@ -61,7 +61,7 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
             })
         }
         Ok(PoolProcess::Worker { number, dispatcher, signals, confined }) => {
-            // For networks that bring none, each has a key of its own: what one makes, it alone can judge.
+            // Each worker has a key of its own for networks that bring none: a token is valid at the worker that made it.
             let key = gate::random(TokenKey::new).map(Some);
             key.and_then(|key| Ok((key, begin(&confined, Role::Worker)?))).and_then(|(key, (event_loop, confined))| {
                 tracing::info!("Worker {number} begins; {}", confined.report());
@@ -84,10 +84,10 @@ fn serve(config: &PoolConfig, room: Room, options: &Options, running: Running<Ow
     })
 }
 
-/// What every child does first: an event loop and hash keys of its own, and then the filter that lets neither be made.
+/// The first steps of every child: its own event loop and hash keys, and then the filter, which forbids both.
 fn begin(confined: &Confined, role: Role) -> io::Result<(EventLoop, Confined)> {
     let event_loop = EventLoop::new()?;
-    // The first keys of a thread are random numbers from the kernel.
+    // The first hash map of a thread asks the kernel for random keys.
     let _ = RandomState::new().build_hasher();
     let confined = confined.narrow(&role.into()).map_err(io::Error::other)?;
     Ok((event_loop, confined))

@@ -1,6 +1,6 @@
 //! Which process of a pool does not answer, and why, for a command that has asked it.
 //!
-//! Promises to read `/proc` alone, beside asking the kernel which process listens at a socket.
+//! Reads `/proc` and asks the kernel which process listens at a socket. Does nothing else.
 
 use crate::overview::{state, stopped};
 use nix::unistd::{getegid, geteuid};
@@ -20,7 +20,7 @@ use std::{
 const AWAY: &str =
     "`systemctl status nsgate-pool` says whether one runs, and its configuration where its socket is (--pool)";
 
-/// Why a pool does not answer, in a sentence for a person.
+/// Why a pool does not answer, as one sentence.
 pub(crate) fn said(socket: &AbsolutePath, error: &AskError) -> String {
     let AskError::Io(source) = error else { return format!("{socket}: {error}") };
     let why = if is_silent(error) {
@@ -35,7 +35,7 @@ pub(crate) fn said(socket: &AbsolutePath, error: &AskError) -> String {
     format!("{socket}: {error}; {why}")
 }
 
-/// The same for a program: the sentence, and the processes that a pool has at this socket.
+/// The same for programs: the sentence, and the pool's processes.
 pub(crate) fn in_json(socket: &AbsolutePath, error: &AskError) -> Value {
     let parts = if is_silent(error) { parts(listener(socket.as_path())) } else { Vec::new() };
     let parts: Vec<Value> = parts
@@ -45,13 +45,13 @@ pub(crate) fn in_json(socket: &AbsolutePath, error: &AskError) -> Value {
     json!({ "error": said(socket, error), "processes": parts })
 }
 
-/// Whether a process is there and silent: nothing came, or its queue is full.
+/// Whether a process listens and gives no answer: the wait timed out, or the queue is full.
 pub(crate) fn is_silent(error: &AskError) -> bool {
     let AskError::Io(error) = error else { return false };
     matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
 }
 
-/// What is missing because one of several workers does not answer, and what to do.
+/// A sentence about a silent worker of several: which networks are missing, and what to do.
 pub(crate) fn silent(socket: &Path, worker: &SilentWorker) -> String {
     let number = worker.number;
     let name = name_of(number);
@@ -114,8 +114,8 @@ pub(crate) fn closed(who: &str, place: &str) -> String {
     )
 }
 
-/// Whose a socket is, as this process sees it. In numbers: a look-up of names would leave what an account module opens in a
-/// process that becomes a keeper.
+/// Owner, group and mode of a socket, as this process sees them. They are numbers: this process may become a keeper, and an
+/// account module that looks up names would leave open files in it.
 pub(crate) fn place(socket: &Path) -> String {
     let Ok(found) = fs::metadata(socket) else { return "its mode is not seen from here".to_owned() };
     let mode = found.permissions().mode() & 0o777;
@@ -171,8 +171,8 @@ fn children(pid: i32) -> Vec<i32> {
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Workers from the first to the last. The zygote has made a pair of sockets for each, one behind the other, and each worker has
-/// one of its own pair that no other worker has.
+/// Workers from the first to the last. The zygote made a pair of sockets for each, one pair after the other. Each worker holds a
+/// socket of its own pair, which no other worker holds.
 fn in_order(zygote: i32, workers: Vec<i32>) -> Vec<i32> {
     let made = sockets(zygote);
     let held: Vec<(i32, BTreeMap<String, i32>)> = workers.into_iter().map(|pid| (pid, sockets(pid))).collect();

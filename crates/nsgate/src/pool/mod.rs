@@ -1,4 +1,4 @@
-//! Many networks in one worker: the worker's process, and the keeper that stands for each network.
+//! Many networks in one worker: the worker's process, and the keeper of each network.
 
 mod courier;
 mod crew;

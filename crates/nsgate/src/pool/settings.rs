@@ -1,4 +1,4 @@
-//! What a worker is started with: its bounds, its agents, and where the requests of each network are logged.
+//! The settings of a worker: its bounds, its agents, and the log of each network.
 
 use crate::{
     audit::{Audits, Observed},
@@ -18,13 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between two returns of memory to the host, which takes longer the more networks there are.
+/// The least time between two returns of memory to the host. A return takes longer with more networks.
 const BETWEEN_RETURNS: Duration = Duration::from_secs(10);
 
-/// What each worker has for its guests.
+/// The bounds of each worker.
 pub(super) type Room = Fitted<Option<PoolRoom>>;
 
-/// What the only worker may serve.
+/// The settings of the only worker.
 pub(super) fn settings(
     config: &PoolConfig,
     room: Option<PoolRoom>,
@@ -50,13 +50,13 @@ pub(super) fn settings(
     settings
 }
 
-/// Peers of a worker, or of a dispatcher, that have said nothing yet.
+/// Most peers of a worker, or of a dispatcher, that have sent nothing yet.
 pub(super) fn peers(pool: &Pool, room: Option<PoolRoom>) -> usize {
     usize::try_from(room.map_or(pool.peers(), |room| room.peers)).unwrap_or(usize::MAX)
 }
 
-/// Each network's requests go to the log that its own configuration names, over this process's socket; without one, to
-/// the worker's own, with the network's name before them. Its events go where the worker's do.
+/// Logs each network's requests. They go over this process's socket to the log that the network's configuration names. If it
+/// names none, they go to the worker's log, after the network's name. Events go to the worker's audit.
 pub(super) fn observe(sink: Arc<Sink>, events: Option<Audits>) -> Observe {
     Box::new(move |config: &Config| {
         let identity = &config.gate.identity;
@@ -70,7 +70,7 @@ pub(super) fn observe(sink: Arc<Sink>, events: Option<Audits>) -> Observe {
     })
 }
 
-/// Gives memory back, but not for every network that falls idle.
+/// Gives memory back to the host, but not each time that a network falls idle.
 fn give_back() {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);

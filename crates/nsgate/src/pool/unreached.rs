@@ -1,28 +1,28 @@
-//! A pool that no path leads to any more: the directory of its socket was removed or replaced while it runs.
+//! Finds a pool that cannot be reached, because the directory of its socket was removed or replaced while it runs.
 //!
-//! Promises to read `/proc` and the pid file, and to change nothing.
+//! Reads `/proc` and the pid file. Changes nothing.
 
 use nsgate_config::PoolConfig;
 use nsgate_launcher::{expected, gates, whose};
 use nsgate_sandbox::attest::{self, Holdings, WindowState, kinds::PACKET_LISTENER};
 use std::{fs, path::Path};
 
-/// The process of this pool's that listens where no path leads to, if there is one. `answers` says that a worker answers at the
-/// pool's socket.
+/// The process of this pool that listens at a socket which no path leads to. `answers` says that a worker answers at the pool's
+/// socket.
 pub(crate) fn find(config: &PoolConfig, answers: bool) -> Option<i32> {
     let named = if answers { None } else { pid_file_process(config) };
-    // A gate or a keeper is whose it is: a host has thousands of these, and they are not read.
+    // Do not read gates and keepers: a host has thousands of them.
     let all = gates().unwrap_or_default().into_iter().filter(|pid| whose(*pid).is_none());
     let mut pools = all.filter_map(|pid| attest::process(pid, expected).ok()).filter(listens);
     pools.find(|one| is_lost(one, config, named)).map(|one| one.pid)
 }
 
-/// Whether the process in the pid file is there, and worth a look.
+/// Whether the process in the pid file exists, so that a search is worth its cost.
 pub(crate) fn is_named(config: &PoolConfig) -> bool {
     pid_file_process(config).is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists())
 }
 
-/// What to do about it.
+/// The message about it, with its remedy.
 pub(crate) fn said(config: &PoolConfig, pid: i32) -> String {
     let socket = &config.pool.socket;
     format!(
@@ -33,14 +33,14 @@ pub(crate) fn said(config: &PoolConfig, pid: i32) -> String {
     )
 }
 
-/// Whether it is the part of a pool that takes handovers.
+/// Whether the process takes handovers for a pool.
 fn listens(one: &Holdings) -> bool {
     let is_pools = matches!(one.role, Some("worker" | "zygote"));
     is_pools && one.descriptors.as_ref().is_some_and(|all| all.contains_key(PACKET_LISTENER))
 }
 
-/// Whether it was started for this socket, and something else or nothing is there. Of one of an earlier release, and where that
-/// cannot be seen, the pid file says that it is this pool's.
+/// Whether the process was started for this socket, and the path now leads to another socket or to none. If the process does not
+/// tell, as in earlier releases, the pid file says that it is this pool's.
 fn is_lost(one: &Holdings, config: &PoolConfig, named: Option<i32>) -> bool {
     let path = config.pool.socket.as_path();
     let is_named = || named.is_some_and(|named| is_of(one.pid, named));
@@ -62,7 +62,7 @@ fn pid_file_process(config: &PoolConfig) -> Option<i32> {
     fs::read_to_string(file.as_path()).ok()?.trim().parse().ok()
 }
 
-/// Whether a process is this one, or the child of this one: the pid file has the supervisor's number.
+/// Whether a process is `pid`, or a child of it: the pid file may hold the supervisor's pid.
 fn is_of(pid: i32, named: i32) -> bool {
     let parent = || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -10,8 +10,8 @@ use nsgate_forwarder::TokenKey;
 use nsgate_launcher::{Keeping, LaunchError, Launched, Options, Running, fit_pool, launch_worker};
 use nsgate_pool::worker::{Manager, Worker};
 
-/// Runs the worker, or the workers, that `config` describes, and returns the exit status of this process: that of the
-/// starter, which is done when they serve, or that of the worker.
+/// Runs the worker, or the workers, that `config` describes. Returns the exit status of this process: the starter's, once they
+/// serve, or the worker's.
 ///
 /// # Errors
 /// The reason why the worker cannot serve. Nothing is left behind then.
@@ -27,7 +27,7 @@ pub fn run_worker(config: &PoolConfig, options: &Options) -> Result<u8, LaunchEr
     }
 }
 
-/// A network of the worker may want tokens and bring no key, since its keeper is of an earlier release.
+/// Makes a key for networks that want tokens and bring no key: their keepers are of an earlier release.
 fn prepare() -> std::io::Result<PreparedServer> {
     Ok(PreparedServer { key: Some(gate::random(TokenKey::new)?), ..gate::prepare(&Guards::default())? })
 }
@@ -52,14 +52,14 @@ fn serve(config: &PoolConfig, fitted: Room, options: &Options, running: Running<
     tracing::info!("Handovers are taken at {}; {report}", pool.socket);
     let worker = Worker::new(settings, observe(sink, events));
     let outcome = event_loop.run(async move {
-        // A worker is told to end when it is updated or the host goes down: guests keep what is under way.
+        // A worker ends for an update or when the host goes down: let it finish the requests under way.
         let stopped = gate::stopped(signals, nsgate_forwarder::Stop::Drain)?;
         let mut endpoints = endpoints.into_iter();
         let Some(handover) = endpoints.next() else { return Ok(()) };
         let manager = keeping.map(|Keeping { socket, most, .. }| Manager { socket, most });
         let worker = worker.keeping(manager, passed)?;
         if let Some(watchdog) = watchdog {
-            // Networks that a manager keeps have no keeper that would notice a worker that is stopped, or in a loop.
+            // Networks that a manager keeps have no keeper that would notice a stopped or looping worker.
             tokio::spawn(async move {
                 loop {
                     watchdog.pat();
