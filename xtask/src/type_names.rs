@@ -11,9 +11,8 @@ use syn::visit::{self, Visit};
 
 use crate::house::walk;
 
-/// Names that several types may have, and why.
-const SHARED: [(&str, &str); 1] =
-    [("Next", "what a keeper does next, said by the two halves of a state machine that becomes one")];
+/// Names that several types may have, and why. None needs to now.
+const SHARED: [(&str, &str); 0] = [];
 
 /// The types that a file defines outside its tests.
 #[derive(Default)]
