@@ -53,7 +53,7 @@ pub use suggest::closest;
 pub struct Parsed {
     /// The configuration.
     pub config: Config,
-    /// What has no effect, in the order of the text.
+    /// The parts of the text that have no effect, in order.
     pub warnings: Vec<Diagnostic>,
 }
 

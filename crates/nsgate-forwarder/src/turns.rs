@@ -1,4 +1,4 @@
-//! Turns at what all sources share: for requests at the agent, and for heads that did not come in one piece.
+//! Turns at the resources that all sources share: requests at the agent, and heads that did not come in one piece.
 
 use crate::exchange::Among;
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -10,10 +10,10 @@ use tokio::{
 /// The turns that one source may have.
 pub(crate) struct Turns {
     own: Arc<Semaphore>,
-    /// Those of its /64, which may not have all.
+    /// The turns of its /64, which may not have all turns.
     prefix: Option<Arc<Semaphore>>,
     all: Arc<Semaphore>,
-    /// Which connections give way while a request waits: those that hold a turn and keep the gate waiting.
+    /// The connections that give way while a request waits: they hold a turn and keep the gate waiting.
     giving: Option<(Among, Arc<dyn GivesWay>)>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) async fn while_others_give_way<T>(others: &dyn GivesWay, among: Among
     }
 }
 
-/// Between two looks while a connection waits for room.
+/// The pause between two checks while a connection waits for room.
 fn pause(among: Among) -> Duration {
     match among {
         Among::Connections => Duration::from_millis(20),
@@ -42,7 +42,7 @@ fn pause(among: Among) -> Duration {
     }
 }
 
-/// One turn; given back when dropped.
+/// One turn. A drop gives it back.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _own: OwnedSemaphorePermit,
@@ -71,7 +71,7 @@ impl Turns {
         Self { own: turns(bound), prefix: None, all: turns(bound), giving: None }
     }
 
-    /// A turn, if one is free. A part of one is given back.
+    /// A turn, if the source and its /64 both have one free.
     pub(crate) fn at_once(&self) -> Option<Turn> {
         Some(Turn {
             _own: self.own.clone().try_acquire_owned().ok()?,
@@ -83,9 +83,9 @@ impl Turns {
         })
     }
 
-    /// Waits for a turn. `None` is never: the semaphores are not closed.
+    /// Waits for a turn. Never returns `None`: the semaphores are not closed.
     pub(crate) async fn next(&self) -> Option<Turn> {
-        // Its own turn first: a request that waits for that keeps no other source from its turn.
+        // The source's own turn first: a request that waits for it takes no turn from another source.
         let own = self.own.clone().acquire_owned().await.ok()?;
         let prefix = match &self.prefix {
             Some(prefix) => Some(self.while_others_give_way(prefix.clone().acquire_owned()).await.ok()?),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A short name in the small root for something in a window.
+/// A short name in the small root for an entry of a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShortName {
     pub(crate) name: &'static str,
@@ -21,7 +21,7 @@ impl ShortName {
         self.name
     }
 
-    /// Where it leads, from the directory that it is in.
+    /// The target of its link, relative to the link's directory.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }

@@ -39,7 +39,7 @@ fn main() {
 
 fn confined(allowed: Option<u16>, server: u16, other: u16) {
     let ids = Ids { uid: NOBODY.into(), gid: NOBODY.into() };
-    // The filter is not loaded here: it is what Landlock does that is tried.
+    // The filter is not loaded: the test is of Landlock alone.
     let filter = Filter::from_toml("unloaded", include_str!("unloaded.toml")).unwrap();
     let policy = Policy::new(filter, 64);
     let policy = allowed.map_or(policy.clone(), |port| policy.connects_to(port));

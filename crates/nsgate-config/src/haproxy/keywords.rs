@@ -1,4 +1,4 @@
-//! Which words are accepted in which section: the dialect as a table.
+//! The dialect as a table: the keywords that each section accepts.
 
 use super::{
     arguments::MOST,
@@ -200,7 +200,7 @@ fn tables(section: Section) -> [&'static [Keyword]; 3] {
     }
 }
 
-/// The keyword at the beginning of a line, and its number of words. A keyword of two words goes before one of one.
+/// The keyword at the beginning of a line, and its number of words. A keyword of two words takes precedence over one of one.
 pub(super) fn find(section: Section, words: &[Lexeme]) -> Option<(Keyword, usize)> {
     let first = &words.first()?.text;
     let pair = words.get(1).map(|second| format!("{first} {}", second.text));
@@ -237,11 +237,11 @@ pub struct DialectKeyword {
 pub enum DialectMeaning {
     /// It means to nsgate what it means to haproxy.
     Understood,
-    /// It changes nothing, with a warning. These are its arguments.
+    /// It has no effect and gets a warning. These are its arguments.
     Ignored(String),
-    /// The same, for a word for which haproxy would do something that a gate does not. The arguments, and what haproxy does.
+    /// The same, for a keyword that makes haproxy do something that a gate does not: its arguments, and what haproxy does.
     Unfollowed(String, &'static str),
-    /// The same, for a word that haproxy 2.6 does not know and a later haproxy does.
+    /// The same, for a keyword that only later releases than haproxy 2.6 know.
     IgnoredOfLater(String),
     /// It is refused, for this reason.
     Refused(&'static str),

@@ -24,8 +24,8 @@ pub enum ServerHost {
     Name(HostName),
 }
 
-/// A name of a host (RFC 1123, section 2.1; `_` as well, which some have): labels of 1 to 63 letters, digits, `-` and `_`,
-/// 253 characters at most, and the last label not of digits alone, or it would be a part of an address.
+/// A name of a host (RFC 1123, section 2.1): labels of 1 to 63 letters, digits, `-` and `_`, with 253 characters at most.
+/// `_` is accepted because some hosts have it. The last label is not of digits alone, since that would be a part of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 
@@ -33,7 +33,7 @@ impl HostName {
     /// Checks a name.
     ///
     /// # Errors
-    /// A sentence that says what it may be.
+    /// A sentence that says which names are accepted.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let label = |label: &str| {

@@ -1,4 +1,4 @@
-//! The command line of the original: every option in every spelling, and what each flaw of the original would have let pass.
+//! The command line of the original: every option in every spelling, and every value that a flaw of the original accepted.
 
 use super::{
     NamespaceProxy, NamespaceProxyCommand, parse,
@@ -63,7 +63,7 @@ fn both_spellings_of_names_and_values_are_one() {
     assert_eq!((log.facility.name, log.tag), ("user", format!("neutron-ns-metadata-proxy-{ID}")));
 }
 
-/// Each of them says the same in each spelling, and something else than nothing.
+/// Each option means the same in each spelling, and changes the configuration.
 #[test]
 fn every_option_in_every_spelling() {
     let options = [
@@ -81,7 +81,7 @@ fn every_option_in_every_spelling() {
     ];
     assert_eq!(options.map(|(name, _)| name), VALUES, "an option without a test");
     for (name, value) in options {
-        // What it cannot be said without, or is of use with.
+        // The options that it needs, or without which it has no effect.
         let usual =
             [("network_id", ID), ("metadata_proxy_user", "neutron"), ("log_dir", "/var/log/n"), ("use_syslog", "")];
         let beside = usual.into_iter().filter(|(other, _)| match *other {
@@ -112,13 +112,13 @@ fn every_option_in_every_spelling() {
         for no in ["", "no"] {
             let [one, other] = [name, &dashed].map(|name| run(&format!("{least} --{no}{name}")));
             assert_eq!(one, other, "{no}{name}");
-            // What is on without being said, and what is accepted and changes nothing.
+            // Options that are on by default, and options that are accepted and change nothing.
             let changes = match name {
                 "daemonize" => no == "no",
                 "metadata_proxy_watch_log" | "verbose" => false,
                 _ => no.is_empty(),
             };
-            // A level is one of a log.
+            // A level needs a log.
             let log = if name == "debug" { "--use-syslog" } else { "" };
             let [with, without] =
                 [format!("--{no}{name}"), String::new()].map(|more| run(&format!("{least} {log} {more}")));

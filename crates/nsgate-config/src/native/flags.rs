@@ -1,4 +1,4 @@
-//! Values from flags. A draft marks them by a place beyond the end of every text.
+//! Values from flags. In a draft their place is beyond the end of every text.
 
 use std::ops::Range;
 use toml::Spanned;

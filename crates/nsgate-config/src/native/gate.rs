@@ -1,4 +1,4 @@
-//! A gate's configuration in TOML: the checks of its keys, and how it is written.
+//! A gate's configuration in TOML: checks its keys, and writes it.
 
 use super::{
     audit,

@@ -11,12 +11,12 @@ use std::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// The future waits, and nothing will wake it.
+/// The future waits, and no event will wake it.
 #[derive(Debug)]
 pub(super) struct Stuck;
 
-/// Polls to the end. Everything is in memory: a future that waits without having been woken would wait for ever (or until
-/// a timer ends), and that is an error.
+/// Polls to the end. All bytes are in memory, so a future that waits without having been woken would wait for ever, or until a
+/// timer ends. That is an error.
 pub(super) fn run<T>(future: impl Future<Output = T>) -> Result<T, Stuck> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().build().ok());

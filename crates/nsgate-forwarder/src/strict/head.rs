@@ -8,25 +8,25 @@ use crate::{Reason, refusal::Refusal};
 use nsgate_config::Limits;
 use std::ops::Range;
 
-/// What was read of a head.
+/// A parsed head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The request line without its end, its target in origin-form.
     pub(crate) line: Vec<u8>,
-    /// Where the target stands in it.
+    /// The range of the target in it.
     pub(crate) target: Range<usize>,
     /// How the body is delimited.
     pub(crate) framing: Framing,
-    /// Parts of what the guest wrote, in order, and what the HTTP library reads instead.
+    /// Parts of the guest's bytes, in order, and the text that replaces each for the HTTP library.
     pub(crate) instead: Vec<(Range<usize>, Vec<u8>)>,
 }
 
-/// Where a body ends.
+/// The end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// After this many bytes.
     Length(u64),
-    /// Where its chunks say.
+    /// After its last chunk.
     Chunked,
 }
 
@@ -44,8 +44,8 @@ impl Head {
     }
 }
 
-/// Length of the head at the beginning of `bytes`, its empty line included; there is no end before `from`. A line that
-/// ends with a bare LF ends the search as well, so that it is judged at once and not waited for.
+/// Length of the head at the beginning of `bytes`, its empty line included. The search begins at `from`. A line that ends with a
+/// bare LF ends the search as well, so that it is refused at once.
 pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let mut line_feeds = memchr::memchr_iter(b'\n', bytes.get(from..)?).map(|at| from + at);
     let end = line_feeds.find(|at| match bytes.get(..*at) {
@@ -55,19 +55,19 @@ pub(crate) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     end.map(|at| at + 1)
 }
 
-/// A short name for a frequent call.
+/// A shorthand.
 const fn bad(reason: Reason) -> Refusal {
     Refusal::bad_request(reason)
 }
 
-/// Judges a complete head.
+/// Parses a complete head.
 #[cfg(test)]
 pub(crate) fn parse_head(head: &[u8], limits: &Limits) -> Result<Head, Refusal> {
     let mut line = RequestLine::default();
     if line.read(head, limits)? { parse_fields(head, &line, limits) } else { Err(Refusal::CUT_HEAD) }
 }
 
-/// Judges a complete head whose request line is good.
+/// Parses a complete head whose request line is valid.
 pub(crate) fn parse_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> Result<Head, Refusal> {
     let text = head.strip_suffix(b"\r\n\r\n").ok_or(bad(Reason::BareLf))?;
     let written = line.seen(head);
@@ -91,7 +91,7 @@ pub(crate) fn parse_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> 
     let Some(host) = line.host(head) else {
         return Ok(Head { line: written.to_vec(), target, framing, instead: fields.instead });
     };
-    // Absolute-form: the host is said twice, and both must be one (RFC 9112, section 3.2.2).
+    // In absolute-form the request names its host twice. Both must be the same (RFC 9112, section 3.2.2).
     match fields.host {
         Some(said) if port_taken(said).eq_ignore_ascii_case(port_taken(host)) => {}
         Some(_) => return Err(bad(Reason::OtherHost)),
@@ -106,13 +106,13 @@ pub(crate) fn parse_fields(head: &[u8], line: &RequestLine, limits: &Limits) -> 
     Ok(Head { line, target: target.start..target.start + length, framing, instead: fields.instead })
 }
 
-/// A host and a port without the default port (RFC 9110, section 4.2.3): an empty one is none (RFC 3986,
+/// Removes the default port from a host and a port (RFC 9110, section 4.2.3). An empty port is the default one (RFC 3986,
 /// section 3.2.3).
 fn port_taken(host: &[u8]) -> &[u8] {
     host.strip_suffix(b":80").or_else(|| host.strip_suffix(b":")).unwrap_or(host)
 }
 
-/// FieldLines that end with CRLF. A CR or an LF anywhere else is an error.
+/// The lines of the fields, which end with CRLF. A CR or an LF anywhere else is an error.
 struct FieldLines<'a>(&'a [u8]);
 
 impl<'a> Iterator for FieldLines<'a> {
@@ -137,19 +137,19 @@ impl<'a> Iterator for FieldLines<'a> {
     }
 }
 
-/// Bytes of the longest name that decides anything: `transfer-encoding`.
+/// Length of the longest name that decides how a message is read: `transfer-encoding`.
 const LONGEST_NAME: usize = 17;
 
-/// What a field means to the next reader of the message.
+/// The meaning of a field to the next reader of the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Means {
-    /// Something, perhaps.
+    /// It may have a meaning: pass it on.
     Something,
-    /// Nothing: an offer that is not taken up (RFC 9110, section 7.8).
+    /// None: an offer that is not taken up (RFC 9110, section 7.8).
     Nothing,
 }
 
-/// The fields that decide how a message is read; the others are only looked at.
+/// The fields that decide how a message is read. The others are only checked.
 #[derive(Default)]
 struct Fields<'a> {
     host: Option<&'a [u8]>,
@@ -160,7 +160,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn read(&mut self, field: &'a [u8]) -> Result<Means, Refusal> {
-        // A line that begins with a space continues the one before it (obs-fold): some join, some do not.
+        // A line that begins with a space continues the line before it (obs-fold). Some parsers join the two, and some do not.
         if matches!(field.first(), Some(b' ' | b'\t')) {
             return Err(bad(Reason::FoldedHeader));
         }
@@ -197,7 +197,7 @@ impl<'a> Fields<'a> {
             }
             b"upgrade" | b"http2-settings" => return Ok(Means::Nothing),
             b"expect" if !value.eq_ignore_ascii_case(b"100-continue") => return Err(Refusal::EXPECTATION),
-            // Another spelling of what decides about the message: a server that folds names would obey it.
+            // Another spelling of a deciding name: a server that folds names would obey it.
             b"content_length" | b"transfer_encoding" => return Err(bad(Reason::FoldedName)),
             _ => {}
         }
@@ -237,7 +237,7 @@ fn name_and_value(field: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     Ok((name, value))
 }
 
-/// Without the spaces and tabs around it (OWS, RFC 9110, section 5.6.3); a form feed is none.
+/// Removes the spaces and tabs around a value (OWS, RFC 9110, section 5.6.3). A form feed stays.
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;

@@ -1,32 +1,32 @@
-//! What the reader says: how long a text is, its pieces and its end, or a reason why there is none. Both halves, without
-//! a descriptor.
+//! The frames of the reader: the length of a text, its pieces and its end, or the reason why there is no text. Both halves are
+//! here, without I/O.
 //!
-//! The listening half believes nothing: a text has a bound, a frame has one, and anything else is [`Nonsense`].
+//! The receiving half trusts no input: texts and frames are bounded, and any other input is [`Nonsense`].
 
 use crate::config_file::{ConfigText, MOST_OF_HOST};
 
-/// First byte of a frame. A number follows in four bytes, the lowest first: the text's length in a first frame, and the
-/// frame's in all others.
+/// First byte of a frame. A number in four bytes follows, the lowest first: in the first frame the text's length, in all others
+/// the frame's.
 const LENGTH: u8 = b'L';
 const PIECE: u8 = b'T';
 const END: u8 = b'.';
 const REFUSED: u8 = b'!';
 
-/// Bytes in a frame at most.
+/// Most bytes in a frame.
 pub(super) const LONGEST: usize = 64 * 1024;
-/// Bytes before what is in a frame.
+/// Bytes of a frame's head.
 pub(super) const HEAD: usize = 5;
 
-/// What came of one request.
+/// The outcome of one request.
 #[derive(Debug)]
 pub enum ReaderAnswer {
     /// The file's text.
     Text(ConfigText),
-    /// Why it was not read: a sentence.
+    /// A sentence that says why it was not read.
     Refused(String),
 }
 
-/// Something that a reader never says.
+/// Bytes that no reader sends.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the reader of the configuration says what no reader says: {0}")]
 pub struct Nonsense(&'static str);
@@ -51,7 +51,7 @@ pub(super) fn end() -> [u8; HEAD] {
     head(END, 0)
 }
 
-/// A whole frame that says why there is no text; what was sent of it is to be forgotten.
+/// A whole frame that says why there is no text. The receiver discards the pieces before it.
 pub(super) fn refusal(reason: &str) -> Vec<u8> {
     let reason = reason.as_bytes().get(..reason.len().min(LONGEST)).unwrap_or_default();
     [head(REFUSED, reason.len()).as_slice(), reason].concat()
@@ -63,16 +63,16 @@ pub struct Incoming {
     head: Vec<u8>,
     text: Option<Text>,
     reason: Vec<u8>,
-    /// Bytes of the frame that are still to come.
+    /// Bytes of the frame that have not come yet.
     left: usize,
 }
 
-/// A text as far as it has come.
+/// The part of a text that has come.
 #[derive(Debug)]
 struct Text {
     bytes: ConfigText,
     length: usize,
-    /// There is no memory for it: it is heard to its end and forgotten.
+    /// There is no memory for the text: it is read to its end and discarded.
     too_much: bool,
 }
 
@@ -81,7 +81,7 @@ impl Text {
         if u64::try_from(length).is_ok_and(|length| length > MOST_OF_HOST) {
             return Err(Nonsense("a text that is too long"));
         }
-        // Room for all of it: a buffer that grows leaves copies behind.
+        // Reserve room for the whole text: a buffer that grows leaves copies behind.
         let (bytes, too_much) = match ConfigText::with_room(length) {
             Some(bytes) => (bytes, false),
             None => (ConfigText::default(), true),
@@ -108,10 +108,10 @@ impl Text {
 }
 
 impl Incoming {
-    /// Takes what was read. An answer is the last thing in it: the next one comes when it is asked for.
+    /// Takes the bytes that were read. An answer ends them: the next one comes only after the next request.
     ///
     /// # Errors
-    /// [`Nonsense`]: the reader is to be believed no more.
+    /// [`Nonsense`]: do not trust the reader any more.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<ReaderAnswer>, Nonsense> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -137,7 +137,7 @@ impl Incoming {
         Ok(None)
     }
 
-    /// A frame's head has come, or a part of it.
+    /// Takes a frame's head, or a part of it.
     fn begin(&mut self) -> Result<(), Nonsense> {
         let [kind, one, two, three, four] = *self.head.as_slice() else { return Ok(()) };
         let number = usize::try_from(u32::from_le_bytes([one, two, three, four])).unwrap_or(usize::MAX);
@@ -155,7 +155,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// A frame has come whole.
+    /// Takes a whole frame.
     fn complete(&mut self) -> Result<Option<ReaderAnswer>, Nonsense> {
         match (std::mem::take(&mut self.head).first(), self.text.take()) {
             (Some(&END), Some(text)) => text.end().map(Some),

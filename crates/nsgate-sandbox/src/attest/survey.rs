@@ -17,17 +17,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `/proc` does not say.
+/// The limits of a survey by `/proc`.
 const UNSEEN: [&str; 2] = [
     "which system calls its filter lets pass: that there is one is all that /proc says",
     "what Landlock forbids it: the first line of its log says what was enforced",
 ];
-/// The same of a process that keeps its root.
+/// The same for a process that keeps its root.
 const UNSEEN_OF_ROOT: &str =
     "that it opens no file: its root is the one that it was started in, and Landlock and its filter are in the way";
 
-/// Ids of every other process that has one of these names, in ascending order. A name has 15 bytes there (proc_pid_comm(5)), and
-/// the process has chosen it: [`process`] tells what it is.
+/// Pids, in ascending order, of every other process with one of these names. A name has at most 15 bytes (proc_pid_comm(5)). The
+/// process chooses its name, so use [`process`] to learn what it is.
 ///
 /// # Errors
 /// [`Error::Proc`] if `/proc` cannot be listed.
@@ -35,7 +35,7 @@ pub fn called(names: &[&str]) -> Result<Vec<i32>> {
     let path = PathBuf::from("/proc");
     let entries = fs::read_dir(&path).map_err(|source| Error::Proc { path: path.clone(), source })?;
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    // A process that has ended since then is none.
+    // Skip a process that has ended meanwhile.
     let called =
         |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| names.contains(&name.trim()));
     let own = i32::try_from(std::process::id()).unwrap_or(0);
@@ -44,7 +44,7 @@ pub fn called(names: &[&str]) -> Result<Vec<i32>> {
     Ok(found)
 }
 
-/// Reads process `pid`, of which `expected` says what it may hold.
+/// Reads process `pid`. `expected` says what the process may hold.
 ///
 /// # Errors
 /// [`Error::NoProcess`] if there is none, [`Error::Proc`] if `/proc` cannot be read at all.
@@ -52,7 +52,7 @@ pub fn process(pid: i32, expected: fn(&Facts<'_>) -> Expected) -> Result<Holding
     Survey::new(expected).process(pid)
 }
 
-/// A look at many processes of a host: what each of them asks of all the others is listed once.
+/// A survey of many processes of a host. Facts about all processes are read once.
 #[derive(Debug)]
 pub struct Survey {
     expected: fn(&Facts<'_>) -> Expected,
@@ -133,7 +133,7 @@ impl Survey {
     }
 }
 
-/// What is open in any thread: as a rule they have one table together, and then the others add nothing.
+/// The descriptors of all threads. Threads usually share one table, and then the others add none.
 fn open(process: &Path, others: &[PathBuf]) -> Option<Vec<Open>> {
     let mut all = descriptors::read_descriptors(process)?;
     for open in others.iter().filter_map(|thread| descriptors::read_descriptors(thread)).flatten() {
@@ -152,7 +152,7 @@ fn counted(open: &[Open]) -> BTreeMap<String, usize> {
     kinds
 }
 
-/// What the root of any thread shows, sorted.
+/// The entries of every thread's root, sorted.
 fn shown(process: &Path, others: &[PathBuf]) -> Option<Vec<String>> {
     let mut names = root::entries(process)?;
     names.extend(others.iter().filter_map(|thread| root::entries(thread)).flatten());

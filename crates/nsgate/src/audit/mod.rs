@@ -1,8 +1,7 @@
 //! Events about requests: one JSON object for each request, to the configured destination.
 //!
-//! Promises that no request waits for its event (one that cannot be written now is counted, and the next event says how many),
-//! that each network has a bounded rate, and that an event has no text of a guest or the agent
-//! ([`nsgate_forwarder::event`]).
+//! No request waits for its event: an event that cannot be written now is lost, and the next event says how many were. Each
+//! network has a bounded rate. An event holds no text of a guest or the agent ([`nsgate_forwarder::event`]).
 
 mod budget;
 mod journal;

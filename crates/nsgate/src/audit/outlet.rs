@@ -67,7 +67,7 @@ pub(super) enum Outlet {
 }
 
 impl Outlet {
-    /// Writes one event; false if it was not taken.
+    /// Writes one event; false if it was lost.
     pub(super) fn write(&self, network: &EventOrigin, record: &AccessRecord, event: &str) -> bool {
         let severity = if record.verdict() == Verdict::Passed { SyslogSeverity::Info } else { SyslogSeverity::Notice };
         match self {

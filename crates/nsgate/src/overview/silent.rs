@@ -1,7 +1,7 @@
-//! Why a process that is there answers no guest: it is stopped, or its network has changed under it.
+//! Why a process that runs answers no guest: it is stopped, or its network has changed.
 //!
-//! Promises to read `/proc` alone: the table of sockets and the addresses of a process's network namespace are read through
-//! `/proc/PID/net`, without going there.
+//! Reads `/proc` alone. The sockets and addresses of a process's network namespace are in `/proc/PID/net`, so there is no need to
+//! enter the namespace.
 
 use super::Counted;
 use std::{
@@ -18,12 +18,12 @@ const NOWHERE: [&str; 10] =
 /// A process that is traced for longer counts as stopped.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The reason, and what to do.
+/// The reason and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Silent {
     pub(crate) what: String,
     pub(crate) remedy: String,
-    /// Whether it answers no guest at all: one address of two may be gone.
+    /// Whether it answers no guest at all. If one address of two is gone, it still answers some.
     pub(crate) wholly: bool,
     /// Whether it is a keeper that waits for a worker.
     pub(crate) waits: bool,
@@ -39,8 +39,8 @@ pub(super) fn of(pid: i32, role: &str) -> Option<Silent> {
     }
     let listens = listens(pid)?;
     let lost = address(pid, &listens);
-    // One that listens at an address of its own is served to whom that address is: where it stands on the loop, to the processes
-    // of its namespace.
+    // Look at interfaces only for a process that listens at the unspecified address. At an address of its own it serves the owner
+    // of that address: on the loopback, the processes of its namespace.
     let everywhere = role != "hostproxy" && listens.iter().any(IpAddr::is_unspecified);
     lost.or_else(|| everywhere.then(|| interfaces(pid)).flatten())
 }
@@ -72,7 +72,7 @@ pub(crate) fn stopped(pid: i32) -> Option<Silent> {
     })
 }
 
-/// The process that traces it, which SIGCONT does not get it from (`TracerPid`, proc_pid_status(5)).
+/// The process that traces it (`TracerPid`, proc_pid_status(5)). SIGCONT does not end a stop by a tracer.
 fn tracer(pid: i32) -> Option<i32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok())?;
@@ -96,7 +96,7 @@ pub(crate) fn state(pid: i32) -> Option<char> {
     fs::read_to_string(format!("/proc/{pid}/stat")).ok()?.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
-/// Where a process listens.
+/// The addresses at which a process listens.
 fn listens(pid: i32) -> Option<BTreeSet<IpAddr>> {
     let own = sockets(pid)?;
     let mut all = listeners(&net(pid, "tcp")?, &own);
@@ -129,7 +129,7 @@ fn address(pid: i32, listens: &BTreeSet<IpAddr>) -> Option<Silent> {
     })
 }
 
-/// How these addresses are put back: a command where there is one interface that can have them.
+/// How to put these addresses back: a command, if only one interface can have them.
 fn back(pid: i32, gone: &[&IpAddr]) -> String {
     let table = net(pid, "dev").unwrap_or_default();
     let names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
@@ -165,7 +165,7 @@ fn sockets(pid: i32) -> Option<BTreeSet<String>> {
     Some(links.filter_map(number).collect())
 }
 
-/// Where these sockets listen, by `tcp` or `tcp6` (proc_net(5)): the state 0A is LISTEN (include/net/tcp_states.h).
+/// The addresses at which these sockets listen, from `tcp` or `tcp6` (proc_net(5)). State 0A is LISTEN (include/net/tcp_states.h).
 fn listeners(table: &str, own: &BTreeSet<String>) -> BTreeSet<IpAddr> {
     let one = |line: &str| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -175,7 +175,7 @@ fn listeners(table: &str, own: &BTreeSet<String>) -> BTreeSet<IpAddr> {
     table.lines().filter_map(one).collect()
 }
 
-/// An address as `tcp` and `tcp6` have it: words of 32 bits in this machine's order.
+/// Reads an address as `tcp` and `tcp6` write it: words of 32 bits in this machine's byte order.
 fn of_words(text: &str) -> Option<IpAddr> {
     let bytes = bytes(text)?;
     let words = bytes.chunks_exact(4).filter_map(|word| <[u8; 4]>::try_from(word).ok());
@@ -191,7 +191,7 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(pair).collect()
 }
 
-/// Addresses of IPv4 that are a namespace's own, by `fib_trie`: `/32 host LOCAL` stands below each.
+/// A namespace's own IPv4 addresses, from `fib_trie`, where the line below each is `/32 host LOCAL`.
 fn local(table: &str) -> BTreeSet<IpAddr> {
     let mut all = BTreeSet::new();
     let mut last: Option<IpAddr> = None;
@@ -206,7 +206,7 @@ fn local(table: &str) -> BTreeSet<IpAddr> {
     all
 }
 
-/// The same of IPv6, by `if_inet6`.
+/// The same of IPv6, from `if_inet6`.
 fn inet6(table: &str) -> BTreeSet<IpAddr> {
     let first = table.lines().filter_map(|line| line.split_ascii_whitespace().next());
     first.filter_map(|word| Some(IpAddr::from(<[u8; 16]>::try_from(bytes(word)?).ok()?))).collect()
