@@ -80,10 +80,14 @@ impl<K: Copy + Eq + Hash> Index<K> {
         self.ports.is_empty()
     }
 
-    /// Every address at which a port stands.
+    /// Every address at which a port stands with the answer for it, in an order.
     #[cfg(feature = "fuzzing")]
-    pub(crate) fn places(&self) -> impl Iterator<Item = (Uuid, Caller)> {
-        self.keys.keys().copied()
+    pub(crate) fn found(&self) -> Vec<String> {
+        let places = self.keys.keys();
+        let mut found: Vec<_> =
+            places.map(|&(place, caller)| format!("{place} {caller} {:?}", self.who(place, caller))).collect();
+        found.sort_unstable();
+        found
     }
 
     /// The keys of the ports that have the address, for a message that names them.

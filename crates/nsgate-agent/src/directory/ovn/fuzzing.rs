@@ -5,7 +5,7 @@ use super::{
     options::OvnOptions, session::Kept, session::OvnSession, shared::OvnShared, trouble::OvnTrouble, trouble::line,
 };
 use crate::directory::Index;
-use crate::ovsdb::{Frames, Uuid};
+use crate::ovsdb::Frames;
 use std::time::Duration;
 
 /// What has become of a stream.
@@ -62,17 +62,9 @@ pub fn replay(stream: &[u8], part: usize, chassis: Option<&str>) -> Replayed {
     Replayed { trouble, ports: shared.status().ports, asked, sound, steady, ended }
 }
 
-/// Everything that can be found, in an order.
-pub(crate) fn found(index: &Index<Uuid>) -> Vec<String> {
-    let mut found: Vec<_> =
-        index.places().map(|(place, caller)| format!("{place} {caller} {:?}", index.who(place, caller))).collect();
-    found.sort_unstable();
-    found
-}
-
 fn rebuilt(copy: &OvnCopy) -> Vec<String> {
     let all: PortChanges = copy.all();
     let mut index = Index::default();
     all.into_iter().for_each(|(name, port)| port.into_iter().for_each(|port| index.set(name, port)));
-    found(&index)
+    index.found()
 }

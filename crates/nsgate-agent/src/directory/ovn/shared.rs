@@ -125,7 +125,7 @@ impl OvnShared {
     /// Everything that can be found.
     #[cfg(feature = "fuzzing")]
     pub(crate) fn all(&self) -> Vec<String> {
-        self.read().index.as_ref().map(super::fuzzing::found).unwrap_or_default()
+        self.read().index.as_ref().map(Index::found).unwrap_or_default()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Known> {
