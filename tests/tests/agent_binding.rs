@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use nsgate_agent::binding::{Binders, BoundConnection, bind};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate};
-use nsgate_tests::lab::wait_until;
+use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::nova::{SmallNova, good};
 use nsgate_tests::procfs::Process;
+use nsgate_tests::second_hop::{INSTANCE, SecondHopFiles};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -32,6 +34,7 @@ fn main() {
         a_gate_whose_agent_ends_answers_503_and_ends,
         a_gate_is_succeeded_by_one_with_a_door_of_its_own,
         a_pool_takes_no_gate_with_a_door,
+        the_agent_itself_carries_the_requests_of_a_gate_that_is_bound_to_it,
     ]
 }
 
@@ -354,4 +357,29 @@ fn a_pool_takes_no_gate_with_a_door(lab: &Lab) {
     let started = refused(lab, &network, &config);
     assert!(started.stderr.contains("take `agent` or `pool` out"), "{started:#?}");
     assert!(!Path::new("/run/nsgate/pool.sock").exists());
+}
+
+fn the_agent_itself_carries_the_requests_of_a_gate_that_is_bound_to_it(lab: &Lab) {
+    lab.needs_root("the agent's user is another one");
+    let (network, nova) = (lab.network(), SmallNova::start(good("hello")));
+    let files = SecondHopFiles::write(lab, &[nova.address.to_string()], "");
+    let bound_alone = text(&files.config).replace("plain = true\n", "");
+    files.replace(&files.config, &bound_alone);
+    let hop = files.start(lab);
+    lab.site(&format!("agent = \"{}\"\n", hop.files.socket.display()));
+    let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Ovn));
+    for _ in 0..3 {
+        assert_eq!(body(&network), "200 hello", "{}", text(&hop.log));
+    }
+    let posted = "POST /latest HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nword";
+    assert_eq!(Guest::new(&network.guest).ask(posted).unwrap().status, 200);
+    let seen = nova.seen();
+    assert_eq!(seen.len(), 4);
+    assert!(seen.iter().all(|seen| seen.field("x-instance-id") == Some(INSTANCE)), "{seen:?}");
+    // The same agent does not believe a header: a gate that is not bound is told so.
+    drop(gate);
+    lab.site("");
+    let _gate = Gate::start(lab, &network.gate, &Config::new(Kind::Ovn));
+    assert!(body(&network).starts_with("403 "));
+    assert_eq!(nova.seen().len(), 4);
 }
