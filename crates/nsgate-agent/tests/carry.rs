@@ -1,4 +1,5 @@
 //! What reaches Nova and what reaches the gate, byte by byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
