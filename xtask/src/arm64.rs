@@ -2,6 +2,7 @@
 //!
 //! rustup's libraries for other architectures come from its own server; Debian has them as packages. They are unpacked and not
 //! installed (`later_debian.rs`), and the compiler runs beside its own C library.
+//! What a crate compiles of C takes the cross compiler of this host.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

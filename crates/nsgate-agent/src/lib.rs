@@ -17,3 +17,7 @@ pub mod signature;
 #[cfg(feature = "server")]
 pub mod signer;
 mod sys;
+#[cfg(feature = "server")]
+pub mod tls;
+#[cfg(feature = "server")]
+pub mod transport;

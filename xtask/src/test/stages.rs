@@ -146,6 +146,7 @@ fn doc(_: &Wish) -> Outcome {
 
 /// The programs for another architecture, and with the oldest Rust that the manifests allow.
 fn arm64(_: &Wish) -> Outcome {
+    tools::CROSS_GCC.ensure().and_then(|()| tools::CROSS_LIBC.ensure()).map_err(Trouble::Skipped)?;
     crate::arm64::rustc().map_err(Trouble::Skipped)?;
     one(if crate::arm64::check()? { Totals::passed(1) } else { Totals::failed(1) })
 }

@@ -1,16 +1,14 @@
 //! One host of Nova's: its kept connections, and whether it answers.
 
 use super::{authority, kept::NovaConnection};
+use crate::{tls::TlsServer, transport::Transport};
 use http::HeaderValue;
 use std::{
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 /// Connections that are kept while they carry nothing.
 const MOST_KEPT: usize = 32;
@@ -21,12 +19,14 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where a host of Nova's is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct NovaHost {
     /// Host and port as a request names them (`Host`).
     pub authority: String,
     /// Where it is reached.
     pub address: SocketAddr,
+    /// How it is known, if it speaks https.
+    pub tls: Option<TlsServer>,
 }
 
 #[derive(Debug)]
@@ -74,10 +74,11 @@ impl Host {
         }
     }
 
-    /// A new connection, or why there is none.
+    /// A new connection, or why there is none. To shake hands is part of it.
     pub(super) async fn connect(&self, patience: Duration) -> Result<NovaConnection, String> {
         let address = self.place.address;
-        match timeout(patience, async { NovaConnection::new(TcpStream::connect(address).await?).await }).await {
+        let tls = self.place.tls.as_ref();
+        match timeout(patience, async { NovaConnection::new(Transport::tcp(address, tls).await?).await }).await {
             Ok(Ok(kept)) => Ok(kept),
             Ok(Err(error)) => Err(format!("{address}: {error}")),
             Err(_) => Err(format!("{address}: no connection in {} ms", patience.as_millis())),

@@ -1,14 +1,14 @@
 //! One connection to Nova, which may carry one request after another.
 
 use super::{NovaFailure, outgoing::Outgoing};
-use crate::http_io::HttpIo;
+use crate::{http_io::HttpIo, tls::refusal, transport::Transport};
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
     client::conn::http1::{SendRequest, handshake},
 };
 use std::io;
-use tokio::{net::TcpStream, task::AbortHandle};
+use tokio::task::AbortHandle;
 
 /// A connection. To drop it closes it, in the middle of an answer too.
 #[derive(Debug)]
@@ -35,9 +35,8 @@ impl Drop for NovaConnection {
 }
 
 impl NovaConnection {
-    pub(super) async fn new(socket: TcpStream) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        let (sender, connection) = handshake(HttpIo::new(socket)).await.map_err(io::Error::other)?;
+    pub(super) async fn new(transport: Transport) -> io::Result<Self> {
+        let (sender, connection) = handshake(HttpIo::new(transport)).await.map_err(io::Error::other)?;
         // Its errors are those of the request that it carries.
         let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         Ok(Self { sender, task })
@@ -69,6 +68,8 @@ fn judge(error: &hyper::Error) -> SendFault {
         SendFault::Failed(NovaFailure::Garbage(reason))
     } else if error.is_user() || error.is_body_write_aborted() {
         SendFault::Failed(NovaFailure::Cut(reason))
+    } else if let Some(refusal) = refusal(error) {
+        SendFault::Unanswered(NovaFailure::Unreachable(refusal))
     } else {
         SendFault::Unanswered(NovaFailure::Garbage(reason))
     }

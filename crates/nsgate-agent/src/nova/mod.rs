@@ -145,7 +145,10 @@ impl SharedNova {
                     (body, last) = (unsent, Some(NovaFailure::Unreachable(reason)));
                 }
                 Err(SendFault::Unanswered(failure)) if again => {
-                    host.failed("it closes connections without an answer");
+                    host.failed(match &failure {
+                        NovaFailure::Unreachable(reason) => reason,
+                        _ => "it closes connections without an answer",
+                    });
                     (body, last) = (Outgoing::Nothing, Some(failure));
                 }
                 Err(SendFault::Unanswered(failure) | SendFault::Failed(failure)) => return Err(failure),

@@ -18,7 +18,7 @@ pub use datum::Datum;
 pub use framing::{Frames, FramingError};
 pub use message::{RpcMessage, RpcRefusal, echo_reply, request};
 pub use monitor::{MonitorMethod, MonitorReply, MonitorRequest, MonitorUpdate};
-pub use remote::{DatabaseStream, NotARemote, Remote};
+pub use remote::{NotARemote, Remote};
 pub use schema::{Column, Content, Layout, NotTheSchema, WantedTable};
 pub use server::{Cluster, NotTheMember, SERVER, ServerDatabase};
 pub use table::{Changes, Row, RowChange, Table, Torn};

@@ -1,14 +1,8 @@
-//! Where a server is: `unix:PATH`, `tcp:HOST:PORT` (ovsdb(7), section "Active OVSDB Connections").
+//! Where a server is: `unix:PATH`, `tcp:HOST:PORT`, `ssl:HOST:PORT` (ovsdb(7), section "Active OVSDB Connections").
 
-use std::{
-    fmt, io,
-    path::PathBuf,
-    pin::Pin,
-    str::FromStr,
-    task::{Context, Poll},
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use crate::{tls::TlsClient, transport::Transport};
+use std::{fmt, io, path::PathBuf, str::FromStr};
+use tokio::net::TcpStream;
 
 /// The port of a server where none is said.
 const PORT: u16 = 6640;
@@ -20,33 +14,28 @@ pub enum Remote {
     Unix(PathBuf),
     /// An address, or a name that is looked up, and a port.
     Tcp(String, u16),
+    /// The same, with TLS.
+    Tls(String, u16),
 }
 
 /// A text that is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotARemote {
-    /// TLS is not there yet.
-    #[error("`{0}`: connections to a database over TLS (ssl:) are not there yet; use unix: or tcp:")]
-    Tls(String),
-    /// Another form.
-    #[error(
-        "`{0}` is not the address of a database; it looks like unix:/run/ovn/ovnsb_db.sock, tcp:192.0.2.1:6642 or tcp:[2001:db8::1]:6642"
-    )]
-    Form(String),
-}
+#[error(
+    "`{0}` is not the address of a database; it looks like unix:/run/ovn/ovnsb_db.sock, tcp:192.0.2.1:6642 or ssl:[2001:db8::1]:6642"
+)]
+pub struct NotARemote(String);
 
 impl FromStr for Remote {
     type Err = NotARemote;
 
     fn from_str(text: &str) -> Result<Self, NotARemote> {
-        let form = || NotARemote::Form(text.to_owned());
+        let form = || NotARemote(text.to_owned());
         match text.split_once(':').ok_or_else(form)? {
             ("unix", path) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            ("tcp", rest) => {
+            (scheme @ ("tcp" | "ssl"), rest) => {
                 let (host, port) = host_and_port(rest).ok_or_else(form)?;
-                Ok(Self::Tcp(host.to_owned(), port))
+                Ok(if scheme == "tcp" { Self::Tcp(host.to_owned(), port) } else { Self::Tls(host.to_owned(), port) })
             }
-            ("ssl", _) => Err(NotARemote::Tls(text.to_owned())),
             _ => Err(form()),
         }
     }
@@ -71,66 +60,32 @@ impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp(host, port) if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
-            Self::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
-        }
-    }
-}
-
-impl Remote {
-    /// Connects.
-    ///
-    /// # Errors
-    /// As connect(2), or the name of the host cannot be looked up.
-    pub async fn connect(&self) -> io::Result<DatabaseStream> {
-        match self {
-            Self::Unix(path) => UnixStream::connect(path).await.map(DatabaseStream::Unix),
-            Self::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(DatabaseStream::Tcp(stream))
+            Self::Tcp(host, port) | Self::Tls(host, port) => {
+                let scheme = if matches!(self, Self::Tls(..)) { "ssl" } else { "tcp" };
+                if host.contains(':') {
+                    write!(f, "{scheme}:[{host}]:{port}")
+                } else {
+                    write!(f, "{scheme}:{host}:{port}")
+                }
             }
         }
     }
 }
 
-/// A connection to a server.
-#[derive(Debug)]
-pub enum DatabaseStream {
-    /// Over a UNIX socket.
-    Unix(UnixStream),
-    /// Over TCP.
-    Tcp(TcpStream),
-}
-
-impl AsyncRead for DatabaseStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for DatabaseStream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+impl Remote {
+    /// Connects. `tls` is for a remote with TLS.
+    ///
+    /// # Errors
+    /// As connect(2), the name of the host cannot be looked up, or the server is not the one that `tls` believes.
+    pub async fn connect(&self, tls: Option<&TlsClient>) -> io::Result<Transport> {
+        match self {
+            Self::Unix(path) => Transport::unix(path).await,
+            Self::Tcp(host, port) => Transport::over(TcpStream::connect((host.as_str(), *port)).await?, None).await,
+            Self::Tls(host, port) => {
+                let server = tls.ok_or_else(|| io::Error::other("no `ca_file` says whom to believe"))?.server(host);
+                let server = server.map_err(io::Error::other)?;
+                Transport::over(TcpStream::connect((host.as_str(), *port)).await?, Some(&server)).await
+            }
         }
     }
 }
@@ -141,17 +96,32 @@ mod tests {
 
     #[test]
     fn a_remote_is_read_as_open_vswitch_writes_it() {
-        for text in ["unix:/run/ovn/ovnsb_db.sock", "tcp:192.0.2.1:6642", "tcp:[2001:db8::1]:6642", "tcp:db.example:1"]
-        {
+        for text in [
+            "unix:/run/ovn/ovnsb_db.sock",
+            "tcp:192.0.2.1:6642",
+            "tcp:[2001:db8::1]:6642",
+            "tcp:db.example:1",
+            "ssl:192.0.2.1:6642",
+            "ssl:[2001:db8::1]:6642",
+        ] {
             assert_eq!(text.parse::<Remote>().map(|remote| remote.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("tcp:192.0.2.1".parse::<Remote>(), Ok(Remote::Tcp("192.0.2.1".into(), PORT)));
         assert_eq!("tcp:[::1]".parse::<Remote>(), Ok(Remote::Tcp("::1".into(), PORT)));
-        for text in
-            ["", "/run/db", "unix:db", "tcp:", "tcp:[::1", "tcp:[x]:1", "tcp:a:0", "tcp:a:b", "tcp:a b:1", "udp:a:1"]
-        {
-            assert!(matches!(text.parse::<Remote>(), Err(NotARemote::Form(_))), "{text}");
+        for text in [
+            "",
+            "/run/db",
+            "unix:db",
+            "tcp:",
+            "tcp:[::1",
+            "tcp:[x]:1",
+            "tcp:a:0",
+            "tcp:a:b",
+            "tcp:a b:1",
+            "udp:a:1",
+            "ssl:",
+        ] {
+            assert!(matches!(text.parse::<Remote>(), Err(NotARemote(_))), "{text}");
         }
-        assert!(matches!("ssl:192.0.2.1:6642".parse::<Remote>(), Err(NotARemote::Tls(_))));
     }
 }

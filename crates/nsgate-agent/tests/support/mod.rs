@@ -46,8 +46,10 @@ impl Agent {
     pub(crate) fn with(hosts: &[SocketAddr], adjust: impl FnOnce(&mut GateSettings, &mut NovaSettings)) -> Self {
         let directory = TempDir::new().expect("a directory");
         let socket = directory.path().join("agent.sock");
-        let hosts =
-            hosts.iter().map(|address| NovaHost { authority: address.to_string(), address: *address }).collect();
+        let hosts = hosts
+            .iter()
+            .map(|address| NovaHost { authority: address.to_string(), address: *address, tls: None })
+            .collect();
         let (mut gates, mut nova) = (GateSettings::default(), NovaSettings::new(hosts));
         gates.plain = true;
         adjust(&mut gates, &mut nova);

@@ -63,7 +63,9 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
     let outputs = (running.log, running.standard_error, running.audit);
     let (_, _) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     let hosts = config.nova.hosts.iter().zip(servers);
-    let hosts = hosts.map(|(url, address)| NovaHost { authority: url.server.to_string(), address }).collect::<Vec<_>>();
+    let hosts = hosts
+        .map(|(url, address)| NovaHost { authority: url.server.to_string(), address, tls: None })
+        .collect::<Vec<_>>();
     let directory = match &config.directory {
         DirectorySource::File(path) => path.to_string(),
         _ => String::new(),

@@ -4,7 +4,8 @@ use super::options::OvnOptions;
 use super::session::{Kept, OvnSession};
 use super::shared::OvnShared;
 use super::trouble::{OvnTrouble, line};
-use crate::ovsdb::{DatabaseStream, Frames, FramingError, Remote};
+use crate::ovsdb::{Frames, FramingError, Remote};
+use crate::transport::Transport;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-/// How long connect(2) may take.
+/// How long connect(2), and to shake hands, may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// The shortest pause is such a part of the longest.
@@ -79,7 +80,8 @@ impl OvnFollower {
 
     /// Follows one server, as long as it can be.
     async fn follow(&mut self, remote: &Remote) -> Result<Infallible, ServerLost> {
-        let mut stream = timeout(CONNECT, remote.connect()).await.map_err(|_| ServerLost::NoConnection)??;
+        let connected = timeout(CONNECT, remote.connect(self.options.tls.as_ref())).await;
+        let mut stream = connected.map_err(|_| ServerLost::NoConnection)??;
         let mut session = OvnSession::new(&self.options, &self.shared, &mut self.kept);
         let mut frames = Frames::new(self.options.longest_message);
         let mut buffer = vec![0; 16 * 1024];
@@ -114,8 +116,12 @@ fn patience(options: &OvnOptions, follows: bool) -> Duration {
     if follows { options.give_up_after } else { options.give_up_after.saturating_mul(3) }
 }
 
-async fn send(stream: &mut DatabaseStream, bytes: Vec<u8>, within: Duration) -> Result<(), ServerLost> {
-    timeout(within, stream.write_all(&bytes)).await.map_err(|_| ServerLost::Silent(within))?.map_err(ServerLost::from)
+async fn send(stream: &mut Transport, bytes: Vec<u8>, within: Duration) -> Result<(), ServerLost> {
+    let sent = timeout(within, async {
+        stream.write_all(&bytes).await?;
+        stream.flush().await
+    });
+    sent.await.map_err(|_| ServerLost::Silent(within))?.map_err(ServerLost::from)
 }
 
 /// Longer after each round in which no server could be followed, and not the same on all hosts.

@@ -1,6 +1,6 @@
 //! How the southbound database is followed.
 
-use crate::ovsdb::Remote;
+use crate::{ovsdb::Remote, tls::TlsClient};
 use std::time::Duration;
 
 /// How the southbound database is followed.
@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct OvnOptions {
     /// The servers that have it: one, or the members of a cluster. They are asked in turn.
     pub remotes: Vec<Remote>,
+    /// Whom to believe, for remotes with TLS.
+    pub tls: Option<TlsClient>,
     /// The `system-id` of this chassis. Only its ports are copied. Without it, the ports of all chassis are.
     pub chassis: Option<String>,
     /// Whether only the leader of a cluster is asked. Any member has the whole database.
@@ -30,6 +32,7 @@ impl OvnOptions {
     pub fn new(remotes: Vec<Remote>, chassis: Option<String>) -> Self {
         Self {
             remotes,
+            tls: None,
             chassis,
             only_the_leader: false,
             probe_after: Duration::from_secs(5),
