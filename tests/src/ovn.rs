@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,6 +29,7 @@ const PLACE: &str = "/run/lab/ovn";
 #[derive(Debug)]
 pub struct Server {
     number: usize,
+    port: Option<u16>,
     child: Option<Child>,
 }
 
@@ -35,9 +37,9 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row(pub String);
 
-/// The schema of the southbound database, as OVN installs it.
+/// The schema of the southbound database, as OVN installs it. Without OVN it is nowhere, and no server is started.
 pub fn schema() -> PathBuf {
-    of_debian(PACKAGE, "usr/share/ovn/ovn-sb.ovsschema").expect("OVN's schema")
+    of_debian(PACKAGE, "usr/share/ovn/ovn-sb.ovsschema").unwrap_or_default()
 }
 
 /// A program of Open vSwitch, with its libraries; it runs in the place of the servers' files.
@@ -73,10 +75,24 @@ fn enter(lab: &Lab) {
 impl Server {
     /// One server with an empty database of this schema.
     pub fn start(lab: &Lab, schema: &Path) -> Server {
-        enter(lab);
-        let mut server = Server { number: 1, child: None };
-        run("ovsdb-tool", &["create", &server.file("db"), &schema.display().to_string()]);
+        let mut server = Server::made(lab, schema);
         server.begin();
+        server
+    }
+
+    /// The same, at this port as well.
+    pub fn start_at(lab: &Lab, schema: &Path, port: u16) -> Server {
+        let mut server = Server::made(lab, schema);
+        server.port = Some(port);
+        server.begin();
+        server
+    }
+
+    /// The same, before it is started.
+    pub fn made(lab: &Lab, schema: &Path) -> Server {
+        enter(lab);
+        let server = Server { number: 1, port: None, child: None };
+        run("ovsdb-tool", &["create", &server.file("db"), &schema.display().to_string()]);
         server
     }
 
@@ -85,7 +101,7 @@ impl Server {
         enter(lab);
         let mut servers: Vec<Server> = Vec::new();
         for number in 1..=members {
-            let mut server = Server { number, child: None };
+            let mut server = Server { number, port: None, child: None };
             let raft = |number: usize| format!("unix:{PLACE}/{number}.raft");
             match number {
                 1 => run(
@@ -102,15 +118,17 @@ impl Server {
         servers
     }
 
-    /// Starts it again with the files that it has.
+    /// Starts it, or starts it again, with the files that it has. Every user may connect to its socket.
     pub fn begin(&mut self) {
         let output = fs::File::create(self.file("log")).expect("a log");
         let mut command = program("ovsdb-server");
         command.arg(format!("--remote=punix:{}", self.file("sock"))).arg(format!("--unixctl={}", self.file("ctl")));
+        command.args(self.port.map(|port| format!("--remote=ptcp:{port}:[::]")));
         command.arg(self.file("db")).stdout(Stdio::null()).stderr(output);
         self.child = Some(command.spawn().expect("ovsdb-server"));
         let ready = || UnixStream::connect(self.file("sock")).is_ok() && Path::new(&self.file("ctl")).exists();
         assert!(wait_until(20.0, ready), "ovsdb-server does not listen: {}", text(self.file("log")));
+        fs::set_permissions(self.socket(), fs::Permissions::from_mode(0o666)).expect("a mode");
     }
 
     /// Ends it at once, as a host that loses power does.

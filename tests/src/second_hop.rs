@@ -54,6 +54,14 @@ impl SecondHopFiles {
         Self { config, instances, secret, socket }
     }
 
+    /// The same agent with another table `[directory]`: its lines.
+    pub fn with_directory(self, lines: &str) -> Self {
+        let said = text(&self.config);
+        let (before, _) = said.split_once("[directory]\n").expect("a directory");
+        put(&self.config, &format!("{before}[directory]\n{lines}\n"), 0o644);
+        self
+    }
+
     /// Replaces a text by another one, by rename.
     pub fn replace(&self, file: &Path, content: &str) {
         let new = file.with_extension("new");

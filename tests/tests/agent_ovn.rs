@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use nsgate_agent::directory::ovn::{OvnDirectory, OvnOptions};
 use nsgate_agent::directory::{Caller, Directory, NoOccupant, Question};
+use nsgate_agent::ovsdb::Remote;
 use nsgate_config::Identity;
 use nsgate_tests::lab::wait_until;
 use nsgate_tests::ovn::{self, Binding, Row, Server};
@@ -89,7 +90,7 @@ impl Followed {
 }
 
 fn options(remotes: &[String]) -> OvnOptions {
-    let remotes = remotes.iter().map(|remote| remote.parse().expect("a remote")).collect();
+    let remotes: Vec<Remote> = remotes.iter().map(|remote| remote.parse().expect("a remote")).collect();
     OvnOptions { longest_pause: Duration::from_secs(1), ..OvnOptions::new(remotes, Some(CHASSIS.to_owned())) }
 }
 

@@ -28,6 +28,7 @@ pub use model::{
     audit::{Audit, AuditTo, Trace},
     backend::Backend,
     descriptors::{PoolRoom, TooFewDescriptors, descriptors_of_a_network},
+    directory_source::{DatabaseRemote, DirectorySource, OvnSouthbound},
     gate::{Config, Gate, Process, SandboxLevel},
     guards::{
         ComponentName, Expiring, FORWARDED_HEADERS, Guards, GuestHost, MethodName, PathPrefix, RequiredHeader, Tokens,
@@ -40,7 +41,7 @@ pub use model::{
     limits::{Limits, RateLimit, Timeouts},
     listener::{InterfaceName, Listener, TcpPort},
     log::{Facility, Log, LogFile, LogLevel},
-    metadata_agent::{DirectorySource, MetadataAgent, MetadataAgentConfig, NovaService, NovaUrl},
+    metadata_agent::{MetadataAgent, MetadataAgentConfig, NovaService, NovaUrl},
     netns::Netns,
     path::AbsolutePath,
     pool::{Fallback, Pool, PoolConfig, PoolUse},

@@ -169,6 +169,7 @@ impl<T> PreparedGate<T> {
             listeners,
             listening,
             agents: names.agents,
+            databases: names.databases,
             endpoints: self.bound.endpoints,
             passed: self.managed.passed,
             keeping: self.managed.keeping,

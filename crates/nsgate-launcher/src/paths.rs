@@ -11,7 +11,7 @@ use crate::{
     log_file::PinnedLogFile,
     log_socket::LogPlace,
     pid_file::PidFile,
-    pinned::Pinned,
+    pinned::{DATABASE, Pinned},
     pinned_config::PinnedConfig,
     plan::{Plan, PlannedDoor},
     reach,
@@ -30,6 +30,7 @@ pub(crate) struct PinnedPaths {
     pub(crate) origin: Origin,
     pub(crate) door: Option<Pinned>,
     pub(crate) backends: Vec<Pinned>,
+    pub(crate) databases: Vec<Pinned>,
     pub(crate) pool: Option<Pinned>,
     pub(crate) configuration: Option<PinnedConfig>,
     pub(crate) pid_file: Option<PidFile>,
@@ -61,12 +62,15 @@ impl PinnedPaths {
         };
         let door = plan.door.as_ref().map(of_door).transpose()?;
         let backends: Vec<Pinned> = plan.backends.iter().zip(&accounts.owners).map(agent).collect::<Result<_, _>>()?;
+        let database = |socket: &&Backend| Pinned::walk_to_socket(socket.path(), &trust, DATABASE);
+        let databases: Vec<Pinned> = plan.databases.iter().map(database).collect::<Result<_, _>>()?;
         let pool = plan.pool.map(|path| Pinned::walk_to_socket(path, &trust, "pool")).transpose()?;
         let configuration = plan.configuration.map(|file| PinnedConfig::pin(file, &trust)).transpose()?;
         let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &trust)).transpose()?;
         let log_file = options.log_file.as_ref().map(|log| PinnedLogFile::pin(&log.path, &trust)).transpose()?;
-        warnings.extend(backends.iter().chain(&pool).filter_map(wide::warning));
-        let reached = backends.iter().filter(|_| plan.asks_agents).chain(pool.iter().filter(|_| !plan.carries));
+        warnings.extend(backends.iter().chain(&databases).chain(&pool).filter_map(wide::warning));
+        let reached = backends.iter().filter(|_| plan.asks_agents).chain(&databases);
+        let reached = reached.chain(pool.iter().filter(|_| !plan.carries));
         let unreached: Vec<String> = reached.filter_map(|place| reach::warning(place, trust.ids())).collect();
         warnings.extend(unreached.iter().cloned());
         warnings.extend(configuration.as_ref().and_then(|file| file.unreadable(trust.ids())));
@@ -80,6 +84,7 @@ impl PinnedPaths {
             origin,
             door,
             backends,
+            databases,
             pool,
             configuration,
             pid_file,

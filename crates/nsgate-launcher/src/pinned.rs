@@ -21,6 +21,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The key that names sockets of a database: what they are for.
+pub(crate) const DATABASE: &str = "remotes";
+
 /// A directory that was walked to, and a name in it.
 #[derive(Debug)]
 pub(crate) struct Pinned {
@@ -42,7 +45,7 @@ impl Pinned {
         Ok(Self { directory, above, name: name.to_owned(), path: path.as_path().to_owned(), purpose })
     }
 
-    /// The same for a socket that another process makes, now or later: the agent's, or the pool's.
+    /// The same for a socket that another process makes, now or later: the agent's, the pool's, or a database's.
     pub(crate) fn walk_to_socket(
         path: &AbsolutePath,
         trust: &Trust,
@@ -50,10 +53,11 @@ impl Pinned {
     ) -> Result<Self, LaunchError> {
         let pinned = Self::walk(path, trust, purpose)?;
         match pinned.found()? {
-            Some(status) if kind(status.st_mode) != SFlag::S_IFSOCK => Err(pinned.wrong(&format!(
-                "this is {}, not a socket; name the metadata agent's socket",
-                kind_name(status.st_mode)
-            ))),
+            Some(status) if kind(status.st_mode) != SFlag::S_IFSOCK => {
+                let whose = if purpose == DATABASE { "database server" } else { "metadata agent" };
+                let found = kind_name(status.st_mode);
+                Err(pinned.wrong(&format!("this is {found}, not a socket; name the {whose}'s socket")))
+            }
             _ => Ok(pinned),
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pool: Option<&'a AbsolutePath>,
     /// Pinned for the reader: the configuration, which is read anew.
     pub(crate) configuration: Option<&'a Path>,
+    /// Pinned and shown: the directory of each socket of a database that it copies from.
+    pub(crate) databases: Vec<&'a Backend>,
     /// Looked up: the hosts that it connects to, each at one TCP port.
     pub(crate) servers: Vec<&'a Server>,
 
@@ -151,8 +153,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The second hop: it serves gates at a UNIX socket, and connects to Nova's ports. A directory that is a file is read anew by
-    /// a reader.
+    /// The second hop: it serves gates at a UNIX socket, and connects to Nova's ports and the directory's. A directory that is a
+    /// file is read anew by a reader.
     pub(crate) fn agent(config: &'a MetadataAgentConfig) -> Self {
         let MetadataAgentConfig { agent, nova, directory, process } = config;
         Self {
@@ -160,7 +162,8 @@ impl<'a> Plan<'a> {
                 DirectorySource::File(path) => Some(path.as_path()),
                 _ => None,
             },
-            servers: nova.hosts.iter().map(|host| &host.server).collect(),
+            databases: directory.sockets().collect(),
+            servers: nova.hosts.iter().map(|host| &host.server).chain(directory.servers()).collect(),
             sockets: vec![(&agent.socket, Purpose::Gates)],
             handover_group: agent.socket_group.as_ref(),
             managed: true,
@@ -179,6 +182,7 @@ impl<'a> Plan<'a> {
             asks_agents: false,
             pool: None,
             configuration: None,
+            databases: Vec::new(),
             servers: Vec::new(),
             listeners: &[],
             hop_limit: None,

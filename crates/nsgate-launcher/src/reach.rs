@@ -6,9 +6,9 @@
 
 use crate::{
     file_kind::kind,
-    pinned::Pinned,
+    pinned::{DATABASE, Pinned},
     rights::{Rights, SEARCH, WRITE},
-    root_names::{BACKENDS, POOL, SYSLOG},
+    root_names::{BACKENDS, DATABASES, POOL, SYSLOG},
 };
 use nix::{
     fcntl::{OFlag, open, openat, readlinkat},
@@ -77,6 +77,8 @@ enum Maker {
     Agent,
     /// A pool.
     Pool,
+    /// A server of OVN's database.
+    Database,
     /// The system log's daemon.
     Log,
 }
@@ -85,6 +87,7 @@ impl Maker {
     fn of(purpose: &str) -> Self {
         match purpose {
             "pool" => Self::Pool,
+            DATABASE => Self::Database,
             "log" => Self::Log,
             _ => Self::Agent,
         }
@@ -108,10 +111,11 @@ pub(crate) fn kept_out(place: &Pinned, ids: &Ids) -> Option<KeptOut> {
     denied_access(place.directory(), place.name(), &names, ids)
 }
 
-/// A sentence for the log about an agent's or a pool's socket.
+/// A sentence for the log about an agent's, a pool's or a database's socket.
 pub(crate) fn warning(place: &Pinned, ids: &Ids) -> Option<String> {
     let costs = match place.purpose() {
         "pool" => "no network is handed over",
+        DATABASE => "this server is not followed",
         _ => "requests are answered 503",
     };
     let KeptOut { what, remedy, .. } = kept_out(place, ids)?;
@@ -149,8 +153,9 @@ pub fn kept_out_of(pid: i32, ids: &Ids, windows: &[SeenWindow]) -> Vec<KeptOut> 
     };
     let agents =
         BACKENDS.into_iter().map(|(_, agent)| agent).zip(AGENTS).map(|(agent, whose)| (agent, whose, Maker::Agent));
+    let databases = DATABASES.into_iter().map(|(_, socket)| (socket, "a server of the database", Maker::Database));
     let others = [(POOL, "the pool", Maker::Pool), (SYSLOG, "the system log", Maker::Log)];
-    agents.chain(others).filter_map(look).collect()
+    agents.chain(databases).chain(others).filter_map(look).collect()
 }
 
 /// The path of a socket in this directory: as it was written, or where a link at its end leads (`/dev/log` is one on many hosts).
@@ -197,6 +202,11 @@ fn denied_access(directory: BorrowedFd<'_>, name: &str, names: &Names<'_>, ids: 
             Maker::Agent => format!(
                 "let it ({} until the agent makes the socket anew; for good the agent does, by its user and group, and one of \
                  Neutron's by `metadata_proxy_socket_mode`), or start with a `user` or `group` that may",
+                now()
+            ),
+            Maker::Database => format!(
+                "let it ({} until the server makes the socket anew), name the server's tcp: address, or start with a `user` or \
+                 `group` that may",
                 now()
             ),
             Maker::Log => format!(

@@ -14,6 +14,18 @@ pub(crate) const BACKENDS: [(&str, &str); 8] = [
     ("backend7", "agent7"),
     ("backend8", "agent8"),
 ];
+/// Names in the small root of the directory of a database's socket, and of the server's socket in it. An agent has several, where
+/// members of a cluster are on its own host.
+pub(crate) const DATABASES: [(&str, &str); 8] = [
+    ("database", "southbound"),
+    ("database2", "southbound2"),
+    ("database3", "southbound3"),
+    ("database4", "southbound4"),
+    ("database5", "southbound5"),
+    ("database6", "southbound6"),
+    ("database7", "southbound7"),
+    ("database8", "southbound8"),
+];
 /// Name in the small root of a gate that has one connection to its agent, and no path to it.
 pub(crate) const DOOR: &str = "door";
 /// Names in the small root of the directory of the pool's socket, and of the socket in it.
@@ -29,16 +41,17 @@ const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
 /// The sockets in a root, as the process sees them.
 pub(crate) struct RootNames {
     pub(crate) agents: Vec<Agent>,
+    pub(crate) databases: Vec<PathBuf>,
     pub(crate) pool: Option<PathBuf>,
     pub(crate) log: Option<PathBuf>,
 }
 
 /// Whether a root of nsgate's may show a directory of this name.
 pub(crate) fn is_window(name: &str) -> bool {
-    [WORKER, LOG].contains(&name) || BACKENDS.iter().any(|(window, _)| *window == name)
+    [WORKER, LOG].contains(&name) || BACKENDS.iter().chain(&DATABASES).any(|(window, _)| *window == name)
 }
 
 /// Whether a root of nsgate's may show a socket of this name.
 pub(crate) fn is_socket(name: &str) -> bool {
-    [DOOR, POOL, SYSLOG].contains(&name) || BACKENDS.iter().any(|(_, agent)| *agent == name)
+    [DOOR, POOL, SYSLOG].contains(&name) || BACKENDS.iter().chain(&DATABASES).any(|(_, socket)| *socket == name)
 }

@@ -48,6 +48,8 @@ pub struct Running<T> {
     pub listening: Vec<Listener>,
     /// The agents' sockets, in the order of the configuration; a host's proxy has none.
     pub agents: Vec<Agent>,
+    /// The sockets of a database, in the order of the configuration, as an agent sees them.
+    pub databases: Vec<PathBuf>,
     /// The sockets that it is reached at: a pool's worker for handovers and, if asked for, for metrics; an agent for gates.
     pub endpoints: Vec<OwnedFd>,
     /// What a service manager has kept for a pool's worker: names and descriptors, which are not judged yet.
@@ -69,7 +71,8 @@ pub struct Running<T> {
     /// A gate's one connection to its agent, in non-blocking mode, where the agent has bound it to the gate's network
     /// ([`Options::binding`]); its place in [`Running::agents`] is empty.
     pub door: Option<OwnedFd>,
-    /// The destinations, in the order of the configuration: one of a host's proxy, Nova's hosts of an agent.
+    /// The destinations, in the order of the configuration: one of a host's proxy; of an agent Nova's hosts, and then the directory's
+    /// servers.
     pub servers: Vec<SocketAddr>,
     /// Memory for numbers that a reader outside may see; a pool's worker has none, and tells its own.
     pub counters: Option<CounterPage>,

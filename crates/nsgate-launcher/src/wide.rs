@@ -4,7 +4,10 @@
 //! directory is one that all programs of a host share, or holds sockets of other programs, it is a way to them: a file or
 //! directory cannot be opened by code in a gate, but a socket can be connected to, if its mode lets the gate's user.
 
-use crate::{file_kind::kind, pinned::Pinned};
+use crate::{
+    file_kind::kind,
+    pinned::{DATABASE, Pinned},
+};
 use nix::{fcntl::AtFlags, sys::stat::SFlag, sys::stat::fstatat};
 use std::{
     fs,
@@ -50,8 +53,9 @@ pub(crate) fn warning(place: &Pinned) -> Option<String> {
         let (name, owner) = foreign_socket(place)?;
         format!("it also holds {name}, a socket of uid {owner}")
     };
+    let who = if place.purpose() == DATABASE { "agent" } else { "gate" };
     Some(format!(
-        "{} {}: the gate sees the whole directory {}, and {more}: code in a gate that was taken over can connect to every \
+        "{} {}: the {who} sees the whole directory {}, and {more}: code in a {who} that was taken over can connect to every \
          socket there that lets its user; give this socket a directory of its own",
         place.purpose(),
         place.path().display(),

@@ -1,6 +1,6 @@
 //! The second hop: `nsgate agent`, which carries gates' requests to Nova.
 
-use crate::{AbsolutePath, Account, Invalid, Process, Server};
+use crate::{AbsolutePath, Account, DirectorySource, Invalid, Process, Server};
 use std::{fmt, time::Duration};
 
 /// Most hosts of Nova's.
@@ -57,14 +57,6 @@ pub struct NovaService {
     pub requests: u32,
     /// Requests of one instance under way at once.
     pub requests_per_instance: u32,
-}
-
-/// Who knows which instance has an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DirectorySource {
-    /// A TOML file, which is read again when it changes.
-    File(AbsolutePath),
 }
 
 /// Where a host of Nova's is: `http://HOST:PORT`.

@@ -6,6 +6,7 @@ pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod backend;
 pub(crate) mod descriptors;
+pub(crate) mod directory_source;
 pub(crate) mod gate;
 pub(crate) mod guards;
 mod host_change;

@@ -1,6 +1,7 @@
 //! The configuration of `nsgate agent` in TOML.
 
 use super::{
+    agent_directory::{self, DraftDirectory},
     audit,
     draft::{DraftAccount, DraftLog, DraftTime},
     log,
@@ -10,16 +11,13 @@ use super::{
     validator::Validator,
 };
 use crate::{
-    AbsolutePath, Account, Backend, Diagnostic, Diagnostics, DirectorySource, MetadataAgent, MetadataAgentConfig,
-    NovaService, NovaUrl, Process, closest,
+    AbsolutePath, Account, Backend, Diagnostic, Diagnostics, MetadataAgent, MetadataAgentConfig, NovaService, NovaUrl,
+    Process,
     model::metadata_agent::{MOST_AT_ONCE, MOST_BINDERS, MOST_HOSTS},
 };
 use serde::Deserialize;
 use std::time::Duration;
 use toml::Spanned;
-
-/// Names of the directories.
-const KINDS: [&str; 1] = ["file"];
 
 /// The keys of an agent's text.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -84,16 +82,6 @@ pub struct DraftNova {
     pub requests: Option<Spanned<i64>>,
     /// Requests of one instance under way at once. Further ones of it wait, and keep no other instance from Nova.
     pub requests_per_instance: Option<Spanned<i64>>,
-}
-
-/// `[directory]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DraftDirectory {
-    /// Which directory: `file`.
-    pub kind: Option<Spanned<String>>,
-    /// For `file`: path of a TOML file with `[[instance]]` tables. It is read again when it changes.
-    pub path: Option<Spanned<String>>,
 }
 
 impl DraftAgent {
@@ -188,18 +176,6 @@ impl Validator<'_> {
         })
     }
 
-    fn directory(&mut self, draft: &DraftDirectory) -> Option<DirectorySource> {
-        self.must("directory.kind", &draft.kind, "kind = \"file\"", |kind| match KINDS.contains(&kind.as_str()) {
-            true => Ok(()),
-            false => {
-                let meant = closest(kind, KINDS.iter().copied()).map(|meant| format!("; did you mean \"{meant}\"?"));
-                Err(format!("`{kind}` is no directory{}", meant.unwrap_or_else(|| "; write \"file\"".to_owned())))
-            }
-        })?;
-        let form = "path = \"/etc/nsgate/instances.toml\"";
-        self.must("directory.path", &draft.path, form, |path| AbsolutePath::new(path)).map(DirectorySource::File)
-    }
-
     fn agents_process(&mut self, draft: &DraftGates) -> Option<Process> {
         let user = self.must("agent.user", &draft.user, "user = \"nsgate\"", account);
         let group = self.optional("group", &draft.group, account);
@@ -253,9 +229,7 @@ pub fn render(config: &MetadataAgentConfig) -> String {
     line(format!("requests = {}", nova.requests));
     line(format!("requests_per_instance = {}", nova.requests_per_instance));
     line("\n[directory]".to_owned());
-    match directory {
-        DirectorySource::File(path) => line(format!("kind = \"file\"\npath = {}", quoted(path.as_str()))),
-    }
+    line(agent_directory::render(directory));
     if let Some(log) = &process.log {
         line(log::render(log));
     }
@@ -294,6 +268,38 @@ mod tests {
         }
     }
 
+    const OVN: &str =
+        "kind = \"ovn\"\nremotes = [\"tcp:192.0.2.1:6642\", \"unix:/run/ovn/ovnsb_db.sock\"]\nchassis = \"host-1\"\n";
+
+    fn with_ovn(from: &str, to: &str) -> String {
+        let (before, _) = USUAL.split_once("kind =").unwrap();
+        before.to_owned() + &OVN.replacen(from, to, 1)
+    }
+
+    #[test]
+    fn ovns_database_is_named_by_its_servers_and_this_host_and_reads_back() {
+        for (from, to) in [("", ""), ("chassis", "leader_only = true\nchassis"), ("chassis = \"host-1\"", "")] {
+            let config = parse(&with_ovn(from, to)).unwrap();
+            assert_eq!(parse(&super::render(&config)).unwrap(), config, "{}", super::render(&config));
+        }
+        let draft = |text: &str| DraftAgent::read("agent.toml", text).unwrap().finish("agent.toml", text).unwrap().1;
+        assert!(draft(&with_ovn("", "")).is_empty());
+        let [warning] = &draft(&with_ovn("chassis", "#chassis"))[..] else { panic!("one warning") };
+        assert!(warning.message.contains("the ports of all hosts are copied"), "{warning}");
+        for (from, to, word) in [
+            ("tcp:192.0.2.1:6642", "tcp:192.0.2.1", "--> agent.toml:9:12"),
+            ("unix:/run/ovn/ovnsb_db.sock", "tcp:192.0.2.1:6642", "named twice"),
+            ("tcp:192.0.2.1:6642", "ssl:192.0.2.1:6642", "asks for TLS"),
+            ("\"host-1\"", "\"\"", "`chassis`: `` is no system-id"),
+            ("\"host-1\"", "\"host 1\"", "no system-id"),
+            ("remotes", "remote", "unknown field `remote`"),
+            ("remotes = [", "remotes = []\n#", "`directory.remotes` is missing"),
+        ] {
+            let error = parse(&with_ovn(from, to)).unwrap_err();
+            assert!(error.contains(word), "{to}: {error}");
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
         for (from, to, word) in [
@@ -302,7 +308,11 @@ mod tests {
             ("8775\"]", "8775\", \"http://192.0.2.10:8775\"]", "named twice"),
             ("/etc/nsgate/nova-secret", "nova-secret", "not an absolute path"),
             ("\"file\"", "\"fil\"", "`kind`: `fil` is no directory; did you mean \"file\"?"),
-            ("\"file\"", "\"ldap\"", "no directory"),
+            ("\"file\"", "\"ldap\"", "no directory; write \"ovn\" or \"file\""),
+            ("path =", "chassis = \"a\"\npath =", "--> agent.toml:9:11"),
+            ("path =", "leader_only = true\npath =", "`leader_only`: this is a key of `kind = \"ovn\"`"),
+            ("path =", "remotes = []\npath =", "`remotes`: this is a key of `kind = \"ovn\"`"),
+            ("\"file\"", "\"ovn\"", "`path`: this is a key of `kind = \"file\"`"),
             ("user =", "sandbox = \"lax\"\nuser =", "not a level"),
             ("user =", "plan = true\nuser =", "unknown field `plan`"),
             ("user =", "connections = 0\nuser =", "`connections`: write a number from 1 to 100000"),

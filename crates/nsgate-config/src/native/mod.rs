@@ -4,6 +4,7 @@
 //! reads the output of [`render`] back to the same values.
 
 mod agent;
+mod agent_directory;
 mod audit;
 mod draft;
 mod flags;
@@ -18,7 +19,8 @@ mod time;
 mod toml_text;
 mod validator;
 
-pub use agent::{DraftAgent, DraftDirectory, DraftGates, DraftNova, render as render_agent};
+pub use agent::{DraftAgent, DraftGates, DraftNova, render as render_agent};
+pub use agent_directory::DraftDirectory;
 pub use draft::{
     Draft, DraftAccount, DraftAudit, DraftExpiring, DraftGuards, DraftHeader, DraftLimits, DraftLog, DraftRate,
     DraftTime, DraftTimeouts, DraftTrace,

@@ -108,6 +108,11 @@ impl<'a> Validator<'a> {
         self.report.error(Span::default(), format!("`{path}` is missing"), format!("write {form}{table}"));
     }
 
+    /// What a text does not say, and what that costs.
+    pub(super) fn warning(&mut self, message: &str, help: &str) {
+        self.report.warning(Span::default(), message, help);
+    }
+
     pub(super) fn missing(&mut self, key: &str, form: &str) {
         let flag = flag(key);
         let message = format!("`{key}` (--{flag}) is missing");

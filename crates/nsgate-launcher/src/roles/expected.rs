@@ -84,7 +84,8 @@ pub fn expected(facts: &Facts<'_>) -> Expected {
 fn root(role: Option<Role>) -> &'static str {
     match role {
         Some(Role::Supervisor) => "its starter's",
-        Some(Role::HostProxy | Role::Reader | Role::Agent) => "nothing",
+        Some(Role::HostProxy | Role::Reader) => "nothing",
+        Some(Role::Agent) => "nothing, or database southbound",
         Some(Role::BoundGate | Role::BoundGateWithLog) => "door",
         Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
         _ => "agent backend",

@@ -1,18 +1,18 @@
 //! The second hop's process: from a configuration to a confined process that carries gates' requests to Nova.
 
+mod directory;
 mod file_watch;
 
 use crate::gate::{self, EventLoop};
-use file_watch::{FileWatch, digest};
+use directory::{DirectoryStart, DirectoryWays, OpenDirectory};
 use nsgate_agent::{
     binding::Binders,
-    directory::FileDirectory,
     gates::{GateSettings, Gates},
     nova::{Nova, NovaHost, NovaSettings},
     signature::Secret,
     signer::LocalSigner,
 };
-use nsgate_config::{DirectorySource, MetadataAgentConfig};
+use nsgate_config::MetadataAgentConfig;
 use nsgate_forwarder::Stop;
 use nsgate_launcher::{ConfigText, LaunchError, Launched, Options, Running, launch_agent};
 use std::{io, os::unix::net::UnixListener};
@@ -33,9 +33,7 @@ pub(crate) struct AgentStart {
 struct AgentParts {
     event_loop: EventLoop,
     secret: Secret,
-    known: FileDirectory,
-    /// Of the text that it was made of.
-    digest: u64,
+    directory: DirectoryStart,
 }
 
 /// Runs the agent that `start` describes, and returns the exit status of this process, as [`gate::run`] does.
@@ -44,13 +42,9 @@ struct AgentParts {
 /// Why it could not serve. Nothing is left behind.
 pub(crate) fn run(start: AgentStart, options: &Options) -> Result<u8, String> {
     let AgentStart { config, binders, secret, instances } = start;
-    let DirectorySource::File(path) = &config.directory else {
-        return Err("this directory is not built yet".to_owned());
-    };
-    let known = FileDirectory::new(path.as_str(), &instances).map_err(|error| error.to_string())?;
-    let digest = digest(&instances);
+    let directory = DirectoryStart::new(&config.directory, &instances)?;
     drop(instances);
-    let prepare = || Ok(AgentParts { event_loop: EventLoop::new()?, secret, known, digest });
+    let prepare = || Ok(AgentParts { event_loop: EventLoop::new()?, secret, directory });
     match launch_agent(&config, options, prepare).map_err(|error: LaunchError| error.to_string())? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(&config, binders, options, *running)),
@@ -58,29 +52,25 @@ pub(crate) fn run(start: AgentStart, options: &Options) -> Result<u8, String> {
 }
 
 fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<AgentParts>) -> u8 {
-    let Running { prepared, signals, confined, endpoints, servers, reader, watchdog, .. } = running;
-    let AgentParts { event_loop, secret, known, digest } = prepared;
+    let Running { prepared, signals, confined, endpoints, mut servers, reader, watchdog, databases, .. } = running;
+    let AgentParts { event_loop, secret, directory } = prepared;
+    let addresses = servers.split_off(config.nova.hosts.len().min(servers.len()));
+    let ways = DirectoryWays { reader, sockets: databases, addresses };
+    let OpenDirectory { directory, follower, told: source } = directory.open(ways);
     let outputs = (running.log, running.standard_error, running.audit);
     let (_, _) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     let hosts = config.nova.hosts.iter().zip(servers);
     let hosts = hosts
         .map(|(url, address)| NovaHost { authority: url.server.to_string(), address, tls: None })
         .collect::<Vec<_>>();
-    let directory = match &config.directory {
-        DirectorySource::File(path) => path.to_string(),
-        _ => String::new(),
-    };
     let told: Vec<String> = hosts.iter().map(|host| format!("{} ({})", host.authority, host.address)).collect();
     tracing::info!(
-        "Serving gates at {}, {} instances of {}, Nova at {}; {}",
+        "Serving gates at {}, {source}, Nova at {}; {}",
         config.agent.socket,
-        known.instances(),
-        directory,
         told.join(" and "),
         gate::report(&confined, None)
     );
-    let gates =
-        Gates::new(gate_settings(config, binders), LocalSigner::new(known.clone(), secret), nova(config, hosts));
+    let gates = Gates::new(gate_settings(config, binders), LocalSigner::new(directory, secret), nova(config, hosts));
     let outcome = event_loop.run(async move {
         let stopped = gate::stopped(signals, Stop::Drain)?;
         let Some(endpoint) = endpoints.into_iter().next() else { return Ok(()) };
@@ -95,15 +85,9 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
             });
         }
         running.readiness.tell();
-        let followed = async {
-            match reader {
-                Some(reader) => FileWatch::new(reader, directory, known, digest).follow().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = gates.serve(listener, stopped) => Ok(()),
-            reason = followed => Err(io::Error::other(reason)),
+            reason = follower.follow() => Err(io::Error::other(reason)),
         }
     });
     match outcome {

@@ -1,10 +1,10 @@
 //! The connections to the servers, one after the other: connect, follow, and when one is lost ask the next.
 
-use super::options::OvnOptions;
+use super::options::{OvnOptions, OvnServer};
 use super::session::{Kept, OvnSession};
 use super::shared::OvnShared;
 use super::trouble::{OvnTrouble, line};
-use crate::ovsdb::{Frames, FramingError, Remote};
+use crate::ovsdb::{Frames, FramingError};
 use crate::transport::Transport;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -52,17 +52,17 @@ impl OvnFollower {
         Self { options, shared, kept: Kept::default() }
     }
 
-    /// Follows the database for ever. Without a remote it waits for ever.
+    /// Follows the database for ever. Without a server it waits for ever.
     pub async fn run(mut self) -> Infallible {
-        let remotes = self.options.remotes.clone();
-        let rounds = remotes.len().max(1);
+        let servers = self.options.servers.clone();
+        let rounds = servers.len().max(1);
         let mut failed = 0;
         // Hosts begin with different members of a cluster, so that each member has its share of them.
         let first = usize::try_from(random() % 64).unwrap_or(0) % rounds;
-        for remote in remotes.iter().cycle().skip(first) {
+        for server in servers.iter().cycle().skip(first) {
             let begun = Instant::now();
-            self.shared.asks(remote.to_string());
-            let lost = match self.follow(remote).await {
+            self.shared.asks(server.name.clone());
+            let lost = match self.follow(server).await {
                 Ok(never) => match never {},
                 Err(lost) => lost,
             };
@@ -70,8 +70,9 @@ impl OvnFollower {
             failed = if begun.elapsed() >= self.options.longest_pause { 0 } else { failed + 1 };
             let pause = pause(self.options.longest_pause, failed / rounds);
             let lost = line(&lost.to_string());
-            if self.shared.lost(format!("{remote}: {lost}")) {
-                tracing::warn!("OVN's southbound database at {remote} is left: {lost}");
+            let name = &server.name;
+            if self.shared.lost(format!("{name}: {lost}")) {
+                tracing::warn!("OVN's southbound database at {name} is left: {lost}");
             }
             sleep(pause).await;
         }
@@ -79,8 +80,8 @@ impl OvnFollower {
     }
 
     /// Follows one server, as long as it can be.
-    async fn follow(&mut self, remote: &Remote) -> Result<Infallible, ServerLost> {
-        let connected = timeout(CONNECT, remote.connect(self.options.tls.as_ref())).await;
+    async fn follow(&mut self, server: &OvnServer) -> Result<Infallible, ServerLost> {
+        let connected = timeout(CONNECT, server.remote.connect(self.options.tls.as_ref())).await;
         let mut stream = connected.map_err(|_| ServerLost::NoConnection)??;
         let mut session = OvnSession::new(&self.options, &self.shared, &mut self.kept);
         let mut frames = Frames::new(self.options.longest_message);
@@ -105,7 +106,7 @@ impl OvnFollower {
             if session.follows() && !told {
                 told = true;
                 let status = self.shared.status();
-                tracing::info!("OVN's southbound database at {remote} is followed: {} ports", status.ports);
+                tracing::info!("OVN's southbound database at {} is followed: {} ports", server.name, status.ports);
             }
         }
     }

@@ -2,7 +2,12 @@
 
 use super::copy::{OvnCopy, PortChanges};
 use super::{
-    options::OvnOptions, session::Kept, session::OvnSession, shared::OvnShared, trouble::OvnTrouble, trouble::line,
+    options::{OvnOptions, OvnServer},
+    session::Kept,
+    session::OvnSession,
+    shared::OvnShared,
+    trouble::OvnTrouble,
+    trouble::line,
 };
 use crate::directory::Index;
 use crate::ovsdb::Frames;
@@ -28,7 +33,8 @@ pub struct Replayed {
 /// Plays what a server says, in parts of so many bytes, to a directory of a chassis or of all.
 #[must_use]
 pub fn replay(stream: &[u8], part: usize, chassis: Option<&str>) -> Replayed {
-    let options = OvnOptions { longest_message: 4096, ..OvnOptions::new(Vec::new(), chassis.map(str::to_owned)) };
+    let options =
+        OvnOptions { longest_message: 4096, ..OvnOptions::new(Vec::<OvnServer>::new(), chassis.map(str::to_owned)) };
     let (shared, mut kept) = (OvnShared::new(Duration::MAX), Kept::default());
     let mut session = OvnSession::new(&options, &shared, &mut kept);
     let mut frames = Frames::new(options.longest_message);

@@ -23,7 +23,7 @@ mod tests;
 mod trouble;
 
 pub use follower::OvnFollower;
-pub use options::OvnOptions;
+pub use options::{OvnOptions, OvnServer};
 pub use session::OvnSession;
 pub use shared::OvnStatus;
 pub use trouble::OvnTrouble;

@@ -3,12 +3,27 @@
 use crate::{ovsdb::Remote, tls::TlsClient};
 use std::time::Duration;
 
+/// A server of the southbound database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OvnServer {
+    /// Where it is.
+    pub remote: Remote,
+    /// What the log calls it: a process that is confined may know it by another path or address than its operator.
+    pub name: String,
+}
+
+impl From<Remote> for OvnServer {
+    fn from(remote: Remote) -> Self {
+        Self { name: remote.to_string(), remote }
+    }
+}
+
 /// How the southbound database is followed.
 #[derive(Clone, Debug)]
 pub struct OvnOptions {
     /// The servers that have it: one, or the members of a cluster. They are asked in turn.
-    pub remotes: Vec<Remote>,
-    /// Whom to believe, for remotes with TLS.
+    pub servers: Vec<OvnServer>,
+    /// Whom to believe, for servers with TLS.
     pub tls: Option<TlsClient>,
     /// The `system-id` of this chassis. Only its ports are copied. Without it, the ports of all chassis are.
     pub chassis: Option<String>,
@@ -29,9 +44,9 @@ pub struct OvnOptions {
 impl OvnOptions {
     /// For these servers and this chassis, with the bounds that suit most clouds.
     #[must_use]
-    pub fn new(remotes: Vec<Remote>, chassis: Option<String>) -> Self {
+    pub fn new<S: Into<OvnServer>>(servers: Vec<S>, chassis: Option<String>) -> Self {
         Self {
-            remotes,
+            servers: servers.into_iter().map(Into::into).collect(),
             tls: None,
             chassis,
             only_the_leader: false,

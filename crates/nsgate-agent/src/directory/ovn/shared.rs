@@ -30,19 +30,22 @@ pub struct OvnStatus {
 #[derive(Debug)]
 pub(crate) struct OvnShared {
     known: RwLock<Known>,
+    begun: Instant,
     stale_after: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     index: Option<Index<Uuid>>,
+    /// When the last copy was thrown away.
+    emptied: Option<Instant>,
     heard: Option<Instant>,
     status: OvnStatus,
 }
 
 impl OvnShared {
     pub(crate) fn new(stale_after: Duration) -> Self {
-        Self { known: RwLock::default(), stale_after }
+        Self { known: RwLock::default(), begun: Instant::now(), stale_after }
     }
 
     pub(crate) fn who(&self, question: &Question) -> Result<Occupant, NoOccupant> {
@@ -50,7 +53,11 @@ impl OvnShared {
         let known = self.read();
         let why = || known.status.trouble.as_deref().unwrap_or("a server is being asked");
         let Some(index) = &known.index else {
-            return Err(NoOccupant::Away(format!("there is no copy of OVN's southbound database: {}", why())));
+            let since = known.emptied.unwrap_or(self.begun).elapsed().as_secs();
+            return Err(NoOccupant::Away(format!(
+                "there has been no copy of OVN's southbound database for {since} s: {}",
+                why()
+            )));
         };
         match known.heard.map(|heard| heard.elapsed()) {
             Some(silent) if silent <= self.stale_after => index.who(network, question.caller),
@@ -94,7 +101,7 @@ impl OvnShared {
     /// There is nothing that can be copied, for this reason.
     pub(crate) fn nothing(&self, trouble: String) {
         let mut known = self.write();
-        known.index = None;
+        known.emptied = known.index.take().map(|_| Instant::now()).or(known.emptied);
         known.status.ports = 0;
         known.status.trouble = Some(trouble);
     }

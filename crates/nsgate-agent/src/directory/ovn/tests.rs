@@ -1,6 +1,6 @@
 //! A session and a scripted server: what is asked, what is believed, and when a copy is thrown away.
 
-use super::{OvnDirectory, OvnOptions, OvnTrouble, session::Kept, session::OvnSession, shared::OvnShared};
+use super::{OvnDirectory, OvnOptions, OvnServer, OvnTrouble, session::Kept, session::OvnSession, shared::OvnShared};
 use crate::directory::{Caller, NoOccupant, Question};
 use nsgate_config::Identity;
 use serde_json::{Deserializer, Value, json};
@@ -14,7 +14,7 @@ fn row(number: u8) -> String {
 }
 
 fn options(chassis: Option<&str>) -> OvnOptions {
-    OvnOptions::new(Vec::new(), chassis.map(str::to_owned))
+    OvnOptions::new(Vec::<OvnServer>::new(), chassis.map(str::to_owned))
 }
 
 /// As ovsdb-server tells its schema; it has more than is wanted.
