@@ -6,6 +6,7 @@ Checks the instance signature as Nova does, and answers on a few paths:
     /echo                           what Nova was sent (headers, body), as JSON
     /status/CODE                    that status with a short body
     /status/CODE/empty              that status with no body at all
+    /binary                         bytes that are no text
     /big/BYTES                      that many bytes
     /slow/SECONDS                   an answer after a pause
     POST /openstack/…/password      kept, and returned by GET
@@ -26,6 +27,9 @@ class Nova(http.server.BaseHTTPRequestHandler):
     passwords: dict[str, bytes] = {}
 
     def do_GET(self) -> None:
+        self.answer(b"")
+
+    def do_HEAD(self) -> None:
         self.answer(b"")
 
     def do_POST(self) -> None:
@@ -51,6 +55,8 @@ class Nova(http.server.BaseHTTPRequestHandler):
         if parts[:1] == ["status"]:
             empty = parts[2:] == ["empty"]
             return self.send(int(parts[1]), b"" if empty else f"status {parts[1]}\n".encode())
+        if parts[:1] == ["binary"]:
+            return self.send(200, b"\x1f\x8b\xff\x00no text", "application/octet-stream")
         if parts[:1] == ["big"]:
             return self.send(200, b"0123456789abcdef" * (int(parts[1]) // 16))
         if parts[:1] == ["slow"]:
@@ -68,7 +74,8 @@ class Nova(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass

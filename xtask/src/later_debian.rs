@@ -98,11 +98,24 @@ pub(crate) fn of_this_release() -> Result<(), String> {
 
 /// A server of OVN's databases with the libraries that it wants (`nsgate_tests::ovn`). Installed, it would start with the host.
 fn ovn(release: &str) -> Result<PathBuf, String> {
+    let programs = ["openvswitch-common", "ovn-central"];
+    together(release, nsgate_tests::ovn::PACKAGE, &[&programs[..], &libraries_of_ovn(release)].concat())
+}
+
+/// A compute node of OVN's: Open vSwitch, which needs no module of the kernel here, the databases, northd and ovn-controller.
+///
+/// # Errors
+/// As [`together`].
+pub(crate) fn ovn_node() -> Result<PathBuf, String> {
+    let release = dist::debian::codename()?;
+    let programs = ["openvswitch-common", "openvswitch-switch", "ovn-common", "ovn-central", "ovn-host", "ethtool"];
+    together(&release, "ovn-node", &[&programs[..], &libraries_of_ovn(&release), &["libmnl0"]].concat())
+}
+
+fn libraries_of_ovn(release: &str) -> [&'static str; 7] {
     let (libevent, libelf) =
         if release == "bookworm" { ("libevent-2.1-7", "libelf1") } else { ("libevent-2.1-7t64", "libelf1t64") };
-    let programs = ["openvswitch-common", "ovn-central"];
-    let libraries = ["libxdp1", "libbpf1", "libunbound8", "libnuma1", "libcap-ng0", libevent, libelf];
-    together(release, nsgate_tests::ovn::PACKAGE, &[&programs[..], &libraries].concat())
+    ["libxdp1", "libbpf1", "libunbound8", "libnuma1", "libcap-ng0", libevent, libelf]
 }
 
 /// The mirror of the host's own sources, as they write it (sources.list(5)).

@@ -68,6 +68,9 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     if wanted("e2e") {
         step.took("packages that are not installed", later_debian::of_this_release().map(drop));
     }
+    if wanted("neutron") {
+        step.took("a node of OVN", later_debian::ovn_node().map(drop));
+    }
     if wanted("cloud-init") {
         step.took("a newer cloud-init", later_debian::unpacked(NEWER_CLOUD_INIT, "cloud-init").map(drop));
     }

@@ -253,7 +253,18 @@ fn embedders() -> Result<(), Trouble> {
 fn neutron(wish: &Wish) -> Outcome {
     namespaces()?;
     let python = tools::neutron().map_err(Trouble::Skipped)?;
-    one(python_suite(wish, python, "tests/neutron/run.py", &[])?)
+    let mut suites = vec![(String::new(), python_suite(wish, python.clone(), "tests/neutron/run.py", &[])?)];
+    match later_debian::ovn_node() {
+        Ok(files) => {
+            let more = [OsStr::new("--node"), files.as_os_str()];
+            suites.push(("ovn".to_owned(), python_suite(wish, python, "tests/neutron/ovn_run.py", &more)?));
+        }
+        Err(why) => {
+            println!("the second hop with real OVN: skipped: {why}");
+            suites.push(("ovn".to_owned(), Totals::skipped(1)));
+        }
+    }
+    Ok(suites)
 }
 
 fn cloud_init(wish: &Wish) -> Outcome {
