@@ -76,6 +76,11 @@ impl Secret {
 }
 
 impl InstanceSignature {
+    /// From 64 digits as another process of the agent's has written them; nothing if one is no such digit.
+    pub(crate) fn from_digits(digits: &[u8; 64]) -> Option<Self> {
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(*digits))
+    }
+
     /// The 64 digits, in lower case.
     #[must_use]
     pub fn digits(&self) -> &[u8] {

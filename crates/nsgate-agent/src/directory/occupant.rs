@@ -17,6 +17,30 @@ pub struct NotAnOccupant {
     wrong: &'static str,
 }
 
+/// What may be wrong, and with what. The places are the words of a process that asks another one.
+#[cfg(feature = "server")]
+const WHATS: [&str; 2] = ["instance", "project"];
+#[cfg(feature = "server")]
+const WRONGS: [&str; 3] = [EMPTY, LONG, INVISIBLE];
+const EMPTY: &str = "empty";
+const LONG: &str = "longer than 255 characters";
+const INVISIBLE: &str = "not of visible ASCII characters";
+
+#[cfg(feature = "server")]
+impl NotAnOccupant {
+    /// The places of what, and of what is wrong with it.
+    pub(crate) fn places(&self) -> [u8; 2] {
+        let place = |all: &[&str], one: &str| all.iter().position(|known| *known == one).unwrap_or_default();
+        [place(&WHATS, self.what), place(&WRONGS, self.wrong)].map(|place| u8::try_from(place).unwrap_or_default())
+    }
+
+    /// The same from the places.
+    pub(crate) fn at([what, wrong]: [u8; 2]) -> Option<Self> {
+        let (what, wrong) = (WHATS.get(usize::from(what))?, WRONGS.get(usize::from(wrong))?);
+        Some(Self { what, wrong })
+    }
+}
+
 /// Characters of an id: Neutron's columns `device_id` and `project_id` have 255.
 const LONGEST: usize = 255;
 
@@ -48,9 +72,9 @@ impl Occupant {
 
 fn fault(text: &str) -> Option<&'static str> {
     match text {
-        "" => Some("empty"),
-        _ if text.len() > LONGEST => Some("longer than 255 characters"),
-        _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Some("not of visible ASCII characters"),
+        "" => Some(EMPTY),
+        _ if text.len() > LONGEST => Some(LONG),
+        _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Some(INVISIBLE),
         _ => None,
     }
 }

@@ -10,6 +10,18 @@ pub struct Uuid([u8; 16]);
 impl Uuid {
     /// All zeros (RFC 9562, section 5.9).
     pub const NIL: Self = Self([0; 16]);
+
+    /// From its sixteen bytes, in the order in which it is written (RFC 9562, section 4).
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its sixteen bytes, in the same order.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 impl FromStr for Uuid {

@@ -1,4 +1,15 @@
 //! Who asks, with a proof for Nova: what the process that carries requests asks of the one that knows the secret.
+//!
+//! Two processes as a rule: [`SignerClient`] in the one that reads guests' bytes, [`SignerService`] in the one that has the secret
+//! and the directory. [`LocalSigner`] is both in one, for a program that confines itself in another way.
+
+mod client;
+mod frames;
+mod service;
+
+pub use client::{SignerClient, SignerLink};
+pub use frames::Garbled;
+pub use service::SignerService;
 
 use crate::{
     directory::{Directory, NoOccupant, Occupant, Question},
