@@ -6,7 +6,7 @@
 
 use nsgate_sandbox::compile;
 
-const ROLES: [&str; 12] = [
+const ROLES: [&str; 15] = [
     "agent",
     "boundgate",
     "boundgatelog",
@@ -16,6 +16,9 @@ const ROLES: [&str; 12] = [
     "hostproxy",
     "keeper",
     "reader",
+    "signer",
+    "signerdb",
+    "signerlog",
     "supervisor",
     "worker",
     "zygote",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 use crate::lab::text;
@@ -77,6 +77,40 @@ impl Process {
             Some((number, name))
         });
         Some(found.collect())
+    }
+
+    /// All memory of it that can be written.
+    pub fn memory(&self) -> Vec<u8> {
+        let file =
+            fs::File::open(self.path("mem")).unwrap_or_else(|error| panic!("the memory of {}: {error}", self.pid));
+        let mut all = Vec::new();
+        for line in text(self.path("maps")).lines().filter(|line| line.contains(" rw")) {
+            let (start, rest) = line.split_once('-').expect("a range");
+            let number = |text: &str| u64::from_str_radix(text, 16).expect("an address");
+            let (start, end) = (number(start), number(rest.split(' ').next().expect("an address")));
+            let mut part = vec![0; usize::try_from(end - start).expect("a length")];
+            if file.read_exact_at(&mut part, start).is_ok() {
+                all.extend(part);
+            }
+        }
+        assert!(!all.is_empty(), "{} has no memory that can be read", self.pid);
+        all
+    }
+
+    /// Its children.
+    pub fn children(&self) -> Vec<Process> {
+        let found = text(self.path(&format!("task/{}/children", self.pid)));
+        found.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Process::new).collect()
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> String {
+        text(self.path("comm")).trim().to_owned()
+    }
+
+    /// Whether it has not ended.
+    pub fn lives(&self) -> bool {
+        text(self.path("status")).lines().any(|line| line.starts_with("State:") && !line.contains("Z (zombie)"))
     }
 
     /// The command line.

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use crate::config::NETWORK;
 use crate::gate::{Started, communicate};
 use crate::lab::{Lab, text, wait_until};
+use crate::procfs::Process;
 
 /// The instance of the guest at 10.0.0.11.
 pub const INSTANCE: &str = "d3f1c2a0-5b7e-4c7a-8a57-6a8d1b9a4e11";
@@ -126,6 +127,12 @@ impl SecondHop {
     pub fn pid(&self) -> i32 {
         let children = format!("/proc/{0}/task/{0}/children", self.child.id());
         text(children).split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("the process that serves")
+    }
+
+    /// The process beside it that has the secret.
+    pub fn signer(&self) -> Process {
+        let beside = Process::new(self.pid()).children();
+        beside.into_iter().find(|process| process.name() == "nsgate-signer").expect("a signer")
     }
 
     /// The process that was started, which waits for the other's end.

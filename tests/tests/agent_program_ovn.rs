@@ -30,7 +30,7 @@ fn main() {
         a_chassis_that_is_not_registered_is_answered_503_and_told_by_name,
         what_is_wrong_with_a_server_of_the_database_is_said_and_nothing_is_started,
         without_a_chassis_every_hosts_ports_are_copied_and_a_warning_says_so,
-        the_process_reaches_the_database_and_is_confined_and_attested,
+        the_signer_alone_reaches_the_database_and_is_confined_and_attested,
     ]
 }
 
@@ -348,18 +348,19 @@ fn without_a_chassis_every_hosts_ports_are_copied_and_a_warning_says_so(lab: &La
     path.says("without `chassis` the ports of all hosts are copied");
 }
 
-fn the_process_reaches_the_database_and_is_confined_and_attested(lab: &Lab) {
+fn the_signer_alone_reaches_the_database_and_is_confined_and_attested(lab: &Lab) {
     let server = Server::start_at(lab, &ovn::schema(), PORT);
     let southbound = Southbound::populate(&server);
     server.transact(&[southbound.port(1, "10.0.0.11", "first").insert()]);
     let path = Path::start(lab, &table(&[server.remote(), by_port()]));
     path.settles(&path.guest(), Ok("first"));
-    let process = Process::new(path.hop.pid());
-    let shown = process.root_entries();
-    let known = |entry: &String| ["database", "southbound", "log-directory", "syslog"].contains(&entry.as_str());
-    assert!(shown.iter().all(known) && shown.iter().any(|entry| entry == "database"), "{shown:?}");
-    let mut command = Command::new(lab.program.nsgate());
-    command.args(["attest", "--json", &path.hop.pid().to_string()]);
-    let attested = communicate(command, Duration::from_secs(10));
-    assert!(attested.code() == Some(0) && attested.stdout.contains("\"agent\""), "{attested:#?}");
+    let (agent, signer) = (Process::new(path.hop.pid()), path.hop.signer());
+    assert_eq!(agent.root_entries(), [""; 0]);
+    assert_eq!(signer.root_entries(), ["database", "signerdb", "southbound"]);
+    for (process, role) in [(&agent, "agent"), (&signer, "signerdb")] {
+        let mut command = Command::new(lab.program.nsgate());
+        command.args(["attest", "--json", &process.pid.to_string()]);
+        let attested = communicate(command, Duration::from_secs(10));
+        assert!(attested.code() == Some(0) && attested.stdout.contains(&format!("\"{role}\"")), "{attested:#?}");
+    }
 }

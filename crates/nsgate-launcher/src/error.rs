@@ -131,6 +131,9 @@ pub enum LaunchError {
     /// The second process of a host's proxy could not be made; the text is its own.
     #[error("the reader of the configuration could not be started: {0}")]
     Reader(String),
+    /// The process that signs for an agent could not be made; the text is its own.
+    #[error("the signer could not be started: {0}")]
+    Signer(String),
     /// The audit's events have nowhere to go.
     #[error("audit to {to}: {reason}")]
     Audit {

@@ -16,13 +16,17 @@ use crate::{
     running::{Carried, Running},
     secret,
     signals::Signals,
+    signer::{self, SignerBegins, SignerSide, SignerTerms},
 };
 use nix::unistd::Gid;
 use nsgate_config::SandboxLevel;
 use nsgate_sandbox::{Confined, Dropped, Policy, Sandbox, namespaces::Lender, raise_descriptors};
 use std::{
     io,
-    os::fd::{AsRawFd, RawFd},
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::net::UnixStream,
+    },
 };
 
 /// What is the gate's at the fork. The starter drops its copy.
@@ -48,25 +52,38 @@ pub(crate) struct GateProcess<'a> {
     reporter: RawFd,
     host_pid: i32,
     reader: Option<ReaderPipes>,
+    signer: Option<UnixStream>,
     counters: Option<CounterPage>,
 }
 
 impl<'a> GateProcess<'a> {
-    /// Leaves the starter's session, and makes what has to come before the namespaces: the reader, and the page of counters.
+    /// Leaves the starter's session, and makes what has to come before the namespaces: the reader, the signer, and the page of
+    /// counters.
     pub(crate) fn begin(
         plan: &'a Plan<'a>,
         options: &'a Options,
         side: GateSide,
         readiness: Readiness,
         reporter: RawFd,
+        signer: Option<SignerBegins<'_>>,
     ) -> Result<Self, LaunchError> {
         let mut side = side;
         let foreground = options.mode == Mode::Foreground;
         let host_pid = daemon::settle(foreground, side.accounts.unprivileged.is_some())?;
         let reader = reader::start(&side.pinned, strict(plan))?;
+        // Where there is a signer, the reader is its own.
+        let (reader, signer) = match (&plan.signer, signer) {
+            (Some(planned), Some(begins)) => {
+                let GateSide { accounts, pinned, opened, .. } = &mut side;
+                let of_signer = SignerSide { accounts, pinned, opened };
+                let terms = SignerTerms { planned, host_pid, strict: strict(plan) };
+                (None, Some(signer::start(terms, of_signer, reader, begins)?))
+            }
+            _ => (reader, None),
+        };
         // Behind the fork: the reader has no part in it. Before the limit on files, of which the kernel calls this one.
         let counters = counter_page::wanted(plan.counts, &mut side.warnings);
-        Ok(Self { plan, options, side, readiness, reporter, host_pid, reader, counters })
+        Ok(Self { plan, options, side, readiness, reporter, host_pid, reader, signer, counters })
     }
 
     /// What the process will be held to.
@@ -98,13 +115,14 @@ impl<'a> GateProcess<'a> {
         sandbox: &mut Sandbox<Dropped>,
         prepare: impl FnOnce() -> io::Result<T>,
     ) -> Result<PreparedGate<T>, LaunchError> {
-        let Self { options, side, readiness, reporter, host_pid, reader, counters, .. } = self;
+        let Self { options, side, readiness, reporter, host_pid, reader, signer, counters, .. } = self;
         let GateSide { accounts, pinned, mut opened, bound, mut managed, carried, warnings, .. } = side;
         let before = sandbox.open_descriptors()?;
         let prepared = prepare().map_err(LaunchError::Prepare)?;
         let signals = Signals::listen().map_err(LaunchError::daemon("signalfd"))?;
         let made = sandbox.open_descriptors()?.into_iter().filter(|made| !before.contains(made));
         let ends = reader.iter().flat_map(|reader| [&reader.ask, &reader.answer]).map(AsRawFd::as_raw_fd);
+        let ends = ends.chain(signer.iter().map(AsRawFd::as_raw_fd));
         let held = bound.held().chain(managed.held()).chain(opened.held()).chain(made).chain(ends);
         let held = held.chain(carried.numbers()).chain([readiness.number(), reporter]).collect();
         let secret =
@@ -129,6 +147,7 @@ impl<'a> GateProcess<'a> {
             readiness,
             host_pid,
             reader,
+            signer,
             counters,
             warnings,
         })
@@ -150,6 +169,7 @@ pub(crate) struct PreparedGate<T> {
     readiness: Readiness,
     host_pid: i32,
     reader: Option<ReaderPipes>,
+    signer: Option<UnixStream>,
     counters: Option<CounterPage>,
     warnings: Vec<String>,
 }
@@ -169,7 +189,6 @@ impl<T> PreparedGate<T> {
             listeners,
             listening,
             agents: names.agents,
-            databases: names.databases,
             endpoints: self.bound.endpoints,
             passed: self.managed.passed,
             keeping: self.managed.keeping,
@@ -179,6 +198,7 @@ impl<T> PreparedGate<T> {
             pool: names.pool,
             carried: self.carried,
             reader: self.reader,
+            signer: self.signer,
             servers: self.opened.servers,
             door: self.opened.door,
             counters: self.counters,

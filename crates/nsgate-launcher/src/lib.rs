@@ -61,7 +61,7 @@ mod root_names;
 mod running;
 mod secret;
 mod signals;
-
+mod signer;
 mod starter;
 mod succession;
 mod supervisor;
@@ -98,6 +98,7 @@ pub use replace::Replace;
 pub use roles::{Role, expected, gates};
 pub use running::{Carried, Launched, Running};
 pub use signals::{SignalRequest, Signals};
+pub use signer::{RunningSigner, SignerBegins, SignerServes};
 pub use written::Written;
 pub use zygote::{EXIT_ON_SIGNAL, PoolProcess, Zygote, raise};
 

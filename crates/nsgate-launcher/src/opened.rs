@@ -13,6 +13,7 @@ use crate::{
     plan::Plan,
     root_names,
 };
+use nsgate_config::Server;
 use std::{
     io::Stderr,
     net::SocketAddr,
@@ -23,6 +24,8 @@ use std::{
 pub(crate) struct Opened {
     /// The addresses that it connects to.
     pub(crate) servers: Vec<SocketAddr>,
+    /// The addresses that its signer connects to.
+    pub(crate) directory_servers: Vec<SocketAddr>,
     /// The connection to the agent, which is bound to the network.
     pub(crate) door: Option<OwnedFd>,
     pub(crate) log: OpenedLog,
@@ -40,7 +43,10 @@ impl Opened {
         inherited: &mut Inherited,
         warnings: &mut Vec<String>,
     ) -> Result<Self, LaunchError> {
-        let servers = plan.servers.iter().map(|server| look_up(server, &accounts.ids)).collect::<Result<_, _>>()?;
+        let address = |server: &&Server| look_up(server, &accounts.ids);
+        let servers = plan.servers.iter().map(address).collect::<Result<_, _>>()?;
+        let of_signer = plan.signer.iter().flat_map(|signer| &signer.servers);
+        let directory_servers = of_signer.map(address).collect::<Result<_, _>>()?;
         let door = door::open(plan, options, accounts, pinned)?;
         let unprivileged = accounts.unprivileged.is_some();
         let mut log = pinned.log.take().map(|place| place.open(unprivileged, root_names::LOG)).unwrap_or_default();
@@ -56,7 +62,7 @@ impl Opened {
             }
             Mode::Daemon => Output::kept(),
         };
-        Ok(Self { servers, door, log, audit, standard_error })
+        Ok(Self { servers, directory_servers, door, log, audit, standard_error })
     }
 
     /// Whether the root shows a system log that may come back.

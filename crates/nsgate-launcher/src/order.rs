@@ -16,6 +16,7 @@ use crate::{
     plan::Plan,
     root::ProcessRoot,
     running::{Carried, Launched},
+    signer::SignerBegins,
     starter, unprivileged,
 };
 use nsgate_config::{AbsolutePath, Config, HostConfig, MetadataAgentConfig, PoolConfig};
@@ -95,9 +96,10 @@ pub fn launch_worker<T>(
     start(&Plan::worker(config), options, prepare)
 }
 
-/// The same for an agent, the second hop: it binds no address, is reached at a UNIX socket, and Landlock lets Nova's ports pass. A
-/// directory that is a file has a reader beside it, as a host's proxy has. What `prepare` holds is the agent's alone: the starter
-/// drops its copy at the fork, a secret in it too.
+/// The same for an agent, the second hop: it binds no address, is reached at a UNIX socket, and Landlock lets Nova's ports pass.
+/// Beside it a second process is started, the signer, before the agent gives anything up. There `signer` is called, with the rights
+/// of the start: what it reads, a secret above all, no other process has ever had in its memory. A directory that is a file has
+/// a reader beside it, as a host's proxy has, and the signer asks it.
 ///
 /// # Errors
 /// The first step that failed. Nothing is left behind.
@@ -105,16 +107,26 @@ pub fn launch_agent<T>(
     config: &MetadataAgentConfig,
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
+    signer: SignerBegins<'_>,
 ) -> Result<Launched<T>, LaunchError> {
-    start(&Plan::agent(config), options, prepare)
+    start_with(&Plan::agent(config), options, prepare, Some(signer))
 }
 
-// Not a part of its caller: a keeper sleeps in that frame for as long as its network lasts, and its pages cannot be given back.
-#[inline(never)]
 fn start<T>(
     plan: &Plan<'_>,
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
+) -> Result<Launched<T>, LaunchError> {
+    start_with(plan, options, prepare, None)
+}
+
+// Not a part of its caller: a keeper sleeps in that frame for as long as its network lasts, and its pages cannot be given back.
+#[inline(never)]
+fn start_with<T>(
+    plan: &Plan<'_>,
+    options: &Options,
+    prepare: impl FnOnce() -> io::Result<T>,
+    signer: Option<SignerBegins<'_>>,
 ) -> Result<Launched<T>, LaunchError> {
     let mut warnings = Vec::new();
     // 1. Nothing of the caller's: descriptors, umask, core dumps, environment, signals.
@@ -143,7 +155,7 @@ fn start<T>(
     let side = GateSide { accounts, pinned, opened, bound, managed, lender, carried, warnings };
     let readiness = match daemon::separate(starter.unprivileged).inspect_err(|_| starter.withdraw())? {
         Forked::Starter(child, word) => {
-            drop((side, prepare));
+            drop((side, prepare, signer));
             return starter::wait(word, child, starter, options);
         }
         Forked::Gate(readiness) => readiness,
@@ -151,7 +163,7 @@ fn start<T>(
     let (ids, pid_file) = (starter.ids, starter.into_pid_file());
     let running = readiness.report(|readiness, reporter| {
         // 6. Mount, IPC and UTS namespaces; a root that shows the directories which were pinned for it.
-        let mut gate = GateProcess::begin(plan, options, side, readiness, reporter)?;
+        let mut gate = GateProcess::begin(plan, options, side, readiness, reporter, signer)?;
         let sandbox = Sandbox::new(gate.policy()?)?;
         let root = ProcessRoot::enter(plan, &mut gate.side)?;
 

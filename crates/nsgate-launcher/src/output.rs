@@ -75,6 +75,15 @@ impl<F: AsFd> Output<F> {
         self.descriptor.as_fd().as_raw_fd()
     }
 
+    /// Every descriptor of it.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = RawFd> + '_ {
+        let watch = match &self.way {
+            Way::Watch(epoll) => Some(epoll.0.as_raw_fd()),
+            Way::Write | Way::Send => None,
+        };
+        watch.into_iter().chain([self.number()])
+    }
+
     /// Writes as much as there is room for now: bytes that were taken.
     ///
     /// # Errors

@@ -30,8 +30,9 @@ pub(crate) struct PinnedPaths {
     pub(crate) origin: Origin,
     pub(crate) door: Option<Pinned>,
     pub(crate) backends: Vec<Pinned>,
-    pub(crate) databases: Vec<Pinned>,
     pub(crate) pool: Option<Pinned>,
+    /// The sockets of the database that a signer's directory is in.
+    pub(crate) databases: Vec<Pinned>,
     pub(crate) configuration: Option<PinnedConfig>,
     pub(crate) pid_file: Option<PidFile>,
     pub(crate) log_file: Option<PinnedLogFile>,
@@ -62,15 +63,16 @@ impl PinnedPaths {
         };
         let door = plan.door.as_ref().map(of_door).transpose()?;
         let backends: Vec<Pinned> = plan.backends.iter().zip(&accounts.owners).map(agent).collect::<Result<_, _>>()?;
-        let database = |socket: &&Backend| Pinned::walk_to_socket(socket.path(), &trust, DATABASE);
-        let databases: Vec<Pinned> = plan.databases.iter().map(database).collect::<Result<_, _>>()?;
         let pool = plan.pool.map(|path| Pinned::walk_to_socket(path, &trust, "pool")).transpose()?;
+        let database = |socket: &&Backend| Pinned::walk_to_socket(socket.path(), &trust, DATABASE);
+        let databases = plan.signer.iter().flat_map(|signer| &signer.databases);
+        let databases: Vec<Pinned> = databases.map(database).collect::<Result<_, _>>()?;
         let configuration = plan.configuration.map(|file| PinnedConfig::pin(file, &trust)).transpose()?;
         let pid_file = process.pid_file.as_ref().map(|path| PidFile::pin(path, &trust)).transpose()?;
         let log_file = options.log_file.as_ref().map(|log| PinnedLogFile::pin(&log.path, &trust)).transpose()?;
-        warnings.extend(backends.iter().chain(&databases).chain(&pool).filter_map(wide::warning));
-        let reached = backends.iter().filter(|_| plan.asks_agents).chain(&databases);
-        let reached = reached.chain(pool.iter().filter(|_| !plan.carries));
+        warnings.extend(backends.iter().chain(&pool).chain(&databases).filter_map(wide::warning));
+        let reached = backends.iter().filter(|_| plan.asks_agents).chain(pool.iter().filter(|_| !plan.carries));
+        let reached = reached.chain(&databases);
         let unreached: Vec<String> = reached.filter_map(|place| reach::warning(place, trust.ids())).collect();
         warnings.extend(unreached.iter().cloned());
         warnings.extend(configuration.as_ref().and_then(|file| file.unreadable(trust.ids())));
@@ -84,8 +86,8 @@ impl PinnedPaths {
             origin,
             door,
             backends,
-            databases,
             pool,
+            databases,
             configuration,
             pid_file,
             log_file,

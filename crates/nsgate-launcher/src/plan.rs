@@ -14,6 +14,9 @@ use std::{num::NonZeroU8, path::Path, slice, time::Duration};
 /// Descriptors of a process that hands a network over and is gone.
 const DESCRIPTORS_OF_A_COURIER: u64 = 64;
 
+/// Descriptors of a signer: the stream to the agent, the reader's pipes, a few connections to a database, its log, its event loop.
+const DESCRIPTORS_OF_A_SIGNER: u64 = 64;
+
 /// What one process is to have. What is empty or `None` is not wanted.
 pub(crate) struct Plan<'a> {
     /// What every kind is told alike: user, namespace, pid file, log, audit.
@@ -31,10 +34,11 @@ pub(crate) struct Plan<'a> {
     pub(crate) pool: Option<&'a AbsolutePath>,
     /// Pinned for the reader: the configuration, which is read anew.
     pub(crate) configuration: Option<&'a Path>,
-    /// Pinned and shown: the directory of each socket of a database that it copies from.
-    pub(crate) databases: Vec<&'a Backend>,
     /// Looked up: the hosts that it connects to, each at one TCP port.
     pub(crate) servers: Vec<&'a Server>,
+
+    /// A process beside it, which has the secret and the directory.
+    pub(crate) signer: Option<PlannedSigner<'a>>,
 
     /// Bound in the namespace.
     pub(crate) listeners: &'a [Listener],
@@ -55,6 +59,32 @@ pub(crate) struct Plan<'a> {
     pub(crate) counts: bool,
     /// Kept: what speaks to the pool as the user that has started the process.
     pub(crate) carries: bool,
+}
+
+/// The process that signs for an agent.
+pub(crate) struct PlannedSigner<'a> {
+    /// Looked up, and Landlock lets it connect to their ports: where the directory asks.
+    pub(crate) servers: Vec<&'a Server>,
+    /// Pinned, and shown in its root alone: the sockets of the directory's database.
+    pub(crate) databases: Vec<&'a Backend>,
+}
+
+impl PlannedSigner<'_> {
+    /// What it is for, where its root shows a system log that may come back.
+    pub(crate) fn role(&self, log_comes_back: bool) -> Role {
+        match (self.servers.is_empty() && self.databases.is_empty(), log_comes_back) {
+            (false, _) => Role::SignerWithDatabase,
+            (true, true) => Role::SignerWithLog,
+            (true, false) => Role::Signer,
+        }
+    }
+
+    /// What is asked of its confinement in this role.
+    pub(crate) fn policy(&self, role: Role) -> Policy {
+        self.servers
+            .iter()
+            .fold(role.policy(DESCRIPTORS_OF_A_SIGNER), |policy, server| policy.connects_to(server.port.get()))
+    }
 }
 
 /// The one connection to an agent, which is bound to a network while this process is root.
@@ -153,7 +183,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The second hop: it serves gates at a UNIX socket, and connects to Nova's ports and the directory's. A directory that is a
+    /// The second hop: it serves gates at a UNIX socket, and connects to Nova's ports. Its signer has the directory. One that is a
     /// file is read anew by a reader.
     pub(crate) fn agent(config: &'a MetadataAgentConfig) -> Self {
         let MetadataAgentConfig { agent, nova, directory, process } = config;
@@ -162,8 +192,11 @@ impl<'a> Plan<'a> {
                 DirectorySource::File(path) => Some(path.as_path()),
                 _ => None,
             },
-            databases: directory.sockets().collect(),
-            servers: nova.hosts.iter().map(|host| &host.server).chain(directory.servers()).collect(),
+            servers: nova.hosts.iter().map(|host| &host.server).collect(),
+            signer: Some(PlannedSigner {
+                servers: directory.servers().collect(),
+                databases: directory.sockets().collect(),
+            }),
             sockets: vec![(&agent.socket, Purpose::Gates)],
             handover_group: agent.socket_group.as_ref(),
             managed: true,
@@ -182,8 +215,8 @@ impl<'a> Plan<'a> {
             asks_agents: false,
             pool: None,
             configuration: None,
-            databases: Vec::new(),
             servers: Vec::new(),
+            signer: None,
             listeners: &[],
             hop_limit: None,
             mark: Mark::Unmarked,

@@ -9,7 +9,7 @@ use crate::{
     gate_side::GateSide,
     pinned::Pinned,
     plan::Plan,
-    root_names::{BACKENDS, DATABASES, DOOR, LOG, POOL, RootNames, SYSLOG, WORKER},
+    root_names::{BACKENDS, DOOR, LOG, POOL, RootNames, SYSLOG, WORKER},
 };
 use nsgate_sandbox::{
     GivenRoot, Root, RootWindow, ShortName, SmallRoot,
@@ -72,10 +72,9 @@ impl ProcessRoot {
 /// Directories by the names that they have in the root, and the names of the sockets in them.
 fn shown(gate: &GateSide) -> (Vec<(&'static str, &Pinned)>, Vec<ShortName>) {
     let backends = gate.pinned.backends.iter().zip(BACKENDS).map(|(place, names)| (names, place));
-    let databases = gate.pinned.databases.iter().zip(DATABASES).map(|(place, names)| (names, place));
     let pool = gate.pinned.pool.iter().map(|place| ((WORKER, POOL), place));
     let log = gate.opened.log.directory.iter().map(|place| ((LOG, SYSLOG), place));
-    let all = backends.chain(databases).chain(pool).chain(log);
+    let all = backends.chain(pool).chain(log);
     let (shown, mut links): (Vec<_>, Vec<_>) =
         all.map(|((window, socket), place)| ((window, place), ShortName::new(socket, window, place.name()))).unzip();
     // Leads nowhere: it says to who looks that the agent is not reached by a path.
@@ -89,7 +88,6 @@ fn names(gate: &GateSide) -> RootNames {
     let agents = gate.pinned.backends.iter().zip(&gate.accounts.owners).map(|(_, owner)| owner).zip(BACKENDS);
     RootNames {
         agents: agents.map(|(owner, (_, agent))| Agent { path: top.join(agent), owner: *owner }).collect(),
-        databases: gate.pinned.databases.iter().zip(DATABASES).map(|(_, (_, socket))| top.join(socket)).collect(),
         pool: gate.pinned.pool.is_some().then(|| top.join(POOL)),
         log: gate.opened.log.directory.is_some().then(|| top.join(SYSLOG)),
     }

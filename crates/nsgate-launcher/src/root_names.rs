@@ -14,8 +14,8 @@ pub(crate) const BACKENDS: [(&str, &str); 8] = [
     ("backend7", "agent7"),
     ("backend8", "agent8"),
 ];
-/// Names in the small root of the directory of a database's socket, and of the server's socket in it. An agent has several, where
-/// members of a cluster are on its own host.
+/// Names in the small root of the directory of a database's socket, and of the server's socket in it. An agent's signer has several,
+/// where members of a cluster are on its own host.
 pub(crate) const DATABASES: [(&str, &str); 8] = [
     ("database", "southbound"),
     ("database2", "southbound2"),
@@ -28,6 +28,9 @@ pub(crate) const DATABASES: [(&str, &str); 8] = [
 ];
 /// Name in the small root of a gate that has one connection to its agent, and no path to it.
 pub(crate) const DOOR: &str = "door";
+/// Names in the small root of an agent's signer: of what leads nowhere, and says to who looks which signer this is.
+pub(crate) const SIGNER: &str = "signer";
+pub(crate) const SIGNER_WITH_DATABASE: &str = "signerdb";
 /// Names in the small root of the directory of the pool's socket, and of the socket in it.
 pub(crate) const WORKER: &str = "worker";
 pub(crate) const POOL: &str = "pool";
@@ -41,7 +44,6 @@ const _: () = assert!(LOG.len() + "/".len() >= 16 - 2 && SYSLOG.len() < 16 - 2);
 /// The sockets in a root, as the process sees them.
 pub(crate) struct RootNames {
     pub(crate) agents: Vec<Agent>,
-    pub(crate) databases: Vec<PathBuf>,
     pub(crate) pool: Option<PathBuf>,
     pub(crate) log: Option<PathBuf>,
 }
@@ -53,5 +55,6 @@ pub(crate) fn is_window(name: &str) -> bool {
 
 /// Whether a root of nsgate's may show a socket of this name.
 pub(crate) fn is_socket(name: &str) -> bool {
-    [DOOR, POOL, SYSLOG].contains(&name) || BACKENDS.iter().chain(&DATABASES).any(|(_, socket)| *socket == name)
+    let alone = [DOOR, POOL, SYSLOG, SIGNER, SIGNER_WITH_DATABASE].contains(&name);
+    alone || BACKENDS.iter().chain(&DATABASES).any(|(_, socket)| *socket == name)
 }

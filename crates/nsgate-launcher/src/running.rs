@@ -12,7 +12,10 @@ use nsgate_sandbox::Confined;
 use std::{
     io::Stderr,
     net::{SocketAddr, TcpListener},
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::net::UnixStream,
+    },
     path::PathBuf,
 };
 
@@ -48,8 +51,6 @@ pub struct Running<T> {
     pub listening: Vec<Listener>,
     /// The agents' sockets, in the order of the configuration; a host's proxy has none.
     pub agents: Vec<Agent>,
-    /// The sockets of a database, in the order of the configuration, as an agent sees them.
-    pub databases: Vec<PathBuf>,
     /// The sockets that it is reached at: a pool's worker for handovers and, if asked for, for metrics; an agent for gates.
     pub endpoints: Vec<OwnedFd>,
     /// What a service manager has kept for a pool's worker: names and descriptors, which are not judged yet.
@@ -68,11 +69,12 @@ pub struct Running<T> {
     pub carried: Carried,
     /// Who reads the configuration of a host's proxy anew.
     pub reader: Option<ReaderPipes>,
+    /// The stream to an agent's signer, non-blocking, which has the reader in its place.
+    pub signer: Option<UnixStream>,
     /// A gate's one connection to its agent, in non-blocking mode, where the agent has bound it to the gate's network
     /// ([`Options::binding`]); its place in [`Running::agents`] is empty.
     pub door: Option<OwnedFd>,
-    /// The destinations, in the order of the configuration: one of a host's proxy; of an agent Nova's hosts, and then the directory's
-    /// servers.
+    /// The destinations, in the order of the configuration: one of a host's proxy, Nova's hosts of an agent.
     pub servers: Vec<SocketAddr>,
     /// Memory for numbers that a reader outside may see; a pool's worker has none, and tells its own.
     pub counters: Option<CounterPage>,

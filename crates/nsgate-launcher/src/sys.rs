@@ -24,6 +24,23 @@ pub(crate) fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) }).map(drop)
 }
 
+/// Closes every descriptor behind standard error but those in `kept`. In a child that has just been forked, and never uses or
+/// drops anything else that its parent had open.
+pub(crate) fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
+    let mut kept: Vec<u32> =
+        kept.iter().filter_map(|number| u32::try_from(*number).ok()).filter(|number| *number > 2).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            close_range(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    close_range(first, u32::MAX)
+}
+
 /// A copy of a descriptor that came with the process, if it did.
 pub(crate) fn copy_of(number: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: integers only; the result is looked at.

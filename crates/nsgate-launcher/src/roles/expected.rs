@@ -10,9 +10,9 @@ use nsgate_sandbox::attest::{self, Expected, Facts, kinds};
 pub(crate) const CONFIGURATION: &str = "configuration";
 
 /// Names of the programs' processes. A name has 15 bytes (proc_pid_comm(5)).
-const NAMES: [&str; 4] = ["nsgate", "haproxy", "haproxy-reader", "neutron-ns-meta"];
+const NAMES: [&str; 5] = ["nsgate", "haproxy", "haproxy-reader", "neutron-ns-meta", "nsgate-signer"];
 
-/// Ids of every other process that is called like one of nsgate's, in ascending order: gates, readers, supervisors, and the
+/// Ids of every other process that is called like one of nsgate's, in ascending order: gates, readers, signers, supervisors, and the
 /// distribution's haproxy where it runs, which [`expected`] tells apart.
 ///
 /// # Errors
@@ -35,6 +35,8 @@ const SERVES: [&str; 9] = [
     // The only files: a log or an audit can be appended to and nothing else.
     kinds::LOG,
 ];
+/// Kinds that a signer has: it listens nowhere, and hears no signal.
+const SIGNS: [&str; 5] = [kinds::STREAM, kinds::DATAGRAM, "eventpoll", "eventfd", kinds::LOG];
 /// The pool's socket and that of its metrics, and connections over them.
 const POOL: [&str; 3] = [kinds::PACKET_LISTENER, kinds::PACKETS, kinds::STREAM_LISTENER];
 
@@ -49,6 +51,9 @@ fn needs(role: Option<Role>) -> Vec<&'static str> {
         Some(Role::Worker | Role::Keeper | Role::Courier) => &[&SERVES, &POOL],
         // It is reached at its socket.
         Some(Role::Agent) => &[&SERVES, &[kinds::STREAM_LISTENER]],
+        // One connection to the carrier, and a log.
+        Some(Role::Signer | Role::SignerWithLog) => &[&SIGNS],
+        Some(Role::SignerWithDatabase) => &[&SIGNS, &[kinds::CONNECTION, kinds::NO_TABLE]],
         // What a dispatcher leaves to the next one.
         Some(Role::Dispatcher) => &[&SERVES, &POOL, &[kinds::MEMORY]],
         // It waits for what it has made.
@@ -84,9 +89,10 @@ pub fn expected(facts: &Facts<'_>) -> Expected {
 fn root(role: Option<Role>) -> &'static str {
     match role {
         Some(Role::Supervisor) => "its starter's",
-        Some(Role::HostProxy | Role::Reader) => "nothing",
-        Some(Role::Agent) => "nothing, or database southbound",
+        Some(Role::HostProxy | Role::Reader | Role::Agent) => "nothing",
         Some(Role::BoundGate | Role::BoundGateWithLog) => "door",
+        Some(Role::Signer | Role::SignerWithLog) => "signer",
+        Some(Role::SignerWithDatabase) => "signerdb, or database southbound as well",
         Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
         _ => "agent backend",
     }
@@ -98,7 +104,9 @@ fn in_words(role: Role) -> &'static str {
         Role::BoundGateWithLog => "gate with a door, and a log that may come back",
         Role::HostProxy => "proxy of a host",
         Role::Reader => "reader of one file",
-        Role::Agent => "agent that asks Nova",
+        Role::Agent => "agent that asks Nova, and has no secret",
+        Role::Signer | Role::SignerWithLog => "signer of an agent: it has the secret",
+        Role::SignerWithDatabase => "signer of an agent, with a database: it has the secret",
         other => other.name(),
     }
 }

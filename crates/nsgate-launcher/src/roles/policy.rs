@@ -25,7 +25,9 @@ impl Role {
             Self::Supervisor => policy.signals_others(),
             Self::Courier => policy.in_small_root().writes_up_to(RECORD),
             Self::Zygote => policy.in_small_root().forks().writes_up_to(CLAIMS),
-            Self::Reader => policy.in_small_root().never_returns(),
+            Self::Reader | Self::Signer | Self::SignerWithLog | Self::SignerWithDatabase => {
+                policy.in_small_root().never_returns()
+            }
             Self::Gate
             | Self::BoundGate
             | Self::BoundGateWithLog

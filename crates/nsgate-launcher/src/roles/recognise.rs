@@ -1,7 +1,7 @@
 //! Which of nsgate's processes one is, by facts that it cannot choose ([`Facts`]).
 
 use super::role::Role;
-use crate::root_names::{DOOR, LOG, is_socket, is_window};
+use crate::root_names::{DOOR, LOG, SIGNER, SIGNER_WITH_DATABASE, is_socket, is_window};
 use nsgate_sandbox::attest::{Facts, Open, kinds, open_in, run_the_same};
 
 /// Whether a root shows windows of nsgate's and sockets in them, and nothing else.
@@ -16,13 +16,18 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     let shows = |name: &str| root.iter().any(|entry| entry == name);
     if !is_small(root) {
         // A pool that a service manager started without a privilege has that one's root, which is told in a row of its own.
-        let serves = || in_pool(facts, open).or_else(|| is_agent(open).then_some(Role::Agent));
+        let signs = || is_child_of_agent(facts).then_some(Role::SignerWithDatabase);
+        let serves = || in_pool(facts, open).or_else(|| is_agent(open).then_some(Role::Agent)).or_else(signs);
         return if supervises(facts.pid, open) { Some(Role::Supervisor) } else { serves() };
     }
     // Windows of the log say nothing: each role may have them.
     let agent = shows("agent") || shows("backend");
     Some(if shows(DOOR) {
         if shows(LOG) { Role::BoundGateWithLog } else { Role::BoundGate }
+    } else if shows(SIGNER_WITH_DATABASE) {
+        Role::SignerWithDatabase
+    } else if shows(SIGNER) {
+        if shows(LOG) { Role::SignerWithLog } else { Role::Signer }
     } else if shows("pool") {
         // A courier has the same, for a moment.
         Role::Keeper
@@ -77,6 +82,12 @@ fn is_child_of_zygote(facts: &Facts<'_>) -> bool {
     let Some(open) = open_in(facts.parent) else { return false };
     let holds = open.iter().any(|open| open.child == Some(facts.pid));
     holds && open.iter().any(|open| open.kind == kinds::PACKET_LISTENER) && run_the_same(facts.parent, facts.pid)
+}
+
+/// Whether a process is an agent's child. In a service manager's root that is its signer, with a database: a file takes a reader,
+/// which such an agent cannot make.
+fn is_child_of_agent(facts: &Facts<'_>) -> bool {
+    open_in(facts.parent).is_some_and(|open| is_agent(&open)) && run_the_same(facts.parent, facts.pid)
 }
 
 #[cfg(test)]
@@ -137,6 +148,12 @@ mod tests {
         assert_eq!(role(&[], &[open(3, "tcp listener", None)]), Some(Role::HostProxy));
         assert_eq!(role(&["log-directory", "syslog"], &[]), Some(Role::HostProxy));
         assert_eq!(role(&[], &[open(5, "pinned directory", None)]), Some(Role::Reader));
+        assert_eq!(role(&["signer"], &[open(3, "unix stream", None)]), Some(Role::Signer));
+        assert_eq!(role(&["log-directory", "signer", "syslog"], &[]), Some(Role::SignerWithLog));
+        assert_eq!(
+            role(&["database", "log-directory", "signerdb", "southbound", "syslog"], &[]),
+            Some(Role::SignerWithDatabase)
+        );
         let listener = open(3, "unix stream listener", None);
         assert_eq!(role(&["log-directory", "syslog"], std::slice::from_ref(&listener)), Some(Role::Agent));
         assert_eq!(role(&HOST, std::slice::from_ref(&listener)), Some(Role::Agent), "as a unit starts it");

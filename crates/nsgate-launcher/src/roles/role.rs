@@ -31,11 +31,17 @@ pub enum Role {
     Dispatcher,
     /// Carries gates' requests to Nova.
     Agent,
+    /// Has the secret and the directory of an agent, and signs for it.
+    Signer,
+    /// The same, and its root shows a system log that may come back.
+    SignerWithLog,
+    /// The same, and connects to the database that its directory is in.
+    SignerWithDatabase,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Gate,
         Self::HostProxy,
         Self::Reader,
@@ -48,6 +54,9 @@ impl Role {
         Self::BoundGate,
         Self::BoundGateWithLog,
         Self::Agent,
+        Self::Signer,
+        Self::SignerWithLog,
+        Self::SignerWithDatabase,
     ];
 
     /// Its name, which is also that of its policy file.
@@ -66,6 +75,9 @@ impl Role {
             Self::Zygote => "zygote",
             Self::Dispatcher => "dispatcher",
             Self::Agent => "agent",
+            Self::Signer => "signer",
+            Self::SignerWithLog => "signerlog",
+            Self::SignerWithDatabase => "signerdb",
         }
     }
 
@@ -91,6 +103,9 @@ impl Role {
             Self::Zygote => &ZYGOTE,
             Self::Dispatcher => &DISPATCHER,
             Self::Agent => &AGENT,
+            Self::Signer => &SIGNER,
+            Self::SignerWithLog => &SIGNERLOG,
+            Self::SignerWithDatabase => &SIGNERDB,
         }
     }
 
@@ -103,12 +118,18 @@ impl Role {
     /// The role of a process whose call was refused, where its name says which.
     #[must_use]
     pub fn of_refused(refused: &RefusedCall) -> Option<Self> {
-        (refused.process.as_deref() == Some(NAME_OF_READER)).then_some(Self::Reader)
+        match refused.process.as_deref()? {
+            NAME_OF_READER => Some(Self::Reader),
+            NAME_OF_SIGNER => Some(Self::Signer),
+            _ => None,
+        }
     }
 }
 
 /// What the reader of a host's configuration is called, beside its program's name.
 const NAME_OF_READER: &str = "haproxy-reader";
+/// What an agent's signer is called.
+const NAME_OF_SIGNER: &str = "nsgate-signer";
 
 impl From<Role> for Filter {
     fn from(role: Role) -> Self {

@@ -119,6 +119,27 @@ fn a_reader_opens_one_file_and_nothing_but_that() {
     }
 }
 
+/// Names of what a role may ask, sorted, once each.
+fn names(role: Role) -> Vec<&'static str> {
+    role.permitted().iter().map(|call| call.name).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[test]
+fn a_signer_makes_no_socket_and_the_two_others_no_more_than_their_logs_and_databases() {
+    let waits = if cfg!(target_arch = "x86_64") { "epoll_wait" } else { "epoll_pwait" };
+    let mut own =
+        vec!["brk", "clock_gettime", "close", "epoll_ctl", waits, "exit_group", "madvise", "mmap", "mremap", "munmap"];
+    own.extend(["read", "recvfrom", "sendto", "write"]);
+    assert_eq!(names(Role::Signer), own, "a signer's calls are listed in {}", file!());
+    assert_eq!(differences(Role::Signer, Role::SignerWithLog), [vec![], vec!["connect", "socket"]]);
+    let socket = Role::SignerWithLog.permitted().into_iter().find(|call| call.name == "socket").unwrap().when;
+    assert!(socket.contains("AF_UNIX") && socket.contains("SOCK_DGRAM"), "{socket}");
+    let database = vec!["connect", "getsockopt", "setsockopt", "socket"];
+    assert_eq!(differences(Role::Signer, Role::SignerWithDatabase), [vec![], database]);
+    // A process that reads guests' bytes has what a signer has not, and the other way round.
+    assert!(names(Role::Agent).contains(&"accept4") && !names(Role::SignerWithDatabase).contains(&"accept4"));
+}
+
 #[test]
 fn a_zygote_may_do_what_its_children_may_and_make_them() {
     let zygote = Role::Zygote.permitted();
@@ -191,10 +212,11 @@ fn every_entry_is_found_at_its_line_with_its_reason() {
 }
 
 #[test]
-fn a_refused_readers_role_is_known_by_its_name() {
+fn a_refused_readers_or_signers_role_is_known_by_its_name() {
     let of = |comm: &str| {
         let line = format!("type=SECCOMP comm=\"{comm}\" arch=c000003e syscall=257");
         Role::of_refused(&RefusedCall::parse(&line).unwrap())
     };
     assert_eq!((of("haproxy-reader"), of("haproxy")), (Some(Role::Reader), None));
+    assert_eq!(of("nsgate-signer"), Some(Role::Signer));
 }

@@ -1,4 +1,4 @@
-//! The directory of an agent's configuration: made while files can be read, followed once the process is confined.
+//! The directory of an agent's configuration: made while files can be read, followed once the signer is confined.
 
 use super::file_watch::{FileWatch, digest};
 use nsgate_agent::{
@@ -8,8 +8,8 @@ use nsgate_agent::{
     },
     ovsdb::Remote,
 };
-use nsgate_config::{DatabaseRemote, DirectorySource, OvnSouthbound};
-use nsgate_launcher::{ConfigText, ReaderPipes};
+use nsgate_config::{AbsolutePath, DatabaseRemote, DirectorySource, OvnSouthbound};
+use nsgate_launcher::{ConfigText, MOST_OF_HOST, ReaderPipes, read_config_up_to};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// The directory that the configuration asks for.
@@ -36,12 +36,13 @@ pub(super) enum DirectoryStart {
 }
 
 impl DirectoryStart {
-    /// `instances` is the text of a directory that is a file.
-    pub(super) fn new(source: &DirectorySource, instances: &ConfigText) -> Result<Self, String> {
+    /// Reads what has to be read for it, by the rights of the start.
+    pub(super) fn read(source: &DirectorySource) -> Result<Self, String> {
         match source {
             DirectorySource::File(path) => {
-                let known = FileDirectory::new(path.as_str(), instances).map_err(|error| error.to_string())?;
-                Ok(Self::File(path.to_string(), known, digest(instances)))
+                let text = instances(path)?;
+                let known = FileDirectory::new(path.as_str(), &text).map_err(|error| error.to_string())?;
+                Ok(Self::File(path.to_string(), known, digest(&text)))
             }
             DirectorySource::Ovn(ovn) => Ok(Self::Ovn(ovn.clone())),
             _ => Err("this directory is not built yet".to_owned()),
@@ -101,6 +102,11 @@ impl DirectoryFollower {
             Self::Ovn(follower) => match follower.run().await {},
         }
     }
+}
+
+fn instances(path: &AbsolutePath) -> Result<ConfigText, String> {
+    let text = read_config_up_to(path.as_path(), MOST_OF_HOST);
+    text.map(|(text, _)| text).map_err(|error| format!("`directory`: {error}"))
 }
 
 /// How OVN's database is followed. What the log calls a server is what the configuration calls it.

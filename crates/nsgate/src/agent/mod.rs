@@ -1,39 +1,43 @@
-//! The second hop's process: from a configuration to a confined process that carries gates' requests to Nova.
+//! The second hop's two processes: from a configuration to a confined process that carries gates' requests to Nova, and to one
+//! beside it that has the secret.
 
 mod directory;
 mod file_watch;
+mod signer;
 
 use crate::gate::{self, EventLoop};
-use directory::{DirectoryStart, DirectoryWays, OpenDirectory};
+use directory::DirectoryStart;
 use nsgate_agent::{
     binding::Binders,
     gates::{GateSettings, Gates},
     nova::{Nova, NovaHost, NovaSettings},
-    signature::Secret,
-    signer::LocalSigner,
+    signer::SignerClient,
 };
 use nsgate_config::MetadataAgentConfig;
 use nsgate_forwarder::Stop;
-use nsgate_launcher::{ConfigText, LaunchError, Launched, Options, Running, launch_agent};
+use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_agent};
 use std::{io, os::unix::net::UnixListener};
 
-/// What root has read before the process gave its rights up.
+/// What root has found out before the process gave its rights up. The signer reads secret and directory itself.
 pub(crate) struct AgentStart {
     /// The configuration.
     pub(crate) config: MetadataAgentConfig,
     /// Numbers of the users who may bind connections.
     pub(crate) binders: Vec<u32>,
-    /// The secret that is shared with Nova.
-    pub(crate) secret: Secret,
-    /// The text of a directory that is a file.
-    pub(crate) instances: ConfigText,
 }
 
-/// What needs system calls that the filter refuses, and what the starter must not keep.
-struct AgentParts {
-    event_loop: EventLoop,
-    secret: Secret,
-    directory: DirectoryStart,
+/// What is odd about the files that the signer will read, without reading them.
+pub(crate) fn warnings(config: &MetadataAgentConfig) -> Vec<String> {
+    signer::secret_warning(&config.nova.secret_file).into_iter().collect()
+}
+
+/// Reads what the signer would, and drops it: what a start would say of it.
+///
+/// # Errors
+/// As the start.
+pub(crate) fn check_files(config: &MetadataAgentConfig) -> Result<(), String> {
+    signer::read_secret(&config.nova.secret_file)?;
+    DirectoryStart::read(&config.directory).map(drop)
 }
 
 /// Runs the agent that `start` describes, and returns the exit status of this process, as [`gate::run`] does.
@@ -41,22 +45,16 @@ struct AgentParts {
 /// # Errors
 /// Why it could not serve. Nothing is left behind.
 pub(crate) fn run(start: AgentStart, options: &Options) -> Result<u8, String> {
-    let AgentStart { config, binders, secret, instances } = start;
-    let directory = DirectoryStart::new(&config.directory, &instances)?;
-    drop(instances);
-    let prepare = || Ok(AgentParts { event_loop: EventLoop::new()?, secret, directory });
-    match launch_agent(&config, options, prepare).map_err(|error: LaunchError| error.to_string())? {
+    let AgentStart { config, binders } = start;
+    let begins = Box::new(|| signer::begin(&config, options));
+    match launch_agent(&config, options, EventLoop::new, begins).map_err(|error: LaunchError| error.to_string())? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(&config, binders, options, *running)),
     }
 }
 
-fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<AgentParts>) -> u8 {
-    let Running { prepared, signals, confined, endpoints, mut servers, reader, watchdog, databases, .. } = running;
-    let AgentParts { event_loop, secret, directory } = prepared;
-    let addresses = servers.split_off(config.nova.hosts.len().min(servers.len()));
-    let ways = DirectoryWays { reader, sockets: databases, addresses };
-    let OpenDirectory { directory, follower, told: source } = directory.open(ways);
+fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<EventLoop>) -> u8 {
+    let Running { prepared: event_loop, signals, confined, endpoints, servers, signer, watchdog, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (_, _) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     let hosts = config.nova.hosts.iter().zip(servers);
@@ -65,15 +63,16 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
         .collect::<Vec<_>>();
     let told: Vec<String> = hosts.iter().map(|host| format!("{} ({})", host.authority, host.address)).collect();
     tracing::info!(
-        "Serving gates at {}, {source}, Nova at {}; {}",
+        "Serving gates at {}, Nova at {}; {}",
         config.agent.socket,
         told.join(" and "),
         gate::report(&confined, None)
     );
-    let gates = Gates::new(gate_settings(config, binders), LocalSigner::new(directory, secret), nova(config, hosts));
     let outcome = event_loop.run(async move {
         let stopped = gate::stopped(signals, Stop::Drain)?;
-        let Some(endpoint) = endpoints.into_iter().next() else { return Ok(()) };
+        let (Some(endpoint), Some(signer)) = (endpoints.into_iter().next(), signer) else { return Ok(()) };
+        let (signer, link) = SignerClient::new(signer)?;
+        let gates = Gates::new(gate_settings(config, binders), signer, nova(config, hosts));
         let listener = UnixListener::from(endpoint);
         let listener = tokio::net::UnixListener::from_std(listener)?;
         if let Some(watchdog) = watchdog {
@@ -87,7 +86,7 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
         running.readiness.tell();
         tokio::select! {
             () = gates.serve(listener, stopped) => Ok(()),
-            reason = follower.follow() => Err(io::Error::other(reason)),
+            reason = link.run() => Err(io::Error::other(reason + WHY)),
         }
     });
     match outcome {
@@ -98,6 +97,10 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
         }
     }
 }
+
+/// Where to look for why a signer has ended.
+const WHY: &str = "; its own last line says why, or the kernel's log (dmesg | nsgate explain --role signer). It is started anew with this \
+                   process alone";
 
 fn gate_settings(config: &MetadataAgentConfig, binders: Vec<u32>) -> GateSettings {
     let agent = &config.agent;

@@ -2,14 +2,13 @@
 
 use super::{colours, run::obeyed};
 use crate::{
-    agent::{AgentStart, run},
+    agent::{AgentStart, check_files, run, warnings},
     notify, shown,
     terminal::unheard,
 };
-use nsgate_agent::{directory::FileDirectory, signature::Secret};
-use nsgate_config::{AbsolutePath, Account, DirectorySource, MetadataAgentConfig, Process, native::DraftAgent};
-use nsgate_launcher::{ConfigText, MOST_OF_HOST, Mode, Options, Written, read_config, read_config_up_to, resolve};
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
+use nsgate_config::{Account, MetadataAgentConfig, Process, native::DraftAgent};
+use nsgate_launcher::{Mode, Options, Written, resolve};
+use std::path::PathBuf;
 
 /// Carries the requests of this host's gates to Nova, in the foreground unless its configuration says otherwise.
 #[derive(Debug, clap::Args)]
@@ -29,14 +28,14 @@ impl AgentCommand {
     pub(super) fn execute(self) -> Result<u8, String> {
         let (mut config, written) = self.configuration()?;
         config.process.daemon &= !self.foreground;
-        let (start, warnings) = read_all(&config)?;
-        warnings.iter().for_each(|warning| eprintln!("{warning}"));
+        let binders = binders(&config)?;
+        warnings(&config).iter().for_each(|warning| eprintln!("{warning}"));
         let mut options = Options::new(if config.process.daemon { Mode::Daemon } else { Mode::Foreground });
         options.on_ready = Some(notify::ready);
         options.unheard = Some(unheard);
         options.passed = notify::passed()?;
         options.written = written;
-        run(AgentStart { config, ..start }, &options)
+        run(AgentStart { config, binders }, &options)
     }
 
     fn configuration(&self) -> Result<(MetadataAgentConfig, Option<Written>), String> {
@@ -51,16 +50,16 @@ impl AgentCommand {
     }
 }
 
-/// Everything beside the configuration that a start reads, by the rights of who starts: the secret, the directory, and the numbers
-/// of users. And what is odd about it.
-pub(super) fn read_all(config: &MetadataAgentConfig) -> Result<(AgentStart, Vec<String>), String> {
-    let binders = config.agent.binders.iter().map(user).collect::<Result<_, _>>()?;
-    let (secret, warnings) = secret(&config.nova.secret_file)?;
-    let instances = match &config.directory {
-        DirectorySource::File(path) => instances(path)?,
-        _ => ConfigText::default(),
-    };
-    Ok((AgentStart { config: config.clone(), binders, secret, instances }, warnings))
+/// What a start would say of users and of the files that it reads beside the configuration: its refusal, or its warnings.
+pub(super) fn check_all(config: &MetadataAgentConfig) -> Result<Vec<String>, String> {
+    binders(config)?;
+    check_files(config)?;
+    Ok(warnings(config))
+}
+
+/// Numbers of the users who may bind connections.
+fn binders(config: &MetadataAgentConfig) -> Result<Vec<u32>, String> {
+    config.agent.binders.iter().map(user).collect()
 }
 
 fn user(account: &Account) -> Result<u32, String> {
@@ -70,19 +69,4 @@ fn user(account: &Account) -> Result<u32, String> {
     let mut process = Process::new(account.clone());
     (process.group, process.allow_root) = (Some(Account::Id(0)), true);
     resolve(&process).map(|ids| ids.uid.as_raw()).map_err(|error| format!("`binders`: {error}"))
-}
-
-fn secret(path: &AbsolutePath) -> Result<(Secret, Vec<String>), String> {
-    let (text, _) = read_config(path.as_path()).map_err(|error| format!("`secret_file`: {error}"))?;
-    let secret = Secret::new(text.as_bytes().to_vec()).map_err(|error| format!("`secret_file` {path}: {error}"))?;
-    let open = fs::metadata(path.as_path()).is_ok_and(|found| found.mode() & 0o004 != 0);
-    let warning =
-        || format!("`secret_file` {path}: each user of this host may read it; take that right away (chmod o-r)");
-    Ok((secret, open.then(warning).into_iter().collect()))
-}
-
-fn instances(path: &AbsolutePath) -> Result<ConfigText, String> {
-    let (text, _) = read_config_up_to(path.as_path(), MOST_OF_HOST).map_err(|error| format!("`directory`: {error}"))?;
-    FileDirectory::new(path.as_str(), &text).map_err(|error| error.to_string())?;
-    Ok(text)
 }

@@ -5,7 +5,7 @@ use crate::terminal::{Progress, say, write_out};
 use nsgate_launcher::{expected, gates};
 use nsgate_sandbox::attest::{self, Holdings};
 use serde::Serialize;
-use std::{thread::sleep, time::Duration};
+use std::{fs, thread::sleep, time::Duration};
 
 /// Reads from `/proc` what any process holds.
 ///
@@ -40,7 +40,8 @@ impl Attest {
                 if self.json {
                     json(&holdings)?
                 } else {
-                    write_out(format_args!("{holdings}"))
+                    write_out(format_args!("{holdings}"));
+                    beside(&holdings).iter().for_each(|line| say!("  {}", line));
                 }
                 Ok(status(&[holdings]))
             }
@@ -59,6 +60,32 @@ impl Attest {
         }
         Ok(status(&found))
     }
+}
+
+/// The other process of an agent's two: the one carries requests, the other has the secret.
+fn beside(holdings: &Holdings) -> Vec<String> {
+    let pids = gates().unwrap_or_default();
+    match holdings.role {
+        Some("agent") => pids
+            .into_iter()
+            .filter(|pid| parent(*pid) == Some(holdings.pid) && is_signer(*pid))
+            .map(|pid| format!("beside it: its signer, which has the secret (nsgate attest {pid})"))
+            .collect(),
+        Some(role) if role.starts_with("signer") => {
+            parent(holdings.pid).iter().map(|pid| format!("beside it: its agent (nsgate attest {pid})")).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_signer(pid: i32) -> bool {
+    attest::process(pid, expected).is_ok_and(|one| one.role.is_some_and(|role| role.starts_with("signer")))
+}
+
+/// A process's parent (proc_pid_status(5)).
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
 /// Every process of this host with the name of one of nsgate's programs.

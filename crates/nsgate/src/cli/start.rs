@@ -56,7 +56,7 @@ impl Start {
             Self::Host(config) => check_host(&config, file, &options(written.by_agent())),
             Self::Pool(config) => check_pool(&config, &options(written)),
             Self::Agent(config) => {
-                let said = agent::read_all(&config).map(|(_, said)| said)?;
+                let said = agent::check_all(&config)?;
                 check_agent(&config, &options(written)).map(|more| said.into_iter().chain(more).collect())
             }
             Self::Nothing => Ok(Vec::new()),
