@@ -47,6 +47,8 @@ enum What {
     Host,
     /// One worker for many networks beside a haproxy each, into docs/pool-benchmarks.md.
     Pool,
+    /// `nsgate agent` beside Neutron's metadata agent, into docs/agent-benchmarks.md.
+    Agent,
     /// Instructions, allocations and system calls of a request, against those known.
     Counts {
         /// Write them down.
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         Some(What::Guards) => figures::guards::run(quick),
         Some(What::Host) => figures::host::run(quick),
         Some(What::Pool) => figures::pool::run(quick),
+        Some(What::Agent) => figures::agent::run(quick),
         Some(What::Counts { write }) => counts::run(write),
         Some(What::Growth) => growth::run(),
         Some(What::Hostile) => hostile::run(),

@@ -88,10 +88,21 @@ impl Server {
         server
     }
 
+    /// The same; the number tells servers apart that run beside each other and do not know of each other.
+    pub fn numbered(lab: &Lab, schema: &Path, number: usize) -> Server {
+        let mut server = Server::made_as(lab, schema, number);
+        server.begin();
+        server
+    }
+
     /// The same, before it is started.
     pub fn made(lab: &Lab, schema: &Path) -> Server {
+        Server::made_as(lab, schema, 1)
+    }
+
+    fn made_as(lab: &Lab, schema: &Path, number: usize) -> Server {
         enter(lab);
-        let server = Server { number: 1, port: None, child: None };
+        let server = Server { number, port: None, child: None };
         run("ovsdb-tool", &["create", &server.file("db"), &schema.display().to_string()]);
         server
     }

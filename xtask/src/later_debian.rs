@@ -93,13 +93,17 @@ const OF_THIS_RELEASE: [&str; 5] =
 pub(crate) fn of_this_release() -> Result<(), String> {
     let release = dist::debian::codename()?;
     OF_THIS_RELEASE.iter().try_for_each(|package| unpacked(&release, package).map(drop))?;
-    ovn(&release).map(drop)
+    ovn().map(drop)
 }
 
 /// A server of OVN's databases with the libraries that it wants (`nsgate_tests::ovn`). Installed, it would start with the host.
-fn ovn(release: &str) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// As [`together`].
+pub(crate) fn ovn() -> Result<PathBuf, String> {
+    let release = dist::debian::codename()?;
     let programs = ["openvswitch-common", "ovn-central"];
-    together(release, nsgate_tests::ovn::PACKAGE, &[&programs[..], &libraries_of_ovn(release)].concat())
+    together(&release, nsgate_tests::ovn::PACKAGE, &[&programs[..], &libraries_of_ovn(&release)].concat())
 }
 
 /// A compute node of OVN's: Open vSwitch, which needs no module of the kernel here, the databases, northd and ovn-controller.

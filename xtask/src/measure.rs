@@ -5,9 +5,9 @@ use std::process::Command;
 
 use nsgate_tests::json;
 
-use crate::build;
 use crate::command::{cargo, own_program, plain};
 use crate::tools::{self, Tool};
+use crate::{build, later_debian};
 
 /// A measurement: its words, its tools, and the examples that are built for it, as cargo's words.
 struct Measure(&'static [&'static str], &'static [Tool], &'static [&'static str]);
@@ -20,7 +20,8 @@ const WORKER: &str = "-p nsgate-pool --features worker --example worker";
 
 use tools::{HAPROXY, IP, NGINX, STRACE, VALGRIND, WRK};
 
-const ALL: [Measure; 13] = [
+const ALL: [Measure; 14] = [
+    Measure(&["bench", "agent"], &[IP, HAPROXY, WRK], &[]),
     Measure(&["bench", "load"], &[IP, HAPROXY, NGINX, WRK], &[]),
     Measure(&["bench", "fairness"], &[IP, HAPROXY, NGINX], &[]),
     Measure(&["bench", "guards"], &[IP, NGINX, WRK, VALGRIND, STRACE], &[COUNTED, TOKENS]),
@@ -60,6 +61,10 @@ pub(crate) fn ready(words: &[OsString]) -> Result<Command, String> {
     tools.iter().try_for_each(Tool::ensure)?;
     match name {
         ["bench"] => drop(tools::ocata().inspect_err(|why| println!("{why} (the Python proxy has no rows)"))),
+        ["bench", "agent"] => {
+            later_debian::ovn()?;
+            tools::neutron()?;
+        }
         ["hostile"] => drop(tools::neutron()?),
         _ => {}
     }

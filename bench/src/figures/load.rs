@@ -108,10 +108,10 @@ pub(super) struct Field {
 }
 
 /// The reader of /dev/log: lines are read and forgotten.
-struct Drain(Arc<AtomicBool>, Option<JoinHandle<()>>);
+pub(super) struct Drain(Arc<AtomicBool>, Option<JoinHandle<()>>);
 
 impl Drain {
-    fn start() -> Drain {
+    pub(super) fn start() -> Drain {
         let (log, end) = (SyslogReader::bind("/dev/log".as_ref()), Arc::new(AtomicBool::new(false)));
         let ended = end.clone();
         let thread = std::thread::spawn(move || {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures of nsgate and of haproxy, taken in the same run, written to `docs/benchmarks.md`.
 
+pub(crate) mod agent;
 mod cgroup;
 pub(crate) mod fairness;
 pub(crate) mod guards;
