@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::write_config;
 use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::nova::{SmallNova, good};
 use nsgate_tests::program::{target, workspace};
+use nsgate_tests::second_hop::{INSTANCE, SECRET, instance};
 use nsgate_tests::world::NEUTRON_ID;
 use nsgate_tests::{Answer, Asking, Config, Guest, Kind, Lab, Machine, Namespace, Network, RecordingAgent, suite};
 
@@ -22,6 +24,7 @@ fn main() {
         a_drop_in_starts_the_pool_as_root_and_another_goes_back,
         a_pool_on_a_host_without_landlock_says_so_and_serves,
         a_pool_whose_user_is_deleted_goes_on_until_its_next_start,
+        the_first_gate_starts_the_agent_whose_secret_is_roots_alone,
         a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its,
         on_debian_12_packages_come_change_and_go_beside_a_haproxy_that_runs,
         on_debian_13_packages_come_change_and_go_beside_a_haproxy_that_runs,
@@ -111,7 +114,16 @@ fn installed_it_makes_an_account_and_starts_nothing(lab: &Lab) {
     assert!(machine.ask(&pool).stderr.contains("/var/lib/neutron: there is no such directory"));
     machine.run(&["mkdir", "/var/lib/neutron"]);
     machine.run(&pool);
-    machine.script("systemd-analyze verify --man=no nsgate-pool.service nsgate-pool.socket nsgate@gate.service");
+    // A credential is there when its unit runs.
+    let instances = "/etc/nsgate/instances.toml";
+    machine.run(&["sh", "-c", &format!("touch {instances}")]);
+    let agent = machine.ask(&["nsgate", "check", "--dialect", "agent", "/etc/nsgate/agent.toml"]);
+    assert!(agent.ok() && agent.said().contains("systemd makes it when it starts nsgate-agent.service"), "{agent:#?}");
+    machine.run(&["rm", instances]);
+    machine.script(
+        "systemd-analyze verify --man=no nsgate-pool.service nsgate-pool.socket nsgate@gate.service nsgate-agent.service \
+         nsgate-agent.socket",
+    );
 }
 
 const POOL: &str = "nsgate-pool.service";
@@ -396,6 +408,53 @@ fn a_pool_whose_user_is_deleted_goes_on_until_its_next_start(lab: &Lab) {
     let again = wait_until(20.0, || machine.run(&["nsgate", "list"]).contains(NETWORK));
     assert!(again, "it is the pool's again: {}", machine.journal(POOL));
     guest.end();
+}
+
+const AGENT: &str = "nsgate-agent.service";
+
+/// The second hop of the laboratory's guest, as an operator sets it up beside gates of Neutron's.
+fn second_hop(lab: &Lab, machine: &Machine, nova: &SmallNova) {
+    let instances = lab.state().join("instances.toml");
+    fs::write(&instances, instance("10.0.0.11", INSTANCE)).expect("instances");
+    machine.script(&format!(
+        "sed -i 's|127.0.0.1:8775|{}|' /etc/nsgate/agent.toml
+         cp {} /etc/nsgate/instances.toml
+         (umask 077; echo {SECRET} >/etc/nsgate/nova-secret)
+         printf 'agent = \"/run/nsgate/agent.sock\"\n' >/etc/nsgate/nsgate.toml
+         nsgate check --dialect agent /etc/nsgate/agent.toml",
+        nova.address,
+        instances.display()
+    ));
+}
+
+fn the_first_gate_starts_the_agent_whose_secret_is_roots_alone(lab: &Lab) {
+    let (network, nova) = (lab.network(), SmallNova::start(good("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    second_hop(lab, &machine, &nova);
+    start(&machine, "nsgate-agent.socket");
+    assert_eq!(machine.property(AGENT, "ActiveState"), "inactive", "no gate was there");
+    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    served(&network.guest);
+    assert_eq!(machine.property(AGENT, "ActiveState"), "active");
+    assert_eq!(nova.seen().last().and_then(|seen| seen.field("x-instance-id")), Some(INSTANCE));
+    let journal = machine.journal(AGENT);
+    let line = journal.lines().find(|line| line.contains("Serving gates")).unwrap_or_default();
+    let full = text("/proc/sys/kernel/osrelease").split('.').next().is_some_and(|major| major >= "6");
+    assert!(!full || !line.contains(" not ") && line.contains("Landlock ABI"), "{journal}");
+    assert!(!journal.contains(SECRET), "{journal}");
+    for pid in children(&machine, AGENT) {
+        assert_eq!(not_as_a_gates(&machine, &pid), (vec![], Some(0)));
+    }
+    let credential = "/run/credentials/nsgate-agent.service/nova-secret";
+    assert!(
+        !machine.ask(&["runuser", "-u", "nsgate", "--", "cat", credential]).ok(),
+        "the agent's user reads the secret"
+    );
+    // systemd hears that it is alive, and ends it when it does not.
+    let before = machine.property(AGENT, "MainPID");
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    assert_eq!(machine.property(AGENT, "MainPID"), before, "{}", machine.journal(AGENT));
 }
 
 fn a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its(lab: &Lab) {

@@ -7,7 +7,7 @@ use super::Release;
 use crate::reference::{Document, Key, Table, documents};
 
 /// What holds for every file.
-const ABOUT: &str = "Three kinds of files, all of them TOML. An unknown key or a value out of its range is an error that names \
+const ABOUT: &str = "Files of these kinds, all of them TOML. An unknown key or a value out of its range is an error that names \
     file, line and column, and nothing is started. A time is text with a unit, \"500ms\", \"30s\", \"2m\", \"1h\", or a \
     number of seconds, longer than zero and at most 24h. An account is a name or, as a number without quotation marks, an \
     id. A path is absolute. What ends in `_bytes` is a number of bytes.";
@@ -21,7 +21,7 @@ pub(crate) fn text(release: &Release) -> Result<String, String> {
     let (day, source) = (release.day()?, release.name());
     roff.control("TH", ["nsgate.toml", "5", &day, &source, "nsgate"]);
     roff.control("SH", ["NAME"]);
-    roff.text([roman("nsgate.toml - configuration of gates, of a site and of a pool")]);
+    roff.text([roman("nsgate.toml - configuration of gates, of a site, of a pool and of an agent")]);
     roff.control("SH", ["DESCRIPTION"]);
     roff.text(marked(ABOUT));
     for Document { name, about, example, tables } in documents()? {
@@ -39,6 +39,7 @@ pub(crate) fn text(release: &Release) -> Result<String, String> {
     for (path, what) in [
         ("/etc/nsgate/nsgate.toml", "The site's settings."),
         ("/etc/nsgate/pool.toml", "What nsgate-pool.service serves."),
+        ("/etc/nsgate/agent.toml", "What nsgate-agent.service serves."),
         ("/etc/nsgate/gates/NAME.toml", "What nsgate@NAME.service serves."),
     ] {
         roff.control("TP", []);
@@ -52,6 +53,8 @@ pub(crate) fn text(release: &Release) -> Result<String, String> {
         bold("nsgate-check"),
         roman("(1), "),
         bold("nsgate-pool"),
+        roman("(8), "),
+        bold("nsgate-agent"),
         roman("(8)"),
     ]);
     Ok(roff.to_roff())
