@@ -72,11 +72,17 @@ impl SecondHopFiles {
 
     /// Starts it, and waits until gates may connect.
     pub fn start(self, lab: &Lab) -> SecondHop {
+        let command = self.command(lab);
+        self.start_as(lab, command)
+    }
+
+    /// The same by this command, as a service manager has it.
+    pub fn start_as(self, lab: &Lab, mut command: Command) -> SecondHop {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let log = lab.state().join(format!("second-hop-{count}.log"));
         let output = fs::OpenOptions::new().append(true).create(true).open(&log).expect("a log");
-        let child = self.command(lab).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn();
         let hop = SecondHop { files: self, log, child: child.expect("nsgate agent") };
         let serves = || std::os::unix::net::UnixStream::connect(&hop.files.socket).is_ok();
         assert!(wait_until(10.0, || hop.said("Serving gates") && serves()), "{}", text(&hop.log));
@@ -88,9 +94,14 @@ impl SecondHopFiles {
         communicate(self.command(lab), Duration::from_secs(10))
     }
 
+    /// The words of its command line.
+    pub fn words(&self) -> Vec<String> {
+        vec!["agent".to_owned(), "--foreground".to_owned(), format!("--config={}", self.config.display())]
+    }
+
     fn command(&self, lab: &Lab) -> Command {
         let mut command = Command::new(lab.program.nsgate());
-        command.args(["agent", "--foreground", "--config"]).arg(&self.config);
+        command.args(self.words());
         command
     }
 }

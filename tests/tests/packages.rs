@@ -434,7 +434,9 @@ fn the_first_gate_starts_the_agent_whose_secret_is_roots_alone(lab: &Lab) {
     second_hop(lab, &machine, &nova);
     start(&machine, "nsgate-agent.socket");
     assert_eq!(machine.property(AGENT, "ActiveState"), "inactive", "no gate was there");
-    spawn(lab, &machine, &network.gate, &Config::new(Kind::Network), HAPROXY);
+    let file = write_config(lab, &Config::new(Kind::Network)).display().to_string();
+    let gate = machine.ask(&["ip", "netns", "exec", network.gate.name(), HAPROXY, "-f", &file]);
+    assert!(gate.ok(), "{gate:#?}{}", machine.journal(AGENT));
     served(&network.guest);
     assert_eq!(machine.property(AGENT, "ActiveState"), "active");
     assert_eq!(nova.seen().last().and_then(|seen| seen.field("x-instance-id")), Some(INSTANCE));

@@ -63,6 +63,14 @@ pub struct Missed {
     pub lost: u64,
 }
 
+impl Missed {
+    /// So many.
+    #[must_use]
+    pub fn new(suppressed: u64, lost: u64) -> Self {
+        Self { suppressed, lost }
+    }
+}
+
 /// The methods that an event names; any other is `other`, since a guest may write what it likes there.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
@@ -112,22 +120,22 @@ fn path_in(target: &[u8]) -> &[u8] {
 pub fn format(network: &EventOrigin, record: &AccessRecord, missed: Missed) -> String {
     let mut text = String::with_capacity(512);
     text.push_str("{\"time\":\"");
-    rfc3339(record.started, &mut text);
+    write_moment(record.started, &mut text);
     text.push_str("\",\"network_kind\":\"");
     text.push_str(network.kind);
     text.push('"');
-    word(",\"network\":", (!network.id.is_empty()).then_some(network.id.as_str()), &mut text);
+    write_word(",\"network\":", (!network.id.is_empty()).then_some(network.id.as_str()), &mut text);
     text.push_str(",\"source\":\"");
     address(record.client.ip(), |piece| text.push_str(piece));
     text.push('"');
     write_number(",\"port\":", Some(record.client.port().into()), &mut text);
     let asked = RequestSummary::of(record);
-    word(",\"method\":", asked.map(|asked| asked.method), &mut text);
-    word(",\"class\":", asked.map(|asked| asked.class.name()), &mut text);
+    write_word(",\"method\":", asked.map(|asked| asked.method), &mut text);
+    write_word(",\"class\":", asked.map(|asked| asked.class.name()), &mut text);
     write_number(",\"status\":", (record.status != 0).then(|| record.status.into()), &mut text);
-    word(",\"verdict\":", Some(record.verdict().name()), &mut text);
-    word(",\"reason\":", record.reason.map(Reason::name), &mut text);
-    word(",\"token\":", record.token.map(TokenUse::name), &mut text);
+    write_word(",\"verdict\":", Some(record.verdict().name()), &mut text);
+    write_word(",\"reason\":", record.reason.map(Reason::name), &mut text);
+    write_word(",\"token\":", record.token.map(TokenUse::name), &mut text);
     write_number(",\"head_us\":", record.head_time.map(micros), &mut text);
     write_number(",\"queue_us\":", record.queue_time.map(micros), &mut text);
     write_number(",\"connect_us\":", record.connect_time.map(micros), &mut text);
@@ -135,7 +143,7 @@ pub fn format(network: &EventOrigin, record: &AccessRecord, missed: Missed) -> S
     write_number(",\"total_us\":", Some(micros(record.total_time)), &mut text);
     write_number(",\"bytes\":", Some(record.bytes), &mut text);
     write_number(",\"retries\":", Some(record.retries.into()), &mut text);
-    word(",\"trace_id\":", record.trace.map(|trace| trace.to_string()).as_deref(), &mut text);
+    write_word(",\"trace_id\":", record.trace.map(|trace| trace.to_string()).as_deref(), &mut text);
     for (key, count) in [(",\"suppressed\":", missed.suppressed), (",\"lost\":", missed.lost)] {
         if count > 0 {
             write_number(key, Some(count), &mut text);
@@ -145,7 +153,8 @@ pub fn format(network: &EventOrigin, record: &AccessRecord, missed: Missed) -> S
     text
 }
 
-fn word(key: &str, word: Option<&str>, text: &mut String) {
+/// Writes `key` and a word in quotes, or `null`. The word is of a closed list, or has nothing to escape.
+pub fn write_word(key: &str, word: Option<&str>, text: &mut String) {
     text.push_str(key);
     match word {
         Some(word) => {
@@ -157,7 +166,8 @@ fn word(key: &str, word: Option<&str>, text: &mut String) {
     }
 }
 
-fn write_number(key: &str, number: Option<u64>, text: &mut String) {
+/// Writes `key` and a number, or `null`.
+pub fn write_number(key: &str, number: Option<u64>, text: &mut String) {
     text.push_str(key);
     match number {
         Some(number) => digits(number, 1, text),
@@ -169,9 +179,9 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A moment in UTC with microseconds (RFC 3339, section 5.6). From days to a date by Howard Hinnant's
+/// Writes a moment in UTC with microseconds (RFC 3339, section 5.6). From days to a date by Howard Hinnant's
 /// `civil_from_days` (chrono-compatible low-level date algorithms), whose year begins with March.
-fn rfc3339(time: SystemTime, text: &mut String) {
+pub fn write_moment(time: SystemTime, text: &mut String) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let shifted = days + 719_468;
@@ -195,7 +205,7 @@ fn rfc3339(time: SystemTime, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventOrigin, LONGEST, Missed, PathClass, RequestSummary, format, rfc3339};
+    use super::{EventOrigin, LONGEST, Missed, PathClass, RequestSummary, format, write_moment};
     use crate::{AccessRecord, Reason, TokenUse, trace::Traces};
     use nsgate_config::Identity;
     use std::time::{Duration, UNIX_EPOCH};
@@ -307,7 +317,7 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
         ] {
             let mut text = String::new();
-            rfc3339(UNIX_EPOCH + Duration::from_secs(seconds), &mut text);
+            write_moment(UNIX_EPOCH + Duration::from_secs(seconds), &mut text);
             assert_eq!(text, expected, "{seconds}");
         }
     }

@@ -201,6 +201,7 @@ impl<'a> Plan<'a> {
             handover_group: agent.socket_group.as_ref(),
             managed: true,
             descriptors: config.descriptors(),
+            counts: true,
             ..Self::of(process, Role::Agent)
         }
     }

@@ -3,6 +3,7 @@
 //! Promises that a page gives numbers only: the kernel says which process it is and whom it serves. A page with another
 //! beginning or version is refused.
 
+use nsgate_agent::gates::counters::{HopCounters, HopValues};
 use nsgate_forwarder::{
     AccessRecord,
     counters::{CounterValues, Counters},
@@ -28,6 +29,9 @@ const LOG_MISSING: usize = 7;
 const UNSERVED: usize = 8;
 /// From here on, the forwarder's.
 const REQUESTS: usize = 16;
+/// From here on, the second hop's.
+const HOP: usize = 256;
+const _: () = assert!(REQUESTS + nsgate_forwarder::counters::CELLS <= HOP);
 
 /// The page of this process.
 static PAGE: OnceLock<CounterPage> = OnceLock::new();
@@ -131,6 +135,11 @@ impl OwnCounters {
     }
 }
 
+/// Counts the requests of an agent; `None` where there is no page.
+pub(crate) fn hop() -> Option<HopCounters<&'static [AtomicU64]>> {
+    Some(HopCounters::new(PAGE.get()?.as_slice().get(HOP..)?))
+}
+
 /// The numbers in the page of another process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CounterReading {
@@ -149,6 +158,8 @@ pub(crate) struct CounterReading {
     /// Whether its gate knows of session tokens.
     pub(crate) tokens: bool,
     pub(crate) numbers: CounterValues,
+    /// What an agent counts.
+    pub(crate) hop: HopValues,
 }
 
 impl CounterReading {
@@ -166,6 +177,7 @@ impl CounterReading {
             unserved: at(UNSERVED) != 0,
             tokens: at(TOKENS) != 0,
             numbers: CounterValues::new(page.get(REQUESTS..).unwrap_or_default()),
+            hop: HopValues::new(page.get(HOP..).unwrap_or_default()),
         })
     }
 }

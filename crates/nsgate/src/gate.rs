@@ -271,8 +271,7 @@ pub(crate) fn serve<C: Connector>(
                 why = door.wait() => {
                     tracing::error!(
                         "{why}: only root can have another one bound, so this process ends with status {}, and its supervisor, \
-                         Neutron's process monitor or an operator starts it anew; an agent whose unit keeps descriptors \
-                         (FileDescriptorStoreMax=) is started anew without this",
+                         Neutron's process monitor or an operator starts it anew",
                         door::CLOSED
                     );
                     // Requests are answered 503 by now.

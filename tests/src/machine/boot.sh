@@ -38,5 +38,7 @@ hostname machine
 echo "127.0.0.1 localhost machine" >etc/hosts
 pivot_root . mnt
 umount -l /mnt
+# As on a host: systemd makes the mount of a unit's credentials in a process of its own, and it comes to the others by propagation.
+mount --make-rshared /
 exec env -i container=laboratory PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --show-status=no systemd.unit=multi-user.target </dev/null

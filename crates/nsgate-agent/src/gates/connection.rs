@@ -85,6 +85,7 @@ impl<S: Signer> Gates<S> {
         unbound: impl Future<Output = ()>,
         mut tether: Tether,
     ) {
+        let _open = self.0.open.open();
         let service = service_fn(|request| async move { self.0.service.answer(request, speaker).await });
         let connection = http1::Builder::new()
             .timer(HttpTimer)

@@ -5,16 +5,20 @@
 
 mod answer;
 mod connection;
+pub mod counters;
 mod doors;
+pub mod event;
 mod question;
+mod record;
 mod refusal;
 mod service;
 mod tether;
 
 pub use connection::Speaker;
+pub use record::{HopObserver, HopReason, HopRecord};
 
 use crate::{binding::Binders, nova::Nova, signer::Signer};
-use doors::Doors;
+use doors::{Doors, OpenConnections};
 use nsgate_forwarder::Stop;
 use service::Service;
 use std::{io, sync::Arc, time::Duration};
@@ -53,15 +57,14 @@ impl Default for GateSettings {
 }
 
 /// Serves gates. A clone serves the same.
-#[derive(Debug)]
 pub struct Gates<S>(Arc<SharedGates<S>>);
 
-#[derive(Debug)]
 struct SharedGates<S> {
     settings: GateSettings,
     service: Service<S>,
     places: Arc<Semaphore>,
     doors: Arc<Doors>,
+    open: OpenConnections,
 }
 
 impl<S> Clone for Gates<S> {
@@ -73,9 +76,15 @@ impl<S> Clone for Gates<S> {
 impl<S: Signer> Gates<S> {
     /// Asks `signer` who a guest is, and `nova` what its metadata are.
     pub fn new(settings: GateSettings, signer: S, nova: Nova) -> Self {
+        Self::observed(settings, signer, nova, Arc::new(()))
+    }
+
+    /// The same, and tells `observer` of each request.
+    pub fn observed(settings: GateSettings, signer: S, nova: Nova, observer: Arc<dyn HopObserver>) -> Self {
         let places = Arc::new(Semaphore::new(settings.connections.min(Semaphore::MAX_PERMITS)));
-        let service = Service::new(signer, nova, settings.plain);
-        Self(Arc::new(SharedGates { settings, service, places, doors: Arc::default() }))
+        let (doors, open) = (Doors::new(observer.clone()), OpenConnections::new(observer.clone()));
+        let service = Service::new(signer, nova, settings.plain, observer);
+        Self(Arc::new(SharedGates { settings, service, places, doors: Arc::new(doors), open }))
     }
 
     /// Serves until `stop` says otherwise: [`Stop::Now`] ends every connection, the others let requests under way finish. A sender

@@ -19,8 +19,9 @@ const IDENTITIES: [(&str, Kind); 3] = [
 /// Where the gate writes the guest's address.
 pub(super) const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// What `speaker` asks with these headers. The value of `x-forwarded-for` is returned as it came: Nova gets it.
-pub(super) fn question(headers: &HeaderMap, speaker: Speaker) -> Result<(Question, &HeaderValue), GateRefusal> {
+/// What `speaker` asks with these headers, and the guest's address. The value of `x-forwarded-for` is returned as it came: Nova gets
+/// it.
+pub(super) fn question(headers: &HeaderMap, speaker: Speaker) -> Result<(Question, IpAddr, &HeaderValue), GateRefusal> {
     let said = identity(headers)?;
     let place = match (speaker, said) {
         (Speaker::Plain, Some(said)) => said,
@@ -29,7 +30,7 @@ pub(super) fn question(headers: &HeaderMap, speaker: Speaker) -> Result<(Questio
         (Speaker::Bound(bound), _) => bound,
     };
     let (address, text) = source(headers)?;
-    Ok((Question { place, caller: Caller::of(address) }, text))
+    Ok((Question { place, caller: Caller::of(address) }, address, text))
 }
 
 fn identity(headers: &HeaderMap) -> Result<Option<Identity>, GateRefusal> {
@@ -75,7 +76,7 @@ mod tests {
             );
         }
         let answer = question(&headers, speaker)
-            .map(|(question, _)| format!("{} {} {}", question.place.header(), question.place.uuid(), question.caller));
+            .map(|(question, ..)| format!("{} {} {}", question.place.header(), question.place.uuid(), question.caller));
         answer.map_err(|refusal| refusal.status().as_u16())
     }
 

@@ -1,5 +1,6 @@
 //! What a gate is answered in Nova's place: a status, a sentence for the guest, and a line in the log with the cause.
 
+use super::record::HopReason;
 use crate::{
     directory::{NoOccupant, Question},
     nova::NovaFailure,
@@ -12,19 +13,20 @@ use nsgate_forwarder::Seldom;
 #[derive(Debug)]
 pub(super) struct GateRefusal {
     status: StatusCode,
+    reason: HopReason,
     said: String,
 }
 
 impl GateRefusal {
-    fn new(status: StatusCode, said: impl Into<String>) -> Self {
-        Self { status, said: said.into() }
+    fn new(status: StatusCode, reason: HopReason, said: impl Into<String>) -> Self {
+        Self { status, reason, said: said.into() }
     }
 
     /// The request is not a gate's.
     pub(super) fn bad(said: &'static str) -> Self {
         static SELDOM: Seldom = Seldom::new();
         SELDOM.say(|more| tracing::warn!("a gate's request is answered 400: {said}{more}"));
-        Self::new(StatusCode::BAD_REQUEST, said)
+        Self::new(StatusCode::BAD_REQUEST, HopReason::BadRequest, said)
     }
 
     /// The connection names networks, which this agent does not believe.
@@ -38,6 +40,7 @@ impl GateRefusal {
         });
         Self::new(
             StatusCode::FORBIDDEN,
+            HopReason::Unbound,
             "this agent serves connections that are bound to a network; `plain = true` lets others be served",
         )
     }
@@ -52,7 +55,7 @@ impl GateRefusal {
                  network's requests{more}"
             );
         });
-        Self::new(StatusCode::FORBIDDEN, "the connection is bound to another network")
+        Self::new(StatusCode::FORBIDDEN, HopReason::ForeignNetwork, "the connection is bound to another network")
     }
 
     /// No instance can be named.
@@ -64,12 +67,15 @@ impl GateRefusal {
             NoOccupant::NoPort | NoOccupant::NoInstance(_) => tracing::warn!("{place}, {caller}: {why}{more}"),
             NoOccupant::SeveralPorts(_) | NoOccupant::Away(_) => tracing::error!("{place}, {caller}: {why}{more}"),
         });
+        let reason = why.into();
         match why {
-            NoOccupant::Away(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the directory of instances is away; try again later")
-            }
+            NoOccupant::Away(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                reason,
+                "the directory of instances is away; try again later",
+            ),
             NoOccupant::NoPort | NoOccupant::SeveralPorts(_) | NoOccupant::NoInstance(_) => {
-                Self::new(StatusCode::NOT_FOUND, format!("no instance for {caller} in {place}: {why}"))
+                Self::new(StatusCode::NOT_FOUND, reason, format!("no instance for {caller} in {place}: {why}"))
             }
         }
     }
@@ -79,22 +85,32 @@ impl GateRefusal {
         static SELDOM: Seldom = Seldom::new();
         let Question { place, caller } = question;
         SELDOM.say(|more| tracing::error!("{} {}, {caller}: {failure}{more}", place.header(), place.uuid()));
+        let reason = failure.into();
         match failure {
-            NovaFailure::Unreachable(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Nova's metadata service cannot be reached; try again later")
-            }
+            NovaFailure::Unreachable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                reason,
+                "Nova's metadata service cannot be reached; try again later",
+            ),
             NovaFailure::Crowded => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
+                reason,
                 "the instance has too many requests under way; try again later",
             ),
             NovaFailure::Silent(_) => {
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "Nova's metadata service does not answer in time")
+                Self::new(StatusCode::GATEWAY_TIMEOUT, reason, "Nova's metadata service does not answer in time")
             }
-            NovaFailure::Garbage(_) => {
-                Self::new(StatusCode::BAD_GATEWAY, "Nova's metadata service answers what is not HTTP, or nothing")
-            }
-            NovaFailure::Cut(_) => Self::new(StatusCode::BAD_REQUEST, "the request ended early"),
+            NovaFailure::Garbage(_) => Self::new(
+                StatusCode::BAD_GATEWAY,
+                reason,
+                "Nova's metadata service answers what is not HTTP, or nothing",
+            ),
+            NovaFailure::Cut(_) => Self::new(StatusCode::BAD_REQUEST, reason, "the request ended early"),
         }
+    }
+
+    pub(super) fn reason(&self) -> HopReason {
+        self.reason
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -4,6 +4,7 @@ use super::{
     Speaker,
     answer::{self, Body},
     question::{FORWARDED_FOR, question},
+    record::{HopObserver, OpenRecord},
     refusal::GateRefusal,
 };
 use crate::{
@@ -13,18 +14,18 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use nsgate_forwarder::{Seldom, passing_headers};
-use std::{convert::Infallible, time::Instant};
+use std::{convert::Infallible, sync::Arc};
 
-#[derive(Debug)]
 pub(super) struct Service<S> {
     signer: S,
     nova: Nova,
     plain: bool,
+    observer: Arc<dyn HopObserver>,
 }
 
 impl<S: Signer> Service<S> {
-    pub(super) fn new(signer: S, nova: Nova, plain: bool) -> Self {
-        Self { signer, nova, plain }
+    pub(super) fn new(signer: S, nova: Nova, plain: bool, observer: Arc<dyn HopObserver>) -> Self {
+        Self { signer, nova, plain, observer }
     }
 
     pub(super) async fn answer(
@@ -32,30 +33,47 @@ impl<S: Signer> Service<S> {
         request: Request<Incoming>,
         speaker: Speaker,
     ) -> Result<Response<Body>, Infallible> {
-        Ok(self.carry(request, speaker).await.unwrap_or_else(answer::of_refusal))
+        let mut record = OpenRecord::begin(&request, speaker, &self.observer);
+        let outcome = self.carry(request, speaker, &mut record).await;
+        match &outcome {
+            Ok(response) => record.answered(response.status().as_u16(), None),
+            Err(refusal) => record.answered(refusal.status().as_u16(), Some(refusal.reason())),
+        }
+        Ok(outcome.unwrap_or_else(answer::of_refusal))
     }
 
-    async fn carry(&self, request: Request<Incoming>, speaker: Speaker) -> Result<Response<Body>, GateRefusal> {
+    async fn carry(
+        &self,
+        request: Request<Incoming>,
+        speaker: Speaker,
+        record: &mut OpenRecord,
+    ) -> Result<Response<Body>, GateRefusal> {
         if speaker == Speaker::Plain && !self.plain {
             return Err(GateRefusal::plain());
         }
-        let begun = Instant::now();
         let (head, body) = request.into_parts();
         let target = head.uri.into_parts().path_and_query.map(Uri::from);
         let Some(target) = target.filter(|_| head.method != Method::CONNECT) else {
             return Err(GateRefusal::bad("the request has no path"));
         };
-        let (question, source) = question(&head.headers, speaker)?;
-        let signed = self.signer.sign(&question).await.map_err(|why| GateRefusal::unknown(&question, &why))?;
+        let (question, address, source) = question(&head.headers, speaker)?;
+        (record.record.place, record.record.source) = (Some(question.place), Some(address));
+        let before = record.elapsed();
+        let signed = self.signer.sign(&question).await;
+        let looked_up = record.elapsed();
+        record.record.look_up_time = Some(looked_up.saturating_sub(before));
+        let signed = signed.map_err(|why| GateRefusal::unknown(&question, &why))?;
+        record.record.occupant = Some(signed.occupant.clone());
         let headers = headers(&head.headers, source, &signed)?;
         let instance = signed.occupant.instance();
         let request = NovaRequest { method: head.method, target, headers, body };
         let response = self.nova.ask(request, instance).await.map_err(|why| GateRefusal::nova(&question, &why))?;
+        record.record.nova_time = Some(record.elapsed().saturating_sub(looked_up));
         if response.status() == StatusCode::FORBIDDEN {
             forbidden(instance);
         }
         let (place, caller, status) = (question.place.uuid(), question.caller, response.status().as_u16());
-        let elapsed = begun.elapsed().as_millis();
+        let elapsed = record.elapsed().as_millis();
         tracing::debug!("{place}, {caller}: instance {instance} is answered {status} after {elapsed} ms");
         Ok(answer::of_nova(response))
     }

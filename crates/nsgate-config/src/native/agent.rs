@@ -3,7 +3,7 @@
 use super::{
     agent_directory::{self, DraftDirectory},
     audit,
-    draft::{DraftAccount, DraftLog, DraftTime},
+    draft::{DraftAccount, DraftAudit, DraftLog, DraftTime},
     log,
     process::{account, render_account},
     time,
@@ -31,6 +31,8 @@ pub struct DraftAgent {
     pub directory: DraftDirectory,
     /// The system log. Without this table, lines go to standard error.
     pub log: Option<DraftLog>,
+    /// Events about requests. Without this table there are none.
+    pub audit: Option<DraftAudit>,
 }
 
 /// `[agent]`.
@@ -110,6 +112,7 @@ impl Validator<'_> {
         let nova = self.nova(&draft.nova);
         let directory = self.directory(&draft.directory);
         let process = self.agents_process(&draft.agent);
+        let audit = self.audit(draft.audit.as_ref());
         let log = match &draft.log {
             Some(log) => Some(self.log(log)?),
             None => None,
@@ -118,7 +121,7 @@ impl Validator<'_> {
             agent: agent?,
             nova: nova?,
             directory: directory?,
-            process: Process { log, ..process? },
+            process: Process { log, audit, ..process? },
         })
     }
 
@@ -261,7 +264,7 @@ mod tests {
             "socket_group = \"neutron\"\nplain = true\nbinders = [\"root\", 7]\nconnections = 5\nconnections_per_network = 2\n\
              group = 7\ndaemon = true\npid_file = \"/run/p\"\nsandbox = \"strict\"\n[nova]\nconnect_timeout = \"500ms\"\n\
              answer_timeout = 10\nrequests = 4\nrequests_per_instance = 1\n",
-        ) + "[log]\nlevel = \"debug\"\n";
+        ) + "[log]\nlevel = \"debug\"\n[audit]\nto = \"journald\"\nevents_per_second = 7\n";
         for text in [USUAL, &all] {
             let config = parse(text).unwrap();
             assert_eq!(parse(&super::render(&config)).unwrap(), config, "{}", super::render(&config));

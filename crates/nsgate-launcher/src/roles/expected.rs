@@ -70,7 +70,7 @@ pub fn expected(facts: &Facts<'_>) -> Expected {
     let keeps_root = role == Some(Role::Supervisor);
     let of_pool = matches!(role, Some(Role::Worker | Role::Zygote | Role::Dispatcher));
     let gate = matches!(role, Some(Role::Gate | Role::BoundGate | Role::BoundGateWithLog));
-    let counts = gate || matches!(role, Some(Role::Keeper | Role::HostProxy));
+    let counts = gate || matches!(role, Some(Role::Keeper | Role::HostProxy | Role::Agent));
     Expected {
         role: role.map(Role::name),
         in_words: role.map_or("no process of nsgate's, by what can be read", in_words),

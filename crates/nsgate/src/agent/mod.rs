@@ -3,9 +3,13 @@
 
 mod directory;
 mod file_watch;
+mod observed;
 mod signer;
 
-use crate::gate::{self, EventLoop};
+use crate::{
+    counted,
+    gate::{self, EventLoop},
+};
 use directory::DirectoryStart;
 use nsgate_agent::{
     binding::Binders,
@@ -13,10 +17,11 @@ use nsgate_agent::{
     nova::{Nova, NovaHost, NovaSettings},
     signer::SignerClient,
 };
-use nsgate_config::MetadataAgentConfig;
+use nsgate_config::{AbsolutePath, MetadataAgentConfig};
 use nsgate_forwarder::Stop;
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_agent};
-use std::{io, os::unix::net::UnixListener};
+use observed::HopObserved;
+use std::{fs, io, os::unix::net::UnixListener, path::Path, sync::Arc};
 
 /// What root has found out before the process gave its rights up. The signer reads secret and directory itself.
 pub(crate) struct AgentStart {
@@ -31,13 +36,30 @@ pub(crate) fn warnings(config: &MetadataAgentConfig) -> Vec<String> {
     signer::secret_warning(&config.nova.secret_file).into_iter().collect()
 }
 
-/// Reads what the signer would, and drops it: what a start would say of it.
+/// Reads what the signer would, and drops it: what a start would say of it. A credential of a unit that does not run is not there, and
+/// is a note.
 ///
 /// # Errors
 /// As the start.
-pub(crate) fn check_files(config: &MetadataAgentConfig) -> Result<(), String> {
-    signer::read_secret(&config.nova.secret_file)?;
-    DirectoryStart::read(&config.directory).map(drop)
+pub(crate) fn check_files(config: &MetadataAgentConfig) -> Result<Vec<String>, String> {
+    let note = credential_to_come(&config.nova.secret_file);
+    if note.is_none() {
+        signer::read_secret(&config.nova.secret_file)?;
+    }
+    DirectoryStart::read(&config.directory).map(|_| note.into_iter().collect())
+}
+
+/// What a check says of a credential (systemd.exec(5)) that systemd will make when it starts the unit.
+fn credential_to_come(path: &AbsolutePath) -> Option<String> {
+    let place = path.as_path().strip_prefix("/run/credentials").ok()?;
+    let unit = place.components().next()?.as_os_str().to_string_lossy().into_owned();
+    let runs = fs::symlink_metadata(Path::new("/run/credentials").join(&unit)).is_ok();
+    (!runs).then(|| {
+        format!(
+            "`secret_file` {path} was not looked at: systemd makes it when it starts {unit}, of the file that `LoadCredential=` of the \
+             unit names"
+        )
+    })
 }
 
 /// Runs the agent that `start` describes, and returns the exit status of this process, as [`gate::run`] does.
@@ -56,7 +78,8 @@ pub(crate) fn run(start: AgentStart, options: &Options) -> Result<u8, String> {
 fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<EventLoop>) -> u8 {
     let Running { prepared: event_loop, signals, confined, endpoints, servers, signer, watchdog, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
-    let (_, _) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
+    counted::begin(running.counters, false);
+    let (_, audits) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     let hosts = config.nova.hosts.iter().zip(servers);
     let hosts = hosts
         .map(|(url, address)| NovaHost { authority: url.server.to_string(), address, tls: None })
@@ -72,7 +95,8 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
         let stopped = gate::stopped(signals, Stop::Drain)?;
         let (Some(endpoint), Some(signer)) = (endpoints.into_iter().next(), signer) else { return Ok(()) };
         let (signer, link) = SignerClient::new(signer)?;
-        let gates = Gates::new(gate_settings(config, binders), signer, nova(config, hosts));
+        let observer = Arc::new(HopObserved::new(audits.as_ref()));
+        let gates = Gates::observed(gate_settings(config, binders), signer, nova(config, hosts), observer);
         let listener = UnixListener::from(endpoint);
         let listener = tokio::net::UnixListener::from_std(listener)?;
         if let Some(watchdog) = watchdog {

@@ -4,6 +4,7 @@
 //! Crates for this open the socket by its path, which a confined gate does not see.
 
 use crate::log::SyslogSeverity;
+use nsgate_agent::gates::HopRecord;
 use nsgate_forwarder::{
     AccessRecord, Reason,
     event::{EventOrigin, RequestSummary},
@@ -45,6 +46,39 @@ pub(super) fn message(network: &EventOrigin, record: &AccessRecord, severity: Sy
     }
     if let Some(trace) = record.trace {
         field("NSGATE_TRACE_ID", &trace);
+    }
+    text.into_bytes()
+}
+
+/// The datagram of a request of the second hop.
+pub(super) fn hop_message(record: &HopRecord, severity: SyslogSeverity, event: &str) -> Vec<u8> {
+    let mut text = String::with_capacity(event.len() + 512);
+    let mut field = |name: &str, value: &dyn Display| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}={value}");
+    };
+    field("MESSAGE", &event);
+    field("MESSAGE_ID", &MESSAGE_ID);
+    field("PRIORITY", &(severity as u8));
+    field("SYSLOG_IDENTIFIER", &TAG);
+    if let Some(origin) = record.place.as_ref().map(EventOrigin::of) {
+        field("NSGATE_NETWORK_KIND", &origin.kind());
+        field("NSGATE_NETWORK", &origin.id());
+    }
+    if let Some(source) = record.source {
+        field("NSGATE_SOURCE", &source);
+    }
+    if let Some(instance) = record.instance() {
+        field("NSGATE_INSTANCE", &instance);
+    }
+    field("NSGATE_VERDICT", &record.verdict());
+    field("NSGATE_METHOD", &record.method);
+    field("NSGATE_CLASS", &record.class.name());
+    if record.status != 0 {
+        field("NSGATE_STATUS", &record.status);
+    }
+    if let Some(reason) = record.reason {
+        field("NSGATE_REASON", &reason.name());
     }
     text.into_bytes()
 }

@@ -4,17 +4,19 @@
 //! network has a bounded rate. An event holds no text of a guest or the agent ([`nsgate_forwarder::event`]).
 
 mod budget;
+mod hop;
 mod journal;
 mod observed;
 mod outlet;
 
+pub(crate) use hop::HopAudit;
 pub(crate) use observed::Observed;
 pub(crate) use outlet::Audits;
 
 use crate::counted;
 use budget::EventBudget;
 use nsgate_forwarder::{
-    AccessRecord,
+    AccessRecord, Verdict,
     event::{EventOrigin, Missed, format},
 };
 use outlet::Outlet;
@@ -44,7 +46,8 @@ impl AuditLog {
             return;
         }
         let event = format(&self.network, record, *missed);
-        if self.outlet.write(&self.network, record, &event) {
+        let journal = |severity| journal::message(&self.network, record, severity, &event);
+        if self.outlet.write(record.verdict() == Verdict::Passed, &event, journal) {
             *missed = Missed::default();
         } else {
             missed.lost = missed.lost.saturating_add(1);

@@ -1,9 +1,9 @@
 //! The destination of events: the system log, the journal, or a descriptor of the starter. No write waits.
 
-use super::{AuditLog, journal};
+use super::{AuditLog, HopAudit, journal};
 use crate::log::{LineWriter, Syslog, SyslogSeverity};
 use nsgate_config::{Audit, AuditTo};
-use nsgate_forwarder::{AccessRecord, Verdict, event::EventOrigin};
+use nsgate_forwarder::event::EventOrigin;
 use nsgate_launcher::AuditOutput;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixDatagram},
@@ -31,6 +31,11 @@ impl Audits {
     /// The events of one network.
     pub(crate) fn of(&self, network: EventOrigin) -> AuditLog {
         AuditLog::new(self.outlet.clone(), network, self.settings.events_per_second)
+    }
+
+    /// The events of an agent.
+    pub(crate) fn of_hop(&self) -> HopAudit {
+        HopAudit::new(self.outlet.clone(), self.settings.events_per_second)
     }
 
     /// The events of one network at its own rate.
@@ -67,12 +72,12 @@ pub(super) enum Outlet {
 }
 
 impl Outlet {
-    /// Writes one event; false if it was lost.
-    pub(super) fn write(&self, network: &EventOrigin, record: &AccessRecord, event: &str) -> bool {
-        let severity = if record.verdict() == Verdict::Passed { SyslogSeverity::Info } else { SyslogSeverity::Notice };
+    /// Writes one event, of a request that has `passed` or not; false if it was lost. `journal` makes the journal's message of it.
+    pub(super) fn write(&self, passed: bool, event: &str, journal: impl FnOnce(SyslogSeverity) -> Vec<u8>) -> bool {
+        let severity = if passed { SyslogSeverity::Info } else { SyslogSeverity::Notice };
         match self {
             Self::Syslog(syslog) => syslog.offer(severity, event),
-            Self::Journald(socket) => socket.send(&journal::message(network, record, severity, event)).is_ok(),
+            Self::Journald(socket) => socket.send(&journal(severity)).is_ok(),
             Self::Descriptor(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).offer(event),
         }
     }

@@ -53,8 +53,8 @@ impl AgentCommand {
 /// What a start would say of users and of the files that it reads beside the configuration: its refusal, or its warnings.
 pub(super) fn check_all(config: &MetadataAgentConfig) -> Result<Vec<String>, String> {
     binders(config)?;
-    check_files(config)?;
-    Ok(warnings(config))
+    let notes = check_files(config)?;
+    Ok(warnings(config).into_iter().chain(notes).collect())
 }
 
 /// Numbers of the users who may bind connections.

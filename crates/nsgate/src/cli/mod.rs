@@ -7,6 +7,7 @@ mod check;
 mod cleanup;
 mod doctor;
 mod explain;
+mod hop_status;
 mod listing;
 mod metrics;
 mod mistake;

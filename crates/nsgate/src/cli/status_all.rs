@@ -1,7 +1,7 @@
 //! `nsgate status --all`: every network of this host, and the state of its process.
 
 use super::{
-    NOT_ALL_READ, listing,
+    NOT_ALL_READ, hop_status, listing,
     table::{self, print},
 };
 use crate::{
@@ -90,6 +90,7 @@ impl HostLook {
         for one in &self.overview.processes {
             reasons(one).into_iter().for_each(|reason| say!("{}: {}", one.pid, reason));
         }
+        self.overview.processes.iter().filter(|one| one.role == "agent").for_each(hop_status::show);
         match &self.pool {
             Some(Err(error)) => say!("the pool does not say what it serves: {}", error),
             Some(Ok(listing)) => self.silent(listing).iter().for_each(|worker| say!("{}", worker)),
@@ -166,6 +167,9 @@ fn process(one: &ProcessOverview) -> Value {
         "reasons": reasons(one),
         "seconds": one.seconds,
         "counters": one.counted.read().map(|read| {
+            if one.role == "agent" {
+                return hop_status::numbers(read);
+            }
             let mut all = numbers(&read.numbers);
             let own = json!({
                 "connections": read.connections,

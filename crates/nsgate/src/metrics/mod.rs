@@ -3,6 +3,7 @@
 //! Promises that labels are UUIDs, roles and reasons, never text of a process or a guest; that their number is bounded; and that
 //! the text counts what it leaves out.
 
+mod hop;
 mod pool;
 mod socket;
 mod text;

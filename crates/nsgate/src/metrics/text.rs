@@ -1,6 +1,6 @@
 //! Writes the page.
 
-use super::wanted::Wanted;
+use super::{hop, wanted::Wanted};
 use crate::{
     counted,
     overview::{Counted, Overview, ProcessOverview, booted},
@@ -21,6 +21,8 @@ struct Told {
     serves: Option<bool>,
     /// Whether there is a process, and none answers guests.
     unreachable: bool,
+    /// It is the second hop, which has no guests.
+    hop: bool,
     /// When the newest of them was started, in seconds since the host's start.
     started: Option<u64>,
     pages: Vec<counted::CounterReading>,
@@ -34,8 +36,9 @@ pub(super) fn of(overview: &Overview, wanted: &Wanted, most: usize) -> String {
     let shown: Vec<(&String, &Told)> = told.iter().take(most).collect();
     states(&mut page, &shown);
     page.family("nsgate_accepted_connections", "counter", "Connections of guests that were accepted, by network.");
-    counted(&mut page, &shown, "nsgate_accepted_connections_total", |read| read.accepted);
-    let entries: Vec<NetworkMetrics> = shown
+    let of_guests: Vec<(&String, &Told)> = shown.iter().filter(|(_, told)| !told.hop).copied().collect();
+    counted(&mut page, &of_guests, "nsgate_accepted_connections_total", |read| read.accepted);
+    let entries: Vec<NetworkMetrics> = of_guests
         .iter()
         .filter(|(_, told)| !told.pages.is_empty())
         .map(|(labels, told)| {
@@ -58,6 +61,7 @@ pub(super) fn of(overview: &Overview, wanted: &Wanted, most: usize) -> String {
     page.family("nsgate_unread_state_directories", "gauge", help);
     page.sample("nsgate_unread_state_directories", "", wanted.unread);
     lost(&mut page, overview, &wanted.networks, most);
+    hop::families(&mut page, overview);
     let left_out = told.len().saturating_sub(most) + overview.left_out;
     page.family("nsgate_left_out_networks", "gauge", "Networks that this page has no room for.");
     page.sample("nsgate_left_out_networks", "", left_out);
@@ -106,6 +110,7 @@ fn told(processes: &[ProcessOverview]) -> BTreeMap<String, Told> {
             .or_insert_with(|| Told { unreachable: true, ..Told::default() });
         let silent = one.silent.as_ref().is_some_and(|silent| silent.wholly);
         told.unreachable &= silent;
+        told.hop = one.role == "agent";
         told.identity = one.identity;
         told.confined = match (told.confined, one.confined) {
             (Some(false), _) | (_, Some(false)) => Some(false),

@@ -127,7 +127,7 @@ fn served_by(pid: i32) -> Option<Identity> {
 }
 
 fn counted(pid: i32, role: &str) -> Counted {
-    if !["gate", "keeper", "hostproxy", "unknown"].contains(&role) {
+    if !["gate", "keeper", "hostproxy", "agent", "unknown"].contains(&role) {
         return Counted::None;
     }
     match counters(pid) {
