@@ -1,6 +1,6 @@
 //! One connection of a gate's: whose it is, and HTTP on it.
 
-use super::{Gates, doors::Doors, tether::Tether};
+use super::{Gates, doors::Doors, speaker::Speaker, tether::Tether};
 use crate::{
     binding::{BEGIN, BoundConnection, HeldDoor, bind},
     http_io::{HttpIo, HttpTimer},
@@ -8,7 +8,6 @@ use crate::{
 };
 use bytes::Bytes;
 use hyper::{server::conn::http1, service::service_fn};
-use nsgate_config::Identity;
 use nsgate_forwarder::Stop;
 use std::{
     future::{Future, pending},
@@ -20,15 +19,6 @@ use tokio::{io::AsyncReadExt, net::UnixStream, sync::OwnedSemaphorePermit, time:
 
 /// Bytes of a request's head at most: a gate's own bound is below.
 const LONGEST_HEAD: usize = 64 * 1024;
-
-/// For whom a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaker {
-    /// For the network that each of its requests names.
-    Plain,
-    /// For this network: root has said so when it connected.
-    Bound(Identity),
-}
 
 impl<S: Signer> Gates<S> {
     /// Looks at the first bytes, and serves what they ask for. A silent connection holds a place. A door holds none, since root

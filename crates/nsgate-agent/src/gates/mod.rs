@@ -12,10 +12,11 @@ mod question;
 mod record;
 mod refusal;
 mod service;
+mod speaker;
 mod tether;
 
-pub use connection::Speaker;
 pub use record::{HopObserver, HopReason, HopRecord};
+pub use speaker::Speaker;
 
 use crate::{binding::Binders, nova::Nova, signer::Signer};
 use doors::{Doors, OpenConnections};

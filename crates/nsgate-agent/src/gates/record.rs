@@ -1,6 +1,6 @@
 //! What is told of each request, and to whom.
 
-use super::Speaker;
+use super::speaker::Speaker;
 use crate::{
     directory::{NoOccupant, Occupant},
     nova::NovaFailure,

@@ -18,7 +18,7 @@ pub(super) struct HopObserved {
 
 impl HopObserved {
     pub(super) fn new(audits: Option<&Audits>) -> Self {
-        Self { counted: counted::hop(), audit: audits.map(Audits::of_hop) }
+        Self { counted: counted::hop(), audit: audits.map(HopAudit::of) }
     }
 }
 

@@ -1,6 +1,10 @@
 //! The events of the second hop: one for each request, at a rate of each network.
 
-use super::{budget::EventBudget, journal, outlet::Outlet};
+use super::{
+    budget::EventBudget,
+    journal,
+    outlet::{Audits, Outlet},
+};
 use crate::counted;
 use nsgate_agent::gates::{HopRecord, event::format};
 use nsgate_config::{Identity, Uuid};
@@ -26,8 +30,10 @@ pub(crate) struct HopAudit {
 }
 
 impl HopAudit {
-    pub(super) fn new(outlet: Arc<Outlet>, events_per_second: u32) -> Self {
-        Self { outlet, events_per_second, rates: Mutex::default() }
+    /// The events of the agent whose audit this is.
+    pub(crate) fn of(audits: &Audits) -> Self {
+        let events_per_second = audits.settings.events_per_second;
+        Self { outlet: audits.outlet.clone(), events_per_second, rates: Mutex::default() }
     }
 
     /// Writes the event of a request that was answered at `date`.

@@ -1,6 +1,6 @@
 //! The destination of events: the system log, the journal, or a descriptor of the starter. No write waits.
 
-use super::{AuditLog, HopAudit, journal};
+use super::{AuditLog, journal};
 use crate::log::{LineWriter, Syslog, SyslogSeverity};
 use nsgate_config::{Audit, AuditTo};
 use nsgate_forwarder::event::EventOrigin;
@@ -13,8 +13,8 @@ use std::{
 /// The audit of a process, from which each network gets its log.
 #[derive(Clone, Debug)]
 pub(crate) struct Audits {
-    outlet: Arc<Outlet>,
-    settings: Audit,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) settings: Audit,
 }
 
 impl Audits {
@@ -31,11 +31,6 @@ impl Audits {
     /// The events of one network.
     pub(crate) fn of(&self, network: EventOrigin) -> AuditLog {
         AuditLog::new(self.outlet.clone(), network, self.settings.events_per_second)
-    }
-
-    /// The events of an agent.
-    pub(crate) fn of_hop(&self) -> HopAudit {
-        HopAudit::new(self.outlet.clone(), self.settings.events_per_second)
     }
 
     /// The events of one network at its own rate.
