@@ -13,6 +13,8 @@ pub mod nova;
 #[cfg(feature = "server")]
 pub mod ovsdb;
 #[cfg(feature = "server")]
+mod shares;
+#[cfg(feature = "server")]
 pub mod signature;
 #[cfg(feature = "server")]
 pub mod signer;

@@ -1,6 +1,7 @@
 //! The body of Nova's answer: passes each piece, and keeps the connection when all of it has passed.
 
-use super::{host::Host, kept::NovaConnection, shares::ShareTurn};
+use super::{host::Host, kept::NovaConnection};
+use crate::shares::ShareTurn;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;

@@ -8,17 +8,16 @@ mod answer;
 mod host;
 mod kept;
 mod outgoing;
-mod shares;
 
 pub use answer::NovaBody;
 pub use host::NovaHost;
 
+use crate::shares::{ShareTurn, Shares};
 use answer::Lease;
 use host::Host;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use kept::{NovaConnection, SendFault};
 use outgoing::Outgoing;
-use shares::{ShareTurn, Shares};
 use std::{
     sync::{
         Arc,

@@ -1,7 +1,7 @@
-//! How many requests an instance may have under way at Nova, and how many there may be in all.
+//! How many requests one (an instance at Nova, a network at Neutron) may have under way, and how many there may be in all.
 //!
-//! An instance takes its own turn first and one of the common ones then: what it has beyond its share waits without holding
-//! anything that another instance wants.
+//! Who asks takes a turn of his own first and one of the common ones then: what he has beyond his share waits without holding
+//! anything that another one wants.
 
 use std::{
     collections::HashMap,
@@ -10,37 +10,37 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     each: usize,
-    of: Arc<Mutex<InstanceShares>>,
+    of: Arc<Mutex<EachShare>>,
     all: Arc<Semaphore>,
 }
 
-type InstanceShares = HashMap<Box<str>, Arc<Semaphore>>;
+type EachShare = HashMap<Box<str>, Arc<Semaphore>>;
 
 /// One request under way. To drop it ends it.
 #[derive(Debug)]
-pub(super) struct ShareTurn {
-    instance: Box<str>,
-    of: Arc<Mutex<InstanceShares>>,
+pub(crate) struct ShareTurn {
+    whose: Box<str>,
+    of: Arc<Mutex<EachShare>>,
     own: Option<OwnedSemaphorePermit>,
     common: Option<OwnedSemaphorePermit>,
 }
 
 impl Shares {
-    pub(super) fn new(each: usize, all: usize) -> Self {
+    pub(crate) fn new(each: usize, all: usize) -> Self {
         Self { each, of: Arc::default(), all: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// Waits for a turn of `instance`. Turns come in the order in which they are asked for.
-    pub(super) async fn turn(&self, instance: &str) -> ShareTurn {
+    /// Waits for a turn of `whose`. Turns come in the order in which they are asked for.
+    pub(crate) async fn turn(&self, whose: &str) -> ShareTurn {
         let each = self.each.min(Semaphore::MAX_PERMITS);
-        let own = match lock(&self.of).get(instance) {
+        let own = match lock(&self.of).get(whose) {
             Some(known) => known.clone(),
             None => Arc::new(Semaphore::new(each)),
         };
-        lock(&self.of).entry(instance.into()).or_insert_with(|| own.clone());
-        let mut turn = ShareTurn { instance: instance.into(), of: self.of.clone(), own: None, common: None };
+        lock(&self.of).entry(whose.into()).or_insert_with(|| own.clone());
+        let mut turn = ShareTurn { whose: whose.into(), of: self.of.clone(), own: None, common: None };
         // The semaphores are never closed.
         turn.own = own.acquire_owned().await.ok();
         turn.common = self.all.clone().acquire_owned().await.ok();
@@ -51,14 +51,14 @@ impl Shares {
 impl Drop for ShareTurn {
     fn drop(&mut self) {
         (self.own, self.common) = (None, None);
-        let mut instances = lock(&self.of);
-        if instances.get(&self.instance).is_some_and(|known| Arc::strong_count(known) == 1) {
-            instances.remove(&self.instance);
+        let mut shares = lock(&self.of);
+        if shares.get(&self.whose).is_some_and(|known| Arc::strong_count(known) == 1) {
+            shares.remove(&self.whose);
         }
     }
 }
 
-fn lock(of: &Mutex<InstanceShares>) -> MutexGuard<'_, InstanceShares> {
+fn lock(of: &Mutex<EachShare>) -> MutexGuard<'_, EachShare> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
