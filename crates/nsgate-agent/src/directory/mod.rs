@@ -6,6 +6,8 @@
 #[cfg(feature = "server")]
 mod file;
 mod index;
+#[cfg(feature = "server")]
+pub mod neutron;
 mod occupant;
 #[cfg(feature = "server")]
 pub mod ovn;
