@@ -32,6 +32,7 @@ pub mod load;
 pub mod machine;
 pub mod manager;
 pub mod network;
+pub mod neutron;
 #[path = "../../crates/nsgate-agent/tests/support/nova.rs"]
 pub mod nova;
 pub mod openmetrics;

@@ -91,6 +91,14 @@ pub const NEUTRON: &str = "29.0.0";
 /// The last release of Neutron with a metadata proxy in Python (Ocata).
 pub const OCATA: &str = "10.0.7";
 
+/// The release of Keystone that gives tokens for it.
+pub const KEYSTONE: &str = "30.0.0";
+
+/// The interpreter that has Keystone; `cargo xtask test e2e` makes it.
+pub fn keystone_python() -> PathBuf {
+    target().join("neutron/keystone/bin/python")
+}
+
 /// The interpreter that has Neutron; `cargo xtask test neutron` makes it.
 pub fn neutron_python() -> PathBuf {
     target().join("neutron/venv/bin/python")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nsgate_tests::json;
-use nsgate_tests::program::{NEUTRON, OCATA, neutron_python, target};
+use nsgate_tests::program::{KEYSTONE, NEUTRON, OCATA, neutron_python, target};
 use nsgate_tests::table::table;
 
 use crate::command::{plain, works};
@@ -180,6 +180,14 @@ pub(crate) fn venv(place: &str, pip: &[&str]) -> Result<PathBuf, String> {
 /// As [`venv`].
 pub(crate) fn neutron() -> Result<PathBuf, String> {
     venv("neutron/venv", &[&format!("neutron=={NEUTRON}")])
+}
+
+/// Keystone's interpreter: apart from Neutron's, so that each has the libraries it asks for.
+///
+/// # Errors
+/// As [`venv`].
+pub(crate) fn keystone() -> Result<PathBuf, String> {
+    venv("neutron/keystone", &[&format!("keystone=={KEYSTONE}")])
 }
 
 /// The Python proxy that nsgate's third name replaces, as Neutron had it until Ocata, on the libraries of a current Neutron,

@@ -194,7 +194,11 @@ fn e2e(wish: &Wish) -> Outcome {
     let missing = wanted.into_iter().map(|(tool, what)| (tool.ensure(), what));
     let others = [
         (later_debian::of_this_release(), "the tests with nscd, jemalloc, tcmalloc and OVN's database are skipped"),
-        (tools::neutron().map(drop), "the readers of Python in the forging suite are skipped"),
+        (
+            tools::neutron().map(drop),
+            "the readers of Python in the forging suite and the directory that asks Neutron are skipped",
+        ),
+        (tools::keystone().map(drop), "no token of a real Keystone is shown to Neutron"),
     ];
     for (missing, what) in missing.chain(others).filter_map(|(outcome, what)| Some((outcome.err()?, what))) {
         println!("{missing} ({what})");
