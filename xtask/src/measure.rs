@@ -12,8 +12,8 @@ use crate::{build, later_debian};
 /// A measurement: its words, its tools, and the examples that are built for it, as cargo's words.
 struct Measure(&'static [&'static str], &'static [Tool], &'static [&'static str]);
 
-const COUNTED: &str = "-p nsgate -p nsgate-forwarder -p nsgate-config --features nsgate/fuzzing --example measured --example line \
-                       --example event --example instances";
+const COUNTED: &str = "-p nsgate -p nsgate-forwarder -p nsgate-config -p nsgate-agent --features nsgate/fuzzing,nsgate-agent/server \
+                       --example measured --example line --example event --example instances --example hop";
 const SANDBOX: &str = "-p nsgate --example sandbox_cost";
 const TOKENS: &str = "-p nsgate-forwarder --features fuzzing --example token_check";
 const WORKER: &str = "-p nsgate-pool --features worker --example worker";

@@ -36,7 +36,7 @@ pub(crate) const ANSWER: usize = 440;
 
 /// How long the agent takes. The forwarder does not wait for an answer that is there at once, and that depends on the speed
 /// of both. With this delay it waits for nearly every answer.
-const PAUSE: Duration = Duration::from_micros(500);
+pub(super) const PAUSE: Duration = Duration::from_micros(500);
 
 /// What one request costs, with a body of so many bytes.
 pub(crate) fn cost(load: Load, body: usize) -> Result<Cost, String> {

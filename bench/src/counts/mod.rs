@@ -2,6 +2,7 @@
 //! instructions, allocations and system calls, compared with those in the repository.
 
 mod again;
+mod hop;
 mod instance;
 pub(crate) mod measure;
 mod numbers;
@@ -53,7 +54,9 @@ pub(crate) fn measured() -> Result<Numbers, String> {
     println!("counting lines and events …");
     let (line, event) = (again::cost("line", &[])?, again::cost("event", &["/dev/null"])?);
     println!("counting an instance of a host …");
-    let costs = [kept, own, post, line, event, instance::cost()?];
+    let instance = instance::cost()?;
+    println!("counting a gate's request through the agent …");
+    let costs = [kept, own, post, line, event, instance, hop::cost()?];
     Ok(Numbers { compiler: numbers::compiler()?, costs })
 }
 
