@@ -34,7 +34,7 @@ use super::{Directory, NoOccupant, Occupant, Question};
 use crate::shares::Shares;
 use cache::RecentAnswers;
 use ports::NeutronPorts;
-use status::Tally;
+use status::NeutronTally;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
@@ -48,7 +48,7 @@ struct SharedNeutron {
     ports: NeutronPorts,
     recent: RecentAnswers,
     shares: Shares,
-    tally: Tally,
+    tally: NeutronTally,
 }
 
 impl NeutronDirectory {
@@ -59,7 +59,7 @@ impl NeutronDirectory {
         let ports = NeutronPorts::new(&options, user);
         let recent = RecentAnswers::new(options.kept_for, options.refusals_kept_for, options.most_kept);
         let shares = Shares::new(options.questions_per_network, options.questions);
-        Self(Arc::new(SharedNeutron { options, ports, recent, shares, tally: Tally::default() }))
+        Self(Arc::new(SharedNeutron { options, ports, recent, shares, tally: NeutronTally::default() }))
     }
 
     /// How it does.

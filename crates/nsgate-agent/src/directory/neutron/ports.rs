@@ -5,7 +5,7 @@ use super::{
     options::{NeutronOptions, RestPlace},
     page::{PortAnswer, PortPage, PortQuestion},
     password::NeutronUser,
-    token::Tokens,
+    token::KeystoneTokens,
     trouble::{NeutronTrouble, RestFault},
 };
 use crate::directory::{NoOccupant, Occupant, Question};
@@ -25,18 +25,18 @@ const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 #[derive(Debug)]
 pub(super) struct NeutronPorts {
     neutron: RestClient,
-    tokens: Option<Tokens>,
+    tokens: Option<KeystoneTokens>,
 }
 
 impl NeutronPorts {
     pub(super) fn new(options: &NeutronOptions, user: Option<(RestPlace, NeutronUser)>) -> Self {
-        let tokens = user.map(|(keystone, user)| Tokens::new(RestClient::new(keystone, options), user));
+        let tokens = user.map(|(keystone, user)| KeystoneTokens::new(RestClient::new(keystone, options), user));
         Self { neutron: RestClient::new(options.neutron.clone(), options), tokens }
     }
 
     /// How many tokens Keystone gave.
     pub(super) fn tokens(&self) -> u64 {
-        self.tokens.as_ref().map_or(0, Tokens::given)
+        self.tokens.as_ref().map_or(0, KeystoneTokens::given)
     }
 
     /// The one instance that `question` names, or why Neutron names none.

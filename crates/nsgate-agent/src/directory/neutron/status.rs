@@ -26,14 +26,14 @@ pub struct NeutronStatus {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct NeutronTally {
     asked: AtomicU64,
     spared: AtomicU64,
     failed: AtomicU64,
     trouble: Mutex<Option<(String, Instant)>>,
 }
 
-impl Tally {
+impl NeutronTally {
     pub(super) fn answered(&self, how: Answered) {
         let count = match how {
             Answered::Asked => &self.asked,

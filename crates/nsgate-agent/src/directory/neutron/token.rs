@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const EARLY: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
-pub(super) struct Tokens {
+pub(super) struct KeystoneTokens {
     keystone: RestClient,
     user: NeutronUser,
     state: tokio::sync::Mutex<TokenState>,
@@ -38,7 +38,7 @@ struct TokenState {
     judged: bool,
 }
 
-impl Tokens {
+impl KeystoneTokens {
     pub(super) fn new(keystone: RestClient, user: NeutronUser) -> Self {
         Self { keystone, user, state: tokio::sync::Mutex::default(), given: AtomicU64::new(0) }
     }
