@@ -20,9 +20,10 @@ const VENDORED: &str = "# What is in vendor/: written by `cargo xtask dist` from
 
 /// Licences of vendored crates beside nsgate's own, which debian/copyright has: the file of a vendored crate that has the text,
 /// or where Debian has it.
-const MORE: [(&str, &str); 6] = [
+const MORE: [(&str, &str); 7] = [
     ("BSD-2-Clause", "LICENSE-BSD"),
     ("BSD-3-Clause", "LICENSE-BSD-3-Clause"),
+    ("ISC", "LICENSE-ISC"),
     ("Unicode-3.0", "LICENSE-UNICODE"),
     ("Unlicense", "UNLICENSE"),
     ("Apache-2.0 with LLVM-exception exception", "LICENSE-Apache-2.0_WITH_LLVM-exception"),
@@ -38,7 +39,7 @@ struct Vendored {
     /// As SPDX writes it (<https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/>).
     licence: String,
     authors: Vec<String>,
-    /// Files with licences and notices: name and text.
+    /// Files with licences and notices, also of what the crate itself has from others: path in the crate and text.
     texts: Vec<(String, String)>,
 }
 
@@ -117,7 +118,9 @@ pub(crate) fn copyright(own: &str, vendor: &Path) -> Result<String, String> {
 /// A linked crate is not vendored.
 #[cfg(test)]
 pub(crate) fn linked_licences() -> Result<BTreeSet<String>, String> {
-    Ok(bill::licences()?.values().map(|one| sorted(one)).collect())
+    let all = bill::licences()?;
+    let parts = all.values().flat_map(|one| one.split(" AND "));
+    Ok(parts.map(|one| sorted(one.trim_matches(['(', ')']))).collect())
 }
 
 /// `MIT OR Apache-2.0` and `Apache-2.0 OR MIT` are the same.
@@ -201,12 +204,7 @@ fn read(directory: &Path) -> Result<Vendored, String> {
     let word = |key: &str| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let list = |key: &str| package.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default();
     let mut texts = BTreeMap::new();
-    for entry in fs::read_dir(directory).map_err(|e| wrong(&e))?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if TEXTS.iter().any(|known| name.to_lowercase().starts_with(known)) && entry.path().is_file() {
-            texts.insert(name, String::from_utf8_lossy(&fs::read(entry.path()).map_err(|e| wrong(&e))?).into_owned());
-        }
-    }
+    collect(directory, "", &mut texts).map_err(|e| wrong(&e))?;
     Ok(Vendored {
         name: word("name").unwrap_or_default(),
         version: word("version").unwrap_or_default(),
@@ -215,6 +213,20 @@ fn read(directory: &Path) -> Result<Vendored, String> {
         authors: list("authors").iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
         texts: texts.into_iter().collect(),
     })
+}
+
+/// The licences and notices in one directory of a crate and below it.
+fn collect(directory: &Path, below: &str, texts: &mut BTreeMap<String, String>) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{below}{name}/"), texts)?;
+        } else if TEXTS.iter().any(|known| name.to_lowercase().starts_with(known)) && !name.ends_with(".rs") {
+            texts.insert(format!("{below}{name}"), String::from_utf8_lossy(&fs::read(entry.path())?).into_owned());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -232,6 +244,22 @@ mod tests {
         let said = spec.lines().find_map(|line| line.strip_prefix("License:")).unwrap().trim();
         let said: BTreeSet<String> = said.split(" AND ").map(|one| sorted(one.trim_matches(['(', ')']))).collect();
         assert_eq!(said, super::linked_licences().unwrap());
+    }
+
+    #[test]
+    fn a_notice_deep_in_a_crate_goes_with_the_programs() {
+        let home = std::env::temp_dir().join(format!("third-party-{}", std::process::id()));
+        fs::create_dir_all(home.join("third_party/fiat")).unwrap();
+        fs::write(home.join("third_party/fiat/LICENSE"), "Copyright 2020 somebody\n").unwrap();
+        fs::write(home.join("licence.rs"), "no text").unwrap();
+        fs::write(home.join("Cargo.toml"), "[package]\nname = \"a\"\nversion = \"1.0.0\"\nlicense = \"ISC\"\n")
+            .unwrap();
+        let one = super::read(&home);
+        fs::remove_dir_all(&home).unwrap();
+        let one = one.unwrap();
+        assert_eq!(one.texts, [("third_party/fiat/LICENSE".to_owned(), "Copyright 2020 somebody\n".to_owned())]);
+        assert_eq!(one.holders(), ["2020 somebody"]);
+        assert_eq!(of_debian("Apache-2.0 AND ISC"), "Apache-2.0, and ISC");
     }
 
     #[test]
