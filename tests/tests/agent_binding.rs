@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nsgate_agent::binding::{Binders, BoundConnection, bind};
+use nsgate_agent::binding::{Binders, BoundConnection, Brought, bind};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate};
 use nsgate_tests::lab::{text, wait_until};
@@ -105,7 +105,8 @@ async fn accept(listener: UnixListener, binders: Binders, record: Record) {
         let Ok(held) = bind(stream, b"", &binders).await else { continue };
         door += 1;
         let (record, mut connection) = (record.clone(), 0);
-        tokio::spawn(held.attend(64, move |bound| {
+        tokio::spawn(held.attend(64, move |brought| {
+            let Brought::Connection(bound) = brought else { panic!("{brought:?}") };
             connection += 1;
             tokio::spawn(serve(bound, (door, connection), record.clone()));
         }));

@@ -88,7 +88,7 @@ fn connection(socket: &Path) -> io::Result<UnixStream> {
                 connection.set_read_timeout(Some(patience))?;
                 return Ok(connection);
             }
-            Ok(Taken::Full) => return Err(io::Error::other("no connection")),
+            Ok(_) => return Err(io::Error::other("no connection")),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -2,18 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nsgate_agent::binding::{Binders, BoundConnection, Door, HeldDoor, NotBound, Taken, bind, line};
+use nsgate_agent::binding::{Binders, BoundConnection, Brought, Door, HeldDoor, NotBound, Taken, bind, line};
 use nsgate_config::Identity;
 use std::{
     io::{ErrorKind, Read, Write},
     os::fd::{AsRawFd, OwnedFd},
     os::unix::net::UnixStream as StdStream,
+    pin::Pin,
     time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::timeout,
 };
 
@@ -59,8 +60,23 @@ async fn door(most: usize) -> (Door, UnboundedReceiver<BoundConnection>) {
     gate.read_exact(&mut told).unwrap();
     assert_eq!(&told, b"bound\n");
     let (hand, handed) = unbounded_channel();
-    tokio::spawn(held.attend(most, move |connection| hand.send(connection).unwrap()));
+    tokio::spawn(attended(held, most, hand));
     (Door::bound(OwnedFd::from(gate)), handed)
+}
+
+/// Attends a door and those that it brings.
+fn attended(
+    held: HeldDoor,
+    most: usize,
+    hand: UnboundedSender<BoundConnection>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let take = |brought| match brought {
+            Brought::Connection(connection) => hand.send(connection).unwrap(),
+            Brought::Door(door) => _ = tokio::spawn(attended(door, most, hand.clone())),
+        };
+        let _ = held.attend(most, take).await;
+    })
 }
 
 async fn take(door: &Door) -> std::io::Result<Taken> {
@@ -77,7 +93,15 @@ async fn connection(door: &Door) -> StdStream {
     door.ask().unwrap();
     match take(door).await.unwrap() {
         Taken::Connection(stream) => stream,
-        Taken::Full => panic!("the door is full"),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn another(door: &Door) -> Door {
+    door.ask_door().unwrap();
+    match take(door).await.unwrap() {
+        Taken::Door(door) => door,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -145,6 +169,62 @@ async fn the_end_of_a_door_unbinds_its_network() {
     drop(door);
     timeout(LONG, held.unbound.wait()).await.unwrap();
     assert!(handed.recv().await.is_none(), "nothing attends the door any more");
+}
+
+#[tokio::test]
+async fn a_door_that_another_has_brought_speaks_for_the_same_network_and_ends_with_it() {
+    let (first, mut handed) = door(3).await;
+    let second = another(&first).await;
+    let _connection = connection(&second).await;
+    let mut held = handed.recv().await.unwrap();
+    assert_eq!(held.identity, identity());
+    // What one asks for comes to it alone, and both have no more than one may have.
+    first.ask().unwrap();
+    second.ask().unwrap();
+    assert!(matches!(take(&first).await, Ok(Taken::Connection(_))));
+    assert!(matches!(take(&second).await, Ok(Taken::Connection(_))));
+    let _held = (handed.recv().await.unwrap(), handed.recv().await.unwrap());
+    first.ask().unwrap();
+    assert!(matches!(take(&first).await, Ok(Taken::Full)), "three connections, whichever door brought them");
+    drop(first);
+    timeout(LONG, held.unbound.wait()).await.unwrap();
+    assert_eq!(take(&second).await.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn the_end_of_a_door_that_another_has_brought_unbinds_its_own_connections_alone() {
+    let (first, mut handed) = door(3).await;
+    let second = another(&first).await;
+    let (_own, _others) = (connection(&first).await, connection(&second).await);
+    let (mut of_first, mut of_second) = (handed.recv().await.unwrap(), handed.recv().await.unwrap());
+    drop(second);
+    timeout(LONG, of_second.unbound.wait()).await.unwrap();
+    assert!(timeout(Duration::from_millis(50), of_first.unbound.wait()).await.is_err(), "the first is open");
+    connection(&first).await;
+}
+
+#[tokio::test]
+async fn a_door_brings_a_bounded_number_of_doors_and_they_bring_none() {
+    let (first, _handed) = door(1).await;
+    let mut doors = Vec::new();
+    loop {
+        first.ask_door().unwrap();
+        match take(&first).await.unwrap() {
+            Taken::Door(door) => doors.push(door),
+            Taken::Full => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(doors.len(), 8);
+    doors[0].ask_door().unwrap();
+    assert!(matches!(take(&doors[0]).await, Ok(Taken::Full)));
+    drop(doors);
+    assert!(timeout(LONG, async { while !has_another(&first).await {} }).await.is_ok(), "when they have ended");
+}
+
+async fn has_another(door: &Door) -> bool {
+    door.ask_door().unwrap();
+    matches!(take(door).await, Ok(Taken::Door(_)))
 }
 
 #[tokio::test]
@@ -220,7 +300,7 @@ async fn a_line_may_come_in_pieces_and_a_kept_door_needs_none() {
     drop(held);
     let kept = HeldDoor::kept(copy, identity()).unwrap();
     let (hand, mut handed) = unbounded_channel();
-    tokio::spawn(kept.attend(1, move |connection| hand.send(connection).unwrap()));
+    tokio::spawn(attended(kept, 1, hand));
     let door = Door::bound(OwnedFd::from(gate));
     connection(&door).await;
     assert_eq!(handed.recv().await.unwrap().identity, identity());

@@ -45,6 +45,7 @@ fn connection(door: &Door) -> Option<UnixStream> {
                 return Some(stream);
             }
             Ok(Taken::Full) => return None,
+            Ok(Taken::Door(_)) => panic!("a door that was not asked for"),
             Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
@@ -96,6 +97,41 @@ fn a_bound_connection_asks_in_its_network_and_in_no_other() {
     // The network is unbound.
     drop(door);
     assert_eq!(first.read(&mut [0]).expect("the end"), 0);
+}
+
+#[test]
+fn a_door_that_another_has_brought_asks_in_its_network_and_ends_with_it() {
+    let nova = SmallNova::start(good("hello"));
+    let agent = agent(&nova, vec![getuid().as_raw()]);
+    let root = Door::bound(OwnedFd::from(bind(&agent).0));
+    let workers = brought(&root);
+    let mut own = connection(&workers).expect("a connection");
+    assert_eq!(status(&asks(&mut own, "")), 200);
+    assert_eq!(status(&asks(&mut own, &format!("x-ovn-network-id: {OTHER_NETWORK}\r\n"))), 403);
+    assert_eq!(nova.seen().len(), 1);
+    workers.ask_door().expect("to ask");
+    assert!(matches!(taken(&workers), Ok(Taken::Full)), "it brings no door");
+    drop(root);
+    assert_eq!(own.read(&mut [0]).expect("the end"), 0);
+    assert_eq!(taken(&workers).expect_err("the end").kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+fn brought(door: &Door) -> Door {
+    door.ask_door().expect("to ask");
+    match taken(door) {
+        Ok(Taken::Door(door)) => door,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What comes by a door, once it is there.
+fn taken(door: &Door) -> std::io::Result<Taken> {
+    loop {
+        match door.take() {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+            taken => return taken,
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A gate's forwarder over a real door: what the agent sees on which connection, and what a guest gets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use nsgate_agent::binding::{self, BoundConnection, HeldDoor, Taken};
+use nsgate_agent::binding::{self, BoundConnection, Brought, HeldDoor, Taken};
 use nsgate_config::{Gate, Identity, native};
 use nsgate_forwarder::{ConnectionSource, Connector, DoorConnector, DoorEnd, Forwarder, Stop};
 use std::{
@@ -44,6 +44,7 @@ impl ConnectionSource for GateDoor {
         self.0.take().map(|taken| match taken {
             Taken::Connection(stream) => Some(stream),
             Taken::Full => None,
+            Taken::Door(_) => panic!("a door that was not asked for"),
         })
     }
 }
@@ -77,7 +78,8 @@ async fn world(most: usize, say: Say) -> World {
     let held = HeldDoor::kept(OwnedFd::from(other), identity).unwrap();
     let seen = Seen::default();
     let (all, mut number) = (seen.clone(), 0);
-    let agent = tokio::spawn(held.attend(most, move |connection| {
+    let agent = tokio::spawn(held.attend(most, move |brought| {
+        let Brought::Connection(connection) = brought else { panic!("{brought:?}") };
         number += 1;
         tokio::spawn(attend(connection, number, all.clone(), say));
     }));
@@ -294,7 +296,7 @@ async fn a_guest_that_leaves_while_the_door_is_asked_costs_the_next_one_nothing(
     let held = HeldDoor::kept(OwnedFd::from(other), identity).unwrap();
     let brought = Arc::new(Mutex::new(Vec::new()));
     let all = brought.clone();
-    tokio::spawn(held.attend(2, move |connection| all.lock().unwrap().push(connection)));
+    tokio::spawn(held.attend(2, move |brought| all.lock().unwrap().push(brought)));
     timeout(LONG, connector.connect()).await.unwrap().unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(brought.lock().unwrap().len(), 1, "it was asked once, and took what the first had asked for");

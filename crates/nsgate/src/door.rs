@@ -39,10 +39,11 @@ impl ConnectionSource for GateDoor {
     }
 
     fn take(&self) -> io::Result<Option<UnixStream>> {
-        self.0.take().map(|taken| match taken {
-            Taken::Connection(connection) => Some(connection),
-            Taken::Full => None,
-        })
+        match self.0.take()? {
+            Taken::Connection(connection) => Ok(Some(connection)),
+            Taken::Full => Ok(None),
+            Taken::Door(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a door came that was not asked for")),
+        }
     }
 }
 

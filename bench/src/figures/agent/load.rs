@@ -216,7 +216,7 @@ fn connection(door: &Door) -> io::Result<UnixStream> {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 return Ok(stream);
             }
-            Ok(Taken::Full) => return Err(io::Error::other("the door has as many connections as it may have")),
+            Ok(_) => return Err(io::Error::other("the door has as many connections as it may have")),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < end => {
                 std::thread::sleep(Duration::from_micros(200));
             }

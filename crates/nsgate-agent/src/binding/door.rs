@@ -1,6 +1,6 @@
 //! The holder's end of a door: a descriptor that brings connections. Nothing here waits, makes a socket or connects one.
 
-use super::words::{FULL, ONE};
+use super::words::{DOOR, FULL, ONE};
 use crate::sys;
 use nix::sys::socket::{MsgFlags, send};
 use std::{
@@ -20,6 +20,8 @@ pub struct Door(OwnedFd);
 pub enum Taken {
     /// A connection, close-on-exec and non-blocking. It speaks for the door's network.
     Connection(UnixStream),
+    /// A door for the same network. It ends with the one that has brought it, and brings connections only.
+    Door(Door),
     /// None: the door has as many as it may have. Ask again when one of them has ended.
     Full,
 }
@@ -40,7 +42,16 @@ impl Door {
         Ok(())
     }
 
-    /// Takes what one [`Door::ask`] has led to.
+    /// Asks for a door: for another process that serves the same network. What it asks for comes to it alone.
+    ///
+    /// # Errors
+    /// As [`Door::ask`].
+    pub fn ask_door(&self) -> Result<()> {
+        send(self.0.as_raw_fd(), &[DOOR], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?;
+        Ok(())
+    }
+
+    /// Takes what one [`Door::ask`] or [`Door::ask_door`] has led to.
     ///
     /// # Errors
     /// Of kind [`ErrorKind::WouldBlock`] if it is not there yet, and [`ErrorKind::UnexpectedEof`] if the agent has closed the
@@ -51,9 +62,16 @@ impl Door {
         };
         match (byte, <[OwnedFd; 1]>::try_from(descriptors)) {
             (ONE, Ok([connection])) => Ok(Taken::Connection(connection.into())),
+            (DOOR, Ok([door])) => Ok(Taken::Door(Self(door))),
             (FULL, Err(none)) if none.is_empty() => Ok(Taken::Full),
             _ => Err(Error::new(ErrorKind::InvalidData, "what came by the agent's door is no connection")),
         }
+    }
+}
+
+impl From<Door> for OwnedFd {
+    fn from(door: Door) -> Self {
+        door.0
     }
 }
 

@@ -10,11 +10,13 @@
 //! bound ⏎                                                          agent, or: refused REASON ⏎, and it closes
 //! +                                                                gate: one more connection
 //! + and a socket (SCM_RIGHTS, unix(7))                             agent: here it is
+//! =                                                                gate: a door, for another process that serves the network
+//! = and a socket                                                   agent: here it is; it ends with the one that has brought it
 //! -                                                                agent: the door has as many as it may have
 //! ```
 //!
 //! The kernel says who has connected (SO_PEERCRED): no byte of the line is believed of another process. What the holder of a
-//! door can do is ask in its own network. It cannot make another door, and what it says in a header changes nothing.
+//! door can do is ask in its own network. It has no door for another, and what it says in a header changes nothing.
 
 mod door;
 #[cfg(feature = "server")]
@@ -23,5 +25,5 @@ mod words;
 
 pub use door::{Door, Taken};
 #[cfg(feature = "server")]
-pub use server::{Binders, BoundConnection, HeldDoor, NotBound, Place, Unbound, bind};
+pub use server::{Binders, BoundConnection, Brought, HeldDoor, NotBound, Place, Unbound, bind};
 pub use words::{BEGIN, BindLineError, LONGEST, answered, line, read};

@@ -1,6 +1,6 @@
 //! The agent's end of a door: who may have one, and the connections that it brings.
 
-use super::words::{BOUND, BindLineError, FULL, LONGEST, ONE, REFUSED, read};
+use super::words::{BOUND, BindLineError, DOOR, FULL, LONGEST, ONE, REFUSED, read};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, setsockopt, socketpair, sockopt,
 };
@@ -22,6 +22,8 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of requests that are read at once.
 const PIECE: usize = 64;
+/// Doors that one door may have brought at once: for the process that serves the network, for its successor, and for some that end.
+const MOST_DOORS: usize = 8;
 
 /// Who may have a door: the users whose process connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,28 @@ pub enum NotBound {
 pub struct HeldDoor {
     connection: UnixStream,
     identity: Identity,
+    /// Of a door that another one has brought.
+    origin: Option<DoorOrigin>,
+}
+
+/// What a door has of the one that has brought it.
+#[derive(Debug)]
+struct DoorOrigin {
+    /// Connections of both, and of all others that came by the same one.
+    places: Arc<Semaphore>,
+    /// The end of the other one ends this one.
+    unbound: Unbound,
+    /// One of [`MOST_DOORS`].
+    _place: Place,
+}
+
+/// What the agent has a new end of.
+#[derive(Debug)]
+pub enum Brought {
+    /// A connection.
+    Connection(BoundConnection),
+    /// A door for the same network. It is to be attended as well; it brings connections, and no doors.
+    Door(HeldDoor),
 }
 
 /// One connection of a door, by the agent's end.
@@ -110,7 +134,7 @@ pub async fn bind(mut connection: UnixStream, first: &[u8], binders: &Binders) -
             // buffer few of them fit, so that a peer that asks and never takes keeps no other from having one.
             setsockopt(&connection, sockopt::SndBuf, &0).map_err(io::Error::from)?;
             timeout(PATIENCE, connection.write_all(format!("{BOUND}\n").as_bytes())).await.map_err(|_| late())??;
-            Ok(HeldDoor { connection, identity })
+            Ok(HeldDoor { connection, identity, origin: None })
         }
         Err(why) => {
             let told = format!("{REFUSED}{why}\n");
@@ -153,7 +177,7 @@ impl HeldDoor {
     pub fn kept(connection: OwnedFd, identity: Identity) -> io::Result<Self> {
         let connection = std::os::unix::net::UnixStream::from(connection);
         connection.set_nonblocking(true)?;
-        Ok(Self { connection: UnixStream::from_std(connection)?, identity })
+        Ok(Self { connection: UnixStream::from_std(connection)?, identity, origin: None })
     }
 
     /// Whom it is for.
@@ -162,40 +186,100 @@ impl HeldDoor {
         self.identity
     }
 
-    /// Brings a connection for each that is asked for, `most` at once, and gives the agent's end of each to `hand`. Comes back
-    /// when the holder has closed the door.
+    /// Whether another door has brought this one.
+    #[must_use]
+    pub fn is_brought(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// Brings what is asked for, `most` connections at once, and gives the agent's end of each to `hand`. Comes back
+    /// when the holder has closed the door, or the door that has brought this one is closed.
     ///
     /// # Errors
     /// The holder keeps to another protocol, or what the kernel says. The door is closed.
-    pub async fn attend(self, most: usize, mut hand: impl FnMut(BoundConnection)) -> io::Result<()> {
-        let (_open, unbound) = watch::channel(());
-        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let mut connection = self.connection;
+    pub async fn attend(self, most: usize, hand: impl FnMut(Brought)) -> io::Result<()> {
+        let Self { connection, identity, origin } = self;
+        let (open, unbound) = watch::channel(());
+        let unbound = Unbound(unbound);
+        let Some(DoorOrigin { places, unbound: mut ends, _place }) = origin else {
+            let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+            let doors = Some(Arc::new(Semaphore::new(MOST_DOORS)));
+            let attended = AttendedDoor { connection, identity, places, doors, unbound };
+            let outcome = attended.attend(hand).await;
+            drop(open);
+            return outcome;
+        };
+        let attended = AttendedDoor { connection, identity, places, doors: None, unbound };
+        let outcome = tokio::select! {
+            () = ends.wait() => Ok(()),
+            outcome = attended.attend(hand) => outcome,
+        };
+        drop(open);
+        outcome
+    }
+}
+
+/// A door that its holder may ask.
+struct AttendedDoor {
+    connection: UnixStream,
+    identity: Identity,
+    places: Arc<Semaphore>,
+    /// None for a door that brings none.
+    doors: Option<Arc<Semaphore>>,
+    unbound: Unbound,
+}
+
+impl AttendedDoor {
+    async fn attend(mut self, mut hand: impl FnMut(Brought)) -> io::Result<()> {
         loop {
             let mut asked = [0; PIECE];
-            let count = match connection.read(&mut asked).await {
+            let count = match self.connection.read(&mut asked).await {
                 Ok(0) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
                 outcome => outcome?,
             };
             for byte in asked.iter().take(count) {
-                if *byte != ONE {
-                    return Err(io::Error::new(ErrorKind::InvalidData, format!("byte {byte:#04x} came by the door")));
-                }
-                let pair = places.clone().try_acquire_owned().ok().and_then(|place| Some((place, pair().ok()?)));
-                let Some((place, (own, other))) = pair else {
-                    say(&connection, FULL, None).await?;
-                    continue;
+                let brought = match *byte {
+                    ONE => self.connection().await?,
+                    DOOR => self.door().await?,
+                    byte => {
+                        return Err(io::Error::new(
+                            ErrorKind::InvalidData,
+                            format!("byte {byte:#04x} came by the door"),
+                        ));
+                    }
                 };
-                if say(&connection, ONE, Some(other.as_fd())).await? {
-                    let (place, unbound) = (Place(place), Unbound(unbound.clone()));
-                    let identity = self.identity;
-                    hand(BoundConnection { stream: UnixStream::from_std(own.into())?, identity, place, unbound });
-                } else {
-                    say(&connection, FULL, None).await?;
+                match brought {
+                    Some(brought) => hand(brought),
+                    None => _ = say(&self.connection, FULL, None).await?,
                 }
             }
         }
+    }
+
+    /// One connection more, if there is room for one.
+    async fn connection(&self) -> io::Result<Option<Brought>> {
+        let Some(place) = self.places.clone().try_acquire_owned().ok() else { return Ok(None) };
+        let Some(stream) = self.brings(ONE).await? else { return Ok(None) };
+        let (identity, place, unbound) = (self.identity, Place(place), self.unbound.clone());
+        Ok(Some(Brought::Connection(BoundConnection { stream, identity, place, unbound })))
+    }
+
+    /// One door more, if this one brings any.
+    async fn door(&self) -> io::Result<Option<Brought>> {
+        let Some(place) = self.doors.clone().and_then(|doors| doors.try_acquire_owned().ok()) else { return Ok(None) };
+        let Some(connection) = self.brings(DOOR).await? else { return Ok(None) };
+        setsockopt(&connection, sockopt::SndBuf, &0).map_err(io::Error::from)?;
+        let (places, unbound) = (self.places.clone(), self.unbound.clone());
+        let origin = Some(DoorOrigin { places, unbound, _place: Place(place) });
+        Ok(Some(Brought::Door(HeldDoor { connection, identity: self.identity, origin })))
+    }
+
+    /// The own end of a connection whose other end went over the door with this byte.
+    async fn brings(&self, byte: u8) -> io::Result<Option<UnixStream>> {
+        let Ok((own, other)) = pair() else { return Ok(None) };
+        let sent = say(&self.connection, byte, Some(other.as_fd())).await?;
+        sent.then(|| UnixStream::from_std(own.into())).transpose()
     }
 }
 

@@ -13,7 +13,9 @@ pub(super) const BOUND: &str = "bound";
 pub(super) const REFUSED: &str = "refused ";
 /// Asks for a connection, and comes with one.
 pub(super) const ONE: u8 = b'+';
-/// The door has as many connections as it may have.
+/// Asks for a door, and comes with one.
+pub(super) const DOOR: u8 = b'=';
+/// The door has as many connections as it may have, or doors.
 pub(super) const FULL: u8 = b'-';
 
 const VERSION: &str = "1";

@@ -2,7 +2,7 @@
 
 use super::{Gates, doors::Doors, speaker::Speaker, tether::Tether};
 use crate::{
-    binding::{BEGIN, BoundConnection, HeldDoor, bind},
+    binding::{BEGIN, BoundConnection, Brought, HeldDoor, bind},
     http_io::{HttpIo, HttpTimer},
     signer::Signer,
 };
@@ -12,7 +12,7 @@ use nsgate_forwarder::Stop;
 use std::{
     future::{Future, pending},
     io,
-    pin::pin,
+    pin::{Pin, pin},
     time::Duration,
 };
 use tokio::{io::AsyncReadExt, net::UnixStream, sync::OwnedSemaphorePermit, time::timeout};
@@ -47,17 +47,16 @@ impl<S: Signer> Gates<S> {
         self.serve_http(HttpIo::after(read_before, stream), Speaker::Plain, pending(), tether).await;
     }
 
-    /// Serves the connections that a door brings, until its holder closes it.
+    /// Serves the connections that a door brings, and the doors, until its holder closes it.
     pub(super) async fn attend_door(&self, door: HeldDoor, mut tether: Tether) {
-        let opened = Doors::open(&self.0.doors, door.identity());
+        let opened = Doors::open(&self.0.doors, door.identity(), door.is_brought());
         let shared = tether.clone();
-        let hand = |connection: BoundConnection| {
+        let hand = |brought: Brought| {
             let (gates, tether) = (self.clone(), shared.clone());
-            tokio::spawn(async move {
-                let BoundConnection { stream, identity, place, mut unbound } = connection;
-                gates.serve_http(HttpIo::new(stream), Speaker::Bound(identity), unbound.wait(), tether).await;
-                drop(place);
-            });
+            match brought {
+                Brought::Connection(connection) => _ = tokio::spawn(gates.serve_bound(connection, tether)),
+                Brought::Door(door) => gates.begin_door(door, tether),
+            }
         };
         let attended = door.attend(self.0.settings.door_connections, hand);
         let outcome = tokio::select! {
@@ -65,6 +64,20 @@ impl<S: Signer> Gates<S> {
             outcome = attended => outcome,
         };
         opened.closed(outcome);
+    }
+
+    /// A door attends those that it has brought in a task of their own. Not a part of the future that begins it, which would hold
+    /// itself.
+    fn begin_door(self, door: HeldDoor, tether: Tether) {
+        let attended: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { self.attend_door(door, tether).await });
+        tokio::spawn(attended);
+    }
+
+    async fn serve_bound(self, connection: BoundConnection, tether: Tether) {
+        let BoundConnection { stream, identity, place, mut unbound } = connection;
+        self.serve_http(HttpIo::new(stream), Speaker::Bound(identity), unbound.wait(), tether).await;
+        drop(place);
     }
 
     /// Serves HTTP/1.1 on one connection until it ends. After `unbound` it has no further request.

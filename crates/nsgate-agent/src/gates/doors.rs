@@ -22,6 +22,8 @@ pub(super) struct Doors {
 pub(super) struct OpenDoor {
     doors: Arc<Doors>,
     identity: Identity,
+    /// Another door has brought it: to whom it was handed, the log need not say.
+    is_brought: bool,
 }
 
 impl Doors {
@@ -30,14 +32,15 @@ impl Doors {
     }
 
     /// Counts a door, and says so.
-    pub(super) fn open(doors: &Arc<Self>, identity: Identity) -> OpenDoor {
+    pub(super) fn open(doors: &Arc<Self>, identity: Identity, is_brought: bool) -> OpenDoor {
         let (header, id) = (identity.header(), identity.uuid());
-        let count = doors.change(identity, |count| count + 1);
+        let count = doors.change(identity, |count| count + usize::from(!is_brought));
         match count {
+            _ if is_brought => {}
             1 => tracing::info!("{header} {id}: bound"),
             count => tracing::info!("{header} {id}: bound once more: {count} processes speak for it now"),
         }
-        OpenDoor { doors: doors.clone(), identity }
+        OpenDoor { doors: doors.clone(), identity, is_brought }
     }
 
     fn change(&self, identity: Identity, change: impl FnOnce(usize) -> usize) -> usize {
@@ -58,6 +61,7 @@ impl OpenDoor {
     pub(super) fn closed(self, outcome: io::Result<()>) {
         let (header, id) = (self.identity.header(), self.identity.uuid());
         match outcome {
+            Ok(()) if self.is_brought => {}
             Ok(()) => tracing::info!("{header} {id}: its gate has closed the connection that bound it"),
             Err(error) => tracing::warn!("{header} {id}: the connection that bound it is closed: {error}"),
         }
@@ -66,7 +70,7 @@ impl OpenDoor {
 
 impl Drop for OpenDoor {
     fn drop(&mut self) {
-        self.doors.change(self.identity, |count| count.saturating_sub(1));
+        self.doors.change(self.identity, |count| count.saturating_sub(usize::from(!self.is_brought)));
     }
 }
 
