@@ -132,6 +132,14 @@ fn an_agent_that_is_away_is_said_and_so_are_the_requests_it_has_cost(lab: &Lab) 
     only(lab, "agent", "metadata_proxy: No such file");
     drop(std::os::unix::net::UnixListener::bind(lab.socket()).unwrap());
     only(lab, "agent", "no process listens at /run/lab/neutron/metadata_proxy");
+    fs::remove_file(lab.socket()).unwrap();
+    let other = UnixDatagram::bind(lab.socket()).unwrap();
+    fs::set_permissions(lab.socket(), fs::Permissions::from_mode(0o666)).unwrap();
+    only(lab, "agent", "a socket of another program: it is not for streams");
+    obeyed(lab);
+    drop(other);
+    fs::remove_file(lab.socket()).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(lab.socket()).unwrap());
     assert_eq!(Guest::new(&world.network.guest).get("/").unwrap().status, 503);
     // What it costs is said, and has no remedy of its own.
     only(lab, "agent", "no process listens at /run/lab/neutron/metadata_proxy");
@@ -153,7 +161,22 @@ fn pid_files_that_are_lost_stale_or_anothers_are_said(lab: &Lab) {
     fs::write(file, "999999\n").unwrap();
     only(lab, "pid files", "stale: it names process 999999");
     fs::write(file, "no number").unwrap();
-    only(lab, "pid files", "stale: it names no number");
+    only(lab, "pid files", "holds no number: it names no process");
+    fs::remove_file(file).unwrap();
+    for (make, target) in [("mkfifo", ""), ("mkdir", ""), ("ln", "/dev/watchdog")] {
+        let words: &[&str] = if target.is_empty() { &[] } else { &["-s", target] };
+        assert!(Command::new(make).args(words).arg(file).status().unwrap().success());
+        // It is not opened: a FIFO never would be, and a device might do something.
+        only(lab, "configurations", "a pid file is a plain file");
+        let other = file.with_file_name(format!("{OTHER}.pid.haproxy"));
+        fs::rename(file, &other).unwrap();
+        fs::write(file, &pid).unwrap();
+        only(lab, "pid files", "this is no plain file");
+        obeyed(lab);
+        assert!(!other.exists() && !other.is_symlink());
+        assert_eq!(doctor(lab, &[]).code(), Some(0), "{make}");
+        fs::remove_file(file).unwrap();
+    }
     fs::write(file, &pid).unwrap();
     let stranger = file.with_file_name(format!("{OTHER}.pid.haproxy"));
     fs::write(&stranger, &pid).unwrap();

@@ -23,6 +23,7 @@ mod metrics;
 pub mod namespace_proxy;
 mod notify;
 mod overview;
+mod plain_file;
 pub mod pool;
 mod reread;
 pub mod shown;

@@ -1,11 +1,12 @@
 //! Neutron's agents that run here: the haproxy that each would start, and its limit of descriptors.
 
 use super::{Finding, few, host::preloaded};
+use crate::plain_file;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
-    fs::{self, File},
-    io::Read,
+    fs,
+    io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::FileTypeExt},
     path::{Component, Path, PathBuf},
 };
@@ -109,12 +110,12 @@ fn program(who: &str, root: &Path, path: &str) -> Finding {
     for place in places {
         let Some((real, link)) = resolved(root, &place) else { continue };
         let shown = place.display();
-        let Ok(file) = File::open(root.join(real.strip_prefix("/").unwrap_or(&real))) else {
-            return Finding::unseen("agents", format!("{who} starts {shown}, which cannot be read"));
+        let file = match plain_file::open(&root.join(real.strip_prefix("/").unwrap_or(&real))) {
+            Ok(file) => file,
+            // A shell passes it over too.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
+            Err(_) => return Finding::unseen("agents", format!("{who} starts {shown}, which cannot be read")),
         };
-        if !file.metadata().is_ok_and(|found| found.is_file()) {
-            continue;
-        }
         let mut text = Vec::new();
         let read = file.take(LONGEST).read_to_end(&mut text);
         if text.starts_with(b"#!") {

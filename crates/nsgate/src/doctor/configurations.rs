@@ -116,6 +116,12 @@ fn agent(path: &Path) -> Finding {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Finding::unseen("agent", format!("{shown}: {error}"))
             }
+            // The kernel tells that apart before it looks whether anybody listens.
+            Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EPROTOTYPE as i32) => Finding::wrong(
+                "agent",
+                format!("{shown} is a socket of another program: it is not for streams, and a metadata agent's is"),
+                format!("`ss -xap src {shown}` names the program: end it, and start the metadata agent anew"),
+            ),
             Err(error) => Finding::wrong("agent", format!("no process listens at {shown}: {error}"), REMEDY),
         },
     }

@@ -3,6 +3,7 @@
 use super::{Finding, Places, few};
 use crate::metrics::DIRECTORIES;
 use crate::overview::{Overview, ProcessOverview};
+use crate::plain_file::read_pid;
 use nsgate_config::Uuid;
 use std::{
     collections::BTreeMap,
@@ -19,29 +20,41 @@ pub(super) fn look(overview: &Overview, places: &Places) -> Vec<Finding> {
     few(places.state.iter().flat_map(|state| of(overview, state)).collect())
 }
 
+/// A directory, a device, a link: no start puts a pid there.
+fn no_plain_file(file: &Path, error: &io::Error) -> Finding {
+    Finding::wrong("pid files", format!("{}: {error}", file.display()), format!("`rm -r {}`", file.display()))
+}
+
 fn of(overview: &Overview, state: &Path) -> Vec<Finding> {
     let files = match files(&state.join(DIRECTORY)) {
         Ok(files) => files,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        // That the state is no directory is said of the state.
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Vec::new();
+        }
         Err(error) => {
             return vec![Finding::unseen("pid files", format!("{}: {error}", state.join(DIRECTORY).display()))];
         }
     };
     let mut all = Vec::new();
     for (uuid, file) in &files {
-        let text = match fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) => {
+        let pid = match read_pid(file) {
+            Ok(pid) => pid,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 all.push(Finding::unseen("pid files", format!("{}: {error}", file.display())));
                 continue;
             }
+            Err(error) => {
+                // Of a network that an agent wants, the look at its configuration says it.
+                all.extend((!is_wanted(state, *uuid)).then(|| no_plain_file(file, &error)));
+                continue;
+            }
         };
-        let pid: Option<i32> = text.trim().parse().ok();
         let process = pid.and_then(|pid| overview.processes.iter().find(|one| one.pid == pid));
         let own = |one: &ProcessOverview| {
             one.role == "supervisor" || one.identity.is_some_and(|identity| identity.uuid() == *uuid)
         };
-        let (shown, said) = (file.display(), pid.map_or("no number".to_owned(), |pid| format!("process {pid}")));
+        let (shown, said) = (file.display(), pid.map_or("no process".to_owned(), |pid| format!("process {pid}")));
         match process {
             Some(one) if own(one) || one.confined.is_none() => {}
             // That no process serves the network is said, and what to do about it.
@@ -49,6 +62,7 @@ fn of(overview: &Overview, state: &Path) -> Vec<Finding> {
             other => {
                 let what = match other {
                     Some(one) => format!("{shown} names {said}, which is the {} of another network", one.role),
+                    None if pid.is_none() => format!("{shown} holds no number: it names no process"),
                     None => format!("{shown} is stale: it names {said}, which is no proxy"),
                 };
                 let remedy = match overview.processes.iter().find(|one| serves(one, *uuid)) {

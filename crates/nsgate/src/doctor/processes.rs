@@ -131,7 +131,7 @@ fn moved(one: &ProcessOverview, pools: &Pools, wrong: &str) -> Finding {
             "networks",
             what,
             format!(
-                "`kill {}`: its agent starts another one; repeat `nsgate add` for one of your own: \
+                "`kill {}`: its agent starts another one; repeat the start of one of your own (`nsgate run`, `nsgate add`): \
                  docs/migration.md#an-agents-directory-that-is-made-anew",
                 one.pid
             ),

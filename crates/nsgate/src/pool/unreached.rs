@@ -2,6 +2,7 @@
 //!
 //! Reads `/proc` and the pid file. Changes nothing.
 
+use crate::plain_file::read_pid;
 use nsgate_config::PoolConfig;
 use nsgate_launcher::{expected, gates, whose};
 use nsgate_sandbox::attest::{self, Holdings, WindowState, kinds::PACKET_LISTENER};
@@ -59,7 +60,7 @@ fn is_lost(one: &Holdings, config: &PoolConfig, named: Option<i32>) -> bool {
 /// The process in the pool's pid file.
 fn pid_file_process(config: &PoolConfig) -> Option<i32> {
     let file = config.process.pid_file.as_ref()?;
-    fs::read_to_string(file.as_path()).ok()?.trim().parse().ok()
+    read_pid(file.as_path()).ok()?
 }
 
 /// Whether a process is `pid`, or a child of it: the pid file may hold the supervisor's pid.
