@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ForkResult, Pid};
 use nsgate_tests::gate::communicate;
+use nsgate_tests::guest::read_all;
 use nsgate_tests::host::{self, CONFIG, Nova};
-use nsgate_tests::lab::wait_until;
+use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::pool::{self, Pool, keeper};
-use nsgate_tests::{Answer, Config, Gate, Kind, Lab, RecordingAgent, Started, suite, sys};
+use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, RecordingAgent, Started, suite, sys};
 use serde_json::Value;
 
 fn main() {
@@ -21,6 +23,7 @@ fn main() {
         in_the_foreground_all_is_0_with_supervisor_and_gate,
         a_pool_with_its_keepers_is_0_and_each_role_is_known,
         several_workers_are_0_and_each_role_is_known,
+        a_worker_that_leaves_is_a_worker_until_its_last_guest_is_gone,
         the_proxy_of_a_host_in_the_foreground_is_0_with_its_reader,
         a_process_that_calls_itself_a_supervisor_is_none,
         a_supervisor_that_holds_a_socket_is_none,
@@ -151,6 +154,32 @@ fn several_workers_are_0_and_each_role_is_known(lab: &Lab) {
     let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
     assert_eq!(roles(lab), ["dispatcher", "keeper", "supervisor", "worker", "worker", "zygote"]);
     drop((keeper, pool));
+}
+
+/// An old worker has closed the pool's socket, and finishes what is under way: minutes, if a guest reads slowly.
+fn a_worker_that_leaves_is_a_worker_until_its_last_guest_is_gone(lab: &Lab) {
+    let world = pool::world(lab);
+    for (workers, crew) in [("--workers=1", 1), ("--workers=2", 2)] {
+        let mut old = Pool::start_with(lab, &[workers]);
+        let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+        let before = roles(lab);
+        let mut guest = Guest::new(&world.network.guest).connect().unwrap();
+        guest.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        assert!(wait_until(5.0, || pool::listed(lab)[0]["connections"] == 1), "the worker has the guest");
+        let next = Pool::start_with(lab, &[workers, "--replace"]);
+        assert!(wait_until(10.0, || next.said("is served")), "{}", text(&next.log));
+        // What is under way at the old one keeps it.
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!old.ended_within(0.0), "{workers}: the old one has a guest");
+        let both = roles(lab);
+        let workers_of = |roles: &[String]| roles.iter().filter(|role| *role == "worker").count();
+        assert!(workers_of(&before) == crew && workers_of(&both) > crew, "{workers}: {both:?}");
+        assert!(!both.iter().any(|role| role == "gate" || role == "none"), "{workers}: {both:?}");
+        guest.write_all(b"Host: 169.254.169.254\r\nConnection: close\r\n\r\n").unwrap();
+        assert!(read_all(&mut guest).unwrap().starts_with(b"HTTP/1.1 200"), "{workers}: it was answered");
+        assert!(old.ended_within(20.0), "{}", text(&old.log));
+        drop((keeper, next));
+    }
 }
 
 fn the_proxy_of_a_host_in_the_foreground_is_0_with_its_reader(lab: &Lab) {

@@ -1,8 +1,9 @@
 //! Which of nsgate's processes one is, by facts that it cannot choose ([`Facts`]).
 
 use super::role::Role;
+use crate::mark::Mark;
 use crate::root_names::{DOOR, LOG, SIGNER, SIGNER_WITH_DATABASE, is_socket, is_window};
-use nsgate_sandbox::attest::{Facts, Open, kinds, open_in, run_the_same};
+use nsgate_sandbox::attest::{Facts, Open, kinds, name_of_root, open_in, run_the_same};
 
 /// Whether a root shows windows of nsgate's and sockets in them, and nothing else.
 pub(super) fn is_small(root: &[String]) -> bool {
@@ -31,15 +32,23 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     } else if shows("pool") {
         // A courier has the same, for a moment.
         Role::Keeper
-    } else if is_agent(open) {
+    } else if !agent && is_agent(open) {
         Role::Agent
     } else if !agent && has(kinds::PINNED) {
         Role::Reader
     } else if !agent {
         Role::HostProxy
     } else {
-        in_pool(facts, open).unwrap_or(Role::Gate)
+        in_pool(facts, open).or_else(|| leaves_pool(facts.pid, open)).unwrap_or(Role::Gate)
     })
+}
+
+/// Which part of a pool a process is that has closed the pool's socket, and finishes what is under way. A gate's root has
+/// the name of its identity, and a pool's has none; neither process can change it.
+fn leaves_pool(pid: i32, open: &[Open]) -> Option<Role> {
+    let is_zygote = open.iter().any(|open| open.kind == kinds::CHILD);
+    let of_none = name_of_root(pid)? == Mark::Unmarked.to_string();
+    of_none.then_some(if is_zygote { Role::Zygote } else { Role::Worker })
 }
 
 /// Whether a process is reached at a socket for streams, and has nothing of a pool's: no filter lets another begin to listen.

@@ -181,7 +181,7 @@ fn open(holdings: &Holdings, expected: &Expected) -> VerdictRow {
         // The starter gave the one, and something within the process opened the other.
         let given = "start it anew, with `</dev/null`, `>>` or a pipe".to_owned();
         let who = expected.in_words;
-        let opened = format!("a {who} opens no such thing: start it anew, without what else is loaded into it");
+        let opened = format!("no {who} opens such a thing: start it anew, without what else is loaded into it");
         let parts = [(words(&streams), given), (words(&others), opened)];
         let parts = parts.into_iter().filter(|(words, _)| !words.is_empty());
         parts.map(|(words, advice)| format!("{}; {advice}", words.join("; "))).collect::<Vec<_>>().join("; ")
