@@ -92,7 +92,12 @@ fn patiently(
                 None => joined(listener, how, v6_only),
             },
             Err(_) if how.join => joined(listener, how, v6_only),
-            Err(who) => Err(LaunchError::Taken { listener: listener.to_string(), who }),
+            Err(_) if Instant::now() < deadline => {
+                sleep(BETWEEN_ATTEMPTS);
+                continue;
+            }
+            // Whole processes are read for it: once.
+            Err(found) => Err(LaunchError::Taken { listener: listener.to_string(), who: succession.who(&found) }),
         };
         match who {
             Err(LaunchError::Taken { .. } | LaunchError::Listen { source: Errno::EADDRINUSE, .. })

@@ -8,9 +8,10 @@
 
 use crate::{
     holders::{self, Listening, SocketHolder},
-    mark::Mark,
+    mark::{Mark, Whose, whose},
     namespace,
     replace::NAMES,
+    roles::{Role, expected},
     signals::SUCCEEDED,
     sys,
 };
@@ -46,6 +47,13 @@ pub(crate) struct Succession {
     found: Vec<Predecessor>,
 }
 
+/// Sockets at an address, and who holds them, that no start takes over from.
+#[derive(Debug)]
+pub(crate) struct InTheWay {
+    sockets: Vec<Listening>,
+    holders: Vec<SocketHolder>,
+}
+
 impl Succession {
     /// Of a gate with this mark.
     pub(crate) fn of(mark: Mark) -> Self {
@@ -56,8 +64,8 @@ impl Succession {
     /// kernel lets this process have any; without one the address may be joined (SO_REUSEPORT).
     ///
     /// # Errors
-    /// Who listens there instead, in words.
-    pub(crate) fn at(&mut self, listener: &Listener) -> Result<Vec<OwnedFd>, String> {
+    /// Who listens there instead.
+    pub(crate) fn at(&mut self, listener: &Listener) -> Result<Vec<OwnedFd>, InTheWay> {
         let sockets = holders::in_the_way(listener);
         let holders = holders::of(&sockets);
         let gates: Vec<Predecessor> = match self.mark {
@@ -68,7 +76,7 @@ impl Succession {
             socket.is_ours() && gates.iter().any(|gate| gate.holds.iter().any(|(_, inode)| *inode == socket.inode))
         };
         if sockets.is_empty() || !sockets.iter().all(is_a_gates) {
-            return Err(self.who(&sockets, &holders));
+            return Err(InTheWay { sockets, holders });
         }
         let shared = gates.iter().flat_map(Predecessor::copies).collect();
         for gate in gates {
@@ -79,9 +87,11 @@ impl Succession {
     }
 
     /// Who listens, in words, and what to do.
-    fn who(&self, sockets: &[Listening], holders: &[SocketHolder]) -> String {
+    pub(crate) fn who(&self, InTheWay { sockets, holders }: &InTheWay) -> String {
         const SHOWN: usize = 3;
-        let found: Vec<String> = holders.iter().take(SHOWN).map(|holder| holders::in_words(holder.pid)).collect();
+        // A pool's worker holds the listeners of other networks too: it is not what to end.
+        let alone: Vec<i32> = holders.iter().map(|holder| holder.pid).filter(|pid| !is_of_pool(*pid)).collect();
+        let found: Vec<String> = alone.iter().take(SHOWN).map(|pid| in_words(*pid)).collect();
         let of_whom = match self.mark {
             Mark::Unmarked => String::new(),
             mark => format!(", not the gate of {}, from which a start would take over", mark.in_words()),
@@ -90,13 +100,21 @@ impl Succession {
         let there = namespace::name_of_own().map_or(String::new(), |name| format!("ip netns exec {name} "));
         match (sockets.is_empty(), found.as_slice()) {
             (true, _) => format!("the address is bound, and nothing listens there: `{there}ss -anp` may say by whom"),
+            (false, []) if !holders.is_empty() => {
+                let worker = holders.iter().take(1).map(|holder| holders::in_words(holder.pid)).collect::<String>();
+                format!(
+                    "a network of a pool is served there, by {worker}{of_whom}; end that network, and not the worker: \
+                     `nsgate list` names the networks, and `nsgate remove UUID` ends one"
+                )
+            }
             (false, []) => format!(
                 "another process listens there, and this /proc does not show which: it may be in a container, or be kept by a \
                  service manager; `{there}ss -ltnp` on the host says"
             ),
             (false, found) => format!(
-                "another process listens there: {}{of_whom}; end it first (`{there}ss -ltnp` lists it)",
-                found.join(" and ")
+                "another process listens there: {}{of_whom}; end it first: `kill {}` (`{there}ss -ltnp` lists it)",
+                found.join(" and "),
+                alone.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(" "),
             ),
         }
     }
@@ -119,6 +137,22 @@ impl Succession {
             }
         }
     }
+}
+
+/// Whether a process serves many networks.
+fn is_of_pool(pid: i32) -> bool {
+    let parts = [Role::Worker, Role::Zygote, Role::Dispatcher].map(Role::name);
+    attest::process(pid, expected).is_ok_and(|found| found.role.is_some_and(|role| parts.contains(&role)))
+}
+
+/// A process in words, with the network that it is there for.
+fn in_words(pid: i32) -> String {
+    let of = match whose(pid) {
+        Some(Whose::One(identity)) => format!(" of {} {}", identity.header(), identity.uuid()),
+        Some(Whose::Host) => " of this host".to_owned(),
+        None => String::new(),
+    };
+    format!("{}{of}", holders::in_words(pid))
 }
 
 impl Predecessor {
