@@ -73,6 +73,8 @@ fn neutrons_host(lab: &Lab) -> RecordingAgent {
     for directory in ["ns-metadata-proxy", "external/pids"] {
         fs::create_dir_all(Path::new("/var/lib/neutron").join(directory)).expect("Neutron's directories");
     }
+    // Its packages give the state to its account, so a pool of another user may not be asked to walk there.
+    lab.give(Path::new("/var/lib/neutron"), nsgate_tests::world::NEUTRON_ID);
     for directory in ["/etc/nsgate", "/run/nsgate"] {
         fs::create_dir_all(directory).expect("nsgate's directories");
     }

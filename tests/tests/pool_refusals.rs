@@ -25,6 +25,7 @@ fn main() {
         what_is_not_the_gates_listener_is_refused_by_name,
         too_few_and_too_many_descriptors_are_refused,
         one_listener_under_two_identities_is_refused,
+        who_finds_a_pools_network_at_its_address_is_told_to_end_that_network_and_not_the_pool,
         other_versions_and_half_messages_are_refused,
         a_backend_that_is_not_the_pools_is_refused,
         a_network_that_is_present_with_other_content_is_refused,
@@ -34,8 +35,47 @@ fn main() {
         a_peer_that_stops_reading_is_left_with_a_line_in_the_log,
         a_message_out_of_turn_ends_the_network_it_belongs_to,
         a_second_worker_is_refused_and_leaves_nothing,
+        a_start_without_the_pools_directory_says_that_no_pool_has_run_and_leaves_nothing,
         what_stands_in_the_sockets_place_is_left_alone,
     ]
+}
+
+/// As after a boot, if the agent comes first.
+fn a_start_without_the_pools_directory_says_that_no_pool_has_run_and_leaves_nothing(lab: &Lab) {
+    let world = world(lab);
+    lab.site("pool = \"/run/absent/pool.sock\"\n");
+    let started =
+        nsgate_tests::Gate::try_start(lab, &world.network.gate, &Config::new(Kind::Network)).expect_err("no way");
+    assert_eq!(started.code(), Some(1), "{started:#?}");
+    for words in ["pool /run/absent: ", "no pool has run here since the host started", "`systemctl start nsgate-pool`"]
+    {
+        assert!(started.stderr.contains(words), "{words}: {started:#?}");
+    }
+    assert!(!Config::new(Kind::Network).pid_file.exists());
+}
+
+/// The worker holds the listener as well, and those of every other network.
+fn who_finds_a_pools_network_at_its_address_is_told_to_end_that_network_and_not_the_pool(lab: &Lab) {
+    let world = world(lab);
+    let pool = Pool::start(lab);
+    let keeper = keeper(lab, &world.network.gate, &Config::new(Kind::Network));
+    let mut second = Command::new(lab.program.nsgate());
+    second.arg("run").arg(format!("--netns={}", world.network.gate.name())).arg(format!("--network-id={OTHER}"));
+    second.arg(format!("--backend={}", lab.socket().display())).arg("--listen=169.254.169.254:80");
+    second.args(["--daemon", "--user=neutron", "--group=neutron"]);
+    let started = communicate(second, Duration::from_secs(20));
+    assert_eq!(started.code(), Some(1), "{started:#?}");
+    for words in [
+        format!("process {} (", keeper.pid),
+        format!("`kill {}`", keeper.pid),
+        format!("X-Neutron-Network-ID {NETWORK}"),
+    ] {
+        assert!(started.stderr.contains(&words), "{words}: {started:#?}");
+    }
+    assert!(!started.stderr.contains(&format!("process {} ", pool.worker())), "not the worker: {started:#?}");
+    // What it says works, as it is typed.
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper.pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(wait_until(5.0, || listed(lab).is_empty()), "{}", text(&pool.log));
 }
 
 /// A listener in the gate's namespace, as a handover needs it.

@@ -8,6 +8,7 @@ use crate::{
     trust::{Trust, know_unmapped_root},
     written::{self, Written},
 };
+use nix::errno::Errno;
 use nix::{
     fcntl::{OFlag, open, openat},
     sys::stat::{Mode, SFlag, fstat},
@@ -66,7 +67,7 @@ impl ConfigText {
     pub(crate) fn checked(self) -> Result<Self, String> {
         let Err(error) = std::str::from_utf8(&self.bytes) else { return Ok(self) };
         let line = self.bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
-        Err(format!("line {line} is not UTF-8"))
+        Err(format!("line {line} is not UTF-8: this is no text, or one of another encoding; write it in UTF-8"))
     }
 }
 
@@ -102,9 +103,20 @@ pub fn read_config_up_to(path: &Path, most: u64) -> Result<(ConfigText, Written)
     let wrong = |reason: String| LaunchError::ConfigFile { path: path.to_owned(), reason };
     // O_NONBLOCK: opening a FIFO without a writer must not wait (open(2)).
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let descriptor = open(path, flags, Mode::empty())
-        .map_err(|error| wrong(format!("the configuration cannot be opened: {error}")))?;
+    let descriptor = open(path, flags, Mode::empty()).map_err(|error| wrong(unopened(error)))?;
     read_from(path, descriptor, most)
+}
+
+/// Why a configuration cannot be opened, and what to do.
+fn unopened(error: Errno) -> String {
+    let advice = match error {
+        Errno::ENOENT => "; there is no such file: write it, or correct the path".to_owned(),
+        Errno::EACCES | Errno::EPERM => "; this user may not read it: start as root, or as a user who may".to_owned(),
+        Errno::ENOTDIR => "; what is in front of its name is no directory: correct the path".to_owned(),
+        Errno::ELOOP => "; a link leads back to itself, or may not be followed here: name the file itself".to_owned(),
+        _ => String::new(),
+    };
+    format!("the configuration cannot be opened: {error}{advice}")
 }
 
 /// The same of a file of an ordinary length.
@@ -142,8 +154,8 @@ pub fn read_roots(path: &Path) -> Result<Option<ConfigText>, LaunchError> {
     let absolute = AbsolutePath::new(&path.to_string_lossy()).map_err(|reason| wrong(reason.into()))?;
     let place = Pinned::walk(&absolute, &trust, "settings")?;
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let descriptor = openat(place.directory(), place.name(), flags, Mode::empty())
-        .map_err(|error| wrong(format!("the configuration cannot be opened: {error}")))?;
+    let descriptor =
+        openat(place.directory(), place.name(), flags, Mode::empty()).map_err(|error| wrong(unopened(error)))?;
     let rights =
         Rights::of(descriptor.as_fd()).map_err(|error| wrong(format!("its rights cannot be read: {error}")))?;
     written::check_owner(&rights, &trust).map_err(wrong)?;

@@ -69,7 +69,11 @@ impl PinnedLogFile {
         let reason = if kind(found.st_mode) != SFlag::S_IFREG {
             format!("this is {}; a log is a plain file: name another", kind_name(found.st_mode))
         } else if found.st_uid != 0 && found.st_uid != self.ids.uid.as_raw() {
-            format!("this file belongs to uid {}, neither root nor the gate's user; it is left alone", found.st_uid)
+            format!(
+                "this file belongs to uid {}, neither root nor the gate's user; it is left alone: move it \
+                 away, or name another file",
+                found.st_uid
+            )
         } else if found.st_nlink > 1 {
             format!("this file has {} names (hard links); a log has one: move it away", found.st_nlink)
         } else {

@@ -53,7 +53,7 @@ impl PidFile {
         }
         if !self.trust.user(found.st_uid) {
             let reason = format!(
-                "this file belongs to uid {}, neither root nor the gate's user; it is left alone",
+                "this file belongs to uid {}, neither root nor the gate's user; it is left alone: remove it, or name another file",
                 found.st_uid
             );
             return Err(self.place.wrong(&reason));

@@ -105,6 +105,7 @@ impl<'a> Walk<'a> {
                 self.path.pop();
                 Ok(Some(target))
             }
+            Err(Errno::ENOENT) if self.purpose == "pool" => Err(self.wrong(NO_POOL)),
             Err(error) => Err(self.wrong(&not_opened(error))),
         }
     }
@@ -157,7 +158,8 @@ impl<'a> Walk<'a> {
         }
         let reason = format!(
             "this directory belongs to uid {}; only root, the gate's user (uid {}) and the owner of the directory that the \
-             configuration is in may own what a path leads through",
+             configuration is in may own what a path leads through: start with the `user` that it belongs to, name another \
+             path, or give it to root (`chown root:`)",
             rights.owner,
             self.trust.ids().uid
         );
@@ -196,6 +198,10 @@ fn next(path: &str) -> Option<(&str, &str)> {
         }
     }
 }
+
+/// The directory of a pool goes with a reboot, and comes with the pool.
+const NO_POOL: &str = "there is no such directory, so no pool has run here since the host started: start it (`systemctl start \
+                       nsgate-pool`, or `nsgate pool` in a directory that you make), or correct the path";
 
 fn not_opened(error: Errno) -> String {
     match error {

@@ -102,18 +102,21 @@ impl Written {
         let owner = self.file.owner;
         if !above.user(owner) {
             return Err(self.wrong(format!(
-                "this file belongs to uid {owner}; only root's, the gate's user's and that of the directory's owner is read"
+                "this file belongs to uid {owner}; only root's, the gate's user's and that of the directory's owner is read: give it to \
+                 root (`chown root:`)"
             )));
         }
         let mode = |rights: &Rights| rights.mode & 0o7777;
         if self.file.open_to_all() {
             let mode = mode(&self.file);
-            return Err(self.wrong(format!("others may write this file (mode {mode:04o}); take the right away")));
+            return Err(
+                self.wrong(format!("others may write this file (mode {mode:04o}); take the right away (`chmod o-w`)"))
+            );
         }
         match self.directories().find(|(_, rights)| rights.open_to_all() && !rights.sticky()) {
             Some((path, rights)) => {
                 let (path, mode) = (path.display(), mode(rights));
-                let advice = "take the right away";
+                let advice = "take the right away (`chmod o-w`)";
                 Err(self.wrong(format!("others may write in this directory ({path}, mode {mode:04o}); {advice}")))
             }
             None => Ok(()),

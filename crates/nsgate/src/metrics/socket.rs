@@ -117,7 +117,7 @@ fn bind(path: &Path, gid: Option<Gid>) -> Result<UnixListener, String> {
     let own = nix::unistd::geteuid().as_raw();
     if ![0, own].contains(&found.uid()) || found.mode() & 0o022 != 0 {
         return Err(format!(
-            "others than root may write in {}, and could put another socket there",
+            "others than root may write in {}, and could put another socket there; name a path in a directory of root's",
             directory.display()
         ));
     }
