@@ -1,4 +1,4 @@
-//! `nsgate doctor`: what it finds, and its remedies typed as they stand.
+//! Runs `nsgate doctor`, reads its findings, and types its remedies as a person would.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ pub fn doctor(lab: &Lab, more: &[&str]) -> Started {
     communicate(command, Duration::from_secs(30))
 }
 
-/// What was found of this level: what it is about, what it is, and what to do.
+/// The findings of this level: subject, fault and remedy of each.
 pub fn found(lab: &Lab, level: &str) -> Vec<(String, String, String)> {
     let said = doctor(lab, &["--json"]);
     let all: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:#?}"));
@@ -25,7 +25,7 @@ pub fn found(lab: &Lab, level: &str) -> Vec<(String, String, String)> {
     all.map(|one| (word(one, "about"), word(one, "what"), word(one, "do"))).collect()
 }
 
-/// The one thing that is wrong, which says `word` and what to do; the status says so too.
+/// Checks that `about` has one fault, that it names `word` and a remedy, and that the exit status tells of it.
 #[track_caller]
 pub fn only(lab: &Lab, about: &str, word: &str) {
     let wrong = found(lab, "wrong");
@@ -37,7 +37,7 @@ pub fn only(lab: &Lab, about: &str, word: &str) {
     assert!(page.stdout.contains("1 thing is wrong"), "{page:#?}");
 }
 
-/// Does what the one thing that is wrong says, as a person types it: the first command in it.
+/// Runs the first command in the remedy of the one fault, as a person would type it.
 #[track_caller]
 pub fn obeyed(lab: &Lab) {
     let wrong = found(lab, "wrong");

@@ -2,7 +2,7 @@
 //! network for ten seconds, or until the pool ends it.
 
 use nsgate_config::native;
-use nsgate_pool::{Offer, Word};
+use nsgate_pool::{Offer, WorkerNotice};
 use std::{
     net::TcpListener,
     os::fd::AsFd,
@@ -27,10 +27,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("curl http://127.0.0.1:8775/   (for ten seconds)");
     let end = Instant::now() + Duration::from_secs(10);
     while Instant::now() < end {
-        match served.word()? {
-            None | Some(Word::Pong) => std::thread::sleep(Duration::from_millis(50)),
-            Some(Word::End(reason)) => return Err(reason.into()),
-            Some(Word::Leave | Word::Gone) => {
+        match served.notice()? {
+            None | Some(WorkerNotice::Pong) => std::thread::sleep(Duration::from_millis(50)),
+            Some(WorkerNotice::End(reason)) => return Err(reason.into()),
+            Some(WorkerNotice::Leave | WorkerNotice::Gone) => {
                 served = offer.begin(Path::new(&pool), &[listener.as_fd()])?.wait(Duration::from_secs(5))?;
             }
         }

@@ -184,7 +184,7 @@ pub struct Served {
 
 /// What a worker says of a network that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum WorkerNotice {
     /// Another worker has taken over. Hand the network over to it, then drop this; this worker serves until then.
     Leave,
     /// It serves the network no longer. Do not hand it over again.
@@ -200,22 +200,22 @@ impl Served {
     ///
     /// # Errors
     /// [`OfferError::Protocol`]: leave this worker.
-    pub fn word(&self) -> Result<Option<Word>, OfferError> {
+    pub fn notice(&self) -> Result<Option<WorkerNotice>, OfferError> {
         let bytes = match receive_reply(&self.channel) {
             Ok(bytes) => bytes,
             Err(OfferError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(OfferError::Io(_)) => return Ok(Some(Word::Gone)),
+            Err(OfferError::Io(_)) => return Ok(Some(WorkerNotice::Gone)),
             Err(error) => return Err(error),
         };
         match Reply::parse(&bytes).map_err(ProtocolError::Unreadable)? {
-            Reply::Leave => Ok(Some(Word::Leave)),
-            Reply::End(why) => Ok(Some(Word::End(why))),
-            Reply::Pong => Ok(Some(Word::Pong)),
+            Reply::Leave => Ok(Some(WorkerNotice::Leave)),
+            Reply::End(why) => Ok(Some(WorkerNotice::End(why))),
+            Reply::Pong => Ok(Some(WorkerNotice::Pong)),
             _ => Err(ProtocolError::Unasked.into()),
         }
     }
 
-    /// Asks the worker to finish the requests under way and accept no more. It says [`Word::End`] when it has.
+    /// Asks the worker to finish the requests under way and accept no more. It says [`WorkerNotice::End`] when it has.
     ///
     /// # Errors
     /// The worker is gone, and the requests with it.
@@ -229,7 +229,7 @@ impl Served {
         self.answers
     }
 
-    /// Asks for a sign of life. The worker answers [`Word::Pong`].
+    /// Asks for a sign of life. The worker answers [`WorkerNotice::Pong`].
     ///
     /// # Errors
     /// The worker is gone, or reads nothing any more.

@@ -1,4 +1,4 @@
-//! Values of the headers that the gate lets through: bytes that another reader might take for more than a value.
+//! Values of passing headers that contain what looks like the end of a line, or like a second header.
 
 use nsgate_forwarder::passing_headers;
 
@@ -6,7 +6,7 @@ use super::{ADDRESS, Honest, UUID, Vector, get_with};
 
 pub(super) fn all() -> Vec<Vector> {
     let mut vectors = Vec::new();
-    // A second Host is refused, whatever its value is.
+    // The request has a Host already, and a second one is refused.
     for name in passing_headers().iter().map(|header| header.name()).filter(|name| *name != "host") {
         let value = |what: &str, value: &[u8]| {
             let lines = [name.as_bytes(), b": ", value, b"\r\n"].concat();

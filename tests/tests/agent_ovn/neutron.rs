@@ -1,4 +1,4 @@
-//! The same questions to Neutron's own look-up, over the same rows of the same server.
+//! nsgate's look-up and Neutron's own get the same questions about the same rows of the same server, and give the same answers.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -16,7 +16,7 @@ const NETWORKS: [&str; 3] = [
     "bb000000-0000-4000-8000-000000000003",
 ];
 
-/// What stands in a row, in the forms that northd and Neutron write it.
+/// Values of the column `mac`, in the forms that northd and Neutron write.
 const MACS: [&[&str]; 14] = [
     &[],
     &["unknown"],

@@ -19,12 +19,12 @@ impl TcpConnector {
 impl Connector for TcpConnector {
     type Stream = TcpStream;
 
-    /// A server that does not answer holds up the requests of the same time, and not all later ones.
+    /// A server that does not answer delays the requests of the same time, but no later ones.
     const AT_ONCE: usize = 64;
 
     async fn connect(&self) -> Result<TcpStream> {
         let stream = TcpStream::connect(self.0).await?;
-        // A request is one write, and nothing is gained by holding it back.
+        // A request is one write. Waiting for more to send would only delay it.
         stream.set_nodelay(true)?;
         Ok(stream)
     }

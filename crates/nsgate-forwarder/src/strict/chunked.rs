@@ -1,7 +1,7 @@
 //! A chunked body, by RFC 9112, section 7.1.
 //!
-//! Extensions and trailers mean nothing here, and different servers have read them differently: they are read by the letter
-//! and left out of what is passed on, so that there is nothing in it but sizes, data and ends of lines.
+//! Extensions and trailers mean nothing here, and servers read them in different ways. So this reader checks them strictly by the
+//! grammar, and does not pass them on. What it passes on has only sizes, data and ends of lines.
 
 use super::octets::{TOKEN, has};
 use crate::{Reason, refusal::Refusal};
@@ -13,7 +13,7 @@ pub(crate) struct Chunked {
     state: ChunkedState,
     total: u64,
     bound: u64,
-    /// Bytes of extensions and trailers that may still come, and trailers.
+    /// How many more bytes of extensions and trailers are permitted, and how many more trailers.
     aside: u32,
     trailers: u32,
 }
@@ -36,13 +36,13 @@ enum ChunkedState {
     LastCr,
     /// In a trailer's name.
     TrailerName,
-    /// In its value.
+    /// In a trailer's value.
     TrailerValue,
-    /// After that: LF.
+    /// After a trailer's value and CR: LF.
     TrailerLf,
     /// After the trailers: LF.
     LastLf,
-    /// Behind the body.
+    /// The body is complete.
     End,
 }
 
@@ -66,12 +66,12 @@ enum Extension {
     Closed,
 }
 
-/// What becomes of a byte that was taken.
+/// What happens to a byte that belongs to the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Goes {
-    /// On to the reader behind.
+    /// Pass it on to the next reader.
     On,
-    /// No further.
+    /// Leave it out.
     Nowhere,
 }
 
@@ -80,7 +80,7 @@ const EXTENSION: Refusal = Refusal::bad_request(Reason::ChunkExtension);
 const TRAILER: Refusal = Refusal::bad_request(Reason::Trailer);
 
 impl Chunked {
-    /// A body of at most `bound` bytes of data, with as much beside it as a head may have.
+    /// A body of at most `bound` bytes of data. Extensions and trailers may be as long as a head.
     pub(crate) fn new(bound: u64, limits: &Limits) -> Self {
         let state = ChunkedState::Size { digits: 0, size: 0 };
         Self { state, total: 0, bound, aside: limits.head_bytes, trailers: limits.headers }
@@ -90,8 +90,8 @@ impl Chunked {
         self.state == ChunkedState::End
     }
 
-    /// Number of bytes at the beginning of `bytes` that belong to the body, and of those that are left of them for the
-    /// reader behind, which then stand at the beginning.
+    /// Takes the bytes of the body from the beginning of `bytes`, and moves those that are passed on to the beginning. Returns how
+    /// many bytes it took, and how many of them are passed on.
     pub(crate) fn take(&mut self, bytes: &mut [u8]) -> Result<(usize, usize), Refusal> {
         let (mut taken, mut left) = (0, 0);
         while let (Some(byte), false) = (bytes.get(taken), self.ended()) {
@@ -125,7 +125,7 @@ impl Chunked {
                     | ChunkedState::TrailerLf
             )
         };
-        // The CR behind an extension ends the line of the size, and goes on; the LF behind a trailer ends the trailer.
+        // The CR after an extension ends the line of the size, and is passed on. The LF after a trailer ends the trailer.
         let goes = if aside(next) || self.state == ChunkedState::TrailerLf { Goes::Nowhere } else { Goes::On };
         if goes == Goes::Nowhere {
             let wrong = if matches!(next, ChunkedState::Extension(..)) { (413, EXTENSION) } else { (431, TRAILER) };
@@ -169,7 +169,7 @@ impl Chunked {
             (ChunkedState::DataLf, b'\n') => ChunkedState::Size { digits: 0, size: 0 },
             (ChunkedState::LastCr, b'\r') => ChunkedState::LastLf,
             (ChunkedState::LastLf, b'\n') => ChunkedState::End,
-            // As a header's name and value, and in one line.
+            // A trailer has the form of a header: a name and a value, on one line.
             (ChunkedState::LastCr | ChunkedState::TrailerName, _) if has(&TOKEN, byte) => ChunkedState::TrailerName,
             (ChunkedState::TrailerName, b':') => ChunkedState::TrailerValue,
             (ChunkedState::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => ChunkedState::TrailerValue,
@@ -211,7 +211,7 @@ impl Extension {
 mod tests {
     use super::{Chunked, Limits, Reason};
 
-    /// Bytes of the body, and what is passed on of it, or the status of the refusal; fed in pieces of `size`.
+    /// Feeds `size` bytes at a time. Returns how many bytes belong to the body, and what is passed on; or the status of the refusal.
     fn pass(bytes: &[u8], size: usize) -> Result<(usize, Vec<u8>, bool), u16> {
         let mut limits = Limits::default();
         (limits.head_bytes, limits.headers) = (64, 3);

@@ -11,10 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Configurations that are walked.
+/// At most so many configurations are read.
 const WALKED: usize = 50;
 
-/// What was found of the configurations and of the agents that they name.
+/// The findings about the configurations, and about the agents that they name.
 #[derive(Debug, Default)]
 pub(super) struct Configurations {
     pub(super) findings: Vec<Finding>,
@@ -23,15 +23,15 @@ pub(super) struct Configurations {
 }
 
 impl Configurations {
-    /// Whether no agent listens at the socket that this process asks.
+    /// Whether no agent listens at the socket that this process connects to.
     pub(super) fn is_away(&self, one: &ProcessOverview) -> bool {
         let asks = one.windows.iter().find(|seen| seen.window == "/backend").and_then(|seen| seen.path.as_ref());
         asks.is_some_and(|socket| self.away.contains(socket))
     }
 }
 
-/// Where configurations lead, as a start would see it: each agent's socket once. What `said` tells of a process that runs is not
-/// told again.
+/// Checks each configuration as a start would, and each agent's socket once. A fault that `said` already has for a running process
+/// is not reported again.
 pub(super) fn look(places: &Places, said: &[Reach<'_>]) -> Configurations {
     let mut found = Configurations::default();
     let all = &mut found.findings;
@@ -81,7 +81,7 @@ fn backend(config: &Config, options: &Options, said: &[Reach<'_>]) -> (Finding, 
     let agent = agent(config.gate.backend.path().as_path());
     let all: Vec<Finding> = match check_gate(config, None, options) {
         Ok(warnings) => {
-            // The mode of a socket that is left over says nothing of the next one.
+            // Without an agent the socket is an old one. The agent makes a new one, which may have another mode.
             let unreached = if agent.level == FindingLevel::Ok { check_reach(config, options) } else { Ok(Vec::new()) };
             let unreached = unreached.unwrap_or_default();
             let is_told = |warning: &String| said.iter().any(|reach| warning.contains(reach.reason()));

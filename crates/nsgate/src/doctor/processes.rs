@@ -1,6 +1,6 @@
 //! Each process: whether it answers guests, sees what it was shown, and may connect where it has to.
 //!
-//! Promises one remedy for one cause: what follows from a finding of the pools has none.
+//! Promises one remedy for one cause. A finding that follows from a finding about the pools has no remedy of its own.
 
 use super::{
     Finding,
@@ -18,7 +18,7 @@ pub(super) struct Reach<'a> {
 }
 
 impl Reach<'_> {
-    /// What keeps it out, without whom it is kept from.
+    /// Why the process may not connect, without the name of the socket.
     pub(super) fn reason(&self) -> &str {
         self.kept.what.split_once(": ").map_or(self.kept.what.as_str(), |(_, reason)| reason)
     }
@@ -30,13 +30,13 @@ pub(super) fn named(one: &ProcessOverview) -> String {
     format!("the {}{network} ({})", one.role, one.pid)
 }
 
-/// Its agent, its pool or its log is there, and the kernel does not let it connect.
+/// The sockets of its agent, its pool or its log to which the kernel does not let this process connect, though they are there.
 pub(super) fn out_of_reach(one: &ProcessOverview) -> Vec<Reach<'_>> {
     let Some(ids) = one.ids.filter(|_| one.role != "supervisor") else { return Vec::new() };
     kept_out_of(one.pid, &ids, &one.windows).into_iter().map(|kept| Reach { of: one, kept }).collect()
 }
 
-/// One finding for each thing that keeps processes out, however many they are.
+/// One finding for each cause. It names all processes that may not connect for that cause.
 pub(super) fn reach_findings(all: &[Reach<'_>]) -> Vec<Finding> {
     let mut by_cause: BTreeMap<(&str, &str), Vec<&ProcessOverview>> = BTreeMap::new();
     for reach in all {
@@ -48,7 +48,7 @@ pub(super) fn reach_findings(all: &[Reach<'_>]) -> Vec<Finding> {
     by_cause.into_iter().map(said).collect()
 }
 
-/// Processes by name: the first, and how many more.
+/// The name of the first process, and the number of the others.
 fn together(all: &[&ProcessOverview]) -> String {
     let first = all.first().map(|one| named(one)).unwrap_or_default();
     match all.len() {
@@ -57,12 +57,12 @@ fn together(all: &[&ProcessOverview]) -> String {
     }
 }
 
-/// What is not as it should be about each process.
+/// What is wrong with each process.
 pub(super) fn look(overview: &Overview, pools: &Pools, reach: &[Reach<'_>]) -> Vec<Finding> {
     let all = overview.processes.iter();
     let mut found: Vec<Finding> =
         all.clone().flat_map(|one| silent(one, pools).into_iter().chain(process(one, pools, reach))).collect();
-    // The processes of a pool are started anew together.
+    // One command starts all processes of a pool anew, so they share a finding.
     let mut crews: BTreeMap<String, Vec<&ProcessOverview>> = BTreeMap::new();
     for one in all.filter(|one| is_of_a_pool(one) && sees_another(one) && !pools.tells_of(one)) {
         crews.entry(one.wrong.join(", ")).or_default().push(one);
@@ -82,12 +82,12 @@ fn is_of_a_pool(one: &ProcessOverview) -> bool {
     ["worker", "zygote", "dispatcher"].contains(&one.role)
 }
 
-/// Whether nothing is wrong with it but that a directory which it sees is not at its path.
+/// Whether a directory that was removed or replaced is all that is wrong with this process.
 fn sees_another(one: &ProcessOverview) -> bool {
     one.confined == Some(false) && one.wrong.iter().all(|row| row.starts_with("its directories"))
 }
 
-/// It is there, and answers no guest. A keeper that waits for its worker is told of with the pool.
+/// The finding about a process that runs, but answers no guest. A keeper that waits for its worker is part of the pool's finding.
 fn silent(one: &ProcessOverview, pools: &Pools) -> Option<Finding> {
     let silent = one.silent.as_ref()?;
     if pools.tells_of(one) || silent.waits {
@@ -121,7 +121,7 @@ fn process(one: &ProcessOverview, pools: &Pools, reach: &[Reach<'_>]) -> Option<
     }
 }
 
-/// A gate or a keeper sees a directory that is not at its path.
+/// The finding about a gate or a keeper that sees a directory which was removed or replaced.
 fn moved(one: &ProcessOverview, pools: &Pools, wrong: &str) -> Finding {
     let what = format!("{} sees a directory that was removed or replaced: {wrong}", named(one));
     let of_the_pool = window_of(one).is_some_and(|seen| seen.is_lost());
@@ -139,7 +139,7 @@ fn moved(one: &ProcessOverview, pools: &Pools, wrong: &str) -> Finding {
     }
 }
 
-/// No worker serves a keeper's network.
+/// The finding about a keeper whose network no worker serves.
 fn keeper(one: &ProcessOverview, pools: &Pools, reach: &[Reach<'_>]) -> Option<Finding> {
     let how = if waits(one) {
         "no worker serves its network, and it may not by itself (`nsgate add --no-fallback`, or `pool_fallback = false`)"

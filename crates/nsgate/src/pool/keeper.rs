@@ -1,9 +1,9 @@
-//! The process that stands for one network of a pool: it holds the listeners, has the pid and the command line that an
-//! agent watches, and sleeps.
+//! The keeper: the process that stands for one network of a pool. It holds the listeners. It has the pid and the command line that an
+//! agent watches. While a worker serves, it sleeps.
 //!
-//! Promises that the network is served as long as this process lives: by the worker it was handed over to, by the next
-//! one when that worker is gone or is replaced, and by itself ([`alone`]) where none answers and the site permits it. When it
-//! ends, its network does. [`state`] says what it does and when.
+//! Promises that the network is served as long as the keeper lives. The worker that took the network serves it. If that worker is
+//! gone or replaced, the next one does. If no worker answers, the keeper serves it itself ([`alone`]), where the site permits that.
+//! The network ends with its keeper. [`state`] says what a keeper does and when.
 
 mod alone;
 mod asleep;
@@ -28,25 +28,25 @@ use state::KeeperState;
 /// What has to exist before the filter closes.
 struct Prepared {
     seed: Seed,
-    /// For session tokens. The worker is given the same, and tokens stay good whoever serves.
+    /// The key of session tokens. The worker gets the same one, so a token stays good when the network changes hands.
     key: Option<String>,
-    /// Who this process is.
+    /// The user and group ids of this process.
     who: String,
 }
 
-/// Runs the keeper of `config`'s network, and returns the exit status of this process: that of the starter, which is
-/// done when the network is served, or that of the keeper.
+/// Runs the keeper of `config`'s network. Returns the exit status of this process. The starter returns once the network is served, the
+/// keeper when it ends.
 ///
 /// # Errors
-/// Whatever kept the network from being served. Nothing is left behind then.
+/// The reason why the network is not served. Nothing is left behind.
 pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<u8, LaunchError> {
     let prepare = || {
         let who = format!("uid {} and gid {}", geteuid(), getegid());
         Ok(Prepared { seed: Seed::new(), key: gate::token_key_text(&config.gate.guards)?, who })
     };
-    // Looked at from here: a keeper cannot ask again.
+    // Checked before the drop: a confined keeper cannot look.
     let place = hangs::place(pool.socket.as_path());
-    // What the worker is told is what was asked for: its own bounds are its own.
+    // The worker gets the configuration as written, before this process applies its own bounds.
     let (fitted, shortfall) = gate::fitted(config)?;
     match launch_keeper(&fitted, &pool.socket, options, prepare)? {
         Launched::Finished(status) => Ok(status),
@@ -59,7 +59,7 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
 }
 
 /// The keeper of a process that has just been confined, and its signals.
-// Not a part of its caller, whose frame lasts for as long as the keeper sleeps.
+// Not inlined: the caller's frame lasts as long as the keeper sleeps, and should stay small.
 #[inline(never)]
 fn made<'a>(
     config: &Config,
@@ -71,7 +71,7 @@ fn made<'a>(
     let Running { prepared: Prepared { seed, key: text, who }, signals, confined, agents, listeners, .. } = running;
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
-    // What the worker is told is what stands: the listeners that were bound, the agent's owner as a number.
+    // The worker gets the addresses that were bound, and the agent's owner as a number.
     let mut config = config.clone();
     config.gate.listeners = running.listening;
     config.gate.backend.owner = agents.first().and_then(|agent| agent.owner).map(Account::Id);

@@ -1,7 +1,7 @@
 //! Hands a network over to a host's pool, and keeps it there as long as it lives: `handover POOL AGENT PORT`.
 
 use nsgate_config::{AbsolutePath, Account, Backend, Config, Gate, Identity, Process};
-use nsgate_pool::{Offer, Word};
+use nsgate_pool::{Offer, WorkerNotice};
 use std::error::Error;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
@@ -23,11 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let served = offer.begin(Path::new(pool), &[listener.as_fd()])?.wait(Duration::from_secs(5))?;
         println!("served");
         loop {
-            match served.word()? {
-                Some(Word::End(reason)) => return Err(reason.into()),
+            match served.notice()? {
+                Some(WorkerNotice::End(reason)) => return Err(reason.into()),
                 // Another worker takes over: the next offer is for it.
-                Some(Word::Leave | Word::Gone) => break,
-                Some(Word::Pong) | None => std::thread::sleep(Duration::from_millis(50)),
+                Some(WorkerNotice::Leave | WorkerNotice::Gone) => break,
+                Some(WorkerNotice::Pong) | None => std::thread::sleep(Duration::from_millis(50)),
             }
         }
     }

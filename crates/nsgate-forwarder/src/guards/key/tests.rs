@@ -1,4 +1,4 @@
-//! A token is good for its address, its network, its process and its time, and for nothing else.
+//! A token is good for one address, in one network, with one key, until its time is over.
 
 use super::{LENGTH, LONGEST, TokenKey, VERSION};
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ fn the_key_says_nothing_of_itself() {
 }
 
 proptest! {
-    /// Cut, lengthened, or with any digit changed, a token is bad.
+    /// A token that was cut, lengthened or changed in one digit is bad.
     #[test]
     fn whatever_is_changed_makes_it_bad(at in 0..LENGTH * 2, digit in any::<u8>(), length in 0..LENGTH * 2, more in "[0-9a-f]{1,8}") {
         let (key, now) = (key(), Instant::now());
@@ -80,7 +80,7 @@ proptest! {
         prop_assert!(!key.is_good(&token.to_ascii_uppercase(), guest, NETWORK, now) || token == token.to_ascii_uppercase());
     }
 
-    /// Nothing that a guest makes up is good, and nothing makes the parser panic.
+    /// A made-up token is bad, and the parser does not panic.
     #[test]
     fn what_is_made_up_is_bad(bytes in prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..200),
@@ -89,7 +89,7 @@ proptest! {
         prop_assert!(!key().is_good(&bytes, source("10.0.0.5"), NETWORK, Instant::now()));
     }
 
-    /// A token of one guest is not another's.
+    /// A token of one address is bad for every other address.
     #[test]
     fn a_token_is_one_guests(one in any::<u128>(), other in any::<u128>()) {
         let (key, now) = (key(), Instant::now());

@@ -1,4 +1,4 @@
-//! A keeper that serves its network by itself, as a standalone gate does, and goes on asking for a worker.
+//! A keeper that serves its network itself, as a gate does. It goes on asking for a worker.
 
 use super::driver::{Keeper, WokenBy};
 use crate::{
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// Serves, until a worker does or the keeper ends.
-// Not a part of its caller, whose frame lasts for as long as the keeper sleeps.
+// Not inlined: the caller's frame lasts as long as the keeper sleeps, and should stay small.
 #[inline(never)]
 pub(super) fn serve(keeper: &mut Keeper<'_>, signals: &Signals) {
     counted::serves(true);
@@ -48,7 +48,7 @@ async fn run(keeper: &mut Keeper<'_>, signals: &Signals) -> io::Result<()> {
 /// Begins to serve.
 fn open(keeper: &mut Keeper<'_>) -> io::Result<JoinHandle<()>> {
     let network = &keeper.network;
-    // Copies: the keeper's own are handed over later.
+    // Serve copies of the listeners. The keeper hands the originals over later.
     let listeners = network.listeners.iter().map(|one| tokio::net::TcpListener::from_std(one.try_clone()?));
     let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
     let mut gate = network.config.gate.clone();
@@ -61,12 +61,12 @@ fn open(keeper: &mut Keeper<'_>) -> io::Result<JoinHandle<()>> {
     Ok(tokio::spawn(forwarder.serve(listeners, stopped)))
 }
 
-/// What comes first.
+/// Waits for the first event.
 async fn wait(keeper: &Keeper<'_>, called: &AsyncFd<BorrowedFd<'_>>, own: &mut JoinHandle<()>) -> WokenBy {
     tokio::select! {
         biased;
         called = called.readable() => {
-            // Every signal that has come is read after this.
+            // The caller reads all pending signals next.
             drop(called.map(|mut called| called.clear_ready()));
             WokenBy::Signal
         }
@@ -84,7 +84,7 @@ async fn time(keeper: &Keeper<'_>) {
     }
 }
 
-/// Waits for something to read. What cannot be watched is waited for until the time is over.
+/// Waits until the descriptor can be read. If the event loop cannot watch it, this waits for ever; another event ends the wait.
 async fn readable(descriptor: Option<BorrowedFd<'_>>) {
     match descriptor.and_then(|descriptor| watched(descriptor).ok()) {
         Some(watched) => drop(watched.readable().await),
@@ -92,7 +92,7 @@ async fn readable(descriptor: Option<BorrowedFd<'_>>) {
     }
 }
 
-/// A descriptor as something to wait for, for as long as it is borrowed.
+/// Lets the event loop watch a borrowed descriptor.
 #[allow(
     deprecated,
     reason = "the successor is unsafe for types that do not own their descriptor; the owner is borrowed"

@@ -15,13 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits, until the keeper serves by itself or ends.
+/// Sleeps until the keeper has to serve by itself, or ends.
 pub(super) fn sleep(keeper: &mut Keeper<'_>, signals: &Signals) {
     let mut was_asleep = false;
     while !keeper.state().is_alone() && !matches!(keeper.state(), KeeperState::Ended(_)) {
         let is_asleep = keeper.state().is_asleep();
         if is_asleep && !was_asleep {
-            // What starting took, or serving, is not needed for sleeping.
+            // Give back the memory that the start or the serving took.
             sys::give_back();
             sys::give_back_stack();
         }
@@ -32,7 +32,7 @@ pub(super) fn sleep(keeper: &mut Keeper<'_>, signals: &Signals) {
     }
 }
 
-/// What comes first, if it is anything that this process waits for.
+/// Waits for the first event. `None`: poll(2) returned without one.
 fn wait(keeper: &Keeper<'_>, signals: &Signals) -> Option<WokenBy> {
     let timeout = keeper.deadline().map_or(PollTimeout::NONE, |until| {
         let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
@@ -50,7 +50,7 @@ fn wait(keeper: &Keeper<'_>, signals: &Signals) -> Option<WokenBy> {
     match poll(&mut all, timeout) {
         Ok(0) | Err(Errno::EINTR) => return Some(WokenBy::Time),
         Ok(_) => {}
-        // Cannot be: the descriptors are open and the memory is there. A signal ends a keeper all the same.
+        // poll(2) cannot fail here: the descriptors are open, and it needs no memory. If it does, a signal still ends the keeper.
         Err(_) => return Some(WokenBy::Signal),
     }
     let any: Vec<bool> = all.iter().map(|one| one.any().unwrap_or(false)).collect();

@@ -1,4 +1,4 @@
-//! For how long a keeper waits.
+//! How long a keeper waits for what.
 
 use super::event::KeeperDelay;
 use std::{
@@ -7,37 +7,39 @@ use std::{
     time::Duration,
 };
 
-/// Between two attempts at a worker while no process serves: from the first to the last.
+/// The pause between two handovers while no process serves: it grows from the first value to the last.
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(400);
-/// Between two attempts while the keeper serves.
+/// The pause between two handovers while the keeper serves.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How long a worker may take to answer one handover. A thousand may come at once.
 const ANSWER: Duration = Duration::from_secs(3);
-/// The same, while the keeper serves. A worker that is stopped takes long, and there may be another in its place by then.
+/// The same, while the keeper serves. It is longer: a worker that is stopped takes long to go on, or to be replaced.
 const ALONE_ANSWER: Duration = Duration::from_secs(10);
-/// A worker that has refused a network is asked again after so long, or when it is gone: it may have room by then.
+/// The pause before a worker that refused the network is asked again. It may have room by then. Its end shortens the pause.
 pub(super) const AGAIN: Duration = Duration::from_secs(60);
-/// A worker that closes the connection so soon after a refusal is one of an earlier release, and is not gone.
+/// A worker of an earlier release closes the connection within this time after a refusal. It is not gone.
 pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
-/// A worker is given so long for a sign of life, however short the site's patience is: it may be busy with a thousand handovers.
+/// The least time that a worker gets for a sign of life, even if the site's patience is shorter: it may be busy with a thousand
+/// handovers.
 const SHORTEST_LIFE: Duration = Duration::from_millis(250);
-/// A keeper that wakes up so much later than it wanted to was stopped itself, and so may the worker have been.
+/// If the keeper wakes up so much too late, it was stopped itself. Then the worker may have been stopped too.
 pub(super) const OVERSLEPT: Duration = Duration::from_secs(1);
-/// How long connections may go on after a worker has taken over: busy ones get an answer that says it is their last.
+/// How long the keeper's own connections may last after a worker has taken over. A busy one gets an answer
+/// that says it is the last.
 const RETIRING: Duration = Duration::from_secs(10);
 
-/// What has to be known of the host before the filter closes: times differ from keeper to keeper, so that not all ask at once.
+/// A random number of this keeper, drawn before the filter forbids that. It spreads the pauses, so that not all keepers ask at once.
 pub(super) struct Seed(u64);
 
 impl Seed {
     pub(super) fn new() -> Self {
-        // The first keys of a hash map are random numbers from the kernel, which the filter does not let pass later: a
-        // keeper that becomes a gate needs them.
+        // The first hash map of a thread takes random keys from the kernel, and the filter forbids that later. A keeper that becomes a
+        // gate needs hash maps, so make one now.
         Self(RandomState::new().build_hasher().finish())
     }
 
-    /// Between half of `time` and all of it.
+    /// A random time between half of `time` and all of it.
     fn about(&mut self, time: Duration) -> Duration {
         // A linear congruential generator (Knuth, MMIX): enough to spread.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -48,7 +50,7 @@ impl Seed {
 
 pub(super) struct Delays {
     seed: Seed,
-    /// The site's.
+    /// The site's patience.
     patience: Duration,
     pause: Duration,
 }
@@ -58,7 +60,7 @@ impl Delays {
         Self { seed, patience, pause: SHORTEST }
     }
 
-    /// Attempts at a worker begin.
+    /// Attempts begin: the pause is the shortest again.
     pub(super) fn begin(&mut self) {
         self.pause = SHORTEST;
     }
@@ -74,7 +76,7 @@ impl Delays {
             KeeperDelay::Answer => ANSWER,
             KeeperDelay::AloneAnswer => ALONE_ANSWER,
             KeeperDelay::Refused => AGAIN,
-            // Half for the question and half for its answer: a guest waits for no more than the site's patience.
+            // Half is for the question and half for its answer, so that a guest waits no longer than the site's patience.
             KeeperDelay::Life => (self.patience / 2).max(SHORTEST_LIFE),
             KeeperDelay::Retiring => RETIRING,
         }

@@ -1,4 +1,4 @@
-//! A keeper's sockets: what happens at them becomes an event, and what the state machine asks for is done to them.
+//! A keeper's sockets. The driver turns what happens there into events, and does what the state machine asks for.
 
 use super::{
     delays::{AGAIN, AT_ONCE, Delays, OVERSLEPT},
@@ -10,7 +10,7 @@ use crate::{audit::Audits, counted, gate, log::Sink};
 use nsgate_config::{Config, Limits, PoolUse};
 use nsgate_forwarder::{Stop, TokenKey};
 use nsgate_launcher::{Agent, Readiness, SignalRequest, Signals};
-use nsgate_pool::{Offer, OfferError, Offered, Served, Unserved, Word};
+use nsgate_pool::{Offer, OfferError, Offered, Served, Unserved, WorkerNotice};
 use std::{
     io,
     net::TcpListener,
@@ -21,10 +21,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// The network that a keeper stands for, with all that serving it takes.
+/// The network that a keeper stands for, and all that is needed to serve it.
 pub(super) struct KeptNetwork {
     pub(super) config: Config,
-    /// What the keeper keeps to while it serves by itself.
+    /// The bounds for the time in which the keeper serves by itself.
     pub(super) limits: Limits,
     pub(super) agents: Vec<Agent>,
     pub(super) listeners: Vec<TcpListener>,
@@ -33,16 +33,16 @@ pub(super) struct KeptNetwork {
     pub(super) events: Option<Audits>,
 }
 
-/// The pool, as this process sees it.
+/// The pool that the keeper hands its network to.
 pub(super) struct KeepersPool<'a> {
     pub(super) wanted: &'a PoolUse,
     /// Its socket.
     pub(super) path: PathBuf,
-    /// None if the gate is too long for one.
+    /// The offer; `None` if the gate is too long for a message.
     pub(super) offer: Option<Offer>,
 }
 
-/// What woke a keeper.
+/// The cause of a keeper's waking.
 pub(super) enum WokenBy {
     Signal,
     /// [`Keeper::answer`].
@@ -51,31 +51,31 @@ pub(super) enum WokenBy {
     Worker,
     Guest,
     Time,
-    /// The own connections have ended.
+    /// The keeper's own connections have ended.
     Own,
 }
 
 pub(super) struct Keeper<'a> {
     pub(super) network: KeptNetwork,
-    /// Ends the own connections, in the states in which there may be any.
+    /// Ends the keeper's own connections. Set in the states that may have some.
     pub(super) stop: Option<watch::Sender<Option<Stop>>>,
     state: KeeperState,
     pool: KeepersPool<'a>,
     delays: Delays,
     report: KeeperReport,
-    /// Until the starter is told.
+    /// The channel to the starter, until it is told.
     readiness: Option<Readiness>,
-    /// A handover that waits for its answer, in the states that do.
+    /// The handover that waits for its answer, in the states that have one.
     offered: Option<Offered>,
     /// The worker whose answer has just come.
     taken: Option<Served>,
-    /// The last handover, if it came to nothing. It lasts while the worker that has refused is looked at.
+    /// The last handover, if it failed. It is kept while the keeper watches the worker that refused.
     unserved: Option<Unserved>,
     /// The worker that serves.
     served: Option<Served>,
     /// When [`KeeperEvent::Time`] comes, in the states in which it does.
     deadline: Instant,
-    /// Since when a worker is waited for with patience.
+    /// When the site's patience began.
     since: Instant,
 }
 
@@ -109,18 +109,18 @@ impl<'a> Keeper<'a> {
         self.state
     }
 
-    /// When the keeper is to be woken though nothing comes.
+    /// When the keeper wakes up if no event comes.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.state.is_timed().then_some(self.deadline)
     }
 
-    /// The handover: its answer comes here, or the end of the worker that has refused it.
+    /// The socket of the handover. Its answer comes here, and later the end of a worker that refused.
     pub(super) fn answer(&self) -> Option<BorrowedFd<'_>> {
         let offered = self.offered.as_ref().map(AsFd::as_fd);
         offered.or_else(|| self.unserved.as_ref().and_then(Unserved::refused_by))
     }
 
-    /// The worker that serves: what it says comes here.
+    /// The socket of the worker that serves. Its messages come here.
     pub(super) fn worker(&self) -> Option<BorrowedFd<'_>> {
         self.served.as_ref().map(AsFd::as_fd)
     }
@@ -150,7 +150,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Turns what has woken the keeper into events.
-    // Not a part of its caller, whose frame lasts for as long as the keeper sleeps.
+    // Not inlined: the caller's frame lasts as long as the keeper sleeps, and should stay small.
     #[inline(never)]
     pub(super) fn woken(&mut self, by: WokenBy, signals: &Signals) {
         let event = match by {
@@ -188,7 +188,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Every signal that has come.
+    /// Reads every pending signal.
     fn heard(&mut self, signals: &Signals) {
         while let Some(asked) = signals.next() {
             match asked {
@@ -200,7 +200,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// A worker has answered to a handover, or the one that had refused it has closed the connection.
+    /// A worker has answered a handover, or a worker that refused has closed the connection.
     fn answered(&mut self) -> KeeperEvent {
         if let Some(offered) = self.offered.take() {
             return match offered.settled() {
@@ -220,12 +220,12 @@ impl<'a> Keeper<'a> {
 
     /// The worker that serves has said something, or is gone.
     fn told(&mut self) -> Option<KeeperEvent> {
-        match self.served.as_ref()?.word() {
+        match self.served.as_ref()?.notice() {
             Ok(None) => None,
-            Ok(Some(Word::Pong)) => Some(KeeperEvent::Pong),
-            Ok(Some(Word::Leave)) => Some(KeeperEvent::Leave),
-            Ok(Some(Word::Gone)) | Err(_) => Some(KeeperEvent::Gone),
-            Ok(Some(Word::End(reason))) => {
+            Ok(Some(WorkerNotice::Pong)) => Some(KeeperEvent::Pong),
+            Ok(Some(WorkerNotice::Leave)) => Some(KeeperEvent::Leave),
+            Ok(Some(WorkerNotice::Gone)) | Err(_) => Some(KeeperEvent::Gone),
+            Ok(Some(WorkerNotice::End(reason))) => {
                 tracing::info!("the pool ends the network: {reason}");
                 Some(KeeperEvent::EndNetwork)
             }
@@ -241,7 +241,7 @@ impl<'a> Keeper<'a> {
         Some(if late > OVERSLEPT { KeeperEvent::Oversleep } else { KeeperEvent::Time })
     }
 
-    /// A handover came to nothing.
+    /// A handover failed.
     fn failed(&mut self, unserved: Unserved) -> KeeperEvent {
         let early = self.since.elapsed() < self.pool.wanted.patience;
         let why = match (&unserved.error, unserved.refused_by()) {
@@ -255,7 +255,7 @@ impl<'a> Keeper<'a> {
         KeeperEvent::Fail(why)
     }
 
-    /// Does what the state machine asks for. What comes of it at once is an event.
+    /// Does what the state machine asks for. An immediate result is the next event.
     fn perform(&mut self, action: KeeperAction) -> Option<KeeperEvent> {
         match action {
             KeeperAction::Offer => return self.offer(),
@@ -279,7 +279,8 @@ impl<'a> Keeper<'a> {
                 self.served = None;
             }
             KeeperAction::Ping => {
-                // One that reads nothing any more does not answer either; one that is gone is heard of by itself.
+                // A failure needs no event here. A worker that reads nothing gives no answer in time. A worker that is gone has
+                // closed its socket.
                 let _ = self.served.as_ref().map(Served::ping);
             }
             KeeperAction::FinishWorker => {
@@ -302,7 +303,7 @@ impl<'a> Keeper<'a> {
             KeeperAction::SayServed => tracing::info!("a worker serves the network from now on"),
             KeeperAction::CloseListeners => {
                 tracing::info!("SIGUSR1: listeners are closed, requests under way are finished");
-                // A copy of them, here, would keep guests waiting for nothing.
+                // If copies stayed open here, guests would wait at listeners that no process serves.
                 self.network.listeners.clear();
             }
             KeeperAction::DrainOwn => self.stop_own(Stop::Drain),

@@ -1,22 +1,22 @@
-//! What happens to a keeper, and what it does then: the words of its state machine ([`super::state`]).
+//! The events and the actions of a keeper's state machine ([`super::state`]).
 
 /// What happens to a keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeeperEvent {
     /// The time that was waited for has come.
     Time,
-    /// The same, and the keeper is much too late: it was stopped itself, and so may the worker have been.
+    /// The same, but the keeper wakes up much too late. It was stopped itself, and the worker may have been stopped too.
     Oversleep,
     /// Handover: a worker has taken the network.
     Settle {
         /// It can be asked for a sign of life.
         answers: bool,
     },
-    /// Handover: it came to nothing.
+    /// Handover: it failed.
     Fail(HandoverFailure),
     /// Handover: the worker that has refused is gone.
     RefuserLeaves,
-    /// Handover: it has closed the connection at once, as one of an earlier release does, and is not gone.
+    /// Handover: the worker that refused closed the connection at once. It is of an earlier release, and not gone.
     RefuserCloses,
     /// Listener: a guest waits.
     Guest,
@@ -24,7 +24,7 @@ pub(super) enum KeeperEvent {
     Pong,
     /// Worker: it wants to be left.
     Leave,
-    /// Worker: it is gone, or says what no worker says.
+    /// Worker: it is gone, or broke the protocol.
     Gone,
     /// Worker: the network is to end, or the requests under way are finished.
     EndNetwork,
@@ -42,7 +42,7 @@ pub(super) enum KeeperEvent {
     Break,
 }
 
-/// Why a handover came to nothing.
+/// Why a handover failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HandoverFailure {
     /// No worker answers, within the time that the site gives one to come back.
@@ -64,11 +64,11 @@ pub(super) enum KeeperAction {
     Offer,
     /// [`KeeperEvent::Time`] comes after this.
     Wait(KeeperDelay),
-    /// The time that the site gives a worker to come back begins.
+    /// Start the time that the site gives a worker to come back.
     BeginPatience,
-    /// The worker that has answered serves. One that has served until now is let go.
+    /// Keep the worker that took the network. Let the previous one go.
     Take,
-    /// The worker that serves is told that it does no more, and let go.
+    /// Tell the worker to stop serving the network, and let it go.
     TakeBack,
     /// The worker that has served is gone. Say so.
     Lose,
@@ -76,9 +76,9 @@ pub(super) enum KeeperAction {
     Ping,
     /// Ask the worker to finish the requests under way.
     FinishWorker,
-    /// Tell the starter, and the log, that the network is served. Once told, do nothing.
+    /// Tell the starter and the log that the network is served. Do this once.
     Ready,
-    /// Tell the starter why it is not.
+    /// Tell the starter why the network is not served.
     FailStart,
     /// Say why the keeper serves by itself.
     SayAlone,
@@ -86,9 +86,9 @@ pub(super) enum KeeperAction {
     SayUnserved,
     /// Say why a worker refuses.
     SayRefused,
-    /// Say that a worker serves, and the keeper no more.
+    /// Say that a worker serves in place of the keeper.
     SayServed,
-    /// Close the listeners here. Whichever process has copies serves them.
+    /// Close the keeper's listeners. The process that has copies of them serves.
     CloseListeners,
     /// Finish the own connections: no more requests.
     DrainOwn,
@@ -96,7 +96,7 @@ pub(super) enum KeeperAction {
     RetireOwn,
 }
 
-/// For how long.
+/// What a keeper waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeeperDelay {
     /// Between two attempts at a worker, while no process serves: longer each time.

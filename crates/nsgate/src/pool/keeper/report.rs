@@ -1,21 +1,21 @@
-//! What a keeper says of its network to the log.
+//! The messages about its network that a keeper writes to the log.
 
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{OfferError, Unserved};
 use std::io;
 
-/// What may be behind a socket that is not there, or at which no process listens.
+/// The likely cause where the pool's socket is missing or has no listener.
 const AWAY: &str = " (if the directory of the pool's socket was removed and made anew, or replaced, this keeper does not see the \
                     new one: `nsgate attest` says so, and a start anew mends it)";
 
 pub(super) struct KeeperReport {
-    /// What the log is told once the network is served.
+    /// The message to log once the network is served.
     first: Option<String>,
-    /// The pool's, as it was written.
+    /// The path of the pool's socket, as it was written.
     socket: AbsolutePath,
-    /// Why the keeper may not connect there, should that be so.
+    /// Why the keeper may not connect to that socket, if it may not.
     closed: String,
-    /// The last reason that the log was told since a worker has served.
+    /// The last reason that was logged since a worker served.
     told: String,
 }
 
@@ -31,12 +31,12 @@ impl KeeperReport {
         }
     }
 
-    /// A worker has taken the network: the next time that none does, the log is told again.
+    /// A worker has taken the network. The next failure is logged, even if its reason is the last one's.
     pub(super) fn taken(&mut self) {
         self.told.clear();
     }
 
-    /// Why no worker serves: a handover came to nothing, or else the worker was silent.
+    /// Why no worker serves: a handover failed, or the worker was silent.
     pub(super) fn reason(&self, failed: Option<&Unserved>) -> String {
         let socket = &self.socket;
         let Some(unserved) = failed else {
@@ -71,7 +71,7 @@ impl KeeperReport {
         }
     }
 
-    /// Whether the log has not been told this reason last: it is told once, however often a handover fails for it.
+    /// Whether this reason differs from the last one that was logged. A reason is logged once, however often a handover fails for it.
     fn is_news(&mut self, failed: Option<&Unserved>) -> bool {
         let Some(unserved) = failed else { return true };
         let reason = unserved.to_string();

@@ -94,7 +94,7 @@ pub(super) enum HandoverStage {
 /// What is known of the worker that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum WorkerLife {
-    /// It was alive a moment ago: guests are no reason to ask.
+    /// It was alive a moment ago. A new guest is no reason to ask.
     Heard,
     /// The next guest is a reason to ask.
     Watched,
@@ -104,7 +104,7 @@ pub(super) enum WorkerLife {
     Mute,
 }
 
-/// A state, and what is to be done when it begins.
+/// The next state, and the actions with which it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeeperTransition {
     pub(super) state: KeeperState,
@@ -120,10 +120,10 @@ impl KeeperState {
         Self::Starting.doing(ASK)
     }
 
-    /// What follows from an event, for a keeper that serves by itself where `fallback` says so.
+    /// The transition that an event causes. `fallback` says whether the keeper may serve by itself.
     pub(super) fn step(self, event: On, fallback: Fallback) -> KeeperTransition {
         match event {
-            // The keeper is done.
+            // The keeper has ended: no event changes that.
             _ if matches!(self, Self::Ended(_)) => self.doing(&[]),
             On::Terminate => Self::Ended(0).doing(&[]),
             On::Finish => self.finish(&[Do::CloseListeners, Do::DrainOwn]),
@@ -172,11 +172,11 @@ impl KeeperState {
     fn fail(self, why: HandoverFailure, fallback: Fallback) -> KeeperTransition {
         let alone = Self::Alone(Pause).doing(&[Do::SayAlone, Do::Wait(For::AlonePause)]);
         match (self, why) {
-            // An agent that waits for its proxy is not kept waiting.
+            // The agent waits for its proxy. Serve at once.
             (Self::Starting, _) if fallback == Fallback::Always => alone,
             (Self::Starting, _) => Self::Ended(1).doing(&[Do::FailStart]),
 
-            // A worker that was there a moment ago is restarted, as a rule.
+            // The worker was there a moment ago. Most likely it is being restarted.
             (Self::Unserved(Answer), Early | RefusedEarly) => Self::Unserved(Pause).doing(&[Do::Wait(For::Pause)]),
             (Self::Unserved(Answer), Late | RefusedLate) if fallback != Fallback::Never => alone,
             (Self::Unserved(Answer), RefusedLate) => {
@@ -200,7 +200,7 @@ impl KeeperState {
         match (event, self) {
             (On::RefuserLeaves, Self::Unserved(Refused)) => Self::Unserved(Answer).doing(ASK),
             (On::RefuserLeaves, Self::Leaving(Refused)) => Self::Leaving(Answer).doing(ASK),
-            // All that it has refused come at once, and none of them is in a hurry.
+            // Every keeper that this worker refused hears of its end at once. This one serves and can wait.
             (On::RefuserLeaves, Self::Alone(Refused)) => Self::Alone(Pause).doing(&[Do::Wait(For::AlonePause)]),
             // The time goes on.
             (_, Self::Unserved(Refused)) => Self::Unserved(Pause).doing(&[]),
@@ -277,17 +277,17 @@ impl KeeperState {
         !matches!(self, Self::Lent(Watched | Mute) | Self::Finishing | Self::Draining | Self::Ended(_))
     }
 
-    /// Whether a worker was asked to take the network. Time means that it has not answered.
+    /// Whether a worker was asked to take the network. [`KeeperEvent::Time`] then means that it did not answer.
     pub(super) fn awaits_answer(self) -> bool {
         matches!(self, Self::Starting | Self::Unserved(Answer) | Self::Leaving(Answer) | Self::Alone(Answer))
     }
 
-    /// Whether the worker that has refused is looked at.
+    /// Whether the keeper watches the connection to the worker that refused.
     pub(super) fn is_refused(self) -> bool {
         matches!(self, Self::Unserved(Refused) | Self::Leaving(Refused) | Self::Alone(Refused))
     }
 
-    /// Whether the keeper looks for guests at the listeners, which it does not accept.
+    /// Whether the keeper watches the listeners for guests. It does not accept them.
     pub(super) fn looks_for_guests(self) -> bool {
         self == Self::Lent(Watched)
     }
