@@ -14,8 +14,9 @@ use crate::program::workspace;
 
 /// Every page with commands, by its path in the repository. Each is run by the suite `book`, in the order of the page, except
 /// those in [`NOT_RUN`].
-pub const PAGES: [&str; 15] = [
+pub const PAGES: [&str; 16] = [
     "README.md",
+    "docs/agent.md",
     "docs/audit.md",
     "docs/diagnostics.md",
     "docs/embedding.md",
@@ -34,10 +35,11 @@ pub const PAGES: [&str; 15] = [
 
 /// Commands that the suite cannot run: the page, how they begin, and why. A test fails if there is no such
 /// command any more.
-pub const NOT_RUN: [(&str, &str, &str); 20] = [
+pub const NOT_RUN: [(&str, &str, &str); 21] = [
     ("README.md", "cargo xtask demo", "makes a laboratory of its own, inside this one; it is tried by hand"),
     ("README.md", "cargo xtask test", "would run this test"),
     ("README.md", "cargo xtask build", "the programs under test come from it"),
+    ("docs/agent.md", "systemctl", "no systemd runs here; the stage dist starts both units on a machine with one"),
     ("docs/embedding.md", "cargo run --package nsgate-forwarder", "builds; the suite embedding runs the example"),
     ("docs/embedding.md", "cargo build --package nsgate", "builds; the suite embedding runs the example"),
     ("docs/embedding.md", "cargo xtask api", "builds; the stage api compares the same"),

@@ -235,7 +235,7 @@ impl<'a> Plan<'a> {
         self.door.as_ref().map_or(self.backends, |door| slice::from_ref(door.backend))
     }
 
-    /// What it is for, where its root shows a system log that may come back. To find that one takes calls that a gate with a door
+    /// What it is for, where its root shows a system log that may come back. To find that one takes calls that a bound gate
     /// has no other use for.
     pub(crate) fn role(&self, log_comes_back: bool) -> Role {
         match (self.role, log_comes_back) {

@@ -123,7 +123,7 @@ const SOURCES: [Source; 4] = [
                 ([agent.md](agent.md)).",
         example: include_str!("agent.toml"),
         keys: "DraftAgent",
-        least: include_str!("agent.toml"),
+        least: concat!(include_str!("agent.toml"), "\n[audit]\nto = \"journald\"\n"),
         complete: |text| {
             let draft = DraftAgent::read("agent.toml", text).map_err(|e| e.to_string())?;
             let (config, _) = draft.finish("agent.toml", text).map_err(|e| e.to_string())?;
