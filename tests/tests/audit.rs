@@ -280,7 +280,7 @@ fn a_descriptor_that_is_no_way_out_is_refused_by_name(lab: &Lab) {
         (format!("3<>{file}"), "opened to append"),
         (format!("3<{}", lab.state().display()), "this is a directory"),
         ("3</dev/null".to_owned(), "this is a device"),
-        (format!("3<>{} 4<&3", fifo.display()), "the end of a pipe that is read from"),
+        (format!("3<>{} 4<&3", fifo.display()), "the reading end of a pipe"),
     ] {
         let started = try_start(lab, &world, "[audit]\nto = \"fd:3\"\n", &redirection);
         assert_eq!(started.code(), Some(1), "{redirection}");

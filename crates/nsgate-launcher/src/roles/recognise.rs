@@ -3,7 +3,7 @@
 use super::role::Role;
 use crate::mark::Mark;
 use crate::root_names::{DOOR, LOG, SIGNER, SIGNER_WITH_DATABASE, is_socket, is_window};
-use nsgate_sandbox::attest::{Facts, Open, kinds, name_of_root, open_in, run_the_same};
+use nsgate_sandbox::attest::{Facts, Open, has_child_of_same_program, kinds, name_of_root, open_in, run_the_same};
 
 /// Whether a root shows windows of nsgate's and sockets in them, and nothing else.
 pub(super) fn is_small(root: &[String]) -> bool {
@@ -17,8 +17,10 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     let shows = |name: &str| root.iter().any(|entry| entry == name);
     if !is_small(root) {
         // A pool that a service manager started without a privilege has that one's root, which is told in a row of its own.
+        // Any program may be reached at such a socket, so there an agent is one by its signer too.
+        let agent = || (is_agent(open) && has_child_of_same_program(facts.pid)).then_some(Role::Agent);
         let signs = || is_child_of_agent(facts).then_some(Role::SignerWithDatabase);
-        let serves = || in_pool(facts, open).or_else(|| is_agent(open).then_some(Role::Agent)).or_else(signs);
+        let serves = || in_pool(facts, open).or_else(agent).or_else(signs);
         return if supervises(facts.pid, open) { Some(Role::Supervisor) } else { serves() };
     }
     // Windows of the log say nothing: each role may have them.
@@ -146,6 +148,23 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_in_a_service_managers_root_has_a_child_of_its_own_program() {
+        let listener = open(3, "unix stream listener", None);
+        for (script, role) in [("(sleep 1; :) & read _", Some(Role::Agent)), ("read _", None)] {
+            let mut started = Command::new("/bin/sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
+            let pid = i32::try_from(started.id()).unwrap();
+            let mut found = None;
+            for _ in 0..50 {
+                found = found.or_else(|| of_process(pid, &HOST, std::slice::from_ref(&listener)));
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            drop(started.stdin.take());
+            started.wait().unwrap();
+            assert_eq!(found, role, "{script}");
+        }
+    }
+
+    #[test]
     fn what_a_root_shows_decides_and_not_what_a_process_could_open() {
         let gate = ["agent", "backend", "log-directory", "syslog"];
         // A gate may make UNIX sockets of any kind, and cannot listen.
@@ -165,7 +184,7 @@ mod tests {
         );
         let listener = open(3, "unix stream listener", None);
         assert_eq!(role(&["log-directory", "syslog"], std::slice::from_ref(&listener)), Some(Role::Agent));
-        assert_eq!(role(&HOST, std::slice::from_ref(&listener)), Some(Role::Agent), "as a unit starts it");
+        assert_eq!(role(&HOST, std::slice::from_ref(&listener)), None, "any program may listen");
         // A worker that tells metrics.
         assert_eq!(role(&gate, &[open(9, "unix seqpacket listener", None), listener]), Some(Role::Worker));
         assert_eq!(role(&HOST, &[open(3, "tcp listener", None)]), None);

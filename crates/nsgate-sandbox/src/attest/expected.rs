@@ -86,6 +86,15 @@ pub fn run_the_same(one: i32, other: i32) -> bool {
     program(one).is_some() && program(one) == program(other)
 }
 
+/// Whether the first thread of a process has a child that runs the same file (`children` of proc_pid_task(5)). On a kernel
+/// without `CONFIG_PROC_CHILDREN` no process has.
+#[must_use]
+pub fn has_child_of_same_program(pid: i32) -> bool {
+    let children = process(pid).join("task").join(pid.to_string()).join("children");
+    let text = fs::read_to_string(children).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).any(|child| run_the_same(pid, child))
+}
+
 fn process(pid: i32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
 }

@@ -22,7 +22,7 @@ mod windows;
 
 pub use crate::mounts::Mount;
 pub use descriptors::Open;
-pub use expected::{Expected, Facts, open_in, run_the_same};
+pub use expected::{Expected, Facts, has_child_of_same_program, open_in, run_the_same};
 pub use holdings::{Holdings, Kernel, kernel};
 pub use name::name_of_root;
 pub use namespaces::Namespace;
