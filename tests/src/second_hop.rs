@@ -171,5 +171,7 @@ impl Drop for SecondHop {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // The kernel ends the process that serves a moment after its supervisor.
+        wait_until(5.0, || std::os::unix::net::UnixStream::connect(&self.files.socket).is_err());
     }
 }
