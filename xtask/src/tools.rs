@@ -56,6 +56,7 @@ tools! {
     ZSH: "zsh" "zsh" ["zsh", "--version"], "its completion", "e2e dist";
     FISH: "fish" "fish" ["fish", "--version"], "its completion", "e2e dist";
     PODMAN: "podman" "podman" ["/usr/bin/podman", "--version"], "images, and the sidecars of containers", "dist";
+    NETAVARK: "netavark" "netavark" ["test", "-x", "/usr/lib/podman/netavark"], "podman, which does not start without it", "dist";
     OPENSSL: "openssl" "openssl" ["/usr/bin/openssl", "version"], "certificates of the second hop's tests", "e2e";
     CROSS_GCC: "aarch64-linux-gnu-gcc" "gcc-aarch64-linux-gnu" ["aarch64-linux-gnu-gcc", "--version"], "the C of a crate, for arm64", "arm64";
     CROSS_LIBC: "headers of arm64" "libc6-dev-arm64-cross" ["test", "-f", "/usr/aarch64-linux-gnu/include/stdint.h"], "the C of a crate, for arm64", "arm64";

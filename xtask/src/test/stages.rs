@@ -314,7 +314,7 @@ fn packages(wish: &Wish) -> Outcome {
     if let Err(missing) = tools::neutron() {
         println!("{missing} (the tests with Neutron's driver are skipped)");
     }
-    for tool in [tools::PODMAN, tools::RUNC] {
+    for tool in [tools::PODMAN, tools::NETAVARK, tools::RUNC] {
         if let Err(missing) = tool.ensure() {
             println!("{missing} (no image is made and no sidecar is started)");
         }
