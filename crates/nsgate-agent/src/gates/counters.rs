@@ -15,7 +15,7 @@ pub const NOVA_BOUNDS: [u64; 14] = [
     30_000_000,
 ];
 
-/// Places of the numbers. A place never changes its meaning: a reader may be newer or older than the agent. Free are 15, and those
+/// Places of the numbers. A place never changes its meaning: a reader may be newer or older than the agent. Free are those
 /// between the last bucket and [`REASONS`]: 32 to 47.
 const LOOKED_UP: usize = 6;
 const FORBIDDEN: usize = 7;
@@ -26,6 +26,7 @@ const REFUSED_AT: usize = 11;
 const FAILED_AT: usize = 12;
 const INSTANCES: usize = 13;
 const NOVA_SUM: usize = 14;
+const FORBIDDEN_AT: usize = 15;
 const BUCKETS: usize = 16;
 /// From here on, one for each of [`HopReason::ALL`], in that order.
 const REASONS: usize = 48;
@@ -54,7 +55,10 @@ impl<C: AsRef<[AtomicU64]>> HopCounters<C> {
         }
         if let Some(time) = record.nova_time {
             self.nova(time);
-            self.add(FORBIDDEN, u64::from(record.status == 403));
+            if record.status == 403 {
+                self.add(FORBIDDEN, 1);
+                self.put(FORBIDDEN_AT, now);
+            }
         }
         let Some(reason) = record.reason else { return };
         self.add(REASONS + reason as usize, 1);
@@ -139,6 +143,12 @@ impl HopValues {
     #[must_use]
     pub fn forbidden(&self) -> u64 {
         self.at(FORBIDDEN)
+    }
+
+    /// When Nova answered with status 403 last, in seconds since 1970; 0 if it never did.
+    #[must_use]
+    pub fn forbidden_at(&self) -> u64 {
+        self.at(FORBIDDEN_AT)
     }
 
     /// Doors that are open.
@@ -237,13 +247,14 @@ mod tests {
         let cells: [AtomicU64; HOP_CELLS] = std::array::from_fn(|_| AtomicU64::new(0));
         let counters = HopCounters::new(&cells[..]);
         counters.count(&record(200, None, Some(500)), 7);
-        counters.count(&record(403, None, Some(501)), 7);
+        counters.count(&record(403, None, Some(501)), 6);
         counters.count(&record(404, Some(HopReason::NoPort), None), 8);
         counters.count(&record(504, Some(HopReason::NovaSilent), None), 9);
         counters.count(&record(0, Some(HopReason::GateLeft), None), 10);
         counters.doors(3);
         let values = HopValues::new(&cells.each_ref().map(|cell| cell.load(Ordering::Relaxed)));
         assert_eq!((values.requests(), values.looked_up(), values.forbidden(), values.doors()), (5, 5, 1, 3));
+        assert_eq!(values.forbidden_at(), 6);
         assert_eq!((values.refused(), values.failed(), values.refused_at(), values.failed_at()), (1, 2, 8, 10));
         assert_eq!((&values.nova_buckets()[..3], values.nova_sum()), (&[1, 1, 0][..], 1001));
         assert_eq!(values.classes(), [1, 0, 1, 0, 2, 1]);

@@ -10,7 +10,7 @@ use crate::{
     terminal::{Progress, say, write_out},
 };
 use nsgate_config::{
-    Config, Diagnostic, Diagnostics, Listener, Parsed,
+    Config, Diagnostic, Diagnostics, Listener, MetadataAgentConfig, Parsed,
     haproxy::{self, ParsedHost},
     native::{self, DraftAgent, DraftPool, Site},
 };
@@ -150,6 +150,19 @@ impl Check {
         understood.warnings.extend(said.into_iter().map(|message| whole(name, message)));
         Ok(understood)
     }
+}
+
+/// An agent's configuration, if an agent would start with it here.
+///
+/// # Errors
+/// Why it would not, in one line.
+pub(crate) fn agent_file(file: &Path) -> Result<MetadataAgentConfig, String> {
+    let name = file.display().to_string();
+    let (text, written) = read_config_up_to(file, MOST).map_err(|error| error.to_string())?;
+    let read = DraftAgent::read(&name, &text).and_then(|draft| draft.finish(&name, &text));
+    let (config, _) = read.map_err(|errors| CheckRefusal::Wrong(shown::errors(&text, &name, errors)).row())?;
+    Start::Agent(Box::new(config.clone())).tried(file, written)?;
+    Ok(config)
 }
 
 /// One line for programs; further keys may come.

@@ -68,6 +68,7 @@ pub(super) fn numbers(read: &CounterReading) -> Map<String, Value> {
         "answered": hop.nova_buckets().into_iter().fold(0, u64::saturating_add),
         "nova_seconds": hop.nova_sum() as f64 / 1e6,
         "nova_forbidden": hop.forbidden(),
+        "last_nova_forbidden": moment(hop.forbidden_at()),
         "rejected": hop.refused(),
         "failed": hop.failed(),
         "reasons": reasons,

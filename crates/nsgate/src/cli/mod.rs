@@ -3,7 +3,7 @@
 mod add;
 mod agent;
 pub(crate) mod attest;
-mod check;
+pub(crate) mod check;
 mod cleanup;
 mod doctor;
 mod explain;

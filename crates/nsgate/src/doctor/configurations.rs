@@ -1,7 +1,7 @@
 //! The configurations that agents have written: where each leads, and whether its agent listens.
 
-use super::{Finding, FindingLevel, Places, processes::Reach};
-use crate::{metrics::configurations, overview::ProcessOverview, site};
+use super::{Finding, FindingLevel, Places, hop::SecondHop, processes::Reach};
+use crate::{metrics::configurations, overview::ProcessOverview};
 use nsgate_config::{Config, haproxy};
 use nsgate_launcher::{Mode, Options, check_gate, check_reach, read_config};
 use std::{
@@ -31,12 +31,11 @@ impl Configurations {
 }
 
 /// Checks each configuration as a start would, and each agent's socket once. A fault that `said` already has for a running process
-/// is not reported again.
-pub(super) fn look(places: &Places, said: &[Reach<'_>]) -> Configurations {
+/// is not reported again, nor is one of the second hop.
+pub(super) fn look(places: &Places, said: &[Reach<'_>], hop: &SecondHop) -> Configurations {
     let mut found = Configurations::default();
     let all = &mut found.findings;
     let mut seen: BTreeSet<String> = BTreeSet::new();
-    let asked = site::load().ok().and_then(|site| site.agent);
     for file in configurations(&places.state).into_iter().take(WALKED) {
         let shown = file.display();
         let (text, written) = match read_config(&file) {
@@ -61,28 +60,30 @@ pub(super) fn look(places: &Places, said: &[Reach<'_>]) -> Configurations {
             ));
             continue;
         };
-        parsed.config.gate.asks(asked.clone());
+        parsed.config.gate.asks(hop.asked.clone());
         let path = parsed.config.gate.backend.path().to_string();
         if seen.insert(path) {
             let mut options = Options::new(Mode::Daemon);
             options.written = Some(written);
-            let (agent, warnings) = backend(&parsed.config, &options, said);
-            if agent.level == FindingLevel::Wrong {
-                found.away.insert(parsed.config.gate.backend.path().as_path().to_owned());
+            let socket = parsed.config.gate.backend.path().as_path();
+            let agent = hop.asked.is_none().then(|| agent(socket));
+            if agent.as_ref().is_some_and(|agent| agent.level == FindingLevel::Wrong) {
+                found.away.insert(socket.to_owned());
             }
-            all.extend(warnings);
-            all.push(agent);
+            let listens = agent.as_ref().is_some_and(|agent| agent.level == FindingLevel::Ok);
+            all.extend(warnings(&parsed.config, &options, said, listens));
+            all.extend(agent);
         }
     }
     found
 }
 
-fn backend(config: &Config, options: &Options, said: &[Reach<'_>]) -> (Finding, Vec<Finding>) {
-    let agent = agent(config.gate.backend.path().as_path());
-    let all: Vec<Finding> = match check_gate(config, None, options) {
+/// What a start would say of the paths; of the way to an agent that `listens`, too.
+fn warnings(config: &Config, options: &Options, said: &[Reach<'_>], listens: bool) -> Vec<Finding> {
+    match check_gate(config, None, options) {
         Ok(warnings) => {
             // Without an agent the socket is an old one. The agent makes a new one, which may have another mode.
-            let unreached = if agent.level == FindingLevel::Ok { check_reach(config, options) } else { Ok(Vec::new()) };
+            let unreached = if listens { check_reach(config, options) } else { Ok(Vec::new()) };
             let unreached = unreached.unwrap_or_default();
             let is_told = |warning: &String| said.iter().any(|reach| warning.contains(reach.reason()));
             let judged = |warning: String| {
@@ -97,8 +98,7 @@ fn backend(config: &Config, options: &Options, said: &[Reach<'_>]) -> (Finding, 
         Err(error) => {
             vec![Finding::wrong("configurations", error.to_string(), "as the message says; no gate starts with it")]
         }
-    };
-    (agent, all)
+    }
 }
 
 /// Whether an agent listens at its socket.

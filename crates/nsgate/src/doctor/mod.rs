@@ -4,7 +4,9 @@
 
 mod agents;
 mod configurations;
+mod hop;
 mod host;
+mod listeners;
 mod networks;
 mod pids;
 mod pool;
@@ -88,7 +90,9 @@ pub(crate) fn look(places: &Places) -> Result<Vec<Finding>, String> {
     let mut pools = pool::Pools::look(places.pool.as_deref(), &overview);
     all.append(&mut pools.findings);
     all.extend(state::look(&overview, places));
-    all.extend(networks::look(&overview, places, &pools));
+    let mut hop = hop::SecondHop::look(&overview);
+    all.append(&mut hop.findings);
+    all.extend(networks::look(&overview, places, &pools, &hop));
     all.extend(pids::look(&overview, places));
     Ok(all)
 }

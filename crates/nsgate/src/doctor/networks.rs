@@ -4,6 +4,7 @@ use super::{
     Finding, FindingLevel, Places,
     configurations::{self, Configurations},
     few,
+    hop::SecondHop,
     pool::Pools,
     processes::{self, Reach, named},
 };
@@ -22,7 +23,7 @@ use std::{
 /// How many seconds a failure counts as recent.
 const NEWS: u64 = 600;
 
-pub(super) fn look(overview: &Overview, places: &Places, pools: &Pools) -> Vec<Finding> {
+pub(super) fn look(overview: &Overview, places: &Places, pools: &Pools, hop: &SecondHop) -> Vec<Finding> {
     let gates: Vec<&ProcessOverview> = overview.processes.iter().filter(|one| one.is_a_gate()).collect();
     let mut all = vec![summary(&gates)];
     let reach: Vec<Reach<'_>> = overview.processes.iter().flat_map(processes::out_of_reach).collect();
@@ -30,8 +31,9 @@ pub(super) fn look(overview: &Overview, places: &Places, pools: &Pools) -> Vec<F
     all.extend(few(processes::reach_findings(&reach)));
     all.extend(few(lost(overview, places)));
     all.extend(few(namespaces(&gates)));
-    let configurations = configurations::look(places, &reach);
-    let requests = gates.iter().flat_map(|one| counted(one, is_explained(one, &configurations, &reach))).collect();
+    let configurations = configurations::look(places, &reach, hop);
+    let is_explained = |one: &ProcessOverview| hop.explains(one) || is_explained(one, &configurations, &reach);
+    let requests = gates.iter().flat_map(|one| counted(one, is_explained(one))).collect();
     all.extend(few(configurations.findings));
     all.extend(few(requests));
     all

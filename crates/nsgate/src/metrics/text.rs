@@ -220,6 +220,7 @@ mod tests {
 
     fn gate(number: u32, confined: Option<bool>) -> ProcessOverview {
         ProcessOverview {
+            bound: false,
             ids: None,
             pid: 1,
             role: "gate",

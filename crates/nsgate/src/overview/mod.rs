@@ -25,6 +25,8 @@ pub(crate) struct ProcessOverview {
     pub(crate) pid: i32,
     /// Its role as attest names it; `haproxy` for the distribution's haproxy of a network.
     pub(crate) role: &'static str,
+    /// Whether its connection to the agent is bound to its network.
+    pub(crate) bound: bool,
     /// The network that it serves; for a haproxy, from its command line.
     pub(crate) identity: Option<Identity>,
     /// User and group of a process of nsgate.
@@ -89,6 +91,7 @@ impl ProcessOverview {
         Some(Self {
             pid,
             role,
+            bound: matches!(holdings.role, Some("boundgate" | "boundgatelog")),
             identity,
             ids: holdings.role.and(holdings.threads.first()).map(ids),
             windows: holdings.windows.clone().unwrap_or_default(),
