@@ -107,7 +107,16 @@ impl<'n> Judge<'n> {
         }
         // A line that a warning names does nothing here, or means something else: without it, both must agree. What a line
         // that does nothing repeats (a second `pidfile`) stays.
-        let (rest, taken) = without(text, &warnings, |line| same_without(text, line, &understood));
+        let mut gone = Vec::new();
+        let (rest, taken) = without(text, &warnings, |line| {
+            // Of two lines that say the same, one does nothing: beside the other.
+            gone.push(line);
+            let nothing = same_without(text, &gone, &understood);
+            if !nothing {
+                gone.pop();
+            }
+            nothing
+        });
         let Verdict::Accepted(snapshot) = self.ask(&rest)? else { return Ok(Outcome::Warned) };
         let meaning = self.noise.meaning(*snapshot);
         let nothing = Judge::read(&rest).is_some_and(|(again, _)| again == understood);
@@ -209,14 +218,14 @@ fn named(warning: &Diagnostic) -> Vec<String> {
     warning.message.split('`').skip(1).step_by(2).take(most).map(str::to_owned).collect()
 }
 
-/// Whether nsgate understands the same without one of the lines, counted from 0.
-fn same_without(text: &str, line: usize, understood: &Understood) -> bool {
-    let kept = text.lines().enumerate().filter(|(index, _)| *index != line).map(|(_, line)| format!("{line}\n"));
+/// Whether nsgate understands the same without the lines, counted from 0.
+fn same_without(text: &str, gone: &[usize], understood: &Understood) -> bool {
+    let kept = text.lines().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, line)| format!("{line}\n"));
     Judge::read(&kept.collect::<String>()).is_some_and(|(again, _)| again == *understood)
 }
 
 /// The text without the lines that a warning names, and the keywords of those that do something.
-fn without(text: &str, warnings: &[Diagnostic], does_nothing: impl Fn(usize) -> bool) -> (String, Vec<String>) {
+fn without(text: &str, warnings: &[Diagnostic], mut does_nothing: impl FnMut(usize) -> bool) -> (String, Vec<String>) {
     let named = |index: usize| warnings.iter().any(|warning| warning.line == index + 1);
     let (taken, kept): (Vec<_>, Vec<_>) = text.lines().enumerate().partition(|(index, _)| named(*index));
     let keyword = |line: &str| {

@@ -34,6 +34,11 @@ const GATE: &[Kept] = &[
         "X-Neutron-Network-ID 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\n",
         "X-Neutron-Network-ID 7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10\ndefaults\n    timeout client 7s\n    retries 7\n",
     ),
+    (
+        "an identity in capitals and the same in small letters",
+        "    bind 169.254.169.254:80\n",
+        "    bind 169.254.169.254:80\n    http-request set-header X-Neutron-Network-ID 7A1C4D2E-9F7B-4B59-9A55-0D3C1F6E2B10\n",
+    ),
     ("a second `maxconn`", "maxconn     1024\n", "maxconn 1024\n    maxconn 7\n"),
     ("a second `pidfile`", "daemon\n", "daemon\n    pidfile /run/other\n"),
     ("a second `pidfile` beside a gravest level", "local0 info", "local0 info err\n    pidfile     /run/first"),
