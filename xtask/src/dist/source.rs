@@ -21,6 +21,9 @@ replace-with = \"vendored-sources\"
 directory = \"vendor\"
 ";
 
+/// Ends of the names of object code and of archives with it. Some crates have them, for other systems than Linux.
+const OBJECTS: [&str; 6] = [".a", ".dll", ".exe", ".lib", ".o", ".obj"];
+
 /// Every dependency, in `target/dist/vendor`. From the tree's own `vendor/` or cargo's cache if they are there, and over
 /// the network only if not.
 pub(crate) fn vendor() -> Result<PathBuf, String> {
@@ -29,7 +32,8 @@ pub(crate) fn vendor() -> Result<PathBuf, String> {
         return Ok(own);
     }
     let (into, known) = (target().join("dist/vendor"), target().join("dist/vendor.lock"));
-    let lock = fs::read(workspace().join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;
+    let mut lock = fs::read(workspace().join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;
+    lock.extend(b"\n# without object code\n");
     if into.is_dir() && fs::read(&known).is_ok_and(|before| before == lock) {
         return Ok(into);
     }
@@ -41,8 +45,31 @@ pub(crate) fn vendor() -> Result<PathBuf, String> {
         said(command)
     };
     vendored(&["--offline"]).or_else(|_| vendored(&[]))?;
+    for entry in fs::read_dir(&into).map_err(|e| format!("{}: {e}", into.display()))?.flatten() {
+        without_objects(&entry.path())?;
+    }
     fs::write(&known, lock).map_err(|e| format!("{}: {e}", known.display()))?;
     Ok(into)
+}
+
+/// Takes object code out of a vendored crate, and out of the sums that cargo compares. A source package has none, and lintian reads
+/// archives of import libraries for half an hour.
+fn without_objects(directory: &Path) -> Result<(), String> {
+    let path = directory.join(".cargo-checksum.json");
+    let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let text = fs::read_to_string(&path).map_err(|e| wrong(&e))?;
+    let mut sums: serde_json::Value = serde_json::from_str(&text).map_err(|e| wrong(&e))?;
+    let files = sums["files"].as_object_mut().ok_or_else(|| wrong(&"no `files`"))?;
+    let objects = files.keys().filter(|name| OBJECTS.iter().any(|end| name.ends_with(end))).cloned();
+    let objects: Vec<String> = objects.collect();
+    for name in &objects {
+        files.remove(name);
+        fs::remove_file(directory.join(name)).map_err(|e| wrong(&e))?;
+    }
+    if objects.is_empty() {
+        return Ok(());
+    }
+    fs::write(&path, sums.to_string()).map_err(|e| wrong(&e))
 }
 
 /// Writes `nsgate-VERSION.tar.gz`, and returns where it is. Without dependencies it is one to pack programs that are built
@@ -117,4 +144,26 @@ fn walk(top: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), String
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    #[test]
+    fn no_object_code_of_a_vendored_crate_goes_into_the_source() {
+        let home = std::env::temp_dir().join(format!("without-objects-{}", std::process::id()));
+        fs::create_dir_all(home.join("lib")).unwrap();
+        for name in ["lib/libwindows.a", "lib/b.o", "build.rs"] {
+            fs::write(home.join(name), "x").unwrap();
+        }
+        let sums = r#"{"files":{"build.rs":"1","lib/b.o":"2","lib/libwindows.a":"3"},"package":"4"}"#;
+        fs::write(home.join(".cargo-checksum.json"), sums).unwrap();
+        super::without_objects(&home).unwrap();
+        let left = fs::read_to_string(home.join(".cargo-checksum.json")).unwrap();
+        let is_there = |name: &str| home.join(name).exists();
+        let there = [is_there("lib/libwindows.a"), is_there("lib/b.o"), is_there("build.rs")];
+        fs::remove_dir_all(&home).unwrap();
+        assert_eq!((left.as_str(), there), (r#"{"files":{"build.rs":"1"},"package":"4"}"#, [false, false, true]));
+    }
 }
