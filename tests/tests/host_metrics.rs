@@ -15,12 +15,17 @@ use nix::libc::linger;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
+use nsgate_agent::binding::{Door, Taken, line};
+use nsgate_config::Identity;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
+use nsgate_tests::nova::SmallNova;
 use nsgate_tests::openmetrics::{Family, parsed};
+use nsgate_tests::ovn::{self, Binding, Server};
 use nsgate_tests::pool::{OTHER, Pool, keeper, metrics_path};
 use nsgate_tests::program::{of_debian, workspace};
+use nsgate_tests::second_hop::{SecondHop, SecondHopFiles};
 use nsgate_tests::world::{NEUTRON_ID, STRANGER_ID};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, Started, SyslogReader, suite};
 use serde_json::Value;
@@ -44,6 +49,8 @@ fn main() {
         a_blind_monitoring_is_said,
         debians_prometheus_scrapes_and_its_alerts_fire_and_resolve,
         what_is_stopped_unread_without_a_log_or_haproxys_is_an_alert_that_ends,
+        each_fault_behind_the_second_hop_is_an_alert_of_its_own_that_ends,
+        each_fault_before_the_second_hop_and_its_end_are_alerts_that_end,
     ]
 }
 
@@ -886,6 +893,160 @@ fn what_is_stopped_unread_without_a_log_or_haproxys_is_an_alert_that_ends(lab: &
     });
     assert!(ended, "{:#?}", server.firing());
     drop((agent, log));
+}
+
+/// A database that knows the laboratory's guest, on every host.
+fn southbound(lab: &Lab) -> Server {
+    let server = Server::start(lab, &ovn::schema());
+    let here = server.insert(&ovn::chassis("host-1")).remove(1);
+    let datapath = server.insert(&[ovn::datapath(&format!("neutron-{NETWORK}"), 1)]).remove(0);
+    let port = Binding::of("port-1", 1, &datapath, &here, "fa:16:3e:00:00:01 10.0.0.11", "first");
+    server.transact(&[port.insert()]);
+    server
+}
+
+/// A request for another network over a connection that root has bound, as code in a gate that was taken over might send it.
+fn asks_for_another_network(socket: &Path) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(line(&Identity::OvnNetwork(NETWORK.parse().unwrap())).as_bytes()).unwrap();
+    let mut bound = [0; 6];
+    stream.read_exact(&mut bound).unwrap();
+    let door = Door::bound(stream.into());
+    door.ask().unwrap();
+    let mut taken = None;
+    assert!(wait_until(5.0, || {
+        taken = door.take().ok();
+        taken.is_some()
+    }));
+    let Some(Taken::Connection(mut connection)) = taken else { panic!("{taken:?}") };
+    connection.set_nonblocking(false).unwrap();
+    let ask = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.11\r\nX-OVN-Network-ID: {OTHER}\r\n\r\n");
+    connection.write_all(ask.as_bytes()).unwrap();
+    let mut answer = [0; 64];
+    let count = connection.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..count]).into_owned()
+}
+
+/// A guest, its gate, `nsgate agent` and a Nova that answers as it is told; and Debian's Prometheus, which looks on.
+struct WatchedHop {
+    network: Network,
+    hop: SecondHop,
+    gate: Gate,
+    monitor: Prometheus,
+    _exporter: Exporter,
+    nova: SmallNova,
+    _log: TakingLog,
+}
+
+fn watched_files(lab: &Lab, nova: &SmallNova, directory: Option<&str>) -> SecondHopFiles {
+    let files = SecondHopFiles::write(lab, &[nova.address.to_string()], "");
+    let files = match directory {
+        Some(directory) => files.with_directory(directory),
+        None => files,
+    };
+    files.replace(&files.config, &text(&files.config).replace("plain = true\n", ""));
+    files
+}
+
+/// What Nova answers.
+static NOVA: std::sync::Mutex<&str> = std::sync::Mutex::new(RIGHT);
+const RIGHT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+impl WatchedHop {
+    /// With this table `[directory]`; `None`: the laboratory's guest in a file.
+    fn start(lab: &Lab, directory: Option<&str>) -> Self {
+        let prometheus = prometheus_of_debian(lab);
+        assert!(communicate(ip(&["link", "set", "lo", "up"]), Duration::from_secs(5)).ok());
+        let (network, log) = (Network::named("gate1", "guest1"), TakingLog::begin());
+        let nova = SmallNova::start(|_, stream| stream.write_all(NOVA.lock().unwrap().as_bytes()).is_ok());
+        let hop = watched_files(lab, &nova, directory).start(lab);
+        lab.site(&format!("agent = \"{}\"\n", hop.files.socket.display()));
+        let gate = Gate::start(lab, &network.gate, &Config::new(Kind::Ovn));
+        let exporter = Exporter::start(lab, &["--group=neutron"]);
+        let monitor = Prometheus::start(lab, &prometheus, &exporter.socket);
+        assert!(wait_until(20.0, || !monitor.query("nsgate_hop_doors == 1").is_empty()));
+        Self { network, hop, gate, monitor, _exporter: exporter, nova, _log: log }
+    }
+
+    fn asked(&self) -> u16 {
+        Guest::new(&self.network.guest).get("/").map_or(0, |answer| answer.status)
+    }
+
+    #[track_caller]
+    fn quiet(&self) {
+        let quiet = wait_until(40.0, || {
+            std::thread::sleep(Duration::from_millis(300));
+            self.asked() == 200 && self.monitor.firing().is_empty()
+        });
+        assert!(quiet, "{:#?}", self.monitor.firing());
+    }
+
+    /// It fires while the guest asks, and no other does.
+    #[track_caller]
+    fn alone(&self, name: &str, ask: impl Fn() -> u16, status: u16) {
+        let fires = wait_until(40.0, || {
+            assert_eq!(ask(), status, "{name}: {}", text(&self.hop.log));
+            std::thread::sleep(Duration::from_millis(200));
+            self.monitor.firing().contains_key(name)
+        });
+        assert!(fires && self.monitor.firing().keys().eq([name]), "{name}: {:#?}", self.monitor.firing());
+    }
+}
+
+/// A database and a Nova that do not answer as they should, each alone on a host that is quiet after it.
+fn each_fault_behind_the_second_hop_is_an_alert_of_its_own_that_ends(lab: &Lab) {
+    let mut server = southbound(lab);
+    let directory = format!("kind = \"ovn\"\nremotes = [{:?}]\n", server.remote());
+    server.kill();
+    let watched = WatchedHop::start(lab, Some(&directory));
+    watched.alone("NsgateHopDirectoryAway", || watched.asked(), 503);
+    let away = "time() - nsgate_hop_directory_away_since_timestamp_seconds";
+    assert!(text(workspace().join("docs/grafana-dashboard-hop.json")).contains(away));
+    assert_eq!(watched.monitor.query(away).len(), 1);
+    server.begin();
+    watched.quiet();
+    for (name, answer, status) in [
+        ("NsgateHopSecretsDiffer", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", 403),
+        ("NsgateHopNovaErrors", "no HTTP\r\n\r\n", 502),
+    ] {
+        *NOVA.lock().unwrap() = answer;
+        watched.alone(name, || watched.asked(), status);
+        *NOVA.lock().unwrap() = RIGHT;
+        watched.quiet();
+    }
+}
+
+/// The same of guests and gates, and of the agent itself, which takes its gates with it.
+fn each_fault_before_the_second_hop_and_its_end_are_alerts_that_end(lab: &Lab) {
+    let watched = WatchedHop::start(lab, None);
+    for _ in 0..3 {
+        assert_eq!(watched.asked(), 200);
+        std::thread::sleep(Duration::from_millis(1200));
+    }
+    assert_eq!(watched.monitor.firing(), BTreeMap::new(), "a host without a fault");
+    let stranger = Guest::new(&watched.network.guest).at(12);
+    watched.alone("NsgateHopNoInstance", || stranger.get("/").map_or(0, |answer| answer.status), 404);
+    let board: Value = serde_json::from_str(&text(workspace().join("docs/grafana-dashboard-hop.json"))).unwrap();
+    let targets = board["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    // The other test asks for a directory that is away.
+    for query in targets.map(|target| target["expr"].as_str().unwrap()).filter(|query| !query.contains("_away_")) {
+        let finds = || watched.asked() == 200 && !watched.monitor.query(query).is_empty();
+        assert!(wait_until(15.0, finds), "{query} finds nothing");
+    }
+    watched.quiet();
+    assert!(asks_for_another_network(&watched.hop.files.socket).starts_with("HTTP/1.1 403 "));
+    watched.monitor.fires("NsgateHopForeignNetwork");
+    let firing = watched.monitor.firing();
+    assert!(firing.keys().eq(["NsgateHopForeignNetwork"]), "{firing:#?}");
+    watched.quiet();
+    let mut watched = watched;
+    watched.hop.terminate();
+    assert!(watched.hop.ended_within(40.0).is_some());
+    watched.monitor.fires("NsgateHopGone");
+    // Its gates have ended with it, and their networks are lost.
+    watched.hop = watched_files(lab, &watched.nova, None).start(lab);
+    watched.gate = Gate::start(lab, &watched.network.gate, &Config::new(Kind::Ovn));
+    watched.quiet();
 }
 
 fn ip(words: &[&str]) -> Command {
