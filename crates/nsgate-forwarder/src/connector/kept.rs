@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
     sync::{
         Mutex as AsyncMutex,
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        mpsc::{Receiver, Sender, channel, error::TrySendError},
         watch,
     },
     task::JoinHandle,
@@ -46,7 +46,7 @@ pub trait ConnectionSource: AsRawFd + Send + Sync + 'static {
 pub struct DoorConnector<D: ConnectionSource> {
     door: Arc<AsyncFd<D>>,
     /// What the door brings, in the order in which it was asked.
-    brought: AsyncMutex<UnboundedReceiver<Option<UnixStream>>>,
+    brought: AsyncMutex<Receiver<Option<UnixStream>>>,
     /// The door was asked, and what it brings is not taken: the request that asked has ended.
     owed: AtomicBool,
     idle: Arc<Idle>,
@@ -73,12 +73,22 @@ impl DoorEnd {
 }
 
 /// Connections without a request. The one that was used last is used next: of more than are needed the agent hears no more.
-#[derive(Debug, Default)]
-struct Idle(Mutex<Vec<AsyncFd<UnixStream>>>);
+#[derive(Debug)]
+struct Idle {
+    kept: Mutex<Vec<AsyncFd<UnixStream>>>,
+    /// Connections with a request.
+    busy: AtomicUsize,
+    /// One is kept while there are no more of both.
+    most: usize,
+}
 
 impl Idle {
+    fn at_most(most: usize) -> Arc<Self> {
+        Arc::new(Self { kept: Mutex::default(), busy: AtomicUsize::new(0), most })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<AsyncFd<UnixStream>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,11 +109,19 @@ impl<D: ConnectionSource> DoorConnector<D> {
     /// The event loop cannot watch the door.
     pub fn new(door: D) -> Result<Self> {
         let door = Arc::new(watched(door, Interest::READABLE)?);
-        let (bring, brought) = unbounded_channel();
+        let (bring, brought) = channel(1);
         let (end, ended) = watch::channel(None);
         let task = tokio::spawn(attend(door.clone(), bring, end));
-        let (brought, owed, idle) = (AsyncMutex::new(brought), AtomicBool::new(false), Arc::default());
+        let (brought, owed, idle) = (AsyncMutex::new(brought), AtomicBool::new(false), Idle::at_most(usize::MAX));
         Ok(Self { door, brought, owed, idle, ended, task })
+    }
+
+    /// The same, but a connection is kept only while there are at most `most`, those with a request among them: for a process that
+    /// has no descriptor to spare.
+    #[must_use]
+    pub fn keeping(mut self, most: usize) -> Self {
+        self.idle = Idle::at_most(most);
+        self
     }
 
     /// The end of the door.
@@ -136,6 +154,19 @@ impl<D: ConnectionSource> Drop for DoorConnector<D> {
     }
 }
 
+impl KeptStream {
+    fn new(watched: AsyncFd<UnixStream>, was_kept: bool, idle: &Arc<Idle>) -> Self {
+        idle.busy.fetch_add(1, Ordering::Relaxed);
+        Self { watched: Some(watched), writes: false, was_kept, idle: idle.clone() }
+    }
+}
+
+impl Drop for KeptStream {
+    fn drop(&mut self) {
+        self.idle.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl<D: ConnectionSource> Connector for DoorConnector<D> {
     type Stream = KeptStream;
 
@@ -143,10 +174,7 @@ impl<D: ConnectionSource> Connector for DoorConnector<D> {
 
     async fn connect(&self) -> Result<KeptStream> {
         match self.kept() {
-            Some(watched) => {
-                let (watched, idle) = (Some(watched), self.idle.clone());
-                Ok(KeptStream { watched, writes: false, was_kept: true, idle })
-            }
+            Some(watched) => Ok(KeptStream::new(watched, true, &self.idle)),
             None => self.connect_afresh().await,
         }
     }
@@ -166,8 +194,7 @@ impl<D: ConnectionSource> Connector for DoorConnector<D> {
         self.owed.store(false, Ordering::Relaxed);
         // A door that has as many connections as it may have brings one when another has ended.
         let stream = stream.ok_or_else(|| self.closed())?.ok_or(ErrorKind::WouldBlock)?;
-        let (watched, idle) = (Some(self::watched(stream, Interest::READABLE)?), self.idle.clone());
-        Ok(KeptStream { watched, writes: false, was_kept: false, idle })
+        Ok(KeptStream::new(self::watched(stream, Interest::READABLE)?, false, &self.idle))
     }
 
     fn was_kept(stream: &KeptStream) -> bool {
@@ -177,7 +204,10 @@ impl<D: ConnectionSource> Connector for DoorConnector<D> {
     fn keep(mut stream: KeptStream) {
         // One that is watched for writing would wake this process each time the agent has read.
         if let (Some(watched), false) = (stream.watched.take(), stream.writes) {
-            stream.idle.lock().push(watched);
+            let mut kept = stream.idle.lock();
+            if kept.len() + stream.idle.busy.load(Ordering::Relaxed) <= stream.idle.most {
+                kept.push(watched);
+            }
         }
     }
 
@@ -189,7 +219,7 @@ impl<D: ConnectionSource> Connector for DoorConnector<D> {
 /// Takes what the door brings until the agent closes it.
 async fn attend<D: ConnectionSource>(
     door: Arc<AsyncFd<D>>,
-    bring: UnboundedSender<Option<UnixStream>>,
+    bring: Sender<Option<UnixStream>>,
     end: watch::Sender<Option<String>>,
 ) {
     let why = loop {
@@ -198,7 +228,13 @@ async fn attend<D: ConnectionSource>(
             Err(error) => break error,
         };
         match ready.try_io(|door| door.get_ref().take()) {
-            Ok(Ok(brought)) => _ = bring.send(brought),
+            // One is asked for at a time. What comes unasked would take descriptors without a bound.
+            Ok(Ok(brought)) => match bring.try_send(brought) {
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                Err(TrySendError::Full(_)) => {
+                    break Error::new(ErrorKind::InvalidData, "it brings more than is asked for");
+                }
+            },
             Ok(Err(error)) => break error,
             Err(_) => {}
         }
