@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -33,7 +33,6 @@ fn main() {
         an_agent_that_refuses_or_is_another_program_is_said_at_once,
         a_gate_whose_agent_ends_answers_503_and_ends,
         a_gate_is_succeeded_by_one_with_a_door_of_its_own,
-        a_pool_takes_no_gate_with_a_door,
         the_agent_itself_carries_the_requests_of_a_gate_that_is_bound_to_it,
     ]
 }
@@ -347,15 +346,6 @@ fn a_gate_is_succeeded_by_one_with_a_door_of_its_own(lab: &Lab) {
     assert_eq!(body(&network), "200 bound");
     let doors: Vec<usize> = agent.seen().iter().map(|asked| asked.door).collect();
     assert_eq!(doors, [1, 2]);
-}
-
-fn a_pool_takes_no_gate_with_a_door(lab: &Lab) {
-    lab.site(&format!("{SITE}pool = \"/run/nsgate/pool.sock\"\n"));
-    let (network, config) = (lab.network(), Config::new(Kind::Ovn));
-    socket();
-    let started = refused(lab, &network, &config);
-    assert!(started.stderr.contains("take `agent` or `pool` out"), "{started:#?}");
-    assert!(!Path::new("/run/nsgate/pool.sock").exists());
 }
 
 fn the_agent_itself_carries_the_requests_of_a_gate_that_is_bound_to_it(lab: &Lab) {

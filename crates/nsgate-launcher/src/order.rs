@@ -65,7 +65,6 @@ pub fn launch_keeper<T>(
     options: &Options,
     prepare: impl FnOnce() -> io::Result<T>,
 ) -> Result<Launched<T>, LaunchError> {
-    Plan::without_door(config)?;
     start(&Plan::keeper(config, pool), options, prepare)
 }
 

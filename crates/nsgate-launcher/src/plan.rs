@@ -141,7 +141,7 @@ impl<'a> Plan<'a> {
         Self { role: Role::Keeper, pool: Some(pool), ..Self::gate(config) }
     }
 
-    /// A pool's worker connects to its agents itself.
+    /// A service manager keeps no door: what is bound anew for a later worker takes a process that holds the first.
     ///
     /// # Errors
     /// The gate is bound to its agent.
@@ -150,8 +150,8 @@ impl<'a> Plan<'a> {
         if !backend.binds() {
             return Ok(());
         }
-        let why = "a pool's worker has no connection that is bound to a network; name the socket as `backend`, and under the haproxy \
-                   name take `agent` or `pool` out of /etc/nsgate/nsgate.toml";
+        let why = "a service manager keeps no connection that is bound to a network: leave a keeper (launch_keeper), or name the \
+                   socket as `backend`";
         Err(LaunchError::path("agent", backend.path().as_path(), why))
     }
 

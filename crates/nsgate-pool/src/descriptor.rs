@@ -55,11 +55,39 @@ fn look(listener: &Listener, descriptor: BorrowedFd<'_>) -> Result<(), String> {
         let bound = if device.is_empty() { "to no interface".to_owned() } else { format!("to interface {device}") };
         return Err(wrong(&format!("bound {bound}")));
     }
-    let flags = fcntl(descriptor, FcntlArg::F_GETFL).map_err(|error| wrong(&format!("closed: fcntl: {error}")))?;
-    if !OFlag::from_bits_truncate(flags).contains(OFlag::O_NONBLOCK) {
-        return Err(wrong("in blocking mode: set O_NONBLOCK before handing it over"));
+    answers_at_once(descriptor).map_err(|what| wrong(&what))
+}
+
+/// Whether this may be the door of a gate that is bound to its agent: a UNIX stream socket that does not listen, and answers at once.
+///
+/// # Errors
+/// A sentence that says what it is instead.
+pub fn check_door(descriptor: BorrowedFd<'_>) -> Result<(), Invalid> {
+    look_at_door(descriptor).map_err(Invalid::new)
+}
+
+fn look_at_door(descriptor: BorrowedFd<'_>) -> Result<(), String> {
+    let wrong = |what: &str| format!("the descriptor for the agent's door is {what}");
+    let number = |option| match sys::socket_option(descriptor, option) {
+        Err(Errno::ENOTSOCK) => Err(wrong("not a socket")),
+        Err(error) => Err(wrong(&format!("not to be looked at: getsockopt: {error}"))),
+        Ok(value) => Ok(value),
+    };
+    if number(libc::SO_DOMAIN)? != libc::AF_UNIX || number(libc::SO_TYPE)? != libc::SOCK_STREAM {
+        return Err(wrong("not a UNIX stream socket"));
     }
-    Ok(())
+    if number(libc::SO_ACCEPTCONN)? != 0 {
+        return Err(wrong("a socket that listens"));
+    }
+    answers_at_once(descriptor).map_err(|what| wrong(&what))
+}
+
+fn answers_at_once(descriptor: BorrowedFd<'_>) -> Result<(), String> {
+    let flags = fcntl(descriptor, FcntlArg::F_GETFL).map_err(|error| format!("closed: fcntl: {error}"))?;
+    if OFlag::from_bits_truncate(flags).contains(OFlag::O_NONBLOCK) {
+        return Ok(());
+    }
+    Err("in blocking mode: set O_NONBLOCK before handing it over".to_owned())
 }
 
 /// Whether the listener's hop limit is the one of the gate's guards. The process that bound the listener has set it; a worker

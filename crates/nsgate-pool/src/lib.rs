@@ -25,7 +25,7 @@ pub mod worker;
 
 pub use ask::{AskError, Listing, keep, keep_over, list, listener, remove, stores};
 pub use channel::Channel;
-pub use descriptor::{check, check_hop_limit};
+pub use descriptor::{check, check_door, check_hop_limit};
 pub use offer::{Offer, OfferError, Offered, ProtocolError, Served, Unserved, WorkerNotice};
 pub use peer::{Allowed, Peer};
 pub use shard::shard;

@@ -8,7 +8,7 @@ use crate::{
 use nsgate_config::{Config, Invalid};
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     time::{Duration, Instant},
 };
@@ -46,6 +46,9 @@ pub enum OfferError {
         /// Descriptors.
         given: usize,
     },
+    /// The gate is to be bound to its agent, and the agent gives no door for the worker.
+    #[error("the agent gives no door for the pool's worker: {0}")]
+    Door(io::Error),
     /// The worker is not there, or gone, or does not answer.
     #[error("the pool does not answer: {0}")]
     Io(#[from] io::Error),
@@ -90,12 +93,31 @@ impl Offer {
     /// # Errors
     /// [`OfferError::Listeners`], [`OfferError::Io`].
     pub fn begin(&self, pool: &Path, listeners: &[BorrowedFd<'_>]) -> Result<Offered, OfferError> {
+        self.connected(pool, listeners)?.sent(self, listeners)
+    }
+
+    /// The same for a gate that is bound to its agent. `door` gives the door of the worker, which goes behind the listeners. It is called
+    /// when a worker is there.
+    ///
+    /// # Errors
+    /// [`OfferError::Door`] with what `door` says; as [`Offer::begin`].
+    pub fn begin_with_door(
+        &self,
+        pool: &Path,
+        listeners: &[BorrowedFd<'_>],
+        door: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> Result<Offered, OfferError> {
+        let connected = self.connected(pool, listeners)?;
+        let door = door().map_err(OfferError::Door)?;
+        let all: Vec<BorrowedFd<'_>> = listeners.iter().copied().chain([door.as_fd()]).collect();
+        connected.sent(self, &all)
+    }
+
+    fn connected(&self, pool: &Path, listeners: &[BorrowedFd<'_>]) -> Result<Offered, OfferError> {
         if listeners.len() != self.listeners {
             return Err(OfferError::Listeners { named: self.listeners, given: listeners.len() });
         }
-        let channel = Channel::connect(pool)?;
-        channel.send(&self.message, listeners)?;
-        Ok(Offered(channel))
+        Ok(Offered(Channel::connect(pool)?))
     }
 }
 
@@ -104,6 +126,11 @@ impl Offer {
 pub struct Offered(Channel);
 
 impl Offered {
+    fn sent(self, offer: &Offer, descriptors: &[BorrowedFd<'_>]) -> Result<Self, OfferError> {
+        self.0.send(&offer.message, descriptors)?;
+        Ok(self)
+    }
+
     /// Waits for the answer.
     ///
     /// # Errors

@@ -23,6 +23,14 @@ pub(crate) const CLOSED: u8 = 75;
 /// After the end of the door: guests are answered 503 for so long, where a connection that is refused would tell them less.
 pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// What a process says whose agent has closed the door.
+pub(crate) fn unbound(why: &str) -> String {
+    format!(
+        "{why}: only root can have another one bound, so this process ends with status {CLOSED}, and its supervisor, Neutron's \
+         process monitor or an operator starts it anew"
+    )
+}
+
 /// The door as the connector wants it.
 #[derive(Debug)]
 pub(crate) struct GateDoor(binding::Door);
@@ -45,6 +53,11 @@ impl ConnectionSource for GateDoor {
             Taken::Door(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a door came that was not asked for")),
         }
     }
+}
+
+/// The door that has come with a network, for a pool's worker.
+pub(crate) fn reader(door: OwnedFd) -> Box<dyn ConnectionSource> {
+    Box::new(GateDoor(binding::Door::bound(door)))
 }
 
 /// Takes connections from the door that the launcher has had bound. Runs on the event loop.

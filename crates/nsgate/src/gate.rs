@@ -269,11 +269,7 @@ pub(crate) fn serve<C: Connector>(
             (None, Some(door)) => tokio::select! {
                 () = &mut serves => {}
                 why = door.wait() => {
-                    tracing::error!(
-                        "{why}: only root can have another one bound, so this process ends with status {}, and its supervisor, \
-                         Neutron's process monitor or an operator starts it anew",
-                        door::CLOSED
-                    );
+                    tracing::error!("{}", door::unbound(&why));
                     // Requests are answered 503 by now.
                     let _ = timeout(door::LAST_ANSWERS, serves).await;
                     return door::CLOSED;

@@ -77,11 +77,11 @@ fn of_listeners(listeners: usize) -> u64 {
     u64::try_from(listeners).unwrap_or(u64::MAX).saturating_mul(OF_A_LISTENER)
 }
 
-/// Descriptors that a network with so many listeners takes of its worker: the connection that handed it over, its
-/// listeners, and two for each reserved connection.
+/// Descriptors that a network with so many listeners takes of its worker: the connection that handed it over, the door to its agent if
+/// it has one, its listeners, and two for each reserved connection.
 #[must_use]
 pub fn descriptors_of_a_network(listeners: usize, reserved: u32) -> u64 {
-    (1 + u64::from(reserved) * 2).saturating_add(of_listeners(listeners))
+    (2 + u64::from(reserved) * 2).saturating_add(of_listeners(listeners))
 }
 
 /// The bounds of a worker that has fewer descriptors than its settings need.
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(pool.room(pool.descriptors()), Ok(None));
         for present in 0..3000 {
             let Ok(room) = pool.room(present) else {
-                assert!(present < 43, "{present}");
+                assert!(present < 44, "{present}");
                 continue;
             };
             let room = room.unwrap();
@@ -252,6 +252,6 @@ mod tests {
             assert!(FEWEST_OWN + u64::from(room.peers) + room.descriptors <= present, "{room:?} in {present}");
         }
         let room = pool.room(20_000).unwrap().unwrap();
-        assert_eq!((room.networks, room.connections), (1792, 8192));
+        assert_eq!((room.networks, room.connections), (1643, 8192));
     }
 }

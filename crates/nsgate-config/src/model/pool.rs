@@ -21,7 +21,7 @@ pub struct Pool {
     /// Besides root, processes whose group is this one may hand over, list and remove networks. Keepers are not root any
     /// more when they hand over again, so it is the group that they run in.
     pub group: Option<Account>,
-    /// The agents that gates may ask for, 1 to 8; a gate with another one is refused.
+    /// The agents that gates may ask for, at most 8; a gate with another one is refused. One that is bound to its agent needs none.
     pub backends: Vec<Backend>,
     /// Processes that serve, 1 to 64. Each network has its own, and keeps it.
     pub workers: u32,

@@ -32,9 +32,8 @@ pub struct DraftPool {
     pub socket: Option<Spanned<String>>,
     /// Besides root, processes of this group may hand over, list and remove networks. Write the group that the keepers run in.
     pub handover_group: Option<Spanned<DraftAccount>>,
-    /// Paths of the agents' sockets, one to eight. A gate with another one is refused.
-    #[serde(default)]
-    pub backends: Vec<Spanned<String>>,
+    /// Paths of the agents' sockets, at most eight. A gate with another one is refused. `[]` where each gate has `agent`.
+    pub backends: Option<Vec<Spanned<String>>>,
     /// Processes that serve, 1 to 64, each confined on its own. A network keeps its worker while their number stays the same.
     pub workers: Option<Spanned<i64>>,
     /// Networks of each worker at once.
@@ -90,19 +89,7 @@ impl Validator<'_> {
         let socket =
             self.required("socket", &draft.socket, "socket = \"/run/nsgate/pool.sock\"", |path| socket_path(path));
         let metrics = self.optional("metrics", &draft.metrics, |path| socket_path(path));
-        let backends: Vec<Backend> =
-            draft.backends.iter().filter_map(|said| self.value("backends", said, |path| backend(path))).collect();
-        if draft.backends.is_empty() {
-            self.missing("backends", "backends = [\"/var/lib/neutron/metadata_proxy\"]");
-        }
-        if let Some(said) = draft.backends.get(MOST_BACKENDS) {
-            self.wrong("backends", said, format!("one worker reaches at most {MOST_BACKENDS} agents"));
-        }
-        for (index, said) in draft.backends.iter().enumerate() {
-            if draft.backends.iter().take(index).any(|before| before.get_ref() == said.get_ref()) {
-                self.wrong("backends", said, "this path is named twice".to_owned());
-            }
-        }
+        let backends = self.backends(draft.backends.as_deref());
         let handover_group = self.optional("handover_group", &draft.handover_group, account);
         let user = self.required("user", &draft.user, "user = \"nsgate\"", account);
         let group = self.optional("group", &draft.group, account);
@@ -141,6 +128,26 @@ impl Validator<'_> {
                 sandbox: sandbox.unwrap_or_default(),
             },
         })
+    }
+}
+
+impl Validator<'_> {
+    /// The agents that a worker connects to.
+    fn backends(&mut self, draft: Option<&[Spanned<String>]>) -> Vec<Backend> {
+        let Some(draft) = draft else {
+            self.missing("backends", "backends = [\"/var/lib/neutron/metadata_proxy\"]");
+            return Vec::new();
+        };
+        let backends = draft.iter().filter_map(|said| self.value("backends", said, |path| backend(path))).collect();
+        if let Some(said) = draft.get(MOST_BACKENDS) {
+            self.wrong("backends", said, format!("one worker reaches at most {MOST_BACKENDS} agents"));
+        }
+        for (index, said) in draft.iter().enumerate() {
+            if draft.iter().take(index).any(|before| before.get_ref() == said.get_ref()) {
+                self.wrong("backends", said, "this path is named twice".to_owned());
+            }
+        }
+        backends
     }
 }
 
@@ -213,6 +220,9 @@ mod tests {
         assert_eq!(parse(&format!("{USUAL}workers = 64\n")).unwrap().pool.workers, 64);
         assert_eq!(pool.backends.len(), 1);
         assert!(!process.daemon && process.netns.is_none());
+        let bound = parse(&USUAL.replace("\"/var/lib/neutron/metadata_proxy\"", "")).unwrap();
+        assert!(bound.pool.backends.is_empty(), "each network comes with a door");
+        assert_eq!(parse(&crate::native::render_pool(&bound)).unwrap(), bound);
         let all = format!("{USUAL}group = 7\nmetrics = \"/run/m\"\npid_file = \"/run/p\"\n[log]\nlevel = \"debug\"\n");
         for text in [USUAL, &all] {
             let config = parse(text).unwrap();

@@ -41,7 +41,7 @@ struct DraftSite {
     /// What to do on a kernel that lacks a part of the confinement: `strict` starts no gate, `default` logs what is missing.
     sandbox: SandboxLevel,
     /// Socket of `nsgate agent`, which every gate asks instead of the agent that its configuration names. Root connects there at
-    /// each start, and the connection speaks for that gate's network alone. Not beside `pool`.
+    /// each start, and the connection speaks for that gate's network alone. Beside `pool`, the worker gets one of each network's.
     agent: Option<Spanned<String>>,
     /// Socket of the pool that networks are handed over to. Without this key, each network has a process of its own.
     pool: Option<Spanned<String>>,
@@ -66,10 +66,6 @@ impl Site {
         let draft: DraftSite = read_toml(file, text)?;
         let mut validator = Validator::new(file, text, None);
         let agent = validator.optional("agent", &draft.agent, |path| AbsolutePath::new(path).and_then(Backend::bound));
-        if let (Some(said), true) = (&draft.agent, draft.pool.is_some()) {
-            let why = "a pool's worker has no connection that is bound to a network: take `agent` or `pool` out";
-            validator.wrong("agent", said, why.to_owned());
-        }
         let pool = validator.optional("pool", &draft.pool, |path| AbsolutePath::new(path)).map(PoolUse::at);
         let patience = validator.optional("pool_patience", &draft.pool_patience, time::parse);
         let pool = pool.map(|pool| PoolUse {
@@ -128,8 +124,9 @@ mod tests {
         let site = Site::parse("x", text).unwrap();
         assert!(site.agent.as_ref().is_some_and(crate::Backend::binds));
         assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
-        let error = Site::parse("x", &format!("{text}\npool = \"/p\"")).unwrap_err().to_string();
-        assert!(error.contains("x:1:9") && error.contains("take `agent` or `pool` out"), "{error}");
+        let site = Site::parse("x", &format!("{text}\npool = \"/p\"")).unwrap();
+        assert!(site.agent.is_some() && site.pool.is_some());
+        assert_eq!(Site::parse("x", &site.render()).unwrap(), site);
         let error = Site::parse("x", "pool = \"pool.sock\"").unwrap_err().to_string();
         assert!(error.contains("x:1:8") && error.contains("not an absolute path"), "{error}");
     }

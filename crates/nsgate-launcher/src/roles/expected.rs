@@ -93,7 +93,9 @@ fn root(role: Option<Role>) -> &'static str {
         Some(Role::BoundGate | Role::BoundGateWithLog) => "door",
         Some(Role::Signer | Role::SignerWithLog) => "signer",
         Some(Role::SignerWithDatabase) => "signerdb, or database southbound as well",
-        Some(Role::Keeper | Role::Courier) => "agent backend pool worker",
+        Some(Role::Courier) => "agent backend pool worker",
+        Some(Role::Keeper) => "agent backend pool worker, or door in the place of agent backend",
+        // One whose networks all have a door shows none.
         _ => "agent backend",
     }
 }

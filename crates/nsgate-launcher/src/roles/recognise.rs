@@ -25,15 +25,17 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     }
     // Windows of the log say nothing: each role may have them.
     let agent = shows("agent") || shows("backend");
-    Some(if shows(DOOR) {
+    Some(if shows("pool") {
+        // A courier has the same, for a moment.
+        Role::Keeper
+    } else if shows(DOOR) {
         if shows(LOG) { Role::BoundGateWithLog } else { Role::BoundGate }
     } else if shows(SIGNER_WITH_DATABASE) {
         Role::SignerWithDatabase
     } else if shows(SIGNER) {
         if shows(LOG) { Role::SignerWithLog } else { Role::Signer }
-    } else if shows("pool") {
-        // A courier has the same, for a moment.
-        Role::Keeper
+    } else if let Some(part) = in_pool(facts, open) {
+        part
     } else if !agent && is_agent(open) {
         Role::Agent
     } else if !agent && has(kinds::PINNED) {
@@ -41,7 +43,7 @@ pub(super) fn role_of(facts: &Facts<'_>) -> Option<Role> {
     } else if !agent {
         Role::HostProxy
     } else {
-        in_pool(facts, open).or_else(|| leaves_pool(facts.pid, open)).unwrap_or(Role::Gate)
+        leaves_pool(facts.pid, open).unwrap_or(Role::Gate)
     })
 }
 
@@ -171,6 +173,9 @@ mod tests {
         assert_eq!(role(&gate, &[open(9, "unix seqpacket", None)]), Some(Role::Gate));
         assert_eq!(role(&gate, &[open(9, "unix seqpacket listener", None)]), Some(Role::Worker));
         assert_eq!(role(&["agent", "backend", "pool", "worker"], &[]), Some(Role::Keeper));
+        assert_eq!(role(&["door", "pool", "worker"], &[open(3, "tcp listener", None)]), Some(Role::Keeper));
+        // A pool whose networks all have a door shows no agent.
+        assert_eq!(role(&[], &[open(9, "unix seqpacket listener", None)]), Some(Role::Worker));
         assert_eq!(role(&["door"], &[open(3, "tcp listener", None)]), Some(Role::BoundGate));
         assert_eq!(role(&["door", "log-directory", "syslog"], &[]), Some(Role::BoundGateWithLog));
         assert_eq!(role(&[], &[open(3, "tcp listener", None)]), Some(Role::HostProxy));

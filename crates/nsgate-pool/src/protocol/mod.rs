@@ -5,7 +5,7 @@
 //!
 //! | to a worker | what follows | when | the worker says |
 //! |---|---|---|---|
-//! | `serve` | a gate as TOML ([`nsgate_config::native`]); its listeners as descriptors, in order | first | `serving` or `refused` |
+//! | `serve` | a gate as TOML ([`nsgate_config::native`]); its listeners as descriptors, in order; behind them a door, if the gate has `agent` | first | `serving` or `refused` |
 //! | `finish` | nothing | after `serving` | `end`, when the requests under way are finished |
 //! | `ping` | nothing | after `serving` with `answers` | `pong`, at once: it is neither stopped nor in a loop |
 //! | `took` | nothing | after `serving` with `answers` | nothing: its owner serves from now on, since no `pong` came |
@@ -15,6 +15,9 @@
 //! | `stores` | nothing | first | `done` if a service manager keeps networks for it, or `refused` |
 //! | `keep` | an identity; a record ([`crate::record`]) and the listeners as descriptors | first | `done`: the network is served, and kept for the next worker; or `refused` |
 //! | `leave` | nothing | first | `done`; networks are served until their owners have left |
+//!
+//! A door is one end of a connected stream that brings connections to the agent; what is said on it is the agent's business. The worker
+//! closes the network's connection if the agent closes the door: hand over again with another one.
 //!
 //! Notes ([`Notes`]) may precede a gate. A release that does not know them takes them for comments.
 //!

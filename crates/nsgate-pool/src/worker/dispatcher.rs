@@ -117,7 +117,7 @@ impl Workers {
 /// A peer that has just come.
 async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit) {
     let said = match timeout(PATIENCE, peer.peek()).await {
-        Ok(Ok(Some(said))) => Request::parse(&said.bytes).ok().map(|request| (request, cookies(&said.descriptors))),
+        Ok(Ok(Some(said))) => Request::parse(&said.bytes).ok().map(|request| (request, said.descriptors)),
         // The worker tells a silent peer what is wrong.
         Err(_) => None,
         // It has left again.
@@ -139,7 +139,11 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
             }
             return;
         }
-        Some((Request::Serve(config), cookies)) => {
+        Some((Request::Serve(config), descriptors)) => {
+            // Behind the listeners there may be a door, of which each handover has another.
+            let cookies = cookies(descriptors.iter().take(config.gate.listeners.len()));
+            // Copies: the worker gets its own.
+            drop(descriptors);
             let index = shard(&config.gate.identity, workers.all.len());
             // The worker refuses a stranger, who therefore claims nothing.
             let claimed = if may { claim(&workers, &cookies, index).await } else { Ok(()) };
@@ -158,8 +162,8 @@ async fn meet(workers: Arc<Workers>, peer: Peering, place: OwnedSemaphorePermit)
 }
 
 /// The kernel's numbers of the sockets that come with a message. The worker refuses other descriptors.
-fn cookies(descriptors: &[OwnedFd]) -> Vec<u64> {
-    descriptors.iter().filter_map(|descriptor| sys::cookie(descriptor.as_fd()).ok()).collect()
+fn cookies<'a>(descriptors: impl Iterator<Item = &'a OwnedFd>) -> Vec<u64> {
+    descriptors.filter_map(|descriptor| sys::cookie(descriptor.as_fd()).ok()).collect()
 }
 
 /// Claims listeners for a worker. A worker that got one of them before is asked whether it still has it. If that worker does not

@@ -19,9 +19,11 @@ mod refused;
 mod registry;
 mod session;
 mod store;
+mod way;
 
 pub use dispatcher::Dispatcher;
 pub use store::Manager;
+pub use way::DoorReader;
 
 use crate::Allowed;
 use budget::Budget;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub allowed: Allowed,
     /// The agents that a gate may name.
     pub backends: Vec<AllowedBackend>,
+    /// Reads the door of a gate that is bound to its agent. Without it, such a gate is refused.
+    pub doors: Option<DoorReader>,
     /// Networks at once.
     pub networks: usize,
     /// Peers at once that have sent nothing yet.
@@ -98,6 +102,7 @@ impl Settings {
         Self {
             allowed,
             backends,
+            doors: None,
             networks: 100_000,
             peers: 256,
             connections: 10_000,

@@ -1,14 +1,20 @@
 //! One network: its forwarder and its state.
 
-use super::{Shared, budget::Allotment, counters::Tally, endpoint::Peering};
+use super::{
+    Shared,
+    budget::Allotment,
+    counters::Tally,
+    endpoint::Peering,
+    way::{AgentWay, NetworkForwarder},
+};
 use crate::{
     check, check_hop_limit,
     protocol::{NetworkStatus, Notes},
     sys,
 };
 use nix::time::{ClockId, clock_gettime};
-use nsgate_config::{Account, Config, Gate};
-use nsgate_forwarder::{Forwarder, Gauge, Stop, TokenKey, UnixConnector, counters::Counters};
+use nsgate_config::{Config, Gate};
+use nsgate_forwarder::{DoorEnd, Gauge, Stop, TokenKey, counters::Counters};
 use std::{
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
@@ -20,8 +26,11 @@ use std::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
+
+/// How much later than its owner a network may hear that its agent has ended.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Ends a network before its owner leaves.
 pub(super) struct Dismissal {
@@ -41,12 +50,13 @@ pub(super) struct Network {
     gauge: Gauge,
     since: Instant,
     stop: watch::Sender<Option<Stop>>,
+    door: Option<DoorEnd>,
     dismiss: Mutex<Option<oneshot::Sender<Dismissal>>>,
 }
 
 /// A network that has passed every check, and is not served yet.
 pub(super) struct Checked {
-    forwarder: Forwarder<UnixConnector>,
+    forwarder: NetworkForwarder,
     listeners: Vec<tokio::net::TcpListener>,
     gate: Gate,
     cookies: Vec<u64>,
@@ -60,15 +70,17 @@ impl Checked {
         shared: &Shared,
         config: Config,
         notes: &Notes,
-        descriptors: Vec<OwnedFd>,
+        mut descriptors: Vec<OwnedFd>,
     ) -> Result<Self, String> {
-        let named = config.gate.listeners.len();
-        if named != descriptors.len() {
+        let (named, binds) = (config.gate.listeners.len(), config.gate.backend.binds());
+        let behind = if binds { " and a door behind them" } else { "" };
+        if named + usize::from(binds) != descriptors.len() {
             return Err(format!(
-                "the gate names {named} listeners, and {} descriptors came with it",
+                "the gate names {named} listeners{behind}, and {} descriptors came with it",
                 descriptors.len()
             ));
         }
+        let door = descriptors.split_off(named).pop();
         for (listener, descriptor) in config.gate.listeners.iter().zip(&descriptors) {
             check(listener, descriptor.as_fd())?;
             if let Some(limit) = config.gate.guards.hop_limit {
@@ -77,7 +89,7 @@ impl Checked {
         }
         let cookies = descriptors.iter().map(|descriptor| sys::cookie(descriptor.as_fd())).collect::<Result<_, _>>();
         let cookies = cookies.map_err(|error| format!("a listener cannot be told from others: SO_COOKIE: {error}"))?;
-        let connector = connector(shared, &config.gate)?;
+        let way = AgentWay::of(shared, &config.gate, door)?;
         let key = key(shared, notes)?;
         let listeners = descriptors.into_iter().map(|descriptor| {
             let socket = tokio::net::TcpListener::from_std(TcpListener::from(descriptor));
@@ -87,8 +99,7 @@ impl Checked {
         let counters = Arc::new(Counters::default());
         let observer = (shared.observe)(&config)?;
         let tally = Tally { counters: counters.clone(), latency: shared.latency.clone(), observer };
-        let forwarder = Forwarder::new(config.gate.clone(), connector, tally).sharing(shared.sharing.clone());
-        let forwarder = forwarder.keyed(key);
+        let forwarder = way.forwarder(shared, config.gate.clone(), tally, key);
         Ok(Self { forwarder, listeners, gate: config.gate, cookies, counters, left: Arc::default() })
     }
 
@@ -118,14 +129,14 @@ impl Checked {
         let Self { forwarder, listeners, gate, cookies, counters, left } = self;
         let (stop, stopped) = watch::channel(None);
         let (dismiss, dismissed) = oneshot::channel();
-        let gauge = forwarder.gauge();
+        let (gauge, door) = (forwarder.gauge(), forwarder.door_end());
         let held = allotment.clone();
         tokio::spawn(async move {
             forwarder.serve(listeners, stopped).await;
             drop((alive, held));
         });
         let (since, dismiss) = (Instant::now(), Mutex::new(Some(dismiss)));
-        (Arc::new(Network { gate, allotment, cookies, counters, left, gauge, since, stop, dismiss }), dismissed)
+        (Arc::new(Network { gate, allotment, cookies, counters, left, gauge, since, stop, door, dismiss }), dismissed)
     }
 }
 
@@ -151,6 +162,19 @@ impl Network {
     /// waits at the listeners already.
     pub(super) fn let_go(&self) {
         self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the agent closes the door, and says why. Does not come back if the network has none.
+    pub(super) async fn unbound(&self) -> String {
+        match &self.door {
+            Some(door) => door.clone().wait().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether the agent has closed the door. Waits a moment for the news: both ends of a door may close at once.
+    pub(super) async fn is_unbound(&self) -> bool {
+        self.door.is_some() && timeout(MOMENT, self.unbound()).await.is_ok()
     }
 
     /// Waits until every connection has ended.
@@ -195,27 +219,4 @@ fn key(shared: &Shared, notes: &Notes) -> Result<Option<TokenKey>, String> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
     let now = now.map_err(|error| format!("how old is the key of its tokens? clock_gettime: {error}"))?;
     TokenKey::read(text, now).map(Some).ok_or_else(|| "the key of its tokens is none".to_owned())
-}
-
-/// The connector to the gate's agent, if this worker may reach that agent.
-fn connector(shared: &Shared, gate: &Gate) -> Result<UnixConnector, String> {
-    let wanted = gate.backend.path();
-    if gate.backend.binds() {
-        return Err(format!(
-            "the gate is to be bound to the agent at {wanted}, and a pool's worker has no connection that is; name it as `backend`"
-        ));
-    }
-    let Some(backend) = shared.settings.backends.iter().find(|backend| backend.path == *wanted) else {
-        return Err(format!("the backend {wanted} is not one of this pool's; start the pool with it (`--backend`)"));
-    };
-    let owner = match &gate.backend.owner {
-        None => backend.owner,
-        Some(Account::Id(id)) => Some(*id),
-        Some(Account::Name(name)) => {
-            return Err(format!(
-                "the backend's owner is `{name}`; a handover says its number, names are not known here"
-            ));
-        }
-    };
-    Ok(UnixConnector::new(backend.seen.clone(), owner))
 }

@@ -149,6 +149,8 @@ async fn serve_owner(
 enum Event {
     Said(std::io::Result<Option<Message>>),
     Dismissed(Dismissal),
+    /// The agent has closed the door.
+    Unbound(String),
     Phase(Phase),
 }
 
@@ -166,6 +168,7 @@ async fn owned(
             biased;
             said = peering.receive() => Event::Said(said),
             Ok(dismissal) = &mut *dismissed => Event::Dismissed(dismissal),
+            why = network.unbound() => Event::Unbound(why),
             now = later(&mut phase, known) => Event::Phase(now),
         };
         match event {
@@ -177,6 +180,11 @@ async fn owned(
             Event::Dismissed(dismissal) => {
                 let _ = peering.send(&Reply::End(dismissal.reason.to_owned()).to_bytes()).await;
                 return dismissal.stop;
+            }
+            Event::Unbound(why) => {
+                // Requests are answered 503 by now. The owner turns to this worker with another door, or ends.
+                tracing::warn!("{}: {why}", network_label(&network.gate.identity));
+                return Stop::Retire;
             }
             Event::Phase(Phase::Ending(stop)) => return stop,
             Event::Phase(now) => {
@@ -224,6 +232,8 @@ async fn owner_said(
         },
         // Another process serves the same listeners: no guest loses a request.
         _ if known == Phase::Leaving => Stop::Retire,
+        // The owner has heard of it first. Connections have one more answer.
+        _ if network.is_unbound().await => Stop::Retire,
         _ => Stop::Now,
     }
 }

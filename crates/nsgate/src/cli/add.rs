@@ -16,7 +16,7 @@ use nsgate_pool::{listener, stores};
 /// serves the network by itself. The network ends with the process (`nsgate remove`, SIGTERM).
 ///
 /// There is no such process if the pool runs under systemd with a file descriptor store. Then systemd keeps the network for
-/// this worker and later ones, until `nsgate remove`.
+/// this worker and later ones, until `nsgate remove`. A network with --agent has the process there too.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  nsgate add --netns qdhcp-7a1c4d2e-9f7b-4b59-9a55-0d3c1f6e2b10 --listen 169.254.169.254:80 \\\n      \
@@ -55,14 +55,14 @@ impl Add {
         };
         let pool = PoolUse { fallback, ..pool };
         let (config, written) = self.network.configuration()?;
-        // Only a process that stays has a pid file, runs in the foreground, or serves by itself.
+        // Only a process that stays has a pid file, runs in the foreground, serves by itself, or holds a door.
         let stays = self.foreground || self.fallback || config.process.pid_file.is_some();
         // Ask before the bind: a listener that was sent to a stopped worker would go on listening until the worker runs again.
         let keeps = match stores(pool.socket.as_path()) {
             Err(error) if hangs::is_silent(&error) && fallback != Fallback::Always => {
                 return Err(hangs::said(&pool.socket, &error));
             }
-            stores => stores.is_ok() && !stays,
+            stores => stores.is_ok() && !stays && !config.gate.backend.binds(),
         };
         if keeps {
             let mut options = Options::new(Mode::Daemon);

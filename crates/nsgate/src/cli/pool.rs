@@ -163,7 +163,7 @@ fn only_sockets(passed: &[(RawFd, String)]) -> Result<(), String> {
 impl PoolFlags {
     fn fill(self, draft: &mut DraftPool) {
         if !self.backends.is_empty() {
-            draft.backends = all_on_command_line(self.backends);
+            draft.backends = Some(all_on_command_line(self.backends));
         }
         let text = |slot: &mut Option<_>, said: Option<String>| {
             if let Some(said) = said {
@@ -208,7 +208,7 @@ mod tests {
         let relative = || on_command_line("relative".to_owned());
         let wrong = DraftPool {
             socket: Some(relative()),
-            backends: vec![relative(), relative()],
+            backends: Some(vec![relative(), relative()]),
             metrics: Some(relative()),
             pid_file: Some(relative()),
             workers: Some(on_command_line(-1)),

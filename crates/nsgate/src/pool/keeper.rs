@@ -8,14 +8,16 @@
 mod alone;
 mod asleep;
 mod delays;
+mod doors;
 mod driver;
 mod event;
 mod report;
 mod state;
 
 use super::hangs;
-use crate::{counted, gate};
+use crate::{counted, door::BINDING, gate};
 use delays::{Delays, Seed};
+use doors::KeptDoor;
 use driver::{Keeper, KeepersPool, KeptNetwork};
 use nix::unistd::{getegid, geteuid};
 use nsgate_config::{Account, Config, Limits, PoolUse, Tokens};
@@ -48,6 +50,9 @@ pub fn run_keeper(config: &Config, pool: &PoolUse, options: &Options) -> Result<
     let place = hangs::place(pool.socket.as_path());
     // The worker gets the configuration as written, before this process applies its own bounds.
     let (fitted, shortfall) = gate::fitted(config)?;
+    let mut options = options.clone();
+    options.binding = Some(BINDING);
+    let options = &options;
     match launch_keeper(&fitted, &pool.socket, options, prepare)? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => {
@@ -68,7 +73,9 @@ fn made<'a>(
     options: &Options,
     running: Running<Prepared>,
 ) -> (Keeper<'a>, Signals) {
-    let Running { prepared: Prepared { seed, key: text, who }, signals, confined, agents, listeners, .. } = running;
+    let Running { prepared: Prepared { seed, key: text, who }, signals, confined, agents, listeners, door, .. } =
+        running;
+    let door = door.map(KeptDoor::bound);
     let outputs = (running.log, running.standard_error, running.audit);
     let (sink, events) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
     // The worker gets the addresses that were bound, and the agent's owner as a number.
@@ -81,7 +88,7 @@ fn made<'a>(
     counted::begin(running.counters, config.gate.guards.tokens != Tokens::Off);
     let key = text.as_deref().zip(gate::uptime().ok()).and_then(|(text, now)| TokenKey::read(text, now));
     let offer = Offer::noted(&config, &Notes { asks: true, key: text }).ok();
-    let network = KeptNetwork { config, limits, agents, listeners, key, sink, events };
+    let network = KeptNetwork { config, limits, agents, door, listeners, key, sink, events };
     let report = KeeperReport::new(first, &pool.socket, hangs::closed(&who, place));
     let delays = Delays::new(seed, pool.patience);
     let pool = KeepersPool { wanted: pool, path: running.pool.unwrap_or_default(), offer };

@@ -2,7 +2,7 @@
 
 use crate::{
     audit::{Audits, Observed},
-    counted,
+    counted, door,
     log::{AccessLog, Sink, Syslog},
     sys,
 };
@@ -40,6 +40,7 @@ pub(super) fn settings(
         owner: agent.owner,
     });
     let mut settings = Settings::new(Allowed { gid }, backends.collect());
+    settings.doors = Some(door::reader);
     settings.networks = usize::try_from(pool.networks).unwrap_or(usize::MAX);
     settings.peers = peers(pool, room);
     settings.descriptors = room.map(|room| room.descriptors);

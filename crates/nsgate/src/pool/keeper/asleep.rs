@@ -39,7 +39,7 @@ fn wait(keeper: &Keeper<'_>, signals: &Signals) -> Option<WokenBy> {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     });
     // Where a descriptor is missing, its place holds the one of the signals with no event, which poll(2) ignores.
-    let first = [Some(signals.as_fd()), keeper.answer(), keeper.worker()];
+    let first = [Some(signals.as_fd()), keeper.door(), keeper.answer(), keeper.worker()];
     let first = first.map(|descriptor| match descriptor {
         Some(descriptor) => PollFd::new(descriptor, PollFlags::POLLIN),
         None => PollFd::new(signals.as_fd(), PollFlags::empty()),
@@ -56,9 +56,10 @@ fn wait(keeper: &Keeper<'_>, signals: &Signals) -> Option<WokenBy> {
     let any: Vec<bool> = all.iter().map(|one| one.any().unwrap_or(false)).collect();
     match any.as_slice() {
         [true, ..] => Some(WokenBy::Signal),
-        [_, true, ..] => Some(WokenBy::Answer),
-        [_, _, true, ..] => Some(WokenBy::Worker),
-        [_, _, _, guests @ ..] if guests.contains(&true) => Some(WokenBy::Guest),
+        [_, true, ..] => Some(WokenBy::Door),
+        [_, _, true, ..] => Some(WokenBy::Answer),
+        [_, _, _, true, ..] => Some(WokenBy::Worker),
+        [_, _, _, _, guests @ ..] if guests.contains(&true) => Some(WokenBy::Guest),
         _ => None,
     }
 }

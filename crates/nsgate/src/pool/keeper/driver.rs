@@ -2,8 +2,9 @@
 
 use super::{
     delays::{AGAIN, AT_ONCE, Delays, OVERSLEPT},
+    doors::{self, KeptDoor},
     event::{HandoverFailure, KeeperAction, KeeperEvent},
-    report::KeeperReport,
+    report::{self, KeeperReport},
     state::{KeeperState, KeeperTransition},
 };
 use crate::{audit::Audits, counted, gate, log::Sink};
@@ -27,6 +28,8 @@ pub(super) struct KeptNetwork {
     /// The bounds for the time in which the keeper serves by itself.
     pub(super) limits: Limits,
     pub(super) agents: Vec<Agent>,
+    /// The way to the agent in the place of these, if it binds.
+    pub(super) door: Option<KeptDoor>,
     pub(super) listeners: Vec<TcpListener>,
     pub(super) key: Option<TokenKey>,
     pub(super) sink: Arc<Sink>,
@@ -45,6 +48,8 @@ pub(super) struct KeepersPool<'a> {
 /// The cause of a keeper's waking.
 pub(super) enum WokenBy {
     Signal,
+    /// [`Keeper::door`].
+    Door,
     /// [`Keeper::answer`].
     Answer,
     /// [`Keeper::worker`].
@@ -125,6 +130,11 @@ impl<'a> Keeper<'a> {
         self.served.as_ref().map(AsFd::as_fd)
     }
 
+    /// The door: it is readable when the agent has closed it.
+    pub(super) fn door(&self) -> Option<BorrowedFd<'_>> {
+        self.network.door.as_ref().map(AsFd::as_fd)
+    }
+
     /// Asks a worker for the first time.
     pub(super) fn begin(&mut self) {
         self.follow(KeeperState::begin());
@@ -155,6 +165,7 @@ impl<'a> Keeper<'a> {
     pub(super) fn woken(&mut self, by: WokenBy, signals: &Signals) {
         let event = match by {
             WokenBy::Signal => return self.heard(signals),
+            WokenBy::Door => doors::is_unbound(self.network.door.as_ref()).then_some(KeeperEvent::DoorCloses),
             WokenBy::Answer => Some(self.answered()),
             WokenBy::Worker => self.told(),
             WokenBy::Guest => Some(KeeperEvent::Guest),
@@ -294,6 +305,7 @@ impl<'a> Keeper<'a> {
                 }
             }
             KeeperAction::FailStart => self.fail_start(&self.report.reason(self.unserved.as_ref())),
+            KeeperAction::SayUnbound => self.fail_start(&report::unbound()),
             KeeperAction::SayAlone => self.report.alone(self.unserved.as_ref()),
             KeeperAction::SayUnserved => {
                 counted::unserved(true);
@@ -320,9 +332,10 @@ impl<'a> Keeper<'a> {
     fn offer(&mut self) -> Option<KeeperEvent> {
         self.offered = None;
         let listeners: Vec<BorrowedFd<'_>> = self.network.listeners.iter().map(AsFd::as_fd).collect();
+        let begin = |offer: &Offer| doors::begin(offer, &self.pool.path, &listeners, self.network.door.as_ref());
         let offered = match &self.pool.offer {
-            Some(offer) => offer.begin(&self.pool.path, &listeners),
-            None => Offer::new(&self.network.config).and_then(|offer| offer.begin(&self.pool.path, &listeners)),
+            Some(offer) => begin(offer),
+            None => Offer::new(&self.network.config).and_then(|offer| begin(&offer)),
         };
         match offered {
             Ok(offered) => {

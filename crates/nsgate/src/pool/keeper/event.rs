@@ -28,6 +28,8 @@ pub(super) enum KeeperEvent {
     Gone,
     /// Worker: the network is to end, or the requests under way are finished.
     EndNetwork,
+    /// Agent: it has closed the door.
+    DoorCloses,
     /// Signal: finish the requests under way (SIGUSR1).
     Finish,
     /// Signal: the same; another process serves the same listeners.
@@ -80,6 +82,8 @@ pub(super) enum KeeperAction {
     Ready,
     /// Tell the starter why the network is not served.
     FailStart,
+    /// Say that the agent has closed the door, to the starter as well if it waits.
+    SayUnbound,
     /// Say why the keeper serves by itself.
     SayAlone,
     /// Say, and count, that no process serves.

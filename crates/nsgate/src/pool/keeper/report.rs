@@ -1,5 +1,6 @@
 //! The messages about its network that a keeper writes to the log.
 
+use crate::door;
 use nsgate_config::AbsolutePath;
 use nsgate_pool::{OfferError, Unserved};
 use std::io;
@@ -79,6 +80,13 @@ impl KeeperReport {
         self.told = reason;
         is_news
     }
+}
+
+/// The agent has closed the door.
+pub(super) fn unbound() -> String {
+    let reason = door::unbound("the agent has closed the door");
+    tracing::error!("{reason}");
+    reason
 }
 
 fn hint(failed: Option<&Unserved>) -> &'static str {

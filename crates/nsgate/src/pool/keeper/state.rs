@@ -32,6 +32,7 @@
 //!  Alone                    ── SIGUSR1 ──▶ Draining ── own connections ended ──▶ Ended(0)
 //!  Starting, Unserved       ── SIGUSR1 ──▶ Ended(0)
 //!  any state                ── SIGTERM; the pool ends the network ──▶ Ended(0)
+//!  any state                ── the agent closes the door ──▶ Ended(75)
 //!
 //!  A handover, in Unserved, Leaving and Alone:             The worker, in Lent:
 //!
@@ -50,6 +51,7 @@ use super::event::{
     HandoverFailure::{Early, Late, RefusedEarly, RefusedLate, Unfit},
     KeeperAction as Do, KeeperDelay as For, KeeperEvent as On,
 };
+use crate::door::CLOSED;
 use HandoverStage::{Answer, Pause, Refused};
 use WorkerLife::{Asked, Heard, Mute, Watched};
 use nsgate_config::Fallback;
@@ -126,6 +128,8 @@ impl KeeperState {
             // The keeper has ended: no event changes that.
             _ if matches!(self, Self::Ended(_)) => self.doing(&[]),
             On::Terminate => Self::Ended(0).doing(&[]),
+            // Only root can have another one bound.
+            On::DoorCloses => Self::Ended(CLOSED).doing(&[Do::SayUnbound]),
             On::Finish => self.finish(&[Do::CloseListeners, Do::DrainOwn]),
             On::Succeed => self.finish(&[Do::CloseListeners, Do::RetireOwn]),
             On::Oversleep if self == Self::Lent(Asked) => self.doing(&[Do::Wait(For::Life)]),

@@ -32,6 +32,7 @@ const TABLE: [&str; 3] = [
   Retiring.Mute     Lent.Mute          Lent.Mute          x                  x                 x              x      x        Lent.Mute
   Ended.0           x                  x                  x                  x                 x              x      x        x
   Ended.1           x                  x                  x                  x                 x              x      x        x
+  Ended.75          x                  x                  x                  x                 x              x      x        x
 ",
     "
                     Settle            SettleMute         Early             Late              RefusedEarly      RefusedLate        Unfit
@@ -55,29 +56,31 @@ const TABLE: [&str; 3] = [
   Retiring.Mute     x                 x                  x                 x                 x                 x                  x
   Ended.0           x                 x                  x                 x                 x                 x                  x
   Ended.1           x                 x                  x                 x                 x                 x                  x
+  Ended.75          x                 x                  x                 x                 x                 x                  x
 ",
     "
-                    Pong          Leave               Gone                EndNetwork  Finish        Succeed       Terminate
-  Starting          x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0
-  Unserved.Pause    x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0
-  Unserved.Answer   x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0
-  Unserved.Refused  x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0
-  Lent.Heard        =/l           Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Lent.Watched      Lent.Heard/l  Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Lent.Asked        Lent.Heard/l  Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Lent.Mute         -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Leaving.Pause     -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Leaving.Answer    -             =/boa               Unserved.Answer/xb  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Leaving.Refused   -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Finishing         -             -                   Ended.0             Ended.0     -             -             Ended.0
-  Alone.Pause       x             x                   x                   x           Draining/cd   Draining/cD   Ended.0
-  Alone.Answer      x             x                   x                   x           Draining/cd   Draining/cD   Ended.0
-  Alone.Refused     x             x                   x                   x           Draining/cd   Draining/cD   Ended.0
-  Draining          x             x                   x                   x           -             -             Ended.0
-  Retiring          -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Retiring.Mute     -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0
-  Ended.0           x             x                   x                   x           -             -             -
-  Ended.1           x             x                   x                   x           -             -             -
+                    Pong          Leave               Gone                EndNetwork  Finish        Succeed       Terminate     DoorCloses
+  Starting          x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0       Ended.75/v
+  Unserved.Pause    x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0       Ended.75/v
+  Unserved.Answer   x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0       Ended.75/v
+  Unserved.Refused  x             x                   x                   x           Ended.0/c     Ended.0/c     Ended.0       Ended.75/v
+  Lent.Heard        =/l           Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Lent.Watched      Lent.Heard/l  Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Lent.Asked        Lent.Heard/l  Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Lent.Mute         -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Leaving.Pause     -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Leaving.Answer    -             =/boa               Unserved.Answer/xb  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Leaving.Refused   -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Finishing         -             -                   Ended.0             Ended.0     -             -             Ended.0       Ended.75/v
+  Alone.Pause       x             x                   x                   x           Draining/cd   Draining/cD   Ended.0       Ended.75/v
+  Alone.Answer      x             x                   x                   x           Draining/cd   Draining/cD   Ended.0       Ended.75/v
+  Alone.Refused     x             x                   x                   x           Draining/cd   Draining/cD   Ended.0       Ended.75/v
+  Draining          x             x                   x                   x           -             -             Ended.0       Ended.75/v
+  Retiring          -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Retiring.Mute     -             Leaving.Answer/boa  Unserved.Pause/xbp  Ended.0     Finishing/cf  Finishing/cf  Ended.0       Ended.75/v
+  Ended.0           x             x                   x                   x           -             -             -             -
+  Ended.1           x             x                   x                   x           -             -             -             -
+  Ended.75          x             x                   x                   x           -             -             -             -
 ",
 ];
 
@@ -97,7 +100,7 @@ const NEVER: [(&str, &str, &str); 3] = [
     ("Lent.Asked", "Time", "Unserved.Answer/kuboa"),
 ];
 
-const ACTIONS: [(char, KeeperAction); 23] = [
+const ACTIONS: [(char, KeeperAction); 24] = [
     ('o', KeeperAction::Offer),
     ('p', KeeperAction::Wait(KeeperDelay::Pause)),
     ('P', KeeperAction::Wait(KeeperDelay::AlonePause)),
@@ -114,6 +117,7 @@ const ACTIONS: [(char, KeeperAction); 23] = [
     ('f', KeeperAction::FinishWorker),
     ('y', KeeperAction::Ready),
     ('n', KeeperAction::FailStart),
+    ('v', KeeperAction::SayUnbound),
     ('s', KeeperAction::SayAlone),
     ('u', KeeperAction::SayUnserved),
     ('R', KeeperAction::SayRefused),
@@ -125,7 +129,7 @@ const ACTIONS: [(char, KeeperAction); 23] = [
 
 const FALLBACKS: [Fallback; 3] = [Fallback::Always, Fallback::Later, Fallback::Never];
 
-const EVENTS: [(&str, KeeperEvent); 22] = [
+const EVENTS: [(&str, KeeperEvent); 23] = [
     ("Time", KeeperEvent::Time),
     ("Oversleep", KeeperEvent::Oversleep),
     ("RefuserLeaves", KeeperEvent::RefuserLeaves),
@@ -148,6 +152,7 @@ const EVENTS: [(&str, KeeperEvent); 22] = [
     ("Finish", KeeperEvent::Finish),
     ("Succeed", KeeperEvent::Succeed),
     ("Terminate", KeeperEvent::Terminate),
+    ("DoorCloses", KeeperEvent::DoorCloses),
 ];
 
 fn event(name: &str) -> KeeperEvent {
@@ -211,7 +216,7 @@ fn cells(fallback: Fallback) -> Vec<(&'static str, &'static str, &'static str)> 
 #[test]
 fn every_event_leads_where_the_table_says_from_every_state() {
     for fallback in FALLBACKS {
-        assert_eq!(cells(fallback).len(), 20 * EVENTS.len(), "the table is whole");
+        assert_eq!(cells(fallback).len(), 21 * EVENTS.len(), "the table is whole");
         for (from, on, cell) in cells(fallback) {
             let was = state(from);
             let next = was.step(event(on), fallback);

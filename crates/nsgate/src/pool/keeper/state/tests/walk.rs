@@ -68,7 +68,7 @@ impl Model {
             KeeperEvent::RefuserLeaves | KeeperEvent::RefuserCloses => self.has_refuser,
             KeeperEvent::Guest => self.has_listeners && self.state.looks_for_guests(),
             KeeperEvent::Pong | KeeperEvent::Leave | KeeperEvent::Gone | KeeperEvent::EndNetwork => self.has_worker,
-            KeeperEvent::Finish | KeeperEvent::Succeed | KeeperEvent::Terminate => true,
+            KeeperEvent::Finish | KeeperEvent::Succeed | KeeperEvent::Terminate | KeeperEvent::DoorCloses => true,
             KeeperEvent::Open | KeeperEvent::Break => false,
             KeeperEvent::Drain => self.state.ends_own(),
         }
@@ -125,6 +125,7 @@ impl Model {
                     assert_eq!(self.told, None, "{self:?}");
                     self.told = Some(false);
                 }
+                KeeperAction::SayUnbound => self.told = self.told.or(Some(false)),
                 KeeperAction::CloseListeners => self.has_listeners = false,
                 KeeperAction::DrainOwn | KeeperAction::RetireOwn => {
                     assert!(self.accepts, "there is a forwarder to stop: {self:?}");
