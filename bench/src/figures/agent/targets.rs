@@ -74,7 +74,7 @@ pub(super) fn all(figures: &HopFigures) -> Vec<HopTarget> {
         up_to(what, GROWTH, large.private[1] / small.private[1]);
     }
     for work in &figures.gates {
-        let ratios: Vec<f64> = work.rounds.iter().map(|[ours, theirs]| ours / theirs).collect();
+        let ratios: Vec<f64> = work.rounds.iter().map(|[ours, theirs, _]| ours / theirs).collect();
         up_to(format!("a gate's own processor time, {}", work.name), GATE, quantile(&ratios, 0.5));
     }
     let [_, ours] = &figures.guests;
