@@ -35,7 +35,7 @@ pub const PAGES: [&str; 16] = [
 
 /// Commands that the suite cannot run: the page, how they begin, and why. A test fails if there is no such
 /// command any more.
-pub const NOT_RUN: [(&str, &str, &str); 21] = [
+pub const NOT_RUN: [(&str, &str, &str); 22] = [
     ("README.md", "cargo xtask demo", "makes a laboratory of its own, inside this one; it is tried by hand"),
     ("README.md", "cargo xtask test", "would run this test"),
     ("README.md", "cargo xtask build", "the programs under test come from it"),
@@ -64,6 +64,7 @@ pub const NOT_RUN: [(&str, &str, &str); 21] = [
     ),
     ("docs/killed.md", "journalctl", "no journal runs here; the suite killed explains the same lines"),
     ("docs/killed.md", "ausearch", "no auditd runs here; the suite killed explains a line of its log"),
+    ("docs/migration.md", "systemctl", "no systemd runs here; the stage dist starts both units on a machine with one"),
     ("docs/packaging.md", "cargo xtask dist", "takes minutes; the stage dist packs and installs"),
 ];
 
@@ -135,6 +136,11 @@ pub fn steps(page: &str) -> Vec<Step> {
 
 /// Runs every command of a page, in the network namespace if one is named. Panics where output or end differ from the page.
 pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
+    run_beside(lab, page, namespace, || {});
+}
+
+/// The same on a host with a process monitor: what that does after each command that ends a process.
+pub fn run_beside(lab: &Lab, page: &str, namespace: Option<&Namespace>, monitor: impl Fn()) {
     let text = std::fs::read_to_string(workspace().join(page)).expect("the page");
     let mut shell = Shell::start(lab, namespace);
     for step in steps(&text) {
@@ -160,6 +166,7 @@ pub fn run(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
         if command.starts_with("kill ") {
             // A process needs a moment to end.
             std::thread::sleep(std::time::Duration::from_millis(300));
+            monitor();
         }
     }
 }

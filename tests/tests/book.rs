@@ -1,15 +1,18 @@
 //! The documentation does what it says: every command of every page is run, but for those that say why not.
 
 use nix::mount::{MsFlags, mount};
-use nsgate_tests::book::{NOT_RUN, PAGES, matches, run, steps};
+use nsgate_tests::book::{NOT_RUN, PAGES, matches, run, run_beside, steps};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, nsgate};
 use nsgate_tests::journald::Journald;
 use nsgate_tests::lab::wait_until;
 use nsgate_tests::program::{target, workspace};
+use nsgate_tests::second_hop::{INSTANCE, instance};
 use nsgate_tests::{Answer, Config, Guest, Kind, Lab, Namespace, Network, RecordingAgent, SyslogReader, host, suite};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 fn main() {
@@ -40,6 +43,11 @@ const OTHER: &str = "0b2f8f1e-51a4-4f7d-8f0c-3a5d1c9e7b42";
 fn runs(lab: &Lab, page: &str, namespace: Option<&Namespace>) {
     assert!(PAGES.contains(&page));
     run(lab, page, namespace);
+}
+
+fn runs_beside(lab: &Lab, page: &str, monitor: impl Fn()) {
+    assert!(PAGES.contains(&page));
+    run_beside(lab, page, None, monitor);
 }
 
 /// A directory of this world's own in the place of one of the host's. The tree under test stays where it is, also below that.
@@ -106,8 +114,17 @@ fn written(id: &str) -> String {
 
 /// A gate for it, started as an agent does.
 fn started(lab: &Lab, id: &str) {
-    let mut command = namespace(&format!("qdhcp-{id}")).command("haproxy");
-    command.args(["-f", &written(id)]).env("PATH", lab.program.search_path());
+    namespace(&format!("qdhcp-{id}"));
+    written(id);
+    started_again(lab, id);
+}
+
+/// The same by the agent's process monitor.
+fn started_again(lab: &Lab, id: &str) {
+    let file = format!("/var/lib/neutron/ns-metadata-proxy/{id}.conf");
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &format!("qdhcp-{id}"), "haproxy", "-f", &file]);
+    command.env("PATH", lab.program.search_path());
     let started = communicate(command, Duration::from_secs(10));
     assert!(started.ok(), "{started:#?}");
 }
@@ -134,9 +151,25 @@ fn diagnostics_are_what_the_page_shows(lab: &Lab) {
 
 fn migration_there_and_back(lab: &Lab) {
     let _agent = neutrons_host(lab);
+    nsgate_tests::network::ip("link set lo up\n");
+    let _log = SyslogReader::bind(Path::new("/dev/log"));
+    packaged_agent();
+    fs::write("/etc/nsgate/nova-secret", "swordfish\n").expect("a secret");
+    fs::set_permissions("/etc/nsgate/nova-secret", fs::Permissions::from_mode(0o600)).expect("its mode");
+    fs::write("/etc/nsgate/instances.toml", instance("10.0.0.11", INSTANCE)).expect("instances");
+    let config = fs::read_to_string("/etc/nsgate/agent.toml").expect("the package's file");
+    let config = config.replace("/run/credentials/nsgate-agent.service/nova-secret", "/etc/nsgate/nova-secret");
+    fs::write("/etc/nsgate/agent.toml", config).expect("its place");
+    // As its unit does.
+    let mut hop = Command::new(lab.program.nsgate());
+    hop.args(["agent", "--foreground", "--config=/etc/nsgate/agent.toml"]).stdin(Stdio::null()).stderr(Stdio::null());
+    let mut hop = hop.spawn().expect("nsgate agent");
     started(lab, NETWORK);
     started(lab, OTHER);
-    runs(lab, "docs/migration.md", None);
+    assert!(wait_until(5.0, || Path::new("/run/nsgate/agent.sock").exists()), "{:?}", hop.try_wait());
+    runs_beside(lab, "docs/migration.md", || started_again(lab, NETWORK));
+    hop.kill().expect("SIGKILL");
+    hop.wait().expect("its end");
 }
 
 fn operations_asks_a_gate_what_it_holds(lab: &Lab) {
@@ -152,10 +185,14 @@ fn the_pool_of_the_page_serves(lab: &Lab) {
     assert_eq!(agent.seen().len(), 1, "the guest of the page asked once");
 }
 
-fn the_packages_agent_is_checked_as_the_page_says(lab: &Lab) {
-    let _agent = neutrons_host(lab);
+fn packaged_agent() {
     let packaged = workspace().join("xtask/packaging/etc/agent.toml");
     fs::copy(packaged, "/etc/nsgate/agent.toml").expect("the package's file");
+}
+
+fn the_packages_agent_is_checked_as_the_page_says(lab: &Lab) {
+    let _agent = neutrons_host(lab);
+    packaged_agent();
     // As systemd passes it on.
     let credentials = "/run/credentials/nsgate-agent.service";
     fs::create_dir_all(credentials).expect("a directory");
@@ -265,7 +302,8 @@ fn a_page_that_says_something_else_is_noticed(_: &Lab) {
 fn every_page_is_run_and_every_exception_is_needed(_: &Lab) {
     let own = include_str!("book.rs");
     for page in PAGES {
-        let once = own.contains(&format!("runs(lab, \"{page}\"")) || own.contains(&format!("[\"{page}\", "));
+        let once = ["runs", "runs_beside"].iter().any(|how| own.contains(&format!("{how}(lab, \"{page}\"")))
+            || own.contains(&format!("[\"{page}\", "));
         assert!(once || own.contains(&format!(", \"{page}\"")), "no test runs {page}");
         let text = fs::read_to_string(workspace().join(page)).expect("the page");
         assert!(!steps(&text).is_empty(), "{page} has no commands");
