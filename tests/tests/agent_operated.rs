@@ -18,7 +18,7 @@ use nsgate_tests::nova::{SmallNova, good};
 use nsgate_tests::openmetrics::{Family, parsed};
 use nsgate_tests::program::workspace;
 use nsgate_tests::second_hop::{INSTANCE, PROJECT, SecondHop, SecondHopFiles};
-use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Network, suite};
+use nsgate_tests::{Answer, Asking, Config, Gate, Guest, Kind, Lab, Network, RecordingAgent, suite};
 
 fn main() {
     suite!["agent_operated":
@@ -27,6 +27,7 @@ fn main() {
         each_request_is_an_event_with_the_instances_id,
         a_socket_that_a_manager_has_bound_is_used_and_left_where_it_is,
         an_agent_that_is_alive_says_so_and_a_stopped_one_does_not,
+        a_network_moves_to_the_agent_and_back_without_losing_a_request,
     ]
 }
 
@@ -217,4 +218,33 @@ fn an_agent_that_is_alive_says_so_and_a_stopped_one_does_not(lab: &Lab) {
     assert!(heard(1.0) <= 1);
     kill(Pid::from_raw(hop.pid()), Signal::SIGCONT).unwrap();
     assert!(heard(1.0) >= 3);
+}
+
+fn a_network_moves_to_the_agent_and_back_without_losing_a_request(lab: &Lab) {
+    lab.needs_root("the agent's user is another one");
+    let (network, nova) = (lab.network(), SmallNova::start(good("hello")));
+    let theirs = RecordingAgent::start(&lab.socket(), Answer::ok("hello"));
+    let mut files = SecondHopFiles::write(lab, &[nova.address.to_string()], "");
+    let socket = lab.directory("hop", 0o755).join("agent.sock");
+    let config = text(&files.config).replace("plain = true\n", "");
+    files.replace(&files.config, &config.replace(&files.socket.display().to_string(), &socket.display().to_string()));
+    files.socket = socket;
+    let hop = files.start(lab);
+    let config = Config::new(Kind::Ovn);
+    let old = Gate::start(lab, &network.gate, &config);
+    let guest = Asking::start(&network.guest);
+    guest.more(20);
+    assert_eq!((nova.seen().len(), theirs.seen().is_empty()), (0, false));
+    lab.site(&format!("agent = \"{}\"\n", hop.files.socket.display()));
+    let bound = Gate::start(lab, &network.gate, &config);
+    assert!(old.ended_within(Duration::from_secs(10)));
+    let before = theirs.seen().len();
+    guest.more(20);
+    assert!(nova.seen().len() >= 20 && theirs.seen().len() == before, "{}", text(&hop.log));
+    fs::remove_file("/etc/nsgate/nsgate.toml").unwrap();
+    let _again = Gate::start(lab, &network.gate, &config);
+    assert!(bound.ended_within(Duration::from_secs(10)));
+    let before = nova.seen().len();
+    guest.more(20);
+    assert!(guest.end() > 60 && nova.seen().len() == before, "{}", text(&hop.log));
 }

@@ -8,6 +8,7 @@ use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::write_config;
 use nsgate_tests::lab::{text, wait_until};
 use nsgate_tests::nova::{SmallNova, good};
+use nsgate_tests::ovn::{self, Binding, Server};
 use nsgate_tests::program::{target, workspace};
 use nsgate_tests::second_hop::{INSTANCE, SECRET, instance};
 use nsgate_tests::world::NEUTRON_ID;
@@ -25,6 +26,7 @@ fn main() {
         a_pool_on_a_host_without_landlock_says_so_and_serves,
         a_pool_whose_user_is_deleted_goes_on_until_its_next_start,
         the_first_gate_starts_the_agent_whose_secret_is_roots_alone,
+        the_units_agent_follows_ovns_database_at_the_socket_of_its_packages,
         a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its,
         on_debian_12_packages_come_change_and_go_beside_a_haproxy_that_runs,
         on_debian_13_packages_come_change_and_go_beside_a_haproxy_that_runs,
@@ -448,6 +450,8 @@ fn the_first_gate_starts_the_agent_whose_secret_is_roots_alone(lab: &Lab) {
     for pid in children(&machine, AGENT) {
         assert_eq!(not_as_a_gates(&machine, &pid), (vec![], Some(0)));
     }
+    let all = machine.ask(&["nsgate", "attest", "--all"]);
+    assert!(all.ok() && ["agent", "signer", "reader"].iter().all(|role| all.stdout.contains(role)), "{all:#?}");
     let credential = "/run/credentials/nsgate-agent.service/nova-secret";
     assert!(
         !machine.ask(&["runuser", "-u", "nsgate", "--", "cat", credential]).ok(),
@@ -457,6 +461,45 @@ fn the_first_gate_starts_the_agent_whose_secret_is_roots_alone(lab: &Lab) {
     let before = machine.property(AGENT, "MainPID");
     std::thread::sleep(std::time::Duration::from_secs(12));
     assert_eq!(machine.property(AGENT, "MainPID"), before, "{}", machine.journal(AGENT));
+}
+
+fn the_units_agent_follows_ovns_database_at_the_socket_of_its_packages(lab: &Lab) {
+    let server = Server::start(lab, &ovn::schema());
+    let here = server.insert(&ovn::chassis("host-1")).remove(1);
+    let datapath = server.insert(&[ovn::datapath(&format!("neutron-{NETWORK}"), 1)]).remove(0);
+    let port = Binding::of("port-1", 1, &datapath, &here, "fa:16:3e:00:00:01 10.0.0.11", "first");
+    server.transact(&[port.insert()]);
+    let (network, nova) = (lab.network(), SmallNova::start(good("hello")));
+    let machine = machine(lab, &[]);
+    install(&machine, "first", &BOTH);
+    second_hop(lab, &machine, &nova);
+    let socket = server.socket();
+    let (directory, name) = (socket.parent().expect("a directory").display(), socket.file_name().expect("a name"));
+    machine.script(&format!(
+        "mkdir /run/ovn && mount --bind {directory} /run/ovn
+         sed -i '/^.directory.$/,/^path/d' /etc/nsgate/agent.toml
+         printf '[directory]\\nkind = \"ovn\"\\nremotes = [\"unix:/run/ovn/{}\"]\\nchassis = \"host-1\"\\n' >>/etc/nsgate/agent.toml
+         nsgate check --dialect agent /etc/nsgate/agent.toml",
+        name.to_string_lossy()
+    ));
+    start(&machine, AGENT);
+    let config = Config::new(Kind::Ovn);
+    let gate = machine.ask(&[
+        "ip",
+        "netns",
+        "exec",
+        network.gate.name(),
+        HAPROXY,
+        "-f",
+        &write_config(lab, &config).display().to_string(),
+    ]);
+    assert!(gate.ok(), "{gate:#?}{}", machine.journal(AGENT));
+    let guest = Guest::new(&network.guest);
+    let served = || guest.get("/").is_ok_and(|answer| answer.status == 200);
+    assert!(wait_until(10.0, served), "{}", machine.journal(AGENT));
+    assert_eq!(nova.seen().last().and_then(|seen| seen.field("x-instance-id")), Some("first"));
+    let all = machine.ask(&["nsgate", "attest", "--all"]);
+    assert!(all.ok() && all.stdout.contains("signer"), "{all:#?}");
 }
 
 fn a_haproxy_that_runs_is_not_in_the_way_of_the_package_nor_the_package_in_its(lab: &Lab) {
