@@ -50,12 +50,6 @@ pub trait Connector: Send + Sync + 'static {
         self.connect()
     }
 
-    /// Whether this connection was kept from an earlier request: the agent may have closed it meanwhile.
-    fn was_kept(stream: &Self::Stream) -> bool {
-        let _ = stream;
-        false
-    }
-
     /// Takes a connection back whose answer has ended where it said, and over which the agent goes on.
     fn keep(stream: Self::Stream) {
         drop(stream);

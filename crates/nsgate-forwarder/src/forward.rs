@@ -222,10 +222,8 @@ async fn ask_agent<C: Connector>(
     let deadline = sent + timeouts.server;
     let answer = timeout_at(deadline, talk::<C>(&mut stream, &request, &mut rest)).await;
     let answer = match answer.map_err(|_| Refusal::GATEWAY_TIMEOUT)? {
-        // The agent had closed the connection, or was about to.
-        Err(Refusal { reason: Reason::AgentClosed, .. })
-            if C::KEEPS && request.again && rest.is_empty() && C::was_kept(&stream) =>
-        {
+        // The agent had closed the connection, or was about to: it is restarted, perhaps.
+        Err(Refusal { reason: Reason::AgentClosed, .. }) if C::KEEPS && request.again && rest.is_empty() => {
             send_again(shared, exchange, &request, deadline, (&mut stream, &mut rest)).await
         }
         answer => answer,

@@ -98,7 +98,6 @@ pub struct KeptStream {
     /// Watched for reading, and for writing as well if a request did not fit. Nothing if it could not be watched.
     watched: Option<AsyncFd<UnixStream>>,
     writes: bool,
-    was_kept: bool,
     idle: Arc<Idle>,
 }
 
@@ -136,6 +135,21 @@ impl<D: ConnectionSource> DoorConnector<D> {
         Error::new(ErrorKind::NotConnected, why)
     }
 
+    /// The next connection that the door brings.
+    async fn next(&self, brought: &mut Receiver<Option<UnixStream>>) -> Result<UnixStream> {
+        if !self.owed.load(Ordering::Relaxed) {
+            self.door.get_ref().ask().map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock => error,
+                _ => self.closed(),
+            })?;
+            self.owed.store(true, Ordering::Relaxed);
+        }
+        let stream = brought.recv().await;
+        self.owed.store(false, Ordering::Relaxed);
+        // A door that has as many connections as it may have brings one when another has ended.
+        stream.ok_or_else(|| self.closed())?.ok_or(ErrorKind::WouldBlock.into())
+    }
+
     /// A connection that was kept, and over which nothing has come since.
     fn kept(&self) -> Option<AsyncFd<UnixStream>> {
         loop {
@@ -155,9 +169,9 @@ impl<D: ConnectionSource> Drop for DoorConnector<D> {
 }
 
 impl KeptStream {
-    fn new(watched: AsyncFd<UnixStream>, was_kept: bool, idle: &Arc<Idle>) -> Self {
+    fn new(watched: AsyncFd<UnixStream>, idle: &Arc<Idle>) -> Self {
         idle.busy.fetch_add(1, Ordering::Relaxed);
-        Self { watched: Some(watched), writes: false, was_kept, idle: idle.clone() }
+        Self { watched: Some(watched), writes: false, idle: idle.clone() }
     }
 }
 
@@ -174,7 +188,7 @@ impl<D: ConnectionSource> Connector for DoorConnector<D> {
 
     async fn connect(&self) -> Result<KeptStream> {
         match self.kept() {
-            Some(watched) => Ok(KeptStream::new(watched, true, &self.idle)),
+            Some(watched) => Ok(KeptStream::new(watched, &self.idle)),
             None => self.connect_afresh().await,
         }
     }
@@ -183,22 +197,14 @@ impl<D: ConnectionSource> Connector for DoorConnector<D> {
         let mut brought = self.brought.lock().await;
         // Of those that are kept one is given up: together they are never more than the requests at once.
         drop(self.idle.lock().pop());
-        if !self.owed.load(Ordering::Relaxed) {
-            self.door.get_ref().ask().map_err(|error| match error.kind() {
-                ErrorKind::WouldBlock => error,
-                _ => self.closed(),
-            })?;
-            self.owed.store(true, Ordering::Relaxed);
-        }
-        let stream = brought.recv().await;
-        self.owed.store(false, Ordering::Relaxed);
-        // A door that has as many connections as it may have brings one when another has ended.
-        let stream = stream.ok_or_else(|| self.closed())?.ok_or(ErrorKind::WouldBlock)?;
-        Ok(KeptStream::new(self::watched(stream, Interest::READABLE)?, false, &self.idle))
-    }
-
-    fn was_kept(stream: &KeptStream) -> bool {
-        stream.was_kept
+        let stream = loop {
+            let stream = self.next(&mut brought).await?;
+            // An agent that has ended since it brought this one has closed its end.
+            if matches!((&stream).read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock) {
+                break stream;
+            }
+        };
+        Ok(KeptStream::new(self::watched(stream, Interest::READABLE)?, &self.idle))
     }
 
     fn keep(mut stream: KeptStream) {
