@@ -22,7 +22,7 @@ pub const PROJECT: &str = "5f1f2e7a9c3b4d6e8f0a1b2c3d4e5f60";
 pub const SECRET: &str = "swordfish";
 
 /// The files of an agent, before it is started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SecondHopFiles {
     /// Its configuration.
     pub config: PathBuf,

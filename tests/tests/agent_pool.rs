@@ -4,14 +4,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::pin::Pin;
 use std::process::Command;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use nsgate_agent::binding::{Binders, BoundConnection, Brought, Door, HeldDoor, Taken, bind, line};
+use nsgate_agent::binding::{Door, Taken, line};
 use nsgate_config::Identity;
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::{communicate, write_config};
@@ -24,8 +22,6 @@ use nsgate_tests::pool::{
 use nsgate_tests::procfs::Process;
 use nsgate_tests::second_hop::{INSTANCE, SecondHop, SecondHopFiles};
 use nsgate_tests::{Config, Gate, Guest, Kind, Lab, Load, Network, suite};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
 
 fn main() {
     suite!["agent_pool":
@@ -39,7 +35,6 @@ fn main() {
         a_keeper_whose_agent_ends_ends_with_status_75_and_is_bound_anew,
         a_keeper_alone_whose_agent_ends_answers_503_and_ends,
         an_agent_that_hangs_delays_a_handover_and_no_more,
-        a_door_that_outlives_its_agent_brings_others_for_the_next_one,
         without_the_agent_no_network_is_handed_over,
         added_networks_with_a_door_have_a_keeper_beside_a_manager_too,
         a_site_may_name_agent_and_pool,
@@ -374,93 +369,6 @@ fn an_agent_that_hangs_delays_a_handover_and_no_more(lab: &Lab) {
     assert!(wait_until(10.0, || next.said("is served")), "{}", text(&next.log));
     in_the_pool(lab, 1);
     assert!(wait_until(10.0, || body(&world.network) == "200 hello"), "{}", text(&world.hop.log));
-}
-
-/// Serves a door and those that it brings, as an agent does.
-fn attended(held: HeldDoor) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    let take = |brought| match brought {
-        Brought::Connection(bound) => drop(tokio::spawn(answers(bound))),
-        Brought::Door(door) => drop(tokio::spawn(attended(door))),
-    };
-    Box::pin(async move { drop(held.attend(64, take).await) })
-}
-
-async fn answers(mut bound: BoundConnection) {
-    let mut bytes = Vec::new();
-    while matches!(bound.stream.read_buf(&mut bytes).await, Ok(1..)) {
-        if bytes.ends_with(b"\r\n\r\n") {
-            bytes.clear();
-            let _ = bound.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nbound").await;
-        }
-    }
-}
-
-/// An agent that lasts as long as this: an event loop in a thread of its own.
-struct Life(Option<oneshot::Sender<()>>, Option<JoinHandle<()>>);
-
-impl Life {
-    fn begin(work: impl Future<Output = ()> + Send + 'static) -> Life {
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::spawn(work);
-                let _ = stopped.await;
-            });
-        });
-        Life(Some(stop), Some(thread))
-    }
-
-    /// One that goes on with a door which a service manager has kept.
-    fn with(kept: &OwnedFd) -> Life {
-        let kept = kept.try_clone().unwrap();
-        Life::begin(async move {
-            attended(HeldDoor::kept(kept, Identity::Network(NETWORK.parse().unwrap())).unwrap()).await;
-        })
-    }
-}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        let _ = self.0.take().map(|stop| stop.send(()));
-        self.1.take().map(JoinHandle::join);
-    }
-}
-
-fn a_door_that_outlives_its_agent_brings_others_for_the_next_one(lab: &Lab) {
-    lab.needs_root("keeper and worker are different users");
-    let network = lab.network();
-    let path = lab.directory("agent", 0o755).join("agent.sock");
-    lab.site(&format!("agent = \"{}\"\npool_patience = \"1s\"\n", path.display()));
-    let (keep, kept) = std::sync::mpsc::channel();
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let agent = Life::begin(async move {
-        let (stream, _) = tokio::net::UnixListener::from_std(listener).unwrap().accept().await.unwrap();
-        let held = bind(stream, b"", &Binders::default()).await.unwrap();
-        keep.send(held.as_fd().try_clone_to_owned().unwrap()).unwrap();
-        attended(held).await;
-    });
-    let mut pool = Pool::start(lab);
-    let keeper = keeper(lab, &network.gate, &Config::new(Kind::Network));
-    let kept = kept.recv().unwrap();
-    in_the_pool(lab, 1);
-    assert_eq!(body(&network), "200 bound");
-    // While a worker serves, and then while the keeper does.
-    drop(agent);
-    std::thread::sleep(Duration::from_millis(300));
-    let agent = Life::with(&kept);
-    assert!(wait_until(10.0, || body(&network) == "200 bound"), "{}", text(&pool.log));
-    in_the_pool(lab, 1);
-    pool.crash();
-    assert!(wait_until(10.0, || body(&network) == "200 bound"));
-    drop(agent);
-    std::thread::sleep(Duration::from_millis(300));
-    let agent = Life::with(&kept);
-    assert!(wait_until(10.0, || body(&network) == "200 bound"));
-    assert!(keeper.alive(), "it is the same process");
-    drop((agent, kept));
-    assert!(keeper.ended_within(Duration::from_secs(5)), "nobody holds the door's other end");
 }
 
 fn without_the_agent_no_network_is_handed_over(lab: &Lab) {

@@ -2,23 +2,30 @@
 //! guests speak to.
 //!
 //! The kernel tells the agent who has connected (SO_PEERCRED, unix(7)). So the process that is confined later cannot make
-//! another such connection, and this one speaks for its network whatever comes over it.
+//! another such connection, and this one speaks for its network whatever comes over it. It has a name as well, which it gets before it
+//! is connected and never loses: by that the agent knows it again when a service manager has kept the agent's end.
 
 use crate::{
-    LaunchError, Options, accounts::Accounts, options::Binding, paths::PinnedPaths, pinned::Pinned, plan::Plan,
+    LaunchError, Options,
+    accounts::Accounts,
+    options::Binding,
+    paths::PinnedPaths,
+    pinned::Pinned,
+    plan::{Plan, PlannedDoor},
 };
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     sys::{
         socket::{
-            AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket,
+            AddressFamily, SockFlag, SockType, UnixAddr, bind as bind_socket, connect, getsockopt, setsockopt, socket,
             sockopt::{PeerCredentials, ReceiveTimeout, SendTimeout},
         },
         time::TimeVal,
     },
 };
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io::{Read, Write},
     os::{
         fd::{AsRawFd, OwnedFd},
@@ -63,7 +70,7 @@ pub(crate) fn open(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match bind(&place, owner, &binding, &(binding.line)(&door.identity), door.patience) {
+        match bind(&place, owner, &binding, door) {
             Ok(connection) => return Ok(Some(connection)),
             Err(DoorFailure::Away(_)) if attempts <= door.retries => sleep(BETWEEN_ATTEMPTS),
             Err(DoorFailure::Away(why)) => {
@@ -75,14 +82,9 @@ pub(crate) fn open(
 }
 
 /// Connects once, and has the connection bound.
-fn bind(
-    place: &Pinned,
-    owner: Option<u32>,
-    binding: &Binding,
-    line: &str,
-    patience: Duration,
-) -> Result<OwnedFd, DoorFailure> {
-    let connection = connected(place, patience).map_err(|error| match error {
+fn bind(place: &Pinned, owner: Option<u32>, binding: &Binding, door: &PlannedDoor<'_>) -> Result<OwnedFd, DoorFailure> {
+    let name = (binding.name)(&door.identity, RandomState::new().build_hasher().finish());
+    let connection = connected(place, &name, door.patience).map_err(|error| match error {
         Errno::ENOTSOCK => DoorFailure::Refused("this is not a socket; name the socket of `nsgate agent`".to_owned()),
         Errno::ENOENT => DoorFailure::Away("the agent's socket is not there".to_owned()),
         Errno::ECONNREFUSED => DoorFailure::Away("no process listens at the agent's socket".to_owned()),
@@ -97,7 +99,8 @@ fn bind(
             return Err(DoorFailure::Refused(why));
         }
     }
-    let answer = answer(&mut UnixStream::from(connection.try_clone().map_err(gone)?), line).map_err(gone)?;
+    let answer = answer(&mut UnixStream::from(connection.try_clone().map_err(gone)?), &(binding.line)(&door.identity))
+        .map_err(gone)?;
     (binding.answered)(&answer).map_err(DoorFailure::Refused)?;
     let flags = fcntl(&connection, FcntlArg::F_GETFL).map_err(broken)?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
@@ -105,12 +108,13 @@ fn bind(
     Ok(connection)
 }
 
-/// A connection that waits so long for each thing.
-fn connected(place: &Pinned, patience: Duration) -> Result<OwnedFd, Errno> {
+/// A connection of this abstract name that waits so long for each thing.
+fn connected(place: &Pinned, name: &str, patience: Duration) -> Result<OwnedFd, Errno> {
     let connection = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let patience = TimeVal::new(patience.as_secs().try_into().unwrap_or(i64::MAX), patience.subsec_micros().into());
     setsockopt(&connection, SendTimeout, &patience)?;
     setsockopt(&connection, ReceiveTimeout, &patience)?;
+    bind_socket(connection.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes())?)?;
     let there = place.socket()?;
     let address = format!("/proc/self/fd/{}", there.as_raw_fd());
     connect(connection.as_raw_fd(), &UnixAddr::new(address.as_str())?)?;

@@ -31,6 +31,10 @@ impl Managed {
         manager::close_unused(&mut passed, warnings);
         let (keeping, watchdog) = if plan.managed { manager::connect(offered, warnings) } else { (None, None) };
         let secret = secret::offered(options.secret, offered, &mut passed, warnings)?;
+        if plan.signer.is_some() {
+            // The filter of an agent lets no flag be changed.
+            manager::never_wait(&passed);
+        }
         if !plan.managed {
             manager::close_all(&mut passed, warnings);
         }

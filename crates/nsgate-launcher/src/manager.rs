@@ -178,6 +178,18 @@ pub(crate) fn close_unused(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut V
     });
 }
 
+/// Has none of these wait for the other end. What that is not possible for is of no use, and is found out later.
+pub(crate) fn never_wait(passed: &[(String, OwnedFd)]) {
+    for (_, descriptor) in passed {
+        let _ = never_waits(descriptor);
+    }
+}
+
+fn never_waits(descriptor: &OwnedFd) -> Result<(), Errno> {
+    let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
+    fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
 /// What is left is closed, with a warning: a gate has no use for it.
 pub(crate) fn close_all(passed: &mut Vec<(String, OwnedFd)>, warnings: &mut Vec<String>) {
     for (name, _) in passed.drain(..) {
@@ -203,7 +215,5 @@ fn check_listening_socket(descriptor: &OwnedFd, path: &AbsolutePath, purpose: Pu
     if !getsockopt(descriptor, sockopt::AcceptConn).unwrap_or(false) {
         return Err("a socket that does not listen: a unit has it with `Accept=no`".to_owned());
     }
-    let flags = fcntl(descriptor, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
-    let set = flags.and_then(|flags| fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)));
-    set.map(drop).map_err(|error| format!("in blocking mode: fcntl: {error}"))
+    never_waits(descriptor).map_err(|error| format!("in blocking mode: fcntl: {error}"))
 }

@@ -21,6 +21,8 @@ pub enum Mode {
 pub struct Binding {
     /// What is said first, with the end of its line.
     pub line: fn(&Identity) -> String,
+    /// The abstract name of this end, for ever: whom the connection is for. The number tells two of them apart.
+    pub name: fn(&Identity, u64) -> String,
     /// Whether the answer, without its end, says that the connection is bound; or why it is not.
     pub answered: fn(&str) -> Result<(), String>,
 }

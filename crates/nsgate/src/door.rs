@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How root has a connection bound.
-pub(crate) const BINDING: Binding = Binding { line: binding::line, answered: binding::answered };
+pub(crate) const BINDING: Binding = Binding { line: binding::line, name: binding::name, answered: binding::answered };
 
 /// The status of a gate whose agent has closed the door (EX_TEMPFAIL, sysexits.h): only root can have another one bound, so
 /// the gate is to be started anew.

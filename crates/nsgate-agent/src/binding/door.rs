@@ -1,19 +1,25 @@
 //! The holder's end of a door: a descriptor that brings connections. Nothing here waits, makes a socket or connects one.
 
-use super::words::{DOOR, FULL, ONE};
+use super::words::{ANEW, DOOR, FULL, ONE};
 use crate::sys;
 use nix::sys::socket::{MsgFlags, send};
 use std::{
+    collections::VecDeque,
     io::{Error, ErrorKind, Result},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::net::UnixStream,
     },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// A connection that has been bound: the agent has answered so.
 #[derive(Debug)]
-pub struct Door(OwnedFd);
+pub struct Door {
+    connection: OwnedFd,
+    /// What was asked for and has not come, in that order: an agent that was restarted is asked again.
+    asked: Mutex<VecDeque<u8>>,
+}
 
 /// What has come by a door.
 #[derive(Debug)]
@@ -30,7 +36,7 @@ impl Door {
     /// The holder's end, of a connection that was bound.
     #[must_use]
     pub fn bound(connection: OwnedFd) -> Self {
-        Self(connection)
+        Self { connection, asked: Mutex::default() }
     }
 
     /// Asks for one connection more.
@@ -38,8 +44,7 @@ impl Door {
     /// # Errors
     /// The agent has closed the door (EPIPE), or takes nothing now (of kind [`ErrorKind::WouldBlock`]).
     pub fn ask(&self) -> Result<()> {
-        send(self.0.as_raw_fd(), &[ONE], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?;
-        Ok(())
+        self.say_asking(ONE)
     }
 
     /// Asks for a door: for another process that serves the same network. What it asks for comes to it alone.
@@ -47,8 +52,37 @@ impl Door {
     /// # Errors
     /// As [`Door::ask`].
     pub fn ask_door(&self) -> Result<()> {
-        send(self.0.as_raw_fd(), &[DOOR], MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?;
+        self.say_asking(DOOR)
+    }
+
+    fn say_asking(&self, byte: u8) -> Result<()> {
+        // Held meanwhile, so that the order is the one in which the agent hears it.
+        let mut asked = self.asked();
+        self.say(&[byte])?;
+        asked.push_back(byte);
         Ok(())
+    }
+
+    fn asked(&self) -> MutexGuard<'_, VecDeque<u8>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, bytes: &[u8]) -> Result<()> {
+        let sent = send(self.connection.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?;
+        match sent == bytes.len() {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::InvalidData, "the agent's door takes no more")),
+        }
+    }
+
+    /// Another process of the agent's is there: it hears what the one before it was asked, and has not brought.
+    fn ask_again(&self, byte: u8) -> Result<()> {
+        let asked = self.asked();
+        let again: Vec<u8> = [byte].into_iter().chain(asked.iter().copied()).collect();
+        self.say(&again).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => Error::new(ErrorKind::InvalidData, "the agent's door takes no more"),
+            _ => error,
+        })
     }
 
     /// Takes what one [`Door::ask`] or [`Door::ask_door`] has led to.
@@ -57,12 +91,17 @@ impl Door {
     /// Of kind [`ErrorKind::WouldBlock`] if it is not there yet, and [`ErrorKind::UnexpectedEof`] if the agent has closed the
     /// door. Of kind [`ErrorKind::InvalidData`] if the agent keeps to another protocol.
     pub fn take(&self) -> Result<Taken> {
-        let Some((byte, descriptors)) = sys::receive(self.0.as_fd())? else {
-            return Err(ErrorKind::UnexpectedEof.into());
+        let (byte, descriptors) = loop {
+            match sys::receive(self.connection.as_fd())? {
+                Some((byte @ ANEW.., none)) if none.is_empty() => self.ask_again(byte)?,
+                Some(came) => break came,
+                None => return Err(ErrorKind::UnexpectedEof.into()),
+            }
         };
+        self.asked().pop_front();
         match (byte, <[OwnedFd; 1]>::try_from(descriptors)) {
             (ONE, Ok([connection])) => Ok(Taken::Connection(connection.into())),
-            (DOOR, Ok([door])) => Ok(Taken::Door(Self(door))),
+            (DOOR, Ok([door])) => Ok(Taken::Door(Self::bound(door))),
             (FULL, Err(none)) if none.is_empty() => Ok(Taken::Full),
             _ => Err(Error::new(ErrorKind::InvalidData, "what came by the agent's door is no connection")),
         }
@@ -71,18 +110,18 @@ impl Door {
 
 impl From<Door> for OwnedFd {
     fn from(door: Door) -> Self {
-        door.0
+        door.connection
     }
 }
 
 impl AsFd for Door {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.connection.as_fd()
     }
 }
 
 impl AsRawFd for Door {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.connection.as_raw_fd()
     }
 }

@@ -13,17 +13,30 @@
 //! =                                                                gate: a door, for another process that serves the network
 //! = and a socket                                                   agent: here it is; it ends with the one that has brought it
 //! -                                                                agent: the door has as many as it may have
+//! 0x80 to 0xff                                                     agent: another process is here; what was asked for is forgotten
+//! the same byte                                                    gate: heard; what follows is asked for anew
 //! ```
 //!
 //! The kernel says who has connected (SO_PEERCRED): no byte of the line is believed of another process. What the holder of a
 //! door can do is ask in its own network. It has no door for another, and what it says in a header changes nothing.
+//!
+//! A service manager may keep the agent's end of a door while the agent is restarted. The next process does not ask what the one before it
+//! believed: root has given its end of the connection a name that says the network, and the kernel still says it.
 
+#[cfg(feature = "server")]
+mod anew;
 mod door;
+mod name;
+#[cfg(feature = "server")]
+mod returned;
 #[cfg(feature = "server")]
 mod server;
 mod words;
 
 pub use door::{Door, Taken};
+pub use name::{DOOR_NAME, name, named};
+#[cfg(feature = "server")]
+pub use returned::NotReturned;
 #[cfg(feature = "server")]
 pub use server::{Binders, BoundConnection, Brought, HeldDoor, NotBound, Place, Unbound, bind};
 pub use words::{BEGIN, BindLineError, LONGEST, answered, line, read};

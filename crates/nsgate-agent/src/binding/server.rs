@@ -1,6 +1,9 @@
 //! The agent's end of a door: who may have one, and the connections that it brings.
 
-use super::words::{BOUND, BindLineError, DOOR, FULL, LONGEST, ONE, REFUSED, read};
+use super::{
+    anew::greet,
+    words::{BOUND, BindLineError, DOOR, FULL, LONGEST, ONE, REFUSED, read},
+};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, setsockopt, socketpair, sockopt,
 };
@@ -35,6 +38,11 @@ impl Binders {
     pub fn new(users: Vec<u32>) -> Self {
         Self(users)
     }
+
+    /// Whether a process of this user is one.
+    pub(super) fn contain(&self, user: u32) -> bool {
+        self.0.contains(&user)
+    }
 }
 
 impl Default for Binders {
@@ -62,15 +70,17 @@ pub enum NotBound {
 /// A door, by the agent's end.
 #[derive(Debug)]
 pub struct HeldDoor {
-    connection: UnixStream,
-    identity: Identity,
+    pub(super) connection: UnixStream,
+    pub(super) identity: Identity,
+    /// Of a door that an earlier process has attended: what its holder is told first.
+    pub(super) anew: Option<u8>,
     /// Of a door that another one has brought.
-    origin: Option<DoorOrigin>,
+    pub(super) origin: Option<DoorOrigin>,
 }
 
 /// What a door has of the one that has brought it.
 #[derive(Debug)]
-struct DoorOrigin {
+pub(super) struct DoorOrigin {
     /// Connections of both, and of all others that came by the same one.
     places: Arc<Semaphore>,
     /// The end of the other one ends this one.
@@ -124,7 +134,7 @@ impl Unbound {
 pub async fn bind(mut connection: UnixStream, first: &[u8], binders: &Binders) -> Result<HeldDoor, NotBound> {
     let user = connection.peer_cred()?.uid();
     let late = || NotBound::Gone(ErrorKind::TimedOut.into());
-    let judged = match binders.0.contains(&user) {
+    let judged = match binders.contain(user) {
         true => timeout(PATIENCE, whole_line(&mut connection, first)).await.map_err(|_| late())?,
         false => Err(NotBound::Stranger(user)),
     };
@@ -134,7 +144,7 @@ pub async fn bind(mut connection: UnixStream, first: &[u8], binders: &Binders) -
             // buffer few of them fit, so that a peer that asks and never takes keeps no other from having one.
             setsockopt(&connection, sockopt::SndBuf, &0).map_err(io::Error::from)?;
             timeout(PATIENCE, connection.write_all(format!("{BOUND}\n").as_bytes())).await.map_err(|_| late())??;
-            Ok(HeldDoor { connection, identity, origin: None })
+            Ok(HeldDoor { connection, identity, anew: None, origin: None })
         }
         Err(why) => {
             let told = format!("{REFUSED}{why}\n");
@@ -177,7 +187,7 @@ impl HeldDoor {
     pub fn kept(connection: OwnedFd, identity: Identity) -> io::Result<Self> {
         let connection = std::os::unix::net::UnixStream::from(connection);
         connection.set_nonblocking(true)?;
-        Ok(Self { connection: UnixStream::from_std(connection)?, identity, origin: None })
+        Ok(Self { connection: UnixStream::from_std(connection)?, identity, anew: None, origin: None })
     }
 
     /// Whom it is for.
@@ -198,7 +208,13 @@ impl HeldDoor {
     /// # Errors
     /// The holder keeps to another protocol, or what the kernel says. The door is closed.
     pub async fn attend(self, most: usize, hand: impl FnMut(Brought)) -> io::Result<()> {
-        let Self { connection, identity, origin } = self;
+        let Self { mut connection, identity, anew, origin } = self;
+        if let Some(byte) = anew {
+            match greet(&mut connection, byte).await {
+                Err(error) if is_gone(&error) => return Ok(()),
+                outcome => outcome?,
+            }
+        }
         let (open, unbound) = watch::channel(());
         let unbound = Unbound(unbound);
         let Some(DoorOrigin { places, unbound: mut ends, _place }) = origin else {
@@ -235,7 +251,7 @@ impl AttendedDoor {
             let mut asked = [0; PIECE];
             let count = match self.connection.read(&mut asked).await {
                 Ok(0) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
+                Err(error) if is_gone(&error) => return Ok(()),
                 outcome => outcome?,
             };
             for byte in asked.iter().take(count) {
@@ -272,7 +288,7 @@ impl AttendedDoor {
         setsockopt(&connection, sockopt::SndBuf, &0).map_err(io::Error::from)?;
         let (places, unbound) = (self.places.clone(), self.unbound.clone());
         let origin = Some(DoorOrigin { places, unbound, _place: Place(place) });
-        Ok(Some(Brought::Door(HeldDoor { connection, identity: self.identity, origin })))
+        Ok(Some(Brought::Door(HeldDoor { connection, identity: self.identity, anew: None, origin })))
     }
 
     /// The own end of a connection whose other end went over the door with this byte.
@@ -287,6 +303,11 @@ impl AsFd for HeldDoor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.as_fd()
     }
+}
+
+/// Whether the holder has closed the door.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
 /// Both ends of a connection.

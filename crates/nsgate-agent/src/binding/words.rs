@@ -17,6 +17,9 @@ pub(super) const ONE: u8 = b'+';
 pub(super) const DOOR: u8 = b'=';
 /// The door has as many connections as it may have, or doors.
 pub(super) const FULL: u8 = b'-';
+/// Bytes from here on: another process of the agent's attends the door. What was asked for before is forgotten, as soon as the holder
+/// has said the same byte. Two processes that follow each other have two of them, as a rule.
+pub(super) const ANEW: u8 = 0x80;
 
 const VERSION: &str = "1";
 

@@ -12,6 +12,7 @@ use nsgate_forwarder::Stop;
 use std::{
     future::{Future, pending},
     io,
+    os::fd::AsFd,
     pin::{Pin, pin},
     time::Duration,
 };
@@ -37,6 +38,9 @@ impl<S: Signer> Gates<S> {
             match asked.await {
                 Ok(door) => {
                     drop(place);
+                    if let (Some(store), Some(name)) = (&self.0.settings.store, door.name()) {
+                        store.put(&name, door.as_fd()).await;
+                    }
                     self.attend_door(door, tether).await;
                 }
                 Err(why) => tracing::warn!("{why}"),
@@ -50,6 +54,7 @@ impl<S: Signer> Gates<S> {
     /// Serves the connections that a door brings, and the doors, until its holder closes it.
     pub(super) async fn attend_door(&self, door: HeldDoor, mut tether: Tether) {
         let opened = Doors::open(&self.0.doors, door.identity(), door.is_brought());
+        let kept = self.0.settings.store.as_ref().and_then(|store| Some((store, door.name()?)));
         let shared = tether.clone();
         let hand = |brought: Brought| {
             let (gates, tether) = (self.clone(), shared.clone());
@@ -63,6 +68,10 @@ impl<S: Signer> Gates<S> {
             _ = tether.asked(None) => return,
             outcome = attended => outcome,
         };
+        // Not where the agent ends: then it is kept for the next one.
+        if let Some((store, name)) = kept {
+            store.remove(&name).await;
+        }
         opened.closed(outcome);
     }
 

@@ -13,12 +13,18 @@ mod record;
 mod refusal;
 mod service;
 mod speaker;
+mod store;
 mod tether;
 
 pub use record::{HopObserver, HopReason, HopRecord};
 pub use speaker::Speaker;
+pub use store::DoorStore;
 
-use crate::{binding::Binders, nova::Nova, signer::Signer};
+use crate::{
+    binding::{Binders, HeldDoor},
+    nova::Nova,
+    signer::Signer,
+};
 use doors::{Doors, OpenConnections};
 use nsgate_forwarder::Stop;
 use service::Service;
@@ -47,13 +53,15 @@ pub struct GateSettings {
     pub connections: usize,
     /// From the first byte of a connection to the end of a request's head.
     pub head: Duration,
+    /// What keeps doors while the agent is restarted.
+    pub store: Option<Arc<DoorStore>>,
 }
 
 impl Default for GateSettings {
     /// Connections that name their network are refused.
     fn default() -> Self {
         let head = Duration::from_secs(10);
-        Self { plain: false, binders: Binders::default(), door_connections: 64, connections: 1024, head }
+        Self { plain: false, binders: Binders::default(), door_connections: 64, connections: 1024, head, store: None }
     }
 }
 
@@ -90,8 +98,23 @@ impl<S: Signer> Gates<S> {
 
     /// Serves until `stop` says otherwise: [`Stop::Now`] ends every connection, the others let requests under way finish. A sender
     /// that is dropped means [`Stop::Now`]. Must run on a tokio runtime with time and I/O; one thread is enough.
-    pub async fn serve(self, listener: UnixListener, mut stop: watch::Receiver<Option<Stop>>) {
+    pub async fn serve(self, listener: UnixListener, stop: watch::Receiver<Option<Stop>>) {
+        self.serve_returned(listener, Vec::new(), stop).await;
+    }
+
+    /// The same, and attends doors that [have come back](HeldDoor::returned) from the settings' store, which keeps them still.
+    pub async fn serve_returned(
+        self,
+        listener: UnixListener,
+        returned: Vec<HeldDoor>,
+        mut stop: watch::Receiver<Option<Stop>>,
+    ) {
         let (tether, ends) = Tether::new();
+        for door in returned {
+            self.0.settings.store.iter().for_each(|store| store.known());
+            let (gates, tether) = (self.clone(), tether.clone());
+            tokio::spawn(async move { gates.attend_door(door, tether).await });
+        }
         let asked = loop {
             tokio::select! {
                 biased;

@@ -4,6 +4,7 @@
 mod directory;
 mod file_watch;
 mod observed;
+mod returned;
 mod signer;
 
 use crate::{
@@ -77,6 +78,7 @@ pub(crate) fn run(start: AgentStart, options: &Options) -> Result<u8, String> {
 
 fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<EventLoop>) -> u8 {
     let Running { prepared: event_loop, signals, confined, endpoints, servers, signer, watchdog, .. } = running;
+    let (keeping, passed) = (running.keeping, running.passed);
     let outputs = (running.log, running.standard_error, running.audit);
     counted::begin(running.counters, false);
     let (_, audits) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
@@ -96,7 +98,10 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
         let (Some(endpoint), Some(signer)) = (endpoints.into_iter().next(), signer) else { return Ok(()) };
         let (signer, link) = SignerClient::new(signer)?;
         let observer = Arc::new(HopObserved::new(audits.as_ref()));
-        let gates = Gates::observed(gate_settings(config, binders), signer, nova(config, hosts), observer);
+        let mut settings = gate_settings(config, binders);
+        let (store, returned) = returned::doors(keeping, passed, &settings.binders).await?;
+        settings.store = store;
+        let gates = Gates::observed(settings, signer, nova(config, hosts), observer);
         let listener = UnixListener::from(endpoint);
         let listener = tokio::net::UnixListener::from_std(listener)?;
         if let Some(watchdog) = watchdog {
@@ -109,7 +114,7 @@ fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, run
         }
         running.readiness.tell();
         tokio::select! {
-            () = gates.serve(listener, stopped) => Ok(()),
+            () = gates.serve_returned(listener, returned, stopped) => Ok(()),
             reason = link.run() => Err(io::Error::other(reason + WHY)),
         }
     });
