@@ -9,6 +9,7 @@ pub mod agent;
 pub mod asking;
 pub mod book;
 pub mod c;
+pub mod certificates;
 pub mod cgroup;
 pub mod choice;
 pub mod config;
@@ -49,6 +50,7 @@ pub mod sys;
 pub mod syslog;
 pub mod table;
 pub mod terminal;
+pub mod tls_front;
 pub mod vectors;
 pub mod world;
 

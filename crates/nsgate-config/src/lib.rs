@@ -46,6 +46,7 @@ pub use model::{
     path::AbsolutePath,
     pool::{Fallback, Pool, PoolConfig, PoolUse},
     server::{HostName, Server, ServerHost, reachable},
+    tls_files::{CertificateFiles, TlsFiles},
 };
 pub use suggest::closest;
 

@@ -142,8 +142,8 @@ pub enum LaunchError {
         /// What is wrong, and what to do.
         reason: String,
     },
-    /// The runtime could not be made.
-    #[error("the event loop could not be made: {0}")]
+    /// The event loop, or what else the process needs before it is confined.
+    #[error("the process could not be prepared: {0}")]
     Prepare(#[source] io::Error),
     /// A step of the confinement.
     #[error(transparent)]

@@ -84,6 +84,10 @@ pub(super) fn own(
 ) -> Result<CertifiedKey, TlsTrouble> {
     let file = || key.file.to_owned();
     let chain = certificates(certificate, odd)?;
+    // PEM of an older form says in a header that it is encrypted (RFC 1421, section 4.6.1.1); the library takes the header for base64.
+    if key.text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(TlsTrouble::EncryptedKey(file()));
+    }
     let mut der = PrivateKeyDer::from_pem_slice(key.text.as_bytes()).map_err(|error| match error {
         Error::NoItemsFound if key.text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
             TlsTrouble::EncryptedKey(file())
@@ -93,11 +97,7 @@ pub(super) fn own(
     })?;
     let signing = any_supported_type(&der);
     zeroize::Zeroize::zeroize(&mut der);
-    // PEM of an older form says in a header that it is encrypted.
-    let signing = signing.map_err(|_| match key.text.contains("Proc-Type: 4,ENCRYPTED") {
-        true => TlsTrouble::EncryptedKey(file()),
-        false => TlsTrouble::UnknownKey(file()),
-    })?;
+    let signing = signing.map_err(|_| TlsTrouble::UnknownKey(file()))?;
     let pair = CertifiedKey::new(chain, signing);
     match pair.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(pair),

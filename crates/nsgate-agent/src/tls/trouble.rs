@@ -74,6 +74,12 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "its certificate is signed by no authority in `ca_file`: which one has signed it?".to_owned()
         }
+        // An authority of this name is known, with another key.
+        CertificateError::BadSignature => {
+            "its certificate is signed by no authority in `ca_file`: one there has the same name, and another \
+                                           key. Was the authority made anew?"
+                .to_owned()
+        }
         CertificateError::Expired => "its certificate, or one between it and the authority, has expired".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => format!(
             "its certificate, or one between it and the authority, expired {}",

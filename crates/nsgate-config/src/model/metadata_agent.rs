@@ -1,6 +1,6 @@
 //! The second hop: `nsgate agent`, which carries gates' requests to Nova.
 
-use crate::{AbsolutePath, Account, DirectorySource, Invalid, Process, Server};
+use crate::{AbsolutePath, Account, DirectorySource, Invalid, Process, Server, TlsFiles};
 use std::{fmt, time::Duration};
 
 /// Most hosts of Nova's.
@@ -49,6 +49,8 @@ pub struct NovaService {
     pub hosts: Vec<NovaUrl>,
     /// The file with the secret that is shared with Nova.
     pub secret_file: AbsolutePath,
+    /// For hosts with https, which there are none of without it.
+    pub tls: Option<TlsFiles>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long an answer's beginning may take, and the time between two pieces of it.
@@ -59,11 +61,13 @@ pub struct NovaService {
     pub requests_per_instance: u32,
 }
 
-/// Where a host of Nova's is: `http://HOST:PORT`.
+/// Where a host of Nova's is: `http://HOST:PORT` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NovaUrl {
     /// Host and port.
     pub server: Server,
+    /// Whether TLS is spoken there.
+    pub https: bool,
 }
 
 impl NovaUrl {
@@ -73,26 +77,22 @@ impl NovaUrl {
     /// A sentence that says what is wrong.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new(format!("`{text}` is not the place of a host; write \"http://192.0.2.10:8775\""));
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => {
-                return Err(Invalid::new(
-                    "https is not built yet; write http, or the place of a proxy beside this agent",
-                ));
-            }
+        let (https, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
             _ => return Err(wrong()),
         };
         let place = rest.strip_suffix('/').unwrap_or(rest);
         if place.contains(['/', '?', '#', '@']) {
             return Err(Invalid::new(format!("`{text}` has more than host and port: the path is the guest's own")));
         }
-        Ok(Self { server: Server::new(place)? })
+        Ok(Self { server: Server::new(place)?, https })
     }
 }
 
 impl fmt::Display for NovaUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.server)
+        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.server)
     }
 }
 
@@ -120,6 +120,7 @@ mod tests {
             ("http://192.0.2.10:8775", "http://192.0.2.10:8775"),
             ("http://[2001:db8::1]:8775/", "http://[2001:db8::1]:8775"),
             ("http://nova.example:80", "http://nova.example:80"),
+            ("https://nova.example:8775", "https://nova.example:8775"),
         ] {
             assert_eq!(NovaUrl::new(text).unwrap().to_string(), shown);
         }
@@ -128,7 +129,7 @@ mod tests {
             ("http://192.0.2.10", "names no port"),
             ("http://192.0.2.10:8775/latest", "the path is the guest's own"),
             ("http://user@192.0.2.10:8775", "more than host and port"),
-            ("https://192.0.2.10:8775", "https"),
+            ("https://192.0.2.10", "names no port"),
             ("ftp://192.0.2.10:8775", "is not the place of a host"),
             ("http://0.0.0.0:8775", "not the address of one host"),
         ] {

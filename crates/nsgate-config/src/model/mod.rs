@@ -22,3 +22,4 @@ pub(crate) mod netns;
 pub(crate) mod path;
 pub(crate) mod pool;
 pub(crate) mod server;
+pub(crate) mod tls_files;

@@ -2,21 +2,20 @@
 
 use super::{
     agent_directory::{self, DraftDirectory},
+    agent_nova::DraftNova,
     audit,
-    draft::{DraftAccount, DraftAudit, DraftLog, DraftTime},
+    draft::{DraftAccount, DraftAudit, DraftLog},
     log,
     process::{account, render_account},
-    time,
+    time, tls,
     toml_text::{quoted, read_toml},
     validator::Validator,
 };
 use crate::{
-    AbsolutePath, Account, Backend, Diagnostic, Diagnostics, MetadataAgent, MetadataAgentConfig, NovaService, NovaUrl,
-    Process,
-    model::metadata_agent::{MOST_AT_ONCE, MOST_BINDERS, MOST_HOSTS},
+    AbsolutePath, Account, Backend, Diagnostic, Diagnostics, MetadataAgent, MetadataAgentConfig, Process,
+    model::metadata_agent::{MOST_AT_ONCE, MOST_BINDERS},
 };
 use serde::Deserialize;
-use std::time::Duration;
 use toml::Spanned;
 
 /// The keys of an agent's text.
@@ -64,26 +63,6 @@ pub struct DraftGates {
     pub pid_file: Option<Spanned<String>>,
     /// What to do on a kernel that lacks a part of the confinement: `strict` does not start, `default` logs what is missing.
     pub sandbox: Option<Spanned<String>>,
-}
-
-/// `[nova]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DraftNova {
-    /// Nova's hosts, one to sixteen: `http://HOST:PORT`. They are asked in turns; one that fails is asked after the others until it
-    /// answers. A name is looked up once, when the agent starts.
-    pub hosts: Vec<Spanned<String>>,
-    /// Path of the file with the secret that is shared with Nova (`metadata_proxy_shared_secret`), read once at the start, by who
-    /// starts the agent. A systemd credential is such a file.
-    pub secret_file: Option<Spanned<String>>,
-    /// How long a connection to a host may take before the next one is tried.
-    pub connect_timeout: Option<Spanned<DraftTime>>,
-    /// How long the beginning of an answer may take, and the time between two pieces of it.
-    pub answer_timeout: Option<Spanned<DraftTime>>,
-    /// Requests under way at Nova at once.
-    pub requests: Option<Spanned<i64>>,
-    /// Requests of one instance under way at once. Further ones of it wait, and keep no other instance from Nova.
-    pub requests_per_instance: Option<Spanned<i64>>,
 }
 
 impl DraftAgent {
@@ -149,36 +128,6 @@ impl Validator<'_> {
         })
     }
 
-    fn nova(&mut self, draft: &DraftNova) -> Option<NovaService> {
-        let hosts: Vec<NovaUrl> =
-            draft.hosts.iter().filter_map(|said| self.value("hosts", said, |text| NovaUrl::new(text))).collect();
-        if draft.hosts.is_empty() {
-            self.absent("nova.hosts", "hosts = [\"http://192.0.2.10:8775\"]");
-        }
-        if let Some(said) = draft.hosts.get(MOST_HOSTS) {
-            self.wrong("hosts", said, format!("at most {MOST_HOSTS} hosts are accepted"));
-        }
-        for (index, said) in draft.hosts.iter().enumerate() {
-            if draft.hosts.iter().take(index).any(|before| before.get_ref() == said.get_ref()) {
-                self.wrong("hosts", said, "this host is named twice".to_owned());
-            }
-        }
-        let form = "secret_file = \"/etc/nsgate/nova-secret\"";
-        let secret_file = self.must("nova.secret_file", &draft.secret_file, form, |path| AbsolutePath::new(path));
-        let connect = self.optional("connect_timeout", &draft.connect_timeout, time::parse);
-        let answer = self.optional("answer_timeout", &draft.answer_timeout, time::parse);
-        let requests = self.number("requests", &draft.requests, 256, 1..=MOST_AT_ONCE);
-        let share = self.number("requests_per_instance", &draft.requests_per_instance, 8, 1..=MOST_AT_ONCE);
-        Some(NovaService {
-            hosts,
-            secret_file: secret_file?,
-            connect_timeout: connect.unwrap_or(Duration::from_secs(3)),
-            answer_timeout: answer.unwrap_or(Duration::from_secs(30)),
-            requests,
-            requests_per_instance: share,
-        })
-    }
-
     fn agents_process(&mut self, draft: &DraftGates) -> Option<Process> {
         let user = self.must("agent.user", &draft.user, "user = \"nsgate\"", account);
         let group = self.optional("group", &draft.group, account);
@@ -227,6 +176,7 @@ pub fn render(config: &MetadataAgentConfig) -> String {
     let hosts: Vec<String> = nova.hosts.iter().map(|host| quoted(&host.to_string())).collect();
     line(format!("hosts = [{}]", hosts.join(", ")));
     line(format!("secret_file = {}", quoted(nova.secret_file.as_str())));
+    tls::render(nova.tls.as_ref()).into_iter().for_each(&mut line);
     line(format!("connect_timeout = {}", quoted(&time::write(nova.connect_timeout))));
     line(format!("answer_timeout = {}", quoted(&time::write(nova.answer_timeout))));
     line(format!("requests = {}", nova.requests));
@@ -265,7 +215,9 @@ mod tests {
              group = 7\ndaemon = true\npid_file = \"/run/p\"\nsandbox = \"strict\"\n[nova]\nconnect_timeout = \"500ms\"\n\
              answer_timeout = 10\nrequests = 4\nrequests_per_instance = 1\n",
         ) + "[log]\nlevel = \"debug\"\n[audit]\nto = \"journald\"\nevents_per_second = 7\n";
-        for text in [USUAL, &all] {
+        let secure = USUAL.replace("http:", "https:").replace("[directory]", "ca_file = \"/c\"\n[directory]");
+        let shown = secure.replace("ca_file", "certificate_file = \"/d\"\nkey_file = \"/k\"\nca_file");
+        for text in [USUAL, &all, &secure, &shown] {
             let config = parse(text).unwrap();
             assert_eq!(parse(&super::render(&config)).unwrap(), config, "{}", super::render(&config));
         }
@@ -306,7 +258,20 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
         for (from, to, word) in [
-            ("http://192.0.2.10:8775", "https://192.0.2.10:8775", "`hosts`: https is not built yet"),
+            ("http://192.0.2.10:8775", "https://192.0.2.10:8775", "`hosts`: https:// wants `ca_file`"),
+            ("[directory]", "ca_file = \"/c\"\n[directory]", "`ca_file`: none of `hosts` begins with https://"),
+            ("[directory]", "key_file = \"/k\"\n[directory]", "`key_file`: none of `hosts`"),
+            ("http://192.0.2.10:8775\"]", "https://192.0.2.10:8775\"]\nca_file = \"c\"", "not an absolute path"),
+            (
+                "http://192.0.2.10:8775\"]",
+                "https://192.0.2.10:8775\"]\nca_file = \"/c\"\ncertificate_file = \"/d\"",
+                "`certificate_file`: it wants its private key in `key_file`",
+            ),
+            (
+                "http://192.0.2.10:8775\"]",
+                "https://192.0.2.10:8775\"]\nca_file = \"/c\"\nkey_file = \"/d\"",
+                "`key_file`: it wants its certificate",
+            ),
             ("http://192.0.2.10:8775", "192.0.2.10", "--> agent.toml:5:10"),
             ("8775\"]", "8775\", \"http://192.0.2.10:8775\"]", "named twice"),
             ("/etc/nsgate/nova-secret", "nova-secret", "not an absolute path"),

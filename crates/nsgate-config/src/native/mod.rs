@@ -5,6 +5,7 @@
 
 mod agent;
 mod agent_directory;
+mod agent_nova;
 mod audit;
 mod draft;
 mod flags;
@@ -16,11 +17,13 @@ mod pool;
 mod process;
 mod site;
 mod time;
+mod tls;
 mod toml_text;
 mod validator;
 
-pub use agent::{DraftAgent, DraftGates, DraftNova, render as render_agent};
+pub use agent::{DraftAgent, DraftGates, render as render_agent};
 pub use agent_directory::DraftDirectory;
+pub use agent_nova::DraftNova;
 pub use draft::{
     Draft, DraftAccount, DraftAudit, DraftExpiring, DraftGuards, DraftHeader, DraftLimits, DraftLog, DraftRate,
     DraftTime, DraftTimeouts, DraftTrace,

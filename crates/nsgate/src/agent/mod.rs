@@ -4,6 +4,7 @@
 mod directory;
 mod file_watch;
 mod observed;
+mod pem_files;
 mod returned;
 mod signer;
 
@@ -17,12 +18,14 @@ use nsgate_agent::{
     gates::{GateSettings, Gates},
     nova::{Nova, NovaHost, NovaSettings},
     signer::SignerClient,
+    tls::TlsClient,
 };
-use nsgate_config::{AbsolutePath, MetadataAgentConfig};
+use nsgate_config::{AbsolutePath, MetadataAgentConfig, NovaUrl};
 use nsgate_forwarder::Stop;
 use nsgate_launcher::{LaunchError, Launched, Options, Running, launch_agent};
 use observed::HopObserved;
-use std::{fs, io, os::unix::net::UnixListener, path::Path, sync::Arc};
+use pem_files::PemFiles;
+use std::{cell::Cell, fs, io, net::SocketAddr, os::unix::net::UnixListener, path::Path, rc::Rc, sync::Arc};
 
 /// What root has found out before the process gave its rights up. The signer reads secret and directory itself.
 pub(crate) struct AgentStart {
@@ -32,12 +35,27 @@ pub(crate) struct AgentStart {
     pub(crate) binders: Vec<u32>,
 }
 
+/// What needs system calls that the filter refuses, and files that the confined process does not have.
+struct AgentParts {
+    event_loop: EventLoop,
+    nova_tls: Option<TlsClient>,
+    /// What is odd about its files.
+    odd: Vec<String>,
+}
+
 /// What is odd about the files that the signer will read, without reading them.
 pub(crate) fn warnings(config: &MetadataAgentConfig) -> Vec<String> {
     signer::secret_warning(&config.nova.secret_file).into_iter().collect()
 }
 
-/// Reads what the signer would, and drops it: what a start would say of it. A credential of a unit that does not run is not there, and
+/// The texts of the files for hosts of Nova's with https, and what is odd about them.
+fn nova_tls(config: &MetadataAgentConfig) -> Result<(Option<PemFiles>, Vec<String>), String> {
+    let Some(files) = &config.nova.tls else { return Ok((None, Vec::new())) };
+    let (texts, odd) = PemFiles::read(files, false).map_err(|error| format!("[nova] {error}"))?;
+    Ok((Some(texts), odd))
+}
+
+/// Reads what the start would, and drops it: what a start would say of it. A credential of a unit that does not run is not there, and
 /// is a note.
 ///
 /// # Errors
@@ -47,7 +65,11 @@ pub(crate) fn check_files(config: &MetadataAgentConfig) -> Result<Vec<String>, S
     if note.is_none() {
         signer::read_secret(&config.nova.secret_file)?;
     }
-    DirectoryStart::read(&config.directory).map(|_| note.into_iter().collect())
+    let (files, mut odd) = nova_tls(config)?;
+    if let Some(files) = files {
+        odd.extend(files.client()?.1);
+    }
+    DirectoryStart::read(&config.directory).map(|_| note.into_iter().chain(odd).collect())
 }
 
 /// What a check says of a credential (systemd.exec(5)) that systemd will make when it starts the unit.
@@ -69,23 +91,41 @@ fn credential_to_come(path: &AbsolutePath) -> Option<String> {
 /// Why it could not serve. Nothing is left behind.
 pub(crate) fn run(start: AgentStart, options: &Options) -> Result<u8, String> {
     let AgentStart { config, binders } = start;
-    let begins = Box::new(|| signer::begin(&config, options));
-    match launch_agent(&config, options, EventLoop::new, begins).map_err(|error: LaunchError| error.to_string())? {
+    let (files, odd) = nova_tls(&config)?;
+    odd.iter().for_each(|odd| eprintln!("{odd}"));
+    let files = Rc::new(Cell::new(files));
+    let (of_signer, signers) = (Rc::clone(&files), &config);
+    // The signer has a copy of all memory that its parent has: what it does not need is overwritten there.
+    let begins = Box::new(move || {
+        drop(of_signer.take());
+        signer::begin(signers, options)
+    });
+    let prepare = move || {
+        let made = files.take().map(|files| files.client()).transpose().map_err(io::Error::other)?;
+        let (nova_tls, odd) = made.map_or((None, Vec::new()), |(client, odd)| (Some(client), odd));
+        Ok(AgentParts { event_loop: EventLoop::new()?, nova_tls, odd })
+    };
+    match launch_agent(&config, options, prepare, begins).map_err(|error: LaunchError| error.to_string())? {
         Launched::Finished(status) => Ok(status),
         Launched::Gate(running) => Ok(serve(&config, binders, options, *running)),
     }
 }
 
-fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<EventLoop>) -> u8 {
-    let Running { prepared: event_loop, signals, confined, endpoints, servers, signer, watchdog, .. } = running;
+fn serve(config: &MetadataAgentConfig, binders: Vec<u32>, options: &Options, running: Running<AgentParts>) -> u8 {
+    let Running { prepared, signals, confined, endpoints, servers, signer, watchdog, .. } = running;
+    let AgentParts { event_loop, nova_tls, odd } = prepared;
     let (keeping, passed) = (running.keeping, running.passed);
     let outputs = (running.log, running.standard_error, running.audit);
     counted::begin(running.counters, false);
     let (_, audits) = gate::log(&config.process, options, outputs, running.host_pid, &running.warnings);
-    let hosts = config.nova.hosts.iter().zip(servers);
-    let hosts = hosts
-        .map(|(url, address)| NovaHost { authority: url.server.to_string(), address, tls: None })
-        .collect::<Vec<_>>();
+    odd.iter().for_each(|odd| tracing::warn!("{odd}"));
+    let hosts = match nova_hosts(config, servers, nova_tls.as_ref()) {
+        Ok(hosts) => hosts,
+        Err(reason) => {
+            tracing::error!("the agent ends: {reason}");
+            return 1;
+        }
+    };
     let told: Vec<String> = hosts.iter().map(|host| format!("{} ({})", host.authority, host.address)).collect();
     tracing::info!(
         "Serving gates at {}, Nova at {}; {}",
@@ -139,6 +179,25 @@ fn gate_settings(config: &MetadataAgentConfig, binders: Vec<u32>) -> GateSetting
     settings.connections = count(agent.connections);
     settings.door_connections = count(agent.connections_per_network);
     settings
+}
+
+/// Each of Nova's hosts, with how its certificate is to name it.
+fn nova_hosts(
+    config: &MetadataAgentConfig,
+    addresses: Vec<SocketAddr>,
+    client: Option<&TlsClient>,
+) -> Result<Vec<NovaHost>, String> {
+    let host = |(url, address): (&NovaUrl, SocketAddr)| {
+        let client = client.filter(|_| url.https);
+        let tls = client.map(|client| client.server(&url.server.host.to_string())).transpose();
+        let tls = tls.map_err(|error| error.to_string())?;
+        // Of https and no client there is no configuration; a signature must not leave unprotected all the same.
+        if url.https && tls.is_none() {
+            return Err(format!("{url}: no `ca_file` says whom to believe"));
+        }
+        Ok(NovaHost { authority: url.server.to_string(), address, tls })
+    };
+    config.nova.hosts.iter().zip(addresses).map(host).collect()
 }
 
 fn nova(config: &MetadataAgentConfig, hosts: Vec<NovaHost>) -> Nova {
