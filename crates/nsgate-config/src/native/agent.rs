@@ -259,8 +259,8 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         for (from, to, word) in [
             ("http://192.0.2.10:8775", "https://192.0.2.10:8775", "`hosts`: https:// wants `ca_file`"),
-            ("[directory]", "ca_file = \"/c\"\n[directory]", "`ca_file`: none of `hosts` begins with https://"),
-            ("[directory]", "key_file = \"/k\"\n[directory]", "`key_file`: none of `hosts`"),
+            ("[directory]", "ca_file = \"/c\"\n[directory]", "`ca_file`: nobody in `hosts` begins with https://"),
+            ("[directory]", "key_file = \"/k\"\n[directory]", "`key_file`: nobody in `hosts`"),
             ("http://192.0.2.10:8775\"]", "https://192.0.2.10:8775\"]\nca_file = \"c\"", "not an absolute path"),
             (
                 "http://192.0.2.10:8775\"]",

@@ -27,7 +27,7 @@ impl Validator<'_> {
             for (name, said) in all {
                 if let Some(said) = said {
                     let reason = format!(
-                        "none of `{list}` begins with {scheme}, and so none is asked for a certificate; write {scheme} there, or take this line out"
+                        "nobody in `{list}` begins with {scheme}, so no certificate is looked at; take this line out, or let a host begin with {scheme}"
                     );
                     self.wrong(name, said, reason);
                 }

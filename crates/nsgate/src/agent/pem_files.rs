@@ -59,7 +59,7 @@ fn read(key: &str, path: &AbsolutePath) -> Result<PemFile, String> {
     match read_config(path.as_path()) {
         Ok((text, _)) => Ok((path.clone(), text)),
         Err(error) => {
-            let der = fs::File::open(path.as_path()).is_ok_and(|file| begins_as_der(file));
+            let der = fs::File::open(path.as_path()).is_ok_and(begins_as_der);
             let help = if der {
                 "; it is in DER, and `openssl x509 -inform DER -in FILE` makes PEM of a certificate"
             } else {
