@@ -164,7 +164,7 @@ impl SharedNova {
         mut request: Request<Outgoing>,
         again: bool,
     ) -> Result<(Response<hyper::body::Incoming>, NovaConnection), SendFault> {
-        while again && let Some(kept) = host.kept() {
+        while let Some(kept) = again.then(|| host.kept()).flatten() {
             let (parts, _) = request.into_parts();
             let copy = Request::from_parts(parts.clone(), Outgoing::Nothing);
             match kept.send(copy).await {
