@@ -1,6 +1,6 @@
 //! The holder's end of a door: a descriptor that brings connections. Nothing here waits, makes a socket or connects one.
 
-use super::words::{ANEW, DOOR, FULL, ONE};
+use super::words::{ANEW, ANEW_ENDS, DOOR, FULL, ONE};
 use crate::sys;
 use nix::sys::socket::{MsgFlags, send};
 use std::{
@@ -10,7 +10,10 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
         unix::net::UnixStream,
     },
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 /// A connection that has been bound: the agent has answered so.
@@ -19,6 +22,8 @@ pub struct Door {
     connection: OwnedFd,
     /// What was asked for and has not come, in that order: an agent that was restarted is asked again.
     asked: Mutex<VecDeque<u8>>,
+    /// The first byte of another process's word, until the second one comes.
+    anew: AtomicU8,
 }
 
 /// What has come by a door.
@@ -36,7 +41,7 @@ impl Door {
     /// The holder's end, of a connection that was bound.
     #[must_use]
     pub fn bound(connection: OwnedFd) -> Self {
-        Self { connection, asked: Mutex::default() }
+        Self { connection, asked: Mutex::default(), anew: AtomicU8::default() }
     }
 
     /// Asks for one connection more.
@@ -76,9 +81,9 @@ impl Door {
     }
 
     /// Another process of the agent's is there: it hears what the one before it was asked, and has not brought.
-    fn ask_again(&self, byte: u8) -> Result<()> {
+    fn ask_again(&self, word: [u8; 2]) -> Result<()> {
         let asked = self.asked();
-        let again: Vec<u8> = [byte].into_iter().chain(asked.iter().copied()).collect();
+        let again: Vec<u8> = word.into_iter().chain(asked.iter().copied()).collect();
         self.say(&again).map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => Error::new(ErrorKind::InvalidData, "the agent's door takes no more"),
             _ => error,
@@ -93,7 +98,10 @@ impl Door {
     pub fn take(&self) -> Result<Taken> {
         let (byte, descriptors) = loop {
             match sys::receive(self.connection.as_fd())? {
-                Some((byte @ ANEW.., none)) if none.is_empty() => self.ask_again(byte)?,
+                Some((first @ ANEW.., none)) if none.is_empty() => self.anew.store(first, Ordering::Relaxed),
+                Some((second @ ANEW_ENDS.., none)) if none.is_empty() => {
+                    self.ask_again([self.anew.load(Ordering::Relaxed), second])?;
+                }
                 Some(came) => break came,
                 None => return Err(ErrorKind::UnexpectedEof.into()),
             }

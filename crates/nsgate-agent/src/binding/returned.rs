@@ -53,7 +53,7 @@ impl HeldDoor {
         }
         let identity = named(&peer_name(&connection)?)?;
         let connection = UnixStream::from_std(connection.into())?;
-        Ok(Self { connection, identity, anew: Some(anew::byte()), origin: None })
+        Ok(Self { connection, identity, anew: Some(anew::word()), origin: None })
     }
 
     /// The name by which this door is known again, if its holder's end has one. A door without one is not to be kept by a service

@@ -73,7 +73,7 @@ pub struct HeldDoor {
     pub(super) connection: UnixStream,
     pub(super) identity: Identity,
     /// Of a door that an earlier process has attended: what its holder is told first.
-    pub(super) anew: Option<u8>,
+    pub(super) anew: Option<[u8; 2]>,
     /// Of a door that another one has brought.
     pub(super) origin: Option<DoorOrigin>,
 }

@@ -17,9 +17,12 @@ pub(super) const ONE: u8 = b'+';
 pub(super) const DOOR: u8 = b'=';
 /// The door has as many connections as it may have, or doors.
 pub(super) const FULL: u8 = b'-';
-/// Bytes from here on: another process of the agent's attends the door. What was asked for before is forgotten, as soon as the holder
-/// has said the same byte. Two processes that follow each other have two of them, as a rule.
-pub(super) const ANEW: u8 = 0x80;
+/// A byte from here on, and one from [`ANEW_ENDS`] on behind it: another process of the agent's attends the door. What was asked for
+/// before is forgotten, as soon as the holder has said the same two. Of 4,096 pairs, two processes that follow each other have two, as a
+/// rule.
+pub(super) const ANEW: u8 = 0xc0;
+/// The second byte of such a pair, and up to [`ANEW`].
+pub(super) const ANEW_ENDS: u8 = 0x80;
 
 const VERSION: &str = "1";
 
