@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Deserializer, Value, json};
 
+use crate::certificates::{Authority, Issued};
 use crate::lab::{Lab, text, wait_until};
 use crate::program::of_debian;
 
@@ -30,6 +31,8 @@ const PLACE: &str = "/run/lab/ovn";
 pub struct Server {
     number: usize,
     port: Option<u16>,
+    /// Words of its command line beside the usual ones.
+    more: Vec<String>,
     child: Option<Child>,
 }
 
@@ -88,6 +91,17 @@ impl Server {
         server
     }
 
+    /// The same, over TLS at this port as well, for clients with a certificate of the authority's.
+    pub fn start_with_tls(lab: &Lab, schema: &Path, port: u16, shown: &Issued, authority: &Authority) -> Server {
+        let mut server = Server::made(lab, schema);
+        let files =
+            [("private-key", &shown.key), ("certificate", &shown.certificate), ("ca-cert", &authority.certificate)];
+        server.more = files.iter().map(|(word, file)| format!("--{word}={}", file.display())).collect();
+        server.more.push(format!("--remote=pssl:{port}:127.0.0.1"));
+        server.begin();
+        server
+    }
+
     /// The same; the number tells servers apart that run beside each other and do not know of each other.
     pub fn numbered(lab: &Lab, schema: &Path, number: usize) -> Server {
         let mut server = Server::made_as(lab, schema, number);
@@ -102,7 +116,7 @@ impl Server {
 
     fn made_as(lab: &Lab, schema: &Path, number: usize) -> Server {
         enter(lab);
-        let server = Server { number, port: None, child: None };
+        let server = Server { number, port: None, more: Vec::new(), child: None };
         run("ovsdb-tool", &["create", &server.file("db"), &schema.display().to_string()]);
         server
     }
@@ -112,7 +126,7 @@ impl Server {
         enter(lab);
         let mut servers: Vec<Server> = Vec::new();
         for number in 1..=members {
-            let mut server = Server { number, port: None, child: None };
+            let mut server = Server { number, port: None, more: Vec::new(), child: None };
             let raft = |number: usize| format!("unix:{PLACE}/{number}.raft");
             match number {
                 1 => run(
@@ -135,6 +149,7 @@ impl Server {
         let mut command = program("ovsdb-server");
         command.arg(format!("--remote=punix:{}", self.file("sock"))).arg(format!("--unixctl={}", self.file("ctl")));
         command.args(self.port.map(|port| format!("--remote=ptcp:{port}:[::]")));
+        command.args(&self.more);
         command.arg(self.file("db")).stdout(Stdio::null()).stderr(output);
         self.child = Some(command.spawn().expect("ovsdb-server"));
         let ready = || UnixStream::connect(self.file("sock")).is_ok() && Path::new(&self.file("ctl")).exists();

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use nsgate_tests::certificates::{Authority, Valid};
 use nsgate_tests::config::NETWORK;
 use nsgate_tests::gate::communicate;
 use nsgate_tests::lab::{text, wait_until};
@@ -26,6 +27,7 @@ fn main() {
         a_database_that_is_restarted_is_found_again_at_its_new_socket,
         a_database_that_is_restarted_is_found_again_at_its_port,
         a_cluster_whose_members_die_is_followed_on,
+        a_database_with_tls_is_followed_if_it_is_the_one_that_is_meant,
         a_database_that_is_not_ovns_is_answered_503_and_told_by_name,
         a_chassis_that_is_not_registered_is_answered_503_and_told_by_name,
         what_is_wrong_with_a_server_of_the_database_is_said_and_nothing_is_started,
@@ -286,6 +288,37 @@ fn a_cluster_whose_members_die_is_followed_on(lab: &Lab) {
     path.says(&format!("database at {} is followed: 1 ports", servers[next].remote()));
 }
 
+fn a_database_with_tls_is_followed_if_it_is_the_one_that_is_meant(lab: &Lab) {
+    let (authority, other) = (Authority::new(lab, "a"), Authority::new(lab, "b"));
+    // As with Open vSwitch's own programs, the name in a certificate does not count.
+    let (shown, own) = (authority.signs("database", "", Valid::Now), authority.signs("agent", "", Valid::Now));
+    let server = Server::start_with_tls(lab, &ovn::schema(), PORT, &shown, &authority);
+    let southbound = Southbound::populate(&server);
+    server.transact(&[southbound.port(1, "10.0.0.11", "first").insert()]);
+    let table = |authority: &Authority, own: &str| {
+        let ca = authority.certificate.display();
+        table(&[format!("ssl:127.0.0.1:{PORT}")]) + &format!("ca_file = \"{ca}\"\n{own}")
+    };
+    let pair = format!("certificate_file = \"{}\"\nkey_file = \"{}\"\n", own.certificate.display(), own.key.display());
+    let path = Path::start(lab, &table(&authority, &pair));
+    path.settles(&path.guest(), Ok("first"));
+    server.transact(&[southbound.port(1, "10.0.0.11", "second").update()]);
+    path.settles(&path.guest(), Ok("second"));
+    drop(path);
+    // Neither without a certificate of its own, nor a server of another authority's.
+    for (directory, word) in [
+        (table(&authority, ""), "name one in `certificate_file`"),
+        (table(&other, &pair), "signed by no authority in `ca_file`"),
+    ] {
+        let hop = files(lab, "127.0.0.1:9", &directory).start(lab);
+        assert!(wait_until(10.0, || hop.said(word)), "{word}: {}", text(&hop.log));
+    }
+    let mut missing = table(&authority, &pair);
+    missing = missing.replace("agent.key", "none.key");
+    let said = files(lab, "127.0.0.1:9", &missing).refused(lab);
+    assert!(said.code() == Some(1) && said.stderr.contains("[directory] `key_file`: "), "{said:#?}");
+}
+
 fn a_database_that_is_not_ovns_is_answered_503_and_told_by_name(lab: &Lab) {
     let server = Server::start(lab, &ovn::schema().with_file_name("ovn-nb.ovsschema"));
     let path = Path::start(lab, &table(&[server.remote()]));
@@ -320,7 +353,7 @@ fn what_is_wrong_with_a_server_of_the_database_is_said_and_nothing_is_started(la
     };
     let remote = |text: &str| table(&[text.to_owned()]);
     refused(&remote("tcp:127.0.0.1"), "`remotes`: `127.0.0.1` names no port");
-    refused(&remote("ssl:127.0.0.1:6642"), "`remotes`: `ssl:127.0.0.1:6642` asks for TLS");
+    refused(&remote("ssl:127.0.0.1:6642"), "`remotes`: ssl: wants `ca_file`");
     refused(&remote("ptcp:6642"), "is where a server listens");
     refused(&remote("tcp:a:1,tcp:b:1"), "looks like several servers");
     refused("kind = \"ovn\"\nchassis = \"host-1\"\n", "`directory.remotes` is missing");

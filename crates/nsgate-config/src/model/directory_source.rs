@@ -1,6 +1,6 @@
 //! Who knows which instance has an address.
 
-use crate::{AbsolutePath, Backend, Invalid, Server};
+use crate::{AbsolutePath, Backend, Invalid, Server, TlsFiles};
 use std::fmt;
 
 /// Most servers of a database.
@@ -26,6 +26,8 @@ pub struct OvnSouthbound {
     pub chassis: Option<String>,
     /// Whether only the leader of a cluster is followed.
     pub leader_only: bool,
+    /// For servers with TLS, which there are none of without it.
+    pub tls: Option<TlsFiles>,
 }
 
 /// Where a server of a database is, as Open vSwitch writes it (ovsdb(7), section "Active OVSDB Connections").
@@ -36,13 +38,15 @@ pub enum DatabaseRemote {
     Unix(Backend),
     /// `tcp:HOST:PORT`.
     Tcp(Server),
+    /// `ssl:HOST:PORT`: the same over TLS.
+    Ssl(Server),
 }
 
 impl DirectorySource {
     /// Servers of the directory that are reached over TCP, in the order of the configuration.
     pub fn servers(&self) -> impl Iterator<Item = &Server> {
         self.remotes().iter().filter_map(|remote| match remote {
-            DatabaseRemote::Tcp(server) => Some(server),
+            DatabaseRemote::Tcp(server) | DatabaseRemote::Ssl(server) => Some(server),
             DatabaseRemote::Unix(_) => None,
         })
     }
@@ -51,7 +55,7 @@ impl DirectorySource {
     pub fn sockets(&self) -> impl Iterator<Item = &Backend> {
         self.remotes().iter().filter_map(|remote| match remote {
             DatabaseRemote::Unix(socket) => Some(socket),
-            DatabaseRemote::Tcp(_) => None,
+            DatabaseRemote::Tcp(_) | DatabaseRemote::Ssl(_) => None,
         })
     }
 
@@ -76,15 +80,12 @@ impl DatabaseRemote {
         match text.split_once(':') {
             Some(("unix", path)) => Ok(Self::Unix(Backend::new(AbsolutePath::new(path)?)?)),
             Some(("tcp", place)) => Ok(Self::Tcp(Server::new(place)?)),
-            Some(("ssl", _)) => wrong(
-                "asks for TLS, which is not built yet; let a server listen at tcp: for this host alone, or name the place of a TLS proxy \
-                 beside this agent",
-            ),
+            Some(("ssl", place)) => Ok(Self::Ssl(Server::new(place)?)),
             Some(("punix" | "ptcp" | "pssl", _)) => wrong(
                 "is where a server listens; write where to connect to: without the `p`, and with the server's address",
             ),
             _ => wrong(
-                "is not the address of a database; write \"tcp:192.0.2.1:6642\", \"tcp:[2001:db8::1]:6642\" or \
+                "is not the address of a database; write \"tcp:192.0.2.1:6642\", \"ssl:[2001:db8::1]:6642\" or \
                  \"unix:/run/ovn/ovnsb_db.sock\"",
             ),
         }
@@ -96,6 +97,7 @@ impl fmt::Display for DatabaseRemote {
         match self {
             Self::Unix(socket) => write!(f, "unix:{}", socket.path()),
             Self::Tcp(server) => write!(f, "tcp:{server}"),
+            Self::Ssl(server) => write!(f, "ssl:{server}"),
         }
     }
 }
@@ -106,9 +108,13 @@ mod tests {
 
     #[test]
     fn a_server_of_a_database_is_written_as_open_vswitch_writes_it() {
-        for text in
-            ["unix:/run/ovn/ovnsb_db.sock", "tcp:192.0.2.1:6642", "tcp:[2001:db8::1]:6642", "tcp:db.example:6642"]
-        {
+        for text in [
+            "unix:/run/ovn/ovnsb_db.sock",
+            "tcp:192.0.2.1:6642",
+            "tcp:[2001:db8::1]:6642",
+            "tcp:db.example:6642",
+            "ssl:192.0.2.1:6642",
+        ] {
             assert_eq!(DatabaseRemote::new(text).unwrap().to_string(), text);
         }
         for (text, what) in [
@@ -118,7 +124,7 @@ mod tests {
             ("unix:ovnsb_db.sock", "is not an absolute path"),
             ("tcp:192.0.2.1", "names no port"),
             ("tcp:0.0.0.0:6642", "not the address of one host"),
-            ("ssl:192.0.2.1:6642", "asks for TLS"),
+            ("ssl:192.0.2.1", "names no port"),
             ("ptcp:6642", "is where a server listens"),
             ("punix:/run/ovn/ovnsb_db.sock", "is where a server listens"),
             ("tcp:192.0.2.1:6642,tcp:192.0.2.2:6642", "looks like several servers"),

@@ -233,8 +233,18 @@ mod tests {
 
     #[test]
     fn ovns_database_is_named_by_its_servers_and_this_host_and_reads_back() {
-        for (from, to) in [("", ""), ("chassis", "leader_only = true\nchassis"), ("chassis = \"host-1\"", "")] {
-            let config = parse(&with_ovn(from, to)).unwrap();
+        for (from, to) in [
+            ("", ""),
+            ("chassis", "leader_only = true\nchassis"),
+            ("chassis = \"host-1\"", ""),
+            ("tcp:192.0.2.1:6642\"", "ssl:192.0.2.1:6642\""),
+        ] {
+            let tls = if to.starts_with("ssl:") {
+                "ca_file = \"/c\"\ncertificate_file = \"/d\"\nkey_file = \"/k\"\n"
+            } else {
+                ""
+            };
+            let config = parse(&(with_ovn(from, to) + tls)).unwrap();
             assert_eq!(parse(&super::render(&config)).unwrap(), config, "{}", super::render(&config));
         }
         let draft = |text: &str| DraftAgent::read("agent.toml", text).unwrap().finish("agent.toml", text).unwrap().1;
@@ -244,7 +254,7 @@ mod tests {
         for (from, to, word) in [
             ("tcp:192.0.2.1:6642", "tcp:192.0.2.1", "--> agent.toml:9:12"),
             ("unix:/run/ovn/ovnsb_db.sock", "tcp:192.0.2.1:6642", "named twice"),
-            ("tcp:192.0.2.1:6642", "ssl:192.0.2.1:6642", "asks for TLS"),
+            ("tcp:192.0.2.1:6642", "ssl:192.0.2.1:6642", "`remotes`: ssl: wants `ca_file`"),
             ("\"host-1\"", "\"\"", "`chassis`: `` is no system-id"),
             ("\"host-1\"", "\"host 1\"", "no system-id"),
             ("remotes", "remote", "unknown field `remote`"),

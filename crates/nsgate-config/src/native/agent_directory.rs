@@ -1,6 +1,10 @@
 //! `[directory]` of an agent: who knows which instance has an address.
 
-use super::{toml_text::quoted, validator::Validator};
+use super::{
+    tls::{self, TlsKeys},
+    toml_text::quoted,
+    validator::Validator,
+};
 use crate::{
     AbsolutePath, DatabaseRemote, DirectorySource, OvnSouthbound, closest, model::directory_source::MOST_REMOTES,
 };
@@ -16,14 +20,23 @@ pub struct DraftDirectory {
     pub kind: Option<Spanned<String>>,
     /// For `file`: path of a TOML file with `[[instance]]` tables. It is read again when it changes.
     pub path: Option<Spanned<String>>,
-    /// For `ovn`: servers of the database, one to eight: `tcp:HOST:PORT`, or `unix:PATH` for one on this host. Of a cluster any member
-    /// has the whole database; several are asked in turns until one answers. A name is looked up once, when the agent starts.
+    /// For `ovn`: servers of the database, one to eight: `tcp:HOST:PORT`, `ssl:HOST:PORT`, or `unix:PATH` for one on this host. Of a
+    /// cluster any member has the whole database; several are asked in turns until one answers. A name is looked up once, when the
+    /// agent starts.
     pub remotes: Option<Vec<Spanned<String>>>,
     /// For `ovn`: the `system-id` of this host (`ovs-vsctl get Open_vSwitch . external_ids:system-id`). Only ports that are bound to it
     /// are copied. Without this key, those of all hosts are, which costs memory and time with each port of the cloud.
     pub chassis: Option<Spanned<String>>,
     /// For `ovn`: whether only the leader of a cluster is followed. Without it any member is, and the leader has less to do.
     pub leader_only: Option<Spanned<bool>>,
+    /// For `ovn`: path of the certificates, in PEM, of the authorities that may have signed those of servers with `ssl:`. As with Open
+    /// vSwitch's own programs, the name in a server's certificate does not count.
+    pub ca_file: Option<Spanned<String>>,
+    /// For `ovn`: path of the certificate, in PEM, that is shown to a server with `ssl:` that asks for one, and behind it those that lead
+    /// to its authority.
+    pub certificate_file: Option<Spanned<String>>,
+    /// For `ovn`: path of its private key, in PEM and without a passphrase.
+    pub key_file: Option<Spanned<String>>,
 }
 
 /// Which directory.
@@ -55,13 +68,16 @@ impl DirectoryKind {
 
 impl DraftDirectory {
     /// Each key that only one kind has, and where it is said.
-    fn keys(&self) -> [(&'static str, DirectoryKind, Option<Range<usize>>); 4] {
+    fn keys(&self) -> [(&'static str, DirectoryKind, Option<Range<usize>>); 7] {
         let first = |list: &Vec<Spanned<String>>| list.first().map_or(0..0, Spanned::span);
         [
             ("path", DirectoryKind::File, self.path.as_ref().map(Spanned::span)),
             ("remotes", DirectoryKind::Ovn, self.remotes.as_ref().map(first)),
             ("chassis", DirectoryKind::Ovn, self.chassis.as_ref().map(Spanned::span)),
             ("leader_only", DirectoryKind::Ovn, self.leader_only.as_ref().map(Spanned::span)),
+            ("ca_file", DirectoryKind::Ovn, self.ca_file.as_ref().map(Spanned::span)),
+            ("certificate_file", DirectoryKind::Ovn, self.certificate_file.as_ref().map(Spanned::span)),
+            ("key_file", DirectoryKind::Ovn, self.key_file.as_ref().map(Spanned::span)),
         ]
     }
 }
@@ -113,7 +129,10 @@ impl Validator<'_> {
             );
         }
         let leader_only = draft.leader_only.as_ref().is_some_and(|said| *said.get_ref());
-        (!remotes.is_empty()).then_some(OvnSouthbound { remotes, chassis, leader_only })
+        let keys = TlsKeys { authorities: &draft.ca_file, certificate: &draft.certificate_file, key: &draft.key_file };
+        let secure = said.iter().find(|said| said.get_ref().starts_with("ssl:"));
+        let tls = self.tls(&keys, "remotes", "ssl:", secure);
+        (!remotes.is_empty()).then_some(OvnSouthbound { remotes, chassis, leader_only, tls })
     }
 }
 
@@ -130,7 +149,12 @@ pub(super) fn render(directory: &DirectorySource) -> String {
         DirectorySource::Ovn(ovn) => {
             let remotes: Vec<String> = ovn.remotes.iter().map(|remote| quoted(&remote.to_string())).collect();
             let chassis = ovn.chassis.iter().map(|name| format!("chassis = {}\n", quoted(name))).collect::<String>();
-            format!("kind = \"ovn\"\nremotes = [{}]\n{chassis}leader_only = {}", remotes.join(", "), ovn.leader_only)
+            let tls: String = tls::render(ovn.tls.as_ref()).iter().map(|line| format!("\n{line}")).collect();
+            format!(
+                "kind = \"ovn\"\nremotes = [{}]\n{chassis}leader_only = {}{tls}",
+                remotes.join(", "),
+                ovn.leader_only
+            )
         }
     }
 }

@@ -134,7 +134,7 @@ fn a_signer_makes_no_socket_and_the_two_others_no_more_than_their_logs_and_datab
     assert_eq!(differences(Role::Signer, Role::SignerWithLog), [vec![], vec!["connect", "socket"]]);
     let socket = Role::SignerWithLog.permitted().into_iter().find(|call| call.name == "socket").unwrap().when;
     assert!(socket.contains("AF_UNIX") && socket.contains("SOCK_DGRAM"), "{socket}");
-    let database = vec!["connect", "getsockopt", "setsockopt", "socket"];
+    let database = vec!["connect", "getrandom", "getsockopt", "setsockopt", "socket"];
     assert_eq!(differences(Role::Signer, Role::SignerWithDatabase), [vec![], database]);
     // A process that reads guests' bytes has what a signer has not, and the other way round.
     assert!(names(Role::Agent).contains(&"accept4") && !names(Role::SignerWithDatabase).contains(&"accept4"));

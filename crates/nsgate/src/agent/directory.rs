@@ -1,12 +1,16 @@
 //! The directory of an agent's configuration: made while files can be read, followed once the signer is confined.
 
-use super::file_watch::{FileWatch, digest};
+use super::{
+    file_watch::{FileWatch, digest},
+    pem_files::PemFiles,
+};
 use nsgate_agent::{
     directory::{
         Directory, FileDirectory, NoOccupant, Occupant, Question,
         ovn::{OvnDirectory, OvnFollower, OvnOptions, OvnServer},
     },
     ovsdb::Remote,
+    tls::TlsClient,
 };
 use nsgate_config::{AbsolutePath, DatabaseRemote, DirectorySource, OvnSouthbound};
 use nsgate_launcher::{ConfigText, MOST_OF_HOST, ReaderPipes, read_config_up_to};
@@ -32,10 +36,19 @@ impl Directory for AgentDirectory {
 pub(super) enum DirectoryStart {
     /// The file's path, its instances, and the digest of its text.
     File(String, FileDirectory, u64),
-    Ovn(OvnSouthbound),
+    /// The database, the client for its servers with TLS, and what is odd about that one's files.
+    Ovn(OvnSouthbound, Option<TlsClient>, Vec<String>),
 }
 
 impl DirectoryStart {
+    /// What is odd about the files that were read for it.
+    pub(super) fn odd(&self) -> &[String] {
+        match self {
+            Self::File(..) => &[],
+            Self::Ovn(_, _, odd) => odd,
+        }
+    }
+
     /// Reads what has to be read for it, by the rights of the start.
     pub(super) fn read(source: &DirectorySource) -> Result<Self, String> {
         match source {
@@ -44,7 +57,13 @@ impl DirectoryStart {
                 let known = FileDirectory::new(path.as_str(), &text).map_err(|error| error.to_string())?;
                 Ok(Self::File(path.to_string(), known, digest(&text)))
             }
-            DirectorySource::Ovn(ovn) => Ok(Self::Ovn(ovn.clone())),
+            DirectorySource::Ovn(ovn) => {
+                let Some(files) = &ovn.tls else { return Ok(Self::Ovn(ovn.clone(), None, Vec::new())) };
+                let (files, mut odd) = PemFiles::read(files, true).map_err(|error| format!("[directory] {error}"))?;
+                let (client, more) = files.client().map_err(|error| format!("[directory] {error}"))?;
+                odd.extend(more);
+                Ok(Self::Ovn(ovn.clone(), Some(client), odd))
+            }
             _ => Err("this directory is not built yet".to_owned()),
         }
     }
@@ -58,9 +77,11 @@ impl DirectoryStart {
                 let watch = ways.reader.map(|reader| FileWatch::new(reader, path, known.clone(), digest));
                 OpenDirectory { directory: AgentDirectory::File(known), follower: DirectoryFollower::File(watch), told }
             }
-            Self::Ovn(ovn) => {
+            Self::Ovn(ovn, tls, _) => {
                 let told = told(&ovn);
-                let (directory, follower) = OvnDirectory::new(options(&ovn, ways));
+                let mut options = options(&ovn, ways);
+                options.tls = tls;
+                let (directory, follower) = OvnDirectory::new(options);
                 let follower = DirectoryFollower::Ovn(Box::new(follower));
                 OpenDirectory { directory: AgentDirectory::Ovn(directory), follower, told }
             }
@@ -117,6 +138,9 @@ fn options(ovn: &OvnSouthbound, ways: DirectoryWays) -> OvnOptions {
             DatabaseRemote::Unix(_) => sockets.next().map(Remote::Unix),
             DatabaseRemote::Tcp(_) => {
                 addresses.next().map(|address| Remote::Tcp(address.ip().to_string(), address.port()))
+            }
+            DatabaseRemote::Ssl(_) => {
+                addresses.next().map(|address| Remote::Tls(address.ip().to_string(), address.port()))
             }
             _ => None,
         };

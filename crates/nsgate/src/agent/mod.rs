@@ -69,7 +69,8 @@ pub(crate) fn check_files(config: &MetadataAgentConfig) -> Result<Vec<String>, S
     if let Some(files) = files {
         odd.extend(files.client()?.1);
     }
-    DirectoryStart::read(&config.directory).map(|_| note.into_iter().chain(odd).collect())
+    let directory = DirectoryStart::read(&config.directory)?;
+    Ok(note.into_iter().chain(odd).chain(directory.odd().iter().cloned()).collect())
 }
 
 /// What a check says of a credential (systemd.exec(5)) that systemd will make when it starts the unit.

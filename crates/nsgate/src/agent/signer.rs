@@ -16,6 +16,7 @@ use std::{fs, hash::RandomState, hint::black_box, os::unix::fs::MetadataExt};
 /// A sentence: what cannot be read, or is not what it should be.
 pub(super) fn begin<'a>(config: &'a MetadataAgentConfig, options: &'a Options) -> Result<SignerServes<'a>, String> {
     let directory = DirectoryStart::read(&config.directory)?;
+    directory.odd().iter().for_each(|odd| eprintln!("{odd}"));
     let event_loop = EventLoop::new().map_err(|error| format!("the event loop could not be made: {error}"))?;
     // The first hash table of a thread asks the kernel for random numbers, which the filter refuses later.
     black_box(RandomState::new());

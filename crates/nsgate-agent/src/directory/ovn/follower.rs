@@ -5,6 +5,7 @@ use super::session::{Kept, OvnSession};
 use super::shared::OvnShared;
 use super::trouble::{OvnTrouble, line};
 use crate::ovsdb::{Frames, FramingError};
+use crate::tls::refusal;
 use crate::transport::Transport;
 use std::convert::Infallible;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -31,7 +32,8 @@ pub struct OvnFollower {
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum ServerLost {
-    #[error("{0}")]
+    // What a server says against this client's certificate comes when a message is read.
+    #[error("{}", refusal(.0).unwrap_or_else(|| .0.to_string()))]
     Connection(#[from] io::Error),
     #[error("no connection within {} s", CONNECT.as_secs())]
     NoConnection,
