@@ -12,6 +12,12 @@ pub(crate) fn in_words(error: &io::Error) -> String {
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "it closes the connection in the handshake: does it speak TLS, and may this agent connect?".to_owned()
         }
+        // What it says comes before it closes; who still writes at that moment hears only that it has closed.
+        None if [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset].contains(&error.kind()) => {
+            "it closes the connection in the handshake: as a rule it refuses the certificate of this agent, or misses one; see \
+             `certificate_file`"
+                .to_owned()
+        }
         None => error.to_string(),
     }
 }
@@ -117,5 +123,19 @@ pub(super) fn ago(seconds: u64) -> String {
         0 => format!("{} minutes ago", seconds / 60),
         1 => "a day ago".to_owned(),
         days => format!("{days} days ago"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn a_server_that_closes_in_the_handshake_is_asked_about_certificates() {
+        for kind in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset] {
+            assert!(in_words(&kind.into()).contains("the certificate of this agent"), "{kind}");
+        }
+        assert!(in_words(&ErrorKind::UnexpectedEof.into()).contains("does it speak TLS"));
     }
 }
