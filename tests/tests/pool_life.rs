@@ -213,11 +213,14 @@ fn a_pool_that_does_not_answer_is_said_with_the_process_that_is_stopped_and_what
 fn each_silent_process_of_several_is_named_by_its_number(lab: &Lab) {
     lab.needs_root("descriptors of other users' processes");
     let pool = Pool::start_with(lab, &["--workers=3"]);
+    assert!(wait_until(10.0, || pool.crew().len() == 4), "{:?}", pool.crew());
     // Another one takes the place of the first: it is the last of the list.
     let [dispatcher, first, second, third] = pool.crew()[..] else { panic!("{:?}", pool.crew()) };
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
     assert!(wait_until(10.0, || pool.crew().len() == 4 && !pool.crew().contains(&first)));
     let again = pool.crew()[3];
+    // A process that has just been made is stopped only once it answers as a worker.
+    assert!(wait_until(10.0, || nsgate(lab, &["list"]).ok()));
     for (number, pid) in [(1, again), (2, second), (3, third)] {
         let stopped = Stopped::new(pid);
         let said = nsgate(lab, &["list"]);
