@@ -2,6 +2,7 @@
 
 use nix::unistd::geteuid;
 use nsgate_config::Listener;
+use nsgate_sandbox::attest::listening_lines;
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -28,8 +29,9 @@ pub(crate) struct SocketHolder {
 
 /// The sockets that keep `listener` from being bound, in the network namespace that this process is in.
 pub(crate) fn in_the_way(listener: &Listener) -> Vec<Listening> {
-    let all = |file: &str| fs::read_to_string(Path::new("/proc/self/net").join(file)).unwrap_or_default();
-    let found: Vec<Listening> = ["tcp", "tcp6"].iter().flat_map(|file| table(&all(file))).collect();
+    let all = |file: &str| listening_lines(&Path::new("/proc/self/net").join(file)).unwrap_or_default();
+    let found: Vec<Listening> =
+        ["tcp", "tcp6"].iter().flat_map(|file| all(file)).filter_map(|line| of_line(&line)).collect();
     let (port, wanted) = (listener.port.get(), listener.address);
     let same_family = |one: &&Listening| one.address.is_ipv4() == wanted.is_ipv4();
     let at_port = found.iter().filter(|one| one.port == port);
@@ -91,20 +93,17 @@ pub(crate) fn in_words(pid: i32) -> String {
 /// Characters of a command line that are shown.
 const LONGEST: usize = 200;
 
-/// The sockets of a table that listen (`net/ipv4/tcp_ipv4.c`, `tcp4_seq_show`): state 0A.
-fn table(text: &str) -> Vec<Listening> {
-    let sockets = text.lines().skip(1).filter_map(|line| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [_, local, _, "0A", _, _, _, uid, _, inode, ..] = *words.as_slice() else { return None };
-        let (address, port) = local.split_once(':')?;
-        Some(Listening {
-            address: ip(address)?,
-            port: u16::from_str_radix(port, 16).ok()?,
-            uid: uid.parse().ok()?,
-            inode: inode.parse().ok()?,
-        })
-    });
-    sockets.collect()
+/// The socket of a line of the table (`net/ipv4/tcp_ipv4.c`, `tcp4_seq_show`).
+fn of_line(line: &str) -> Option<Listening> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [_, local, _, _, _, _, _, uid, _, inode, ..] = *words.as_slice() else { return None };
+    let (address, port) = local.split_once(':')?;
+    Some(Listening {
+        address: ip(address)?,
+        port: u16::from_str_radix(port, 16).ok()?,
+        uid: uid.parse().ok()?,
+        inode: inode.parse().ok()?,
+    })
 }
 
 /// An address as the table has it: words of 32 bits, each printed as a number of this host's.
@@ -123,23 +122,21 @@ fn ip(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_any, in_the_way, in_words, of, table};
+    use super::{holds_any, in_the_way, in_words, of, of_line};
     use nsgate_config::{Listener, TcpPort};
     use std::net::TcpListener;
 
     #[test]
     fn the_kernels_table_is_understood() {
-        let text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-                    0: FEA9FEA9:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000   107        0 4711 1 0 100\n   \
-                    1: FEA9FEA9:0050 0B00000A:8123 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 20\n";
-        let found = table(text);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert_eq!((found[0].port, found[0].uid, found[0].inode), (80, 107, 4711));
+        let line =
+            "   0: FEA9FEA9:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000   107        0 4711 1 0 100";
+        let found = of_line(line).unwrap();
+        assert_eq!((found.port, found.uid, found.inode), (80, 107, 4711));
         if cfg!(target_endian = "little") {
-            assert_eq!(found[0].address.to_string(), "169.254.169.254");
+            assert_eq!(found.address.to_string(), "169.254.169.254");
         }
-        let six = text.replace("FEA9FEA9", "000080FE00000000000000 00A9FEA9FE".replace(' ', "").as_str());
-        assert_eq!(table(&six).len(), 1);
+        assert!(of_line(&line.replacen("FEA9FEA9", "000080FE0000000000000000A9FEA9FE", 1)).is_some());
+        assert!(of_line("   0: FEA9FEA9:0050 00000000:0000 0A").is_none());
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! enter the namespace.
 
 use super::Counted;
+use nsgate_sandbox::attest::listening_lines;
 use std::{
     collections::BTreeSet,
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
     thread::sleep,
     time::Duration,
 };
@@ -99,8 +101,9 @@ pub(crate) fn state(pid: i32) -> Option<char> {
 /// The addresses at which a process listens.
 fn listens(pid: i32) -> Option<BTreeSet<IpAddr>> {
     let own = sockets(pid)?;
-    let mut all = listeners(&net(pid, "tcp")?, &own);
-    all.extend(listeners(&net(pid, "tcp6").unwrap_or_default(), &own));
+    let lines = |name: &str| listening_lines(Path::new(&format!("/proc/{pid}/net/{name}"))).ok();
+    let mut all = listeners(&lines("tcp")?, &own);
+    all.extend(listeners(&lines("tcp6").unwrap_or_default(), &own));
     Some(all)
 }
 
@@ -165,14 +168,14 @@ fn sockets(pid: i32) -> Option<BTreeSet<String>> {
     Some(links.filter_map(number).collect())
 }
 
-/// The addresses at which these sockets listen, from `tcp` or `tcp6` (proc_net(5)). State 0A is LISTEN (include/net/tcp_states.h).
-fn listeners(table: &str, own: &BTreeSet<String>) -> BTreeSet<IpAddr> {
-    let one = |line: &str| {
+/// The addresses at which these sockets listen, from listening lines of `tcp` or `tcp6`.
+fn listeners(lines: &[String], own: &BTreeSet<String>) -> BTreeSet<IpAddr> {
+    let one = |line: &String| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
-        (*state == "0A" && own.contains(*inode)).then(|| of_words(local.split(':').next()?)).flatten()
+        let (local, inode) = (words.get(1)?, words.get(9)?);
+        own.contains(*inode).then(|| of_words(local.split(':').next()?)).flatten()
     };
-    table.lines().filter_map(one).collect()
+    lines.iter().filter_map(one).collect()
 }
 
 /// Reads an address as `tcp` and `tcp6` write it: words of 32 bits in this machine's byte order.
@@ -215,7 +218,8 @@ fn inet6(table: &str) -> BTreeSet<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::{inet6, listeners, local};
-    use std::{collections::BTreeSet, fs, net::TcpListener, os::fd::AsRawFd};
+    use nsgate_sandbox::attest::listening_lines;
+    use std::{collections::BTreeSet, fs, net::TcpListener, os::fd::AsRawFd, path::Path};
 
     #[test]
     fn this_process_listens_where_it_does_and_has_that_address() {
@@ -226,12 +230,13 @@ mod tests {
         };
         let own: BTreeSet<String> = sockets.iter().map(inode).collect();
         let net = |name: &str| fs::read_to_string(format!("/proc/self/net/{name}")).unwrap();
-        let four = listeners(&net("tcp"), &own);
+        let lines = |name: &str| listening_lines(Path::new(&format!("/proc/self/net/{name}"))).unwrap();
+        let four = listeners(&lines("tcp"), &own);
         assert_eq!(four, BTreeSet::from(["127.0.0.1".parse().unwrap()]));
         assert!(four.is_subset(&local(&net("fib_trie"))), "{}", net("fib_trie"));
-        let six = listeners(&net("tcp6"), &own);
+        let six = listeners(&lines("tcp6"), &own);
         assert_eq!(six, BTreeSet::from(["::1".parse().unwrap()]));
         assert!(six.is_subset(&inet6(&net("if_inet6"))), "{}", net("if_inet6"));
-        assert!(listeners(&net("tcp"), &BTreeSet::new()).is_empty(), "others' sockets");
+        assert!(listeners(&lines("tcp"), &BTreeSet::new()).is_empty(), "others' sockets");
     }
 }
