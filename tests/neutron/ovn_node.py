@@ -4,6 +4,7 @@ Debian, Neutron's `neutron-ovn-metadata-agent`, and guests as ports of the switc
 The programs are unpacked and not installed (`xtask/src/later_debian.rs`): installed, they would start with the host.
 """
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -109,11 +110,8 @@ class Node:
     def add_guest(self, number: int) -> "OvsGuest":
         """A port of the network, bound here by ovn-controller, and a namespace with its interface."""
         guest = OvsGuest(number)
-        name, switch = guest.port, f"neutron-{NETWORK}"
-        self.nbctl(
-            "lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{guest.mac} {guest.address}", "--",
-            "set", "Logical_Switch_Port", name, *self.ids(f"{guest.address}/24", guest.instance, "compute:nova"),
-        )  # fmt: skip
+        name = guest.port
+        self.add_port(guest)
         tap = f"tapg{number}"
         self.vsctl(
             "add-port", "br-int", tap, "--", "set", "interface", tap, "type=internal",
@@ -127,6 +125,13 @@ class Node:
         # The userspace datapath computes no checksums.
         self.run("ip", "netns", "exec", guest.namespace, "ethtool", "-K", "eth0", "tx", "off")
         return guest
+
+    def add_port(self, guest: "OvsGuest") -> None:
+        name, switch = guest.port, f"neutron-{NETWORK}"
+        self.nbctl(
+            "lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{guest.mac} {guest.address}", "--",
+            "set", "Logical_Switch_Port", name, *self.ids(f"{guest.address}/24", guest.instance, "compute:nova"),
+        )  # fmt: skip
 
     @staticmethod
     def ids(cidr: str, device: str, owner: str) -> list[str]:
@@ -151,30 +156,34 @@ class OvsGuest:
         self.mac, self.address = f"fa:16:3e:00:00:{number:02x}", f"10.0.0.{number + 10}"
         self.namespace = f"guest-{number}"
 
-    def ask(self, path: str, headers: str = "", method: str = "GET", body: bytes = b"") -> lab.Response:
-        with lab.connect(source=self.address, namespace=self.namespace) as stream:
+    def ask(self, path: str, headers: str = "", method: str = "GET", body: bytes = b"", timeout: float = 20) -> lab.Response:
+        with lab.connect(source=self.address, namespace=self.namespace, timeout=timeout) as stream:
             stream.send(lab.request(path, headers + "Connection: close\r\n", method=method, body=body))
             return stream.response(method)
 
 
 class MetadataAgent:
-    """Neutron's own `neutron-ovn-metadata-agent`, unchanged."""
+    """Neutron's own agent, unchanged: `neutron-ovn-metadata-agent`, or `neutron-ovn-agent` with its extension for metadata."""
 
-    def __init__(self, node: Node, haproxy: str) -> None:
+    NAMES = {"neutron-ovn-metadata-agent": "ovn_metadata", "neutron-ovn-agent": "ovn_neutron_agent"}
+
+    def __init__(self, node: Node, haproxy: str, name: str = "neutron-ovn-metadata-agent") -> None:
         state = PLACE / "state"
         state.mkdir(exist_ok=True)
+        (state / "metadata_proxy").unlink(missing_ok=True)
         configuration = state / "agent.conf"
         configuration.write_text(
             f"[DEFAULT]\nhost = {HOST}\nstate_path = {state}\nlog_file = {state}/agent.log\nuse_stderr = false\n"
             f"metadata_proxy_socket = {state}/metadata_proxy\nexternal_pids = {state}/external/pids\n"
             "metadata_proxy_user = neutron\nmetadata_proxy_group = neutron\n"
             f"nova_metadata_host = 127.0.0.1\nnova_metadata_port = {lab.NOVA_PORT}\nmetadata_proxy_shared_secret = {SECRET}\n"
-            "metadata_workers = 0\n[AGENT]\nroot_helper = env\ncheck_child_processes_interval = 1\n"
+            "metadata_workers = 0\n[AGENT]\nroot_helper = env\ncheck_child_processes_interval = 1\nextensions = metadata\n"
             f"[ovs]\novsdb_connection = unix:{PLACE}/conf.sock\n[ovn]\novn_sb_connection = unix:{PLACE}/sb.sock\n"
         )
         # By its name the agent names its chains of packet filters.
-        name = "neutron-ovn-metadata-agent"
-        program = f"import sys; sys.argv[0] = {name!r}; from neutron.cmd.agents.ovn_metadata import main; main()"
+        self.name = name
+        module = f"neutron.cmd.agents.{self.NAMES[name]}"
+        program = f"import sys; sys.argv[0] = {name!r}; from {module} import main; main()"
         places = [os.path.dirname(os.path.abspath(haproxy)), os.path.dirname(sys.executable), node.environment["PATH"]]
         self.log, self.state = state / "agent.log", state
         with open(state / "agent.out", "ab") as out:
@@ -205,10 +214,11 @@ class MetadataAgent:
         return "\n".join("\n".join(text.splitlines()[-15:]) for text in texts)
 
     def end(self) -> None:
-        for gate in self.gates():
-            os.kill(gate, signal.SIGKILL)
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        for gate in self.gates():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(gate, signal.SIGKILL)
 
 
 class SecondHop:

@@ -83,6 +83,9 @@ pub(crate) fn run(stages: &[String]) -> Result<(), String> {
     if wanted("e2e") || wanted("neutron") || wanted("dist") {
         step.took("Neutron", tools::neutron().map(drop));
     }
+    if wanted("neutron") {
+        step.took("Nova", tools::nova().map(drop));
+    }
     if wanted("e2e") {
         step.took("Keystone", tools::keystone().map(drop));
     }

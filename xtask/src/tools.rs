@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nsgate_tests::json;
-use nsgate_tests::program::{KEYSTONE, NEUTRON, OCATA, neutron_python, target};
+use nsgate_tests::program::{KEYSTONE, NEUTRON, OCATA, neutron_python, target, workspace};
 use nsgate_tests::table::table;
 
 use crate::command::{plain, works};
@@ -181,6 +181,42 @@ pub(crate) fn venv(place: &str, pip: &[&str]) -> Result<PathBuf, String> {
 /// As [`venv`].
 pub(crate) fn neutron() -> Result<PathBuf, String> {
     venv("neutron/venv", &[&format!("neutron=={NEUTRON}")])
+}
+
+/// Nova's release, whose metadata service the second hop is tried with.
+const NOVA: &str = "34.0.0";
+
+/// A server of WSGI applications that keeps connections and is not compiled.
+const WAITRESS: &str = "3.0.2";
+
+/// Nova's interpreter, and the databases of a small cloud, which Nova's own programs write once.
+///
+/// # Errors
+/// As [`venv`]; or Nova could not write them.
+pub(crate) fn nova() -> Result<(PathBuf, PathBuf), String> {
+    let python = venv("neutron/nova", &[&format!("nova=={NOVA}"), &format!("waitress=={WAITRESS}")])?;
+    let (databases, complete) = nova_databases();
+    let script = workspace().join("tests/neutron/real_nova.py");
+    let text = fs::read_to_string(&script).map_err(|e| format!("{}: {e}", script.display()))?;
+    let made = || fs::read_to_string(&complete).is_ok_and(|with| with == text);
+    if !made() {
+        prepare::wait();
+    }
+    if !made() {
+        println!("Nova {NOVA} writes its databases into {} …", databases.display());
+        let mut make = Command::new(&python);
+        make.arg(&script).arg("make").arg(&databases).env("PYTHONDONTWRITEBYTECODE", "1");
+        if !plain(make)? {
+            return Err(format!("Nova {NOVA} could not write its databases into {}; see above", databases.display()));
+        }
+        fs::write(&complete, text).map_err(|e| format!("{}: {e}", complete.display()))?;
+    }
+    Ok((python, databases))
+}
+
+/// Where the databases are, and the script that wrote them whole.
+fn nova_databases() -> (PathBuf, PathBuf) {
+    (target().join("neutron/nova-databases"), target().join("neutron/.nova-databases"))
 }
 
 /// Keystone's interpreter: apart from Neutron's, so that each has the libraries it asks for.

@@ -260,7 +260,18 @@ fn neutron(wish: &Wish) -> Outcome {
     let mut suites = vec![(String::new(), python_suite(wish, python.clone(), "tests/neutron/run.py", &[])?)];
     match later_debian::ovn_node() {
         Ok(files) => {
-            let more = [OsStr::new("--node"), files.as_os_str()];
+            let mut more = vec![OsStr::new("--node"), files.as_os_str()];
+            let nova = tools::nova();
+            match &nova {
+                Ok((nova, databases)) => {
+                    let place = databases.as_os_str();
+                    more.extend([OsStr::new("--nova"), nova.as_os_str(), OsStr::new("--databases"), place]);
+                }
+                Err(why) => {
+                    println!("the second hop with real Nova: skipped: {why}");
+                    suites.push(("nova".to_owned(), Totals::skipped(1)));
+                }
+            }
             suites.push(("ovn".to_owned(), python_suite(wish, python, "tests/neutron/ovn_run.py", &more)?));
         }
         Err(why) => {
