@@ -2,7 +2,8 @@
 //!
 //! A suite is `fn main() { suite!["name": test_one, test_two] }`. Each test is a `fn(&Lab)`: it passes when it returns, fails when
 //! it panics, and is skipped by [`Lab::skip`]. Words on the command line choose tests ([`crate::choice`]);
-//! `--list` prints the names. `NSGATE_TEST_JOBS` sets how many run at once. `--cut=WAY` takes a way out of the laboratory
+//! `--list` prints the names. `NSGATE_TEST_JOBS` sets how many run at once;
+//! suites that run beside each other share room ([`crate::slots`]). `--cut=WAY` takes a way out of the laboratory
 //! ([`crate::cut`]): a test passes then where it fails.
 
 use std::io::{self, Read};
@@ -17,6 +18,7 @@ use crate::choice::Choice;
 use crate::cut::Way;
 use crate::lab::{Lab, SKIPPED};
 use crate::program::Program;
+use crate::slots::{Slot, Slots};
 use crate::{sys, world};
 
 /// How long one test may take.
@@ -45,6 +47,7 @@ struct Running {
     output: OwnedFd,
     said: Vec<u8>,
     start: Instant,
+    _slot: Slot,
 }
 
 #[derive(Default)]
@@ -82,32 +85,39 @@ pub fn main(name: &str, tests: &[Test]) -> ! {
         exit(0);
     }
     println!("suite {name}: {} tests of {}", waiting.len(), program.path().display());
+    let chosen = waiting.len();
     waiting.reverse();
     let jobs = std::env::var("NSGATE_TEST_JOBS").ok().and_then(|text| text.parse().ok());
     let jobs: usize = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from));
     let (mut running, mut totals) = (Vec::new(), Totals::default());
+    let slots = Slots::of_environment();
     while !waiting.is_empty() || !running.is_empty() {
         while running.len() < jobs.max(1) {
+            // The test is taken only when there is room for it.
+            let Some(slot) = (!waiting.is_empty()).then(|| slots.take()).flatten() else { break };
             let Some(test) = waiting.pop() else { break };
-            running.push(start(test, &program).unwrap_or_else(|e| panic!("{}: {e}", test.name)));
+            running.push(start(test, &program, slot).unwrap_or_else(|e| panic!("{}: {e}", test.name)));
         }
         step(&mut running, &mut totals);
     }
     let Totals { passed, failed, skipped } = totals;
+    assert_eq!(passed + failed.len() + skipped, chosen, "a test of the suite {name} has got lost");
     println!("{name}: {passed} passed, {} failed, {skipped} skipped", failed.len());
     failed.iter().for_each(|test| println!("    failed: {test}"));
     exit(i32::from(!failed.is_empty()))
 }
 
-fn start(test: Test, program: &Program) -> io::Result<Running> {
+fn start(test: Test, program: &Program, slot: Slot) -> io::Result<Running> {
     let (read, write) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     match sys::fork_single()? {
         ForkResult::Parent { child } => {
-            Ok(Running { test, pid: child, output: read, said: Vec::new(), start: Instant::now() })
+            Ok(Running { test, pid: child, output: read, said: Vec::new(), start: Instant::now(), _slot: slot })
         }
         ForkResult::Child => {
+            // Dropped here, it would free the room while the test goes on.
+            std::mem::forget(slot);
             drop(read);
-            if dup2_stdout(&write).is_err() || dup2_stderr(&write).is_err() {
+            if dup2_stdout(&write).is_err() || dup2_stderr(&write).is_err() || sys::hear_the_keyboard().is_err() {
                 sys::exit_now(world::NO_WORLD);
             }
             drop(write);

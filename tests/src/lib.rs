@@ -46,6 +46,7 @@ pub mod program;
 mod sealed;
 pub mod second_hop;
 pub mod sidecar;
+pub mod slots;
 pub mod sys;
 pub mod syslog;
 pub mod table;

@@ -32,6 +32,16 @@ pub fn die_with_parent() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Lets the keyboard's signals end this process again: a shell ignores them for what it starts in the background.
+pub fn hear_the_keyboard() -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    for one in [Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: the default action is no function of ours.
+        unsafe { signal(one, SigHandler::SigDfl) }?;
+    }
+    Ok(())
+}
+
 /// A descriptor for the process `pid` (pidfd_open(2)); readable when it has ended.
 pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open takes two numbers and returns a new descriptor or -1.

@@ -9,12 +9,14 @@ use nix::unistd::{ForkResult, Gid, Uid, setgid, setgroups, setuid};
 use nsgate_tests::choice::AMONG_OTHERS;
 use nsgate_tests::network::{GUEST_LINK_LOCAL, METADATA_V4};
 use nsgate_tests::program::{target, workspace};
+use nsgate_tests::slots::{self, Slots};
 use nsgate_tests::{Answer, Config, Gate, Guest, Kind, Lab, Namespace, RecordingAgent, procfs, suite};
 
 fn main() {
     suite!["lab":
         words_that_choose_no_test_are_an_error_that_teaches,
         the_name_of_a_suite_chooses_all_of_it,
+        suites_at_once_share_room,
         a_world_starts_empty,
         no_test_writes_outside_its_world,
         no_test_reads_what_the_operator_of_this_host_has_set,
@@ -26,7 +28,7 @@ fn main() {
 
 /// What this suite says, and whether it ends well, with these words.
 fn asked(words: &[&str]) -> (String, bool) {
-    let out = Command::new("/proc/self/exe").args(words).output().unwrap();
+    let out = Command::new("/proc/self/exe").args(words).env_remove(slots::VARIABLE).output().unwrap();
     (String::from_utf8(out.stdout).unwrap(), out.status.success())
 }
 
@@ -46,6 +48,17 @@ fn the_name_of_a_suite_chooses_all_of_it(_: &Lab) {
     assert!(listed(&[]).lines().count() > 5);
     assert_eq!(listed(&["lab"]), listed(&[]));
     assert_eq!(listed(&["guest_on_the_moon"]), "");
+}
+
+fn suites_at_once_share_room(lab: &Lab) {
+    let place = lab.state().join("slots");
+    Slots::make(&place, 2).unwrap();
+    let (one, other) = (Slots::of(&place), Slots::of(&place));
+    let first = one.take().unwrap();
+    let _second = other.take().unwrap();
+    assert!(one.take().is_none() && other.take().is_none());
+    drop(first);
+    assert!(other.take().is_some(), "a test has ended");
 }
 
 fn a_world_starts_empty(_: &Lab) {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every stage, a table at the end, and a status that says whether all is well.
 
+mod beside;
 mod stages;
 mod totals;
 pub(crate) mod words;

@@ -8,8 +8,8 @@ use nsgate_tests::choice::AMONG_OTHERS;
 use nsgate_tests::program::{self, target, workspace};
 use nsgate_tests::world;
 
-use super::Wish;
 use super::totals::Totals;
+use super::{Wish, beside};
 use crate::api::LIBRARIES;
 use crate::command::{Finished, cargo, own_program, plain, stream, works};
 use crate::{build, dist, later_debian, tools};
@@ -220,15 +220,31 @@ fn e2e(wish: &Wish) -> Outcome {
         }
     }
     embedders()?;
-    let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--no-fail-fast", "--"]);
-    command.arg(AMONG_OTHERS).args(&wish.words).env("NSGATE_HAPROXY", program);
-    command.env("NSGATE_XTASK", own_program()?);
-    let finished = tested(wish, command)?;
+    let xtask = own_program()?;
+    let commands = beside::suites(&["test", "--locked", "--package", "nsgate-tests"])?.into_iter().map(|file| {
+        let mut command = suite(wish, file);
+        command.env("NSGATE_HAPROXY", &program).env("NSGATE_XTASK", &xtask);
+        command
+    });
+    let finished = beside::run(commands.collect())?;
+    wish.said.borrow_mut().push_str(&finished.output);
     let mut suites = Totals::of_suites(&finished.output);
-    if suites.is_empty() || (!finished.success && suites.iter().all(|(_, totals)| totals.failed == 0)) {
-        suites.push(("runner".to_owned(), Totals::failed(1)));
-    }
+    suites.sort_by(|one, other| one.0.cmp(&other.0));
+    suites.extend(runner_failed(&finished, &suites));
     Ok(suites)
+}
+
+/// A row for a suite that ended badly without counting, or if there is none at all.
+fn runner_failed(finished: &Finished, suites: &[(String, Totals)]) -> Option<(String, Totals)> {
+    let silent = suites.is_empty() || (!finished.success && suites.iter().all(|(_, totals)| totals.failed == 0));
+    silent.then(|| ("runner".to_owned(), Totals::failed(1)))
+}
+
+/// A suite's file, with the words that choose its tests.
+fn suite(wish: &Wish, file: PathBuf) -> Command {
+    let mut command = Command::new(file);
+    command.arg(AMONG_OTHERS).args(&wish.words).current_dir(workspace().join("tests"));
+    command
 }
 
 /// Programs of others, as they would build them: each by its own manifest, without optimisation, in a directory that they share.
@@ -330,12 +346,23 @@ fn packages(wish: &Wish) -> Outcome {
             println!("{missing} (no image is made and no sidecar is started)");
         }
     }
-    for (name, suite) in [("machine", "packages"), ("containers", "containers"), ("sidecars", "sidecars")] {
-        let mut command = cargo(&["test", "--quiet", "--locked", "--package", "nsgate-tests", "--test", suite, "--"]);
+    let names = [("packages", "machine"), ("containers", "containers"), ("sidecars", "sidecars")];
+    let wanted = names.iter().flat_map(|(suite, _)| ["--test", suite]);
+    let build: Vec<&str> = ["test", "--locked", "--package", "nsgate-tests"].into_iter().chain(wanted).collect();
+    let commands = beside::suites(&build)?.into_iter().map(|file| {
+        let mut command = suite(wish, file);
         command.env("NSGATE_PACKAGES", &trial.place).envs(roots.iter().cloned());
         command.env("NSGATE_HAPROXY", trial.programs().join("haproxy"));
-        suites.push((name.to_owned(), counted(wish, command, suite).unwrap_or(Totals::failed(1))));
-    }
+        command
+    });
+    let finished = beside::run(commands.collect())?;
+    wish.said.borrow_mut().push_str(&finished.output);
+    let found = Totals::of_suites(&finished.output);
+    // A suite that did not get to its totals has failed.
+    let totals =
+        |name: &str| found.iter().find(|(suite, _)| suite == name).map_or(Totals::failed(1), |(_, totals)| *totals);
+    suites.extend(names.map(|(suite, name)| (name.to_owned(), totals(suite))));
+    suites.extend(runner_failed(&finished, &suites));
     Ok(suites)
 }
 
