@@ -198,7 +198,9 @@ class MetadataAgent:
         socket.chmod(0o666)
         # As at the guests' interfaces: what the kernel leaves to a network card, the userspace datapath does not do.
         namespace = f"ovnmeta-{NETWORK}"
-        links = lambda: node.run("ip", "-n", namespace, "-br", "link") if os.path.exists(f"/run/netns/{namespace}") else ""
+        # The namespace's file is there a moment before its namespace: until then `ip` fails, and that is no fault.
+        list_links = ["ip", "-n", namespace, "-br", "link"]
+        links = lambda: subprocess.run(list_links, capture_output=True, text=True, env=node.environment).stdout
         taps = lambda: [line.split("@")[0] for line in links().splitlines() if line.startswith("tap")]
         assert lab.wait_until(taps, 60), self.tell()
         for tap in taps():
