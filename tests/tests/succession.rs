@@ -2,9 +2,10 @@
 //! process stays.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -29,6 +30,9 @@ fn main() {
         a_gate_in_the_foreground_is_succeeded_and_its_supervisor_ends,
         a_gate_that_is_stopped_is_succeeded_and_ended,
         several_starts_at_once_leave_one_gate,
+        a_start_waits_for_another_start_and_takes_nothing_over_before_it_has_ended,
+        a_start_that_does_not_end_is_named_and_its_gates_stay_as_they_are,
+        a_strangers_process_keeps_no_start_waiting,
         a_start_that_fails_leaves_its_predecessor_in_charge,
         a_keeper_is_succeeded_with_another_text,
         a_gate_is_succeeded_by_a_keeper_and_a_keeper_by_a_gate,
@@ -192,6 +196,86 @@ fn several_starts_at_once_leave_one_gate(lab: &Lab) {
             std::mem::forget(gate);
         }
     }
+}
+
+/// A process of `uid` in the gate's namespace that holds the name by which starts wait for each other, as a start does, until it
+/// is killed.
+fn holds_the_turn(network: &Network, uid: u32) -> Child {
+    let name = format!("nsgate:X-Neutron-Network-ID:{NETWORK}:start");
+    let script = format!(
+        "import socket, time\ns = socket.socket(socket.AF_UNIX)\ns.bind('\\0{name}')\ns.listen()\nprint(flush=True)\ntime.sleep(60)"
+    );
+    let mut command = network.gate.command("setpriv");
+    command.args([
+        &format!("--reuid={uid}"),
+        &format!("--regid={uid}"),
+        "--clear-groups",
+        "/usr/bin/python3",
+        "-c",
+        &script,
+    ]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let said = child.stdout.as_mut().unwrap().read(&mut [0; 1]).unwrap();
+    assert_eq!(said, 1, "the name is held");
+    child
+}
+
+/// Longer than a start waited once before it went on without its turn.
+const LONG: Duration = Duration::from_secs(6);
+
+fn a_start_waits_for_another_start_and_takes_nothing_over_before_it_has_ended(lab: &Lab) {
+    root(lab);
+    let network = lab.network();
+    let (first, _first) = of(lab, "first");
+    let (second, _second) = of(lab, "second");
+    let old = Gate::start(lab, &network.gate, &first);
+    let mut other = holds_the_turn(&network, 0);
+    fs::remove_file(&first.pid_file).unwrap();
+    let file = write_config(lab, &second);
+    let command = agent_command(lab, &network.gate, &second.id, &["-f", file.to_str().unwrap()]);
+    let start = std::thread::spawn(move || communicate(command, Duration::from_secs(30)));
+    std::thread::sleep(LONG);
+    assert!(!start.is_finished(), "it goes on without its turn");
+    assert_eq!(who_answers(&Guest::new(&network.guest)), "first");
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let started = start.join().unwrap();
+    assert!(started.ok(), "{started:#?}");
+    let new = Gate::adopt(file, second.pid_file.clone(), started).unwrap();
+    assert!(old.ended_within(Duration::from_secs(10)));
+    assert_alone(&network, &second, &new);
+    assert_eq!(who_answers(&Guest::new(&network.guest)), "second");
+}
+
+fn a_start_that_does_not_end_is_named_and_its_gates_stay_as_they_are(lab: &Lab) {
+    root(lab);
+    let network = lab.network();
+    let (first, _first) = of(lab, "first");
+    let old = Gate::start(lab, &network.gate, &first);
+    let mut other = holds_the_turn(&network, 0);
+    let arguments = ["-f", old.file.to_str().unwrap()];
+    let started = communicate(agent_command(lab, &network.gate, &first.id, &arguments), Duration::from_secs(60));
+    assert_eq!(started.code(), Some(1), "{started:#?}");
+    let named =
+        format!("another start of X-Neutron-Network-ID {NETWORK}, process {}, has not come to its end", other.id());
+    assert!(started.stderr.contains(&named) && started.stderr.contains("kill -CONT"), "{started:#?}");
+    assert!(old.alive());
+    assert_eq!(who_answers(&Guest::new(&network.guest)), "first");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+fn a_strangers_process_keeps_no_start_waiting(lab: &Lab) {
+    root(lab);
+    let network = lab.network();
+    let (first, _first) = of(lab, "first");
+    let mut other = holds_the_turn(&network, STRANGER_ID);
+    let gate = Gate::start(lab, &network.gate, &first);
+    assert!(gate.started.took < LONG / 2, "{:#?}", gate.started);
+    let said = format!("process {} of uid {STRANGER_ID} holds the name by which starts of", other.id());
+    assert!(gate.started.stderr.contains(&said), "{:#?}", gate.started);
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 fn a_start_that_fails_leaves_its_predecessor_in_charge(lab: &Lab) {

@@ -32,7 +32,7 @@ impl Bound {
     ) -> Result<(Self, StarterSide), LaunchError> {
         let join = !options.replace.is_empty();
         let how = BindOptions { freebind: plan.process.freebind, join, hop_limit: plan.hop_limit };
-        let turn = if plan.listeners.is_empty() { None } else { StartTurn::wait(plan.mark) };
+        let turn = if plan.listeners.is_empty() { None } else { StartTurn::wait(plan.mark, warnings)? };
         let mut succession = Succession::of(plan.mark);
         let (listeners, unbound) = listeners::bind(plan.listeners, how, &mut succession)?;
         warnings.extend(unbound);

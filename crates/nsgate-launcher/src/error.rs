@@ -102,6 +102,17 @@ pub enum LaunchError {
         /// Who, as far as it can be seen, and what to do.
         who: String,
     },
+    /// Another start of the same gate does not come to its end.
+    #[error(
+        "another start of {whose}, {process}, has not come to its end for 20 s: it is stopped, or hangs; `kill -CONT` lets one that \
+         is stopped go on, `kill` ends it; then start anew"
+    )]
+    AnotherStart {
+        /// Whose gate.
+        whose: String,
+        /// The process that starts it.
+        process: String,
+    },
     /// What is bound is not what was asked for.
     #[error("asked to listen on {listener}, but the kernel says {found}; refusing to go on")]
     BoundElsewhere {
