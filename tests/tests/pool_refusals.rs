@@ -35,15 +35,29 @@ fn main() {
         a_peer_that_stops_reading_is_left_with_a_line_in_the_log,
         a_message_out_of_turn_ends_the_network_it_belongs_to,
         a_second_worker_is_refused_and_leaves_nothing,
-        a_start_without_the_pools_directory_says_that_no_pool_has_run_and_leaves_nothing,
+        a_start_without_the_pools_directory_says_that_no_pool_has_run_and_serves_by_itself,
+        where_no_network_may_serve_by_itself_a_start_without_the_pools_directory_leaves_nothing,
         what_stands_in_the_sockets_place_is_left_alone,
     ]
 }
 
 /// As after a boot, if the agent comes first.
-fn a_start_without_the_pools_directory_says_that_no_pool_has_run_and_leaves_nothing(lab: &Lab) {
+fn a_start_without_the_pools_directory_says_that_no_pool_has_run_and_serves_by_itself(lab: &Lab) {
     let world = world(lab);
     lab.site("pool = \"/run/absent/pool.sock\"\n");
+    let gate = nsgate_tests::Gate::start(lab, &world.network.gate, &Config::new(Kind::Network));
+    for words in
+        ["pool /run/absent/pool.sock: there is no such directory", "a gate of its own", "`systemctl start nsgate-pool`"]
+    {
+        assert!(gate.started.stderr.contains(words), "{words}: {:#?}", gate.started);
+    }
+    assert!(served(&Guest::new(&world.network.guest)));
+    assert!(world.agent.only().header("X-Neutron-Network-ID") == [NETWORK]);
+}
+
+fn where_no_network_may_serve_by_itself_a_start_without_the_pools_directory_leaves_nothing(lab: &Lab) {
+    let world = world(lab);
+    lab.site("pool = \"/run/absent/pool.sock\"\npool_fallback = false\n");
     let started =
         nsgate_tests::Gate::try_start(lab, &world.network.gate, &Config::new(Kind::Network)).expect_err("no way");
     assert_eq!(started.code(), Some(1), "{started:#?}");

@@ -8,7 +8,7 @@ use crate::{
     shown, site,
     terminal::{self, colours, complain},
 };
-use nsgate_config::{AbsolutePath, Config, Diagnostic, Limits, PoolUse, Process, haproxy, native};
+use nsgate_config::{AbsolutePath, Config, Diagnostic, Fallback, Limits, PoolUse, Process, haproxy, native};
 use nsgate_launcher::{MOST, MOST_OF_HOST, Mode, Options, Replace, Written, read_config_up_to, resolve};
 use std::process::ExitCode;
 
@@ -80,7 +80,7 @@ fn check(args: &Args) -> Result<u8, String> {
 /// as haproxy's is, which looks at no path of a socket. A text is checked where it is built, too.
 fn here(asked: &AgentConfig, args: &Args, written: Written) -> Result<Vec<String>, String> {
     let start = match asked {
-        AgentConfig::Gate(config) => Start::Agents(config.clone(), pool()?.map(|pool| pool.socket)),
+        AgentConfig::Gate(config) => Start::Agents(config.clone(), reached_pool()?.map(|pool| pool.socket)),
         AgentConfig::Host(host) => Start::Host(Box::new(host.config.clone())),
     };
     Ok(start.tried(&args.file, written).unwrap_or_else(|refusal| vec![format!("no start from here: {refusal}")]))
@@ -101,7 +101,7 @@ fn run(args: &Args) -> Result<u8, String> {
     // An agent wrote the text.
     options.written = Some(written.by_agent());
     match asked {
-        AgentConfig::Gate(config) => match pool()? {
+        AgentConfig::Gate(config) => match reached_pool()? {
             Some(pool) => run_keeper(&config, &pool, &options),
             None => gate::run(&config, &options),
         },
@@ -122,6 +122,24 @@ fn pool() -> Result<Option<PoolUse>, String> {
         Err(std::env::VarError::NotUnicode(_)) => Err(format!("{POOL}: the path is not UTF-8")),
         _ => Ok(site),
     }
+}
+
+/// The pool, unless the directory of its socket is missing and a network may be served without it. A keeper cannot wait for a
+/// directory: it looks into the one that was there when it started.
+fn reached_pool() -> Result<Option<PoolUse>, String> {
+    let Some(pool) = pool()? else { return Ok(None) };
+    let directory = pool.socket.as_path().parent().map(std::fs::metadata);
+    let is_missing = matches!(directory, Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound);
+    if !is_missing || pool.fallback != Fallback::Always {
+        return Ok(Some(pool));
+    }
+    complain!(
+        "haproxy (nsgate): pool {}: there is no such directory, so no pool has run here since the host started; this network is \
+         served by a gate of its own, until it is started anew; start the pool first (`systemctl start nsgate-pool`), or correct \
+         the path",
+        pool.socket
+    );
+    Ok(None)
 }
 
 /// Names the pool's socket for a single start.
