@@ -244,14 +244,18 @@ fn tokens_of_a_real_keystone_are_renewed_before_their_end_and_a_wrong_password_i
         (place, NeutronUser { name: name(Keystone::USER), domain, project: name("service"), project_domain, password })
     };
     let asking = Asking::with(&api, Duration::ZERO, Some(user(Keystone::PASSWORD)));
-    let began = Instant::now();
+    let (began, mut late) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_secs(42) {
-        assert_eq!(asking.network(&net, "10.1.0.5"), found("one"), "after {:?}", began.elapsed());
+        match asking.network(&net, "10.1.0.5") {
+            // On a machine that does much else, Neutron's server may take longer than an answer is waited for: no matter of tokens.
+            Err(NoOccupant::Away(why)) if why.ends_with("no answer in time") => late += 1,
+            answer => assert_eq!(answer, found("one"), "after {:?}", began.elapsed()),
+        }
         std::thread::sleep(Duration::from_millis(300));
     }
     let status = asking.directory.status();
     println!("{status:?}");
-    assert!((2..=3).contains(&status.tokens) && status.failed == 0, "{status:?}");
+    assert!((2..=3).contains(&status.tokens) && status.failed == late && late < 3, "{status:?}");
     let asking = Asking::with(&api, Duration::ZERO, Some(user("sword")));
     let Err(NoOccupant::Away(why)) = asking.network(&net, "10.1.0.5") else { panic!("away") };
     assert!(why.contains("refuses user `nsgate` (401)"), "{why}");

@@ -24,6 +24,12 @@ pub(crate) fn run(write: bool) -> Result<(), String> {
         return Ok(());
     }
     let known = Numbers::read(&file())?;
+    let found = if known.differences(&found).is_empty() {
+        found
+    } else {
+        println!("counting once more: what else this machine does can add to a count, and never takes from it");
+        found.least(&measured()?)
+    };
     json::say(&serde_json::json!({ "found": found, "expected": known }));
     let rows = rows(&known, &found);
     println!("{}", table(&rows));

@@ -57,6 +57,15 @@ impl Cost {
         [("instructions", self.instructions), ("allocations", self.allocations), ("system calls", self.calls)]
     }
 
+    /// The lower number of each part.
+    fn least(&self, other: &Cost) -> Cost {
+        Cost {
+            instructions: self.instructions.min(other.instructions),
+            allocations: self.allocations.min(other.allocations),
+            calls: self.calls.min(other.calls),
+        }
+    }
+
     fn read(value: &Value) -> Option<Cost> {
         let number = |key: &str| value.get(key)?.as_f64();
         Some(Cost {
@@ -76,6 +85,12 @@ impl serde::Serialize for Numbers {
 impl Numbers {
     pub(crate) fn loads(&self) -> [(&'static str, Cost); COUNTED.len()] {
         std::array::from_fn(|at| (COUNTED[at].1, self.costs[at]))
+    }
+
+    /// The lower number of each count. A guest or an agent that is late makes a process wait once more.
+    pub(crate) fn least(&self, other: &Numbers) -> Numbers {
+        let costs = std::array::from_fn(|at| self.costs[at].least(&other.costs[at]));
+        Numbers { compiler: self.compiler.clone(), costs }
     }
 
     fn value(&self) -> Value {
